@@ -1,0 +1,56 @@
+# The way from a fresh checkout to a running manager. `make help` lists the targets.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+ORCHESTRATOR := $(BIN)/genvm-orchestrator
+# Changes with everything that decides what is installed, so that a second `make setup` does nothing.
+STAMP := $(VENV)/.installed-$(shell cat requirements-dev.lock images/installer.lock pyproject.toml images/venv.sh | cksum | cut -d ' ' -f 1)
+
+.PHONY: help setup engine images demo test serve lint bench chaos lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+
+setup: $(STAMP) ## a virtual environment in .venv with the command installed
+
+$(STAMP):
+	@echo "installing into $(VENV)"
+	@images/venv.sh
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+engine: setup ## make sure that a container engine answers (installs and starts one on Debian and Ubuntu as root)
+	@images/engine.sh
+
+images: engine ## build the container images that are out of date
+	@images/prerequisites.sh
+	@$(ORCHESTRATOR) images build
+
+demo: images ## from nothing to a contract that ran in a container, through the HTTP API
+	@$(ORCHESTRATOR) demo
+
+test: images ## the whole test suite; ARGS are pytest's
+	@images/prerequisites.sh test
+	@$(BIN)/pytest $(ARGS)
+
+serve: images ## run the manager on 127.0.0.1:3999; ARGS are its flags
+	@$(ORCHESTRATOR) serve $(ARGS)
+
+lint: setup ## style, types and the arrows between packages
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: images ## measure everything side by side; writes bench/out/latest.json
+	@$(BIN)/python -m bench $(ARGS)
+
+chaos: images ## kill the manager over and over, count what is lost (nothing)
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+lock: ## pin all Python packages again
+	@images/lock.sh
+
+clean: ## remove the virtual environment and caches, no images
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,297 @@
+"""The binary value format of the GenVM (spec/calldata.md): canonical, one byte string per value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from genvm_wire import uleb
+from genvm_wire.address import Address
+
+MAX_DEPTH = 128
+MAX_LENGTH = 0xFFFFFFFF
+
+Value: TypeAlias = "bool | int | bytes | str | Address | list[Value] | dict[str, Value] | None"
+"""What `decode` returns."""
+
+Encodable: TypeAlias = (
+    "bool | int | bytes | bytearray | memoryview | str | Address"
+    " | Sequence[Encodable] | Mapping[str, Encodable] | None"
+)
+"""What `encode` takes: every `Value`, and any sequence or mapping of such."""
+
+__all__ = ["MAX_DEPTH", "Address", "CalldataError", "Encodable", "Value", "decode", "encode", "to_text"]
+
+
+class CalldataError(ValueError):
+    """Bytes that are not calldata, or a value that has no form in it.
+
+    `reason` is one of the class names of spec/calldata.md section 3; besides these `not_encodable` (a type
+    the format does not have) and `too_many_items` (more values than the caller allows).
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+def decode(data: bytes | bytearray | memoryview, *, max_items: int = MAX_LENGTH) -> Value:
+    """The one value that `data` holds. Raises CalldataError for everything else.
+
+    `max_items` bounds the number of array items and map entries altogether: a byte of input can cost
+    a hundred bytes of memory, so set it where the input is both hostile and large.
+    """
+    reader = _Reader(bytes(data), max_items)
+    try:
+        value = reader.value(0)
+    except uleb.UlebError as error:
+        raise CalldataError(error.reason, f"at byte {reader.pos}") from None
+    if reader.pos != reader.end:
+        raise CalldataError("trailing_bytes", f"{reader.end - reader.pos} after the value")
+    return value
+
+
+class _Reader:
+    __slots__ = ("data", "end", "items_left", "pos")
+
+    def __init__(self, data: bytes, max_items: int) -> None:
+        self.data = data
+        self.end = len(data)
+        self.pos = 0
+        self.items_left = max_items
+
+    def value(self, depth: int) -> Value:
+        pos = self.pos
+        if pos < self.end and (tag := self.data[pos]) < 0x80:
+            self.pos = pos + 1
+        else:
+            tag, self.pos = uleb.read(self.data, pos)
+        arg = tag >> 3
+        kind = tag & 7
+        if kind == 1:
+            return arg
+        if kind == 2:
+            return -1 - arg
+        if kind == 0:
+            return self._atom(arg)
+        if kind == 7:
+            raise CalldataError("reserved_type", f"at byte {pos}")
+        if arg > MAX_LENGTH:
+            raise CalldataError("length_too_large", f"at byte {pos}")
+        if kind == 4:
+            return self._text(arg, "invalid_utf8")
+        if kind == 3:
+            return self._take(arg)
+        if depth == MAX_DEPTH:
+            raise CalldataError("too_deep", f"at byte {pos}")
+        return self._array(arg, depth + 1) if kind == 5 else self._map(arg, depth + 1)
+
+    def _atom(self, arg: int) -> Value:
+        if arg == 0:
+            return None
+        if arg == 1:
+            return False
+        if arg == 2:
+            return True
+        if arg == 3:
+            return Address(self._take(20))
+        raise CalldataError("reserved_special", f"atom {arg}" if arg < MAX_LENGTH else "")
+
+    def _take(self, length: int) -> bytes:
+        start = self.pos
+        stop = start + length
+        if stop > self.end:
+            raise CalldataError(
+                "truncated_payload", f"{length} bytes at byte {start}, {self.end - start} left"
+            )
+        self.pos = stop
+        return self.data[start:stop]
+
+    def _text(self, length: int, reason: str) -> str:
+        raw = self._take(length)
+        try:
+            return raw.decode()
+        except UnicodeDecodeError as error:
+            raise CalldataError(reason, f"at byte {self.pos - length + error.start}") from None
+
+    def _reserve(self, count: int, bytes_each: int) -> None:
+        if count * bytes_each > self.end - self.pos:
+            raise CalldataError("truncated_payload", f"{count} items announced at byte {self.pos}")
+        self.items_left -= count
+        if self.items_left < 0:
+            raise CalldataError("too_many_items")
+
+    def _array(self, count: int, depth: int) -> list[Value]:
+        self._reserve(count, 1)
+        value = self.value
+        return [value(depth) for _ in range(count)]
+
+    def _map(self, count: int, depth: int) -> dict[str, Value]:
+        self._reserve(count, 2)
+        result: dict[str, Value] = {}
+        previous: str | None = None
+        for _ in range(count):
+            pos = self.pos
+            if pos < self.end and (length := self.data[pos]) < 0x80:
+                self.pos = pos + 1
+            else:
+                length, self.pos = uleb.read(self.data, pos)
+            if length > MAX_LENGTH:
+                raise CalldataError("length_too_large", f"at byte {self.pos}")
+            key = self._text(length, "invalid_utf8_key")
+            if previous is not None and key <= previous:
+                raise CalldataError("duplicate_key" if key == previous else "unsorted_keys")
+            previous = key
+            result[key] = self.value(depth)
+        return result
+
+
+def encode(value: Encodable) -> bytes:
+    """The canonical bytes of `value`. Raises CalldataError when the format has no form for it."""
+    out = bytearray()
+    _put(out, value, 0)
+    return bytes(out)
+
+
+def _put(out: bytearray, value: object, depth: int) -> None:
+    kind = type(value)
+    if kind is str or isinstance(value, str):
+        raw = _utf8(value, "invalid_utf8")  # type: ignore[arg-type]
+        _put_tag(out, len(raw), 4)
+        out += raw
+    elif value is None:
+        out.append(0x00)
+    elif kind is bool:
+        out.append(0x10 if value else 0x08)
+    elif isinstance(value, int):
+        number = int(value)
+        out += uleb.write(number << 3 | 1 if number >= 0 else (-1 - number) << 3 | 2)
+    elif isinstance(value, bytes | bytearray | memoryview):
+        raw = bytes(value)
+        _put_tag(out, len(raw), 3)
+        out += raw
+    elif kind is Address:
+        out.append(0x18)
+        out += value.raw  # type: ignore[attr-defined]
+    elif kind is dict or kind is list or isinstance(value, Mapping | Sequence):
+        if depth == MAX_DEPTH:
+            raise CalldataError("too_deep")
+        _put_container(out, value, depth + 1)  # type: ignore[arg-type]
+    else:
+        raise CalldataError("not_encodable", f"calldata has no {kind.__name__}")
+
+
+def _put_container(out: bytearray, value: Mapping[object, object] | Sequence[object], depth: int) -> None:
+    if not isinstance(value, dict) and isinstance(value, Sequence):
+        _put_tag(out, len(value), 5)
+        for item in value:
+            _put(out, item, depth)
+        return
+    _put_tag(out, len(value), 6)
+    for key in _sorted_keys(value):
+        raw = _utf8(key, "invalid_utf8_key")
+        if len(raw) < 0x80:
+            out.append(len(raw))
+        else:
+            out += uleb.write(len(raw))
+        out += raw
+        _put(out, value[key], depth)
+
+
+def _put_tag(out: bytearray, length: int, kind: int) -> None:
+    if length < 0x10:
+        out.append(length << 3 | kind)
+        return
+    if length > MAX_LENGTH:
+        raise CalldataError("length_too_large", f"{length} does not fit 32 bits")
+    out += uleb.write(length << 3 | kind)
+
+
+def _utf8(text: str, reason: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise CalldataError(reason, f"lone surrogate at character {error.start}") from None
+
+
+def _sorted_keys(mapping: Mapping[object, object]) -> list[str]:
+    keys: list[str] = []
+    for key in mapping:
+        if not isinstance(key, str):
+            raise CalldataError("not_encodable", f"map keys are strings, not {type(key).__name__}")
+        keys.append(key)
+    keys.sort()
+    return keys
+
+
+def to_text(value: Encodable, limit: int = 1_000_000) -> str:
+    """The debug text form of spec/calldata.md 7.1, cut after `limit` characters. Never fails."""
+    text = _Text(limit)
+    text.put(value, 0)
+    joined = "".join(text.parts).encode("utf-8", "backslashreplace").decode()
+    return joined[:limit] + "..." if text.left < 0 else joined
+
+
+class _Text:
+    __slots__ = ("left", "parts")
+
+    def __init__(self, limit: int) -> None:
+        self.parts: list[str] = []
+        self.left = limit
+
+    def add(self, piece: str) -> None:
+        self.parts.append(piece)
+        self.left -= len(piece)
+
+    def put(self, value: object, depth: int) -> None:
+        if self.left < 0:
+            return
+        if value is None or isinstance(value, bool):
+            self.add({None: "null", True: "true", False: "false"}[value])
+        elif isinstance(value, str):
+            self.add(json.dumps(value[: self.left + 1], ensure_ascii=False))
+        elif isinstance(value, int):
+            self.add(str(int(value)) if value.bit_length() < 14_000 else _long_integer(value, self.left))
+        elif isinstance(value, bytes | bytearray | memoryview):
+            self.add("b#" + bytes(value[: self.left + 1]).hex())
+        elif isinstance(value, Address):
+            self.add("addr#" + value.raw.hex())
+        elif depth == MAX_DEPTH:
+            self.add("...")
+        elif isinstance(value, Mapping):
+            self.put_map(value, depth + 1)
+        elif isinstance(value, Sequence):
+            self.put_array(value, depth + 1)
+        else:
+            self.add(f"<{type(value).__name__}>")
+
+    def put_array(self, items: Sequence[object], depth: int) -> None:
+        self.add("[")
+        for index, item in enumerate(items):
+            if self.left < 0:
+                return
+            if index:
+                self.add(",")
+            self.put(item, depth)
+        self.add("]")
+
+    def put_map(self, entries: Mapping[object, object], depth: int) -> None:
+        self.add("{")
+        for index, key in enumerate(sorted(map(str, entries))):
+            if self.left < 0:
+                return
+            if index:
+                self.add(",")
+            self.put(key, depth)
+            self.add(":")
+            self.put(entries.get(key), depth)
+        self.add("}")
+
+
+def _long_integer(value: int, room: int) -> str:
+    """Hexadecimal, because decimal text of a huge integer is slow and above 4300 digits refused."""
+    digits = max(room, 0) + 8
+    bits = abs(value).bit_length()
+    shift = max(0, -(-bits // 4) - digits) * 4
+    return ("-" if value < 0 else "") + hex(abs(value) >> shift)

@@ -1,0 +1,195 @@
+"""Contract packages: ZIP, raw WASM or text with a comment header (spec/contract-runtime.md 2.1, 2.2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, NoReturn
+
+from genvm_wire import zip_package
+from genvm_wire.wasm_sections import WASM_MAGIC, custom_section
+
+MARKERS: Final = ("//", "#", "--")
+DEFAULT_VERSION: Final[Mapping[str, str]] = MappingProxyType({"v0.2": "v0.1.0", "v0.3": "v0.0.0"})
+ANY_VERSION: Final = "v*.*.*"
+
+
+class Shape(StrEnum):
+    ZIP = "zip"
+    WASM = "wasm"
+    TEXT = "text"
+
+
+class Fault(StrEnum):
+    """What can be wrong with a package."""
+
+    ABSENT = "absent"
+    MALFORMED = "malformed"
+    NOT_UTF8 = "not_utf8"
+
+
+_VM_ERRORS: Final[Mapping[str, Mapping[Fault, str]]] = {
+    "v0.2": {
+        Fault.ABSENT: "invalid_contract absent_runner_comment",
+        Fault.MALFORMED: "invalid_contract",
+        Fault.NOT_UTF8: "invalid_contract not_utf8_text",
+    },
+    "v0.3": {
+        Fault.ABSENT: "invalid_contract runner absent",
+        Fault.MALFORMED: "invalid_contract runner malformed",
+        Fault.NOT_UTF8: "invalid_contract not_utf8_text",
+    },
+}
+
+
+class PackageError(ValueError):
+    """The code is no contract package; `vm_error` is the VM error code of the line."""
+
+    def __init__(self, fault: Fault, line: str, detail: str) -> None:
+        super().__init__(detail)
+        self.fault = fault
+        self.vm_error = _VM_ERRORS[line][fault]
+
+
+@dataclass(frozen=True, slots=True)
+class ContractPackage:
+    """A parsed package: `files` by path inside it; `runner` is the JSON object of `runner.json`."""
+
+    shape: Shape
+    version: str
+    runner: Mapping[str, Any]
+    files: Mapping[str, bytes]
+
+
+def parse(code: bytes, line: str) -> ContractPackage:
+    """Parse code for the contract line `v0.2` or `v0.3`. Raises PackageError."""
+    shape = shape_of(code)
+    if shape is Shape.ZIP:
+        return _parse_zip(code, line)
+    if shape is Shape.WASM:
+        version = _wasm_version(code, line) or DEFAULT_VERSION[line]
+        return ContractPackage(shape, version, {"StartWasm": "file"}, {"file": code})
+    specified, json_lines = _split_version(_header(code, line))
+    separator = "" if line == "v0.2" else "\n"
+    runner = _runner(separator.join(json_lines), line)
+    return ContractPackage(shape, specified or DEFAULT_VERSION[line], runner, {"file": code})
+
+
+def shape_of(code: bytes) -> Shape:
+    """The first shape that fits, in the order of section 2.1; anything else counts as text."""
+    if zip_package.is_zip(code):
+        return Shape.ZIP
+    return Shape.WASM if code.startswith(WASM_MAGIC) else Shape.TEXT
+
+
+def version_text(code: bytes, line: str) -> str:
+    """The version that detection sees (spec/manager-api.md 3.8, step 2). Raises PackageError.
+
+    Unlike `parse` it looks at no runner JSON, and a ZIP without a version is `v*.*.*`.
+    """
+    match shape_of(code):
+        case Shape.ZIP:
+            raw = _zip_files(code, line, only="version").get("version")
+            return ANY_VERSION if raw is None else _utf8(raw, line, "the version file")
+        case Shape.WASM:
+            return _wasm_version(code, line) or DEFAULT_VERSION[line]
+        case Shape.TEXT:
+            return _split_version(_header(code, line))[0] or DEFAULT_VERSION[line]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """The major a contract asks for; `error` says why it could not be read and the latest was taken."""
+
+    major: int
+    error: str | None = None
+
+
+def detect_major(code: bytes, latest: int, line: str) -> Detection:
+    """The executor major for `code`: what it specifies, at most `latest` (spec/manager-api.md 3.8)."""
+    try:
+        text = version_text(code, line)
+    except PackageError as error:
+        return Detection(latest, str(error))
+    major = _major(text)
+    if major is None:
+        return Detection(latest)
+    return Detection(min(major, latest))
+
+
+def _major(text: str) -> int | None:
+    digits = text.strip().removeprefix("v").partition(".")[0]
+    digits = digits[1:] if digits[:1] == "+" else digits
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    significant = digits.lstrip("0") or "0"
+    if len(significant) > 10 or int(significant) > 0xFFFFFFFF:
+        return None
+    return int(significant)
+
+
+def _utf8(raw: bytes, line: str, what: str) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise PackageError(Fault.NOT_UTF8, line, f"{what} is not UTF-8 at byte {error.start}") from None
+
+
+def _wasm_version(code: bytes, line: str) -> str | None:
+    section = custom_section(code, b"genvm.version")
+    return None if section is None else _utf8(section, line, "the section genvm.version").strip()
+
+
+def _header(code: bytes, line: str) -> list[str]:
+    """The lines of the comment header, without their marker."""
+    text = _utf8(code, line, "the contract")
+    marker = next((m for m in MARKERS if text.startswith(m)), None)
+    if marker is None:
+        raise PackageError(Fault.ABSENT, line, "the contract does not begin with a runner comment")
+    header: list[str] = []
+    start = 0
+    while text.startswith(marker, start):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        header.append(text[start + len(marker) : end].removesuffix("\r"))
+        start = end + 1
+    return header
+
+
+def _split_version(header: list[str]) -> tuple[str | None, list[str]]:
+    first = header[0].strip()
+    return (first, header[1:]) if first.startswith("v") else (None, header)
+
+
+def _runner(text: str, line: str) -> dict[str, Any]:
+    try:
+        runner = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise PackageError(Fault.MALFORMED, line, f"the runner is not JSON: {error}") from None
+    if not isinstance(runner, dict):
+        raise PackageError(Fault.MALFORMED, line, "the runner is not a JSON object")
+    return runner
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _zip_files(code: bytes, line: str, only: str | None = None) -> dict[str, bytes]:
+    try:
+        return zip_package.read(code, strict=line != "v0.2", only=only)
+    except zip_package.ZipError as error:
+        raise PackageError(Fault.MALFORMED, line, f"the ZIP archive is unusable: {error}") from None
+
+
+def _parse_zip(code: bytes, line: str) -> ContractPackage:
+    files = _zip_files(code, line)
+    if "runner.json" not in files:
+        raise PackageError(Fault.MALFORMED, line, "the archive has no runner.json")
+    runner = _runner(_utf8(files["runner.json"], line, "runner.json"), line)
+    version = files.get("version")
+    text = DEFAULT_VERSION[line] if version is None else _utf8(version, line, "the version file").strip()
+    return ContractPackage(Shape.ZIP, text, runner, files)

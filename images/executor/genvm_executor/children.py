@@ -1,0 +1,154 @@
+"""VMs inside a VM: view calls, sandboxes, non-deterministic blocks.
+
+Spec: contract-runtime.md, 6.3; host-protocol.md, 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from genvm_executor.contract_code import read_code
+from genvm_executor.engine import MAX_VM_DEPTH
+from genvm_executor.outcome import Outcome, VmFault
+from genvm_executor.run_state import RunState
+from genvm_executor.storage_view import WrittenStorage
+from genvm_executor.vm_frame import Entry, EntryKind, Rights, VmFrame
+from genvm_wire.address import Address
+from genvm_wire.calldata import Value
+from genvm_wire.host_tables import Channel, StorageView
+from genvm_wire.results import ResultCode
+
+AGREED = bytes([ResultCode.RETURN]) + b"\x10"
+"""A validator agrees by returning exactly boolean true."""
+
+
+class ChildVms:
+    """`execute` runs one VM and answers with its outcome."""
+
+    def __init__(self, run: RunState, execute: Callable[[VmFrame], Outcome]) -> None:
+        self._run = run
+        self._execute = execute
+
+    def call_contract(self, caller: VmFrame, address: Address, calldata: bytes, state: int) -> bytes:
+        """Raises VmFault when the callee ends with a VM error (v0.2: not delivered)."""
+        line = self._run.job.contract_line
+        view = state or StorageView.LATEST_NON_FINAL
+        storage = self._run.storage_of(address, view)
+        keeps = line == "v0.2"
+        rights = replace(
+            caller.rights,
+            write=False,
+            send=caller.rights.send and keeps,
+            nondet=caller.rights.nondet and keeps,
+        )
+        child = VmFrame(
+            contract=address,
+            code=read_code(storage, line),
+            entry=Entry(EntryKind.MAIN, calldata),
+            rights=rights,
+            storage=WrittenStorage(storage, self._run.budget),
+            is_init=False,
+            value=0,
+            stack=(*caller.stack, caller.contract),
+            depth=caller.depth + 1,
+        )
+        return self._deliver(self._run_child(caller, child))
+
+    def sandbox(self, caller: VmFrame, data: bytes, allow_write_ops: bool) -> bytes:
+        """A VM error is delivered; what a sandbox did counts only when it returned."""
+        rights = replace(
+            caller.rights,
+            write=caller.rights.write and allow_write_ops,
+            send=caller.rights.send and allow_write_ops,
+            call=False,
+            nondet=False,
+        )
+        child = self._inner(caller, Entry(EntryKind.SANDBOX, data), rights)
+        return self._run_child(caller, child).sub_result()
+
+    def run_nondet(self, caller: VmFrame, leader: bytes, validator: bytes) -> bytes:
+        """The leader's result, own or given. Raises VmFault when that is a VM error (v0.2)."""
+        call_no = self._run.next_call
+        self._run.next_call += 1
+        given = self._leader_result(call_no)
+        if given is None:
+            outcome = self._stage(caller, leader, None)
+            self._publish(call_no, outcome.sub_result())
+            return self._deliver(outcome)
+        if not self._run.job.is_sync:
+            verdict = self._stage(caller, validator, given)
+            if verdict.sub_result() != AGREED:
+                self._disagree(call_no)
+        self._run.nondet_results.append(given)
+        return self._deliver(_outcome_of(given))
+
+    def _inner(self, caller: VmFrame, entry: Entry, rights: Rights) -> VmFrame:
+        return VmFrame(
+            contract=caller.contract,
+            code=caller.code,
+            entry=entry,
+            rights=rights,
+            storage=WrittenStorage(caller.storage, self._run.budget),
+            is_init=caller.is_init,
+            value=caller.value,
+            stack=caller.stack,
+            depth=caller.depth + 1,
+        )
+
+    def _stage(self, caller: VmFrame, data: bytes, leader_result: bytes | None) -> Outcome:
+        stage: Value = None if leader_result is None else {"leaders_result": leader_result}
+        rights = Rights(deterministic=False, write=False, send=False, call=False, nondet=False)
+        return self._run_child(
+            caller, self._inner(caller, Entry(EntryKind.CONSENSUS_STAGE, data, stage), rights)
+        )
+
+    def _run_child(self, caller: VmFrame, child: VmFrame) -> Outcome:
+        if child.depth > MAX_VM_DEPTH:
+            raise VmFault("OOM" if self._run.job.contract_line == "v0.2" else "out_of vm_recursion")
+        outcome = self._execute(child)
+        if outcome.is_return:
+            caller.emissions.extend(child.emissions)
+            caller.sent += child.sent
+            if child.rights.write:
+                caller.storage.merge_from(child.storage)
+        else:
+            self._run.sent -= child.sent
+        return outcome
+
+    def _leader_result(self, call_no: int) -> bytes | None:
+        """What the leader got in this block; None when this run is the leader."""
+        if self._run.node.table.leader_nondet_results is Channel.HOST:
+            return self._run.node.get_leader_nondet_result(call_no)
+        results = self._run.job.leader_nondet_results
+        if results is None:
+            return None
+        if call_no >= len(results):
+            line = self._run.job.contract_line
+            raise VmFault(
+                "absent_leader_nondet_output" if line == "v0.2" else "leader_fault nondet_output absent"
+            )
+        return results[call_no]
+
+    def _publish(self, call_no: int, result: bytes) -> None:
+        self._run.nondet_results.append(result)
+        if self._run.node.table.nondet_results is Channel.HOST:
+            self._run.node.post_nondet_result(call_no, result)
+
+    def _disagree(self, call_no: int) -> None:
+        """Report the lowest disagreeing block, once."""
+        if self._run.nondet_disagreement is None:
+            self._run.nondet_disagreement = call_no
+            self._run.node.notify_nondet_disagreement(call_no)
+
+    def _deliver(self, outcome: Outcome) -> bytes:
+        if outcome.code == ResultCode.VM_ERROR and self._run.job.contract_line == "v0.2":
+            raise VmFault(outcome.payload.decode("utf-8", "replace"))
+        return outcome.sub_result()
+
+
+def _outcome_of(sub_result: bytes) -> Outcome:
+    """A leader's result as an outcome. Raises VmFault when it is malformed."""
+    if not sub_result or sub_result[0] > ResultCode.VM_ERROR:
+        raise VmFault("leader_fault nondet_output malformed")
+    return Outcome(ResultCode(sub_result[0]), sub_result[1:])

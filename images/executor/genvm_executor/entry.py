@@ -1,0 +1,69 @@
+"""From a job to the VM that serves it (spec: contract-runtime.md, 1)."""
+
+from __future__ import annotations
+
+import re
+
+from genvm_executor.contract_code import absent_text, read_code, store_code
+from genvm_executor.outcome import VmFault
+from genvm_executor.run_state import RunState
+from genvm_executor.storage_view import WrittenStorage
+from genvm_executor.vm_frame import Entry, EntryKind, Rights, VmFrame
+from genvm_wire import contract_package
+from genvm_wire.host_tables import Channel
+
+_VERSION = re.compile(r"v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
+
+
+def entry_frame(run: RunState) -> VmFrame:
+    """Read what a run starts from. Raises VmFault, HostRefused, HostLost."""
+    job = run.job
+    letters = job.permissions
+    calldata = job.calldata
+    if calldata is None:
+        if run.node.table.calldata is not Channel.HOST:
+            raise VmFault("malformed_entry")
+        calldata = run.node.get_calldata()
+    if "w" in letters:
+        run.load_locked_slots()
+    storage = WrittenStorage(run.storage_of(job.message.contract, run.node.table.own_view), run.budget)
+    frame = VmFrame(
+        contract=job.message.contract,
+        code=_code(run, storage),
+        entry=Entry(EntryKind.MAIN, calldata),
+        rights=Rights(
+            deterministic=True,
+            write="w" in letters,
+            send="s" in letters,
+            call="c" in letters,
+            nondet="n" in letters,
+        ),
+        storage=storage,
+        is_init=job.message.is_init,
+        value=job.message.value,
+    )
+    _check_version(frame.code, job.contract_line, job.executor_version)
+    return frame
+
+
+def _code(run: RunState, storage: WrittenStorage) -> bytes:
+    job = run.job
+    if not job.message.is_init or run.node.table.code is Channel.STORAGE:
+        return read_code(storage, job.contract_line)
+    if job.code is None:
+        raise VmFault(absent_text(job.contract_line))
+    store_code(storage, job.contract_line, job.code)
+    return job.code
+
+
+def _check_version(code: bytes, contract_line: str, executor_version: str) -> None:
+    """A v0.2 contract that asks for a newer executor is refused; later lines compare majors elsewhere."""
+    if contract_line != "v0.2":
+        return
+    try:
+        text = contract_package.parse(code, contract_line).version
+    except contract_package.PackageError as error:
+        raise VmFault(error.vm_error) from None
+    wanted, own = _VERSION.match(text), _VERSION.match(executor_version)
+    if wanted and own and tuple(map(int, wanted.groups())) > tuple(map(int, own.groups())):
+        raise VmFault("version_too_big")

@@ -1,0 +1,32 @@
+"""The library that contracts import: `from genlayer import *` (contract-sdk.md, line v0.2)."""
+
+from . import gl
+from .py import types as _types
+from .py.keccak import Keccak256
+from .py.storage import Array, DynArray, TreeMap, allow_storage
+from .py.types import Address, bigint
+
+globals().update(_types.UNSIGNED)
+globals().update(_types.SIGNED)
+
+
+def __getattr__(name: str) -> object:
+    if name == "VecDB":
+        raise AttributeError(
+            "VecDB needs numpy and an embedding model, which this executor image does not have"
+        )
+    raise AttributeError(f"module 'genlayer' has no attribute {name!r}")
+
+
+__all__ = (  # noqa: PLE0604
+    "Address",
+    "Array",
+    "DynArray",
+    "Keccak256",
+    "TreeMap",
+    "allow_storage",
+    "bigint",
+    "gl",
+    *_types.UNSIGNED,
+    *_types.SIGNED,
+)

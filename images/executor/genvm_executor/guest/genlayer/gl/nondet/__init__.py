@@ -1,0 +1,37 @@
+"""Language models and the web, inside nondeterministic blocks (contract-sdk.md, 10)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from genlayer.gl import requests
+from genlayer.gl.deferred import LazyCapable
+from genlayer.py.types import Lazy
+
+from . import web
+from .reply import Image, NondetException, module_value
+
+__all__ = ("Image", "NondetException", "exec_prompt", "web")
+
+
+def ask_template(template: str, **fields: Any) -> Any:
+    """The answer of one of the prompt templates of the equivalence principles."""
+    return module_value(requests.ask("ExecPromptTemplate", {"template": template, **fields}))
+
+
+@LazyCapable
+def exec_prompt(
+    prompt: str,
+    *,
+    response_format: Literal["text", "json"] = "text",
+    images: list[bytes | Image] | None = None,
+    **_ignored: Any,
+) -> Lazy[Any]:
+    """Ask a language model: text, or for "json" the decoded value. At most two images.
+
+    Raises NondetException when the module reports an error, SystemError outside a nondeterministic block.
+    """
+    raw_images = [image.raw if isinstance(image, Image) else image for image in images or ()]
+    request = {"prompt": prompt, "response_format": response_format, "images": raw_images}
+    reply = requests.ask("ExecPrompt", request)
+    return Lazy(lambda: module_value(reply))

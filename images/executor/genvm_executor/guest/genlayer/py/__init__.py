@@ -1,0 +1,1 @@
+"""The parts of the library that do not talk to the host, and storage."""

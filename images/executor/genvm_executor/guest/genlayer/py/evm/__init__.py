@@ -1,0 +1,17 @@
+"""The contract ABI of the EVM (contract-sdk.md, 11)."""
+
+from .abi import BYTES_TYPES, InplaceTuple, selector_of, signature_of, type_name_of
+from .codec import MethodEncoder, decode, encode
+
+globals().update(BYTES_TYPES)
+
+__all__ = (  # noqa: PLE0604
+    "InplaceTuple",
+    "MethodEncoder",
+    "decode",
+    "encode",
+    "selector_of",
+    "signature_of",
+    "type_name_of",
+    *BYTES_TYPES,
+)

@@ -1,0 +1,23 @@
+"""Storage types and views (contract-sdk.md, 12)."""
+
+from .arrays import Array, DynArray
+from .build import allow_storage, copy_to_memory, inmem_allocate
+from .inline import VLA, Indirection
+from .root import Root
+from .slots import ROOT_SLOT_ID, Manager, Slot
+from .treemap import TreeMap
+
+__all__ = (
+    "ROOT_SLOT_ID",
+    "VLA",
+    "Array",
+    "DynArray",
+    "Indirection",
+    "Manager",
+    "Root",
+    "Slot",
+    "TreeMap",
+    "allow_storage",
+    "copy_to_memory",
+    "inmem_allocate",
+)

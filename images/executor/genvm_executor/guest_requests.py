@@ -1,0 +1,19 @@
+"""What a guest may ask of the executor, whichever way its requests travel."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class GuestRequests(Protocol):
+    """The five functions below a contract library. Each raises SdkRefused, or an ExecutorEnding."""
+
+    def storage_read(self, slot: bytes, offset: int, length: int) -> bytes: ...
+
+    def storage_write(self, slot: bytes, offset: int, data: bytes) -> None: ...
+
+    def get_balance(self, address: bytes) -> int: ...
+
+    def get_self_balance(self) -> int: ...
+
+    def gl_call(self, request: bytes) -> bytes | None: ...

@@ -1,0 +1,151 @@
+"""The `job` message (docs/instance-protocol.md) as a checked value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from genvm_wire.address import Address
+from genvm_wire.calldata import Value
+
+DEFAULT_DATETIME = "2024-11-26T06:42:42.424242Z"
+CONTRACT_LINES = frozenset({"v0.2", "v0.3"})
+PERMISSION_LETTERS = frozenset("rwscnu")
+
+T = TypeVar("T")
+
+
+class JobInvalid(Exception):
+    """The job is not what the instance protocol says; the text names the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The transaction (spec: host-protocol.md, 6.1). `value` in wei; `now_ns` since 1970, from `datetime`."""
+
+    contract: Address
+    sender: Address
+    origin: Address
+    signer: Address | None
+    chain_id: int
+    value: int
+    is_init: bool
+    datetime: str
+    now_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run. Times in milliseconds, sizes in bytes; the keys are those of the protocol."""
+
+    run: int
+    sockets: tuple[str, ...]
+    deadline_ms: int
+    grace_ms: int
+    host_table: str
+    fuel_width: int
+    contract_line: str
+    executor_version: str
+    message: Message
+    calldata: bytes | None
+    code: bytes | None
+    host_data: str
+    permissions: frozenset[str]
+    is_sync: bool
+    debug: bool
+    storage_pages: int | None
+    leader_nondet_results: tuple[bytes, ...] | None
+    output_limit: int
+    log_limit: int
+
+
+def parse_job(frame: Mapping[str, Value]) -> Job:
+    """Raises JobInvalid."""
+    leader = _optional(frame, "leader_nondet_results", list)
+    contract_line = _need(frame, "contract_line", str)
+    if contract_line not in CONTRACT_LINES:
+        raise JobInvalid(f"job key 'contract_line': unknown line {contract_line!r}")
+    permissions = _need(frame, "permissions", str)
+    if not set(permissions) <= PERMISSION_LETTERS or len(set(permissions)) != len(permissions):
+        raise JobInvalid(f"Invalid permissions: {permissions!r}")
+    return Job(
+        run=_need(frame, "run", int),
+        sockets=tuple(_items(_need(frame, "sockets", list), "sockets", str)),
+        deadline_ms=_natural(frame, "deadline_ms"),
+        grace_ms=_natural(frame, "grace_ms"),
+        host_table=_need(frame, "host_table", str),
+        fuel_width=_natural(frame, "fuel_width"),
+        contract_line=contract_line,
+        executor_version=_need(frame, "executor_version", str),
+        message=_message(_need(frame, "message", dict)),
+        calldata=_optional(frame, "calldata", bytes),
+        code=_optional(frame, "code", bytes),
+        host_data=_need(frame, "host_data", str),
+        permissions=frozenset(permissions),
+        is_sync=_need(frame, "is_sync", bool),
+        debug=_need(frame, "debug", bool),
+        storage_pages=_optional(frame, "storage_pages", int),
+        leader_nondet_results=None
+        if leader is None
+        else tuple(_items(leader, "leader_nondet_results", bytes)),
+        output_limit=_natural(frame, "output_limit"),
+        log_limit=_natural(frame, "log_limit"),
+    )
+
+
+def _message(raw: Mapping[str, Value]) -> Message:
+    contract = _need(raw, "contract_address", Address)
+    sender = _need(raw, "sender_address", Address)
+    text = _optional(raw, "datetime", str) or DEFAULT_DATETIME
+    return Message(
+        contract=contract,
+        sender=sender,
+        origin=_optional(raw, "origin_address", Address) or sender,
+        signer=_optional(raw, "signer_address", Address),
+        chain_id=_need(raw, "chain_id", int),
+        value=_optional(raw, "value", int) or 0,
+        is_init=_need(raw, "is_init", bool),
+        datetime=text,
+        now_ns=_nanoseconds(text),
+    )
+
+
+def _nanoseconds(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise JobInvalid(f"job key 'datetime': not RFC 3339: {text!r}") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    if microseconds < 0:
+        raise JobInvalid(f"job key 'datetime': before 1970: {text!r}")
+    return microseconds * 1000
+
+
+def _need(raw: Mapping[str, Value], key: str, kind: type[T]) -> T:
+    value = raw.get(key)
+    if type(value) is not kind:
+        raise JobInvalid(f"job key {key!r}: wanted {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _optional(raw: Mapping[str, Value], key: str, kind: type[T]) -> T | None:
+    return None if raw.get(key) is None else _need(raw, key, kind)
+
+
+def _natural(raw: Mapping[str, Value], key: str) -> int:
+    value = _need(raw, key, int)
+    if value < 0:
+        raise JobInvalid(f"job key {key!r}: negative")
+    return value
+
+
+def _items(raw: list[Value], key: str, kind: type[T]) -> list[T]:
+    for item in raw:
+        if type(item) is not kind:
+            raise JobInvalid(f"job key {key!r}: wanted a list of {kind.__name__}")
+    return raw  # type: ignore[return-value]

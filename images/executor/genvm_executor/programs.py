@@ -1,0 +1,98 @@
+"""From contract code to something that can be instantiated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wasmtime import Engine, Module, WasmtimeError
+
+from genvm_executor.library import PYTHON_ARGUMENTS, PYTHON_VARIABLES
+from genvm_executor.library_bytecode import files_with_bytecode
+from genvm_executor.outcome import VmFault
+from genvm_executor.precompile import load_interpreter
+from genvm_executor.prepared import HASH_SECRET_BYTES, load_prepared
+from genvm_executor.runner_actions import Launch, interpret
+from genvm_executor.traps import invalid_wasm_text
+from genvm_executor.vm import GuestProgram
+from genvm_executor.wasi.filesystem import FileSystem
+from genvm_wire import contract_package
+
+MAX_WASM = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Builds programs for one run. `interpreter` and `library` are shared by all of its VMs.
+
+    `prepared` is the interpreter after its start; it cannot take other arguments or variables.
+    """
+
+    engine: Engine
+    interpreter: Module
+    library: FileSystem
+    prepared: Module | None = None
+
+    def plan(self, code: bytes, *, contract_line: str, debug: bool, deterministic: bool) -> Launch:
+        """Parse a package and follow its runner. Raises VmFault `invalid_contract…`."""
+        try:
+            package = contract_package.parse(code, contract_line)
+        except contract_package.PackageError as error:
+            raise VmFault(error.vm_error) from None
+        return interpret(package, contract_line=contract_line, debug=debug, deterministic=deterministic)
+
+    def python(self, launch: Launch | None = None) -> GuestProgram:
+        """The interpreter with the library; `launch` adds what a contract wants."""
+        launch = launch or Launch()
+        prepared = self.prepared if launch.fits_started_interpreter else None
+        return GuestProgram(
+            module=prepared or self.interpreter,
+            random_drawn=HASH_SECRET_BYTES if prepared else 0,
+            arguments=_encoded(launch.arguments or PYTHON_ARGUMENTS),
+            variables=_encoded([*PYTHON_VARIABLES, *_pairs(launch)]),
+            files=self._files(launch),
+        )
+
+    @classmethod
+    def stored(cls, engine: Engine, directory: Path) -> Programs:
+        """From what `precompile` left in the code cache. Raises InterpreterUnusable."""
+        return cls(
+            engine=engine,
+            interpreter=load_interpreter(engine, directory),
+            library=files_with_bytecode(directory),
+            prepared=load_prepared(engine, directory),
+        )
+
+    def build(self, launch: Launch, contract_line: str) -> GuestProgram:
+        """The program of a plan. Raises VmFault when its WASM does not compile."""
+        if launch.wasm is None:
+            return self.python(launch)
+        return GuestProgram(
+            module=self._compile(launch.wasm, contract_line),
+            arguments=_encoded(launch.arguments or ()),
+            variables=_encoded(_pairs(launch)),
+            files=self._files(launch),
+        )
+
+    def _files(self, launch: Launch) -> FileSystem:
+        files = self.library.copy() if launch.wasm is None else FileSystem()
+        for path, data in launch.files.items():
+            files.add(path, data)
+        return files
+
+    def _compile(self, wasm: bytes, contract_line: str) -> Module:
+        invalid = VmFault(invalid_wasm_text(contract_line, "validating"))
+        if len(wasm) > MAX_WASM:
+            raise invalid
+        try:
+            return Module(self.engine, wasm)
+        except WasmtimeError:
+            raise invalid from None
+
+
+def _pairs(launch: Launch) -> list[str]:
+    return [f"{name}={value}" for name, value in launch.variables.items()]
+
+
+def _encoded(items: tuple[str, ...] | list[str]) -> list[bytes]:
+    return [item.encode("utf-8", "surrogateescape") for item in items]

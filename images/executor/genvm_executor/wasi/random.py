@@ -1,0 +1,35 @@
+"""The deterministic random bytes of a guest: MT19937 initialised by an array of words.
+
+Spec: contract-runtime.md, 4.2. Python's own generator is the same MT19937, but its `seed` turns an integer
+into the array of its 32-bit words, least significant first, which is exactly `init_by_array`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+V02_WORDS = (0x4C6E6547, 0x72657961)
+
+
+class GuestRandom:
+    """A stream of random bytes; requests take whole 32-bit outputs, a cut last one gives its low bytes."""
+
+    def __init__(self, words: tuple[int, ...]) -> None:
+        # A trailing zero word would be dropped by the integer form; it cannot be told apart there.
+        self._generator = random.Random()  # noqa: S311 - determinism is the point
+        self._generator.seed(sum(word << (32 * index) for index, word in enumerate(words)))
+
+    @classmethod
+    def for_line(cls, contract_line: str, start_message: bytes) -> GuestRandom:
+        """`v0.2` is constant; later lines key with SHA3-256 of the start message."""
+        if contract_line == "v0.2":
+            return cls(V02_WORDS)
+        digest = hashlib.sha3_256(start_message).digest()
+        return cls(tuple(int.from_bytes(digest[at : at + 4], "little") for at in range(0, 32, 4)))
+
+    def take(self, length: int) -> bytes:
+        """`length` bytes."""
+        words = (length + 3) // 4
+        output = b"".join(self._generator.getrandbits(32).to_bytes(4, "little") for _ in range(words))
+        return output[:length]

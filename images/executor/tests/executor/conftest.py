@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+# The vectors' checks live beside the guest library's own tests.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from genvm_executor.__main__ import main
+from genvm_executor.engine import deterministic_engine
+from genvm_executor.library_bytecode import bytecode_path
+from genvm_executor.precompile import compiled_path, precompiled_directory
+from genvm_executor.prepared import prepared_path
+from genvm_wire.calldata import Encodable
+from genvm_wire.host_tables import HOST_TABLES
+
+from .chain import Chain, Zygote
+from .executor_process import Executor, Report, job
+from .node_host import NodeHost
+
+Run = Callable[..., Report]
+
+
+@pytest.fixture(scope="session")
+def precompiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The code cache: the one the environment names when it fits, else made for this session."""
+    existing = precompiled_directory()
+    if all(path(existing).is_file() for path in (compiled_path, bytecode_path, prepared_path)):
+        return existing
+    directory = tmp_path_factory.mktemp("precompiled")
+    assert main(["precompile", str(directory)]) == 0
+    return directory
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A directory with a short path: socket names have a limit."""
+    with TemporaryDirectory(prefix="gx") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def executor(directory: Path, precompiled: Path) -> Iterator[Executor]:
+    with Executor(directory, precompiled, GENVM_GUEST_MEMORY_BYTES=str(512 << 20)) as process:
+        yield process
+
+
+@pytest.fixture
+def node() -> Iterator[NodeHost]:
+    host = NodeHost(HOST_TABLES["T15a"])
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def run(executor: Executor, node: NodeHost) -> Run:
+    """Run `code` with `calldata` to its report."""
+
+    def run_contract(code: bytes | str, calldata: bytes = b"\x06", **changes: Encodable) -> Report:
+        node.store_code(code if isinstance(code, bytes) else code.encode())
+        node.calldata = calldata
+        executor.wait_ready()
+        executor.send_job(node, job(**changes))
+        return executor.follow()
+
+    return run_contract
+
+
+@pytest.fixture(scope="session")
+def zygote(precompiled: Path) -> Iterator[Zygote]:
+    with TemporaryDirectory(prefix="gx") as path, Zygote(Path(path), precompiled) as process:
+        yield process
+
+
+@pytest.fixture
+def chain(zygote: Zygote) -> Chain:
+    return Chain(zygote)
+
+
+@pytest.fixture
+def engine():
+    return deterministic_engine()

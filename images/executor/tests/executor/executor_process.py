@@ -1,0 +1,182 @@
+"""The real executor process, driven as the manager drives it: over its control socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from genvm_wire.address import Address
+from genvm_wire.calldata import Encodable, Value, decode, encode
+from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameClosed, FrameSocket
+
+from .node_host import NodeHost
+
+CONTRACT = Address.from_hex("0x5b38da6a701c568545dcfcb03fcb875f56beddc4")
+SENDER = Address.from_hex("0xab8483f64d9c6d1ecf9b849ae677dd3315835cb2")
+RUN = 7
+
+
+@dataclass
+class Report:
+    """What one run told the manager."""
+
+    final: dict[str, Value] = field(default_factory=dict)
+    kinds: list[str] = field(default_factory=list)
+    output: dict[str, bytes] = field(default_factory=lambda: {"stdout": b"", "stderr": b""})
+    offsets: dict[str, list[int]] = field(default_factory=lambda: {"stdout": [], "stderr": []})
+    exit_code: int | None = None
+    seconds: float = 0.0
+
+    @property
+    def code(self) -> Value:
+        return self.final.get("code")
+
+    @property
+    def payload(self) -> bytes:
+        payload = self.final["payload"]
+        assert isinstance(payload, bytes), self.final
+        return payload
+
+    @property
+    def value(self) -> Any:
+        """What a T15a run returned, or its error text."""
+        rest = decode(self.payload[1:])
+        return rest["message"] if self.payload[0] and isinstance(rest, dict) else rest
+
+    @property
+    def stats(self) -> dict[str, int]:
+        return self.final["stats"]  # type: ignore[return-value]
+
+
+class Executor:
+    """A started process and its control channel."""
+
+    def __init__(self, directory: Path, precompiled: Path, **environment: str) -> None:
+        self.path = directory / "control.sock"
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(self.path))
+        self._listener.listen(4)
+        self._listener.settimeout(60)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "genvm_executor"],
+            env={
+                **os.environ,
+                "GENVM_CONTROL": str(self.path),
+                "GENVM_PRECOMPILED_DIR": str(precompiled),
+                **environment,
+            },
+            stderr=subprocess.PIPE,
+        )
+        self.accept()
+
+    def accept(self) -> None:
+        """Take the next connection of the process."""
+        sock, _ = self._listener.accept()
+        sock.settimeout(60)
+        self.channel = FrameSocket(sock, receive_limit=LIMIT_FROM_INSTANCE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.channel.close()
+        self._listener.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def wait_ready(self) -> dict[str, Value]:
+        message, _ = self.channel.receive()
+        assert message["kind"] == "ready", message
+        return message
+
+    def send_job(self, node: NodeHost, job: Mapping[str, Encodable]) -> None:
+        self.channel.send(job, [node.executor_side.fileno()])
+        node.executor_side.close()
+
+    def follow(self, until: str = "final", acknowledge: bool = True) -> Report:
+        """Read messages to the final one (or the first of kind `until`)."""
+        report = follow(self.channel, until)
+        if report.final and acknowledge:
+            self.channel.send({"kind": "ack", "run": RUN})
+            report.exit_code = self.process.wait(30)
+        return report
+
+    def closed(self) -> bool:
+        """Whether the process has closed its channel."""
+        try:
+            self.channel.receive()
+        except FrameClosed:
+            return True
+        return False
+
+
+def follow(channel: FrameSocket, until: str = "final") -> Report:
+    """Read messages to the final one (or the first of kind `until`)."""
+    report = Report()
+    started = time.monotonic()
+    while True:
+        message, _ = channel.receive()
+        kind = str(message["kind"])
+        report.kinds.append(kind)
+        if kind == "output":
+            stream, data, offset = message["stream"], message["data"], message["offset"]
+            assert isinstance(stream, str) and isinstance(data, bytes) and isinstance(offset, int)
+            report.output[stream] += data
+            report.offsets[stream].append(offset)
+        if kind == until:
+            return report
+        if kind in {"result", "failed"}:
+            report.final, report.seconds = message, time.monotonic() - started
+            return report
+
+
+def job(**changes: Encodable) -> dict[str, Encodable]:
+    """A job that calls a contract over T15a; `changes` replace keys, `message__key` inside the message."""
+    message: dict[str, Encodable] = {
+        "contract_address": CONTRACT,
+        "sender_address": SENDER,
+        "origin_address": SENDER,
+        "chain_id": 61999,
+        "value": 0,
+        "is_init": False,
+        "datetime": "2026-01-02T03:04:05Z",
+    }
+    whole: dict[str, Encodable] = {
+        "kind": "job",
+        "run": RUN,
+        "sockets": ["host"],
+        "deadline_ms": 60_000,
+        "grace_ms": 4_000,
+        "host_table": "T15a",
+        "fuel_width": 8,
+        "contract_line": "v0.2",
+        "executor_version": "v0.2.7",
+        "calldata": None,
+        "code": None,
+        "host_data": "{}",
+        "permissions": "rwscn",
+        "is_sync": False,
+        "debug": True,
+        "storage_pages": None,
+        "leader_nondet_results": None,
+        "output_limit": 64 * 1024,
+        "log_limit": 100,
+        "extra": {},
+    }
+    for key, value in changes.items():
+        target = message if key.startswith("message__") else whole
+        target[key.removeprefix("message__")] = value
+    return {**whole, "message": message}
+
+
+def call(method: str, *args: Encodable) -> bytes:
+    """Calldata of a method call."""
+    return encode({"method": method, "args": list(args)} if args else {"method": method})

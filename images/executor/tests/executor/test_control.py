@@ -1,0 +1,147 @@
+"""The executor's side of docs/instance-protocol.md: cancel, deadline, broken channels, bad jobs."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from genvm_wire.host_tables import Method
+
+from .executor_process import RUN, call, job
+from .test_python_contracts import COUNTER, contract
+
+LOOP = contract("print('looping')\nwhile True: pass")
+
+
+@pytest.fixture
+def looping(executor, node):
+    """An executor whose contract runs for ever and has said so."""
+    node.store_code(LOOP.encode())
+    node.calldata = call("go")
+    executor.wait_ready()
+
+    def start(**changes):
+        executor.send_job(node, job(**changes))
+        assert executor.follow(until="output").kinds == ["output"]
+        return executor
+
+    return start
+
+
+def test_cancel_ends_a_looping_contract_with_timeout(looping, node):
+    executor = looping()
+    executor.channel.send({"kind": "cancel", "run": RUN})
+    report = executor.follow()
+    assert (report.value, report.final["delivered"], report.exit_code) == ("timeout", True, 0)
+    assert node.result == report.payload
+
+
+def test_sigterm_is_a_cancel(looping):
+    executor = looping()
+    executor.process.send_signal(signal.SIGTERM)
+    assert executor.follow().value == "timeout"
+
+
+def test_the_deadline_is_a_cancel(looping):
+    assert looping(deadline_ms=3_000).follow().value == "timeout"
+
+
+def test_the_kernel_ends_a_process_that_cannot_end_itself(executor, node):
+    """Here it is stuck in telling a manager that does not listen."""
+    node.store_code(contract("print('x' * 20_000_000)").encode())
+    node.calldata = call("go")
+    executor.wait_ready()
+    executor.send_job(node, job(output_limit=32 << 20, deadline_ms=1_000, grace_ms=500))
+    assert executor.process.wait(30) == -signal.SIGALRM
+
+
+def test_a_broken_channel_is_connected_again_and_the_result_repeated(looping, node):
+    executor = looping()
+    executor.channel.close()
+    executor.accept()
+    message, _ = executor.channel.receive()
+    assert (message["kind"], message["run"], message["finished"]) == ("resume", RUN, False)
+    executor.channel.send({"kind": "cancel", "run": RUN})
+    first = executor.follow(acknowledge=False)
+    executor.channel.close()
+    executor.accept()
+    message, _ = executor.channel.receive()
+    assert (message["kind"], message["finished"]) == ("resume", True)
+    assert executor.follow().final == first.final
+    assert node.requests.count(Method.CONSUME_RESULT) == 1
+
+
+def test_a_node_that_closes_fails_the_run_as_upstream(executor, node):
+    node.store_code(COUNTER.encode())
+    node.silent_at = Method.STORAGE_READ
+    executor.wait_ready()
+    executor.send_job(node, job())
+    node._thread.join(10)
+    node._socket.close()
+    report = executor.follow()
+    assert (report.kinds[-1], report.final["class"], report.exit_code) == ("failed", "upstream", 1)
+
+
+def test_a_cancelled_run_does_not_wait_for_a_silent_node(executor, node):
+    node.silent_at = Method.GET_CALLDATA
+    executor.wait_ready()
+    executor.send_job(node, job(grace_ms=1_000))
+    executor.channel.send({"kind": "cancel", "run": RUN})
+    report = executor.follow()
+    assert (report.final["kind"], report.final["class"]) == ("failed", "upstream")
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"deadline_ms": "soon"}, "deadline_ms"),
+        ({"host_table": "T99"}, "T99"),
+        ({"sockets": []}, "sockets"),
+        ({"contract_line": "v9"}, "contract_line"),
+        ({"permissions": "rr"}, "permissions"),
+        ({"message__datetime": "yesterday"}, "datetime"),
+        ({"message__contract_address": "0x00"}, "contract_address"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_bad_job_fails_as_protocol_and_names_the_key(executor, node, change, text):
+    executor.wait_ready()
+    executor.send_job(node, job(**change))
+    report = executor.follow()
+    assert (report.final["class"], report.exit_code) == ("protocol", 1)
+    assert text in report.final["message"]
+
+
+def test_exit_without_a_job_ends_the_process(executor):
+    executor.wait_ready()
+    executor.channel.send({"kind": "exit"})
+    assert executor.process.wait(30) == 0
+
+
+def test_a_manager_that_goes_away_before_the_job_ends_the_process(executor):
+    executor.wait_ready()
+    executor.channel.close()
+    assert executor.process.wait(30) == 0
+
+
+def test_fuel_and_result_are_the_same_in_every_run(directory, precompiled, node):
+    from genvm_wire.host_tables import HOST_TABLES
+
+    from .executor_process import Executor
+    from .node_host import NodeHost
+
+    seen = set()
+    for _ in range(2):
+        host = NodeHost(HOST_TABLES["T15a"], calldata=call("go"))
+        host.store_code(
+            contract("import os\nreturn [os.urandom(8), hash('x'), list({'a','b','c'})]").encode()
+        )
+        with Executor(directory, precompiled) as executor:
+            executor.wait_ready()
+            executor.send_job(host, job())
+            report = executor.follow()
+        executor.path.unlink()
+        host.close()
+        seen.add((report.payload, report.stats["fuel"]))
+    assert len(seen) == 1

@@ -1,0 +1,114 @@
+"""The contract library's vectors in the real WASI interpreter: a backend of the guest tests' `Harness`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from guest.vectors import Outcome, Step
+
+from genvm_executor.outcome import GuestReturned
+from genvm_executor.outcome import Outcome as VmOutcome
+from genvm_executor.output import OutputTail
+from genvm_executor.programs import Programs
+from genvm_executor.runner_actions import Launch
+from genvm_executor.sdk_errno import SdkErrno, SdkRefused
+from genvm_executor.vm import Guest, GuestSurroundings
+from genvm_wire.address import Address
+from genvm_wire.calldata import decode, encode
+from genvm_wire.results import ResultCode
+
+MEMORY = 512 << 20
+KINDS = {ResultCode.RETURN: "Return", ResultCode.USER_ERROR: "UserError", ResultCode.VM_ERROR: "VMError"}
+WITHOUT_REPLY = {"PostMessage", "DeployContract", "EthSend", "EmitEvent"}
+MESSAGE: dict[str, Any] = {
+    "chain_id": 0,
+    "contract_address": Address(b"\x01" * 20),
+    "datetime": "2024-11-26T06:42:42.424242Z",
+    "entry_stage_data": None,
+    "is_init": False,
+    "origin_address": Address(b"\x02" * 20),
+    "sender_address": Address(b"\x02" * 20),
+    "stack": [],
+    "value": 0,
+}
+
+
+class ScriptedRequests:
+    """Storage in memory, requests kept, answers in the order of the script."""
+
+    def __init__(self, slots: dict[str, bytes], replies: Sequence[bytes]) -> None:
+        self.slots = {slot: bytearray(content) for slot, content in slots.items()}
+        self.calls: list[bytes] = []
+        self._replies = list(replies)
+
+    def storage_read(self, slot: bytes, offset: int, length: int) -> bytes:
+        return bytes(self.slots.get(slot.hex(), b"")[offset : offset + length]).ljust(length, b"\0")
+
+    def storage_write(self, slot: bytes, offset: int, data: bytes) -> None:
+        content = self.slots.setdefault(slot.hex(), bytearray())
+        content.extend(bytes(max(offset - len(content), 0)))
+        content[offset : offset + len(data)] = data
+
+    def get_balance(self, address: bytes) -> int:
+        return 0
+
+    def get_self_balance(self) -> int:
+        return 0
+
+    def gl_call(self, request: bytes) -> bytes | None:
+        self.calls.append(request)
+        message = decode(request)
+        assert isinstance(message, dict)
+        ((name, payload),) = message.items()
+        if name == "Return":
+            raise GuestReturned(VmOutcome(ResultCode.RETURN, encode(payload)))
+        if name == "Rollback":
+            if not isinstance(payload, str):
+                raise SdkRefused(SdkErrno.INVAL)
+            raise GuestReturned(VmOutcome(ResultCode.USER_ERROR, payload.encode()))
+        if name in WITHOUT_REPLY or (name == "Trace" and "Message" in payload):
+            return None
+        if not self._replies:
+            raise SdkRefused(SdkErrno.FORBIDDEN)
+        return self._replies.pop(0)
+
+
+class WasiHarness:
+    """`Harness` over the executor's own guest."""
+
+    encode: Callable[[Any], bytes] = staticmethod(encode)
+
+    def __init__(self, programs: Programs) -> None:
+        self._programs = programs
+
+    def parses(self, source: str) -> bool:
+        del source
+        return True
+
+    def run(self, source: str, steps: Sequence[Step]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        slots: dict[str, bytes] = {}
+        for step in steps:
+            outcomes.append(self._step(source, step, slots))
+            slots = dict(outcomes[-1].slots)
+        return outcomes
+
+    def _step(self, source: str, step: Step, slots: dict[str, bytes]) -> Outcome:
+        message = {**MESSAGE, "entry_kind": step.entry_kind, "entry_data": step.entry_data}
+        message |= {"entry_stage_data": step.entry_stage_data, **step.message}
+        start = encode(message)
+        requests = ScriptedRequests(slots, step.replies)
+        stdout, stderr = OutputTail(), OutputTail()
+        program = self._programs.python(Launch(files={"/contract.py": source.encode()}))
+        surroundings = GuestSurroundings(lambda: start, stdout, stderr, requests=requests)
+        ended = Guest(self._programs.engine, program, surroundings).run(MEMORY)
+        returned = ended.code is ResultCode.RETURN
+        return Outcome(
+            kind=KINDS[ended.code],
+            data=ended.payload if returned else ended.payload.decode(),
+            slots={slot: bytes(content) for slot, content in requests.slots.items()} if returned else slots,
+            calls=requests.calls,
+            stdout=stdout.peek().decode(),
+            stderr=stderr.peek().decode(),
+        )

@@ -1,0 +1,214 @@
+"""Addresses, hashes, calldata and the EVM's ABI give the reference values; hostile input gives clear errors."""  # noqa: E501
+
+from __future__ import annotations
+
+import datetime
+import hashlib  # noqa: F401
+import pickle
+from typing import Any
+
+import genlayer
+import pytest
+from genlayer import gl
+from genlayer.py import calldata, evm, keccak, public_abi, types
+from genlayer.py.storage.slots import indirect_id
+from genlayer.py.types import Address
+
+from .vectors import VECTORS
+
+NAMES: dict[str, Any] = {**{name: getattr(types, name) for name in types.__all__}, "evm": evm}
+
+
+def test_star_import_binds_exactly_72_names() -> None:
+    namespace: dict[str, Any] = {}
+    exec("from genlayer import *", namespace)
+    del namespace["__builtins__"]
+    assert len(namespace) == 72
+    assert set(namespace) == set(genlayer.__all__)
+
+
+@pytest.mark.parametrize("vector", VECTORS["address"], ids=lambda vector: vector["bytes"][:8])
+def test_address_forms(vector: dict[str, str]) -> None:
+    address = Address(bytes.fromhex(vector["bytes"]))
+    assert address.as_hex == str(address) == f"{address:x}" == vector["as_hex"]
+    assert address.as_b64 == f"{address:b64}" == vector["as_b64"]
+    assert str(address.as_int) == vector["as_int"]
+    assert (repr(address), f"{address}", f"{address:cd}") == (
+        vector["repr"],
+        vector["format_empty"],
+        vector["format_cd"],
+    )
+    assert Address(vector["as_hex"].lower().replace("0X", "0x")) == Address(vector["as_b64"]) == address
+
+
+@pytest.mark.parametrize("source", ["", "0x12", "zz" * 21, b"short", "0x" + "g" * 40, "A" * 28])
+def test_what_is_no_address_is_refused(source: Any) -> None:
+    if source == "A" * 28:
+        source = "A" * 32
+    with pytest.raises(Exception, match="invalid address"):
+        Address(source)
+
+
+def test_address_refuses_an_address_and_comparison_with_other_types() -> None:
+    address = Address(bytes(20))
+    with pytest.raises(TypeError):
+        Address(address)  # type: ignore[arg-type]
+    with pytest.raises(AssertionError):
+        _ = address < "x"
+    assert address != "x"
+    with pytest.raises(TypeError):
+        format(address, "d")
+
+
+@pytest.mark.parametrize("vector", [v for v in VECTORS["hash"] if "keccak256_of" in v], ids=str)
+def test_keccak(vector: dict[str, str]) -> None:
+    assert keccak.Keccak256(vector["keccak256_of"].encode()).hexdigest() == vector["hex"]
+
+
+def test_keccak_in_pieces_is_keccak_of_the_whole() -> None:
+    data = bytes(range(256)) * 3
+    whole = keccak.Keccak256(data)
+    pieces = keccak.Keccak256()
+    for start in range(0, len(data), 7):
+        pieces.update(data[start : start + 7])
+    twin = pieces.copy()
+    twin.update(b"more")
+    assert pieces.digest() == whole.digest() != twin.digest()
+
+
+def test_deployment_address() -> None:
+    (vector,) = (v for v in VECTORS["hash"] if "create2" in v)
+    given = vector["create2"]
+    deployer = Address(given["contract"])
+    from genlayer.gl.proxies import deployed_address
+
+    found = deployed_address(deployer, given["salt_nonce"], given["chain_id"])
+    assert found.as_hex == vector["address"]
+
+
+@pytest.mark.parametrize("vector", [v for v in VECTORS["hash"] if "indirect" in v], ids=str)
+def test_derived_slot(vector: dict[str, Any]) -> None:
+    given = vector["indirect"]
+    assert indirect_id(bytes.fromhex(given["slot"]), given["offset"]).hex() == vector["slot"]
+
+
+@pytest.mark.parametrize("vector", VECTORS["calldata"], ids=lambda vector: vector["python"])
+def test_calldata_encodes_and_decodes(vector: dict[str, str]) -> None:
+    value = eval(vector["python"], dict(NAMES))
+    assert calldata.encode(value).hex() == vector["hex"]
+    decoded = calldata.decode(bytes.fromhex(vector["hex"]))
+    assert decoded == (list(value) if isinstance(value, tuple) else value)
+
+
+@pytest.mark.parametrize("vector", VECTORS["calldata_invalid"], ids=lambda vector: vector["why"])
+def test_calldata_refuses(vector: dict[str, str]) -> None:
+    kind, _, text = vector["outcome"].partition(": ")
+    error = {"DecodingError": calldata.DecodingError, "UnicodeDecodeError": UnicodeDecodeError}[kind]
+    with pytest.raises(error) as caught:
+        calldata.decode(bytes.fromhex(vector["hex"]))
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("number", [2**512, 2**513 - 1, -(2**4000), 2**9999, 7 << 5000, 2**560 - 1])
+def test_integers_have_no_limit(number: int) -> None:
+    assert calldata.decode(calldata.encode(number)) == number
+    assert calldata.to_str(number)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xfd\xff\xff\xff\x7f", b"\xfe\xff\xff\xff\x7f", b"\xfb\xff\xff\xff\xff\xff\x0f"]
+)
+def test_announced_sizes_beyond_the_input_are_refused_before_allocating(data: bytes) -> None:
+    with pytest.raises(calldata.DecodingError):
+        calldata.decode(data)
+
+
+def test_nesting_ends_at_128_levels() -> None:
+    assert calldata.decode(b"\x0d" * 127 + b"\x05") is not None
+    with pytest.raises(calldata.DecodingError, match="nested"):
+        calldata.decode(b"\x0d" * 128 + b"\x05")
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match="nested"):
+        calldata.encode(endless)
+
+
+@pytest.mark.parametrize("value", [1.5, {1}, datetime.datetime(2024, 1, 1), object(), iter(())], ids=repr)
+def test_calldata_cannot_hold(value: object) -> None:
+    with pytest.raises(TypeError, match="not calldata encodable"):
+        calldata.encode(value)
+
+
+def test_calldata_keys_are_text_and_memory_views_are_bytes() -> None:
+    with pytest.raises(TypeError, match="key is not string"):
+        calldata.encode({1: 1})
+    assert calldata.encode(memoryview(b"hi")) == calldata.encode(b"hi")
+
+
+def test_calldata_text_form() -> None:
+    value = {"b": [1, None, True], "a": Address(bytes(20)), "x": b"\x01", "é": 'q"'}
+    assert calldata.to_str(value) == (
+        '{"b":[1,null,true],"a":addr#' + "00" * 20 + ',"x":b#01,"\\u00e9":"q\\""}'
+    )
+
+
+@pytest.mark.parametrize("vector", VECTORS["evm"], ids=lambda vector: vector["python"][:50])
+def test_evm_abi(vector: dict[str, str]) -> None:
+    assert str(eval(vector["python"], dict(NAMES))) == vector["value"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (list[types.u8], [1, 2, 3]),  # type: ignore[attr-defined]
+        (list[str], ["a", "", "c" * 40]),
+        (tuple[str, tuple[types.i256, list[bytes]]], ("x", (-5, [b"", b"q" * 33]))),  # type: ignore[attr-defined]
+        (list[tuple[Address, bool]], [(Address(b"\x05" * 20), True)]),
+    ],
+    ids=str,
+)
+def test_evm_values_survive_encoding(kind: Any, value: Any) -> None:
+    assert evm.decode(kind, evm.encode(kind, value)) == value
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff" * 32, bytes(31) + b"\x20" + b"\xff" * 32])
+def test_evm_data_that_ends_early_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="ABI data ends"):
+        evm.decode(list[str], data)
+
+
+def test_gl_and_basic_types_survive_pickling() -> None:
+    import cloudpickle
+
+    def closure() -> Any:
+        return gl.vm.UserError, types.u8  # type: ignore[attr-defined]
+
+    assert pickle.loads(cloudpickle.dumps(closure))() == (gl.vm.UserError, types.u8)  # type: ignore[attr-defined]
+    error = gl.vm.UserError("m")
+    assert pickle.loads(pickle.dumps(error)) == error
+    assert (str(error), repr(gl.vm.Return(5))) == ("UserError(message='m')", "Return(calldata=5)")
+
+
+def test_public_abi_numbers() -> None:
+    assert [*public_abi.ResultCode] == [0, 1, 2, 3]
+    assert public_abi.StorageType.LATEST_NON_FINAL == 2
+    assert public_abi.SpecialMethod.GET_SCHEMA == "#get-schema"
+
+
+@pytest.mark.parametrize("name", ["exec_prompt", "get_webpage", "TreeMap"])
+def test_names_of_older_libraries_say_what_replaced_them(name: str) -> None:
+    with pytest.raises(AttributeError, match="this line has"):
+        getattr(gl, name)
+
+
+def test_message_outside_of_a_vm_says_so() -> None:
+    with pytest.raises(AttributeError, match="running VM"):
+        _ = gl.message
+
+
+def test_picture_without_pil_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ImportError, match="Pillow"):
+        _ = gl.nondet.Image(b"raw").pil

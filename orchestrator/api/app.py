@@ -1,0 +1,18 @@
+"""The aiohttp application: middleware and one `add_routes` per resource."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from orchestrator.api import executions, genvm, permits, status
+from orchestrator.api.context import CONTEXT, ApiContext
+from orchestrator.api.errors import errors_as_json
+
+
+def make_app(context: ApiContext, max_body_bytes: int) -> web.Application:
+    """The application for `context`; bodies over `max_body_bytes` are refused."""
+    app = web.Application(middlewares=[errors_as_json], client_max_size=max_body_bytes)
+    app[CONTEXT] = context
+    for resource in (genvm, executions, permits, status):
+        resource.add_routes(app)
+    return app

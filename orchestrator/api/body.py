@@ -1,0 +1,70 @@
+"""Reading what a client sent: bodies, queries, ids. Each failure has its class and a text for people."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+M = TypeVar("M", bound=BaseModel)
+
+U64_MAX = 2**64 - 1
+SHOWN_PROBLEMS = 3
+
+
+class BadBody(Exception):
+    """The body cannot be decoded at all (manager-api 1.3: 400)."""
+
+
+class WrongShape(Exception):
+    """The body decodes but is not what the endpoint takes (manager-api 1.3: 500)."""
+
+
+class BadHeader(Exception):
+    """A header is not what the endpoint takes (400)."""
+
+
+class BadQuery(Exception):
+    """A query parameter is missing or not of its type (manager-api 1.3: 400)."""
+
+
+def decode_json(body: bytes) -> Any:
+    """Raises BadBody. A content type is not asked for: clients send several."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadBody(f"the body is not JSON: {error}") from None
+
+
+def shaped(model: type[M], value: Any) -> M:
+    """`value` as `model`. Raises WrongShape with the first problems; input values are never repeated."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        shown = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'body'}: {problem['msg']}"
+            for problem in problems[:SHOWN_PROBLEMS]
+        )
+        more = f" (and {len(problems) - SHOWN_PROBLEMS} more)" if len(problems) > SHOWN_PROBLEMS else ""
+        raise WrongShape(f"invalid request: {shown}{more}") from None
+
+
+def run_id_of(request: web.Request) -> int:
+    """The id in the path; anything but an unsigned 64-bit decimal is an unknown path (404)."""
+    text = request.match_info["genvm_id"]
+    if not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > U64_MAX:
+        raise web.HTTPNotFound
+    return int(text)
+
+
+def unsigned_query(request: web.Request, name: str, default: int) -> int:
+    """An unsigned 64-bit query parameter. Raises BadQuery."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > U64_MAX:
+        raise BadQuery(f"query parameter {name} must be an unsigned integer, not {text[:40]!r}")
+    return int(text)

@@ -1,0 +1,67 @@
+"""From an exception to a status and `{"error": …}`: one table (manager-api 1.3).
+
+Every answer is JSON, because clients decode before they look at the status and retry on anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from orchestrator.api.body import BadBody, BadHeader, BadQuery, WrongShape
+from orchestrator.contracts.versions import VersionFailure
+from orchestrator.executions.hosts import BadHostAddress
+from orchestrator.executions.service import NotRecorded, QueueFull, Refused, ShuttingDown
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+RETRY_AFTER_SECONDS = "2"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    retry: bool = False
+
+
+ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
+    (BadBody, Answer(400)),
+    (BadHeader, Answer(400)),
+    (BadQuery, Answer(400)),
+    (WrongShape, Answer(500)),
+    (BadHostAddress, Answer(500)),
+    (VersionFailure, Answer(500)),
+    (QueueFull, Answer(503, retry=True)),
+    (NotRecorded, Answer(503, retry=True)),
+    (ShuttingDown, Answer(503, retry=True)),
+    (Refused, Answer(500)),
+)
+
+
+def error_response(text: str, status: int, *, retry: bool = False) -> web.Response:
+    headers = {"Retry-After": RETRY_AFTER_SECONDS} if retry else None
+    return web.json_response({"error": text}, status=status, headers=headers)
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever a handler raises into an answer; a defect of ours is logged, never shown."""
+    try:
+        return await handler(request)
+    except web.HTTPRequestEntityTooLarge as error:
+        return error_response(f"the body is larger than {error.text or 'the limit'}", 413)
+    except web.HTTPException as refused:
+        if refused.status in (404, 405):
+            return error_response("Not Found", 404)
+        return error_response(refused.reason, refused.status)
+    except Exception as error:
+        for kind, answer in ANSWERS:
+            if isinstance(error, kind):
+                return error_response(str(error), answer.status, retry=answer.retry)
+        log.exception("request_failed", method=request.method, path=request.path)
+        return error_response("internal error of the manager, see its log", 500)

@@ -1,0 +1,145 @@
+"""`/executions`: the operator's view. Reading here neither takes a status away nor marks it as fetched.
+
+The list comes from memory alone and costs what its page costs; one run's details may come from the journal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from aiohttp import web
+
+from orchestrator.api.body import U64_MAX, BadQuery, unsigned_query
+from orchestrator.api.context import CONTEXT
+from orchestrator.api.errors import error_response
+from orchestrator.contracts.timestamps import parse_timestamp
+from orchestrator.executions.service import Executions
+from orchestrator.operations import overview
+from orchestrator.operations.reasons import reason_of
+from orchestrator.operations.selection import Selection, named_causes, named_states
+from orchestrator.runtime.port import RuntimeFailure
+from orchestrator.store.port import StoreFailure
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
+FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+async def list_runs(request: web.Request) -> web.StreamResponse:
+    """A page of runs: newest first, with `after` oldest first; `next` is what to ask for the next page."""
+    executions = request.app[CONTEXT].executions
+    limit = unsigned_query(request, "limit", DEFAULT_LIMIT)
+    if not 0 < limit <= MAX_LIMIT:
+        raise BadQuery(f"query parameter limit must be between 1 and {MAX_LIMIT}, not {limit}")
+    after, before = unsigned_query(request, "after", 0), unsigned_query(request, "before", U64_MAX)
+    newest_first = "after" not in request.query
+    selection = _selection(request)
+    known = executions.between(after, before, newest_first=newest_first)
+    found = list(islice((run for run in known if selection.takes(run)), limit + 1))
+    page = found[:limit]
+    following = None
+    if len(found) > limit:
+        following = {"before" if newest_first else "after": page[-1].id}
+    return web.json_response(
+        {
+            "executions": [overview.of_known(run) for run in page],
+            "next": following,
+            "retained": _retained(executions),
+        }
+    )
+
+
+def _retained(executions: Executions) -> dict[str, int]:
+    """How much is kept; the journal's size on disk is looked up now and then, not for each request."""
+    statistics = executions.statistics()
+    return {
+        "executions": statistics.retained,
+        "bytes": statistics.retained_bytes,
+        "journal_bytes": statistics.journal_bytes,
+    }
+
+
+def _selection(request: web.Request) -> Selection:
+    try:
+        return Selection(
+            states=named_states(_words(request, "state")),
+            causes=named_causes(_words(request, "cause")),
+            since=_since(request),
+        )
+    except ValueError as error:
+        raise BadQuery(f"query parameter {error}") from None
+
+
+def _words(request: web.Request, name: str) -> list[str]:
+    """A parameter that may be repeated, or hold several words between commas."""
+    return [word for value in request.query.getall(name, []) for word in value.split(",") if word]
+
+
+def _since(request: web.Request) -> datetime | None:
+    text = request.query.get("since")
+    if text is None:
+        return None
+    try:
+        return parse_timestamp(text)
+    except ValueError as error:
+        raise ValueError(f"since: {error}") from None
+
+
+def _flag(request: web.Request, name: str) -> bool:
+    text = request.query.get(name, "false")
+    if text not in FLAGS:
+        raise BadQuery(f"query parameter {name} must be true or false, not {text[:40]!r}")
+    return FLAGS[text]
+
+
+async def get_details(request: web.Request) -> web.StreamResponse:
+    """Everything about one run, live or ended, fetched or not."""
+    text = request.match_info["run_id"]
+    executions = request.app[CONTEXT].executions
+    output = _flag(request, "output")
+    details = None
+    if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= U64_MAX:
+        try:
+            details = await _details(executions, int(text), output=output)
+        except StoreFailure as failure:
+            return error_response(str(failure), 503, retry=True)
+    if details is None:
+        return error_response(
+            f"execution {text[:40]} is not known: there never was one, or its retention is over", 404
+        )
+    return web.json_response(details)
+
+
+async def _details(executions: Executions, run_id: int, *, output: bool) -> dict[str, Any] | None:
+    run = executions.find(run_id)
+    if run is not None:
+        return overview.details_of_run(run, output=output)
+    row = await executions.row(run_id)
+    return None if row is None else overview.details_of_row(row, output=output)
+
+
+async def post_gc(request: web.Request) -> web.StreamResponse:
+    """Remove instances and directories of this manager that belong to no run; what, why, and counts.
+
+    Only looking is the command's (`genvm-orchestrator gc --dry-run`): what asks for it here removes nothing.
+    """
+    if _flag(request, "dry_run"):
+        raise BadQuery(
+            "dry_run is not served here: use `genvm-orchestrator gc --dry-run`; nothing was removed"
+        )
+    executions = request.app[CONTEXT].executions
+    try:
+        names = await executions.sweep()
+    except RuntimeFailure as failure:
+        return error_response(str(failure), 503, retry=True)
+    removed = [{"name": name, "reason": reason_of(name, executions.knows)} for name in names]
+    return web.json_response({"removed": removed, "reasons": Counter(one["reason"] for one in removed)})
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/executions", list_runs)
+    app.router.add_post("/executions/gc", post_gc)
+    app.router.add_get("/executions/{run_id}", get_details)

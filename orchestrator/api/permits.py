@@ -1,0 +1,37 @@
+"""`GET|POST /permits` (manager-api 3.13)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+
+from orchestrator.api.body import WrongShape, decode_json, shaped
+from orchestrator.api.context import CONTEXT
+
+
+class PermitsBody(BaseModel):
+    permits: Annotated[int, Field(ge=0, lt=2**64, strict=True)]
+
+
+async def get_permits(request: web.Request) -> web.StreamResponse:
+    """The configured maximum, not what is free."""
+    statistics = request.app[CONTEXT].executions.statistics()
+    return web.json_response({"permits": statistics.permits.maximum})
+
+
+async def post_permits(request: web.Request) -> web.StreamResponse:
+    """Set the maximum at once; a value that cannot be (too small) leaves it and answers the effective one."""
+    body = decode_json(await request.read())
+    try:
+        wanted = shaped(PermitsBody, body).permits
+    except WrongShape:
+        raise WrongShape("invalid permits") from None
+    effective = request.app[CONTEXT].executions.set_permits(wanted)
+    return web.json_response({"result": "permits_set", "permits": effective})
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/permits", get_permits)
+    app.router.add_post("/permits", post_permits)

@@ -1,0 +1,141 @@
+"""`GET /status` (manager-api 3.1), `/healthz`, `/readyz`.
+
+The body of `/status` is prepared once per change, so that asking often costs nothing and load cannot slow it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from orchestrator.api.context import CONTEXT, ApiContext
+from orchestrator.contracts.timestamps import format_timestamp
+from orchestrator.executions.permits import NONDET_COST, SYNC_COST
+from orchestrator.executions.retention import EndedRun
+from orchestrator.executions.run import Run
+from orchestrator.executions.service import Executions
+from orchestrator.executions.state import State
+from orchestrator.runtime.pool import PoolRuntime
+
+JSON_TYPE = "application/json"
+
+
+class StatusBody:
+    """The encoded body, made anew only when the executions have changed."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+        self._made_for: tuple[int, int, bool] | None = None
+        self._body = b""
+
+    def encoded(self) -> bytes:
+        pool = 0 if self._context.pool is None else self._context.pool.revision
+        current = (self._context.executions.revision, pool, self._context.engine_reachable())
+        if current != self._made_for:
+            self._body = json.dumps(status_of(self._context), separators=(",", ":")).encode()
+            self._made_for = current
+        return self._body
+
+
+STATUS_BODY = web.AppKey("status_body", StatusBody)
+
+
+def status_of(context: ApiContext) -> dict[str, Any]:
+    """Keys of every generation, then our own: why runs wait and whether the engine answers."""
+    statistics = context.executions.statistics()
+    permits = statistics.permits
+    engine = context.engine_reachable()
+    return {
+        "llm_module": "stopped",
+        "web_module": "stopped",
+        "permits": {
+            "current": permits.available,
+            "max": permits.maximum,
+            "per_sync_run": SYNC_COST,
+            "per_nondet_run": NONDET_COST,
+        },
+        "executions": _listed(context.executions),
+        "queue": {"depth": permits.waiting, "waiting_for": _reason(permits.waiting, engine)},
+        "engine": "reachable" if engine else "unreachable",
+        "pool": _pool(context.pool),
+        "retained": {"executions": statistics.retained, "bytes": statistics.retained_bytes},
+    }
+
+
+def _pool(pool: PoolRuntime | None) -> dict[str, Any] | None:
+    """Ready instances per image, and how many starts found one (docs/pool.md)."""
+    if pool is None:
+        return None
+    statistics = pool.pool_statistics()
+    return {
+        "ready": statistics.ready,
+        "filling": statistics.filling,
+        "warm": statistics.warm,
+        "cold": statistics.cold,
+        "discarded": statistics.discarded,
+        "images": [asdict(shelf) for shelf in statistics.shelves],
+    }
+
+
+def _listed(executions: Executions) -> dict[str, dict[str, Any]]:
+    """What a node counts: all runs but those whose status was fetched."""
+    ended = {str(run.id): _ended(run) for run in executions.ended() if run.fetched_at is None}
+    return ended | {str(run.id): _live(run) for run in executions.live() if not run.fetched}
+
+
+def _live(run: Run) -> dict[str, Any]:
+    execution = run.execution
+    begun = execution.started_at or execution.accepted_at
+    finished_at = None if execution.outcome is None else execution.outcome.finished_at
+    state = execution.state if finished_at is None else State.FINISHED
+    return _entry(execution.version, begun, execution.deadline, finished_at, state)
+
+
+def _ended(run: EndedRun) -> dict[str, Any]:
+    begun = run.started_at or run.accepted_at
+    return _entry(run.version, begun, run.deadline, run.finished_at, run.state)
+
+
+def _entry(
+    version: str, begun: datetime, deadline: datetime, finished_at: datetime | None, state: str
+) -> dict[str, Any]:
+    return {
+        "has_result": finished_at is not None,
+        "result": None if finished_at is None else {"finished_at": format_timestamp(finished_at)},
+        "version": version,
+        "started_at": format_timestamp(begun),
+        "strict_deadline": format_timestamp(deadline),
+        "state": state,
+    }
+
+
+def _reason(waiting: int, engine: bool) -> str | None:
+    if not waiting:
+        return None
+    return "permits" if engine else "engine"
+
+
+async def get_status(request: web.Request) -> web.StreamResponse:
+    return web.Response(body=request.app[STATUS_BODY].encoded(), content_type=JSON_TYPE)
+
+
+async def get_health(request: web.Request) -> web.StreamResponse:
+    """Alive: never depends on load or on the engine."""
+    return web.json_response({"status": "ok"})
+
+
+async def get_ready(request: web.Request) -> web.StreamResponse:
+    """Ready to run contracts: the engine answers."""
+    ready = request.app[CONTEXT].engine_reachable()
+    return web.json_response({"ready": ready}, status=200 if ready else 503)
+
+
+def add_routes(app: web.Application) -> None:
+    app[STATUS_BODY] = StatusBody(app[CONTEXT])
+    app.router.add_get("/status", get_status)
+    app.router.add_get("/healthz", get_health)
+    app.router.add_get("/readyz", get_ready)

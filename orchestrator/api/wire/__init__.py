@@ -1,0 +1,1 @@
+"""Wire models of the client generations; each turns into one `RunRequest`."""

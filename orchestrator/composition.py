@@ -1,0 +1,216 @@
+"""The composition root: the one place that wires settings, runtime, executions and edge together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+import structlog
+from aiohttp import web
+
+from orchestrator.api.app import make_app
+from orchestrator.api.context import ApiContext
+from orchestrator.contracts.manifest import load_manifest
+from orchestrator.contracts.versions import ExecutorVersion, Manifest
+from orchestrator.embedded import prepared_executor
+from orchestrator.executions.limits import RunLimits
+from orchestrator.executions.permits import PermitPool
+from orchestrator.executions.request import RunRequest
+from orchestrator.executions.retention import Retention, RetentionLimits
+from orchestrator.executions.service import Executions
+from orchestrator.memory import MEMINFO, default_permits, default_pool_room
+from orchestrator.runtime.docker.runtime import DockerRuntime
+from orchestrator.runtime.docker.settings import VOID, DockerSettings
+from orchestrator.runtime.pool import PoolRuntime, PoolSettings
+from orchestrator.runtime.port import AdoptingRuntime, EngineUnreachable, InstanceSpec, Role
+from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+from orchestrator.settings import InstanceNetwork, RuntimeName, Settings
+from orchestrator.state_dir import owned_state_dir
+from orchestrator.store.journal import open_journal, sqlite_url
+from orchestrator.store.port import Journal
+from orchestrator.tasks import TaskOwner
+
+log = structlog.get_logger(__name__)
+
+JOURNAL_FILE = "journal.sqlite"
+_NETWORKS = {InstanceNetwork.VOID: VOID, InstanceNetwork.OWN: "none"}
+
+MakeRuntime = Callable[[Settings, str], Awaitable[AdoptingRuntime]]
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """A wired manager; `app` is not served yet. `runtime` is the pool where there is one."""
+
+    settings: Settings
+    executions: Executions
+    runtime: AdoptingRuntime
+    pool: PoolRuntime | None
+    background: TaskOwner
+    app: web.Application
+
+    def drain_pool(self) -> None:
+        """End the ready instances and keep none from now on; runs under way are not touched."""
+        if self.pool is not None:
+            self.background.spawn("drain-pool", self.pool.drain())
+
+
+@asynccontextmanager
+async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -> AsyncIterator[Manager]:
+    """A manager that runs; on leaving, its runs are ended and everything is closed in reverse order.
+
+    `make_runtime` gets the settings and the manager id; unset: what the settings name.
+
+    Raises StateDirUnusable, ManifestError, EngineUnreachable.
+    """
+    with ExitStack() as held:
+        manager_id = await asyncio.to_thread(held.enter_context, owned_state_dir(settings.state_dir))
+        versions = await asyncio.to_thread(load_manifest, settings.manifest, settings.image_pattern)
+        meminfo = await asyncio.to_thread(MEMINFO.read_text, "ascii")
+        permits = PermitPool(settings.permits or default_permits(meminfo))
+        inner = await (make_runtime or named_runtime)(settings, manager_id)
+        pool = _pool(settings, inner, permits, default_pool_room(meminfo)) if settings.pool_size else None
+        runtime: AdoptingRuntime = pool or inner
+        background = TaskOwner("manager")
+        journal = await open_journal(_journal_url(settings), manager_id)
+        try:
+            executions = _executions(settings, runtime, journal, versions, permits)
+            await executions.recover()
+            await _sweep_at_start(executions)
+            background.spawn("tend", executions.tend(timedelta(seconds=min(30.0, settings.retention / 4))))
+            context = ApiContext(
+                executions,
+                background,
+                settings.accept_early,
+                engine_reachable=lambda: runtime.statistics().engine_reachable,
+                pool=pool,
+            )
+            try:
+                app = make_app(context, settings.max_body_bytes)
+                if pool is not None:
+                    _offer(pool, versions, settings)
+                yield Manager(settings, executions, runtime, pool, background, app)
+            finally:
+                await executions.aclose()
+        finally:
+            await background.aclose()
+            await runtime.aclose()
+            await journal.aclose()
+
+
+async def _sweep_at_start(executions: Executions) -> None:
+    """Remove what belongs to no run. An engine that is away is waited for by those who need it."""
+    try:
+        await executions.sweep()
+    except EngineUnreachable as failure:
+        log.warning("engine_unreachable_at_start", error=str(failure))
+
+
+def _pool(settings: Settings, inner: AdoptingRuntime, permits: PermitPool, memory_room: int) -> PoolRuntime:
+    sizes = PoolSettings(
+        size=settings.pool_size,
+        largest=settings.pool_max_size,
+        concurrency=settings.pool_refill_concurrency,
+        max_age=settings.pool_max_age,
+        ready_timeout=settings.ready_timeout,
+    )
+    # More ready instances than runs may hold permits for would never be used at once.
+    return PoolRuntime(inner, sizes, room=lambda: min(memory_room, permits.statistics().maximum))
+
+
+def _offer(pool: PoolRuntime, versions: Manifest, settings: Settings) -> None:
+    """Warm what runs without a selector get now; the manifest's other images once they are asked for."""
+    now = datetime.now(UTC)
+    available = {version.number.major for version in versions.versions if version.available_after <= now}
+    default = [versions.by_major(major, now) for major in sorted(available)]
+    pool.offer(
+        [_pooled(settings, version) for version in default],
+        [_pooled(settings, version) for version in versions.versions],
+    )
+
+
+def _pooled(settings: Settings, version: ExecutorVersion) -> InstanceSpec:
+    return InstanceSpec(
+        name="pool",
+        role=Role.EXECUTOR,
+        image=version.image,
+        version=version.name,
+        execution_id=None,
+        deadline=None,
+        memory_bytes=settings.instance_memory_bytes,
+        cpus=settings.instance_cpus,
+        pids=settings.instance_pids,
+    )
+
+
+def _journal_url(settings: Settings) -> str:
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return sqlite_url(settings.state_dir / JOURNAL_FILE)
+
+
+async def named_runtime(settings: Settings, manager_id: str) -> AdoptingRuntime:
+    match settings.runtime:
+        case RuntimeName.DOCKER:
+            return DockerRuntime(
+                DockerSettings(
+                    manager_id=manager_id,
+                    state_dir=settings.state_dir,
+                    base_url=settings.docker_url,
+                    network=_NETWORKS[settings.instance_network],
+                    void_image=settings.void_image,
+                )
+            )
+        case RuntimeName.PROCESS:
+            environment = await prepared_executor(settings.state_dir)
+            return ProcessRuntime(
+                ProcessSettings(manager_id=manager_id, state_dir=settings.state_dir, environment=environment)
+            )
+        case unknown:
+            assert_never(unknown)
+
+
+def _executions(
+    settings: Settings,
+    runtime: AdoptingRuntime,
+    journal: Journal,
+    versions: Manifest,
+    permits: PermitPool,
+) -> Executions:
+    def choose(request: RunRequest) -> ExecutorVersion:
+        selector = request.selector
+        if selector.version is not None:
+            return versions.by_selector(selector.version, request.timestamp)
+        return versions.by_major(selector.major or 0, request.timestamp, request.host_tables)
+
+    limits = RunLimits(
+        longest_run=settings.longest_run,
+        memory_bytes=settings.instance_memory_bytes,
+        cpus=settings.instance_cpus,
+        pids=settings.instance_pids,
+        ready_timeout=settings.ready_timeout,
+        host_connect_timeout=settings.host_connect_timeout,
+        end_grace=settings.end_grace,
+        output_tail_bytes=settings.output_tail_bytes,
+        log_records=settings.log_records,
+    )
+    keeping = RetentionLimits(
+        keep=timedelta(seconds=settings.retention),
+        keep_fetched=timedelta(seconds=settings.refetch_grace),
+        runs=settings.retained_runs,
+        output_bytes=settings.retained_bytes,
+    )
+    return Executions(
+        runtime=runtime,
+        journal=journal,
+        choose_version=choose,
+        limits=limits,
+        permits=permits,
+        retention=Retention(keeping),
+        queue_limit=settings.queue_limit,
+        now=lambda: datetime.now(UTC),
+    )

@@ -1,0 +1,102 @@
+"""Executor versions and the rules that choose one for a run (manager-api 3.11)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+_NAME = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-([0-9A-Za-z-]+))?", re.ASCII)
+PATTERN_PREFIX = "re:"
+
+
+class VersionFailure(Exception):
+    """No executor can be chosen; the text is what the client gets.
+
+    VersionFailure
+    ├── NoCompatibleVersion
+    └── BadSelector
+    """
+
+
+class NoCompatibleVersion(VersionFailure):
+    """Nothing in the manifest fits."""
+
+
+class BadSelector(VersionFailure):
+    """The selector's regular expression is not one."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Number:
+    """What versions are ordered by; a suffix such as `-rc7` does not count."""
+
+    major: int
+    minor: int
+    patch: int
+
+    @classmethod
+    def parse(cls, name: str) -> Number:
+        """The number in `v0.2.12` or `0.3.0-rc7`. Raises ValueError."""
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise ValueError(f"version {name!r} is not of the form vMAJOR.MINOR.PATCH")
+        major, minor, patch, _ = match.groups()
+        return cls(int(major), int(minor), int(patch))
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorVersion:
+    """One manifest entry. `name` is the key as it is written; `fuel_width` in bytes (host-protocol 3.4)."""
+
+    name: str
+    number: Number
+    available_after: datetime
+    image: str
+    host_table: str
+    contract_line: str
+    fuel_width: int
+
+
+class Manifest:
+    """All executor versions, and the choice among them."""
+
+    def __init__(self, versions: Iterable[ExecutorVersion]) -> None:
+        self._versions = tuple(sorted(versions, key=lambda version: version.number))
+
+    @property
+    def versions(self) -> Sequence[ExecutorVersion]:
+        return self._versions
+
+    def by_major(self, major: int, at: datetime, host_tables: Sequence[str] = ()) -> ExecutorVersion:
+        """The greatest available version of `major`, then each next patch while it is available too.
+
+        With `host_tables`, versions that speak one of them are chosen among first; a client whose tables no
+        version speaks gets the plain answer. Raises NoCompatibleVersion.
+        """
+        available = [v for v in self._versions if v.number.major == major and v.available_after <= at]
+        spoken = [v for v in available if v.host_table in host_tables]
+        chosen = max(spoken or available, key=lambda version: version.number, default=None)
+        if chosen is None:
+            raise NoCompatibleVersion(f"no compatible version found for major {major}")
+        return chosen
+
+    def by_selector(self, version: str, at: datetime) -> ExecutorVersion:
+        """A version by its name, or the newest available one whose name matches `re:PATTERN`.
+
+        Raises BadSelector, NoCompatibleVersion.
+        """
+        if not version.startswith(PATTERN_PREFIX):
+            named = [v for v in self._versions if v.name == version]
+            if not named:
+                raise NoCompatibleVersion(f"executor version `{version[:100]}` is not in the manifest")
+            return named[0]
+        try:
+            pattern = re.compile(version.removeprefix(PATTERN_PREFIX))
+        except (re.error, OverflowError, RecursionError):
+            raise BadSelector(f"version selector `{version[:100]}` is not a valid regex") from None
+        matching = [v for v in self._versions if v.available_after <= at and pattern.search(v.name)]
+        if not matching:
+            raise NoCompatibleVersion(f"no line matches version selector `{version[:100]}`")
+        return max(matching, key=lambda found: found.number)

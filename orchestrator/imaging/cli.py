@@ -1,0 +1,72 @@
+"""`genvm-orchestrator images build|list`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from orchestrator.imaging.builder import Builder
+from orchestrator.imaging.checkout import find_checkout
+from orchestrator.imaging.engine import ImageEngine
+from orchestrator.imaging.failures import ImagingFailure
+from orchestrator.imaging.recipes import DEFAULT_BASE, RECIPES, chosen
+
+MIB = 1024 * 1024
+
+
+def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `images` and its two commands; `run` takes what they parse."""
+    images = subparsers.add_parser("images", help="build and list the container images")
+    commands = images.add_subparsers(dest="images_command", required=True, metavar="COMMAND")
+    names = ", ".join(recipe.name for recipe in RECIPES)
+    build = commands.add_parser("build", help="build what is out of date")
+    build.add_argument("names", nargs="*", metavar="IMAGE", help=f"only these and their parents: {names}")
+    build.add_argument(
+        "--base-image",
+        default=os.environ.get("GENVM_BASE_IMAGE", DEFAULT_BASE),
+        help="what genvm-base starts from, with Python 3.11 or newer and glibc (default: %(default)s)",
+    )
+    build.add_argument("--rebuild", action="store_true", help="build even what is up to date")
+    build.add_argument("--source", type=Path, help="checkout to build from (default: this one)")
+    commands.add_parser("list", help="list the images that were built here")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one `images` command; 0 on success, 1 when it failed, 2 for a wrong name."""
+    try:
+        return _build(args) if args.images_command == "build" else _list()
+    except ImagingFailure as failure:
+        print(f"error: {failure}", file=sys.stderr)
+        return 1
+
+
+def _build(args: argparse.Namespace) -> int:
+    try:
+        recipes = chosen(args.names)
+    except KeyError as unknown:
+        print(f"error: no image is called {unknown}", file=sys.stderr)
+        return 2
+    checkout = find_checkout(args.source)
+    with ImageEngine() as engine:
+        builder = Builder(checkout, engine, _say, args.base_image, args.rebuild)
+        for recipe in recipes:
+            begun = time.monotonic()
+            built = builder.build(recipe)
+            how = "up to date" if built.reused else f"built in {time.monotonic() - begun:.0f} s"
+            _say(f"{recipe.repository}: {how}, {built.size / MIB:.0f} MiB")
+    return 0
+
+
+def _list() -> int:
+    with ImageEngine() as engine:
+        for image in engine.stored():
+            tags = " ".join(image.tags) or "<none>"
+            print(f"{image.image_id[7:19]}  {image.size / MIB:6.0f} MiB  {tags}")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,61 @@
+"""Structured logs: one event name and fields per line, JSON unless a person is looking."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+from orchestrator.settings import LogFormat
+
+LEVELS = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def configure_logs(level: str, form: LogFormat) -> None:
+    """Send everything, the libraries' lines included, to stderr in one form."""
+    as_json = form is LogFormat.JSON or (form is LogFormat.AUTO and not sys.stderr.isatty())
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    # The engine client's own debug lines repeat every request body: not wanted at any level of ours.
+    for noisy in ("urllib3", "docker", "asyncio", "aiohttp.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    set_level(level)
+
+
+def set_level(level: str) -> str:
+    """Change the level; the level's lower-case name. Raises ValueError for an unknown one."""
+    name = level.lower()
+    if name not in LEVELS:
+        raise ValueError("invalid log level")
+    logging.getLogger().setLevel(LEVELS[name])
+    return name

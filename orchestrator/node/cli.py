@@ -1,0 +1,131 @@
+"""The developer's commands: deploy, call, view, schema."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from genvm_wire.address import Address
+from genvm_wire.calldata import Encodable
+from orchestrator.node.argument_text import parse_address, parse_argument, parse_keyword
+from orchestrator.node.errors import BadRequest, NodeError
+from orchestrator.node.manager_client import ManagerClient
+from orchestrator.node.outcome import Outcome
+from orchestrator.node.presentation import as_json, as_text
+from orchestrator.node.store import NodeStore
+from orchestrator.node.transactions import NodeClient
+
+DEFAULT_MANAGER: Final = "http://127.0.0.1:3999"
+DEFAULT_SENDER: Final = "0x" + "0" * 39 + "1"
+EXIT_OK, EXIT_CONTRACT, EXIT_USAGE, EXIT_NO_RESULT = 0, 1, 2, 3
+
+_VALUES = (
+    "Arguments are JSON where valid, else strings; 0x and 40 hex digits is an address,"
+    " hex:… and b64:… are bytes."
+)
+
+
+def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to the program's parser; `run` executes what it parsed."""
+    deploy = subparsers.add_parser("deploy", help="deploy a contract on the local node", epilog=_VALUES)
+    deploy.add_argument("contract", type=Path, help="file with the contract's code")
+    _add_call_flags(deploy)
+    call = subparsers.add_parser("call", help="call a contract's method", epilog=_VALUES)
+    view = subparsers.add_parser("view", help="call a method and keep nothing", epilog=_VALUES)
+    for parser in (call, view):
+        parser.add_argument("address")
+        parser.add_argument("method")
+    _add_call_flags(call)
+    _add_call_flags(view, pays=False)
+    schema = subparsers.add_parser("schema", help="show what a contract offers")
+    schema.add_argument("contract", help="file with the contract's code, or the address of a deployed one")
+    _add_common_flags(schema)
+
+
+def _add_call_flags(parser: argparse.ArgumentParser, *, pays: bool = True) -> None:
+    parser.add_argument("args", nargs="*", metavar="ARG")
+    parser.add_argument("--kwarg", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--from", dest="sender", default=DEFAULT_SENDER, metavar="ADDRESS")
+    if pays:
+        parser.add_argument("--value", type=int, default=0, metavar="WEI")
+    _add_common_flags(parser)
+
+
+def _add_common_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--manager", default=DEFAULT_MANAGER, metavar="URL", help=f"default {DEFAULT_MANAGER}"
+    )
+    parser.add_argument("--state", type=Path, metavar="FILE", help="the local chain's state")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Execute a parsed command.
+
+    0: the contract returned; 1: user error or VM error; 2: the request is wrong; 3: there is no result.
+    """
+    try:
+        outcome = await _execute(args)
+    except BadRequest as error:
+        print(f"genvm-orchestrator: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except NodeError as error:
+        print(f"genvm-orchestrator: {error}", file=sys.stderr)
+        return EXIT_NO_RESULT
+    print(as_json(outcome) if args.json else as_text(outcome, args.command))
+    return exit_code(outcome)
+
+
+def exit_code(outcome: Outcome) -> int:
+    match outcome.kind:
+        case "Return":
+            return EXIT_OK
+        case "UserError" | "VmError":
+            return EXIT_CONTRACT
+        case _:
+            return EXIT_NO_RESULT
+
+
+async def _execute(args: argparse.Namespace) -> Outcome:
+    store = await asyncio.to_thread(NodeStore, args.state or default_state())
+    try:
+        async with ManagerClient(args.manager) as manager:
+            return await _dispatch(args, NodeClient(store, manager))
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+async def _dispatch(args: argparse.Namespace, node: NodeClient) -> Outcome:
+    if args.command == "schema":
+        return await node.schema(await asyncio.to_thread(_contract, args.contract))
+    sender = parse_address(args.sender)
+    arguments: list[Encodable] = [parse_argument(text) for text in args.args]
+    keywords: dict[str, Encodable] = dict(parse_keyword(text) for text in args.kwarg)
+    if args.command == "deploy":
+        code = await asyncio.to_thread(_read, args.contract)
+        return await node.deploy(code, arguments, keywords, sender=sender, value=args.value)
+    address = parse_address(args.address)
+    if args.command == "view":
+        return await node.view(address, args.method, arguments, keywords, sender=sender)
+    return await node.call(address, args.method, arguments, keywords, sender=sender, value=args.value)
+
+
+def _contract(text: str) -> Address | bytes:
+    return parse_address(text) if text.startswith("0x") and not Path(text).exists() else _read(Path(text))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadRequest(f"cannot read {path}: {error.strerror}") from None
+
+
+def default_state() -> Path:
+    """The state file without `--state`."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "genvm-orchestrator" / "node.sqlite"

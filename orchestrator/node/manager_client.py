@@ -1,0 +1,74 @@
+"""The manager's HTTP API as generation A nodes use it (spec/manager-api.md 3.3, 3.4, 3.5, 6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final
+
+import aiohttp
+
+from orchestrator.node.errors import ManagerRefused, ManagerUnreachable
+
+_START_TIMEOUT: Final = aiohttp.ClientTimeout(total=300)
+_STATUS_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+_DELETE_TIMEOUT: Final = aiohttp.ClientTimeout(total=3, connect=1.5, sock_read=1.5)
+_UNIX: Final = "unix://"
+
+
+class ManagerClient:
+    """One manager at `http://host:port` or `unix://path`. Use as an async context manager."""
+
+    def __init__(self, url: str) -> None:
+        self._shown = url
+        self._unix_path = url.removeprefix(_UNIX) if url.startswith(_UNIX) else None
+        self._base = "http://manager" if self._unix_path else url.rstrip("/")
+
+    async def __aenter__(self) -> ManagerClient:
+        connector = aiohttp.UnixConnector(self._unix_path) if self._unix_path else None
+        self._session = aiohttp.ClientSession(connector=connector)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def start_run(self, request: Mapping[str, Any]) -> int:
+        """Start a run; its id. Raises ManagerRefused with the manager's own text, ManagerUnreachable."""
+        body = await self._exchange("POST", "/genvm/run", _START_TIMEOUT, json=request)
+        run_id = body.get("id")
+        if not isinstance(run_id, int):
+            raise ManagerRefused(f"the manager's answer has no id: {str(body)[:200]}")
+        return run_id
+
+    async def status(self, run_id: int) -> dict[str, Any] | None:
+        """The status of a finished run; null while there is none."""
+        body = await self._exchange("GET", f"/genvm/{run_id}", _STATUS_TIMEOUT)
+        status = body.get("status")
+        return status if isinstance(status, dict) else None
+
+    async def end_run(self, run_id: int) -> None:
+        """Ask for the run's end; a late or lost answer does not matter."""
+        try:
+            await self._exchange("DELETE", f"/genvm/{run_id}?wait_timeout_ms=20", _DELETE_TIMEOUT)
+        except (ManagerRefused, ManagerUnreachable):
+            return
+
+    async def _exchange(
+        self, method: str, path: str, timeout: aiohttp.ClientTimeout, json: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        try:
+            async with self._session.request(
+                method, self._base + path, json=json, timeout=timeout
+            ) as response:
+                body = await response.json(content_type=None)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            raise ManagerUnreachable(f"no answer from the manager at {self._shown}: {reason}") from error
+        except ValueError as error:
+            raise ManagerRefused(f"{self._shown} does not answer like a manager: {error}") from error
+        if response.status != 200 or not isinstance(body, dict):
+            text = body.get("error") if isinstance(body, dict) else body
+            raise ManagerRefused(f"the manager answered {response.status}: {text!s:.500}")
+        return body

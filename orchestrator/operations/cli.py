@@ -1,0 +1,149 @@
+"""The operator's commands: ps, inspect, logs, gc, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO, TypeVar
+
+from orchestrator.node.cli import DEFAULT_MANAGER
+from orchestrator.operations import collection, presentation
+from orchestrator.operations.doctor.report import examine, report_json, report_text
+from orchestrator.operations.failures import ManagerAway, NothingToRead, OperationFailure, UnknownExecution
+from orchestrator.operations.source import JournalSource, ManagerSource, Source, journal_url
+from orchestrator.runtime.port import RuntimeFailure
+from orchestrator.settings import Settings, load_settings
+from orchestrator.state_dir import StateDirUnusable
+
+COMMANDS = ("ps", "inspect", "logs", "gc", "doctor")
+EXIT_OK, EXIT_FAILED, EXIT_UNKNOWN = 0, 1, 3
+
+T = TypeVar("T")
+
+
+def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to the program's parser; `run` executes what it parsed."""
+    ps = subparsers.add_parser("ps", help="list runs that are not over")
+    ps.add_argument("--all", "-a", action="store_true", help="also those that have ended and are still kept")
+    ps.add_argument("--json", action="store_true", help="one JSON list")
+    inspect = subparsers.add_parser("inspect", help="everything about one run, as JSON")
+    logs = subparsers.add_parser("logs", help="what a run printed: stdout to stdout, stderr to stderr")
+    for parser in (inspect, logs):
+        parser.add_argument("id", type=int, metavar="ID")
+    one = logs.add_mutually_exclusive_group()
+    for stream in ("stdout", "stderr", "log"):
+        one.add_argument(f"--{stream}", dest="stream", action="store_const", const=stream, help="only this")
+    gc = subparsers.add_parser("gc", help="remove containers and directories that belong to no run")
+    gc.add_argument("--dry-run", action="store_true", help="only say what would be removed, and why")
+    gc.add_argument("--json", action="store_true")
+    for parser in (ps, inspect, logs, gc):
+        parser.add_argument("--manager", metavar="URL", help=f"default {DEFAULT_MANAGER}")
+    doctor = subparsers.add_parser("doctor", help="check that this machine can run contracts")
+    doctor.add_argument("--json", action="store_true")
+    doctor.add_argument("--runtime", choices=("docker", "process"))
+    for parser in (ps, inspect, logs, gc, doctor):
+        parser.add_argument("--state-dir", type=Path, metavar="DIR", help="state directory of the manager")
+        parser.add_argument("--config", type=Path, help="YAML file of settings")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Execute a parsed command. 0: done; 1: it failed, or a check did; 3: there is no such run."""
+    try:
+        return _RUN[args.command](args)
+    except UnknownExecution as error:
+        print(f"genvm-orchestrator: {error}", file=sys.stderr)
+        return EXIT_UNKNOWN
+    except (OperationFailure, StateDirUnusable, RuntimeFailure) as error:
+        print(f"genvm-orchestrator: {presentation.harmless(str(error))}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _ps(args: argparse.Namespace) -> int:
+    runs = _answer(args, lambda source: source.runs(ended=args.all))
+    print(presentation.as_json(runs) if args.json else presentation.runs_table(runs, datetime.now(UTC)))
+    return EXIT_OK
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    print(presentation.as_json(_answer(args, lambda source: source.run(args.id, output=False))))
+    return EXIT_OK
+
+
+def _logs(args: argparse.Namespace) -> int:
+    details = _answer(args, lambda source: source.run(args.id, output=True))
+    if args.stream == "log":
+        for record in details["log"]:
+            print(json.dumps(record))
+    if args.stream in (None, "stdout"):
+        _show(details["stdout"], sys.stdout)
+    if args.stream in (None, "stderr"):
+        _show(details["stderr"], sys.stdout if args.stream else sys.stderr)
+    return EXIT_OK
+
+
+def _show(text: str, to: TextIO) -> None:
+    """As it is into a pipe or a file; made harmless on a terminal."""
+    to.write(presentation.harmless(text) if to.isatty() else text)
+    to.flush()
+
+
+def _gc(args: argparse.Namespace) -> int:
+    collected = asyncio.run(collection.collect(_settings(args), _manager(args), dry_run=args.dry_run))
+    print(presentation.as_json(collected.as_json()) if args.json else collected.as_text())
+    return EXIT_OK
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    findings = examine(load_settings(args.config, state_dir=args.state_dir, runtime=args.runtime))
+    print(presentation.as_json(report_json(findings)) if args.json else report_text(findings))
+    return EXIT_FAILED if any(finding.failed for finding in findings) else EXIT_OK
+
+
+def _answer(args: argparse.Namespace, ask: Callable[[Source], Awaitable[T]]) -> T:
+    """Ask the manager; when it is away, its journal."""
+    return asyncio.run(_ask(args, ask))
+
+
+async def _ask(args: argparse.Namespace, ask: Callable[[Source], Awaitable[T]]) -> T:
+    url = _manager(args)
+    away: ManagerAway | None = None
+    if url is not None:
+        try:
+            return await ask(ManagerSource(url))
+        except ManagerAway as failure:
+            if args.manager is not None and args.state_dir is None:
+                raise
+            away = failure
+    settings = await asyncio.to_thread(_settings, args)
+    source = JournalSource(journal_url(settings), settings.state_dir)
+    try:
+        answer = await ask(source)
+    except NothingToRead as failure:
+        raise NothingToRead(f"{away}; {failure}" if away else str(failure)) from failure
+    print(f"from the {source.where}", file=sys.stderr)
+    return answer
+
+
+def _manager(args: argparse.Namespace) -> str | None:
+    """Whom to ask; nobody when only a state directory is named."""
+    if args.manager is None and args.state_dir is not None:
+        return None
+    return args.manager or DEFAULT_MANAGER
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    return load_settings(args.config, state_dir=args.state_dir)
+
+
+_RUN: dict[str, Callable[[argparse.Namespace], int]] = {
+    "ps": _ps,
+    "inspect": _inspect,
+    "logs": _logs,
+    "gc": _gc,
+    "doctor": _doctor,
+}

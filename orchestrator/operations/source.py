@@ -1,0 +1,132 @@
+"""Where the answers come from: a running manager over HTTP, or its journal while it is not there."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import aiohttp
+
+from orchestrator.executions.state import State
+from orchestrator.operations import overview
+from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead, UnknownExecution
+from orchestrator.operations.overview import Json
+from orchestrator.settings import Settings
+from orchestrator.store.journal import open_for_reading, sqlite_url
+from orchestrator.store.port import StoreFailure
+
+PAGE: Final = 500
+JOURNAL_FILE: Final = "journal.sqlite"
+TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
+UNIX: Final = "unix://"
+LIVE: Final = tuple(state.value for state in State if not state.final)
+
+
+class Source(Protocol):
+    """Raises OperationFailure for whatever goes wrong."""
+
+    where: str
+
+    async def runs(self, *, ended: bool) -> list[Json]:
+        """Runs as in `overview`, newest first; without `ended` only those that are not over."""
+
+    async def run(self, run_id: int, *, output: bool) -> Json:
+        """One run in full."""
+
+
+class ManagerSource:
+    """A manager at `http://host:port` or `unix://path`."""
+
+    def __init__(self, url: str) -> None:
+        self.where = f"manager at {url}"
+        self._path = url.removeprefix(UNIX) if url.startswith(UNIX) else None
+        self._base = "http://manager" if self._path else url.rstrip("/")
+
+    async def runs(self, *, ended: bool) -> list[Json]:
+        found: list[Json] = []
+        query: dict[str, Any] = {"limit": PAGE} | ({} if ended else {"state": ",".join(LIVE)})
+        following: dict[str, Any] | None = {}
+        while following is not None:
+            page = await self.ask("GET", "/executions", query | following)
+            found += page["executions"]
+            following = page["next"]
+        return found
+
+    async def run(self, run_id: int, *, output: bool) -> Json:
+        return await self.ask("GET", f"/executions/{run_id}", {"output": "true" if output else "false"})
+
+    async def ask(self, method: str, path: str, query: dict[str, Any]) -> Json:
+        """The answer's object. Raises ManagerAway, UnknownExecution, ManagerRefused."""
+        connector = aiohttp.UnixConnector(self._path) if self._path else None
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=TIMEOUT) as session,
+                session.request(method, self._base + path, params=query) as response,
+            ):
+                body = await response.json(content_type=None)
+        except ValueError as error:
+            raise ManagerRefused(f"the {self.where} does not answer like a manager: {error}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ManagerAway(f"no answer from the {self.where}: {error or type(error).__name__}") from error
+        if response.status == 200 and isinstance(body, dict):
+            return body
+        text = str(body.get("error") if isinstance(body, dict) else body)[:500]
+        if response.status == 404 and "not known" in text:
+            raise UnknownExecution(text)
+        raise ManagerRefused(f"the {self.where} answered {response.status}: {text}")
+
+
+class JournalSource:
+    """The journal at `url` of the manager whose id is in `state_dir`; read, never written."""
+
+    def __init__(self, url: str, state_dir: Path) -> None:
+        self.where = f"journal of {state_dir}, read without the manager"
+        self._url = url
+        self._state_dir = state_dir
+
+    async def runs(self, *, ended: bool) -> list[Json]:
+        try:
+            reader = await open_for_reading(self._url, await self._owner())
+            try:
+                heads = await reader.heads()
+            finally:
+                await reader.aclose()
+        except StoreFailure as failure:
+            raise NothingToRead(str(failure)) from failure
+        found = [overview.of_head(head) for head in reversed(heads)]
+        return [run for run in found if ended or run["state"] in LIVE]
+
+    async def run(self, run_id: int, *, output: bool) -> Json:
+        try:
+            reader = await open_for_reading(self._url, await self._owner())
+            try:
+                row = await reader.read(run_id)
+            finally:
+                await reader.aclose()
+        except StoreFailure as failure:
+            raise NothingToRead(str(failure)) from failure
+        if row is None:
+            raise UnknownExecution(f"execution {run_id} is not in the {self.where}")
+        return overview.details_of_row(row, output=output)
+
+    async def _owner(self) -> str:
+        return await asyncio.to_thread(manager_id, self._state_dir)
+
+
+def journal_url(settings: Settings) -> str:
+    """Where the manager with these settings keeps its journal."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return sqlite_url(settings.state_dir / JOURNAL_FILE)
+
+
+def manager_id(state_dir: Path) -> str:
+    """The id of the manager that uses, or used, the directory. Blocking. Raises NothingToRead."""
+    try:
+        return (state_dir / "manager-id").read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NothingToRead(
+            f"{state_dir} is no manager's state directory that can be read here ({error}): "
+            "name it with --state-dir, or the running manager with --manager"
+        ) from None

@@ -1,0 +1,138 @@
+"""The engine's one event stream for all containers of this manager.
+
+The engine keeps only its last 256 events and may be restarted: the stream is for speed, never for truth. Each
+(re)connection therefore asks for a relist, and takes the stream up where it broke for what happens meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import structlog
+from docker import APIClient
+
+from orchestrator.runtime.docker.engine import Engine, lines
+from orchestrator.runtime.port import EngineRefused, EngineUnreachable
+
+log = structlog.get_logger(__name__)
+
+ACTIONS = ("die", "oom", "destroy")
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEvent:
+    """`action` is one of ACTIONS; `time_ns` is the engine's clock."""
+
+    container_id: str
+    action: str
+    time_ns: int
+
+
+def parse(line: bytes) -> ContainerEvent:
+    """One event of the stream. Raises ValueError for anything that is not one of ours."""
+    event = json.loads(line)
+    if not isinstance(event, dict):
+        raise ValueError("event is not an object")
+    actor = event.get("Actor")
+    container_id = actor.get("ID") if isinstance(actor, dict) else None
+    action, time_ns = event.get("Action"), event.get("timeNano")
+    if event.get("Type") != "container" or not isinstance(container_id, str) or action not in ACTIONS:
+        raise ValueError(f"not a container event: {str(event.get('Action'))[:40]}")
+    if not isinstance(time_ns, int):
+        raise ValueError("event without a time")
+    return ContainerEvent(container_id, str(action), time_ns)
+
+
+class _Stream(Protocol):
+    def close(self) -> None: ...
+
+
+class EventStream:
+    """Follows the stream for ever, in the engine's stream thread, and reconnects when it breaks."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        label: str,
+        on_event: Callable[[ContainerEvent], None],
+        on_connect: Callable[[], None],
+        reconnect_delay: float,
+    ) -> None:
+        self._engine = engine
+        self._filters = {"type": "container", "label": label, "event": list(ACTIONS)}
+        self._on_event = on_event
+        self._on_connect = on_connect
+        self._reconnect_delay = reconnect_delay
+        self._lock = threading.Lock()
+        self._stream: _Stream | None = None
+        self._last_ns = 0
+        self._stopped = False
+        self.connected = False
+        self.connections = 0
+
+    async def follow(self) -> None:
+        """Run until cancelled; `interrupt` must follow a cancellation to end the thread."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                try:
+                    await self._engine.in_stream_thread(lambda client: self._read(client, loop))
+                    log.warning("event_stream_ended")
+                except (EngineUnreachable, EngineRefused) as error:
+                    log.warning("event_stream_broken", error=str(error))
+                self.connected = False
+                # Whether the stream broke or the engine is away is known at once, not at the next call.
+                with suppress(EngineUnreachable, EngineRefused):
+                    await self._engine.quick(lambda client: client.ping())
+                await asyncio.sleep(self._reconnect_delay)
+        finally:
+            self._stopped = True
+            self.interrupt()
+
+    def _read(self, client: APIClient, loop: asyncio.AbstractEventLoop) -> None:
+        # Whole seconds, rounded down: repeated events do no harm.
+        since = self._last_ns // 10**9 or None
+        stream = client.events(since=since, filters=self._filters, decode=False)
+        with self._lock:
+            if self._stopped:
+                stream.close()
+                return
+            self._stream = stream
+        try:
+            loop.call_soon_threadsafe(self._opened)
+            for line in lines(cast("Iterator[bytes]", stream)):
+                with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                    loop.call_soon_threadsafe(self._deliver, line)
+        finally:
+            with self._lock:
+                self._stream = None
+            with suppress(OSError, ValueError, AttributeError):
+                stream.close()
+
+    def _opened(self) -> None:
+        self.connected = True
+        self.connections += 1
+        log.debug("event_stream_connected", connections=self.connections)
+        self._on_connect()
+
+    def _deliver(self, line: bytes) -> None:
+        try:
+            event = parse(line)
+        except ValueError as error:
+            log.warning("event_skipped", error=str(error)[:200])
+            return
+        self._last_ns = max(self._last_ns, event.time_ns)
+        self._on_event(event)
+
+    def interrupt(self) -> None:
+        """Cut the stream's connection; unless it was stopped, it comes back by itself."""
+        with self._lock:
+            if self._stream is not None:
+                with suppress(OSError, ValueError, AttributeError):
+                    self._stream.close()

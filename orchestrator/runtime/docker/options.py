@@ -1,0 +1,144 @@
+"""What an instance's container is created with: the body of the engine's *create* call, and its labels.
+
+Each restriction here has a test that looks from inside the container (tests/integration/runtime).
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from orchestrator.runtime.docker.settings import DockerSettings
+from orchestrator.runtime.port import InstanceSpec, Role
+from orchestrator.runtime.rendezvous import SOCKET_NAME
+
+CONTROL_DIR = "/run/genvm"
+SECCOMP_FILE = "seccomp-executor.json"
+
+# The engine's own list, which naming any path replaces, and /sys/kernel.
+MASKED_PATHS = (
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+    "/sys/kernel",
+)
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+@cache
+def seccomp_profile() -> str:
+    """The executor's seccomp profile as one line of JSON. Raises FileNotFoundError when it is missing."""
+    text = resources.files("orchestrator.runtime").joinpath(SECCOMP_FILE).read_text("utf-8")
+    return json.dumps(json.loads(text), separators=(",", ":"))
+
+
+def container_name(settings: DockerSettings, name: str) -> str:
+    return f"genvm-{settings.manager_id}-{name}"
+
+
+def managed_filter(settings: DockerSettings) -> str:
+    """The label filter that selects this manager's containers and nobody else's."""
+    return f"{settings.label_prefix}managed-by={settings.manager_id}"
+
+
+def labels(settings: DockerSettings, spec: InstanceSpec, attempt: str) -> dict[str, str]:
+    """Ids only: labels are visible to everybody who may ask the engine.
+
+    `attempt` is random per start and tells a container that a lost reply made from somebody else's.
+    """
+    values = {
+        "managed-by": settings.manager_id,
+        "instance": spec.name,
+        "role": spec.role.value,
+        "version": spec.version,
+        "attempt": attempt,
+    }
+    if spec.execution_id is not None:
+        values["execution"] = str(spec.execution_id)
+    if spec.deadline is not None:
+        values["deadline"] = spec.deadline.astimezone(UTC).isoformat()
+    return {settings.label_prefix + key: value for key, value in values.items()}
+
+
+def create_body(
+    settings: DockerSettings, spec: InstanceSpec, directory: Path, attempt: str, seccomp: str | None
+) -> dict[str, object]:
+    """The JSON body of *create* for `spec`; `directory` is the control directory as the engine sees it."""
+    network = settings.network if spec.role is Role.EXECUTOR else settings.module_network
+    body: dict[str, object] = {
+        "Image": spec.image,
+        "User": f"{settings.uid}:{settings.uid}",
+        "Env": [f"GENVM_CONTROL={CONTROL_DIR}/{SOCKET_NAME}"],
+        "Labels": labels(settings, spec, attempt),
+        "StopSignal": "SIGKILL",
+        "AttachStdin": False,
+        "OpenStdin": False,
+        "Tty": False,
+        "HostConfig": _host_config(settings, spec, directory, network, seccomp),
+    }
+    if not network.startswith("container:"):
+        # The engine refuses a name of its own for a container that shares another's network.
+        body["Hostname"] = "genvm"
+    return body
+
+
+def _host_config(
+    settings: DockerSettings, spec: InstanceSpec, directory: Path, network: str, seccomp: str | None
+) -> dict[str, object]:
+    security = ["no-new-privileges:true"]
+    if seccomp is not None:
+        security.append(f"seccomp={seccomp}")
+    return {
+        "NetworkMode": network,
+        "IpcMode": "private",
+        "CgroupnsMode": "private",
+        "Init": True,
+        "AutoRemove": False,
+        "RestartPolicy": {"Name": "no"},
+        "Privileged": False,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": security,
+        "MaskedPaths": list(MASKED_PATHS),
+        "ReadonlyPaths": list(READONLY_PATHS),
+        "Devices": [],
+        "ReadonlyRootfs": True,
+        "Tmpfs": {"/tmp": _tmpfs(settings)},  # noqa: S108 (inside the container)
+        "ShmSize": settings.shm_bytes,
+        "Mounts": [
+            {
+                "Type": "bind",
+                "Source": str(directory),
+                "Target": CONTROL_DIR,
+                "ReadOnly": True,
+                "BindOptions": {"Propagation": "rprivate"},
+            }
+        ],
+        "Memory": spec.memory_bytes,
+        "MemorySwap": spec.memory_bytes,  # memory and swap together: no swap
+        "NanoCpus": int(spec.cpus * 1e9),
+        "PidsLimit": spec.pids,
+        "OomScoreAdj": settings.oom_score_adj,
+        "Ulimits": [
+            {"Name": "nofile", "Soft": settings.open_files, "Hard": settings.open_files},
+            {"Name": "core", "Soft": 0, "Hard": 0},
+            {"Name": "msgqueue", "Soft": 0, "Hard": 0},
+            {"Name": "memlock", "Soft": 65536, "Hard": 65536},
+        ],
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": settings.log_size, "max-file": "1"}},
+    }
+
+
+def _tmpfs(settings: DockerSettings) -> str:
+    return f"rw,noexec,nosuid,nodev,mode=1777,size={settings.tmp_bytes},nr_inodes={settings.tmp_inodes}"

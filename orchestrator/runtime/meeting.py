@@ -1,0 +1,65 @@
+"""What every kind of instance does alike: hand out connections until it ends, and say how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from orchestrator.runtime.control import SocketControl
+from orchestrator.runtime.port import InstanceDied, InstanceExit
+from orchestrator.runtime.rendezvous import Rendezvous
+
+
+def describe(ended: InstanceExit) -> str:
+    """An exit in words for a person."""
+    if ended.oom_killed:
+        how = "it was killed at its memory limit"
+    elif ended.signal is not None:
+        how = f"signal {ended.signal} ended it"
+    elif ended.exit_code is not None:
+        how = f"it exited with code {ended.exit_code}"
+    else:
+        how = "it ended and nobody knows how"
+    return f"{how}: {ended.detail}" if ended.detail else how
+
+
+class Meeting:
+    """An instance's connections and its end, one against the other."""
+
+    def __init__(self, name: str, rendezvous: Rendezvous) -> None:
+        self._name = name
+        self._rendezvous = rendezvous
+        self._exit: asyncio.Future[InstanceExit] = asyncio.get_running_loop().create_future()
+
+    @property
+    def ended(self) -> bool:
+        return self._exit.done()
+
+    def end(self, ended: InstanceExit) -> None:
+        """Note how it ended; the first word counts."""
+        if not self._exit.done():
+            # What the instance sent before it ended may still wait in the backlog.
+            self._rendezvous.accept_pending()
+            self._exit.set_result(ended)
+
+    async def connect(self) -> SocketControl:
+        """See `Instance.connect`. A connection made before the end is handed out after it, too."""
+        while (control := self._rendezvous.take()) is None:
+            if self._exit.done():
+                how = describe(self._exit.result())
+                raise InstanceDied(f"instance {self._name} ended before it connected: {how}")
+            arrival = asyncio.ensure_future(self._rendezvous.arrival())
+            racers: list[asyncio.Future[Any]] = [arrival, self._exit]
+            try:
+                # Nothing is taken while this waits, so a cancelled connect loses no connection.
+                await asyncio.wait(racers, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                arrival.cancel()
+        return control
+
+    async def wait_exit(self) -> InstanceExit:
+        return await asyncio.shield(self._exit)
+
+    def close(self) -> None:
+        """End all connections and listen no more; idempotent."""
+        self._rendezvous.close()

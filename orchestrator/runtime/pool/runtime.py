@@ -1,0 +1,279 @@
+"""The warm pool: a runtime that keeps instances of another one ready.
+
+Level-triggered: whatever happens (a claim, an end, a timer, a start's end) calls `_tend`, which compares what
+is with what should be and starts or ends what is missing or too much. A claim itself awaits nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import structlog
+
+from orchestrator.runtime.pool.key import PoolKey
+from orchestrator.runtime.pool.settings import PoolSettings
+from orchestrator.runtime.pool.shelf import Shelf
+from orchestrator.runtime.pool.statistics import PoolStatistics
+from orchestrator.runtime.pool.warm import ClaimedInstance, WarmInstance
+from orchestrator.runtime.port import (
+    AdoptingRuntime,
+    Control,
+    Instance,
+    InstanceDied,
+    InstanceSpec,
+    ProtocolBroken,
+    RuntimeFailure,
+    RuntimeStatistics,
+)
+from orchestrator.tasks import TaskOwner
+
+log = structlog.get_logger(__name__)
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """The event loop's own, but for tests."""
+
+    def time(self) -> float: ...
+
+    def call_at(self, when: float, callback: Callable[[], None], /) -> Timer: ...
+
+
+def no_bound() -> int:
+    return 1_000_000
+
+
+class PoolRuntime:
+    """Implements `AdoptingRuntime` over `inner`, which it owns. Made inside a running event loop.
+
+    `room`: how many instances may be ready at once, of all keys together.
+    """
+
+    def __init__(
+        self,
+        inner: AdoptingRuntime,
+        settings: PoolSettings,
+        *,
+        room: Callable[[], int] = no_bound,
+        clock: Clock | None = None,
+    ) -> None:
+        self._inner = inner
+        self._settings = settings
+        self._room = room
+        self._clock: Clock = clock or asyncio.get_running_loop()
+        self._shelves: dict[PoolKey, Shelf] = {}
+        self._known: frozenset[PoolKey] | None = None
+        # Names of an earlier manager may still be in use by its runs.
+        self._prefix = f"pool-{secrets.token_hex(3)}"
+        self._numbered = 0
+        self._starts = 0
+        self._warm = self._cold = self._discarded = 0
+        self._fills = TaskOwner("pool-fill")
+        self._leaving = TaskOwner("pool-leave")
+        self._timer: Timer | None = None
+        self._draining = False
+        self.revision = 0
+
+    def offer(self, warm: Iterable[InstanceSpec], known: Iterable[InstanceSpec] = ()) -> None:
+        """Keep instances like `warm` ready from now on, and ones like `known` once they are asked for.
+
+        Only key fields of the specs count. What is in neither, from an earlier offer, is drained; without any
+        offer every key that is asked for is kept.
+        """
+        always = frozenset(key for spec in warm if (key := PoolKey.of(spec)) is not None)
+        self._known = always | {key for spec in known if (key := PoolKey.of(spec)) is not None}
+        for key in always - self._shelves.keys():
+            self._shelves[key] = Shelf(key, self._settings, self._clock.time())
+        for key, shelf in self._shelves.items():
+            shelf.always = key in always
+            shelf.dropped = key not in self._known
+        self._tend()
+
+    async def start(self, spec: InstanceSpec) -> Instance:
+        """A ready instance, or a cold start at once. See `Runtime.start`."""
+        claimed = self.claim(spec)
+        if claimed is not None:
+            return claimed
+        self._cold += 1
+        self._starts += 1
+        try:
+            return await self._inner.start(spec)
+        finally:
+            self._starts -= 1
+            self._tend()
+
+    def claim(self, spec: InstanceSpec) -> ClaimedInstance | None:
+        """The oldest instance that is ready and as `spec` asks; it is the caller's to destroy."""
+        key = PoolKey.of(spec)
+        if key is None or self._draining or (self._known is not None and key not in self._known):
+            return None
+        now = self._clock.time()
+        shelf = self._shelves.get(key)
+        if shelf is None:
+            shelf = self._shelves[key] = Shelf(key, self._settings, now)
+        shelf.asked(now)
+        while shelf.ready:
+            warm = shelf.ready.popleft()
+            if warm.usable():
+                self._warm += 1
+                shelf.claimed(now)
+                self._tend()
+                return warm.claim(spec)
+            shelf.ended(warm, now)
+            self._discard(warm)
+        return None
+
+    def _tend(self) -> None:
+        """Bring what is to what should be; cheap when it is already."""
+        self.revision += 1
+        if self._draining:
+            return
+        now = self._clock.time()
+        for shelf in list(self._shelves.values()):
+            while (surplus := shelf.take_surplus(now)) is not None:
+                self._discard(surplus)
+            if not (shelf.target(now) or shelf.ready or shelf.filling):
+                del self._shelves[shelf.key]
+        while (neediest := self._neediest(now)) is not None:
+            neediest.filling += 1
+            self._fills.spawn(neediest.key.image, self._fill(neediest))
+        self._set_timer(now)
+
+    def _neediest(self, now: float) -> Shelf | None:
+        """The shelf that gets the next start, if there may be one now."""
+        shelves = self._shelves.values()
+        filling = sum(shelf.filling for shelf in shelves)
+        if filling >= self._settings.concurrency or self._starts >= self._settings.yield_to_starts:
+            return None
+        if filling + sum(len(shelf.ready) for shelf in shelves) >= self._room():
+            return None
+        shelf = max(shelves, key=lambda one: one.missing(now), default=None)
+        return shelf if shelf is not None and shelf.missing(now) > 0 else None
+
+    def _set_timer(self, now: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        when = min((shelf.changes_at(now) for shelf in self._shelves.values()), default=None)
+        self._timer = None if when is None else self._clock.call_at(when, self._tend)
+
+    async def _fill(self, shelf: Shelf) -> None:
+        begun = self._clock.time()
+        try:
+            warm = await self._make(shelf)
+        except Exception as failure:
+            pause = shelf.backoff.failed(self._clock.time())
+            log.warning(
+                "pool_start_failed",
+                image=shelf.key.image,
+                error=str(failure) or type(failure).__name__,
+                in_a_row=shelf.backoff.failures,
+                retry_in_s=pause,
+                exc_info=None if isinstance(failure, RuntimeFailure) else failure,
+            )
+        else:
+            shelf.ready.append(warm)
+            shelf.demand.refilled(warm.born - begun)
+        finally:
+            shelf.filling -= 1
+            self._tend()
+
+    async def _make(self, shelf: Shelf) -> WarmInstance:
+        self._numbered += 1
+        instance = await self._inner.start(shelf.key.spec(f"{self._prefix}-{self._numbered}"))
+        control: Control | None = None
+        try:
+            async with asyncio.timeout(self._settings.ready_timeout):
+                control = await instance.connect()
+                said = await control.receive()
+            if said.get("kind") != "ready":
+                raise ProtocolBroken(f"expected ready, got {str(said.get('kind'))[:40]!r}")
+        except BaseException as failure:
+            if control is not None:
+                control.close()
+            await self._destroy(instance)
+            if isinstance(failure, TimeoutError):
+                raise InstanceDied(f"not ready within {self._settings.ready_timeout:g} s") from None
+            raise
+        return WarmInstance(
+            instance, control, said, self._clock.time(), lambda warm: self._ended(shelf, warm)
+        )
+
+    def _ended(self, shelf: Shelf, warm: WarmInstance) -> None:
+        """A ready instance does not wait any more; replace it."""
+        if warm not in shelf.ready:
+            return
+        shelf.ready.remove(warm)
+        shelf.ended(warm, self._clock.time())
+        log.warning("pool_instance_ended", instance=warm.inner.spec.name, image=shelf.key.image)
+        self._discard(warm)
+        self._tend()
+
+    def _discard(self, warm: WarmInstance) -> None:
+        warm.unwatch()
+        self._discarded += 1
+        self._leaving.spawn(warm.inner.spec.name, self._leave(warm))
+
+    async def _leave(self, warm: WarmInstance) -> None:
+        try:
+            await warm.leave(self._settings.exit_timeout)
+        except RuntimeFailure as failure:
+            log.warning("pool_instance_removed_later", instance=warm.inner.spec.name, error=str(failure))
+
+    async def _destroy(self, instance: Instance) -> None:
+        try:
+            await instance.destroy()
+        except RuntimeFailure as failure:
+            log.warning("pool_instance_removed_later", instance=instance.spec.name, error=str(failure))
+
+    async def drain(self) -> None:
+        """End what is ready or on its way, for good; starts are cold from now on. May be called again."""
+        self._draining = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._discard_all()
+        await self._fills.aclose()
+        self._discard_all()  # a start may have ended in spite of its cancellation
+        await self._leaving.join()
+
+    def _discard_all(self) -> None:
+        for shelf in self._shelves.values():
+            while shelf.ready:
+                self._discard(shelf.ready.popleft())
+
+    async def adopt(self, spec: InstanceSpec) -> Instance | None:
+        """A claimed instance of an earlier manager is a run's like any other."""
+        return await self._inner.adopt(spec)
+
+    async def discard(self, name: str) -> None:
+        await self._inner.discard(name)
+
+    async def sweep(self, keep: frozenset[str]) -> list[str]:
+        """Ready instances are this manager's and stay; those of an earlier one go."""
+        ready = {warm.inner.spec.name for shelf in self._shelves.values() for warm in shelf.ready}
+        return await self._inner.sweep(keep | ready)
+
+    async def ping(self) -> None:
+        await self._inner.ping()
+
+    def reachable(self) -> bool:
+        return self._inner.reachable()
+
+    def statistics(self) -> RuntimeStatistics:
+        """The inner runtime's: ready instances count, they hold memory."""
+        return self._inner.statistics()
+
+    def pool_statistics(self) -> PoolStatistics:
+        now = self._clock.time()
+        shelves = tuple(shelf.statistics(now) for shelf in self._shelves.values())
+        return PoolStatistics(shelves, self._warm, self._cold, self._discarded)
+
+    async def aclose(self) -> None:
+        """End the pool's own instances, then close the inner runtime."""
+        await self.drain()
+        await self._inner.aclose()

@@ -1,0 +1,35 @@
+"""Settings of the warm pool; the composition root fills them from the manager's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """Times in seconds, sizes in instances per key."""
+
+    size: int = 2
+    """Kept ready: a node runs a leader and a validator at a time, and each costs about 40 MiB."""
+    largest: int | None = None
+    """With the arrival rate the size grows up to this; None: it stays `size`."""
+    concurrency: int = 1
+    """Starts for the pool at once; contracts that run now need the processors more."""
+    yield_to_starts: int = 2
+    """With so many cold starts under way the pool starts nothing: somebody waits for those."""
+    refill_delay: float = 0.05
+    """From a claim to the start that replaces it: the claimed instance's hand-over goes first."""
+    max_age: float = 3600.0
+    """Older ones are replaced: an image that was built anew comes into use within this time."""
+    idle: float = 900.0
+    """A key that nobody has asked for in this time, and that is not kept warm always, is drained."""
+    ready_timeout: float = 60.0
+    """From start to `ready`."""
+    exit_timeout: float = 1.0
+    """For an instance that is told to leave, before it is destroyed."""
+    settled: float = 30.0
+    """One that ends younger than this counts as a failed start."""
+    first_pause: float = 1.0
+    """After a failed start; doubled with each further one."""
+    longest_pause: float = 60.0
+    """So long an image stays unused, at most, after it was repaired."""

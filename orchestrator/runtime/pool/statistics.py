@@ -1,0 +1,35 @@
+"""What the pool says about itself: for `/status`, metrics and tests alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfStatistics:
+    """One key. `failures`: failed starts in a row; while there are some, the pool waits between two."""
+
+    image: str
+    target: int
+    ready: int
+    filling: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatistics:
+    """`warm` and `cold` count starts that got a ready instance and that did not, since the manager's start;
+    `discarded` ready ones that ended, grew old or became too many."""
+
+    shelves: tuple[ShelfStatistics, ...]
+    warm: int
+    cold: int
+    discarded: int
+
+    @property
+    def ready(self) -> int:
+        return sum(shelf.ready for shelf in self.shelves)
+
+    @property
+    def filling(self) -> int:
+        return sum(shelf.filling for shelf in self.shelves)

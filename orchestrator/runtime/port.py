@@ -1,0 +1,179 @@
+"""What the executions need from a container engine, and nothing more.
+
+One implementation per engine (`docker`, `process`, later `kubernetes`); the warm pool is one more, on top of
+any of them. Everything here is free of engine types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from genvm_wire.calldata import Value
+
+
+class RuntimeFailure(Exception):
+    """Root of what a runtime raises.
+
+    RuntimeFailure
+    ├── EngineUnreachable    the engine does not answer: nothing is known about the instance
+    ├── EngineRefused        the engine answered and said no (image missing, bad option, disk full …)
+    ├── InstanceDied         the instance ended before it was ready
+    ├── ChannelClosed        the control channel ended (the instance may still run)
+    └── ProtocolBroken       the instance sent what the instance protocol forbids
+    """
+
+
+class EngineUnreachable(RuntimeFailure):
+    """The engine does not answer."""
+
+
+class EngineRefused(RuntimeFailure):
+    """The engine refused the request; the text says why."""
+
+
+class InstanceDied(RuntimeFailure):
+    """The instance ended before it was ready; the text has its exit and the tail of its own output."""
+
+
+class ChannelClosed(RuntimeFailure):
+    """The control channel ended."""
+
+
+class ProtocolBroken(RuntimeFailure):
+    """The instance broke the instance protocol; the text says how."""
+
+
+class Role(StrEnum):
+    EXECUTOR = "executor"
+    LLM = "llm"
+    WEB = "web"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSpec:
+    """What to start. `name` is unique per manager and becomes part of the container's name."""
+
+    name: str
+    role: Role
+    image: str
+    version: str
+    execution_id: int | None
+    deadline: datetime | None
+    memory_bytes: int
+    cpus: float
+    pids: int
+
+
+class Loss(StrEnum):
+    """An instance was taken away by its engine or through it, not ended by its own doing."""
+
+    CONTAINER_LOST = "container_lost"
+    ENGINE_RESTART = "engine_restart"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceExit:
+    """How an instance ended. `exit_code` is null when a signal ended it or nobody knows."""
+
+    exit_code: int | None
+    signal: int | None
+    oom_killed: bool
+    detail: str = ""
+    loss: Loss | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeStatistics:
+    """What a runtime has at this moment. `instances` are those alive, as far as is known."""
+
+    instances: int
+    engine_reachable: bool
+    event_stream_connected: bool
+    calls_in_flight: int
+    removals_pending: int
+
+
+class Control(Protocol):
+    """One connection of the instance protocol (docs/instance-protocol.md)."""
+
+    async def send(self, message: Mapping[str, Value], fds: Sequence[int] = ()) -> None:
+        """Send one frame; `fds` stay open in the caller. Raises ChannelClosed."""
+
+    async def receive(self) -> dict[str, Value]:
+        """The next frame. Raises ChannelClosed at its end, ProtocolBroken on anything forbidden."""
+
+    def quiet(self) -> bool:
+        """Whether the peer is there and nothing of it waits to be received; never waits."""
+
+    def close(self) -> None:
+        """Close at once; idempotent."""
+
+
+class Instance(Protocol):
+    """One started container (or process)."""
+
+    @property
+    def spec(self) -> InstanceSpec: ...
+
+    @property
+    def engine_id(self) -> str:
+        """The engine's own id: container id, or process id as text."""
+
+    async def connect(self) -> Control:
+        """The next connection the instance makes: its first, or one after a broken channel.
+
+        Raises InstanceDied when it ends first, ChannelClosed when the instance was destroyed.
+        """
+
+    async def wait_exit(self) -> InstanceExit:
+        """Return when the instance has ended. May be awaited by many, cancelled freely."""
+
+    async def kill(self) -> None:
+        """SIGKILL; returns when the engine took the order. No error if it has ended already."""
+
+    async def destroy(self) -> None:
+        """End it if it runs, remove container, directory and socket. Idempotent; shielded by its caller."""
+
+
+class Runtime(Protocol):
+    async def start(self, spec: InstanceSpec) -> Instance:
+        """Create and start an instance; on any failure or cancellation nothing of it is left.
+
+        Raises EngineUnreachable, EngineRefused.
+        """
+
+    async def sweep(self, keep: frozenset[str]) -> list[str]:
+        """Remove what carries this manager's id and is not named in `keep`; the removed names."""
+
+    async def aclose(self) -> None:
+        """Release the runtime's own resources; instances are not touched."""
+
+
+class AdoptingRuntime(Runtime, Protocol):
+    """A runtime that finds its instances again after the manager was restarted, and says how it is."""
+
+    async def adopt(self, spec: InstanceSpec) -> Instance | None:
+        """Take over the instance that an earlier manager with the same id started as `spec.name`.
+
+        Its program connects again by itself. None when there is no such instance any more; an instance that
+        has ended is adopted too, for its exit. Raises EngineUnreachable, EngineRefused.
+        """
+
+    async def discard(self, name: str) -> None:
+        """Remove what an earlier manager with the same id left as `name`: instance, directory, socket.
+
+        Nothing there is no error. Raises EngineUnreachable; EngineRefused also for an instance of this
+        manager's own.
+        """
+
+    async def ping(self) -> None:
+        """Ask the engine whether it is there. Raises EngineUnreachable."""
+
+    def reachable(self) -> bool:
+        """Whether the engine answered the last call; asks nothing."""
+
+    def statistics(self) -> RuntimeStatistics: ...

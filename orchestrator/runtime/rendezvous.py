@@ -1,0 +1,191 @@
+"""Where an instance meets the manager: one directory per instance with a listening `control.sock` in it.
+
+Directories are reached through descriptors only, never through a path that somebody could have replaced by a
+symbolic link; that also lifts the 107-byte limit of unix socket paths on the manager's side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import shutil
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from orchestrator.runtime.control import SocketControl
+from orchestrator.runtime.port import ChannelClosed, EngineRefused
+
+SOCKET_NAME = "control.sock"
+SUN_PATH_LIMIT = 107
+"""Bytes of a unix socket path that the kernel takes."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_BACKLOG = 8
+_ACCEPTS_PER_TURN = 8
+_RETRY_ACCEPT_S = 1.0
+
+
+def check_name(name: str) -> str:
+    """`name`, when it can be a directory's and a container's. Raises ValueError."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"instance name {name[:120]!r} must be letters, digits and _.- (at most 100)")
+    return name
+
+
+class InstanceDirectories:
+    """`<state_dir>/instances`, readable by the manager alone. Blocking: call it in a thread."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.path = state_dir / "instances"
+
+    def _open_root(self) -> int:
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(self.path, _DIRECTORY)
+
+    def listen(self, name: str) -> socket.socket:
+        """Make the instance's directory and listen in it.
+
+        Raises EngineRefused when the directory exists or cannot be made.
+        """
+        try:
+            root = self._open_root()
+        except OSError as error:
+            raise EngineRefused(f"state directory {self.path}: {error.strerror}") from error
+        try:
+            os.mkdir(check_name(name), 0o711, dir_fd=root)
+        except OSError as error:
+            os.close(root)
+            raise EngineRefused(f"directory of instance {name}: {error.strerror}") from error
+        try:
+            return self._listen_in(root, name)
+        except OSError as error:
+            shutil.rmtree(name, dir_fd=root)
+            raise EngineRefused(f"control socket of instance {name}: {error.strerror}") from error
+        finally:
+            os.close(root)
+
+    def relisten(self, name: str) -> socket.socket:
+        """Listen again in a directory that an earlier manager made. Raises EngineRefused when it is gone."""
+        try:
+            root = self._open_root()
+        except OSError as error:
+            raise EngineRefused(f"state directory {self.path}: {error.strerror}") from error
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(f"{check_name(name)}/{SOCKET_NAME}", dir_fd=root)
+            return self._listen_in(root, name)
+        except OSError as error:
+            raise EngineRefused(f"directory of instance {name}: {error.strerror}") from error
+        finally:
+            os.close(root)
+
+    @staticmethod
+    def _listen_in(root: int, name: str) -> socket.socket:
+        directory = os.open(name, _DIRECTORY, dir_fd=root)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            # The instance's user is none of this host's, hence the open modes; strangers stop at the root.
+            os.fchmod(directory, 0o711)
+            address = f"/proc/self/fd/{directory}/{SOCKET_NAME}"
+            listener.bind(address)
+            Path(address).chmod(0o666)
+            listener.listen(_BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+        finally:
+            os.close(directory)
+        return listener
+
+    def remove(self, name: str) -> None:
+        """Remove the instance's directory with all in it, following nothing. Idempotent."""
+        with suppress(FileNotFoundError):
+            root = os.open(self.path, _DIRECTORY)
+            try:
+                shutil.rmtree(check_name(name), dir_fd=root)
+            finally:
+                os.close(root)
+
+    def names(self) -> list[str]:
+        """Names of all directories there are."""
+        with suppress(FileNotFoundError):
+            return sorted(
+                entry.name
+                for entry in os.scandir(self.path)
+                if entry.is_dir(follow_symlinks=False) and _NAME.fullmatch(entry.name)
+            )
+        return []
+
+
+class Rendezvous:
+    """Accepts an instance's connections on a listening socket, which it owns; the newest counts."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._fd = listener.fileno()
+        self._fresh: SocketControl | None = None
+        self._current: SocketControl | None = None
+        self._arrived = asyncio.Event()
+        self._closed = False
+        self.accepted = 0
+        self._loop.add_reader(self._fd, self.accept_pending)
+
+    def accept_pending(self) -> None:
+        """Take what waits in the backlog; called by the event loop, and before an exit is believed."""
+        for _ in range(_ACCEPTS_PER_TURN):
+            if self._closed:
+                return
+            try:
+                sock, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    # The listener stays readable: without a pause the loop would do nothing else.
+                    self._loop.remove_reader(self._fd)
+                    self._loop.call_later(_RETRY_ACCEPT_S, self._resume_accepting)
+                return
+            self._take(SocketControl(sock))
+
+    def _take(self, control: SocketControl) -> None:
+        for older in (self._fresh, self._current):
+            if older is not None:
+                older.close()
+        self.accepted += 1
+        self._fresh, self._current = control, None
+        self._arrived.set()
+
+    def _resume_accepting(self) -> None:
+        if not self._closed:
+            self._loop.add_reader(self._fd, self.accept_pending)
+
+    def take(self) -> SocketControl | None:
+        """The newest connection when nobody has had it yet. Raises ChannelClosed after `close`."""
+        if self._closed:
+            raise ChannelClosed("the instance was destroyed")
+        control, self._fresh = self._fresh, None
+        if control is not None:
+            self._current = control
+            self._arrived.clear()
+        return control
+
+    async def arrival(self) -> None:
+        """Return when there is something to `take`, or when this is closed."""
+        await self._arrived.wait()
+
+    def close(self) -> None:
+        """Stop listening and close all connections; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.remove_reader(self._fd)
+        self._listener.close()
+        for control in (self._fresh, self._current):
+            if control is not None:
+                control.close()
+        self._arrived.set()

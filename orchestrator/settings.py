@@ -1,0 +1,150 @@
+"""Settings of the manager: environment (`GENVM_…`), then a YAML file (`--config`), then these defaults.
+
+Every field says its unit and why its default is what it is. Secrets are `SecretStr`, so that no log line and
+no `config show` can print them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+MIB = 1024 * 1024
+
+
+class RuntimeName(StrEnum):
+    DOCKER = "docker"
+    PROCESS = "process"
+
+
+class InstanceNetwork(StrEnum):
+    """An empty network namespace that all executors share, or one for each."""
+
+    VOID = "void"
+    OWN = "own"
+
+
+class ShutdownPolicy(StrEnum):
+    """At SIGTERM: end the runs, or leave them to the next manager on the same state directory."""
+
+    DRAIN = "drain"
+    DETACH = "detach"
+
+
+class LogFormat(StrEnum):
+    AUTO = "auto"
+    JSON = "json"
+    TEXT = "text"
+
+
+class Settings(BaseSettings):
+    """The effective settings; immutable once the manager runs."""
+
+    model_config = SettingsConfigDict(env_prefix="GENVM_", extra="ignore", frozen=True)
+    config_file: ClassVar[Path | None] = None
+
+    # Listener. Clients hard-code 127.0.0.1:3999 and there is no authentication, hence loopback.
+    host: str = "127.0.0.1"
+    port: int = Field(3999, ge=0, le=65535)
+    socket: Path | None = Field(None, description="serve on this unix socket instead of host and port")
+    max_body_bytes: int = Field(128 * MIB, ge=MIB, description="contracts of 64 MiB arrive base64-inflated")
+
+    # State. One manager per directory; instances' control sockets live below it, so keep the path short.
+    state_dir: Path = Path("/var/lib/genvm-orchestrator")
+    database_url: SecretStr | None = Field(
+        None, description="journal; unset: SQLite in the state directory. postgresql+psycopg://…"
+    )
+    manifest: Path | None = Field(None, description="manifest YAML; unset: the one that is built in")
+
+    # Runtime.
+    runtime: RuntimeName = RuntimeName.DOCKER
+    docker_url: str | None = Field(None, description="unset: DOCKER_HOST or the default socket")
+    image_pattern: str = Field(
+        "genvm-executor:latest", description="image of versions that name none; {version} is replaced"
+    )
+
+    # One instance. 1 GiB holds the interpreter (about 100 MiB) and what contracts are seen to use; a contract
+    # that needs more is ended with cause `oom`, which no node mistakes for a result.
+    instance_memory_bytes: int = Field(1024 * MIB, ge=128 * MIB)
+    instance_cpus: float = Field(1.0, gt=0, description="cores")
+    instance_pids: int = Field(64, ge=16, description="tasks; the executor uses fewer than 16")
+    # Making a namespace is half the price of a start; the seccomp profile makes sharing safe (docs/pool.md).
+    instance_network: InstanceNetwork = InstanceNetwork.VOID
+    void_image: str = Field("genvm-base:latest", description="of the container that holds the shared network")
+
+    # Warm instances, ready before anybody asks (docs/pool.md). Two per image: a node runs a leader and a
+    # validator at a time, an idle one costs about 40 MiB, and two are made again within a second.
+    pool_size: int = Field(2, ge=0, le=1000, description="ready instances per executor image; 0: no pool")
+    pool_max_size: int | None = Field(
+        None, ge=1, le=1000, description="let the size follow the arrival rate up to this; unset: fixed"
+    )
+    pool_refill_concurrency: int = Field(1, ge=1, le=16, description="starts for the pool at once")
+    pool_max_age: float = Field(3600.0, gt=0, description="seconds; older ready instances are replaced")
+
+    # Admission. Unset permits: the reference's formula, max(2, free memory in GiB / 4).
+    permits: int | None = Field(None, ge=2)
+    queue_limit: int = Field(1000, ge=0, description="runs waiting for permits; beyond it: refused")
+    accept_early: bool = Field(
+        True, description="answer a run when it is queued; false: when it started (the reference's way)"
+    )
+
+    # Times, in seconds.
+    longest_run: float = Field(86_400.0, gt=0, description="no run gets more, whatever it asks for")
+    ready_timeout: float = Field(60.0, gt=0, description="from container start to its `ready`")
+    host_connect_timeout: float = Field(5.0, gt=0, description="a node's socket is local or near")
+    end_grace: float = Field(2.0, ge=0, description="from the order to end (deadline, shutdown) to SIGKILL")
+    retention: float = Field(300.0, gt=0, description="finished runs stay readable this long")
+    refetch_grace: float = Field(30.0, ge=0, description="a fetched status can be fetched again this long")
+    shutdown_timeout: float = Field(20.0, ge=0, description="for ending all runs at SIGTERM")
+    shutdown_policy: ShutdownPolicy = ShutdownPolicy.DRAIN
+    drain_timeout: float = Field(0.0, ge=0, description="at SIGTERM let runs go on this long first")
+
+    # What is kept of a run.
+    output_tail_bytes: int = Field(4 * MIB, ge=0, description="of stdout and of stderr each")
+    log_records: int = Field(128, ge=0, description="the last ones of a run")
+    retained_bytes: int = Field(256 * MIB, ge=MIB, description="all finished runs together; oldest go first")
+    retained_runs: int = Field(10_000, ge=1)
+
+    log_level: str = "info"
+    log_format: LogFormat = LogFormat.AUTO
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, then the YAML file."""
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        if cls.config_file is not None:
+            sources.append(
+                YamlConfigSettingsSource(settings_cls, yaml_file=cls.config_file, yaml_file_encoding="utf-8")
+            )
+        return tuple(sources)
+
+
+def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
+    """The effective settings; `flags` (command line) win over everything, None means not given.
+
+    Raises pydantic's ValidationError, and FileNotFoundError for a named file that is not there.
+    """
+    if config_file is not None and not config_file.is_file():
+        raise FileNotFoundError(f"config file {config_file} does not exist")
+
+    class Sourced(Settings):
+        pass
+
+    Sourced.config_file = config_file
+    return Sourced(**{name: value for name, value in flags.items() if value is not None})

@@ -1,0 +1,53 @@
+"""The state directory: one manager at a time, and an identity that survives restarts."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class StateDirUnusable(Exception):
+    """The state directory cannot be used; the text says why and what to do."""
+
+
+@contextmanager
+def owned_state_dir(path: Path) -> Iterator[str]:
+    """Hold the directory's lock; the manager id kept in it.
+
+    The id marks this manager's containers, so that two managers on one engine never touch each other's.
+    Raises StateDirUnusable, also when another manager holds the lock.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o711)
+        lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateDirUnusable(f"state directory {path}: {error.strerror}; set GENVM_STATE_DIR") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateDirUnusable(
+                f"another manager (pid {_owner(lock)}) uses the state directory {path}; "
+                "stop it, or give this one its own with GENVM_STATE_DIR"
+            ) from None
+        os.truncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        yield _manager_id(path / "manager-id")
+    finally:
+        os.close(lock)
+
+
+def _owner(lock: int) -> str:
+    return os.pread(lock, 20, 0).decode("ascii", "replace") or "unknown"
+
+
+def _manager_id(file: Path) -> str:
+    if not file.exists():
+        draft = file.with_suffix(".new")
+        draft.write_text(uuid.uuid4().hex[:12], "ascii")
+        draft.replace(file)
+    return file.read_text("ascii").strip()

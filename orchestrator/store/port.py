@@ -1,0 +1,166 @@
+"""What the executions write down, in plain values, and what they read back.
+
+A run's row is written when the run is accepted, when it is about to be handed over, when its outcome is known
+and when its instance is gone. Nobody is told of an outcome before it is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class StoreFailure(Exception):
+    """Root of what a journal raises; the text is for the operator.
+
+    StoreFailure
+    ├── StoreFull          no space left: nothing of the write is there
+    ├── StoreUnavailable   the database does not answer
+    └── StoreUnusable      the database is not one of ours, or a newer version's
+    """
+
+
+class StoreFull(StoreFailure):
+    """No space left for the write; nothing of it is there."""
+
+
+class StoreUnavailable(StoreFailure):
+    """The database does not answer."""
+
+
+class StoreUnusable(StoreFailure):
+    """The database cannot be this manager's journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRow:
+    """A new run. Times are microseconds since the epoch; `request` and `terms` are calldata.
+
+    `request` is what is needed to run it and goes away with the outcome; `terms` are what is needed to
+    tell of it afterwards.
+    """
+
+    id: int
+    state: str
+    accepted_at: int
+    deadline: int
+    permits: int
+    key: str | None
+    request: bytes
+    terms: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressRow:
+    """Where a run is now. `instance` is its name in the runtime; `dialled`: its node has been
+    connected to, or was just about to be.
+    """
+
+    id: int
+    state: str
+    version: str
+    started_at: int | None
+    engine_id: str | None
+    instance: str | None
+    dialled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    """How a run ended, with everything that is kept of it. `log` is JSON, `stats` is calldata."""
+
+    id: int
+    state: str
+    cause: str
+    reason: str | None
+    finished_at: int
+    exit_code: int | None
+    oom_killed: bool
+    host_connected: bool
+    delivered: bool
+    error: str | None
+    result: bytes | None
+    stats: bytes
+    stdout: bytes
+    stdout_total: int
+    stderr: bytes
+    stderr_total: int
+    log: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedRow:
+    """A client has the final status."""
+
+    id: int
+    fetched_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenRows:
+    """Runs past their retention: their rows go."""
+
+    ids: Sequence[int]
+
+
+Write = AcceptedRow | ProgressRow | OutcomeRow | FetchedRow | ForgottenRows
+
+
+@dataclass(frozen=True, slots=True)
+class RunHead:
+    """What is known of a run without its bulk."""
+
+    id: int
+    state: str
+    accepted_at: int
+    deadline: int
+    permits: int
+    key: str | None
+    version: str
+    started_at: int | None
+    engine_id: str | None
+    instance: str | None
+    dialled: bool
+    cause: str | None
+    finished_at: int | None
+    fetched_at: int | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A whole row; `request` is null once there is an outcome, `outcome` until there is one."""
+
+    head: RunHead
+    terms: bytes
+    request: bytes | None
+    outcome: OutcomeRow | None
+
+
+class Journal(Protocol):
+    """One manager's journal. Writes are applied in the order of the calls, each batch atomically."""
+
+    async def last_id(self) -> int:
+        """The greatest id ever given out; 0 in an empty journal."""
+
+    async def heads(self) -> list[RunHead]:
+        """All runs, oldest first."""
+
+    async def read(self, run_id: int) -> RunRow | None:
+        """One run, whole."""
+
+    async def size(self) -> int:
+        """Bytes that the journal takes on disk, other managers' rows in the same database included."""
+
+    async def write(self, row: Write, *, durable: bool = False) -> None:
+        """Return when the row survives this process, with `durable` when it survives a power cut.
+
+        Raises StoreFull, StoreUnavailable.
+        """
+
+    def note(self, row: Write) -> None:
+        """Write without waiting; a failure is logged, and the next awaited write tells of it."""
+
+    async def aclose(self) -> None:
+        """Write what is noted, then close."""

@@ -1,0 +1,134 @@
+"""One thread that writes, in order, many rows per transaction: whoever waits pays for one commit together."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from orchestrator.store.port import ForgottenRows, StoreFailure, StoreUnavailable, Write
+
+log = structlog.get_logger(__name__)
+
+MOST_ROWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A row to write, and whom to tell. Without a `waiter` a failure is logged."""
+
+    row: Write
+    durable: bool
+    waiter: asyncio.Future[None] | None
+
+
+class Writer:
+    """`apply` writes a batch in one transaction, on this writer's own thread; it raises StoreFailure.
+
+    `tidy`, if any, is called on the same thread when rows were forgotten and there is nothing to write, until
+    it says that there is nothing more to do.
+    """
+
+    def __init__(
+        self, apply: Callable[[Sequence[Write], bool], None], tidy: Callable[[], bool] | None = None
+    ) -> None:
+        self._apply = apply
+        self._tidy = tidy
+        self._untidy = False
+        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
+
+    async def write(self, row: Write, *, durable: bool) -> None:
+        """Return when the row is committed. Cancelling the wait does not take the row back."""
+        if self._closed:
+            raise StoreUnavailable("the journal is closed")
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._orders.put(Order(row, durable, waiter))
+        await asyncio.shield(waiter)
+
+    def note(self, row: Write) -> None:
+        """Write without waiting."""
+        if self._closed:
+            log.error("journal_closed", row=type(row).__name__)
+            return
+        self._orders.put(Order(row, False, None))
+
+    async def aclose(self) -> None:
+        """Write what was ordered, then end the thread. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._orders.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        while (first := self._next()) is not None:
+            batch = [first]
+            last = False
+            while len(batch) < MOST_ROWS_AT_ONCE and not last:
+                try:
+                    following = self._orders.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    last = True
+                else:
+                    batch.append(following)
+            self._commit(batch)
+            if last:
+                return
+
+    def _next(self) -> Order | None:
+        """The next order; while there is none, tidy up bit by bit."""
+        while self._tidy is not None and self._untidy:
+            try:
+                return self._orders.get_nowait()
+            except queue.Empty:
+                self._untidy = self._tidied(self._tidy)
+        return self._orders.get()
+
+    @staticmethod
+    def _tidied(tidy: Callable[[], bool]) -> bool:
+        try:
+            return tidy()
+        except StoreFailure as failure:
+            log.warning("journal_not_tidied", error=str(failure))
+            return False
+
+    def _commit(self, batch: Sequence[Order]) -> None:
+        """A batch that fails is tried row by row: one bad row must not take its neighbours along."""
+        failure = self._try([order.row for order in batch], any(order.durable for order in batch))
+        self._untidy = self._untidy or any(isinstance(order.row, ForgottenRows) for order in batch)
+        for order in batch:
+            one = failure if failure is None or len(batch) == 1 else self._try([order.row], order.durable)
+            if one is not None and order.waiter is None:
+                log.error("journal_write_failed", row=type(order.row).__name__, error=str(one))
+            if order.waiter is not None:
+                self._loop.call_soon_threadsafe(_settle, order.waiter, one)
+
+    def _try(self, rows: Sequence[Write], durable: bool) -> StoreFailure | None:
+        try:
+            self._apply(rows, durable)
+        except StoreFailure as failure:
+            return failure
+        except Exception as defect:
+            log.exception("journal_defect")
+            return StoreUnavailable(f"{type(defect).__name__}: {defect}")
+        return None
+
+
+def _settle(waiter: asyncio.Future[None], failure: StoreFailure | None) -> None:
+    if waiter.done():
+        return
+    if failure is None:
+        waiter.set_result(None)
+    else:
+        waiter.set_exception(failure)
+        # Nobody may be left to look at it: its waiter was cancelled.
+        waiter.exception()

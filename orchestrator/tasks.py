@@ -1,0 +1,87 @@
+"""Owned background tasks, and racing a piece of work against an order to stop it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class TaskOwner:
+    """Starts named tasks, says at once when one fails, and ends them all, newest first."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run `work` as a task of this owner."""
+        task = asyncio.get_running_loop().create_task(work, name=f"{self._name}:{name}")
+        self._tasks[task] = None
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task_failed", task=task.get_name(), exc_info=error)
+
+    async def join(self) -> None:
+        """Wait until every task has ended by itself."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    async def aclose(self) -> None:
+        """Cancel what runs, newest first, and wait for each."""
+        while self._tasks:
+            task = next(reversed(self._tasks))
+            task.cancel()
+            await asyncio.wait([task])
+
+
+async def race(work: Coroutine[Any, Any, T], end: asyncio.Future[Any]) -> T | None:
+    """The result of `work`, or None when `end` is done first; `work` is then cancelled and cleaned up.
+
+    Work that completes in spite of the cancellation wins: what it made would be lost otherwise.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task, end], return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        await cancel_and_wait(task)
+        raise
+    if task.done():
+        return task.result()
+    await cancel_and_wait(task)
+    return None if task.cancelled() else task.result()
+
+
+async def finish(work: Coroutine[Any, Any, None], patience: float) -> None:
+    """Run `work` to its end even when the caller is cancelled, for `patience` seconds more at most."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=patience)
+        await cancel_and_wait(task)
+        raise
+
+
+async def first_done(*futures: asyncio.Future[Any]) -> None:
+    """Wait until one of `futures` is done; none of them is ever cancelled by this."""
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def cancel_and_wait(task: asyncio.Future[Any]) -> None:
+    """Cancel a task and wait until it has cleaned up; its own outcome stays with the task."""
+    task.cancel()
+    await asyncio.wait([task])

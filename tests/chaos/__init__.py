@@ -1,0 +1,1 @@
+"""What happens to accepted runs when everything around them dies (`make chaos`)."""

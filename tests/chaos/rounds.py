@@ -1,0 +1,167 @@
+"""One round: runs are asked for, the manager is killed at a random moment with faults around it, and all is
+waited for until it is quiet again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from orchestrator.node.store import NodeStore
+from tests.chaos.clients import Clients, Order
+from tests.chaos.history import Accepted, Fault, History, PermitsSeen, Settled
+from tests.chaos.ledger import read_journal
+from tests.chaos.site import Site, run_of, settled_at
+from tests.chaos.witness import Witness, Work
+
+WORKS = (Work("short", 100), Work("middle", 20_000), Work("long", 200_000))
+FAULTS = ("remove", "cut", "unlink")
+WATCH_S = 0.25
+QUIET_S = 30.0
+
+
+@dataclass
+class Arena:
+    """What all rounds share. `kill_within`: seconds after the first request in which the manager dies."""
+
+    site: Site
+    store: NodeStore
+    history: History
+    dice: random.Random
+    permits: int
+    faults: Sequence[str] = ()
+    kill_within: float = 6.0
+    rounds: int = 0
+    recoveries: list[float] = field(default_factory=list)
+    """Seconds, one per kill: from the start of the next manager's process until it answers and has said of
+    each run whose node had been dialled what has become of it: adopted (its program is connected again and
+    goes on) or ended. Runs that had not got so far are queued or started over, which nobody waits for."""
+
+    async def play(self, runs: int) -> None:
+        """One round of `runs` runs. Raises TimeoutError when the site does not become quiet."""
+        self.rounds += 1
+        async with AsyncExitStack() as held:
+            orders = [await held.enter_async_context(self.order(number)) for number in range(runs)]
+            clients = await held.enter_async_context(Clients(self.site.api, self.history))
+            watching = asyncio.create_task(self._watch_permits())
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for order in orders:
+                        group.create_task(self._see_through(clients, order))
+                    group.create_task(self._disturb(orders))
+            finally:
+                watching.cancel()
+                await asyncio.wait([watching])
+            await self.settle(clients)
+
+    @asynccontextmanager
+    async def order(self, number: int) -> AsyncIterator[Order]:
+        """An order for work of the dice's choice, and its node."""
+        work = self.dice.choices(WORKS, weights=(5, 3, 1))[0]
+        async with self.order_for(f"{self.rounds}-{number}", work, sync=self.dice.random() < 0.7) as order:
+            yield order
+
+    @asynccontextmanager
+    async def order_for(self, key: str, work: Work, *, sync: bool = True) -> AsyncIterator[Order]:
+        """An order, and the node behind it."""
+        stage = await asyncio.to_thread(work.stage, self.store)
+        witness = Witness(key, self.site.folder / f"sock-{key}", stage, self.history)
+        await witness.open()
+        try:
+            yield Order(work, witness, sync)
+        finally:
+            await witness.close()
+
+    async def _see_through(self, clients: Clients, order: Order) -> None:
+        await clients.final_status(order, await clients.accept(order))
+
+    async def _disturb(self, orders: Sequence[Order]) -> None:
+        """Kill and replace the manager; one fault before, one while it is dead."""
+        await asyncio.sleep(self.dice.uniform(0.05, self.kill_within))
+        await self._one_fault(orders)
+        await self.site.kill()
+        self.history.add(Fault("kill"))
+        dialled = [
+            row.id for row in await asyncio.to_thread(read_journal, self.site.state_dir)
+            if row.dialled and row.cause is None
+        ]  # fmt: skip
+        await self._one_fault(orders)
+        begun = time.time()
+        manager = await self.site.start()
+        answering = time.time()
+        async with asyncio.timeout(QUIET_S):
+            while any(settled_at(manager.log, run_id) is None for run_id in dialled):
+                await asyncio.sleep(0.02)
+        moments = [answering, *(settled_at(manager.log, run_id) or 0.0 for run_id in dialled)]
+        self.recoveries.append(max(moments) - begun)
+
+    async def _one_fault(self, orders: Sequence[Order]) -> None:
+        if not self.faults:
+            return
+        kind = self.dice.choice(self.faults)
+        if kind == "cut":
+            await self._cut(orders)
+            return
+        running = [one for one in await self.site.containers() if one["State"] == "running"]
+        if not running:
+            return
+        victim = self.dice.choice(running)
+        self.history.add(Fault(kind, run_of(victim)))
+        if kind == "remove":
+            await self.site.remove(victim)
+        else:
+            await self.site.unlink_control(run_of(victim))
+
+    async def _cut(self, orders: Sequence[Order]) -> None:
+        talking = [order for order in orders if order.witness.talking]
+        ids = {entry.key: entry.id for entry in self.history.all(Accepted)}
+        if talking and (victim := self.dice.choice(talking)).key in ids:
+            self.history.add(Fault("cut", ids[victim.key]))
+            victim.witness.cut()
+
+    async def _watch_permits(self) -> None:
+        while True:
+            containers = await self.site.containers()
+            costs = {entry.id: entry.cost for entry in self.history.all(Accepted)}
+            in_use = sum(costs.get(run_of(one), 1) for one in containers)
+            self.history.add(PermitsSeen(in_use, self.permits))
+            await asyncio.sleep(WATCH_S)
+
+    async def settle(self, clients: Clients) -> None:
+        """Wait until containers and permits are where they were, and note what is not after a while."""
+        end = time.monotonic() + QUIET_S
+        while True:
+            status = await clients.status()
+            assert status is not None
+            containers = tuple(str(one["Names"][0]) for one in await self.site.containers())
+            directories = tuple(path.name for path in await asyncio.to_thread(self.site.directories))
+            permits = status["permits"]
+            settled = Settled(containers, directories, int(permits["current"]), int(permits["max"]))
+            quiet = not containers and not directories and permits["current"] == permits["max"]
+            if quiet or time.monotonic() > end:
+                self.history.add(settled)
+                return
+            await asyncio.sleep(0.05)
+
+
+async def undisturbed(site: Site, store: NodeStore, history: History) -> dict[str, bytes]:
+    """The result of each work in a calm moment, by its name."""
+    results = {}
+    async with Clients(site.api, history) as clients:
+        for work in WORKS:
+            stage = await asyncio.to_thread(work.stage, store)
+            key = f"undisturbed-{work.name}"
+            witness = Witness(key, site.folder / f"sock-{key}", stage, history)
+            await witness.open()
+            try:
+                order = Order(work, witness, sync=True)
+                status = await clients.final_status(order, await clients.accept(order))
+            finally:
+                await witness.close()
+            assert stage.result is not None and stage.result[0] == 0, (work.name, stage.result, status)
+            results[work.name] = stage.result
+    return results

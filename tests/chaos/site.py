@@ -1,0 +1,108 @@
+"""The system under test from outside: a manager process that is killed and replaced, and its containers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+
+from tests.e2e.manager_process import MANAGED_BY, LogRecord, ManagerProcess, close, start_manager
+
+LABELS = "io.genvm.orchestrator."
+SETTLING = frozenset({"run_adopted", "run_ended"})
+SOCKET = "control.sock"
+
+
+@dataclass
+class Site:
+    """`folder` holds the manager's state and its API socket; one manager at a time lives here."""
+
+    engine: docker.APIClient
+    folder: Path
+    settings: dict[str, object]
+    manager: ManagerProcess | None = None
+    earlier_logs: list[list[LogRecord]] = field(default_factory=list)
+
+    @property
+    def api(self) -> Path:
+        return self.folder / "api.sock"
+
+    @property
+    def state_dir(self) -> Path:
+        return self.folder / "state"
+
+    async def start(self) -> ManagerProcess:
+        """A manager that answers."""
+        started = await asyncio.to_thread(
+            start_manager, self.folder, "--socket", str(self.api), **self.settings
+        )
+        self.manager = started
+        await asyncio.to_thread(lambda: started.address)
+        return started
+
+    async def kill(self) -> None:
+        """SIGKILL, at once."""
+        assert self.manager is not None
+        self.manager.process.kill()
+        await asyncio.to_thread(self.manager.process.wait)
+        await self._bury(self.manager)
+
+    async def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.manager is not None
+        code = await asyncio.to_thread(self.manager.terminate)
+        await self._bury(self.manager)
+        return code
+
+    async def _bury(self, manager: ManagerProcess) -> None:
+        await asyncio.to_thread(close, manager)
+        self.earlier_logs.append(manager.log)
+        self.manager = None
+
+    async def containers(self) -> list[dict[str, Any]]:
+        """All containers of this site's manager, whatever their state."""
+        identity = self.state_dir / "manager-id"
+        if not await asyncio.to_thread(identity.exists):
+            return []
+        label = f"{MANAGED_BY}={await asyncio.to_thread(identity.read_text, 'ascii')}"
+        return await asyncio.to_thread(self.engine.containers, all=True, filters={"label": label})
+
+    async def remove(self, container: dict[str, Any]) -> None:
+        """`docker rm -f`; one that is gone already is no error."""
+        try:
+            await asyncio.to_thread(self.engine.remove_container, container["Id"], force=True)
+        except docker.errors.APIError as error:
+            if error.status_code not in (404, 409):
+                raise
+
+    def directories(self) -> list[Path]:
+        """The instances' directories. Blocking."""
+        return sorted((self.state_dir / "instances").glob("*"))
+
+    async def unlink_control(self, run_id: int) -> None:
+        """Delete the control socket's file of a run's instance."""
+        path = self.state_dir / "instances" / f"run-{run_id}" / SOCKET
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def run_of(container: dict[str, Any]) -> int:
+    """The id of the run that a container was made for."""
+    return int(container["Labels"][LABELS + "execution-id"])
+
+
+def logged_at(record: LogRecord) -> float:
+    """Seconds since the epoch."""
+    return datetime.fromisoformat(str(record["timestamp"])).timestamp()
+
+
+def settled_at(log: list[LogRecord], run_id: int) -> float | None:
+    """When a manager first knew what has become of a run that an earlier one had started."""
+    for record in list(log):
+        if record["event"] in SETTLING and record.get("run") == run_id:
+            return logged_at(record)
+    return None

@@ -1,0 +1,14 @@
+"""Every test: a blocking call of ours on the event loop is a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_on_the_loop() -> Iterator[BlockBuster]:
+    with blockbuster_ctx("orchestrator") as blockbuster:
+        yield blockbuster

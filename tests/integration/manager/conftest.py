@@ -1,0 +1,190 @@
+"""A whole manager on the process runtime with a scripted instance program, and a node that listens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, ClientTimeout, UnixConnector
+
+from orchestrator.composition import Manager, manager
+from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+from orchestrator.serve import listening
+from orchestrator.settings import RuntimeName, Settings
+
+SCRIPTED = Path(__file__).with_name("scripted.py")
+ZERO = "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
+MANIFEST = """
+executor_versions:
+  v0.2.7: {available_after: 2024-01-01T00:00:00Z, image: scripted}
+  v1.0.0: {available_after: 2024-01-01T00:00:00Z, image: dies}
+  v2.0.0: {available_after: 2024-01-01T00:00:00Z, image: absent}
+"""
+
+
+@dataclass
+class Client:
+    """What node software does over HTTP."""
+
+    session: ClientSession
+    manager: Manager
+    folder: Path
+    hosts: int = 0
+
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        async with self.session.request(method, path, **options) as response:
+            assert response.content_type == "application/json"
+            return response.status, await response.json()
+
+    def body(self, script: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+        """A generation-A run that does `script`, on a host socket that nobody else has."""
+        self.hosts += 1
+        message = dict.fromkeys(("contract_address", "sender_address", "origin_address"), ZERO)
+        return {
+            "major": 0,
+            "message": {**message, "value": None, "chain_id": "0", "is_init": False},
+            "is_sync": True,
+            "capture_output": True,
+            "host_data": json.dumps(script or {}),
+            "timestamp": "2024-11-26T06:42:42.424242Z",
+            "host": f"unix://{self.folder}/sock_{self.hosts}",
+        } | changes
+
+    async def run(self, body: dict[str, Any]) -> int:
+        status, answer = await self.ask("POST", "/genvm/run", json=body)
+        assert (status, answer["result"]) == (200, "started"), answer
+        return int(answer["id"])
+
+    async def status(self, run_id: int) -> Any:
+        return (await self.ask("GET", f"/genvm/{run_id}"))[1]["status"]
+
+    async def delete(self, run_id: int, **query: Any) -> Any:
+        return (await self.ask("DELETE", f"/genvm/{run_id}", params=query))[1]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until the executions change into `condition`; the test's own timeout is the bound."""
+        while not condition():
+            await asyncio.sleep(0.005)
+
+    async def finished(self, run_id: int) -> Any:
+        """The status as soon as there is one."""
+        run = self.manager.executions.find(run_id)
+        if run is not None:
+            await asyncio.shield(run.concluded)
+        return await self.status(run_id)
+
+
+@dataclass
+class Node:
+    """A node's listening socket: takes one connection, then closes the listener, as real ones do."""
+
+    path: str
+    server: asyncio.Server
+    received: bytes = b""
+    connections: int = 0
+    hang_up: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def listening_node(address: str) -> AsyncIterator[Node]:
+    path = address.removeprefix("unix://")
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        node.connections += 1
+        reading = asyncio.create_task(reader.readline())
+        hanging_up = asyncio.create_task(node.hang_up.wait())
+        await asyncio.wait([reading, hanging_up], return_when=asyncio.FIRST_COMPLETED)
+        for task in (reading, hanging_up):
+            if not task.done():
+                task.cancel()
+        if reading.done() and not reading.cancelled():
+            node.received = reading.result()
+        if not hanging_up.done() or hanging_up.cancelled():
+            writer.write(b"\0")
+        writer.close()
+        node.ended.set()
+
+    node = Node(path, await asyncio.start_unix_server(serve, path))
+    try:
+        yield node
+    finally:
+        node.server.close()
+        Path(path).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="genvm-"))
+    yield path
+    shutil.rmtree(path)
+
+
+MakeClient = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture
+async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
+    """Managers with settings of the test's choice; ended, and looked at for leftovers, afterwards."""
+    leaving: list[Callable[[], Awaitable[None]]] = []
+
+    async def make(**changes: Any) -> Client:
+        manifest = folder / "manifest.yaml"
+        manifest.write_text(MANIFEST)
+        state_dir = folder / "state"
+        settings = Settings(
+            runtime=RuntimeName.PROCESS,
+            state_dir=state_dir,
+            socket=folder / "api.sock",
+            manifest=manifest,
+            **{"permits": 8, "end_grace": 0.2, **changes},
+        )
+        commands = {
+            "scripted": (sys.executable, str(SCRIPTED)),
+            "dies": (sys.executable, str(SCRIPTED), "dies"),
+            "absent": (str(folder / "no-such-program"),),
+        }
+
+        async def scripted_runtime(_: Settings, manager_id: str) -> ProcessRuntime:
+            return ProcessRuntime(ProcessSettings(manager_id, state_dir, commands))
+
+        context = manager(settings, scripted_runtime)
+        running = await context.__aenter__()
+        server = listening(running)
+        await server.__aenter__()
+        session = ClientSession(
+            "http://manager",
+            connector=UnixConnector(str(settings.socket)),
+            timeout=ClientTimeout(total=30),
+        )
+
+        async def leave() -> None:
+            await session.close()
+            await server.__aexit__(None, None, None)
+            await context.__aexit__(None, None, None)
+            statistics = running.executions.statistics()
+            assert statistics.permits.in_use == 0
+            assert statistics.supervised == 0
+            assert running.runtime.statistics().instances == 0
+            assert [str(path) for path in state_dir.glob("instances/*")] == []
+
+        leaving.append(leave)
+        return Client(session, running, folder)
+
+    yield make
+    for leave in leaving:
+        await leave()
+
+
+@pytest.fixture
+async def client(make_client: MakeClient) -> Client:
+    return await make_client()

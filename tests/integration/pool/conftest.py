@@ -1,0 +1,104 @@
+"""A manager with a pool in this process, with real executors, and a node that follows the book."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from orchestrator.composition import Manager, manager
+from orchestrator.node.store import NodeStore
+from orchestrator.runtime.pool import PoolRuntime, PoolStatistics
+from orchestrator.serve import listening
+from orchestrator.settings import RuntimeName, Settings
+from tests.e2e.chain import source
+from tests.e2e.conftest import executor_image
+from tests.e2e.manager_process import MANAGED_BY
+from tests.e2e.strict_node import StrictNode, Transcript, staged, strict_node
+
+__all__ = ["executor_image"]
+
+CODE = source("behaviour.py")
+BOUND = 60.0
+
+
+@dataclass
+class Pooled:
+    """A running manager with its pool, and a node."""
+
+    manager: Manager
+    pool: PoolRuntime
+    node: StrictNode
+    store: NodeStore
+
+    @property
+    def seen(self) -> PoolStatistics:
+        return self.pool.pool_statistics()
+
+    async def until(self, condition: Callable[[PoolStatistics], bool]) -> None:
+        """Until the pool is so; a pool announces nothing."""
+        async with asyncio.timeout(BOUND):
+            while not condition(self.seen):
+                await asyncio.sleep(0.02)
+
+    async def run(self, method: str = "good", **changes: Any) -> Transcript:
+        return await self.node.run(await staged(self.store, CODE, method), **changes)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Short: unix socket paths are."""
+    path = Path(tempfile.mkdtemp(prefix="genvm-"))
+    yield path
+    shutil.rmtree(path)
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def store() -> Iterator[NodeStore]:
+    with NodeStore(":memory:") as kept:
+        yield kept
+
+
+@pytest.fixture
+def open_manager(folder: Path, engine: docker.APIClient, executor_image: str, store: NodeStore) -> Open:
+    """Managers of the test's choice; when they are closed nothing of them may be left."""
+
+    @asynccontextmanager
+    async def opened(runtime: str, **changes: Any) -> AsyncIterator[Pooled]:
+        settings = Settings(
+            runtime=RuntimeName(runtime),
+            state_dir=folder / "state",
+            socket=folder / "api.sock",
+            **{"permits": 12, "pool_size": 2, **changes},
+        )
+        async with AsyncExitStack() as exits:
+            running = await exits.enter_async_context(manager(settings))
+            address = await exits.enter_async_context(listening(running))
+            node = await exits.enter_async_context(strict_node(address, folder))
+            assert running.pool is not None
+            yield Pooled(running, running.pool, node, store)
+        assert running.runtime.statistics().instances == 0
+        assert running.executions.statistics().permits.in_use == 0
+        assert list((settings.state_dir / "instances").glob("*")) == []
+        assert containers(engine, settings.state_dir) == []
+
+    return opened
+
+
+def containers(engine: docker.APIClient, state_dir: Path, role: str | None = None) -> list[str]:
+    """Ids of all containers of the manager with that state directory."""
+    labels = [f"{MANAGED_BY}={(state_dir / 'manager-id').read_text('ascii')}"]
+    if role is not None:
+        labels.append(f"io.genvm.orchestrator.role={role}")
+    return [str(one["Id"]) for one in engine.containers(all=True, filters={"label": labels})]

@@ -1,0 +1,112 @@
+"""The manager is killed at chosen moments of a run; the next one ends the run once, with its true result."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from genvm_wire.host_tables import Method
+from tests.chaos.clients import Order
+from tests.integration.recovery.conftest import LONG, SHORT, Scene
+
+Moment = Callable[[Scene, Order, int], Awaitable[None]]
+
+
+async def creating(scene: Scene, order: Order, run_id: int) -> None:
+    """The instance's directory is there, its container is being made."""
+    directory = scene.site.state_dir / "instances" / f"run-{run_id}"
+    await scene.until(directory.exists)
+
+
+async def created(scene: Scene, order: Order, run_id: int) -> None:
+    async with asyncio.timeout(30):
+        while await scene.container(run_id) is None:
+            await asyncio.sleep(0.001)
+
+
+async def started(scene: Scene, order: Order, run_id: int) -> None:
+    """The container runs and is about to say `ready`."""
+    await scene.until_container(run_id, "running")
+
+
+async def talking(scene: Scene, order: Order, run_id: int) -> None:
+    await scene.until(lambda: order.witness.talking)
+
+
+async def ended(scene: Scene, order: Order, run_id: int) -> None:
+    """The outcome is in the journal, the instance is being taken away."""
+    await scene.until(lambda: scene.row(run_id).cause is not None)
+
+
+MOMENTS = (creating, created, started, talking, ended)
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=[moment.__name__ for moment in MOMENTS])
+async def test_a_run_whose_manager_is_killed_ends_once_with_its_result(scene: Scene, moment: Moment) -> None:
+    order, run_id = await scene.run(SHORT)
+    await moment(scene, order, run_id)
+    await scene.restart()
+    status = await scene.status(order, run_id)
+    assert (status["cause"], status["error"]) == ("exited", None)
+    assert scene.row(run_id).result == scene.expected["short"]
+    assert (await scene.verdict()).findings == []
+
+
+async def test_a_run_goes_on_while_nobody_is_there_and_keeps_what_it_printed(scene: Scene) -> None:
+    order, run_id = await scene.running(LONG)
+    before = await scene.container(run_id)
+    await scene.site.kill()
+    await order.witness.served.wait()
+    await scene.site.start()
+    status = await scene.status(order, run_id)
+    assert before is not None
+    assert status["container_id"] == before["Id"]
+    assert status["stdout"].startswith("long ")
+    assert scene.row(run_id).result == scene.expected["long"]
+    assert (await scene.verdict()).findings == []
+
+
+async def test_a_result_that_was_sent_and_never_written_down_is_sent_again(scene: Scene) -> None:
+    """The manager is stopped before the node takes the result, and never reads the executor's report."""
+    manager = scene.site.manager
+    assert manager is not None
+    order = await scene.order(SHORT)
+    taking = order.witness.hold_before(Method.CONSUME_RESULT)
+    run_id = await scene.clients.accept(order)
+    await taking.wait()
+    os.kill(manager.process.pid, signal.SIGSTOP)
+    order.witness.go_on()
+    await order.witness.served.wait()
+    await scene.restart()
+    status = await scene.status(order, run_id)
+    assert (status["cause"], status["delivered"]) == ("exited", True)
+    assert (await scene.verdict()).findings == []
+
+
+async def test_queued_runs_are_queued_again_in_their_order(scene: Scene) -> None:
+    first, second = await scene.running(LONG), await scene.running(LONG)
+    queued = [await scene.run(SHORT) for _ in range(3)]
+    await scene.restart()
+    seen = await scene.clients.status()
+    assert seen is not None
+    assert seen["permits"]["max"] == 2
+    for order, run_id in (first, second, *queued):
+        assert (await scene.status(order, run_id))["cause"] == "exited"
+    ends = [scene.row(run_id).finished_at or 0 for _, run_id in queued]
+    assert max(ends[:1]) <= ends[2]
+    assert (await scene.verdict()).findings == []
+
+
+async def test_permits_of_adopted_runs_are_in_use_at_once(scene: Scene) -> None:
+    runs = [await scene.running(LONG), await scene.running(LONG)]
+    await scene.restart()
+    seen = await scene.clients.status()
+    assert seen is not None
+    assert seen["permits"] == {"current": 0, "max": 2}
+    for order, run_id in runs:
+        await scene.status(order, run_id)
+    assert (await scene.verdict()).findings == []

@@ -1,0 +1,106 @@
+"""Runtimes with a purpose-built instance program; everything they leave is an error."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from runtime_kit import IMAGE, MIB, MODES, PROBE, AnyRuntime, MakeSpec, leftovers
+
+from orchestrator.runtime.docker import DockerRuntime, DockerSettings
+from orchestrator.runtime.port import InstanceSpec, Role
+from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+
+
+def build(engine: docker.APIClient, base: str, mode: str) -> None:
+    dockerfile = f'FROM {base}\nCOPY probe.py /opt/probe.py\nCMD ["python3", "/opt/probe.py", "{mode}"]\n'
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for name, data in (("Dockerfile", dockerfile.encode()), ("probe.py", PROBE.read_bytes())):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o644
+            tar.addfile(info, io.BytesIO(data))
+    context.seek(0)
+    for line in engine.build(
+        fileobj=context, custom_context=True, tag=f"{IMAGE}:{mode}", rm=True, decode=True
+    ):
+        assert "error" not in line, line
+
+
+@pytest.fixture(scope="session")
+def probe_images(engine: docker.APIClient, base_image: str) -> str:
+    for mode in MODES:
+        build(engine, base_image, mode)
+    return IMAGE
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """A short one: unix socket paths are."""
+    path = Path(tempfile.mkdtemp(prefix="genvm-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def docker_settings(probe_images: str, state_dir: Path) -> DockerSettings:
+    return DockerSettings(
+        manager_id=f"test-{secrets.token_hex(4)}",
+        state_dir=state_dir,
+        reconnect_delay=0.05,
+        removal_retry=0.1,
+    )
+
+
+@pytest.fixture
+async def docker_runtime(
+    engine: docker.APIClient, docker_settings: DockerSettings
+) -> AsyncIterator[DockerRuntime]:
+    runtime = DockerRuntime(docker_settings)
+    yield runtime
+    await runtime.aclose()
+    for name in (left := leftovers(engine, docker_settings)):
+        engine.remove_container(name, force=True)
+    assert left == []
+
+
+@pytest.fixture
+async def process_runtime(state_dir: Path) -> AsyncIterator[ProcessRuntime]:
+    commands = {f"{IMAGE}:{mode}": (sys.executable, str(PROBE), mode) for mode in MODES}
+    runtime = ProcessRuntime(ProcessSettings("test", state_dir, commands))
+    yield runtime
+    await runtime.aclose()
+
+
+@pytest.fixture(params=["docker", "process"])
+def runtime(request: pytest.FixtureRequest) -> AnyRuntime:
+    return request.getfixturevalue(f"{request.param}_runtime")
+
+
+@pytest.fixture
+def spec() -> MakeSpec:
+    """Specs with names of their own."""
+
+    def make(mode: str = "talk", **changes: object) -> InstanceSpec:
+        values: dict[str, object] = {
+            "name": f"one-{secrets.token_hex(4)}",
+            "role": Role.EXECUTOR,
+            "image": f"{IMAGE}:{mode}",
+            "version": "v0.2.12",
+            "execution_id": 7,
+            "deadline": None,
+            "memory_bytes": 64 * MIB,
+            "cpus": 1.0,
+            "pids": 16,
+        }
+        return InstanceSpec(**{**values, **changes})  # type: ignore[arg-type]
+
+    return make

@@ -1,0 +1,26 @@
+"""What the runtime tests share: the test instance's images, and a look at what was left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+
+from orchestrator.runtime.docker import DockerRuntime, DockerSettings
+from orchestrator.runtime.port import InstanceSpec
+from orchestrator.runtime.process import ProcessRuntime
+
+PROBE = Path(__file__).with_name("probe.py")
+IMAGE = "genvm-test-probe"
+MODES = ("talk", "silent", "dies")
+MIB = 1024 * 1024
+
+AnyRuntime = DockerRuntime | ProcessRuntime
+MakeSpec = Callable[..., InstanceSpec]
+
+
+def leftovers(engine: docker.APIClient, settings: DockerSettings) -> list[str]:
+    """Names of this manager's containers, whatever their state."""
+    label = f"{settings.label_prefix}managed-by={settings.manager_id}"
+    return [one["Names"][0] for one in engine.containers(all=True, filters={"label": label})]

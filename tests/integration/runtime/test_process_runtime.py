@@ -1,0 +1,94 @@
+"""What only the process runtime has to promise."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from runtime_kit import MakeSpec
+from structlog.testing import capture_logs
+
+from orchestrator.runtime import process_records
+from orchestrator.runtime.port import EngineRefused
+from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+
+
+def test_it_says_that_it_does_not_isolate(state_dir: Path) -> None:
+    with capture_logs() as logs:
+        ProcessRuntime(ProcessSettings("test", state_dir))
+    assert [(line["event"], line["log_level"]) for line in logs] == [("runtime_does_not_isolate", "warning")]
+
+
+async def test_the_managers_environment_is_not_inherited(
+    state_dir: Path, spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENVM_SECRET", "s3cret")
+    show = (sys.executable, "-c", "import os, sys; print(sorted(os.environ)); sys.exit(1)")
+    runtime = ProcessRuntime(ProcessSettings("test", state_dir, default_command=show))
+    instance = await runtime.start(spec())
+    seen = (await instance.wait_exit()).detail
+    assert seen == "['GENVM_CONTROL', 'LANG', 'PATH']"
+    await instance.destroy()
+
+
+async def test_what_it_forked_is_killed_with_it(state_dir: Path, spec: MakeSpec) -> None:
+    command = ("sh", "-c", "sleep 600 & echo $!; exit 1")
+    runtime = ProcessRuntime(ProcessSettings("test", state_dir, default_command=command))
+    instance = await runtime.start(spec())
+    grandchild = int((await instance.wait_exit()).detail)
+    async with asyncio.timeout(10):
+        while alive(grandchild):
+            await asyncio.sleep(0.01)
+    await instance.destroy()
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+async def test_output_without_end_neither_blocks_it_nor_grows_the_manager(
+    state_dir: Path, spec: MakeSpec
+) -> None:
+    flood = (sys.executable, "-c", "print('x' * 5_000_000); raise SystemExit(2)")
+    runtime = ProcessRuntime(ProcessSettings("test", state_dir, default_command=flood))
+    instance = await runtime.start(spec())
+    ended = await instance.wait_exit()
+    assert ended.exit_code == 2
+    assert len(ended.detail) <= 2000
+    await instance.destroy()
+
+
+async def test_a_state_directory_too_deep_for_the_programs_socket_is_refused(
+    state_dir: Path, spec: MakeSpec
+) -> None:
+    runtime = ProcessRuntime(ProcessSettings("test", state_dir / ("d" * 100)))
+    with pytest.raises(EngineRefused, match="shorter state directory"):
+        await runtime.start(spec())
+
+
+@pytest.fixture
+def left_behind(state_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that an earlier manager started as instance `stale`."""
+    directory = state_dir / "instances" / "stale"
+    directory.mkdir(parents=True)
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as child:
+        process_records.write(directory, child.pid)
+        yield child
+        child.kill()
+
+
+async def test_sweep_ends_what_a_killed_manager_left(
+    state_dir: Path, left_behind: subprocess.Popen[bytes]
+) -> None:
+    runtime = ProcessRuntime(ProcessSettings("test", state_dir))
+    assert await runtime.sweep(frozenset()) == ["stale"]
+    assert await asyncio.to_thread(left_behind.wait) == -9
+    assert list((state_dir / "instances").iterdir()) == []

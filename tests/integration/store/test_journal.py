@@ -1,0 +1,173 @@
+"""The journal, in SQLite and in PostgreSQL alike."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, update
+
+from orchestrator.store.journal import SqlJournal, open_journal, sqlite_url
+from orchestrator.store.port import (
+    AcceptedRow,
+    FetchedRow,
+    ForgottenRows,
+    OutcomeRow,
+    ProgressRow,
+    StoreUnavailable,
+    StoreUnusable,
+)
+from orchestrator.store.tables import properties
+
+
+def accepted(run_id: int, key: str | None = None) -> AcceptedRow:
+    return AcceptedRow(run_id, "queued", 1_000, 2_000, 2, key, b"request", b"terms")
+
+
+def progress(run_id: int, state: str = "running") -> ProgressRow:
+    return ProgressRow(run_id, state, "v0.2.7", 1_500, "container", f"run-{run_id}", True)
+
+
+def outcome(run_id: int, state: str = "finishing") -> OutcomeRow:
+    return OutcomeRow(
+        run_id, state, "exited", None, 1_900, 0, False, True, True, None,
+        b"\0\0", b"\6", b"out\0\xff", 900, b"err", 3, b"[]",
+    )  # fmt: skip
+
+
+async def test_a_run_is_read_back_as_it_was_written(journal: SqlJournal) -> None:
+    await journal.write(accepted(1, "key"))
+    await journal.write(progress(1))
+    row = await journal.read(1)
+    assert row is not None
+    assert (row.head.key, row.head.state, row.head.dialled, row.request) == (
+        "key",
+        "running",
+        True,
+        b"request",
+    )
+    assert row.outcome is None
+    await journal.write(outcome(1), durable=True)
+    row = await journal.read(1)
+    assert row is not None
+    assert row.outcome == outcome(1)
+    assert (row.request, row.terms, row.head.cause) == (None, b"terms", "exited")
+
+
+async def test_an_outcome_keeps_what_was_known_before(journal: SqlJournal) -> None:
+    await journal.write(accepted(1))
+    await journal.write(progress(1))
+    await journal.write(outcome(1))
+    [head] = await journal.heads()
+    assert (head.version, head.started_at, head.engine_id) == ("v0.2.7", 1_500, "container")
+
+
+async def test_noted_rows_are_written_in_order(journal: SqlJournal) -> None:
+    for run_id in range(1, 101):
+        journal.note(accepted(run_id))
+        journal.note(progress(run_id))
+    await journal.write(accepted(101))
+    heads = await journal.heads()
+    assert [head.id for head in heads] == list(range(1, 102))
+    assert {head.state for head in heads[:-1]} == {"running"}
+
+
+async def test_ids_rise_for_ever(journal: SqlJournal) -> None:
+    assert await journal.last_id() == 0
+    await journal.write(accepted(7))
+    await journal.write(outcome(7))
+    await journal.write(ForgottenRows([7]))
+    assert await journal.heads() == []
+    assert await journal.last_id() == 7
+
+
+async def test_a_fetch_is_noted(journal: SqlJournal) -> None:
+    await journal.write(accepted(1))
+    await journal.write(FetchedRow(1, 5_000))
+    [head] = await journal.heads()
+    assert head.fetched_at == 5_000
+
+
+async def test_a_bad_row_does_not_take_its_neighbours_along(journal: SqlJournal) -> None:
+    await journal.write(accepted(1))
+    results = await asyncio.gather(
+        journal.write(accepted(2)),
+        journal.write(accepted(1)),
+        journal.write(accepted(3)),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [type(None), StoreUnavailable, type(None)]
+    assert [head.id for head in await journal.heads()] == [1, 2, 3]
+
+
+async def test_what_was_noted_is_there_after_closing(journal_url: str) -> None:
+    first = await open_journal(journal_url, "closing")
+    first.note(accepted(1))
+    await first.aclose()
+    second = await open_journal(journal_url, "closing")
+    assert await second.last_id() == 1
+    await second.aclose()
+
+
+async def test_managers_in_one_database_do_not_see_each_other(journal_url: str) -> None:
+    one, other = await open_journal(journal_url, "one"), await open_journal(journal_url, "other")
+    await one.write(accepted(1))
+    assert (await other.heads(), await other.last_id(), await other.read(1)) == ([], 0, None)
+    await one.aclose()
+    await other.aclose()
+
+
+async def test_a_newer_schema_is_refused(journal_url: str) -> None:
+    await (await open_journal(journal_url, "x")).aclose()
+    engine = create_engine(journal_url)
+    change = update(properties).where(properties.c.owner == "", properties.c.name == "schema")
+    with engine.begin() as connection:
+        connection.execute(change.values(value=99))
+    try:
+        with pytest.raises(StoreUnusable, match="newer genvm-orchestrator"):
+            await open_journal(journal_url, "x")
+    finally:
+        with engine.begin() as connection:
+            connection.execute(change.values(value=1))
+        engine.dispose()
+
+
+async def test_a_database_that_is_away_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        await open_journal(f"postgresql+psycopg://genvm@/x?host={tmp_path}", "x")
+    with pytest.raises(StoreUnavailable):
+        await open_journal(sqlite_url(tmp_path / "no" / "such" / "file"), "x")
+
+
+async def test_the_file_is_its_owner_s_alone(tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+    journal = await open_journal(sqlite_url(file), "x")
+    await journal.write(accepted(1))
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    await journal.aclose()
+    assert modes == {0o600}
+
+
+async def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+    file.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StoreUnavailable):
+        await open_journal(sqlite_url(file), "x")
+
+
+async def test_a_locked_database_makes_writes_wait_not_fail(tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+    journal = await open_journal(sqlite_url(file), "x")
+    foreign = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    foreign.execute("BEGIN IMMEDIATE")
+    writing = asyncio.create_task(journal.write(accepted(1)))
+    await asyncio.wait([writing], timeout=0.2)
+    assert not writing.done()
+    foreign.execute("ROLLBACK")
+    foreign.close()
+    await writing
+    assert [head.id for head in await journal.heads()] == [1]
+    await journal.aclose()

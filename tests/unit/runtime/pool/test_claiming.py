@@ -1,0 +1,137 @@
+"""Who gets which instance, and what it is then."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from scripted_runtime import READY, bench, settle
+
+from orchestrator.runtime.port import ChannelClosed, EngineRefused, Role
+
+
+async def test_the_oldest_ready_instance_is_claimed_first() -> None:
+    kit = bench(size=2)
+    await kit.offer("a")
+    first, second = kit.shelved()
+    assert (await kit.pool.start(kit.spec())).spec.name == first.spec.name
+    assert (await kit.pool.start(kit.spec())).spec.name == second.spec.name
+
+
+async def test_a_claim_awaits_nothing() -> None:
+    kit = bench()
+    await kit.offer("a")
+    claiming = kit.pool.start(kit.spec())
+    with pytest.raises(StopIteration):
+        claiming.send(None)
+
+
+async def test_a_claimed_instance_says_ready_once_more_and_then_what_it_says() -> None:
+    kit = bench()
+    await kit.offer("a")
+    inner = kit.shelved()[0]
+    instance = await kit.pool.start(kit.spec())
+    control = await instance.connect()
+    assert await control.receive() == READY
+    inner.control.frames.put_nowait({"kind": "finishing", "run": 7})
+    assert await control.receive() == {"kind": "finishing", "run": 7}
+    await control.send({"kind": "ack", "run": 7})
+    assert inner.control.sent == [{"kind": "ack", "run": 7}]
+
+
+async def test_its_next_connection_is_the_next_that_it_makes() -> None:
+    kit = bench()
+    await kit.offer("a")
+    inner = kit.shelved()[0]
+    instance = await kit.pool.start(kit.spec())
+    await instance.connect()
+    assert await instance.connect() is inner.control
+
+
+async def test_it_carries_the_run_s_spec_under_its_own_name() -> None:
+    kit = bench()
+    await kit.offer("a")
+    deadline = datetime(2024, 11, 26, tzinfo=UTC)
+    instance = await kit.pool.start(kit.spec(deadline=deadline))
+    assert instance.spec.name.startswith("pool-")
+    assert (instance.spec.execution_id, instance.spec.version) == (7, "v0.2.7")
+    assert instance.spec.deadline == deadline
+
+
+async def test_its_end_is_the_run_s_affair() -> None:
+    kit = bench(size=1)
+    await kit.offer("a")
+    instance = await kit.pool.start(kit.spec())
+    await instance.kill()
+    assert (await instance.wait_exit()).signal == 9
+    await instance.destroy()
+    assert kit.inner.instances[0].destroyed
+    assert kit.pool.pool_statistics().discarded == 0
+
+
+@pytest.mark.parametrize(
+    "change", [{"memory_bytes": 2048}, {"cpus": 2.0}, {"pids": 17}, {"image": "b"}], ids=str
+)
+async def test_an_instance_with_other_limits_is_not_claimed(change: dict[str, object]) -> None:
+    kit = bench()
+    other = replace(kit.spec(), **change)  # type: ignore[arg-type]
+    kit.pool.offer([kit.spec()], [other])
+    await settle()
+    assert (await kit.pool.start(other)).spec.name == "run-7"
+
+
+async def test_a_module_is_never_pooled() -> None:
+    kit = bench()
+    await kit.offer("a")
+    assert (await kit.pool.start(kit.spec(role=Role.LLM))).spec.name == "run-7"
+
+
+async def test_two_versions_with_one_image_share_its_instances() -> None:
+    kit = bench()
+    await kit.offer("a")
+    instance = await kit.pool.start(kit.spec(version="v0.2.16"))
+    assert (instance.spec.name[:5], instance.spec.version) == ("pool-", "v0.2.16")
+
+
+async def test_an_empty_pool_starts_cold_at_once() -> None:
+    kit = bench(size=1)
+    await kit.offer("a")
+    kit.inner.gate.clear()
+    await kit.pool.start(kit.spec())
+    waiting = asyncio.ensure_future(kit.pool.start(kit.spec()))
+    await settle()
+    kit.inner.gate.set()
+    assert (await waiting).spec.name == "run-7"
+    statistics = kit.pool.pool_statistics()
+    assert (statistics.warm, statistics.cold) == (1, 1)
+
+
+async def test_an_instance_that_ended_in_this_very_moment_is_not_handed_out() -> None:
+    """Its end has been seen by nobody yet: the claim looks itself."""
+    kit = bench(size=2)
+    await kit.offer("a")
+    first, second = kit.shelved()
+    first.control.closed = True
+    assert (await kit.pool.start(kit.spec())).spec.name == second.spec.name
+    await settle()
+    assert first.destroyed
+
+
+async def test_a_start_that_fails_cold_says_why() -> None:
+    kit = bench()
+    kit.inner.fails = True
+    with pytest.raises(EngineRefused, match="no image a"):
+        await kit.pool.start(kit.spec())
+
+
+async def test_a_claimed_instance_whose_channel_ended_says_so_to_the_run() -> None:
+    kit = bench()
+    await kit.offer("a")
+    inner = kit.shelved()[0]
+    control = await (await kit.pool.start(kit.spec())).connect()
+    await control.receive()
+    inner.end()
+    with pytest.raises(ChannelClosed):
+        await control.receive()

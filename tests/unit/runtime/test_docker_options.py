@@ -1,0 +1,97 @@
+"""The body of *create*: what is looked at from inside elsewhere, and what cannot be seen from there."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.runtime.docker import DockerSettings
+from orchestrator.runtime.docker.options import create_body, labels, seccomp_profile
+from orchestrator.runtime.port import InstanceSpec, Role
+
+SETTINGS = DockerSettings(manager_id="m1", state_dir=Path("/state"))
+SPEC = InstanceSpec("one", Role.EXECUTOR, "image:1", "v0.2.12", 7, None, 100, 1.5, 9)
+
+
+def body(settings: DockerSettings = SETTINGS, spec: InstanceSpec = SPEC) -> dict[str, Any]:
+    return create_body(settings, spec, Path("/state/instances/one"), "ff", '{"a":1}')
+
+
+def host(**changes: Any) -> dict[str, Any]:
+    made: dict[str, Any] = body(**changes)["HostConfig"]
+    return made
+
+
+def test_limits_come_from_the_spec() -> None:
+    made = host()
+    assert (made["Memory"], made["MemorySwap"]) == (100, 100)
+    assert made["NanoCpus"] == 1_500_000_000
+    assert made["PidsLimit"] == 9
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("NetworkMode", "none"),
+        ("ReadonlyRootfs", True),
+        ("CapDrop", ["ALL"]),
+        ("Privileged", False),
+        ("Devices", []),
+        ("Init", True),
+        ("IpcMode", "private"),
+        ("AutoRemove", False),
+        ("RestartPolicy", {"Name": "no"}),
+        ("SecurityOpt", ["no-new-privileges:true", 'seccomp={"a":1}']),
+        ("LogConfig", {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}}),
+    ],
+)
+def test_restriction(key: str, value: object) -> None:
+    assert host()[key] == value
+
+
+def test_the_only_mount_is_the_control_directory_and_it_is_read_only() -> None:
+    (mount,) = host()["Mounts"]
+    assert (mount["Source"], mount["Target"], mount["ReadOnly"]) == (
+        "/state/instances/one",
+        "/run/genvm",
+        True,
+    )
+    assert "Binds" not in host()
+
+
+def test_the_environment_is_the_control_path_alone() -> None:
+    assert body()["Env"] == ["GENVM_CONTROL=/run/genvm/control.sock"]
+
+
+def test_a_shared_network_has_no_host_name_of_its_own() -> None:
+    shared = DockerSettings(manager_id="m1", state_dir=Path("/state"), network="container:void")
+    assert host(settings=shared)["NetworkMode"] == "container:void"
+    assert "Hostname" not in body(settings=shared)
+
+
+@pytest.mark.parametrize("role", [Role.LLM, Role.WEB])
+def test_modules_have_a_network(role: Role) -> None:
+    spec = InstanceSpec("one", role, "image:1", "v1", None, None, 100, 1, 9)
+    assert host(spec=spec)["NetworkMode"] == "bridge"
+
+
+def test_labels_are_ids_and_times() -> None:
+    deadline = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    spec = InstanceSpec("one", Role.EXECUTOR, "image:1", "v0.2.12", 7, deadline, 100, 1, 9)
+    assert labels(SETTINGS, spec, "ff") == {
+        "io.genvm.orchestrator.managed-by": "m1",
+        "io.genvm.orchestrator.instance": "one",
+        "io.genvm.orchestrator.role": "executor",
+        "io.genvm.orchestrator.version": "v0.2.12",
+        "io.genvm.orchestrator.execution": "7",
+        "io.genvm.orchestrator.deadline": datetime(2026, 1, 1, 10, tzinfo=UTC).isoformat(),
+        "io.genvm.orchestrator.attempt": "ff",
+    }
+
+
+def test_the_packaged_seccomp_profile_denies_by_default() -> None:
+    assert json.loads(seccomp_profile())["defaultAction"] == "SCMP_ACT_ERRNO"

@@ -1,0 +1,73 @@
+"""Connections against the end of an instance."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from orchestrator.runtime.meeting import Meeting
+from orchestrator.runtime.port import ChannelClosed, InstanceDied, InstanceExit
+from orchestrator.runtime.rendezvous import InstanceDirectories, Rendezvous
+
+EXIT = InstanceExit(3, None, False, "boom")
+
+
+@pytest.fixture
+def directories(tmp_path_factory: pytest.TempPathFactory) -> InstanceDirectories:
+    return InstanceDirectories(tmp_path_factory.mktemp("m"))
+
+
+@pytest.fixture
+async def meeting(directories: InstanceDirectories) -> AsyncIterator[Meeting]:
+    made = Meeting("one", Rendezvous(await asyncio.to_thread(directories.listen, "one")))
+    yield made
+    made.close()
+
+
+def dial(directories: InstanceDirectories) -> socket.socket:
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    peer.connect(str(directories.path / "one" / "control.sock"))
+    return peer
+
+
+async def test_a_connection_made_before_the_end_is_handed_out_after_it(
+    meeting: Meeting, directories: InstanceDirectories
+) -> None:
+    with dial(directories):
+        meeting.end(EXIT)
+        assert not (await meeting.connect()).closed
+    with pytest.raises(InstanceDied, match="exited with code 3: boom"):
+        await meeting.connect()
+
+
+async def test_a_cancelled_connect_loses_no_connection(
+    meeting: Meeting, directories: InstanceDirectories
+) -> None:
+    with dial(directories):
+        impatient = asyncio.create_task(meeting.connect())
+        for _ in range(20):
+            await asyncio.sleep(0)
+            if impatient.done():
+                break
+            impatient.cancel()
+            await asyncio.wait([impatient])
+            impatient = asyncio.create_task(meeting.connect())
+        assert not (await impatient).closed
+
+
+async def test_only_the_first_end_counts_and_all_hear_of_it(meeting: Meeting) -> None:
+    waiting = [asyncio.create_task(meeting.wait_exit()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    meeting.end(EXIT)
+    meeting.end(InstanceExit(0, None, False))
+    assert await asyncio.gather(*waiting[1:]) == [EXIT, EXIT]
+
+
+async def test_after_close_nothing_connects(meeting: Meeting) -> None:
+    meeting.close()
+    with pytest.raises(ChannelClosed):
+        await meeting.connect()

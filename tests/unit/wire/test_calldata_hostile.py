@@ -1,0 +1,75 @@
+"""The codec under hostile input: linear time, bounded memory, one error type (spec/calldata.md 3, 5, 7)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genvm_wire.calldata import Address, CalldataError, Value, decode, encode, to_text
+
+values: st.SearchStrategy[Value] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.binary(max_size=40)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+    | st.binary(min_size=20, max_size=20).map(Address),
+    lambda inner: (
+        st.lists(inner, max_size=5)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=5)
+    ),
+    max_leaves=20,
+)
+
+
+@given(values)
+def test_every_value_survives_the_round_trip(value: Value) -> None:
+    assert decode(encode(value)) == value
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_one_canonical_value_or_a_calldata_error(data: bytes) -> None:
+    try:
+        value = decode(data)
+    except CalldataError:
+        return
+    assert encode(value) == data
+
+
+@pytest.mark.parametrize("bits", [7 * 48, 7 * 48 + 1, 7 * 56, 7 * 64 - 1, 7 * 64, 2**23])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_long_integers_are_exact(bits: int, sign: int) -> None:
+    for number in ((1 << bits) - 1, 1 << bits, (1 << bits) // 3):
+        assert decode(encode(sign * number)) == sign * number
+
+
+def test_the_number_of_items_can_be_bounded() -> None:
+    data = encode([[None] * 50, {"a": [None] * 50}])
+    assert decode(data, max_items=103)
+    with pytest.raises(CalldataError) as caught:
+        decode(data, max_items=102)
+    assert caught.value.reason == "too_many_items"
+
+
+def test_views_and_tuples_encode_like_what_they_hold() -> None:
+    assert encode((memoryview(b"ab"), bytearray(b"ab"))) == encode([b"ab", b"ab"])
+    assert decode(memoryview(encode(7))) == 7
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**10_000, -(10**10_000), "x" * 10_000, b"x" * 10_000, ["\ud800"] * 1000, {"k" * 10_000: 1}],
+    ids=["integer", "negative", "text", "bytes", "surrogates", "key"],
+)
+def test_text_is_cut_and_never_fails(value: Value) -> None:
+    text = to_text(value, 100)
+    assert len(text.encode()) < 120
+    assert text.endswith("...")
+
+
+def test_text_of_a_value_nested_too_deeply() -> None:
+    value: list[Value] = []
+    for _ in range(10_000):
+        value = [value]
+    assert "..." in to_text(value)
