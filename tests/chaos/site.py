@@ -92,7 +92,7 @@ class Site:
 
 def run_of(container: dict[str, Any]) -> int:
     """The id of the run that a container was made for."""
-    return int(container["Labels"][LABELS + "execution-id"])
+    return int(container["Labels"][LABELS + "execution"])
 
 
 def logged_at(record: LogRecord) -> float:
