@@ -14,11 +14,12 @@ from aiohttp import web
 
 from orchestrator.api.app import make_app
 from orchestrator.api.context import ApiContext
+from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.manifest import load_manifest
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
 from orchestrator.embedded import prepared_executor
 from orchestrator.executions.limits import RunLimits
-from orchestrator.executions.permits import PermitPool
+from orchestrator.executions.permits import EARLY_COSTS, NEWEST_COSTS, Costs, PermitPool
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
@@ -71,7 +72,7 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
         manager_id = await asyncio.to_thread(held.enter_context, owned_state_dir(settings.state_dir))
         versions = await asyncio.to_thread(load_manifest, settings.manifest, settings.image_pattern)
         meminfo = await asyncio.to_thread(MEMINFO.read_text, "ascii")
-        permits = PermitPool(settings.permits or default_permits(meminfo))
+        permits = _permits(settings, meminfo)
         inner = await (make_runtime or named_runtime)(settings, manager_id)
         pool = _pool(settings, inner, permits, default_pool_room(meminfo)) if settings.pool_size else None
         runtime: AdoptingRuntime = pool or inner
@@ -83,9 +84,10 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
             await _sweep_at_start(executions)
             background.spawn("tend", executions.tend(timedelta(seconds=min(30.0, settings.retention / 4))))
             context = ApiContext(
-                executions,
-                background,
-                settings.accept_early,
+                executions=executions,
+                background=background,
+                rules=_rules(settings),
+                start_wait=settings.start_wait,
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
                 pool=pool,
             )
@@ -108,6 +110,23 @@ async def _sweep_at_start(executions: Executions) -> None:
         await executions.sweep()
     except EngineUnreachable as failure:
         log.warning("engine_unreachable_at_start", error=str(failure))
+
+
+def _rules(settings: Settings) -> RunRules:
+    sync, nondet = settings.permits_per_sync, settings.permits_per_nondet
+    return RunRules(
+        accept_early=settings.accept_early,
+        debug_ceiling=settings.debug_ceiling,
+        allowed_arguments=frozenset(settings.allowed_arguments),
+        costs=None if sync is None or nondet is None else Costs(sync, nondet),
+    )
+
+
+def _permits(settings: Settings, meminfo: str) -> PermitPool:
+    """What one run of each kind takes is the least that the maximum may be set to (manager-api 3.13)."""
+    costs = _rules(settings).costs
+    default = default_permits(meminfo, settings.permits_per_gib, (costs or NEWEST_COSTS).highest)
+    return PermitPool(settings.permits or default, minimum=(costs or EARLY_COSTS).highest)
 
 
 def _pool(settings: Settings, inner: AdoptingRuntime, permits: PermitPool, memory_room: int) -> PoolRuntime:
