@@ -15,9 +15,10 @@ from aiohttp import web
 from orchestrator.api.app import make_app
 from orchestrator.api.context import ApiContext
 from orchestrator.api.wire.rules import RunRules
-from orchestrator.contracts.manifest import load_manifest
+from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
 from orchestrator.embedded import prepared_executor
+from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.permits import EARLY_COSTS, NEWEST_COSTS, Costs, PermitPool
 from orchestrator.executions.request import RunRequest
@@ -70,7 +71,7 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
     """
     with ExitStack() as held:
         manager_id = await asyncio.to_thread(held.enter_context, owned_state_dir(settings.state_dir))
-        versions = await asyncio.to_thread(load_manifest, settings.manifest, settings.image_pattern)
+        catalogue = await Catalogue.load(settings.manifest, settings.image_pattern)
         meminfo = await asyncio.to_thread(MEMINFO.read_text, "ascii")
         permits = _permits(settings, meminfo)
         inner = await (make_runtime or named_runtime)(settings, manager_id)
@@ -79,7 +80,7 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
         background = TaskOwner("manager")
         journal = await open_journal(_journal_url(settings), manager_id)
         try:
-            executions = _executions(settings, runtime, journal, versions, permits)
+            executions = _executions(settings, runtime, journal, catalogue, permits)
             await executions.recover()
             await _sweep_at_start(executions)
             background.spawn("tend", executions.tend(timedelta(seconds=min(30.0, settings.retention / 4))))
@@ -87,6 +88,8 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
                 executions=executions,
                 background=background,
                 rules=_rules(settings),
+                catalogue=catalogue,
+                environment=EnvironmentOverlay(),
                 start_wait=settings.start_wait,
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
                 pool=pool,
@@ -94,7 +97,7 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
             try:
                 app = make_app(context, settings.max_body_bytes)
                 if pool is not None:
-                    _offer(pool, versions, settings)
+                    _offer_always(pool, catalogue, settings)
                 yield Manager(settings, executions, runtime, pool, background, app)
             finally:
                 await executions.aclose()
@@ -139,6 +142,12 @@ def _pool(settings: Settings, inner: AdoptingRuntime, permits: PermitPool, memor
     )
     # More ready instances than runs may hold permits for would never be used at once.
     return PoolRuntime(inner, sizes, room=lambda: min(memory_room, permits.statistics().maximum))
+
+
+def _offer_always(pool: PoolRuntime, catalogue: Catalogue, settings: Settings) -> None:
+    """Keep warm what the manifest has, now and after each reload."""
+    catalogue.changed = lambda manifest: _offer(pool, manifest, settings)
+    _offer(pool, catalogue.manifest, settings)
 
 
 def _offer(pool: PoolRuntime, versions: Manifest, settings: Settings) -> None:
@@ -197,11 +206,11 @@ def _executions(
     settings: Settings,
     runtime: AdoptingRuntime,
     journal: Journal,
-    versions: Manifest,
+    catalogue: Catalogue,
     permits: PermitPool,
 ) -> Executions:
     def choose(request: RunRequest) -> ExecutorVersion:
-        selector = request.selector
+        selector, versions = request.selector, catalogue.manifest
         if selector.version is not None:
             return versions.by_selector(selector.version, request.timestamp)
         return versions.by_major(selector.major or 0, request.timestamp, request.host_tables)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from orchestrator.api.wire.rules import RunRules
+from orchestrator.contracts.catalogue import Catalogue
+from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.service import Executions
 from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.tasks import TaskOwner
@@ -23,6 +25,8 @@ class ApiContext:
     executions: Executions
     background: TaskOwner
     rules: RunRules
+    catalogue: Catalogue
+    environment: EnvironmentOverlay
     start_wait: float
     engine_reachable: Callable[[], bool]
     pool: PoolRuntime | None = None
