@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from orchestrator.api import executions, genvm, permits, status
+from orchestrator.api import executions, genvm, modules, permits, status
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import errors_as_json
 
@@ -13,6 +13,6 @@ def make_app(context: ApiContext, max_body_bytes: int) -> web.Application:
     """The application for `context`; bodies over `max_body_bytes` are refused."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=max_body_bytes)
     app[CONTEXT] = context
-    for resource in (genvm, executions, permits, status):
+    for resource in (genvm, executions, modules, permits, status):
         resource.add_routes(app)
     return app

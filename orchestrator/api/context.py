@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from orchestrator.executions.service import Executions
+from orchestrator.modules.service import ModuleService
 from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.tasks import TaskOwner
 
@@ -20,6 +21,7 @@ class ApiContext:
     background: TaskOwner
     accept_early: bool
     engine_reachable: Callable[[], bool]
+    modules: ModuleService
     pool: PoolRuntime | None = None
 
 

@@ -15,9 +15,10 @@ from orchestrator.api.context import CONTEXT
 from orchestrator.api.errors import error_response
 from orchestrator.api.wire.generation_a import RunBodyA
 from orchestrator.executions.hosts import BadHostAddress, HostFailure, parse_host, wake_host
+from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.output import tail_text
 from orchestrator.executions.records import FinalStatus
-from orchestrator.executions.request import ResultForm
+from orchestrator.executions.request import ModuleUse, ResultForm
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Refused
 from orchestrator.executions.state import Cause, State
@@ -45,8 +46,10 @@ async def post_run(request: web.Request) -> web.StreamResponse:
         )
         if (repeated := context.executions.repeated(wanted)) is not None:
             return _started(repeated)
+        if wanted.modules is ModuleUse.REQUIRED:
+            await context.modules.require()
         run = await context.executions.submit(wanted)
-    except (BadHeader, WrongShape, BadHostAddress, Refused):
+    except (BadHeader, WrongShape, BadHostAddress, Refused, ModulesNotRunning):
         context.background.spawn("wake-refused-host", _wake_refused(body))
         raise
     if wanted.answer_started:
@@ -106,6 +109,7 @@ def status_body(final: FinalStatus) -> dict[str, Any]:
         "stdout": tail_text(final.stdout, final.stdout_total),
         "stderr": tail_text(final.stderr, final.stderr_total),
         "genvm_log": _log(final),
+        "metrics": outcome.metrics,
     }
     if (result := _result(final.terms.result_form, outcome.result)) is not None:
         status.update(result)

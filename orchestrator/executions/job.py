@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genvm_wire.calldata import Value
 from orchestrator.contracts.versions import ExecutorVersion
 from orchestrator.executions.request import RunRequest
+
+HOST = "host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +23,15 @@ class JobLimits:
 
 
 def job_message(
-    run_id: int, request: RunRequest, version: ExecutorVersion, limits: JobLimits
+    run_id: int, request: RunRequest, version: ExecutorVersion, limits: JobLimits, modules: Sequence[str] = ()
 ) -> dict[str, Value]:
-    """Every key of the protocol's table, present."""
+    """Every key of the protocol's table, present; `modules` are those whose sockets come after the host's."""
     captured = request.capture_output
     leader = request.leader_nondet_results
     return {
         "kind": "job",
         "run": run_id,
-        "sockets": ["host"],
+        "sockets": [HOST, *modules],
         "deadline_ms": limits.deadline_ms,
         "grace_ms": limits.grace_ms,
         "host_table": version.host_table,

@@ -10,7 +10,7 @@ from typing import Any
 
 from genvm_wire import calldata
 from genvm_wire.calldata import Value
-from orchestrator.executions.request import ResultForm, RunRequest, Selector
+from orchestrator.executions.request import ModuleUse, ResultForm, RunRequest, Selector
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, Outcome, State
@@ -18,6 +18,7 @@ from orchestrator.store.port import AcceptedRow, OutcomeRow, ProgressRow, RunHea
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+METRICS = "modules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def outcome_row(execution: Execution, run: Run) -> OutcomeRow:
         delivered=outcome.delivered,
         error=outcome.error,
         result=outcome.result,
-        stats=calldata.encode(dict(outcome.stats)),
+        stats=calldata.encode(_stats_map(outcome)),
         stdout=output.stdout.bytes(),
         stdout_total=output.stdout.total,
         stderr=output.stderr.bytes(),
@@ -150,8 +151,8 @@ def status_from(row: RunRow) -> FinalStatus | None:
 
 
 def outcome_from(row: OutcomeRow) -> Outcome:
-    stats = calldata.decode(row.stats)
-    numbers = stats.items() if isinstance(stats, dict) else ()
+    stats: Any = calldata.decode(row.stats)
+    metrics = stats.pop(METRICS, None)
     return Outcome(
         cause=Cause(row.cause),
         reason=row.reason,
@@ -162,7 +163,8 @@ def outcome_from(row: OutcomeRow) -> Outcome:
         oom_killed=row.oom_killed,
         host_connected=row.host_connected,
         error=row.error,
-        stats={key: value for key, value in numbers if isinstance(value, int)},
+        stats={key: value for key, value in stats.items() if isinstance(value, int)},
+        metrics=metrics,
     )
 
 
@@ -218,6 +220,11 @@ def ended_from_head(head: RunHead) -> EndedRun:
     )
 
 
+def _stats_map(outcome: Outcome) -> dict[str, Any]:
+    """The executor's numbers and, beside them, what the run used of the modules."""
+    return {**outcome.stats, METRICS: None if outcome.metrics is None else dict(outcome.metrics)}
+
+
 def _terms_map(terms: Terms) -> dict[str, Value]:
     return {
         "host": terms.host,
@@ -251,6 +258,7 @@ def _request_map(request: RunRequest) -> dict[str, Any]:
         "calldata": request.calldata,
         "code": request.code,
         "permissions": request.permissions,
+        "modules": request.modules.value,
         "debug": request.debug,
         "extra_args": list(request.extra_args),
         "storage_pages": request.storage_pages,
@@ -280,6 +288,7 @@ def request_from(data: bytes) -> RunRequest:
         calldata=saved["calldata"],
         code=saved["code"],
         permissions=saved["permissions"],
+        modules=ModuleUse(saved["modules"]),
         debug=saved["debug"],
         extra_args=tuple(saved["extra_args"]),
         storage_pages=saved["storage_pages"],

@@ -18,6 +18,15 @@ class ResultForm(StrEnum):
     BASE64 = "base64"
 
 
+class ModuleUse(StrEnum):
+    """Whether a run is connected to the llm and web modules (manager-api 3.2)."""
+
+    NONE = "none"
+    IF_RUNNING = "if_running"
+    REQUIRED = "required"
+    """the run is refused when they do not run"""
+
+
 @dataclass(frozen=True, slots=True)
 class Selector:
     """Which executor: the newest of a major at a time, or one version by name or `re:` pattern."""
@@ -32,6 +41,7 @@ class RunRequest:
 
     `message` has addresses as addresses, integers as integers. `permits` is what the run costs.
     `answer_started`: the caller is answered when the run started rather than when it was accepted.
+    `modules`: whether it is connected to the modules.
     `tell_node`: when the run ends and nobody connected to `host`, connect once and close, so that a node
     waiting in accept() wakes up (manager-api W3). `one_run_per_host`: `host` is a fresh socket per attempt,
     so the same request for it again is a retry. `log_needs_capture`: without captured output the log is null.
@@ -49,6 +59,7 @@ class RunRequest:
     calldata: bytes | None = None
     code: bytes | None = None
     permissions: str = "rwscn"
+    modules: ModuleUse = ModuleUse.NONE
     debug: bool = False
     extra_args: tuple[str, ...] = ()
     storage_pages: int | None = None

@@ -12,7 +12,7 @@ from orchestrator.api.wire.message import message_of
 from orchestrator.contracts.timestamps import parse_timestamp
 from orchestrator.executions.hosts import parse_host
 from orchestrator.executions.permits import NONDET_COST, SYNC_COST
-from orchestrator.executions.request import ResultForm, RunRequest, Selector
+from orchestrator.executions.request import ModuleUse, ResultForm, RunRequest, Selector
 
 U32 = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 U64 = Annotated[int, Field(ge=0, lt=2**64, strict=True)]
@@ -75,6 +75,7 @@ class RunBodyA(BaseModel):
             is_sync=self.is_sync,
             permits=SYNC_COST if self.is_sync else NONDET_COST,
             time_limit=timedelta(minutes=minutes),
+            modules=ModuleUse.NONE if self.is_sync else ModuleUse.IF_RUNNING,
             debug=DEBUG_ARGUMENT in self.extra_args,
             extra_args=tuple(self.extra_args),
             capture_output=self.capture_output,
