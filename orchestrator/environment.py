@@ -1,4 +1,4 @@
-"""Values for `${ENV[NAME]}` in module configurations and checks: what `/env` told, then the process's own.
+"""Values for `${ENV[NAME]}` in module configurations and checks: those of `/env`, then the process's own.
 
 What is told is kept in memory only, is never put into the process's environment, and is never shown.
 """

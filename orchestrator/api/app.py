@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from orchestrator.api import executions, genvm, modules, permits, status
+from orchestrator.api import (
+    contract,
+    env,
+    executions,
+    genvm,
+    log_level,
+    manifest,
+    modules,
+    permits,
+    status,
+    vm_error,
+)
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import errors_as_json
+
+RESOURCES = (genvm, contract, executions, modules, permits, status, manifest, log_level, env, vm_error)
 
 
 def make_app(context: ApiContext, max_body_bytes: int) -> web.Application:
     """The application for `context`; bodies over `max_body_bytes` are refused."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=max_body_bytes)
     app[CONTEXT] = context
-    for resource in (genvm, executions, modules, permits, status):
+    for resource in RESOURCES:
         resource.add_routes(app)
     return app

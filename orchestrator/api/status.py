@@ -14,7 +14,7 @@ from aiohttp import web
 
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.contracts.timestamps import format_timestamp
-from orchestrator.executions.permits import NONDET_COST, SYNC_COST
+from orchestrator.executions.permits import NEWEST_COSTS
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
@@ -60,8 +60,9 @@ def status_of(context: ApiContext) -> dict[str, Any]:
         "permits": {
             "current": permits.available,
             "max": permits.maximum,
-            "per_sync_run": SYNC_COST,
-            "per_nondet_run": NONDET_COST,
+            # Only the newest clients know these keys: what it costs them.
+            "per_sync_run": context.rules.price(NEWEST_COSTS, nondet=False),
+            "per_nondet_run": context.rules.price(NEWEST_COSTS, nondet=True),
         },
         "executions": _listed(context.executions),
         "queue": {"depth": permits.waiting, "waiting_for": _reason(permits.waiting, engine)},

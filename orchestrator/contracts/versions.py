@@ -48,7 +48,11 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorVersion:
-    """One manifest entry. `name` is the key as it is written; `fuel_width` in bytes (host-protocol 3.4)."""
+    """One manifest entry. `name` is the key as it is written.
+
+    `fuel_width`: the bytes of a fuel amount (host-protocol 3.4) if the executor knows only one; null: it
+    speaks what the client's node does.
+    """
 
     name: str
     number: Number
@@ -56,7 +60,7 @@ class ExecutorVersion:
     image: str
     host_table: str
     contract_line: str
-    fuel_width: int
+    fuel_width: int | None = None
 
 
 class Manifest:

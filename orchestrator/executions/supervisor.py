@@ -272,7 +272,9 @@ class Supervisor:
                 held.enter_context(end)
             run.dialled = True
             await unless_ended(run, self._write_progress(run))
-            connecting = connect_host(parse_host(run.request.host), self.limits.host_connect_timeout)
+            connecting = connect_host(
+                parse_host(run.request.host), self.limits.host_connect_timeout, run.request.hello
+            )
             host = held.enter_context(await unless_ended(run, connecting))
             limits = JobLimits(
                 deadline_ms=self._milliseconds_left(run),
