@@ -26,7 +26,7 @@ from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
 from orchestrator.memory import MEMINFO, default_permits, default_pool_room
-from orchestrator.modules.kinds import ModuleKind, ModuleSettings
+from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.service import ModuleService
 from orchestrator.runtime.docker.runtime import DockerRuntime
 from orchestrator.runtime.docker.settings import VOID, DockerSettings
@@ -86,7 +86,9 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
         background = TaskOwner("manager")
         environment = EnvironmentOverlay()
         # Past the pool: a module is never warm, and is none of its figures.
-        modules = ModuleService(inner, module_settings(settings), environment.get, settings.state_dir)
+        modules = ModuleService(
+            inner, module_settings(settings), environment.get, settings.state_dir, module_times(settings)
+        )
         journal = await open_journal(_journal_url(settings), manager_id)
         try:
             await modules.recover()
@@ -213,6 +215,14 @@ def module_settings(settings: Settings) -> dict[ModuleKind, ModuleSettings]:
             default_config=settings.web_config,
         ),
     }
+
+
+def module_times(settings: Settings) -> ModuleTimes:
+    return ModuleTimes(
+        ready=settings.module_ready_timeout,
+        configure=settings.module_ready_timeout,
+        ping_interval=settings.module_ping_interval,
+    )
 
 
 async def named_runtime(settings: Settings, manager_id: str) -> AdoptingRuntime:

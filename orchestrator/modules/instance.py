@@ -177,12 +177,9 @@ class ModuleInstance:
 
     async def _reconnect(self) -> None:
         """A module whose channel broke connects again; one that hangs is found by its pings."""
-        self._control, message = await first_word(self._instance, None, (RESUME,))
+        self._control, _ = await first_word(self._instance, None, (RESUME,))
         log.info("module_reconnected", module=self.kind, instance=self.name)
-        listed = runs_in(message)
-        for run, session in self.sessions.items():
-            if run not in listed:
-                session.end(None)  # its last word was lost with the channel
+        # Sessions that ended meanwhile have their last words said now.
         self._set_up(True)
         if self.draining:
             await self._say({"kind": "drain"})

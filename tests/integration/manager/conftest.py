@@ -22,6 +22,7 @@ from orchestrator.serve import listening
 from orchestrator.settings import RuntimeName, Settings
 
 SCRIPTED = Path(__file__).with_name("scripted.py")
+SCRIPTED_MODULE = Path(__file__).with_name("scripted_module.py")
 ZERO = "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 MANIFEST = """
 executor_versions:
@@ -146,11 +147,15 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             state_dir=state_dir,
             socket=folder / "api.sock",
             manifest=manifest,
+            llm_image="scripted-llm",
+            web_image="scripted-web",
             **{"permits": 8, "end_grace": 0.2, **changes},
         )
         commands = {
             "scripted": (sys.executable, str(SCRIPTED)),
             "dies": (sys.executable, str(SCRIPTED), "dies"),
+            "scripted-llm": (sys.executable, str(SCRIPTED_MODULE), "llm"),
+            "scripted-web": (sys.executable, str(SCRIPTED_MODULE), "web"),
             "absent": (str(folder / "no-such-program"),),
         }
 

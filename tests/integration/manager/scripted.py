@@ -9,10 +9,12 @@ import json
 import os
 import signal
 import socket
+import struct
 import sys
 import time
 from typing import Any
 
+from genvm_wire.calldata import decode, encode
 from genvm_wire.frames import FrameSocket
 
 VM_ERROR_TIMEOUT = b"\x02\x16\x0bfingerprint\x00\x07message<timeout"
@@ -28,7 +30,11 @@ class Instance:
         self.channel.send({"kind": "ready", "protocol": 1, "executor": "scripted"})
         job, fds = self.channel.receive()
         self.job = job
-        self.host = socket.socket(fileno=fds[0])
+        names = job["sockets"]
+        assert isinstance(names, list)
+        self.sockets = {str(name): socket.socket(fileno=fd) for name, fd in zip(names, fds, strict=True)}
+        self.host = self.sockets["host"]
+        self.greeted: set[str] = set()
         script = json.loads(str(job["host_data"]))
         for step, argument in script.items():
             getattr(self, f"do_{step}")(argument)
@@ -58,6 +64,34 @@ class Instance:
     def do_print(self, text: str) -> None:
         self.printed = text.encode()
         self.channel.send({"kind": "output", "stream": "stdout", "offset": 0, "data": self.printed})
+
+    def do_ask(self, questions: list[dict[str, Any]]) -> None:
+        """Ask modules in turn; each answer is a line of output, and one that does not come says so."""
+        lines = [json.dumps(self.answer(str(one["module"]), one)) for one in questions]
+        self.do_print("\n".join(lines))
+
+    def answer(self, module: str, question: dict[str, Any]) -> Any:
+        sock = self.sockets.get(module)
+        if sock is None:
+            return "not connected"
+        requests = [question] if module in self.greeted else [{"genvm_id": self.job["run"]}, question]
+        self.greeted.add(module)
+        try:
+            sock.sendall(b"".join(struct.pack(">I", len(body)) + body for body in map(encode, requests)))
+            (length,) = struct.unpack(">I", self.exactly(sock, 4))
+            return decode(self.exactly(sock, length))
+        except (OSError, EOFError):
+            return "no answer"
+
+    @staticmethod
+    def exactly(sock: socket.socket, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            piece = sock.recv(count - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
 
     def do_log(self, records: list[dict[str, Any]]) -> None:
         self.channel.send({"kind": "log", "records": records})
