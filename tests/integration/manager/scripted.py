@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from genvm_wire.calldata import decode, encode
-from genvm_wire.frames import FrameSocket
+from genvm_wire.frames import FrameClosed, FrameSocket
 
 VM_ERROR_TIMEOUT = b"\x02\x16\x0bfingerprint\x00\x07message<timeout"
 
@@ -42,13 +42,13 @@ class Instance:
 
     def finish(self, payload: bytes) -> None:
         run = self.job["run"]
-        self.channel.send({"kind": "finishing", "run": run})
+        self.tell({"kind": "finishing", "run": run})
         try:
             self.host.sendall(b"result\n")
             self.host.recv(1)
         except OSError:
             pass
-        self.channel.send(
+        self.tell(
             {
                 "kind": "result",
                 "run": run,
@@ -61,9 +61,28 @@ class Instance:
         self.channel.receive()
         os._exit(0)
 
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send; when the manager has gone, wait for the next one."""
+        try:
+            self.channel.send(message)
+        except FrameClosed:
+            self.come_back()
+            self.channel.send(message)
+
+    def come_back(self) -> None:
+        self.sock.close()
+        while True:
+            try:
+                self.__init__()  # type: ignore[misc]
+            except OSError:
+                time.sleep(0.05)
+                continue
+            break
+        self.channel.send({"kind": "resume", "protocol": 1, "run": self.job["run"], "finished": False})
+
     def do_print(self, text: str) -> None:
         self.printed = text.encode()
-        self.channel.send({"kind": "output", "stream": "stdout", "offset": 0, "data": self.printed})
+        self.tell({"kind": "output", "stream": "stdout", "offset": 0, "data": self.printed})
 
     def do_ask(self, questions: list[dict[str, Any]]) -> None:
         """Ask modules in turn; each answer is a line of output, and one that does not come says so."""
@@ -148,9 +167,7 @@ class Instance:
 
     def do_reconnect(self, _: object) -> None:
         """Lose the channel and come back, as an executor does whose manager was replaced."""
-        self.sock.close()
-        self.__init__()  # type: ignore[misc]
-        self.channel.send({"kind": "resume", "protocol": 1, "run": self.job["run"], "finished": False})
+        self.come_back()
         self.do_print(self.printed.decode())
 
     def do_slow_delivery(self, seconds: float) -> None:
