@@ -125,6 +125,18 @@ class ManagerStatus(Answer):
     engine: str
 
 
+class ModuleStarted(Answer):
+    result: Literal["module_started"]
+
+
+class ModuleStopped(Answer):
+    result: Literal["module_stopped", "module_not_running"]
+
+
+class ModuleRestarted(Answer):
+    result: Literal["module_restarted"]
+
+
 class Reloaded(Answer):
     result: Literal["manifest_reloaded"]
 

@@ -12,6 +12,7 @@ from orchestrator.api import (
     genvm,
     log_level,
     manifest,
+    modules,
     openapi,
     permits,
     status,
@@ -20,7 +21,7 @@ from orchestrator.api import (
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import errors_as_json
 
-RESOURCES = (genvm, contract, executions, permits, status, manifest, log_level, env, vm_error)
+RESOURCES = (genvm, contract, executions, modules, permits, status, manifest, log_level, env, vm_error)
 
 
 def make_app(context: ApiContext, max_body_bytes: int) -> web.Application:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from orchestrator.executions.limits import RunLimits
+from orchestrator.executions.modules import Modules, NoModules
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.permits import PermitPool, PermitStatistics
 from orchestrator.executions.records import (
@@ -97,8 +98,10 @@ class Executions:
         retention: Retention,
         queue_limit: int,
         now: Callable[[], datetime],
+        modules: Modules | None = None,
     ) -> None:
         self._runtime = runtime
+        self._modules = modules or NoModules()
         self._journal = journal
         self._permits = permits
         self._retention = retention
@@ -118,6 +121,7 @@ class Executions:
             journal=journal,
             choose_version=choose_version,
             limits=limits,
+            modules=self._modules,
             now=now,
             give_back=self._give_back,
         )
@@ -219,6 +223,11 @@ class Executions:
         self._journal.note(FetchedRow(run_id, micros(now)))
         self.revision += 1
 
+    def uses_modules(self, run_id: int) -> bool:
+        """Whether a run may still need its module sessions."""
+        run = self._runs.get(run_id)
+        return run is not None and not run.concluded.done()
+
     def live(self) -> list[Run]:
         return list(self._runs.values())
 
@@ -267,7 +276,7 @@ class Executions:
         """
         begun = [run for run in self._runs.values() if run.execution.state is not State.QUEUED]
         keep = frozenset(run.instance or instance_name(run) for run in begun)
-        return await self._runtime.sweep(keep)
+        return await self._runtime.sweep(keep | self._modules.instances())
 
     async def shut_down(self, *, drain: float, grace: float) -> None:
         """Take no more runs; let those under way go on for `drain` seconds, then end them all.

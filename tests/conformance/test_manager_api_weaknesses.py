@@ -1,7 +1,7 @@
 """What users of such managers suffer from, and does not happen here (manager-api 7), on an unchanged wire.
 
-W5, and W4 for a manager that is killed, are in tests/integration/recovery and tests/chaos, with containers; W6
-and W14 (modules) are beside the modules' own tests; W13 is in test_manager_api_bodies.
+W5, and W4 for a manager that is killed, are in tests/integration/recovery and tests/chaos, with containers;
+W6 and W14 (modules) are beside the modules' own tests; W13 is in test_manager_api_bodies.
 """
 
 from __future__ import annotations
