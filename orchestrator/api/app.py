@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from orchestrator.api import contract, env, executions, genvm, log_level, manifest, permits, status, vm_error
+from orchestrator.api import (
+    contract,
+    docs_page,
+    env,
+    executions,
+    genvm,
+    log_level,
+    manifest,
+    openapi,
+    permits,
+    status,
+    vm_error,
+)
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import errors_as_json
 from orchestrator.api.socket import route as socket
@@ -18,4 +30,6 @@ def make_app(context: ApiContext, max_body_bytes: int) -> web.Application:
     app[CONTEXT] = context
     for resource in RESOURCES:
         resource.add_routes(app)
+    openapi.add_routes(app)
+    docs_page.add_routes(app)
     return app
