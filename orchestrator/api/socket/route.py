@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from orchestrator.api.context import CONTEXT
+from orchestrator.api.description import Description, describes
 from orchestrator.api.errors import error_response
 from orchestrator.api.socket.connection import Connection
 from orchestrator.api.socket.conversation import Conversation, Served
@@ -58,8 +59,12 @@ class Sockets:
 SOCKETS = web.AppKey("sockets", Sockets)
 
 
+@describes(Description(upgrades=True, failures=(403, 426)))
 async def get_ws(request: web.Request) -> web.StreamResponse:
-    """The manager socket."""
+    """The manager socket: runs, their events and what they printed, on one WebSocket.
+
+    Its messages are binary; docs/manager-socket.md describes them.
+    """
     if not web.WebSocketResponse().can_prepare(request):
         refusal = error_response("this path speaks WebSocket only", 426)
         refusal.headers["Upgrade"] = "websocket"
