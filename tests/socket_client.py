@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -75,7 +75,7 @@ class SocketClient:
         elif method == ERROR:
             self._fail(request_id, Refused(payload["code"], payload["message"]))
         else:
-            self._replies.pop(request_id).set_result((method, payload))
+            self._replies.pop(request_id).set_result(payload)
 
     def _fail(self, request_id: int, refused: Refused) -> None:
         if request_id in self._replies:
@@ -83,15 +83,16 @@ class SocketClient:
         else:
             self.unasked.append((refused.code, str(refused)))
 
+    async def send(self, method: int, payload: Any) -> asyncio.Future[Any]:
+        """Ask, and go on; the reply's payload is, once `read` has found it, the future's."""
+        self._last_id += 1
+        reply = self._replies[self._last_id] = asyncio.get_running_loop().create_future()
+        await self.ws.send_bytes(frame(method, self._last_id, payload))
+        return reply
+
     async def ask(self, method: int, payload: Any) -> Any:
         """The reply's payload. Raises Refused."""
-        self._last_id += 1
-        request_id = self._last_id
-        reply = self._replies[request_id] = asyncio.get_running_loop().create_future()
-        await self.ws.send_bytes(frame(method, request_id, payload))
-        answered, found = await reply
-        assert answered == method
-        return found
+        return await (await self.send(method, payload))
 
     async def run(self, request: Any) -> int:
         answer = await self.ask(RUN, {"run": request})
@@ -102,8 +103,8 @@ class SocketClient:
         named = self.boot_id if boot_id is None else boot_id
         answer = await self.ask(ATTACH, {"attach": {"boot_id": named, "genvm_id": run_id}})
         assert set(answer) == {"snapshot"}
-        [snapshot] = answer["snapshot"].items()
-        return snapshot
+        [(tag, fields)] = answer["snapshot"].items()
+        return tag, fields
 
     async def cancel(self, run_id: int) -> None:
         assert await self.ask(CANCEL, {"cancel": {"genvm_id": run_id}}) == {}
@@ -139,6 +140,15 @@ class SocketClient:
     def waiting(self, run_id: int) -> int:
         """Events that came and were not asked for yet."""
         return self._events[run_id].qsize()
+
+
+async def refusal(asking: Awaitable[Any]) -> tuple[int, str]:
+    """The code and text of the error frame that answers a request."""
+    try:
+        answer = await asking
+    except Refused as refused:
+        return refused.code, str(refused)
+    raise AssertionError(f"not refused but {answer!r}")
 
 
 @asynccontextmanager

@@ -26,6 +26,11 @@ class Connection:
         self._conversation = conversation
         self._sending: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Frames that the client has not taken yet."""
+        return self._conversation.waiting
+
     async def serve(self) -> None:
         """Until the client closes, or is hung up on."""
         self._sending = asyncio.create_task(self._send(), name="socket:send")

@@ -48,6 +48,10 @@ class Conversation:
         self._subscriptions = Subscriptions(served.executions, self._outgoing)
         self._outgoing.put_reply(frames.hello(served.boot_id))
 
+    @property
+    def waiting(self) -> int:
+        return len(self._outgoing)
+
     async def take(self, message: bytes) -> None:
         """Answer a binary message. Waits while the client has not read its earlier answers."""
         await self._outgoing.room_for_reply()

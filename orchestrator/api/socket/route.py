@@ -29,6 +29,10 @@ class Sockets:
     def __len__(self) -> int:
         return len(self._open)
 
+    def waiting(self) -> list[int]:
+        """For each connection, how many frames its client has not taken yet."""
+        return [connection.waiting for connection in self._open]
+
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """One connection, to its end."""
         socket = web.WebSocketResponse(

@@ -38,6 +38,7 @@ class Client:
     session: ClientSession
     manager: Manager
     folder: Path
+    leave: Callable[[], Awaitable[None]]
     address: str = "http://manager"
     hosts: int = 0
 
@@ -92,6 +93,7 @@ class Node:
     server: asyncio.Server
     received: bytes = b""
     connections: int = 0
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
     hang_up: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -102,6 +104,7 @@ async def listening_node(address: str) -> AsyncIterator[Node]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         node.connections += 1
+        node.connected.set()
         reading = asyncio.create_task(reader.readline())
         hanging_up = asyncio.create_task(node.hang_up.wait())
         await asyncio.wait([reading, hanging_up], return_when=asyncio.FIRST_COMPLETED)
@@ -166,8 +169,9 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         session = ClientSession(base, connector=connector, timeout=ClientTimeout(total=30))
 
         async def leave() -> None:
-            await session.close()
+            leaving.remove(leave)
             await server.__aexit__(None, None, None)
+            await session.close()
             await context.__aexit__(None, None, None)
             statistics = running.executions.statistics()
             assert statistics.permits.in_use == 0
@@ -176,11 +180,11 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             assert [str(path) for path in state_dir.glob("instances/*")] == []
 
         leaving.append(leave)
-        return Client(session, running, folder, base)
+        return Client(session, running, folder, leave, base)
 
     yield make
-    for leave in leaving:
-        await leave()
+    while leaving:
+        await leaving[-1]()
 
 
 @pytest.fixture
