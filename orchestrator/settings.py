@@ -97,7 +97,9 @@ class Settings(BaseSettings):
     web_pids: int = Field(1024, ge=16)
     web_tmp_bytes: int = Field(512 * MIB, ge=MIB, description="the browser's profile and caches")
     web_shm_bytes: int = Field(256 * MIB, ge=MIB, description="what the browser's processes share")
-    module_ready_timeout: float = Field(60.0, gt=0, description="seconds to start, and again to take its config")
+    module_ready_timeout: float = Field(
+        60.0, gt=0, description="seconds to start, and again to take its config"
+    )
     module_ping_interval: float = Field(5.0, gt=0, description="seconds; four without an answer: restarted")
     module_network: str = Field(
         "own", description="own: a bridge that the manager makes; or the name of a network that there is"

@@ -6,12 +6,14 @@ from aiohttp import web
 
 from orchestrator.api import (
     contract,
+    docs_page,
     env,
     executions,
     genvm,
     log_level,
     manifest,
     modules,
+    openapi,
     permits,
     status,
     vm_error,
@@ -28,4 +30,6 @@ def make_app(context: ApiContext, max_body_bytes: int) -> web.Application:
     app[CONTEXT] = context
     for resource in RESOURCES:
         resource.add_routes(app)
+    openapi.add_routes(app)
+    docs_page.add_routes(app)
     return app

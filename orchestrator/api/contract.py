@@ -11,8 +11,10 @@ from aiohttp import web
 
 from genvm_wire.contract_package import Detection
 from genvm_wire.storage_layout import pre_deploy_writes
+from orchestrator.api.answers import Schema, SpecifiedMajor, Writes
 from orchestrator.api.body import BadHeader, WrongShape
 from orchestrator.api.context import CONTEXT
+from orchestrator.api.description import Description, Parameter, Place, describes
 from orchestrator.contracts.detection import detect
 from orchestrator.contracts.timestamps import parse_timestamp
 from orchestrator.executions.permits import EARLY_COSTS
@@ -20,8 +22,11 @@ from orchestrator.executions.schema import SchemaQuestion, contract_schema
 
 TIMESTAMP_HEADER = "Deployment-Timestamp"
 READONLY_SECONDS = 30.0
+DEPLOYED_AT = Parameter(TIMESTAMP_HEADER, "RFC 3339", {"type": "string"}, required=True, place=Place.HEADER)
+OF_CODE = (400, 413, 500)
 
 
+@describes(Description(SpecifiedMajor, raw=True, parameters=(DEPLOYED_AT,), failures=OF_CODE))
 async def detect_version(request: web.Request) -> web.StreamResponse:
     """The major that the code asks for; `detection_error` says why it could not be read (W17)."""
     detection = await _detected(request, await request.read(), _deployment_time(request))
@@ -31,6 +36,7 @@ async def detect_version(request: web.Request) -> web.StreamResponse:
     return web.json_response(answer)
 
 
+@describes(Description(Writes, raw=True, parameters=(DEPLOYED_AT,), failures=OF_CODE))
 async def get_writes(request: web.Request) -> web.StreamResponse:
     """The storage that the oldest nodes write before a deployment."""
     code = await request.read()
@@ -43,6 +49,7 @@ async def get_writes(request: web.Request) -> web.StreamResponse:
     return web.json_response({"writes": writes})
 
 
+@describes(Description(Schema, raw=True, parameters=(DEPLOYED_AT,), failures=(*OF_CODE, 503)))
 async def run_readonly(request: web.Request) -> web.StreamResponse:
     """The contract's schema, from running it against an empty chain of the manager's own."""
     at = _deployment_time(request)

@@ -7,8 +7,10 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, Field
 
+from orchestrator.api.answers import EnvironmentSet
 from orchestrator.api.body import WrongShape, decode_json
 from orchestrator.api.context import CONTEXT
+from orchestrator.api.description import Description, describes
 
 
 class EnvBody(BaseModel):
@@ -16,6 +18,7 @@ class EnvBody(BaseModel):
     value: str = Field(strict=True, description="kept in memory only, never shown")
 
 
+@describes(Description(EnvironmentSet, EnvBody, failures=(400, 500)))
 async def post_env(request: web.Request) -> web.StreamResponse:
     """Set a value for `${ENV[KEY]}`; the answer repeats the key alone."""
     body = decode_json(await request.read())

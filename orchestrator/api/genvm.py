@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from aiohttp import web
 
+from orchestrator.api.answers import ArtifactPiece, Deleted, RunAnswer, Started
 from orchestrator.api.body import (
     BadHeader,
     BadQuery,
@@ -18,11 +19,15 @@ from orchestrator.api.body import (
     unsigned_query,
 )
 from orchestrator.api.context import CONTEXT
+from orchestrator.api.description import Description, Parameter, Place, describes
 from orchestrator.api.errors import error_response
 from orchestrator.api.run_status import status_body
 from orchestrator.api.wire.durations import parse_duration
+from orchestrator.api.wire.generation_a import RunBodyA
+from orchestrator.api.wire.generation_b import RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4
+from orchestrator.api.wire.generation_c import RunBodyC
 from orchestrator.api.wire.generations import ReceivedBody, received
-from orchestrator.executions.artifacts import LONGEST_PIECE, UnknownArtifact, artifact
+from orchestrator.executions.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
 from orchestrator.executions.hosts import BadHostAddress, HostFailure, parse_host, wake_host
 from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.request import ModuleUse, ResultForm
@@ -42,8 +47,29 @@ LONGEST_WAIT = timedelta(seconds=120)
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
+IDEMPOTENCY = Parameter(
+    IDEMPOTENCY_HEADER,
+    "the same key means the same run while it is known",
+    {"type": "string", "maxLength": LONGEST_KEY},
+    place=Place.HEADER,
+)
+WAIT = Parameter("wait", "how long to wait for the status, such as 30s; 120s at most", {"type": "string"})
+GRACE = Parameter(
+    "wait_timeout_ms",
+    "until it is killed, milliseconds",
+    {"type": "integer", "minimum": 0, "default": 30_000},
+)
+OF_AN_ARTIFACT = (
+    Parameter("field", "which one", {"type": "string", "enum": list(FIELDS)}, required=True),
+    Parameter("offset", "bytes before the piece", {"type": "integer", "minimum": 0, "default": 0}),
+    Parameter("max_len", "bytes of the piece", {"type": "integer", "minimum": 0}, required=True),
+)
+CALLDATA_BODIES = (RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4, RunBodyC)
 
 
+@describes(
+    Description(Started, RunBodyA, CALLDATA_BODIES, parameters=(IDEMPOTENCY,), failures=(400, 413, 500, 503))
+)
 async def post_run(request: web.Request) -> web.StreamResponse:
     """Accept a run: `{"result":"started","id":…}`."""
     context = request.app[CONTEXT]
@@ -106,6 +132,7 @@ def _started(run_id: int) -> web.Response:
     return web.json_response({"result": "started", "id": run_id})
 
 
+@describes(Description(RunAnswer, parameters=(WAIT,), failures=(400, 404)))
 async def get_run(request: web.Request) -> web.StreamResponse:
     """The final status once, and again for a short while; null before the end."""
     run_id, patience = run_id_of(request), _wait(request)
@@ -134,6 +161,7 @@ def _wait(request: web.Request) -> float:
         raise BadQuery(f"query parameter wait {error}") from None
 
 
+@describes(Description(ArtifactPiece, parameters=OF_AN_ARTIFACT, failures=(400, 404, 500)))
 async def get_artifact(request: web.Request) -> web.StreamResponse:
     """A piece of what an ended run printed or logged; reading takes nothing away."""
     run_id = run_id_of(request)
@@ -157,6 +185,7 @@ async def get_artifact(request: web.Request) -> web.StreamResponse:
     )
 
 
+@describes(Description(Deleted, parameters=(GRACE,), failures=(400, 404)))
 async def delete_run(request: web.Request) -> web.StreamResponse:
     """End a run. Idempotent; always 200; never removes the status."""
     run_id = run_id_of(request)

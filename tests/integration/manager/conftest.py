@@ -39,6 +39,7 @@ class Client:
     session: ClientSession
     manager: Manager
     folder: Path
+    address: str = "http://manager"
     hosts: int = 0
 
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
@@ -145,11 +146,10 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         settings = Settings(
             runtime=RuntimeName.PROCESS,
             state_dir=state_dir,
-            socket=folder / "api.sock",
             manifest=manifest,
             llm_image="scripted-llm",
             web_image="scripted-web",
-            **{"permits": 8, "end_grace": 0.2, **changes},
+            **{"socket": folder / "api.sock", "permits": 8, "end_grace": 0.2, **changes},
         )
         commands = {
             "scripted": (sys.executable, str(SCRIPTED)),
@@ -165,12 +165,10 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         context = manager(settings, scripted_runtime)
         running = await context.__aenter__()
         server = listening(running)
-        await server.__aenter__()
-        session = ClientSession(
-            "http://manager",
-            connector=UnixConnector(str(settings.socket)),
-            timeout=ClientTimeout(total=30),
-        )
+        where = await server.__aenter__()
+        connector = None if settings.socket is None else UnixConnector(str(settings.socket))
+        base = where if settings.socket is None else "http://manager"
+        session = ClientSession(base, connector=connector, timeout=ClientTimeout(total=30))
 
         async def leave() -> None:
             await session.close()
@@ -183,7 +181,7 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             assert [str(path) for path in state_dir.glob("instances/*")] == []
 
         leaving.append(leave)
-        return Client(session, running, folder)
+        return Client(session, running, folder, base)
 
     yield make
     for leave in leaving:
