@@ -101,8 +101,6 @@ class ControlReader(threading.Thread):
         self._cancel = cancel
         self._resume = resume
         self.acknowledged = threading.Event()
-        self.connected = threading.Event()
-        self.connected.set()
 
     def run(self) -> None:
         while not self.acknowledged.is_set():
@@ -130,10 +128,8 @@ class ControlReader(threading.Thread):
                 self._channel.close()
 
     def _reconnect(self) -> None:
-        self.connected.clear()
         while not self.acknowledged.wait(RECONNECT_SECONDS):
             with suppress(ChannelUnavailable):
                 self._channel.connect()
                 self._resume()
-                self.connected.set()
                 return
