@@ -437,7 +437,7 @@ class Executions:
 
 
 def _waits_for(run: Run, request: RunRequest) -> bool:
-    """The very same request, for a socket to which nothing has connected yet; a key may be missing from one."""
+    """The very same request, for a socket to which nothing has connected yet; one may lack its key."""
     if run.dialled or run.concluded.done():
         return False
     if None in (run.request.idempotency_key, request.idempotency_key):
