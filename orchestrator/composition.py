@@ -81,6 +81,7 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
             executions = _executions(settings, runtime, journal, versions, permits)
             await executions.recover()
             await _sweep_at_start(executions)
+            executions.reopen_queue()
             background.spawn("tend", executions.tend(timedelta(seconds=min(30.0, settings.retention / 4))))
             context = ApiContext(
                 executions,

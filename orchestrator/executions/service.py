@@ -126,8 +126,9 @@ class Executions:
     async def recover(self) -> None:
         """Take over what an earlier manager with this journal left; called once, before the first `submit`.
 
-        Ended runs are readable again, queued ones are queued, running ones are looked for in the background.
-        Raises StoreFailure.
+        Ended runs are readable again and running ones are looked for in the background. Queued ones wait for
+        `reopen_queue`: what an earlier manager left behind without writing it down is swept away before, so
+        that no more instances exist than there are permits. Raises StoreFailure.
         """
         self._last_id = await self._journal.last_id()
         unfinished = []
@@ -142,6 +143,13 @@ class Executions:
             log.info("recovering", runs=len(unfinished))
         self._forget(self._retention.expire(self._now()))
         self._journal_bytes = await self._journal.size()
+
+    def reopen_queue(self) -> None:
+        """Let the recovered queued runs ask for their permits, in their order; called once, after a sweep."""
+        for run in self.live():
+            if run.execution.state is State.QUEUED:
+                self._ask(run)
+                self._tasks.spawn(f"run-{run.id}", self._recovered(run))
 
     async def submit(self, request: RunRequest) -> Run:
         """Accept a run: it has an id, is in the journal and queued; its deadline counts from now.
@@ -366,11 +374,10 @@ class Executions:
         run.instance, run.dialled = head.instance, head.dialled
         if run.execution.permits_held:
             self._permits.restore(run.id, run.execution.permits_held)
-        self._tasks.spawn(f"run-{run.id}", self._recovered(run))
+        if run.execution.state is not State.QUEUED:
+            self._tasks.spawn(f"run-{run.id}", self._recovered(run))
 
     async def _recovered(self, run: Run) -> None:
-        if run.execution.state is State.QUEUED:
-            self._ask(run)
         await self._supervisor.supervise_again(run)
         self._retain(run)
 

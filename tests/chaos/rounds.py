@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,6 +22,8 @@ from tests.chaos.witness import Witness, Work
 
 WORKS = (Work("short", 100), Work("middle", 20_000), Work("long", 200_000))
 FAULTS = ("remove", "cut", "unlink")
+OWN_FAULTS = ("engine", "disk")
+"""Those that take an engine and a disk of the site's own."""
 WATCH_S = 0.25
 QUIET_S = 30.0
 
@@ -86,11 +89,13 @@ class Arena:
         await self._one_fault(orders)
         await self.site.kill()
         self.history.add(Fault("kill"))
+        if self.site.disk is not None:
+            await asyncio.to_thread(self.site.disk.free)
         dialled = [
             row.id for row in await asyncio.to_thread(read_journal, self.site.state_dir)
             if row.dialled and row.cause is None
         ]  # fmt: skip
-        await self._one_fault(orders)
+        await self._one_fault(orders, dead=True)
         begun = time.time()
         manager = await self.site.start()
         answering = time.time()
@@ -100,13 +105,35 @@ class Arena:
         moments = [answering, *(settled_at(manager.log, run_id) or 0.0 for run_id in dialled)]
         self.recoveries.append(max(moments) - begun)
 
-    async def _one_fault(self, orders: Sequence[Order]) -> None:
+    async def _one_fault(self, orders: Sequence[Order], *, dead: bool = False) -> None:
         if not self.faults:
             return
-        kind = self.dice.choice(self.faults)
-        if kind == "cut":
-            await self._cut(orders)
-            return
+        match self.dice.choice(self.faults):
+            case "cut":
+                await self._cut(orders)
+            case "engine":
+                await self._restart_engine()
+            case "disk" if not dead:
+                await self._fill_disk()
+            case "remove" | "unlink" as kind:
+                await self._aim(kind)
+
+    async def _restart_engine(self) -> None:
+        assert self.site.own_engine is not None
+        self.history.add(Fault("engine"))
+        how = self.dice.choice((signal.SIGTERM, signal.SIGKILL))
+        await asyncio.to_thread(self.site.own_engine.stop, how)
+        await asyncio.to_thread(self.site.own_engine.start)
+
+    async def _fill_disk(self) -> None:
+        """Until the manager is dead, and for a while before."""
+        assert self.site.disk is not None
+        self.history.add(Fault("disk"))
+        await asyncio.to_thread(self.site.disk.fill)
+        await asyncio.sleep(self.dice.uniform(0.2, 2.0))
+
+    async def _aim(self, kind: str) -> None:
+        """Remove a running container, or the file of its control socket."""
         running = [one for one in await self.site.containers() if one.state == "running" and one.run]
         if not running:
             return

@@ -13,11 +13,14 @@ import docker
 import docker.errors
 
 from tests.chaos.ledger import read_journal
+from tests.chaos.private_engine import PrivateEngine
+from tests.chaos.small_disk import SmallDisk
 from tests.e2e.manager_process import MANAGED_BY, LogRecord, ManagerProcess, close, start_manager
 
 LABELS = "io.genvm.orchestrator."
 SETTLING = frozenset({"run_adopted", "run_ended"})
 SOCKET = "control.sock"
+ENGINE_BOUND_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,10 @@ class Site:
     engine: docker.APIClient
     folder: Path
     settings: dict[str, object]
+    own_engine: PrivateEngine | None = None
+    """The process behind `engine`, where it is the site's own."""
+    disk: SmallDisk | None = None
+    """What the state is on, where it is the site's own."""
     manager: ManagerProcess | None = None
     earlier_logs: list[list[LogRecord]] = field(default_factory=list)
 
@@ -94,7 +101,10 @@ class Site:
             return []
         managed_by = f"{MANAGED_BY}={await asyncio.to_thread(identity.read_text, 'ascii')}"
         filters = {"label": [managed_by, *labels]}
-        return await asyncio.to_thread(self.engine.containers, all=True, filters=filters)
+        async with asyncio.timeout(ENGINE_BOUND_S):
+            while self.own_engine is not None and not await asyncio.to_thread(self.own_engine.answers):
+                await asyncio.sleep(0.2)
+            return await asyncio.to_thread(self.engine.containers, all=True, filters=filters)
 
     async def remove(self, container: Container) -> None:
         """`docker rm -f`; one that is gone already is no error."""
