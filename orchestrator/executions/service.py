@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -24,6 +24,7 @@ from orchestrator.executions.records import (
     execution_from,
     final_status,
     micros,
+    released_row,
     request_from,
     status_from,
 )
@@ -142,9 +143,7 @@ class Executions:
             if head.cause is None:
                 unfinished.append(head)
             else:
-                self._ids.append(head.id)
-                self._forget(self._retention.add(ended_from_head(head)))
-                self._remember_key(head.key, head.id)
+                self._recover_ended(head)
         for head in unfinished:
             await self._recover_run(head)
         if unfinished:
@@ -360,6 +359,15 @@ class Executions:
             # The maximum was lowered meanwhile: the run waits until it is raised again, or its deadline.
             log.warning("run_too_expensive", run=run.id, permits=run.request.permits)
 
+    def _recover_ended(self, head: RunHead) -> None:
+        """An ended run is readable again; one whose instance was still being taken away is over now, too."""
+        ended = ended_from_head(head)
+        if ended.state != head.state:
+            self._journal.note(released_row(head, ended.state))
+        self._ids.append(head.id)
+        self._forget(self._retention.add(ended))
+        self._remember_key(head.key, head.id)
+
     async def _recover_run(self, head: RunHead) -> None:
         row = await self._journal.read(head.id)
         if row is None or row.request is None:
@@ -440,8 +448,12 @@ class Executions:
 
 
 def _waits_for(run: Run, request: RunRequest) -> bool:
-    """The very same request, for a socket to which nothing has connected yet."""
-    return not run.dialled and not run.concluded.done() and run.request == request
+    """The very same request, for a socket to which nothing has connected yet; one may lack its key."""
+    if run.dialled or run.concluded.done():
+        return False
+    if None in (run.request.idempotency_key, request.idempotency_key):
+        request = replace(request, idempotency_key=run.request.idempotency_key)
+    return run.request == request
 
 
 def _named(key: str) -> str:

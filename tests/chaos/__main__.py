@@ -81,8 +81,7 @@ async def chaos(
         history.close()
         if site.manager is not None:
             await site.kill()
-        for container in await site.containers():
-            await site.remove(container)
+        await site.clear()
 
 
 def main() -> int:

@@ -10,12 +10,13 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.node.store import NodeStore
 from tests.chaos.clients import Clients, Order
 from tests.chaos.history import Accepted, Fault, History, PermitsSeen, Settled
 from tests.chaos.ledger import read_journal
-from tests.chaos.site import Site, run_of, settled_at
+from tests.chaos.site import Site, settled_at
 from tests.chaos.witness import Witness, Work
 
 WORKS = (Work("short", 100), Work("middle", 20_000), Work("long", 200_000))
@@ -106,15 +107,15 @@ class Arena:
         if kind == "cut":
             await self._cut(orders)
             return
-        running = [one for one in await self.site.containers() if one["State"] == "running"]
+        running = [one for one in await self.site.containers() if one.state == "running" and one.run]
         if not running:
             return
         victim = self.dice.choice(running)
-        self.history.add(Fault(kind, run_of(victim)))
+        self.history.add(Fault(kind, victim.run))
         if kind == "remove":
             await self.site.remove(victim)
         else:
-            await self.site.unlink_control(run_of(victim))
+            await self.site.unlink_control(victim)
 
     async def _cut(self, orders: Sequence[Order]) -> None:
         talking = [order for order in orders if order.witness.talking]
@@ -127,25 +128,42 @@ class Arena:
         while True:
             containers = await self.site.containers()
             costs = {entry.id: entry.cost for entry in self.history.all(Accepted)}
-            in_use = sum(costs.get(run_of(one), 1) for one in containers)
+            in_use = sum(costs.get(one.run, 1) for one in containers if one.run is not None)
             self.history.add(PermitsSeen(in_use, self.permits))
             await asyncio.sleep(WATCH_S)
 
     async def settle(self, clients: Clients) -> None:
-        """Wait until containers and permits are where they were, and note what is not after a while."""
+        """Wait until containers, permits and journal are where they were; note what is not after a while."""
         end = time.monotonic() + QUIET_S
         while True:
             status = await clients.status()
             assert status is not None
-            containers = tuple(str(one["Names"][0]) for one in await self.site.containers())
-            directories = tuple(path.name for path in await asyncio.to_thread(self.site.directories))
-            permits = status["permits"]
-            settled = Settled(containers, directories, int(permits["current"]), int(permits["max"]))
-            quiet = not containers and not directories and permits["current"] == permits["max"]
+            settled = await self._left_over(status)
+            rows = await asyncio.to_thread(read_journal, self.site.state_dir)
+            quiet = (
+                not settled.containers
+                and not settled.directories
+                and settled.permits_free == settled.permits_maximum
+                and all(row.final for row in rows)
+            )
             if quiet or time.monotonic() > end:
                 self.history.add(settled)
                 return
             await asyncio.sleep(0.05)
+
+    async def _left_over(self, status: dict[str, Any]) -> Settled:
+        """What is there beyond the ready instances that the manager counts as its own."""
+        containers = await self.site.containers()
+        waiting = [one for one in containers if one.run is None]
+        ready = 0 if status["pool"] is None else int(status["pool"]["ready"])
+        known = {one.instance for one in waiting[:ready]}
+        directories = await asyncio.to_thread(self.site.directories)
+        return Settled(
+            tuple(one.instance for one in containers if one.instance not in known),
+            tuple(path.name for path in directories if path.name not in known),
+            int(status["permits"]["current"]),
+            int(status["permits"]["max"]),
+        )
 
 
 async def undisturbed(site: Site, store: NodeStore, history: History) -> dict[str, bytes]:

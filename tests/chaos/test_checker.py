@@ -23,7 +23,7 @@ from tests.chaos.history import (
 from tests.chaos.ledger import JournalRow
 
 RIGHT, WRONG = b"\0right", b"\0wrong"
-ROW = JournalRow(1, "k", "finished", True, "exited", None, 5_000_000, RIGHT, None)
+ROW = JournalRow(1, "k", "finished", "run-1", True, "exited", None, 5_000_000, RIGHT, None)
 LOST_ROW = replace(ROW, cause="engine", reason="container_lost", result=None)
 TOLD = Accepted("k", 1, "unix:///h", "work", 1)
 READ = StatusRead("k", 1, "exited", None, 5000)

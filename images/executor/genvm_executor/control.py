@@ -122,8 +122,6 @@ class ControlReader(threading.Thread):
         self._resume = resume
         self.acknowledged = threading.Event()
         self.dismissed = False
-        self.connected = threading.Event()
-        self.connected.set()
 
     def run(self) -> None:
         while not self.acknowledged.is_set():
@@ -152,10 +150,8 @@ class ControlReader(threading.Thread):
                 self._channel.close()
 
     def _reconnect(self) -> None:
-        self.connected.clear()
         while not self.acknowledged.wait(RECONNECT_SECONDS):
             with suppress(ChannelUnavailable):
                 self._channel.connect()
                 self._resume()
-                self.connected.set()
                 return

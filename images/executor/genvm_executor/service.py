@@ -234,5 +234,5 @@ class Service:
     def _wait_for_acknowledgement(self) -> None:
         if self._reader.ident is None:
             self._reader.start()
-        if self._reader.connected.wait(max(self._deadline.cancel_at - time.monotonic(), 0)):
-            self._reader.acknowledged.wait(ACK_SECONDS)
+        # A manager that is killed now may take its time to come back: the result must still be here then.
+        self._reader.acknowledged.wait(max(self._deadline.cancel_at - time.monotonic(), ACK_SECONDS))
