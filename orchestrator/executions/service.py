@@ -32,7 +32,13 @@ from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import EndedRun, Retention
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, State
-from orchestrator.executions.supervisor import Supervisor, VersionChooser, instance_name
+from orchestrator.executions.supervisor import (
+    Supervisor,
+    TakeBack,
+    VersionChooser,
+    instance_name,
+    never,
+)
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.runtime.port import AdoptingRuntime, RuntimeFailure
 from orchestrator.store.port import FetchedRow, ForgottenRows, Journal, RunHead, RunRow, StoreFailure
@@ -98,6 +104,7 @@ class Executions:
         retention: Retention,
         queue_limit: int,
         now: Callable[[], datetime],
+        take_back: TakeBack = never,
     ) -> None:
         self._runtime = runtime
         self._journal = journal
@@ -121,6 +128,7 @@ class Executions:
             limits=limits,
             now=now,
             give_back=self._give_back,
+            take_back=take_back,
         )
 
     async def recover(self) -> None:
@@ -257,9 +265,12 @@ class Executions:
 
         A queued run has none: what has its name is an earlier manager's start that was not written down yet.
         """
+        return await self._runtime.sweep(self.instances())
+
+    def instances(self) -> frozenset[str]:
+        """Names of the instances that belong to runs."""
         begun = [run for run in self._runs.values() if run.execution.state is not State.QUEUED]
-        keep = frozenset(run.instance or instance_name(run) for run in begun)
-        return await self._runtime.sweep(keep)
+        return frozenset(run.instance or instance_name(run) for run in begun)
 
     async def shut_down(self, *, drain: float, grace: float) -> None:
         """Take no more runs; let those under way go on for `drain` seconds, then end them all.
