@@ -14,11 +14,13 @@ from aiohttp import web
 
 from orchestrator.api.app import make_app
 from orchestrator.api.context import ApiContext
-from orchestrator.contracts.manifest import load_manifest
+from orchestrator.api.wire.rules import RunRules
+from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
 from orchestrator.embedded import prepared_executor
+from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.limits import RunLimits
-from orchestrator.executions.permits import PermitPool
+from orchestrator.executions.permits import EARLY_COSTS, NEWEST_COSTS, Costs, PermitPool
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
@@ -74,33 +76,36 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
     """
     with ExitStack() as held:
         manager_id = await asyncio.to_thread(held.enter_context, owned_state_dir(settings.state_dir))
-        versions = await asyncio.to_thread(load_manifest, settings.manifest, settings.image_pattern)
+        catalogue = await Catalogue.load(settings.manifest, settings.image_pattern)
         meminfo = await asyncio.to_thread(MEMINFO.read_text, "ascii")
-        permits = PermitPool(settings.permits or default_permits(meminfo))
+        permits = _permits(settings, meminfo)
         inner = await (make_runtime or named_runtime)(settings, manager_id)
         pool = _pool(settings, inner, permits, default_pool_room(meminfo)) if settings.pool_size else None
         runtime: AdoptingRuntime = pool or inner
         background = TaskOwner("manager")
         journal = await open_journal(_journal_url(settings), manager_id)
         try:
-            executions = _executions(settings, runtime, journal, versions, permits, pool=pool)
+            executions = _executions(settings, runtime, journal, catalogue, permits, pool=pool)
             await executions.recover()
             if pool is not None:
-                await _adopt_ready(pool, versions, settings, executions)
+                await _adopt_ready(pool, catalogue.manifest, settings, executions)
             await _sweep_at_start(executions)
             executions.reopen_queue()
             background.spawn("tend", executions.tend(timedelta(seconds=min(30.0, settings.retention / 4))))
             context = ApiContext(
-                executions,
-                background,
-                settings.accept_early,
+                executions=executions,
+                background=background,
+                rules=_rules(settings),
+                catalogue=catalogue,
+                environment=EnvironmentOverlay(),
+                start_wait=settings.start_wait,
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
                 pool=pool,
             )
             try:
                 app = make_app(context, settings.max_body_bytes)
                 if pool is not None:
-                    _offer(pool, versions, settings)
+                    _offer_always(pool, catalogue, settings)
                 yield Manager(settings, executions, runtime, pool, background, app)
             finally:
                 await executions.aclose()
@@ -133,6 +138,23 @@ async def _sweep_at_start(executions: Executions) -> None:
         log.warning("engine_unreachable_at_start", error=str(failure))
 
 
+def _rules(settings: Settings) -> RunRules:
+    sync, nondet = settings.permits_per_sync, settings.permits_per_nondet
+    return RunRules(
+        accept_early=settings.accept_early,
+        debug_ceiling=settings.debug_ceiling,
+        allowed_arguments=frozenset(settings.allowed_arguments),
+        costs=None if sync is None or nondet is None else Costs(sync, nondet),
+    )
+
+
+def _permits(settings: Settings, meminfo: str) -> PermitPool:
+    """What one run of each kind takes is the least that the maximum may be set to (manager-api 3.13)."""
+    costs = _rules(settings).costs
+    default = default_permits(meminfo, settings.permits_per_gib, (costs or NEWEST_COSTS).highest)
+    return PermitPool(settings.permits or default, minimum=(costs or EARLY_COSTS).highest)
+
+
 def _pool(settings: Settings, inner: AdoptingRuntime, permits: PermitPool, memory_room: int) -> PoolRuntime:
     sizes = PoolSettings(
         size=settings.pool_size,
@@ -143,6 +165,12 @@ def _pool(settings: Settings, inner: AdoptingRuntime, permits: PermitPool, memor
     )
     # More ready instances than runs may hold permits for would never be used at once.
     return PoolRuntime(inner, sizes, room=lambda: min(memory_room, permits.statistics().maximum))
+
+
+def _offer_always(pool: PoolRuntime, catalogue: Catalogue, settings: Settings) -> None:
+    """Keep warm what the manifest has, now and after each reload."""
+    catalogue.changed = lambda manifest: _offer(pool, manifest, settings)
+    _offer(pool, catalogue.manifest, settings)
 
 
 def _offer(pool: PoolRuntime, versions: Manifest, settings: Settings) -> None:
@@ -202,13 +230,13 @@ def _executions(
     settings: Settings,
     runtime: AdoptingRuntime,
     journal: Journal,
-    versions: Manifest,
+    catalogue: Catalogue,
     permits: PermitPool,
     *,
     pool: PoolRuntime | None,
 ) -> Executions:
     def choose(request: RunRequest) -> ExecutorVersion:
-        selector = request.selector
+        selector, versions = request.selector, catalogue.manifest
         if selector.version is not None:
             return versions.by_selector(selector.version, request.timestamp)
         return versions.by_major(selector.major or 0, request.timestamp, request.host_tables)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
+
+from orchestrator.executions.request import DebugLevel
 
 MIB = 1024 * 1024
 
@@ -95,12 +97,27 @@ class Settings(BaseSettings):
     pool_refill_concurrency: int = Field(1, ge=1, le=16, description="starts for the pool at once")
     pool_max_age: float = Field(3600.0, gt=0, description="seconds; older ready instances are replaced")
 
-    # Admission. Unset permits: the reference's formula, max(2, free memory in GiB / 4).
-    permits: int | None = Field(None, ge=2)
+    # Admission. One pool for all clients: a permit stands for 1 GiB of memory, which is what an instance gets
+    # at most. Unset costs: what each client's own manager takes (1 and 2, the newest 4 and 8; docs/api.md).
+    permits: int | None = Field(
+        None, ge=2, description="unset: the free memory, permits_per_gib for each GiB"
+    )
+    permits_per_gib: float = Field(1.0, gt=0)
+    permits_per_sync: int | None = Field(None, ge=1, description="cost of a run that uses no modules")
+    permits_per_nondet: int | None = Field(None, ge=1, description="cost of a run that may use modules")
     queue_limit: int = Field(1000, ge=0, description="runs waiting for permits; beyond it: refused")
     accept_early: bool = Field(
         True, description="answer a run when it is queued; false: when it started (the reference's way)"
     )
+    start_wait: float = Field(
+        8.0,
+        gt=0,
+        description="seconds for permits where a run is answered at its start; clients give up at 10",
+    )
+
+    # What requests may ask for (docs/api.md). Above the ceiling a contract could do what no other node sees.
+    debug_ceiling: DebugLevel = DebugLevel.SAFE_UNBOUNDED
+    allowed_arguments: list[str] = Field(["--debug-mode"], description="of a request's extra_args")
 
     # Times, in seconds.
     longest_run: float = Field(86_400.0, gt=0, description="no run gets more, whatever it asks for")
@@ -121,6 +138,12 @@ class Settings(BaseSettings):
 
     log_level: str = "info"
     log_format: LogFormat = LogFormat.AUTO
+
+    @model_validator(mode="after")
+    def _costs_come_together(self) -> Self:
+        if (self.permits_per_sync is None) is not (self.permits_per_nondet is None):
+            raise ValueError("permits_per_sync and permits_per_nondet are set both or neither")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from orchestrator.api import executions, genvm, permits, status
+from orchestrator.api import (
+    contract,
+    docs_page,
+    env,
+    executions,
+    genvm,
+    log_level,
+    manifest,
+    openapi,
+    permits,
+    status,
+    vm_error,
+)
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import errors_as_json
+
+RESOURCES = (genvm, contract, executions, permits, status, manifest, log_level, env, vm_error)
 
 
 def make_app(context: ApiContext, max_body_bytes: int) -> web.Application:
     """The application for `context`; bodies over `max_body_bytes` are refused."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=max_body_bytes)
     app[CONTEXT] = context
-    for resource in (genvm, executions, permits, status):
+    for resource in RESOURCES:
         resource.add_routes(app)
+    openapi.add_routes(app)
+    docs_page.add_routes(app)
     return app

@@ -12,8 +12,11 @@ import structlog
 from aiohttp import web
 
 from orchestrator.api.body import BadBody, BadHeader, BadQuery, WrongShape
+from orchestrator.contracts.manifest import ManifestError
 from orchestrator.contracts.versions import VersionFailure
+from orchestrator.environment import EnvironmentFull
 from orchestrator.executions.hosts import BadHostAddress
+from orchestrator.executions.schema import NoSchema
 from orchestrator.executions.service import NotRecorded, QueueFull, Refused, ShuttingDown
 
 log = structlog.get_logger(__name__)
@@ -36,6 +39,9 @@ ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
     (WrongShape, Answer(500)),
     (BadHostAddress, Answer(500)),
     (VersionFailure, Answer(500)),
+    (ManifestError, Answer(500)),
+    (NoSchema, Answer(500)),
+    (EnvironmentFull, Answer(500)),
     (QueueFull, Answer(503, retry=True)),
     (NotRecorded, Answer(503, retry=True)),
     (ShuttingDown, Answer(503, retry=True)),

@@ -12,9 +12,11 @@ from typing import Any
 
 from aiohttp import web
 
+from orchestrator.api.answers import Health, ManagerStatus, Ready
 from orchestrator.api.context import CONTEXT, ApiContext
+from orchestrator.api.description import Description, describes
 from orchestrator.contracts.timestamps import format_timestamp
-from orchestrator.executions.permits import NONDET_COST, SYNC_COST
+from orchestrator.executions.permits import NEWEST_COSTS
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
@@ -55,8 +57,9 @@ def status_of(context: ApiContext) -> dict[str, Any]:
         "permits": {
             "current": permits.available,
             "max": permits.maximum,
-            "per_sync_run": SYNC_COST,
-            "per_nondet_run": NONDET_COST,
+            # Only the newest clients know these keys: what it costs them.
+            "per_sync_run": context.rules.price(NEWEST_COSTS, nondet=False),
+            "per_nondet_run": context.rules.price(NEWEST_COSTS, nondet=True),
         },
         "executions": _listed(context.executions),
         "queue": {"depth": permits.waiting, "waiting_for": _reason(permits.waiting, engine)},
@@ -121,15 +124,18 @@ def _reason(waiting: int, engine: bool) -> str | None:
     return "permits" if engine else "engine"
 
 
+@describes(Description(ManagerStatus, failures=()))
 async def get_status(request: web.Request) -> web.StreamResponse:
     return web.Response(body=request.app[STATUS_BODY].encoded(), content_type=JSON_TYPE)
 
 
+@describes(Description(Health, failures=()))
 async def get_health(request: web.Request) -> web.StreamResponse:
     """Alive: never depends on load or on the engine."""
     return web.json_response({"status": "ok"})
 
 
+@describes(Description(Ready, failures=()))
 async def get_ready(request: web.Request) -> web.StreamResponse:
     """Ready to run contracts: the engine answers."""
     ready = request.app[CONTEXT].engine_reachable()

@@ -96,7 +96,7 @@ def _version(name: str, entry: _Entry, image_pattern: str) -> ExecutorVersion:
         image=entry.image or image_pattern.replace("{version}", name),
         host_table=entry.host_table,
         contract_line=entry.contract_line,
-        fuel_width=entry.fuel_width or HOST_TABLES[entry.host_table].fuel_width,
+        fuel_width=entry.fuel_width,
         reuse=entry.reuse,
     )
 

@@ -49,7 +49,11 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorVersion:
-    """One manifest entry. `name` is the key as it is written; `fuel_width` in bytes (host-protocol 3.4)."""
+    """One manifest entry. `name` is the key as it is written.
+
+    `fuel_width`: the bytes of a fuel amount (host-protocol 3.4) if the executor knows only one; null: it
+    speaks what the client's node does.
+    """
 
     name: str
     number: Number
@@ -57,7 +61,7 @@ class ExecutorVersion:
     image: str
     host_table: str
     contract_line: str
-    fuel_width: int
+    fuel_width: int | None = None
     reuse: int | None = None
     """Runs that one instance serves; None: what the settings say."""
 

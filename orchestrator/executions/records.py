@@ -10,7 +10,7 @@ from typing import Any
 
 from genvm_wire import calldata
 from genvm_wire.calldata import Value
-from orchestrator.executions.request import ResultForm, RunRequest, Selector
+from orchestrator.executions.request import DebugLevel, ModuleUse, ResultForm, RunRequest, Selector
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, Outcome, State
@@ -264,7 +264,8 @@ def _request_map(request: RunRequest) -> dict[str, Any]:
         "calldata": request.calldata,
         "code": request.code,
         "permissions": request.permissions,
-        "debug": request.debug,
+        "modules": request.modules.value,
+        "debug": request.debug.value,
         "extra_args": list(request.extra_args),
         "storage_pages": request.storage_pages,
         "leader_nondet_results": None if leader is None else list(leader),
@@ -273,6 +274,9 @@ def _request_map(request: RunRequest) -> dict[str, Any]:
         "tell_node": request.tell_node,
         "one_run_per_host": request.one_run_per_host,
         "host_tables": list(request.host_tables),
+        "fuel_width": request.fuel_width,
+        "hello": request.hello,
+        "checked_result": request.checked_result,
         "idempotency_key": request.idempotency_key,
     }
 
@@ -293,7 +297,8 @@ def request_from(data: bytes) -> RunRequest:
         calldata=saved["calldata"],
         code=saved["code"],
         permissions=saved["permissions"],
-        debug=saved["debug"],
+        modules=ModuleUse(saved["modules"]),
+        debug=DebugLevel(saved["debug"]),
         extra_args=tuple(saved["extra_args"]),
         storage_pages=saved["storage_pages"],
         leader_nondet_results=None if leader is None else tuple(leader),
@@ -305,5 +310,8 @@ def request_from(data: bytes) -> RunRequest:
         tell_node=saved["tell_node"],
         one_run_per_host=saved["one_run_per_host"],
         host_tables=tuple(saved["host_tables"]),
+        fuel_width=saved["fuel_width"],
+        hello=saved["hello"],
+        checked_result=saved["checked_result"],
         idempotency_key=saved["idempotency_key"],
     )

@@ -179,6 +179,21 @@ class Executions:
         run_id = None if key is None else self._keys.get(_named(key))
         return run_id if run_id is not None and run_id not in self._runs else None
 
+    def withdraw(self, run: Run) -> None:
+        """End a run whose client has been told that it did not start: the same request again is a new run."""
+        run.request = replace(run.request, idempotency_key=None)
+        for key in [key for key, run_id in self._keys.items() if run_id == run.id]:
+            del self._keys[key]
+        run.order_end(EndOrder(Cause.CANCELLED, 0))
+
+    def capacity_text(self, run: Run) -> str:
+        """Why a run waits for permits, for its client."""
+        permits = self._permits.statistics()
+        return (
+            f"no capacity: the run needs {run.request.permits} permits, {permits.in_use} of "
+            f"{permits.maximum} are in use and {permits.waiting} runs wait: try again later"
+        )
+
     def find(self, run_id: int) -> Run | None:
         """A run that has not ended, or has only just ended."""
         return self._runs.get(run_id)

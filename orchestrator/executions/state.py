@@ -45,6 +45,9 @@ class Cause(StrEnum):
     INTERNAL = "internal"
 
 
+ON_PURPOSE = frozenset({Cause.CANCELLED, Cause.DEADLINE, Cause.SHUTDOWN})
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How an execution ended.
@@ -64,6 +67,11 @@ class Outcome:
     error: str | None = None
     reason: str | None = None
     stats: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def failed_to_start(self) -> bool:
+        """A run that was ended on purpose before it started is finished; one that could not start is not."""
+        return not self.host_connected and self.cause not in ON_PURPOSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +161,7 @@ def advance(execution: Execution, event: Event) -> Execution:
 
 
 def _final(execution: Execution) -> State:
-    """A run that was ended on purpose before it started is finished; one that could not start is not."""
-    on_purpose = (Cause.CANCELLED, Cause.DEADLINE, Cause.SHUTDOWN)
     outcome = execution.outcome
-    if execution.started_at is None and outcome is not None and outcome.cause not in on_purpose:
+    if execution.started_at is None and outcome is not None and outcome.cause not in ON_PURPOSE:
         return State.FAILED_TO_START
     return State.FINISHED

@@ -279,7 +279,9 @@ class Supervisor:
         """
         run.dialled = True
         await unless_ended(run, self._write_progress(run))
-        connecting = connect_host(parse_host(run.request.host), self.limits.host_connect_timeout)
+        connecting = connect_host(
+            parse_host(run.request.host), self.limits.host_connect_timeout, run.request.hello
+        )
         with await unless_ended(run, connecting) as host:
             left = (run.execution.deadline - self.now()).total_seconds()
             limits = JobLimits(

@@ -20,6 +20,7 @@ from orchestrator.composition import Manager, manager
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.serve import listening
 from orchestrator.settings import RuntimeName, Settings
+from tests import generation_bodies
 
 SCRIPTED = Path(__file__).with_name("scripted.py")
 ZERO = "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -38,7 +39,9 @@ class Client:
     session: ClientSession
     manager: Manager
     folder: Path
+    address: str = "http://manager"
     hosts: int = 0
+    leave: Callable[[], Awaitable[None]] | None = None
 
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         async with self.session.request(method, path, **options) as response:
@@ -59,8 +62,17 @@ class Client:
             "host": f"unix://{self.folder}/sock_{self.hosts}",
         } | changes
 
-    async def run(self, body: dict[str, Any]) -> int:
-        status, answer = await self.ask("POST", "/genvm/run", json=body)
+    def encoded(self, generation: str, script: dict[str, Any] | None = None, **changes: Any) -> bytes:
+        """The same in any generation, as it goes over the wire."""
+        self.hosts += 1
+        host = changes.pop("host", f"unix://{self.folder}/sock_{self.hosts}")
+        return generation_bodies.encoded(
+            generation, host, **{"host_data": json.dumps(script or {}), **changes}
+        )
+
+    async def run(self, body: dict[str, Any] | bytes) -> int:
+        options: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
+        status, answer = await self.ask("POST", "/genvm/run", **options)
         assert (status, answer["result"]) == (200, "started"), answer
         return int(answer["id"])
 
@@ -144,9 +156,8 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         settings = Settings(
             runtime=RuntimeName.PROCESS,
             state_dir=state_dir,
-            socket=folder / "api.sock",
             manifest=manifest,
-            **{"permits": 8, "end_grace": 0.2, **changes},
+            **{"socket": folder / "api.sock", "permits": 8, "end_grace": 0.2, **changes},
         )
         commands = {
             "scripted": (sys.executable, str(SCRIPTED)),
@@ -160,12 +171,10 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         context = manager(settings, scripted_runtime)
         running = await context.__aenter__()
         server = listening(running)
-        await server.__aenter__()
-        session = ClientSession(
-            "http://manager",
-            connector=UnixConnector(str(settings.socket)),
-            timeout=ClientTimeout(total=30),
-        )
+        where = await server.__aenter__()
+        connector = None if settings.socket is None else UnixConnector(str(settings.socket))
+        base = where if settings.socket is None else "http://manager"
+        session = ClientSession(base, connector=connector, timeout=ClientTimeout(total=30))
 
         async def leave() -> None:
             await session.close()
@@ -177,11 +186,16 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             assert running.runtime.statistics().instances == 0
             assert [str(path) for path in state_dir.glob("instances/*")] == []
 
-        leaving.append(leave)
-        return Client(session, running, folder)
+        async def leave_once() -> None:
+            if leave_once in leaving:
+                leaving.remove(leave_once)
+                await leave()
+
+        leaving.append(leave_once)
+        return Client(session, running, folder, base, leave=leave_once)
 
     yield make
-    for leave in leaving:
+    for leave in list(leaving):
         await leave()
 
 

@@ -104,4 +104,4 @@ def test_the_built_in_manifest_serves_major_zero() -> None:
         "T15a",
         "v0.2",
     )
-    assert version.fuel_width == 8
+    assert version.fuel_width is None
