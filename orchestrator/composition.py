@@ -99,6 +99,7 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
                 catalogue=catalogue,
                 environment=EnvironmentOverlay(),
                 start_wait=settings.start_wait,
+                max_message_bytes=settings.max_message_bytes,
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
                 pool=pool,
             )

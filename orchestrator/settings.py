@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     port: int = Field(3999, ge=0, le=65535)
     socket: Path | None = Field(None, description="serve on this unix socket instead of host and port")
     max_body_bytes: int = Field(128 * MIB, ge=MIB, description="contracts of 64 MiB arrive base64-inflated")
+    max_message_bytes: int = Field(
+        64 * MIB, ge=MIB, description="of one message on /ws; a client that sends more is disconnected"
+    )
 
     # State. One manager per directory; instances' control sockets live below it, so keep the path short.
     state_dir: Path = Path("/var/lib/genvm-orchestrator")

@@ -28,6 +28,7 @@ class ApiContext:
     catalogue: Catalogue
     environment: EnvironmentOverlay
     start_wait: float
+    max_message_bytes: int
     engine_reachable: Callable[[], bool]
     pool: PoolRuntime | None = None
 

@@ -46,6 +46,14 @@ class Number:
         major, minor, patch, _ = match.groups()
         return cls(int(major), int(minor), int(patch))
 
+    @classmethod
+    def of_run(cls, version: str) -> Number:
+        """The number of a run's version; zeros for a run that ended before one was chosen."""
+        try:
+            return cls.parse(version)
+        except ValueError:
+            return cls(0, 0, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class ExecutorVersion:

@@ -35,6 +35,7 @@ class FinalStatus:
     """Everything that can be told of an ended run. Output is the kept tail; totals count what was cut off."""
 
     id: int
+    key: str | None
     version: str
     engine_id: str | None
     terms: Terms
@@ -132,6 +133,7 @@ def final_status(run: Run) -> FinalStatus | None:
         return None
     return FinalStatus(
         id=run.id,
+        key=run.request.idempotency_key,
         version=execution.version,
         engine_id=execution.engine_id,
         terms=terms_of(run.request),
@@ -150,6 +152,7 @@ def status_from(row: RunRow) -> FinalStatus | None:
         return None
     return FinalStatus(
         id=row.head.id,
+        key=row.head.key,
         version=row.head.version,
         engine_id=row.head.engine_id,
         terms=_terms_from(row.terms),

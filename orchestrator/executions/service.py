@@ -78,6 +78,14 @@ class ShuttingDown(Refused):
     """The manager is about to stop."""
 
 
+class UnknownRun(Exception):
+    """There never was such a run, or it was acknowledged, or its retention is over."""
+
+
+class NotEnded(Exception):
+    """The run has no outcome yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceStatistics:
     """For `/status`, metrics and tests."""
@@ -196,14 +204,15 @@ class Executions:
 
     def find(self, run_id: int) -> Run | None:
         """A run that has not ended, or has only just ended."""
-        return self._runs.get(run_id)
+        run = self._runs.get(run_id)
+        return None if run is None or run.acknowledged else run
 
     def knows(self, run_id: int) -> bool:
-        return run_id in self._runs or self._retention.find(run_id) is not None
+        return self.find(run_id) is not None or self._retention.find(run_id) is not None
 
     async def status(self, run_id: int) -> FinalStatus | None:
         """Everything about an ended run; None before its end and for unknown runs. Changes nothing."""
-        run = self._runs.get(run_id)
+        run = self.find(run_id)
         if run is not None:
             return final_status(run)
         if self._retention.find(run_id) is None:
@@ -234,8 +243,31 @@ class Executions:
         self._journal.note(FetchedRow(run_id, micros(now)))
         self.revision += 1
 
+    async def acknowledge(self, run_id: int) -> None:
+        """Forget an ended run, its idempotency key included: its client has all it wants (manager-api 4.4).
+
+        The journal forgets it first, so that no restart brings it back. Raises UnknownRun, NotEnded,
+        StoreFailure.
+        """
+        if not self.knows(run_id):
+            raise UnknownRun
+        run = self._runs.get(run_id)
+        if run is not None and not run.concluded.done():
+            raise NotEnded
+        await self._journal.write(ForgottenRows([run_id]))
+        if (ended := self._retention.remove(run_id)) is not None:
+            self._unlist(run_id)
+            self._forget_key(ended.key, run_id)
+        elif (run := self._runs.get(run_id)) is not None and not run.acknowledged:
+            # Its instance is still being taken away.
+            run.acknowledged = True
+            self._unlist(run_id)
+            self._forget_key(run.request.idempotency_key, run_id)
+        self.revision += 1
+
     def live(self) -> list[Run]:
-        return list(self._runs.values())
+        """Runs that have not ended, or have only just ended."""
+        return [run for run in self._runs.values() if not run.acknowledged]
 
     def ended(self) -> list[EndedRun]:
         return self._retention.all()
@@ -414,8 +446,9 @@ class Executions:
         del self._runs[run.id]
         if self._keys.get(_host(run.request)) == run.id:
             del self._keys[_host(run.request)]
-        ended = ended_from_run(run, self._now() if run.fetched else None)
-        self._forget(self._retention.add(ended))
+        if not run.acknowledged:
+            ended = ended_from_run(run, self._now() if run.fetched else None)
+            self._forget(self._retention.add(ended))
         self.revision += 1
 
     def _remove(self, run: Run) -> None:
@@ -431,8 +464,7 @@ class Executions:
         for run in ended:
             ids.append(run.id)
             self._unlist(run.id)
-            if run.key is not None and self._keys.get(_named(run.key)) == run.id:
-                del self._keys[_named(run.key)]
+            self._forget_key(run.key, run.id)
         if ids:
             self._journal.note(ForgottenRows(ids))
             self.revision += 1
@@ -455,6 +487,10 @@ class Executions:
     def _remember_key(self, key: str | None, run_id: int) -> None:
         if key is not None:
             self._keys[_named(key)] = run_id
+
+    def _forget_key(self, key: str | None, run_id: int) -> None:
+        if key is not None and self._keys.get(_named(key)) == run_id:
+            del self._keys[_named(key)]
 
     def _same_run(self, request: RunRequest) -> Run | None:
         """The live run that this request repeats."""

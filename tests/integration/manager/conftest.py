@@ -39,9 +39,9 @@ class Client:
     session: ClientSession
     manager: Manager
     folder: Path
+    leave: Callable[[], Awaitable[None]]
     address: str = "http://manager"
     hosts: int = 0
-    leave: Callable[[], Awaitable[None]] | None = None
 
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         async with self.session.request(method, path, **options) as response:
@@ -103,6 +103,7 @@ class Node:
     server: asyncio.Server
     received: bytes = b""
     connections: int = 0
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
     hang_up: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -113,6 +114,7 @@ async def listening_node(address: str) -> AsyncIterator[Node]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         node.connections += 1
+        node.connected.set()
         reading = asyncio.create_task(reader.readline())
         hanging_up = asyncio.create_task(node.hang_up.wait())
         await asyncio.wait([reading, hanging_up], return_when=asyncio.FIRST_COMPLETED)
@@ -177,8 +179,9 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         session = ClientSession(base, connector=connector, timeout=ClientTimeout(total=30))
 
         async def leave() -> None:
-            await session.close()
+            leaving.remove(leave)
             await server.__aexit__(None, None, None)
+            await session.close()
             await context.__aexit__(None, None, None)
             statistics = running.executions.statistics()
             assert statistics.permits.in_use == 0
@@ -186,17 +189,12 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             assert running.runtime.statistics().instances == 0
             assert [str(path) for path in state_dir.glob("instances/*")] == []
 
-        async def leave_once() -> None:
-            if leave_once in leaving:
-                leaving.remove(leave_once)
-                await leave()
-
-        leaving.append(leave_once)
-        return Client(session, running, folder, base, leave=leave_once)
+        leaving.append(leave)
+        return Client(session, running, folder, leave, base)
 
     yield make
-    for leave in list(leaving):
-        await leave()
+    while leaving:
+        await leaving[-1]()
 
 
 @pytest.fixture
