@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     port: int = Field(3999, ge=0, le=65535)
     socket: Path | None = Field(None, description="serve on this unix socket instead of host and port")
     max_body_bytes: int = Field(128 * MIB, ge=MIB, description="contracts of 64 MiB arrive base64-inflated")
+    max_message_bytes: int = Field(
+        64 * MIB, ge=MIB, description="of one message on /ws; a client that sends more is disconnected"
+    )
 
     # State. One manager per directory; instances' control sockets live below it, so keep the path short.
     state_dir: Path = Path("/var/lib/genvm-orchestrator")
@@ -79,6 +82,11 @@ class Settings(BaseSettings):
     instance_memory_bytes: int = Field(1024 * MIB, ge=128 * MIB)
     instance_cpus: float = Field(1.0, gt=0, description="cores")
     instance_pids: int = Field(64, ge=16, description="tasks; the executor uses fewer than 16")
+    # One run per container is the safest. With more, each run still has a process of its own, forked before
+    # the job is known, and the container ends as soon as a run is not clean (docs/pool.md).
+    instance_reuse: int = Field(
+        1, ge=1, le=100_000, description="runs that one instance serves; a manifest's `reuse` comes first"
+    )
     # Making a namespace is half the price of a start; the seccomp profile makes sharing safe (docs/pool.md).
     instance_network: InstanceNetwork = InstanceNetwork.VOID
     void_image: str = Field("genvm-base:latest", description="of the container that holds the shared network")

@@ -20,8 +20,21 @@ from orchestrator.api import (
 )
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import errors_as_json
+from orchestrator.api.socket import route as socket
 
-RESOURCES = (genvm, contract, executions, modules, permits, status, manifest, log_level, env, vm_error)
+RESOURCES = (
+    genvm,
+    contract,
+    executions,
+    modules,
+    permits,
+    status,
+    manifest,
+    log_level,
+    env,
+    vm_error,
+    socket,
+)
 
 
 def make_app(context: ApiContext, max_body_bytes: int) -> web.Application:

@@ -29,6 +29,7 @@ class ApiContext:
     catalogue: Catalogue
     environment: EnvironmentOverlay
     start_wait: float
+    max_message_bytes: int
     engine_reachable: Callable[[], bool]
     modules: ModuleService
     pool: PoolRuntime | None = None

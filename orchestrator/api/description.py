@@ -31,12 +31,16 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """`body`: the model of a JSON body. `calldata`: of bodies in calldata. `raw`: any bytes are taken."""
+    """`body`: the model of a JSON body. `calldata`: of bodies in calldata. `raw`: any bytes are taken.
+
+    `upgrades`: what is served is no answer but a WebSocket.
+    """
 
     answer: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     calldata: tuple[type[BaseModel], ...] = ()
     raw: bool = False
+    upgrades: bool = False
     parameters: tuple[Parameter, ...] = ()
     failures: tuple[int, ...] = (500,)
 

@@ -22,8 +22,10 @@ RUN_ID = {"type": "integer", "minimum": 0, "maximum": 2**64 - 1}
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 REASONS = {
     400: "the request cannot be read",
+    403: "not for this origin",
     404: "there is no such thing",
     413: "the body is too large",
+    426: "this path speaks another protocol",
     500: "refused; the text says why",
     503: "not now: try again after Retry-After",
 }
@@ -110,8 +112,12 @@ def _body(description: Description) -> dict[str, Any]:
 
 
 def _responses(description: Description) -> dict[str, Any]:
-    schema = {"type": "object"} if description.answer is None else _reference(description.answer)
-    responses: dict[str, Any] = {"200": {"description": "done", "content": {JSON: {"schema": schema}}}}
+    responses: dict[str, Any] = {}
+    if description.upgrades:
+        responses["101"] = {"description": "the connection is a WebSocket from now on"}
+    else:
+        schema = {"type": "object"} if description.answer is None else _reference(description.answer)
+        responses["200"] = {"description": "done", "content": {JSON: {"schema": schema}}}
     for status in description.failures:
         responses[str(status)] = {
             "description": REASONS[status],

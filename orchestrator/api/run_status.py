@@ -46,7 +46,7 @@ def _result(final: FinalStatus) -> dict[str, Any]:
     form, result = final.terms.result_form, final.outcome.result
     if form is ResultForm.ABSENT:
         return {}
-    number = _number(final.version)
+    number = Number.of_run(final.version)
     return {
         "consumed_result": None if result is None else _encoded(form, result),
         "version_major": number.major,
@@ -56,11 +56,3 @@ def _result(final: FinalStatus) -> dict[str, Any]:
 
 def _encoded(form: ResultForm, result: bytes) -> list[int] | str:
     return list(result) if form is ResultForm.INTEGERS else base64.b64encode(result).decode("ascii")
-
-
-def _number(version: str) -> Number:
-    """Zeros for a run that ended before its version was chosen."""
-    try:
-        return Number.parse(version)
-    except ValueError:
-        return Number(0, 0, 0)

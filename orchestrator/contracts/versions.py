@@ -9,6 +9,7 @@ from datetime import datetime
 
 _NAME = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-([0-9A-Za-z-]+))?", re.ASCII)
 PATTERN_PREFIX = "re:"
+MOST_REUSE = 100_000
 
 
 class VersionFailure(Exception):
@@ -45,6 +46,14 @@ class Number:
         major, minor, patch, _ = match.groups()
         return cls(int(major), int(minor), int(patch))
 
+    @classmethod
+    def of_run(cls, version: str) -> Number:
+        """The number of a run's version; zeros for a run that ended before one was chosen."""
+        try:
+            return cls.parse(version)
+        except ValueError:
+            return cls(0, 0, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class ExecutorVersion:
@@ -61,6 +70,8 @@ class ExecutorVersion:
     host_table: str
     contract_line: str
     fuel_width: int | None = None
+    reuse: int | None = None
+    """Runs that one instance serves; None: what the settings say."""
 
 
 class Manifest:

@@ -36,6 +36,7 @@ class FinalStatus:
     """Everything that can be told of an ended run. Output is the kept tail; totals count what was cut off."""
 
     id: int
+    key: str | None
     version: str
     engine_id: str | None
     terms: Terms
@@ -88,6 +89,19 @@ def progress_row(run: Run) -> ProgressRow:
     )
 
 
+def released_row(head: RunHead, state: str) -> ProgressRow:
+    """The row of an ended run whose instance an earlier manager was still taking away."""
+    return ProgressRow(
+        id=head.id,
+        state=state,
+        version=head.version,
+        started_at=head.started_at,
+        engine_id=head.engine_id,
+        instance=head.instance,
+        dialled=head.dialled,
+    )
+
+
 def outcome_row(execution: Execution, run: Run) -> OutcomeRow:
     """The row for `execution`, which has an outcome, with the output of `run`."""
     outcome, output = execution.outcome, run.output
@@ -120,6 +134,7 @@ def final_status(run: Run) -> FinalStatus | None:
         return None
     return FinalStatus(
         id=run.id,
+        key=run.request.idempotency_key,
         version=execution.version,
         engine_id=execution.engine_id,
         terms=terms_of(run.request),
@@ -138,6 +153,7 @@ def status_from(row: RunRow) -> FinalStatus | None:
         return None
     return FinalStatus(
         id=row.head.id,
+        key=row.head.key,
         version=row.head.version,
         engine_id=row.head.engine_id,
         terms=_terms_from(row.terms),

@@ -20,6 +20,7 @@ from orchestrator.composition import Manager, manager
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.serve import listening
 from orchestrator.settings import RuntimeName, Settings
+from tests import generation_bodies
 
 SCRIPTED = Path(__file__).with_name("scripted.py")
 SCRIPTED_MODULE = Path(__file__).with_name("scripted_module.py")
@@ -39,6 +40,7 @@ class Client:
     session: ClientSession
     manager: Manager
     folder: Path
+    leave: Callable[[], Awaitable[None]]
     address: str = "http://manager"
     hosts: int = 0
 
@@ -61,8 +63,17 @@ class Client:
             "host": f"unix://{self.folder}/sock_{self.hosts}",
         } | changes
 
-    async def run(self, body: dict[str, Any]) -> int:
-        status, answer = await self.ask("POST", "/genvm/run", json=body)
+    def encoded(self, generation: str, script: dict[str, Any] | None = None, **changes: Any) -> bytes:
+        """The same in any generation, as it goes over the wire."""
+        self.hosts += 1
+        host = changes.pop("host", f"unix://{self.folder}/sock_{self.hosts}")
+        return generation_bodies.encoded(
+            generation, host, **{"host_data": json.dumps(script or {}), **changes}
+        )
+
+    async def run(self, body: dict[str, Any] | bytes) -> int:
+        options: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
+        status, answer = await self.ask("POST", "/genvm/run", **options)
         assert (status, answer["result"]) == (200, "started"), answer
         return int(answer["id"])
 
@@ -93,6 +104,7 @@ class Node:
     server: asyncio.Server
     received: bytes = b""
     connections: int = 0
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
     hang_up: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -103,6 +115,7 @@ async def listening_node(address: str) -> AsyncIterator[Node]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         node.connections += 1
+        node.connected.set()
         reading = asyncio.create_task(reader.readline())
         hanging_up = asyncio.create_task(node.hang_up.wait())
         await asyncio.wait([reading, hanging_up], return_when=asyncio.FIRST_COMPLETED)
@@ -171,8 +184,9 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         session = ClientSession(base, connector=connector, timeout=ClientTimeout(total=30))
 
         async def leave() -> None:
-            await session.close()
+            leaving.remove(leave)
             await server.__aexit__(None, None, None)
+            await session.close()
             await context.__aexit__(None, None, None)
             statistics = running.executions.statistics()
             assert statistics.permits.in_use == 0
@@ -181,11 +195,11 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             assert [str(path) for path in state_dir.glob("instances/*")] == []
 
         leaving.append(leave)
-        return Client(session, running, folder, base)
+        return Client(session, running, folder, leave, base)
 
     yield make
-    for leave in leaving:
-        await leave()
+    while leaving:
+        await leaving[-1]()
 
 
 @pytest.fixture

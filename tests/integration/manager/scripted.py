@@ -16,6 +16,8 @@ from typing import Any
 
 from genvm_wire.calldata import decode, encode
 from genvm_wire.frames import FrameClosed, FrameSocket
+from genvm_wire.host_tables import ResultForm
+from genvm_wire.results import ResultCode, RunResult, build
 
 VM_ERROR_TIMEOUT = b"\x02\x16\x0bfingerprint\x00\x07message<timeout"
 
@@ -79,6 +81,19 @@ class Instance:
                 continue
             break
         self.channel.send({"kind": "resume", "protocol": 1, "run": self.job["run"], "finished": False})
+
+    def do_result(self, payload: str) -> None:
+        """End with a result of one's own, in hexadecimal."""
+        self.finish(bytes.fromhex(payload))
+
+    def do_show_job(self, keys: list[str]) -> None:
+        """Print what the job says under `keys`."""
+        self.do_print(repr([self.job[key] for key in keys]))
+
+    def do_answer(self, size: int) -> None:
+        """Return that many bytes, in the form that the newest clients take."""
+        result = RunResult(code=ResultCode.RETURN, data=bytes(size))
+        self.finish(build(result, ResultForm.C))
 
     def do_print(self, text: str) -> None:
         self.printed = text.encode()
