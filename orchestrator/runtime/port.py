@@ -71,6 +71,8 @@ class InstanceSpec:
     pids: int
     tmp_bytes: int | None = None
     shm_bytes: int | None = None
+    reuse: int = 1
+    """Runs it serves, one after another, each in a process of its own."""
 
 
 class Loss(StrEnum):
@@ -173,6 +175,12 @@ class AdoptingRuntime(Runtime, Protocol):
 
         Nothing there is no error. Raises EngineUnreachable; EngineRefused also for an instance of this
         manager's own.
+        """
+
+    async def idle(self) -> Mapping[str, str]:
+        """Names and images of running executors that an earlier manager with the same id kept ready.
+
+        An image is left out when its name means another one by now. Raises EngineUnreachable, EngineRefused.
         """
 
     async def ping(self) -> None:

@@ -68,6 +68,16 @@ def test_the_environment_is_the_control_path_alone() -> None:
     assert body()["Env"] == ["GENVM_CONTROL=/run/genvm/control.sock"]
 
 
+def test_an_executor_of_several_runs_knows_how_many_and_what_has_to_stay_empty() -> None:
+    spec = replace(SPEC, reuse=5)
+    created = create_body(SETTINGS, spec, Path("/state/instances/one"), "attempt", None)
+    assert created["Env"] == [
+        "GENVM_CONTROL=/run/genvm/control.sock",
+        "GENVM_REUSE=5",
+        "GENVM_SCRATCH=/tmp:/dev/shm",
+    ]
+
+
 def test_a_shared_network_has_no_host_name_of_its_own() -> None:
     shared = DockerSettings(manager_id="m1", state_dir=Path("/state"), network="container:void")
     assert host(settings=shared)["NetworkMode"] == "container:void"
