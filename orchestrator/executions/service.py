@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from orchestrator.executions.limits import RunLimits
+from orchestrator.executions.modules import Modules, NoModules
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.permits import PermitPool, PermitStatistics
 from orchestrator.executions.records import (
@@ -113,8 +114,10 @@ class Executions:
         queue_limit: int,
         now: Callable[[], datetime],
         take_back: TakeBack = never,
+        modules: Modules | None = None,
     ) -> None:
         self._runtime = runtime
+        self._modules = modules or NoModules()
         self._journal = journal
         self._permits = permits
         self._retention = retention
@@ -134,6 +137,7 @@ class Executions:
             journal=journal,
             choose_version=choose_version,
             limits=limits,
+            modules=self._modules,
             now=now,
             give_back=self._give_back,
             take_back=take_back,
@@ -265,6 +269,11 @@ class Executions:
             self._forget_key(run.request.idempotency_key, run_id)
         self.revision += 1
 
+    def uses_modules(self, run_id: int) -> bool:
+        """Whether a run may still need its module sessions."""
+        run = self._runs.get(run_id)
+        return run is not None and not run.concluded.done()
+
     def live(self) -> list[Run]:
         """Runs that have not ended, or have only just ended."""
         return [run for run in self._runs.values() if not run.acknowledged]
@@ -312,7 +321,7 @@ class Executions:
 
         A queued run has none: what has its name is an earlier manager's start that was not written down yet.
         """
-        return await self._runtime.sweep(self.instances())
+        return await self._runtime.sweep(self.instances() | self._modules.instances())
 
     def instances(self) -> frozenset[str]:
         """Names of the instances that belong to runs."""

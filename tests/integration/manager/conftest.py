@@ -23,6 +23,7 @@ from orchestrator.settings import RuntimeName, Settings
 from tests import generation_bodies
 
 SCRIPTED = Path(__file__).with_name("scripted.py")
+SCRIPTED_MODULE = Path(__file__).with_name("scripted_module.py")
 ZERO = "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 MANIFEST = """
 executor_versions:
@@ -159,11 +160,15 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             runtime=RuntimeName.PROCESS,
             state_dir=state_dir,
             manifest=manifest,
+            llm_image="scripted-llm",
+            web_image="scripted-web",
             **{"socket": folder / "api.sock", "permits": 8, "end_grace": 0.2, **changes},
         )
         commands = {
             "scripted": (sys.executable, str(SCRIPTED)),
             "dies": (sys.executable, str(SCRIPTED), "dies"),
+            "scripted-llm": (sys.executable, str(SCRIPTED_MODULE), "llm"),
+            "scripted-web": (sys.executable, str(SCRIPTED_MODULE), "web"),
             "absent": (str(folder / "no-such-program"),),
         }
 
