@@ -19,4 +19,5 @@ pin() {
 pin requirements.lock pyproject.toml
 pin requirements-dev.lock pyproject.toml requirements-build.in --extra dev --extra executor
 pin images/executor/requirements.lock images/executor/requirements.in
+pin images/web/requirements.lock images/web/requirements.in
 pin images/installer.lock images/installer.in
