@@ -168,12 +168,13 @@ class ImageEngine:
         self,
         image: str,
         script: str,
-        environment: Mapping[str, str],
-        network: str,
         folder: str,
         target: IO[bytes],
+        *,
+        environment: Mapping[str, str],
+        network: str,
     ) -> None:
-        """Run a shell script as root in a container with a network; write a tar of `folder`. Raises BuildFailed."""
+        """Run a shell script as root with a network, then write a tar of `folder`. Raises BuildFailed."""
         container = self._api.create_container(
             image,
             ["sh", "-c", script],

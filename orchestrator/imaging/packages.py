@@ -1,8 +1,8 @@
 """The Debian packages an image installs, collected in a container of its parent.
 
-Build steps have no network, so the packages and all they need are downloaded before: by the parent's own apt,
-which knows what the image has already and checks Debian's signatures. Debian keeps only the newest version of a
-package that gets security updates, such as a browser; versions are therefore not pinned.
+Build steps have no network, so the packages and all they need are downloaded before: by the parent's own
+apt, which knows what the image has already and checks Debian's signatures. Debian keeps only the newest
+version of a package that gets security updates, such as a browser; versions are therefore not pinned.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _download(
     for network in NETWORKS:
         try:
             with archive.open("wb") as target:
-                engine.collect(start, SCRIPT, environment, network, COLLECTED, target)
+                engine.collect(start, SCRIPT, COLLECTED, target, environment=environment, network=network)
         except BuildFailed as failure:
             failures.append(str(failure))
             say(f"collecting Debian packages failed on the engine's {network} network")

@@ -14,7 +14,9 @@ class Recipe:
 
     `name` is its folder under `images/` and, with the prefix, its repository. `parent` is another recipe's
     name, or none for the image that starts from the public base. `lock` is a hash-pinned requirements file
-    relative to the checkout. `packages` are Debian packages that the image gets besides. With `project_wheel` the manager's own package is built and installed too;
+    relative to the checkout. `packages` are
+    Debian packages that the image gets besides. With `project_wheel` the manager's own package is built and
+    installed too;
     `project_sources` are the paths that package is made of.
     """
 

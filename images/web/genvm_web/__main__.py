@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from genvm_module import program
-
 from genvm_web.service import WebModule
 
 

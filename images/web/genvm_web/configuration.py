@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import ada_url
-from genvm_module.contract import ConfigurationRefused
 
+from genvm_module.contract import ConfigurationRefused
 from genvm_web.timeouts import timeout_seconds
 from genvm_web.top_level_domains import ascii_label
 
@@ -19,7 +19,10 @@ DEFAULT_SIGNER = "#{signerUrl}"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Times in seconds, sizes in bytes. What goes beyond the module's own limits is never contract-visible."""
+    """Times in seconds, sizes in bytes.
+
+    What goes beyond the module's own limits is never contract-visible.
+    """
 
     max_wait_after_loaded: float = 60.0
     # Until the status line of one hop is there.

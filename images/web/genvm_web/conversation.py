@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+
 from genvm_module.contract import Caller, Terms
 from genvm_module.errors import ModuleError
-from genvm_wire.calldata import Encodable, Value
-
 from genvm_web import headers as header_rules
 from genvm_web.configuration import Limits
 from genvm_web.fetching import Answer, Fetcher
@@ -24,6 +23,7 @@ from genvm_web.mocks import mocked_fetch, mocked_render
 from genvm_web.signer import Signer
 from genvm_web.urls import UrlRules, WebUrl
 from genvm_web.webdriver_client import WebdriverClient
+from genvm_wire.calldata import Encodable, Value
 
 # Executors on WebSockets refuse frames of more than 16 MiB; the rest of an answer needs some room.
 WEBSOCKET_BODY_LIMIT = 15 * 1024 * 1024
@@ -115,7 +115,9 @@ class WebConversation:
             return {"text": page.body.decode()}
         except UnicodeDecodeError:
             raise ModuleError(
-                ["WEBDRIVER_UNAVAILABLE", "DESERIALIZING"], fatal=True, ctx={"rust_error": "page is not UTF-8"}
+                ["WEBDRIVER_UNAVAILABLE", "DESERIALIZING"],
+                fatal=True,
+                ctx={"rust_error": "page is not UTF-8"},
             ) from None
 
     async def _rendered(self, request: RenderRequest, url: WebUrl) -> Answer:

@@ -7,8 +7,8 @@ import ssl
 from dataclasses import dataclass, replace
 
 import aiohttp
-from genvm_module.errors import ModuleError
 
+from genvm_module.errors import ModuleError
 from genvm_web import headers as header_rules
 from genvm_web.bodies import GZIP_NAMES, BodyBroken, BodyTooLarge, read_body
 from genvm_web.configuration import Limits
@@ -118,7 +118,5 @@ class Fetcher:
             raise reading_failure(url.href, response.status, headers, str(error)) from None
         except (aiohttp.ClientError, OSError) as error:
             reason = described(error)
-            raise reading_failure(
-                url.href, response.status, headers, reason, fatal=is_local(error)
-            ) from None
+            raise reading_failure(url.href, response.status, headers, reason, fatal=is_local(error)) from None
         return Answer(response.status, headers, body)

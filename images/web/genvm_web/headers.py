@@ -38,11 +38,13 @@ BOUND_TO_ORIGIN = frozenset({"authorization", "cookie"})
 BOUND_PREFIXES = ("genlayer-", "signature")
 
 # They describe a body that is no longer what arrives.
-HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "trailer", "transfer-encoding", "upgrade"})
+HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-connection", "trailer", "transfer-encoding", "upgrade"}
+)
 
 
 def cleaned(headers: Mapping[str, bytes], *, signing: bool) -> dict[str, bytes]:
-    """What of a contract's headers is sent, names lower case; the last of names that differ in case only wins.
+    """What of a contract's headers is sent; names in lower case, of equal ones the last.
 
     Raises ModuleError, not fatal, for a name or value that HTTP does not have.
     """

@@ -1,6 +1,7 @@
 """One HTTP exchange, without redirects, over a connection to addresses that were checked before.
 
-Every exchange has a connection of its own: nothing of one run, not even a warm connection, is seen by another.
+Every exchange has a connection of its own: nothing of one run, not even a warm connection, is seen by
+another.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ async def exchange(
 
     The caller bounds the time. TLS checks the name in the URL, whatever address it leads to.
     """
-    connector = aiohttp.TCPConnector(resolver=Pinned(endpoints), use_dns_cache=False, force_close=True, ssl=tls)
+    connector = aiohttp.TCPConnector(
+        resolver=Pinned(endpoints), use_dns_cache=False, force_close=True, ssl=tls
+    )
     async with (
         aiohttp.ClientSession(
             connector=connector,

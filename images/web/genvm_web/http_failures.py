@@ -1,7 +1,8 @@
-"""What a failed exchange means: an observation about the remote, or nothing observed at all (modules.md, 1.10).
+"""What a failed exchange means: something observed, or nothing at all (modules.md, 1.10).
 
-A refused connection or a bad certificate is something every node can see, so a contract may. A missing route, no
-file descriptors or no name server say nothing about the remote: they abort the run, and the node does not vote.
+A refused connection or a bad certificate is something every node can see, so a contract may. A missing
+route, no file descriptors or no name server say nothing about the remote: they abort the run, and the node
+does not vote.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import ssl
 from collections.abc import Mapping
 
 import aiohttp
-from genvm_module.errors import ModuleError
 
+from genvm_module.errors import ModuleError
 from genvm_web.network import AddressForbidden, LookupFailed, ResolverDown
 
 LOCAL_ERRORS = frozenset(

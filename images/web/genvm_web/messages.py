@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from genvm_module.errors import RequestMalformed
-from genvm_wire.calldata import Value
-
 from genvm_web.timeouts import wait_seconds
+from genvm_wire.calldata import Value
 
 Mode: TypeAlias = Literal["text", "html", "screenshot"]
 MODES: Mapping[str, Mode] = {"text": "text", "html": "html", "screenshot": "screenshot"}
@@ -51,10 +50,10 @@ def read_request(message: Value) -> WebRequest:
     match message:
         case "GetStats":
             return StatisticsRequest()
-        case {"Render": value} if len(message) == 1:
+        case {"Render": value, **others} if not others:
             payload, limit = _with_limit(value)
             return _render(payload, limit)
-        case {"Request": value} if len(message) == 1:
+        case {"Request": value, **others} if not others:
             payload, limit = _with_limit(value)
             return _fetch(payload, limit)
     raise RequestMalformed("neither Render nor Request nor GetStats")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from genvm_wire.calldata import Value
-
 from genvm_web.fetching import Answer
 from genvm_web.messages import FetchRequest, RenderRequest
+from genvm_wire.calldata import Value
 
 
 def mocked_fetch(request: FetchRequest, host_data: Mapping[str, Value]) -> Answer | None:

@@ -1,7 +1,7 @@
 """Names and addresses: one lookup per connection, whose checked answer is what gets connected to.
 
-Nothing looks a name up a second time after it was checked, so that an answer that changes between the two (DNS
-rebinding) has no effect.
+Nothing looks a name up a second time after it was checked, so that an answer that changes between the two
+(DNS rebinding) has no effect.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def variables(host_data: Mapping[str, object]) -> dict[str, str]:
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """`text` with every placeholder replaced once; what is put in is not searched again. Raises UnknownName."""
+    """`text` with every placeholder replaced, replacements not searched again. Raises UnknownName."""
 
     def replacement(match: re.Match[str]) -> str:
         try:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import aiohttp
+
 from genvm_module.contract import Caller, Health, Service, Terms
 from genvm_module.errors import ModuleError
-
 from genvm_web import VERSION
 from genvm_web.configuration import Configuration, read_configuration
 from genvm_web.conversation import Equipment, WebConversation

@@ -1,7 +1,7 @@
 """The service that holds the node's key and signs requests with it (modules.md, 3.6).
 
-It is the operator's own: reached wherever it is, and its failures abort the run, because a node that cannot sign
-has observed nothing.
+It is the operator's own: reached wherever it is, and its failures abort the run, because a node that cannot
+sign has observed nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 
 import ada_url
 import aiohttp
-from genvm_module.errors import ModuleError
 
+from genvm_module.errors import ModuleError
 from genvm_web import configuration
 from genvm_web.http_client import Outgoing
 from genvm_web.http_failures import described

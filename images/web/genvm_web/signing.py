@@ -43,7 +43,7 @@ class SignatureBase:
 def identity_headers(
     node_address: str, transaction: str, salt: bytes, body: bytes | None
 ) -> dict[str, bytes]:
-    """What is added to a request before it is signed: who asks, a salt, and the body's digest if there is one."""
+    """What is added before signing: who asks, a salt, and the body's digest if there is one."""
     headers = {
         "genlayer-node-address": node_address.encode(),
         "genlayer-tx-id": transaction.encode(),

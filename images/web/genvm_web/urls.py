@@ -10,8 +10,8 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 import ada_url
-from genvm_module.errors import ModuleError
 
+from genvm_module.errors import ModuleError
 from genvm_web.public_addresses import address_literal
 
 SCHEMES = {"http": 80, "https": 443}
@@ -22,8 +22,9 @@ OPEN_PORTS = frozenset(SCHEMES.values())
 class WebUrl:
     """A checked URL.
 
-    `href` is the serialised form less the fragment. `host` is lower-case ASCII, IPv6 in brackets. `path` starts
-    with `/`; `query` starts with `?` or is empty. `allow_listed` hosts are exempt from the address filter.
+    `href` is the serialised form less the fragment. `host` is lower-case ASCII, IPv6 in brackets. `path`
+    starts with `/`; `query` starts with `?` or is empty. `allow_listed` hosts are exempt from the address
+    filter.
     """
 
     href: str

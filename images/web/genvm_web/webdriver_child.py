@@ -18,8 +18,8 @@ from pathlib import Path
 
 import ada_url
 import structlog
-from genvm_module.contract import ConfigurationRefused
 
+from genvm_module.contract import ConfigurationRefused
 from genvm_web.public_addresses import address_literal
 
 START_SECONDS = 30.0

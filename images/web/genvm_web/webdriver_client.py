@@ -10,8 +10,8 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 import aiohttp
-from genvm_module.errors import ModuleError
 
+from genvm_module.errors import ModuleError
 from genvm_web.bodies import BodyTooLarge, read_body
 from genvm_web.configuration import Limits
 from genvm_web.fetching import CHUNK, Answer
@@ -27,9 +27,7 @@ HEALTH_SECONDS = 5.0
 class WebdriverClient:
     """`connector` reaches the service: over TCP, or over the socket of the module's own one."""
 
-    def __init__(
-        self, base_url: str, limits: Limits, connector: Callable[[], aiohttp.BaseConnector]
-    ) -> None:
+    def __init__(self, base_url: str, limits: Limits, connector: Callable[[], aiohttp.BaseConnector]) -> None:
         self._base_url = base_url
         self._limits = limits
         self._connector = connector

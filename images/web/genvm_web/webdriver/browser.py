@@ -1,4 +1,4 @@
-"""The browser behind all renders: started when needed, replaced when it dies, grows or ages (modules.md, 4.4)."""
+"""The browser behind all renders, replaced when it dies, grows or ages (modules.md, 4.4)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(eq=False, slots=True)
 class Running:
-    """One browser. `marker` is in its command line; memory in MiB; `retired` ones close after their last render."""
+    """One browser; `marker` is in its command line, memory in MiB.
+
+    A `retired` one closes after its last render.
+    """
 
     browser: Browser
     marker: str

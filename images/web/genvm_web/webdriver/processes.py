@@ -43,7 +43,7 @@ def kill(process: Process) -> None:
 
 
 def _pids() -> list[int]:
-    return [int(name) for name in os.listdir(PROC) if name.isdecimal()]
+    return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdecimal()]
 
 
 def _read(pid: int) -> Process | None:

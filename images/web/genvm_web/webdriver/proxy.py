@@ -1,8 +1,9 @@
 """The only way out of the browser: a forward proxy that connects to public addresses and to nothing else.
 
 Whatever a page starts – frames, sockets, workers, redirects – has to come through here, because the browser
-neither resolves names nor opens connections itself. Each render has a proxy of its own on a port of the loopback
-interface: it counts the page's traffic, remembers why connections failed, and ends with the render.
+neither resolves names nor opens connections itself. Each render has a proxy of its own on a port of the
+loopback interface: it counts the page's traffic, remembers why connections failed, and ends with the
+render.
 """
 
 from __future__ import annotations
@@ -101,9 +102,7 @@ class FilteringProxy:
         finally:
             await _closed(writer)
 
-    async def _forward(
-        self, head: _Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _forward(self, head: _Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await self._connect(head.target)
         except _Refused as refused:

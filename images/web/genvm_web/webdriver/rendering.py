@@ -1,9 +1,9 @@
-"""One page, from a slot to its text or picture, in a browser context that nothing else shares (modules.md, 4.2)."""
+"""One page, from a slot to its text or picture, in a context of its own (modules.md, 4.2)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -113,7 +113,7 @@ class Renderer:
 
     @asynccontextmanager
     async def _context(self, running: Running, proxy: FilteringProxy) -> AsyncIterator[BrowserContext]:
-        """A browser that remembers nothing, closed in every case; one that cannot be closed ends the browser."""
+        """Without a memory, and closed in every case; where that fails, the browser goes."""
         seconds = self._settings.protocol_timeout
         try:
             async with asyncio.timeout(seconds):
@@ -187,14 +187,14 @@ class _Visit:
         if not self._trouble.done():
             self._trouble.set_exception(failure)
 
-    async def _unless_trouble(self, work: Awaitable[RenderedPage]) -> RenderedPage:
+    async def _unless_trouble(self, work: Coroutine[Any, Any, RenderedPage]) -> RenderedPage:
         task = asyncio.ensure_future(work)
         try:
-            await asyncio.wait([task, self._trouble], return_when=asyncio.FIRST_COMPLETED)
+            await _first_done(task, self._trouble)
         finally:
             if not task.done():
                 task.cancel()
-                await asyncio.wait([task])
+                await _first_done(task)
         if self._trouble.done():
             task.cancelled() or task.exception()
             self._trouble.result()
@@ -250,6 +250,11 @@ class _Visit:
     async def _watch_traffic(self) -> None:
         await self._proxy.over_limit.wait()
         self._fail(LimitExceeded(f"more than {self._proxy.traffic_limit // MIB} MiB loaded"))
+
+
+async def _first_done(*futures: asyncio.Future[Any]) -> None:
+    """Wait until one of them is done; none is cancelled by this."""
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _judge(route: Route) -> None:

@@ -1,7 +1,7 @@
 """Whether the browser's own sandbox can work here.
 
-It needs user namespaces. Containers usually forbid them, and are then the only wall around a page; where they are
-allowed the browser puts a second one inside.
+It needs user namespaces. Containers usually forbid them, and are then the only wall around a page; where
+they are allowed the browser puts a second one inside.
 """
 
 from __future__ import annotations

@@ -76,12 +76,16 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         port=read.take("PORT", _port, defaults.port, prefix=""),
         socket_path=read.take("SOCKET", str, defaults.socket_path),
         always_allow_hosts=read.take("ALWAYS_ALLOW_HOSTS", _hosts, defaults.always_allow_hosts),
-        max_concurrent_renders=read.take("MAX_CONCURRENT_RENDERS", _positive, defaults.max_concurrent_renders),
+        max_concurrent_renders=read.take(
+            "MAX_CONCURRENT_RENDERS", _positive, defaults.max_concurrent_renders
+        ),
         max_render_queue=read.take("MAX_RENDER_QUEUE", _count, defaults.max_render_queue),
         render_queue_timeout=read.take("RENDER_QUEUE_TIMEOUT", units.duration, defaults.render_queue_timeout),
         max_response=read.take("MAX_RESPONSE", _size, defaults.max_response),
         max_page_heap_mb=read.take("MAX_PAGE_HEAP_MB", _positive, defaults.max_page_heap_mb),
-        heap_check_interval_ms=read.take("HEAP_CHECK_INTERVAL_MS", _positive, defaults.heap_check_interval_ms),
+        heap_check_interval_ms=read.take(
+            "HEAP_CHECK_INTERVAL_MS", _positive, defaults.heap_check_interval_ms
+        ),
         max_load_timeout=read.take("MAX_LOAD_TIMEOUT", units.duration, defaults.max_load_timeout),
         max_wait_after_loaded=read.take(
             "MAX_WAIT_AFTER_LOADED", units.duration, defaults.max_wait_after_loaded
@@ -93,12 +97,16 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             "ROTATION_CHECK_INTERVAL", units.duration, defaults.rotation_check_interval
         ),
         rotation_absolute_mb=read.take("ROTATION_ABSOLUTE_MB", _positive, defaults.rotation_absolute_mb),
-        rotation_idle_delta_mb=read.take("ROTATION_IDLE_DELTA_MB", _positive, defaults.rotation_idle_delta_mb),
+        rotation_idle_delta_mb=read.take(
+            "ROTATION_IDLE_DELTA_MB", _positive, defaults.rotation_idle_delta_mb
+        ),
         rotation_at_least=read.take("ROTATION_AT_LEAST", units.duration, defaults.rotation_at_least),
         renderer_max_old_space_mb=read.take(
             "RENDERER_MAX_OLD_SPACE_MB", _positive, defaults.renderer_max_old_space_mb
         ),
-        renderer_process_limit=read.take("RENDERER_PROCESS_LIMIT", _positive, defaults.renderer_process_limit),
+        renderer_process_limit=read.take(
+            "RENDERER_PROCESS_LIMIT", _positive, defaults.renderer_process_limit
+        ),
         chrome_executable=read.take("CHROME_EXECUTABLE", str, defaults.chrome_executable),
         chrome_headless=read.take("CHROME_HEADLESS", _truth, defaults.chrome_headless),
         chrome_args=read.take("CHROME_ARGS", _arguments, defaults.chrome_args),
