@@ -142,6 +142,7 @@ def _host(key: str, text: str) -> str:
         url = ada_url.URL(f"http://{text}/")
     except ValueError:
         raise ConfigurationRefused(f"{key}: {text!r} is not a host name") from None
-    if url.pathname != "/" or url.port or url.username or url.search or not url.hostname:
+    more = url.pathname != "/" or url.username or url.search or not url.hostname
+    if more or ":" in text.partition("]")[2 if text.startswith("[") else 0]:
         raise ConfigurationRefused(f"{key}: {text!r} is more than a host name")
     return url.hostname

@@ -9,13 +9,22 @@ import ada_url
 
 # They lead nowhere.
 INNER_SCHEMES = frozenset({"about:", "blob:", "data:"})
-NETWORK_SCHEMES = frozenset({"http:", "https:", "ws:", "wss:"})
+PAGE_SCHEMES = frozenset({"http:", "https:"})
+NETWORK_SCHEMES = PAGE_SCHEMES | {"ws:", "wss:"}
 
 
 def permits(url: str) -> bool:
     """Whether the browser may go on with a request; what cannot be parsed may not."""
+    return _scheme(url) in INNER_SCHEMES | NETWORK_SCHEMES
+
+
+def is_page(url: str) -> bool:
+    """Whether a render may be asked for at all."""
+    return _scheme(url) in PAGE_SCHEMES
+
+
+def _scheme(url: str) -> str:
     try:
-        scheme = ada_url.URL(url).protocol
+        return ada_url.URL(url).protocol
     except (ValueError, UnicodeError):
-        return False
-    return scheme in INNER_SCHEMES or scheme in NETWORK_SCHEMES
+        return ""

@@ -13,6 +13,16 @@ TIMED_OUT = 408
 BLOCKED = 403
 OTHER = 418
 
+# The same words on every node: contracts see them.
+MESSAGES: Mapping[int, str] = {
+    TIMED_OUT: "the page did not load in time",
+    BLOCKED: "blocked by client",
+    495: "the certificate is not valid",
+    502: "the name is not known",
+    503: "the connection was refused",
+    OTHER: "the page could not be loaded",
+}
+
 BY_REFUSAL: Mapping[Refusal, int] = {
     Refusal.BLOCKED: BLOCKED,
     Refusal.NAME_UNKNOWN: 502,

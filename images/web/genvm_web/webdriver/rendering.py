@@ -18,7 +18,7 @@ from genvm_web.network import Network
 from genvm_web.webdriver import guard
 from genvm_web.webdriver.browser import Browsers, Running
 from genvm_web.webdriver.extraction import TooLarge, extract
-from genvm_web.webdriver.navigation import TIMED_OUT, failed_status
+from genvm_web.webdriver.navigation import BLOCKED, MESSAGES, OTHER, TIMED_OUT, failed_status
 from genvm_web.webdriver.proxy import FilteringProxy
 from genvm_web.webdriver.settings import MIB, Settings
 from genvm_web.webdriver.slots import RenderSlots
@@ -87,6 +87,8 @@ class Renderer:
 
     async def render(self, order: RenderOrder) -> RenderedPage:
         """Raises Saturated, RenderFailed, NodeOffline, PlaywrightError."""
+        if not guard.is_page(order.url):
+            return _failed_page(BLOCKED)
         async with self.slots.slot():
             try:
                 async with asyncio.timeout(self._settings.render_deadline):
@@ -208,17 +210,16 @@ class _Visit:
                 order.url, wait_until=order.wait_until, timeout=order.load_timeout * 1000
             )
         except PlaywrightTimeout:
-            return RenderedPage(TIMED_OUT, b"the page did not load in time")
+            return _failed_page(TIMED_OUT)
         except PlaywrightError as error:
             if page.is_closed() or "crashed" in error.message:
                 raise
-            status = failed_status(error.message, self._last_url, self._proxy.refusals)
-            return RenderedPage(status, _first_line(error).encode())
-        # A page without a network answer, such as about:blank, is none that was asked for.
-        status = response.status if response is not None else failed_status("", order.url, {})
-        if RenderedPage(status, b"").good and order.wait > 0:
+            return _failed_page(failed_status(error.message, self._last_url, self._proxy.refusals))
+        if response is None:
+            return _failed_page(OTHER)
+        if RenderedPage(response.status, b"").good and order.wait > 0:
             await asyncio.sleep(order.wait)
-        return RenderedPage(status, await self._extract(page, devtools))
+        return RenderedPage(response.status, await self._extract(page, devtools))
 
     async def _extract(self, page: Page, devtools: CDPSession) -> bytes:
         seconds = self._settings.protocol_timeout
@@ -250,6 +251,10 @@ class _Visit:
     async def _watch_traffic(self) -> None:
         await self._proxy.over_limit.wait()
         self._fail(LimitExceeded(f"more than {self._proxy.traffic_limit // MIB} MiB loaded"))
+
+
+def _failed_page(status: int) -> RenderedPage:
+    return RenderedPage(status, MESSAGES[status].encode())
 
 
 async def _first_done(*futures: asyncio.Future[Any]) -> None:
