@@ -17,6 +17,7 @@ pin() {
 }
 
 pin requirements.lock pyproject.toml
-pin requirements-dev.lock pyproject.toml requirements-build.in --extra dev --extra executor
+pin requirements-dev.lock pyproject.toml requirements-build.in --extra dev --extra executor --extra web
 pin images/executor/requirements.lock images/executor/requirements.in
+pin images/web/requirements.lock images/web/requirements.in
 pin images/installer.lock images/installer.in
