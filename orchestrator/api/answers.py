@@ -138,18 +138,6 @@ class ManagerStatus(Answer):
     modules: dict[str, dict[str, Any]]
 
 
-class ModuleStarted(Answer):
-    result: Literal["module_started"]
-
-
-class ModuleStopped(Answer):
-    result: Literal["module_stopped", "module_not_running"]
-
-
-class ModuleRestarted(Answer):
-    result: Literal["module_restarted"]
-
-
 class Reloaded(Answer):
     result: Literal["manifest_reloaded"]
 
