@@ -120,7 +120,7 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
                 modules=modules,
             )
             try:
-                app = make_app(context, settings.max_body_bytes)
+                app = make_app(context, settings.max_body_bytes, settings.body_timeout)
                 if pool is not None:
                     _offer_always(pool, catalogue, settings)
                 yield Manager(settings, executions, modules, runtime, pool, background, app)

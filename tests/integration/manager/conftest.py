@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import shutil
 import sys
@@ -72,7 +73,7 @@ class Client:
         )
 
     async def run(self, body: dict[str, Any] | bytes) -> int:
-        options: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
+        options: dict[str, Any] = {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body}
         status, answer = await self.ask("POST", "/genvm/run", **options)
         assert (status, answer["result"]) == (200, "started"), answer
         return int(answer["id"])
