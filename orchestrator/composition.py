@@ -24,11 +24,12 @@ from orchestrator.executions.permits import EARLY_COSTS, NEWEST_COSTS, Costs, Pe
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
+from orchestrator.executions.supervisor import never
 from orchestrator.memory import MEMINFO, default_permits, default_pool_room
 from orchestrator.runtime.docker.runtime import DockerRuntime
 from orchestrator.runtime.docker.settings import VOID, DockerSettings
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
-from orchestrator.runtime.port import AdoptingRuntime, EngineUnreachable, InstanceSpec, Role
+from orchestrator.runtime.port import AdoptingRuntime, EngineUnreachable, InstanceSpec, Role, RuntimeFailure
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.settings import InstanceNetwork, RuntimeName, Settings
 from orchestrator.state_dir import owned_state_dir
@@ -55,10 +56,14 @@ class Manager:
     background: TaskOwner
     app: web.Application
 
-    def drain_pool(self) -> None:
-        """End the ready instances and keep none from now on; runs under way are not touched."""
+    def let_pool_go(self, *, leave: bool) -> None:
+        """Keep none ready from now on: end those that are, or leave them to the next manager.
+
+        Runs under way are not touched.
+        """
         if self.pool is not None:
-            self.background.spawn("drain-pool", self.pool.drain())
+            work = self.pool.detach() if leave else self.pool.drain()
+            self.background.spawn("let-pool-go", work)
 
 
 @asynccontextmanager
@@ -80,9 +85,12 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
         background = TaskOwner("manager")
         journal = await open_journal(_journal_url(settings), manager_id)
         try:
-            executions = _executions(settings, runtime, journal, catalogue, permits)
+            executions = _executions(settings, runtime, journal, catalogue, permits, pool=pool)
             await executions.recover()
+            if pool is not None:
+                await _adopt_ready(pool, catalogue.manifest, settings, executions)
             await _sweep_at_start(executions)
+            executions.reopen_queue()
             background.spawn("tend", executions.tend(timedelta(seconds=min(30.0, settings.retention / 4))))
             context = ApiContext(
                 executions=executions,
@@ -106,6 +114,21 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
             await background.aclose()
             await runtime.aclose()
             await journal.aclose()
+
+
+async def _adopt_ready(
+    pool: PoolRuntime, versions: Manifest, settings: Settings, executions: Executions
+) -> None:
+    """Ready instances outlive their manager for a while: making them anew would cost the first runs."""
+    try:
+        adopted = await pool.adopt_idle(
+            [_pooled(settings, version) for version in versions.versions], executions.instances()
+        )
+    except RuntimeFailure as failure:
+        log.warning("pool_not_adopted", error=str(failure))
+    else:
+        if adopted:
+            log.info("pool_adopted", instances=adopted)
 
 
 async def _sweep_at_start(executions: Executions) -> None:
@@ -173,6 +196,7 @@ def _pooled(settings: Settings, version: ExecutorVersion) -> InstanceSpec:
         memory_bytes=settings.instance_memory_bytes,
         cpus=settings.instance_cpus,
         pids=settings.instance_pids,
+        reuse=version.reuse or settings.instance_reuse,
     )
 
 
@@ -209,6 +233,8 @@ def _executions(
     journal: Journal,
     catalogue: Catalogue,
     permits: PermitPool,
+    *,
+    pool: PoolRuntime | None,
 ) -> Executions:
     def choose(request: RunRequest) -> ExecutorVersion:
         selector, versions = request.selector, catalogue.manifest
@@ -226,6 +252,7 @@ def _executions(
         end_grace=settings.end_grace,
         output_tail_bytes=settings.output_tail_bytes,
         log_records=settings.log_records,
+        reuse=settings.instance_reuse if pool is not None else 1,
     )
     keeping = RetentionLimits(
         keep=timedelta(seconds=settings.retention),
@@ -242,4 +269,5 @@ def _executions(
         retention=Retention(keeping),
         queue_limit=settings.queue_limit,
         now=lambda: datetime.now(UTC),
+        take_back=never if pool is None else pool.take_back,
     )

@@ -37,9 +37,10 @@ async def serve(settings: Settings) -> None:
 
 async def end_runs(running: Manager) -> None:
     """End the runs by policy; what does not end in time is left to the next start's sweep."""
-    running.drain_pool()
     settings = running.settings
-    if settings.shutdown_policy is ShutdownPolicy.DETACH:
+    detach = settings.shutdown_policy is ShutdownPolicy.DETACH
+    running.let_pool_go(leave=detach)
+    if detach:
         await running.executions.detach()
         return
     ending = running.executions.shut_down(drain=settings.drain_timeout, grace=settings.end_grace)

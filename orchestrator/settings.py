@@ -82,6 +82,11 @@ class Settings(BaseSettings):
     instance_memory_bytes: int = Field(1024 * MIB, ge=128 * MIB)
     instance_cpus: float = Field(1.0, gt=0, description="cores")
     instance_pids: int = Field(64, ge=16, description="tasks; the executor uses fewer than 16")
+    # One run per container is the safest. With more, each run still has a process of its own, forked before
+    # the job is known, and the container ends as soon as a run is not clean (docs/pool.md).
+    instance_reuse: int = Field(
+        1, ge=1, le=100_000, description="runs that one instance serves; a manifest's `reuse` comes first"
+    )
     # Making a namespace is half the price of a start; the seccomp profile makes sharing safe (docs/pool.md).
     instance_network: InstanceNetwork = InstanceNetwork.VOID
     void_image: str = Field("genvm-base:latest", description="of the container that holds the shared network")

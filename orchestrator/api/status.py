@@ -80,6 +80,8 @@ def _pool(pool: PoolRuntime | None) -> dict[str, Any] | None:
         "warm": statistics.warm,
         "cold": statistics.cold,
         "discarded": statistics.discarded,
+        "returned": statistics.returned,
+        "adopted": statistics.adopted,
         "images": [asdict(shelf) for shelf in statistics.shelves],
     }
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from genvm_wire.host_tables import HOST_TABLES
 from orchestrator.contracts.timestamps import parse_timestamp
-from orchestrator.contracts.versions import ExecutorVersion, Manifest, Number
+from orchestrator.contracts.versions import MOST_REUSE, ExecutorVersion, Manifest, Number
 
 
 class ManifestError(Exception):
@@ -42,6 +42,7 @@ class _Entry(BaseModel):
     host_table: Annotated[str, BeforeValidator(_known_table)] = "T15a"
     contract_line: Literal["v0.2", "v0.3"] = "v0.2"
     fuel_width: Literal[8, 32] | None = None
+    reuse: Annotated[int, Field(ge=1, le=MOST_REUSE)] | None = None
 
 
 class _File(BaseModel):
@@ -96,6 +97,7 @@ def _version(name: str, entry: _Entry, image_pattern: str) -> ExecutorVersion:
         host_table=entry.host_table,
         contract_line=entry.contract_line,
         fuel_width=entry.fuel_width,
+        reuse=entry.reuse,
     )
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 _NAME = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-([0-9A-Za-z-]+))?", re.ASCII)
 PATTERN_PREFIX = "re:"
+MOST_REUSE = 100_000
 
 
 class VersionFailure(Exception):
@@ -69,6 +70,8 @@ class ExecutorVersion:
     host_table: str
     contract_line: str
     fuel_width: int | None = None
+    reuse: int | None = None
+    """Runs that one instance serves; None: what the settings say."""
 
 
 class Manifest:

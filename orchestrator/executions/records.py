@@ -88,6 +88,19 @@ def progress_row(run: Run) -> ProgressRow:
     )
 
 
+def released_row(head: RunHead, state: str) -> ProgressRow:
+    """The row of an ended run whose instance an earlier manager was still taking away."""
+    return ProgressRow(
+        id=head.id,
+        state=state,
+        version=head.version,
+        started_at=head.started_at,
+        engine_id=head.engine_id,
+        instance=head.instance,
+        dialled=head.dialled,
+    )
+
+
 def outcome_row(execution: Execution, run: Run) -> OutcomeRow:
     """The row for `execution`, which has an outcome, with the output of `run`."""
     outcome, output = execution.outcome, run.output

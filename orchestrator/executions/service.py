@@ -24,6 +24,7 @@ from orchestrator.executions.records import (
     execution_from,
     final_status,
     micros,
+    released_row,
     request_from,
     status_from,
 )
@@ -31,7 +32,13 @@ from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import EndedRun, Retention
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, State
-from orchestrator.executions.supervisor import Supervisor, VersionChooser, instance_name
+from orchestrator.executions.supervisor import (
+    Supervisor,
+    TakeBack,
+    VersionChooser,
+    instance_name,
+    never,
+)
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.runtime.port import AdoptingRuntime, RuntimeFailure
 from orchestrator.store.port import FetchedRow, ForgottenRows, Journal, RunHead, RunRow, StoreFailure
@@ -105,6 +112,7 @@ class Executions:
         retention: Retention,
         queue_limit: int,
         now: Callable[[], datetime],
+        take_back: TakeBack = never,
     ) -> None:
         self._runtime = runtime
         self._journal = journal
@@ -128,13 +136,15 @@ class Executions:
             limits=limits,
             now=now,
             give_back=self._give_back,
+            take_back=take_back,
         )
 
     async def recover(self) -> None:
         """Take over what an earlier manager with this journal left; called once, before the first `submit`.
 
-        Ended runs are readable again, queued ones are queued, running ones are looked for in the background.
-        Raises StoreFailure.
+        Ended runs are readable again and running ones are looked for in the background. Queued ones wait for
+        `reopen_queue`: what an earlier manager left behind without writing it down is swept away before, so
+        that no more instances exist than there are permits. Raises StoreFailure.
         """
         self._last_id = await self._journal.last_id()
         unfinished = []
@@ -142,15 +152,20 @@ class Executions:
             if head.cause is None:
                 unfinished.append(head)
             else:
-                self._ids.append(head.id)
-                self._forget(self._retention.add(ended_from_head(head)))
-                self._remember_key(head.key, head.id)
+                self._recover_ended(head)
         for head in unfinished:
             await self._recover_run(head)
         if unfinished:
             log.info("recovering", runs=len(unfinished))
         self._forget(self._retention.expire(self._now()))
         self._journal_bytes = await self._journal.size()
+
+    def reopen_queue(self) -> None:
+        """Let the recovered queued runs ask for their permits, in their order; called once, after a sweep."""
+        for run in self.live():
+            if run.execution.state is State.QUEUED:
+                self._ask(run)
+                self._tasks.spawn(f"run-{run.id}", self._recovered(run))
 
     async def submit(self, request: RunRequest) -> Run:
         """Accept a run: it has an id, is in the journal and queued; its deadline counts from now.
@@ -297,9 +312,12 @@ class Executions:
 
         A queued run has none: what has its name is an earlier manager's start that was not written down yet.
         """
+        return await self._runtime.sweep(self.instances())
+
+    def instances(self) -> frozenset[str]:
+        """Names of the instances that belong to runs."""
         begun = [run for run in self._runs.values() if run.execution.state is not State.QUEUED]
-        keep = frozenset(run.instance or instance_name(run) for run in begun)
-        return await self._runtime.sweep(keep)
+        return frozenset(run.instance or instance_name(run) for run in begun)
 
     async def shut_down(self, *, drain: float, grace: float) -> None:
         """Take no more runs; let those under way go on for `drain` seconds, then end them all.
@@ -396,6 +414,15 @@ class Executions:
             # The maximum was lowered meanwhile: the run waits until it is raised again, or its deadline.
             log.warning("run_too_expensive", run=run.id, permits=run.request.permits)
 
+    def _recover_ended(self, head: RunHead) -> None:
+        """An ended run is readable again; one whose instance was still being taken away is over now, too."""
+        ended = ended_from_head(head)
+        if ended.state != head.state:
+            self._journal.note(released_row(head, ended.state))
+        self._ids.append(head.id)
+        self._forget(self._retention.add(ended))
+        self._remember_key(head.key, head.id)
+
     async def _recover_run(self, head: RunHead) -> None:
         row = await self._journal.read(head.id)
         if row is None or row.request is None:
@@ -405,11 +432,10 @@ class Executions:
         run.instance, run.dialled = head.instance, head.dialled
         if run.execution.permits_held:
             self._permits.restore(run.id, run.execution.permits_held)
-        self._tasks.spawn(f"run-{run.id}", self._recovered(run))
+        if run.execution.state is not State.QUEUED:
+            self._tasks.spawn(f"run-{run.id}", self._recovered(run))
 
     async def _recovered(self, run: Run) -> None:
-        if run.execution.state is State.QUEUED:
-            self._ask(run)
         await self._supervisor.supervise_again(run)
         self._retain(run)
 
@@ -480,8 +506,12 @@ class Executions:
 
 
 def _waits_for(run: Run, request: RunRequest) -> bool:
-    """The very same request, for a socket to which nothing has connected yet."""
-    return not run.dialled and not run.concluded.done() and run.request == request
+    """The very same request, for a socket to which nothing has connected yet; one may lack its key."""
+    if run.dialled or run.concluded.done():
+        return False
+    if None in (run.request.idempotency_key, request.idempotency_key):
+        request = replace(request, idempotency_key=run.request.idempotency_key)
+    return run.request == request
 
 
 def _named(key: str) -> str:

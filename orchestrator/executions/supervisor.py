@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from genvm_wire.calldata import Value
 from orchestrator.contracts.versions import ExecutorVersion, VersionFailure
 from orchestrator.executions.hosts import (
     HostFailure,
@@ -80,6 +81,7 @@ LETTING_GO_TIME = 5.0
 
 MANAGER_RESTART = "manager_restart"
 CONTROL_LOST = "control_lost"
+HANDED_OVER = "the manager was restarted while the run was handed over"
 
 T = TypeVar("T")
 Life = Callable[[Run, Holding], Awaitable[Outcome]]
@@ -88,6 +90,17 @@ Life = Callable[[Run, Holding], Awaitable[Outcome]]
 class VersionChooser(Protocol):
     def __call__(self, request: RunRequest) -> ExecutorVersion:
         """The executor for a run. Raises VersionFailure."""
+
+
+class TakeBack(Protocol):
+    def __call__(self, instance: Instance, control: Control, said: dict[str, Value]) -> bool:
+        """Whether an instance that said `ready` after its run is kept for another; else it is destroyed."""
+
+
+def never(instance: Instance, control: Control, said: dict[str, Value]) -> bool:
+    """For managers without a pool."""
+    del instance, control, said
+    return False
 
 
 class Ended(Exception):
@@ -112,6 +125,7 @@ class Supervisor:
     limits: RunLimits
     now: Callable[[], datetime]
     give_back: Callable[[int], None]
+    take_back: TakeBack = never
 
     async def supervise(self, run: Run) -> None:
         """Live an accepted run to its final state. Never raises for anything that happens to the run."""
@@ -179,9 +193,11 @@ class Supervisor:
         if held.instance is None:
             raise Lost(Loss.CONTAINER_LOST, "the container was gone when the manager came back")
         try:
-            held.control, _ = await first_word(held.instance, RECONNECT_TIME, (RESUME,))
+            held.control, said = await first_word(held.instance, RECONNECT_TIME, (RESUME, READY))
         except InstanceDied:
             return await self._ended_meanwhile(run, held.instance)
+        if said == READY:
+            raise Lost(MANAGER_RESTART, HANDED_OVER)
         log.info("run_adopted", engine_id=held.instance.engine_id)
         if run.execution.state is State.STARTING:
             self._advance(run, Started(self.now(), held.instance.engine_id))
@@ -193,8 +209,8 @@ class Supervisor:
         if exit_ is None:
             raise Lost(CONTROL_LOST, f"the instance did not connect again within {RECONNECT_TIME:g} s")
         if run.execution.started_at is None:
-            # Nobody knows whether it had its job: without one it leaves when its manager dies.
-            raise Lost(MANAGER_RESTART, "the manager was restarted while the run was handed over")
+            # Nobody knows whether it had its job: without one it leaves when no manager comes back for it.
+            raise Lost(MANAGER_RESTART, HANDED_OVER)
         return self._judge(run, exit_=exit_)
 
     async def _adopt(self, run: Run, held: Holding) -> None:
@@ -224,7 +240,7 @@ class Supervisor:
 
     async def _start(self, run: Run, version: ExecutorVersion) -> Instance:
         run.instance = instance_name(run)
-        spec = self._spec(run, run.instance, version.name, version.image)
+        spec = self._spec(run, run.instance, version.name, version.image, version.reuse)
         instance = await unless_ended(run, self._start_when_reachable(spec))
         run.instance = instance.spec.name  # a pooled one had its name before
         return instance
@@ -236,7 +252,7 @@ class Supervisor:
                 return await self.runtime.start(spec)
         raise AssertionError("unreachable")
 
-    def _spec(self, run: Run, name: str, version: str, image: str) -> InstanceSpec:
+    def _spec(self, run: Run, name: str, version: str, image: str, reuse: int | None = None) -> InstanceSpec:
         return InstanceSpec(
             name=name,
             role=Role.EXECUTOR,
@@ -247,6 +263,7 @@ class Supervisor:
             memory_bytes=self.limits.memory_bytes,
             cpus=self.limits.cpus,
             pids=self.limits.pids,
+            reuse=reuse or self.limits.reuse,
         )
 
     async def _ready(self, instance: Instance) -> Control:
@@ -307,14 +324,13 @@ class Supervisor:
             with attempt:
                 await self.journal.write(row, durable=True)
         run.apply(Concluded(outcome))
-        if held.control is not None:
-            if outcome.result is not None:
-                await acknowledge(run, held.control)
-            held.control.close()
-        if held.instance is not None:
-            async for attempt in persistently(RuntimeFailure):
-                with attempt:
-                    await held.instance.destroy()
+        if not await self._returned(run, held, outcome):
+            if held.control is not None:
+                held.control.close()
+            if held.instance is not None:
+                async for attempt in persistently(RuntimeFailure):
+                    with attempt:
+                        await held.instance.destroy()
         await self._clear(run, held)
         self.give_back(run.id)
         if not run.execution.state.final:
@@ -322,6 +338,18 @@ class Supervisor:
         if run.request.tell_node and not outcome.host_connected:
             with suppress(HostFailure):
                 await wake_host(parse_host(run.request.host))
+
+    async def _returned(self, run: Run, held: Holding, outcome: Outcome) -> bool:
+        """Acknowledge a result; whether the instance waits for another run now.
+
+        Never after an order to kill: it may still be on its way to the engine.
+        """
+        if held.control is None or held.instance is None or outcome.result is None:
+            return False
+        said = await acknowledge(run, held.control)
+        if said is None or run.kill_now.done():
+            return False
+        return self.take_back(held.instance, held.control, said)
 
     def _log_line(self, run: Run, seconds: float) -> None:
         execution, outcome = run.execution, run.execution.outcome

@@ -66,6 +66,8 @@ class InstanceSpec:
     memory_bytes: int
     cpus: float
     pids: int
+    reuse: int = 1
+    """Runs it serves, one after another, each in a process of its own."""
 
 
 class Loss(StrEnum):
@@ -168,6 +170,12 @@ class AdoptingRuntime(Runtime, Protocol):
 
         Nothing there is no error. Raises EngineUnreachable; EngineRefused also for an instance of this
         manager's own.
+        """
+
+    async def idle(self) -> Mapping[str, str]:
+        """Names and images of running executors that an earlier manager with the same id kept ready.
+
+        An image is left out when its name means another one by now. Raises EngineUnreachable, EngineRefused.
         """
 
     async def ping(self) -> None:

@@ -209,6 +209,7 @@ class ProcessRuntime:
             "LANG": "C.UTF-8",
             **self._settings.environment,
             "GENVM_CONTROL": str(path),
+            "GENVM_REUSE": str(spec.reuse),
         }
         try:
             child = subprocess.Popen(
@@ -264,6 +265,10 @@ class ProcessRuntime:
             raise EngineRefused(f"instance {name} is this manager's own")
         await asyncio.to_thread(partial(process_records.kill, self._directories.path / name))
         await asyncio.to_thread(self._directories.remove, name)
+
+    async def idle(self) -> Mapping[str, str]:
+        """None: see `adopt`."""
+        return {}
 
     async def ping(self) -> None:
         """There is no engine to be away."""

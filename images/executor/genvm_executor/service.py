@@ -146,15 +146,22 @@ class Service:
                 self._host_socket.shutdown(socket.SHUT_RDWR)
 
     def end(self, ending: Outcome | BaseException) -> int:
-        """Report how the run ended, wait for the acknowledgement; the process's exit code."""
+        """Report how the run ended, wait for the acknowledgement; the process's exit code.
+
+        The channel stays open: the process's end closes it, and other processes may use it.
+        """
         if isinstance(ending, StartCold):
             ending = self._run_cold()
         code = self._report(ending)
         self._wait_for_acknowledgement()
         if self._watch is not None:
             self._watch.stop()
-        self._channel.close()
         return code
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the manager has the outcome and may have another job."""
+        return self._reader.acknowledged.is_set() and not self._reader.dismissed
 
     def _run_cold(self) -> Outcome | BaseException:
         run, frame = self._need_run(), self._vm_frame
@@ -227,5 +234,5 @@ class Service:
     def _wait_for_acknowledgement(self) -> None:
         if self._reader.ident is None:
             self._reader.start()
-        if self._reader.connected.wait(max(self._deadline.cancel_at - time.monotonic(), 0)):
-            self._reader.acknowledged.wait(ACK_SECONDS)
+        # A manager that is killed now may take its time to come back: the result must still be here then.
+        self._reader.acknowledged.wait(max(self._deadline.cancel_at - time.monotonic(), ACK_SECONDS))

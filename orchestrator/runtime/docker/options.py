@@ -17,6 +17,8 @@ from orchestrator.runtime.rendezvous import SOCKET_NAME
 
 CONTROL_DIR = "/run/genvm"
 SECCOMP_FILE = "seccomp-executor.json"
+TMP, SHM = "/tmp", "/dev/shm"  # noqa: S108 (inside the container)
+"""All that an instance can write to."""
 
 # The engine's own list, which naming any path replaces, and /sys/kernel.
 MASKED_PATHS = (
@@ -80,7 +82,7 @@ def create_body(
     body: dict[str, object] = {
         "Image": spec.image,
         "User": f"{settings.uid}:{settings.uid}",
-        "Env": [f"GENVM_CONTROL={CONTROL_DIR}/{SOCKET_NAME}"],
+        "Env": [f"GENVM_CONTROL={CONTROL_DIR}/{SOCKET_NAME}", *_reuse(spec)],
         "Labels": labels(settings, spec, attempt),
         "StopSignal": "SIGKILL",
         "AttachStdin": False,
@@ -92,6 +94,11 @@ def create_body(
         # The engine refuses a name of its own for a container that shares another's network.
         body["Hostname"] = "genvm"
     return body
+
+
+def _reuse(spec: InstanceSpec) -> list[str]:
+    """What an executor of several runs has to know: how many, and what has to be empty between two."""
+    return [f"GENVM_REUSE={spec.reuse}", f"GENVM_SCRATCH={TMP}:{SHM}"] if spec.reuse > 1 else []
 
 
 def _host_config(
@@ -114,7 +121,7 @@ def _host_config(
         "ReadonlyPaths": list(READONLY_PATHS),
         "Devices": [],
         "ReadonlyRootfs": True,
-        "Tmpfs": {"/tmp": _tmpfs(settings)},  # noqa: S108 (inside the container)
+        "Tmpfs": {TMP: _tmpfs(settings)},
         "ShmSize": settings.shm_bytes,
         "Mounts": [
             {

@@ -258,6 +258,21 @@ class DockerRuntime:
                 await self._removals.remove(str(inspected["Id"]))
         await self._forget_directory(name)
 
+    async def idle(self) -> dict[str, str]:
+        """See `AdoptingRuntime.idle`."""
+        self._open()
+        listed = await self._engine.quick(
+            lambda client: client.containers(filters={"label": options.managed_filter(self._settings)})
+        )
+        # The list shows an image by its id once the name that the container was made with means another.
+        return {
+            name: str(container["Image"])
+            for container in listed
+            if self._label(container, "role") == Role.EXECUTOR
+            and self._label(container, "execution") is None
+            and (name := self._label(container, "instance")) is not None
+        }
+
     async def sweep(self, keep: frozenset[str]) -> list[str]:
         """See `Runtime.sweep`; never touches what this runtime itself has started and not destroyed.
 

@@ -20,6 +20,7 @@ from orchestrator.composition import Manager, manager
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.serve import listening
 from orchestrator.settings import RuntimeName, Settings
+from tests import generation_bodies
 
 SCRIPTED = Path(__file__).with_name("scripted.py")
 ZERO = "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -61,8 +62,17 @@ class Client:
             "host": f"unix://{self.folder}/sock_{self.hosts}",
         } | changes
 
-    async def run(self, body: dict[str, Any]) -> int:
-        status, answer = await self.ask("POST", "/genvm/run", json=body)
+    def encoded(self, generation: str, script: dict[str, Any] | None = None, **changes: Any) -> bytes:
+        """The same in any generation, as it goes over the wire."""
+        self.hosts += 1
+        host = changes.pop("host", f"unix://{self.folder}/sock_{self.hosts}")
+        return generation_bodies.encoded(
+            generation, host, **{"host_data": json.dumps(script or {}), **changes}
+        )
+
+    async def run(self, body: dict[str, Any] | bytes) -> int:
+        options: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
+        status, answer = await self.ask("POST", "/genvm/run", **options)
         assert (status, answer["result"]) == (200, "started"), answer
         return int(answer["id"])
 
@@ -169,7 +179,6 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         session = ClientSession(base, connector=connector, timeout=ClientTimeout(total=30))
 
         async def leave() -> None:
-            leaving.remove(leave)
             await server.__aexit__(None, None, None)
             await session.close()
             await context.__aexit__(None, None, None)
@@ -179,12 +188,17 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             assert running.runtime.statistics().instances == 0
             assert [str(path) for path in state_dir.glob("instances/*")] == []
 
-        leaving.append(leave)
-        return Client(session, running, folder, leave, base)
+        async def leave_once() -> None:
+            if leave_once in leaving:
+                leaving.remove(leave_once)
+                await leave()
+
+        leaving.append(leave_once)
+        return Client(session, running, folder, leave_once, base)
 
     yield make
-    while leaving:
-        await leaving[-1]()
+    for leave in list(leaving):
+        await leave()
 
 
 @pytest.fixture

@@ -62,6 +62,14 @@ class Instance:
         result = RunResult(code=ResultCode.RETURN, data=bytes(size))
         self.finish(build(result, ResultForm.C))
 
+    def do_result(self, payload: str) -> None:
+        """End with a result of one's own, in hexadecimal."""
+        self.finish(bytes.fromhex(payload))
+
+    def do_show_job(self, keys: list[str]) -> None:
+        """Print what the job says under `keys`."""
+        self.do_print(repr([self.job[key] for key in keys]))
+
     def do_print(self, text: str) -> None:
         self.printed = text.encode()
         self.channel.send({"kind": "output", "stream": "stdout", "offset": 0, "data": self.printed})

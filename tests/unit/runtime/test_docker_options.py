@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,16 @@ def test_the_only_mount_is_the_control_directory_and_it_is_read_only() -> None:
 
 def test_the_environment_is_the_control_path_alone() -> None:
     assert body()["Env"] == ["GENVM_CONTROL=/run/genvm/control.sock"]
+
+
+def test_an_executor_of_several_runs_knows_how_many_and_what_has_to_stay_empty() -> None:
+    spec = replace(SPEC, reuse=5)
+    created = create_body(SETTINGS, spec, Path("/state/instances/one"), "attempt", None)
+    assert created["Env"] == [
+        "GENVM_CONTROL=/run/genvm/control.sock",
+        "GENVM_REUSE=5",
+        "GENVM_SCRATCH=/tmp:/dev/shm",
+    ]
 
 
 def test_a_shared_network_has_no_host_name_of_its_own() -> None:
