@@ -30,7 +30,7 @@ from orchestrator.api.wire.generations import ReceivedBody, received
 from orchestrator.executions.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
 from orchestrator.executions.hosts import BadHostAddress, HostFailure, parse_host, wake_host
 from orchestrator.executions.modules import ModulesNotRunning
-from orchestrator.executions.request import ModuleUse, ResultForm
+from orchestrator.executions.request import ResultForm
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions, Refused
 from orchestrator.executions.state import Cause
@@ -78,8 +78,6 @@ async def post_run(request: web.Request) -> web.StreamResponse:
         wanted = body.shaped().run_request(context.rules, _idempotency_key(request))
         if (repeated := context.executions.repeated(wanted)) is not None:
             return _started(repeated)
-        if wanted.modules is ModuleUse.REQUIRED:
-            await context.modules.require()
         run = await context.executions.submit(wanted)
     except (BadHeader, WrongShape, BadHostAddress, Refused, ModulesNotRunning):
         context.background.spawn("wake-refused-host", _wake_refused(body))

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from orchestrator.api.answers import ModuleRestarted, ModuleStarted, ModuleStopped
 from orchestrator.api.body import decode_json, shaped
 from orchestrator.api.context import CONTEXT
+from orchestrator.api.description import Description, describes
 from orchestrator.modules.configuration import StartRequest
 from orchestrator.modules.kinds import ModuleKind
 
@@ -33,7 +35,7 @@ class ModuleBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    module_type: Annotated[ModuleKind, BeforeValidator(_kind)]
+    module_type: Annotated[ModuleKind, BeforeValidator(_kind, json_schema_input_type=str)]
 
 
 class StartBody(ModuleBody):
@@ -48,6 +50,7 @@ class StartBody(ModuleBody):
         return StartRequest(self.config, self.allow_empty_backends, self.user_error)
 
 
+@describes(Description(ModuleStarted, StartBody, failures=(400, 413, 500, 503)))
 async def start(request: web.Request) -> web.StreamResponse:
     """Answers when the module serves; a client that leaves before undoes the start."""
     body = shaped(StartBody, decode_json(await request.read()))
@@ -55,6 +58,7 @@ async def start(request: web.Request) -> web.StreamResponse:
     return web.json_response({"result": "module_started"})
 
 
+@describes(Description(ModuleStopped, ModuleBody, failures=(400, 413, 500, 503)))
 async def stop(request: web.Request) -> web.StreamResponse:
     """Answers at once: runs that use the module keep it while they last."""
     body = shaped(ModuleBody, decode_json(await request.read()))
@@ -62,6 +66,7 @@ async def stop(request: web.Request) -> web.StreamResponse:
     return web.json_response({"result": "module_stopped" if stopped else "module_not_running"})
 
 
+@describes(Description(ModuleRestarted, StartBody, failures=(400, 413, 500, 503)))
 async def restart(request: web.Request) -> web.StreamResponse:
     """Answers when the new one serves; if it cannot, what ran before has never stopped."""
     body = shaped(StartBody, decode_json(await request.read()))

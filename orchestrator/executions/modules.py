@@ -12,6 +12,10 @@ from orchestrator.executions.request import RunRequest
 
 LEADER, VALIDATOR = "Leader", "Validator"
 
+# Clients look for these texts (manager-api 6.4): the first refuses a request, the second fails a run.
+NOT_RUNNING = "modules are required but not running (is_sync=false with 'n' permission)"
+NOT_ALL_RUNNING = "modules are required but not all are running"
+
 Metrics = Mapping[str, Value]
 """What a run used of the modules, as manager-api 3.4 shows it under `metrics`."""
 
@@ -37,6 +41,9 @@ class Introduction:
 
 class Modules(Protocol):
     """Both modules, as the executions see them."""
+
+    async def require(self) -> None:
+        """Wait a moment for both to run. Raises ModulesNotRunning."""
 
     async def connect(self, introduction: Introduction, *, required: bool) -> dict[str, socket.socket]:
         """Sessions for a run: module name → the executor's end, which the caller owns.
@@ -69,9 +76,13 @@ def introduction_of(run_id: int, request: RunRequest, deadline_ms: int) -> Intro
 class NoModules:
     """A manager without modules: no run is connected to any."""
 
+    async def require(self) -> None:
+        raise ModulesNotRunning(NOT_RUNNING)
+
     async def connect(self, introduction: Introduction, *, required: bool) -> dict[str, socket.socket]:
+        del introduction
         if required:
-            raise ModulesNotRunning(f"run {introduction.run} needs modules, and this manager has none")
+            raise ModulesNotRunning(NOT_ALL_RUNNING)
         return {}
 
     async def release(self, run_id: int) -> Metrics | None:

@@ -29,7 +29,7 @@ from orchestrator.executions.records import (
     request_from,
     status_from,
 )
-from orchestrator.executions.request import RunRequest
+from orchestrator.executions.request import ModuleUse, RunRequest
 from orchestrator.executions.retention import EndedRun, Retention
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, State
@@ -175,9 +175,14 @@ class Executions:
         """Accept a run: it has an id, is in the journal and queued; its deadline counts from now.
 
         A request that repeats a known run is that run: one with its idempotency key, or the very same request
-        for a node's socket that nobody has connected to yet (manager-api W2). Raises Refused.
+        for a node's socket that nobody has connected to yet (manager-api W2).
+
+        Raises Refused, ModulesNotRunning.
         """
         run = self._same_run(request)
+        if run is None and request.modules is ModuleUse.REQUIRED:
+            await self._modules.require()
+            run = self._same_run(request)
         if run is None:
             self._check_acceptable(request)
             run = self._new_run(request)

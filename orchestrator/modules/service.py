@@ -14,9 +14,14 @@ from typing import Any
 
 import structlog
 
-from orchestrator.executions.modules import Introduction, Metrics, ModulesNotRunning
+from orchestrator.executions.modules import (
+    NOT_ALL_RUNNING,
+    NOT_RUNNING,
+    Introduction,
+    Metrics,
+    ModulesNotRunning,
+)
 from orchestrator.modules.configuration import Configuration, StartRequest, configuration_of
-from orchestrator.modules.failures import ShuttingDown
 from orchestrator.modules.instance import ModuleInstance
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.module import Module, Surroundings
@@ -27,10 +32,6 @@ from orchestrator.runtime.port import AdoptingRuntime, ChannelClosed
 from orchestrator.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
-
-# Clients look for these texts (manager-api 6.4): the first refuses a request, the second fails a run.
-NOT_RUNNING = "modules are required but not running (is_sync=false with 'n' permission)"
-NOT_ALL_RUNNING = "modules are required but not all are running"
 
 
 class ModuleService:
@@ -110,8 +111,6 @@ class ModuleService:
 
     async def require(self) -> None:
         """Wait a moment for both modules. Raises ModulesNotRunning: a run that needs them is refused."""
-        if self._stopping:
-            raise ShuttingDown("the manager is shutting down")
         if not await self._available(list(self._modules.values()), self._times.patience):
             raise ModulesNotRunning(NOT_RUNNING)
 

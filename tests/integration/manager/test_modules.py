@@ -295,7 +295,8 @@ async def test_a_run_that_cannot_reach_its_node_leaves_no_session(client: Client
     await under_way(client, "llm", 0)
 
 
-async def test_a_client_that_leaves_undoes_its_start(client: Client) -> None:
+async def test_a_client_that_leaves_undoes_its_start(make_client: MakeClient) -> None:
+    client = await make_client(pool_size=0)
     starting = asyncio.create_task(order(client, "start", **LLM, config={"hang": True}))
     await client.until(lambda: client.manager.runtime.statistics().instances == 1)
     starting.cancel()
