@@ -113,8 +113,8 @@ class Executions:
         retention: Retention,
         queue_limit: int,
         now: Callable[[], datetime],
-        modules: Modules | None = None,
         take_back: TakeBack = never,
+        modules: Modules | None = None,
     ) -> None:
         self._runtime = runtime
         self._modules = modules or NoModules()
@@ -252,11 +252,6 @@ class Executions:
         self._journal.note(FetchedRow(run_id, micros(now)))
         self.revision += 1
 
-    def uses_modules(self, run_id: int) -> bool:
-        """Whether a run may still need its module sessions."""
-        run = self._runs.get(run_id)
-        return run is not None and not run.concluded.done()
-
     async def acknowledge(self, run_id: int) -> None:
         """Forget an ended run, its idempotency key included: its client has all it wants (manager-api 4.4).
 
@@ -278,6 +273,11 @@ class Executions:
             self._unlist(run_id)
             self._forget_key(run.request.idempotency_key, run_id)
         self.revision += 1
+
+    def uses_modules(self, run_id: int) -> bool:
+        """Whether a run may still need its module sessions."""
+        run = self._runs.get(run_id)
+        return run is not None and not run.concluded.done()
 
     def live(self) -> list[Run]:
         """Runs that have not ended, or have only just ended."""
