@@ -301,7 +301,8 @@ def _executions(
         selector, versions = request.selector, catalogue.manifest
         if selector.version is not None:
             return versions.by_selector(selector.version, request.timestamp)
-        return versions.by_major(selector.major or 0, request.timestamp, request.host_tables)
+        choice = versions.nearest if request.any_major else versions.by_major
+        return choice(selector.major or 0, request.timestamp, request.host_tables)
 
     limits = RunLimits(
         longest_run=settings.longest_run,
