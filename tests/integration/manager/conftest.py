@@ -184,6 +184,7 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         session = ClientSession(base, connector=connector, timeout=ClientTimeout(total=30))
 
         async def leave() -> None:
+            leaving.remove(leave)
             await server.__aexit__(None, None, None)
             await session.close()
             await context.__aexit__(None, None, None)
