@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
 from orchestrator.executions.supervisor import never
 from orchestrator.memory import MEMINFO, default_permits, default_pool_room
+from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
+from orchestrator.modules.service import ModuleService
 from orchestrator.runtime.docker.runtime import DockerRuntime
 from orchestrator.runtime.docker.settings import VOID, DockerSettings
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
@@ -40,6 +43,8 @@ from orchestrator.tasks import TaskOwner
 log = structlog.get_logger(__name__)
 
 JOURNAL_FILE = "journal.sqlite"
+# Seconds that a start waits for modules of an earlier manager; they connect again within 200 ms.
+ADOPTION_PATIENCE = 3.0
 _NETWORKS = {InstanceNetwork.VOID: VOID, InstanceNetwork.OWN: "none"}
 
 MakeRuntime = Callable[[Settings, str], Awaitable[AdoptingRuntime]]
@@ -51,6 +56,7 @@ class Manager:
 
     settings: Settings
     executions: Executions
+    modules: ModuleService
     runtime: AdoptingRuntime
     pool: PoolRuntime | None
     background: TaskOwner
@@ -83,10 +89,19 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
         pool = _pool(settings, inner, permits, default_pool_room(meminfo)) if settings.pool_size else None
         runtime: AdoptingRuntime = pool or inner
         background = TaskOwner("manager")
+        environment = EnvironmentOverlay()
+        # Past the pool: a module is never warm, and is none of its figures.
+        modules = ModuleService(
+            inner, module_settings(settings), environment.get, settings.state_dir, module_times(settings)
+        )
         journal = await open_journal(_journal_url(settings), manager_id)
         try:
-            executions = _executions(settings, runtime, journal, catalogue, permits, pool=pool)
+            await modules.recover()
+            executions = _executions(
+                settings, runtime, journal, catalogue, permits, modules=modules, pool=pool
+            )
             await executions.recover()
+            await modules.adopt(executions.uses_modules, ADOPTION_PATIENCE)
             if pool is not None:
                 await _adopt_ready(pool, catalogue.manifest, settings, executions)
             await _sweep_at_start(executions)
@@ -97,20 +112,22 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
                 background=background,
                 rules=_rules(settings),
                 catalogue=catalogue,
-                environment=EnvironmentOverlay(),
+                environment=environment,
                 start_wait=settings.start_wait,
                 max_message_bytes=settings.max_message_bytes,
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
                 pool=pool,
+                modules=modules,
             )
             try:
                 app = make_app(context, settings.max_body_bytes)
                 if pool is not None:
                     _offer_always(pool, catalogue, settings)
-                yield Manager(settings, executions, runtime, pool, background, app)
+                yield Manager(settings, executions, modules, runtime, pool, background, app)
             finally:
                 await executions.aclose()
         finally:
+            await modules.aclose(settings.shutdown_timeout)
             await background.aclose()
             await runtime.aclose()
             await journal.aclose()
@@ -206,6 +223,35 @@ def _journal_url(settings: Settings) -> str:
     return sqlite_url(settings.state_dir / JOURNAL_FILE)
 
 
+def module_settings(settings: Settings) -> dict[ModuleKind, ModuleSettings]:
+    return {
+        ModuleKind.LLM: ModuleSettings(
+            image=settings.llm_image,
+            memory_bytes=settings.llm_memory_bytes,
+            cpus=settings.llm_cpus,
+            pids=settings.llm_pids,
+            default_config=settings.llm_config,
+        ),
+        ModuleKind.WEB: ModuleSettings(
+            image=settings.web_image,
+            memory_bytes=settings.web_memory_bytes,
+            cpus=settings.web_cpus,
+            pids=settings.web_pids,
+            tmp_bytes=settings.web_tmp_bytes,
+            shm_bytes=settings.web_shm_bytes,
+            default_config=settings.web_config,
+        ),
+    }
+
+
+def module_times(settings: Settings) -> ModuleTimes:
+    return ModuleTimes(
+        ready=settings.module_ready_timeout,
+        configure=settings.module_ready_timeout,
+        ping_interval=settings.module_ping_interval,
+    )
+
+
 async def named_runtime(settings: Settings, manager_id: str) -> AdoptingRuntime:
     match settings.runtime:
         case RuntimeName.DOCKER:
@@ -216,12 +262,21 @@ async def named_runtime(settings: Settings, manager_id: str) -> AdoptingRuntime:
                     base_url=settings.docker_url,
                     network=_NETWORKS[settings.instance_network],
                     void_image=settings.void_image,
+                    module_network=settings.module_network,
                 )
             )
         case RuntimeName.PROCESS:
             environment = await prepared_executor(settings.state_dir)
             return ProcessRuntime(
-                ProcessSettings(manager_id=manager_id, state_dir=settings.state_dir, environment=environment)
+                ProcessSettings(
+                    manager_id=manager_id,
+                    state_dir=settings.state_dir,
+                    commands={
+                        settings.llm_image: (sys.executable, "-m", "genvm_llm"),
+                        settings.web_image: (sys.executable, "-m", "genvm_web"),
+                    },
+                    environment=environment,
+                )
             )
         case unknown:
             assert_never(unknown)
@@ -234,6 +289,7 @@ def _executions(
     catalogue: Catalogue,
     permits: PermitPool,
     *,
+    modules: ModuleService,
     pool: PoolRuntime | None,
 ) -> Executions:
     def choose(request: RunRequest) -> ExecutorVersion:
@@ -269,5 +325,6 @@ def _executions(
         retention=Retention(keeping),
         queue_limit=settings.queue_limit,
         now=lambda: datetime.now(UTC),
+        modules=modules,
         take_back=never if pool is None else pool.take_back,
     )

@@ -42,11 +42,13 @@ async def end_runs(running: Manager) -> None:
     running.let_pool_go(leave=detach)
     if detach:
         await running.executions.detach()
+        await running.modules.detach()
         return
     ending = running.executions.shut_down(drain=settings.drain_timeout, grace=settings.end_grace)
     try:
         async with asyncio.timeout(settings.drain_timeout + settings.shutdown_timeout):
             await ending
+            await running.modules.shut_down()
     except TimeoutError:
         log.error("shutdown_timed_out", left=running.executions.statistics().supervised)
 

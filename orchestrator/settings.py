@@ -91,6 +91,28 @@ class Settings(BaseSettings):
     instance_network: InstanceNetwork = InstanceNetwork.VOID
     void_image: str = Field("genvm-base:latest", description="of the container that holds the shared network")
 
+    # Modules (docs/modules.md). The browser wants memory, shared memory and processes; the llm module mostly
+    # waits for others.
+    llm_image: str = "genvm-llm:latest"
+    llm_config: Path | None = Field(None, description="for starts with `config: null`; unset: built in")
+    llm_memory_bytes: int = Field(512 * MIB, ge=64 * MIB)
+    llm_cpus: float = Field(1.0, gt=0, description="cores")
+    llm_pids: int = Field(128, ge=16)
+    web_image: str = "genvm-web:latest"
+    web_config: Path | None = Field(None, description="for starts with `config: null`; unset: built in")
+    web_memory_bytes: int = Field(2048 * MIB, ge=64 * MIB)
+    web_cpus: float = Field(2.0, gt=0, description="cores")
+    web_pids: int = Field(1024, ge=16)
+    web_tmp_bytes: int = Field(512 * MIB, ge=MIB, description="the browser's profile and caches")
+    web_shm_bytes: int = Field(256 * MIB, ge=MIB, description="what the browser's processes share")
+    module_ready_timeout: float = Field(
+        60.0, gt=0, description="seconds to start, and again to take its config"
+    )
+    module_ping_interval: float = Field(5.0, gt=0, description="seconds; four without an answer: restarted")
+    module_network: str = Field(
+        "own", description="own: a bridge that the manager makes; or the name of a network that there is"
+    )
+
     # Warm instances, ready before anybody asks (docs/pool.md). Two per image: a node runs a leader and a
     # validator at a time, an idle one costs about 40 MiB, and two are made again within a second.
     pool_size: int = Field(2, ge=0, le=1000, description="ready instances per executor image; 0: no pool")

@@ -82,6 +82,18 @@ class Writes(Answer):
     writes: list[tuple[str, str]] = Field(description="key and value, base64")
 
 
+class ModuleStarted(Answer):
+    result: Literal["module_started"]
+
+
+class ModuleStopped(Answer):
+    result: Literal["module_stopped", "module_not_running"]
+
+
+class ModuleRestarted(Answer):
+    result: Literal["module_restarted"]
+
+
 class PermitsSet(Answer):
     result: Literal["permits_set"]
     permits: int
@@ -123,6 +135,7 @@ class ManagerStatus(Answer):
     executions: dict[str, ListedRun]
     queue: Queue
     engine: str
+    modules: dict[str, dict[str, Any]]
 
 
 class Reloaded(Answer):

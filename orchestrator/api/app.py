@@ -12,6 +12,7 @@ from orchestrator.api import (
     genvm,
     log_level,
     manifest,
+    modules,
     openapi,
     permits,
     status,
@@ -21,7 +22,19 @@ from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import errors_as_json
 from orchestrator.api.socket import route as socket
 
-RESOURCES = (genvm, contract, executions, permits, status, manifest, log_level, env, vm_error, socket)
+RESOURCES = (
+    genvm,
+    contract,
+    executions,
+    modules,
+    permits,
+    status,
+    manifest,
+    log_level,
+    env,
+    vm_error,
+    socket,
+)
 
 
 def make_app(context: ApiContext, max_body_bytes: int) -> web.Application:

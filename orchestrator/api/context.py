@@ -11,6 +11,7 @@ from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.service import Executions
+from orchestrator.modules.service import ModuleService
 from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.tasks import TaskOwner
 
@@ -30,6 +31,7 @@ class ApiContext:
     start_wait: float
     max_message_bytes: int
     engine_reachable: Callable[[], bool]
+    modules: ModuleService
     pool: PoolRuntime | None = None
 
 

@@ -16,8 +16,11 @@ from orchestrator.contracts.manifest import ManifestError
 from orchestrator.contracts.versions import VersionFailure
 from orchestrator.environment import EnvironmentFull
 from orchestrator.executions.hosts import BadHostAddress
+from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.schema import NoSchema
 from orchestrator.executions.service import NotRecorded, QueueFull, Refused, ShuttingDown
+from orchestrator.modules.failures import ModuleFailure
+from orchestrator.runtime.port import EngineUnreachable, RuntimeFailure
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +49,10 @@ ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
     (NotRecorded, Answer(503, retry=True)),
     (ShuttingDown, Answer(503, retry=True)),
     (Refused, Answer(500)),
+    (ModulesNotRunning, Answer(500)),
+    (ModuleFailure, Answer(500)),
+    (EngineUnreachable, Answer(503, retry=True)),
+    (RuntimeFailure, Answer(500)),
 )
 
 

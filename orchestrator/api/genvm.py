@@ -29,6 +29,7 @@ from orchestrator.api.wire.generation_c import RunBodyC
 from orchestrator.api.wire.generations import ReceivedBody, received
 from orchestrator.executions.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
 from orchestrator.executions.hosts import BadHostAddress, HostFailure, parse_host, wake_host
+from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.request import ResultForm
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions, Refused
@@ -78,7 +79,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
         if (repeated := context.executions.repeated(wanted)) is not None:
             return _started(repeated)
         run = await context.executions.submit(wanted)
-    except (BadHeader, WrongShape, BadHostAddress, Refused):
+    except (BadHeader, WrongShape, BadHostAddress, Refused, ModulesNotRunning):
         context.background.spawn("wake-refused-host", _wake_refused(body))
         raise
     if wanted.answer_started:

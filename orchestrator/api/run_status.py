@@ -20,6 +20,7 @@ def status_body(final: FinalStatus) -> dict[str, Any]:
         "stdout": tail_text(final.stdout, final.stdout_total),
         "stderr": tail_text(final.stderr, final.stderr_total),
         "genvm_log": None if _log_is_null(final) else final.log,
+        "metrics": outcome.metrics,
         **_result(final),
         "cause": outcome.cause,
         "reason": outcome.reason,
@@ -48,7 +49,6 @@ def _result(final: FinalStatus) -> dict[str, Any]:
     number = Number.of_run(final.version)
     return {
         "consumed_result": None if result is None else _encoded(form, result),
-        "metrics": None,
         "version_major": number.major,
         "version_minor": number.minor,
     }

@@ -31,12 +31,17 @@ class StatusBody:
 
     def __init__(self, context: ApiContext) -> None:
         self._context = context
-        self._made_for: tuple[int, int, bool] | None = None
+        self._made_for: tuple[int, int, int, bool] | None = None
         self._body = b""
 
     def encoded(self) -> bytes:
         pool = 0 if self._context.pool is None else self._context.pool.revision
-        current = (self._context.executions.revision, pool, self._context.engine_reachable())
+        current = (
+            self._context.executions.revision,
+            pool,
+            self._context.modules.revision,
+            self._context.engine_reachable(),
+        )
         if current != self._made_for:
             self._body = json.dumps(status_of(self._context), separators=(",", ":")).encode()
             self._made_for = current
@@ -51,9 +56,9 @@ def status_of(context: ApiContext) -> dict[str, Any]:
     statistics = context.executions.statistics()
     permits = statistics.permits
     engine = context.engine_reachable()
+    modules = context.modules.statuses()
     return {
-        "llm_module": "stopped",
-        "web_module": "stopped",
+        **{f"{kind}_module": module.state for kind, module in modules.items()},
         "permits": {
             "current": permits.available,
             "max": permits.maximum,
@@ -65,6 +70,7 @@ def status_of(context: ApiContext) -> dict[str, Any]:
         "queue": {"depth": permits.waiting, "waiting_for": _reason(permits.waiting, engine)},
         "engine": "reachable" if engine else "unreachable",
         "pool": _pool(context.pool),
+        "modules": {kind.value: asdict(module) for kind, module in modules.items()},
         "retained": {"executions": statistics.retained, "bytes": statistics.retained_bytes},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genvm_wire import calldata
@@ -13,6 +14,8 @@ from orchestrator.executions.request import DebugLevel, RunRequest
 OLD_METHOD_KEY, METHOD_KEY = "method", ""
 OLD_LINE = "v0.2"
 MOST_CALLDATA_ITEMS = 100_000
+
+HOST = "host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +29,15 @@ class JobLimits:
 
 
 def job_message(
-    run_id: int, request: RunRequest, version: ExecutorVersion, limits: JobLimits
+    run_id: int, request: RunRequest, version: ExecutorVersion, limits: JobLimits, modules: Sequence[str] = ()
 ) -> dict[str, Value]:
-    """Every key of the protocol's table, present."""
+    """Every key of the protocol's table, present; `modules` are those whose sockets come after the host's."""
     captured = request.capture_output
     leader = request.leader_nondet_results
     return {
         "kind": "job",
         "run": run_id,
-        "sockets": ["host"],
+        "sockets": [HOST, *modules],
         "deadline_ms": limits.deadline_ms,
         "grace_ms": limits.grace_ms,
         "host_table": version.host_table,

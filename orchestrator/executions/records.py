@@ -18,6 +18,7 @@ from orchestrator.store.port import AcceptedRow, OutcomeRow, ProgressRow, RunHea
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+METRICS = "modules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def outcome_row(execution: Execution, run: Run) -> OutcomeRow:
         delivered=outcome.delivered,
         error=outcome.error,
         result=outcome.result,
-        stats=calldata.encode(dict(outcome.stats)),
+        stats=calldata.encode(_stats_map(outcome)),
         stdout=output.stdout.bytes(),
         stdout_total=output.stdout.total,
         stderr=output.stderr.bytes(),
@@ -166,8 +167,8 @@ def status_from(row: RunRow) -> FinalStatus | None:
 
 
 def outcome_from(row: OutcomeRow) -> Outcome:
-    stats = calldata.decode(row.stats)
-    numbers = stats.items() if isinstance(stats, dict) else ()
+    stats: Any = calldata.decode(row.stats)
+    metrics = stats.pop(METRICS, None)
     return Outcome(
         cause=Cause(row.cause),
         reason=row.reason,
@@ -178,7 +179,8 @@ def outcome_from(row: OutcomeRow) -> Outcome:
         oom_killed=row.oom_killed,
         host_connected=row.host_connected,
         error=row.error,
-        stats={key: value for key, value in numbers if isinstance(value, int)},
+        stats={key: value for key, value in stats.items() if isinstance(value, int)},
+        metrics=metrics,
     )
 
 
@@ -232,6 +234,11 @@ def ended_from_head(head: RunHead) -> EndedRun:
         size=head.size,
         fetched_at=None if head.fetched_at is None else moment(head.fetched_at),
     )
+
+
+def _stats_map(outcome: Outcome) -> dict[str, Any]:
+    """The executor's numbers and, beside them, what the run used of the modules."""
+    return {**outcome.stats, METRICS: None if outcome.metrics is None else dict(outcome.metrics)}
 
 
 def _terms_map(terms: Terms) -> dict[str, Value]:

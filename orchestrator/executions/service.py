@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from orchestrator.executions.limits import RunLimits
+from orchestrator.executions.modules import Modules, NoModules
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.permits import PermitPool, PermitStatistics
 from orchestrator.executions.records import (
@@ -28,7 +29,7 @@ from orchestrator.executions.records import (
     request_from,
     status_from,
 )
-from orchestrator.executions.request import RunRequest
+from orchestrator.executions.request import ModuleUse, RunRequest
 from orchestrator.executions.retention import EndedRun, Retention
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, State
@@ -112,9 +113,11 @@ class Executions:
         retention: Retention,
         queue_limit: int,
         now: Callable[[], datetime],
+        modules: Modules | None = None,
         take_back: TakeBack = never,
     ) -> None:
         self._runtime = runtime
+        self._modules = modules or NoModules()
         self._journal = journal
         self._permits = permits
         self._retention = retention
@@ -134,6 +137,7 @@ class Executions:
             journal=journal,
             choose_version=choose_version,
             limits=limits,
+            modules=self._modules,
             now=now,
             give_back=self._give_back,
             take_back=take_back,
@@ -171,9 +175,14 @@ class Executions:
         """Accept a run: it has an id, is in the journal and queued; its deadline counts from now.
 
         A request that repeats a known run is that run: one with its idempotency key, or the very same request
-        for a node's socket that nobody has connected to yet (manager-api W2). Raises Refused.
+        for a node's socket that nobody has connected to yet (manager-api W2).
+
+        Raises Refused, ModulesNotRunning.
         """
         run = self._same_run(request)
+        if run is None and request.modules is ModuleUse.REQUIRED:
+            await self._modules.require()
+            run = self._same_run(request)
         if run is None:
             self._check_acceptable(request)
             run = self._new_run(request)
@@ -242,6 +251,11 @@ class Executions:
             return
         self._journal.note(FetchedRow(run_id, micros(now)))
         self.revision += 1
+
+    def uses_modules(self, run_id: int) -> bool:
+        """Whether a run may still need its module sessions."""
+        run = self._runs.get(run_id)
+        return run is not None and not run.concluded.done()
 
     async def acknowledge(self, run_id: int) -> None:
         """Forget an ended run, its idempotency key included: its client has all it wants (manager-api 4.4).
@@ -312,7 +326,7 @@ class Executions:
 
         A queued run has none: what has its name is an earlier manager's start that was not written down yet.
         """
-        return await self._runtime.sweep(self.instances())
+        return await self._runtime.sweep(self.instances() | self._modules.instances())
 
     def instances(self) -> frozenset[str]:
         """Names of the instances that belong to runs."""

@@ -16,6 +16,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
+from genvm_wire.calldata import Value
+
 
 class State(StrEnum):
     QUEUED = "queued"
@@ -54,7 +56,8 @@ class Outcome:
 
     `result` is the result payload (code byte and rest) if the executor reported one; `delivered`: the node
     acknowledged it. `error` is a sentence for people, null after a plain exit with a result; `reason` is a
-    stable code that says more than the cause where there is more to say.
+    stable code that says more than the cause where there is more to say. `metrics`: what the run used of the
+    modules (manager-api 3.4), null for nothing.
     """
 
     cause: Cause
@@ -67,6 +70,7 @@ class Outcome:
     error: str | None = None
     reason: str | None = None
     stats: Mapping[str, int] = field(default_factory=dict)
+    metrics: Mapping[str, Value] | None = None
 
     @property
     def failed_to_start(self) -> bool:

@@ -8,9 +8,10 @@ permits come back only when the instance is gone.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -28,9 +29,10 @@ from orchestrator.executions.hosts import (
 )
 from orchestrator.executions.job import JobLimits, job_message
 from orchestrator.executions.limits import RunLimits
+from orchestrator.executions.modules import Modules, ModulesNotRunning, introduction_of
 from orchestrator.executions.persistence import persistently
 from orchestrator.executions.records import outcome_row, progress_row
-from orchestrator.executions.request import RunRequest
+from orchestrator.executions.request import ModuleUse, RunRequest
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import (
     Admitted,
@@ -81,6 +83,7 @@ LETTING_GO_TIME = 5.0
 
 MANAGER_RESTART = "manager_restart"
 CONTROL_LOST = "control_lost"
+MODULES_NOT_RUNNING = "modules_not_running"
 HANDED_OVER = "the manager was restarted while the run was handed over"
 
 T = TypeVar("T")
@@ -123,6 +126,7 @@ class Supervisor:
     journal: Journal
     choose_version: VersionChooser
     limits: RunLimits
+    modules: Modules
     now: Callable[[], datetime]
     give_back: Callable[[int], None]
     take_back: TakeBack = never
@@ -159,6 +163,8 @@ class Supervisor:
             return self._judge(run)
         except Lost as lost:
             return self._judge(run, FailureReport(Cause.ENGINE, str(lost), lost.reason))
+        except ModulesNotRunning as missing:
+            return self._judge(run, FailureReport(Cause.UPSTREAM, str(missing), MODULES_NOT_RUNNING))
         except (VersionFailure, HostFailure, RuntimeFailure, StoreFailure) as failure:
             report = FailureReport(_cause_of(failure), str(failure) or type(failure).__name__)
             exit_ = await known_exit(held.instance) if isinstance(failure, InstanceDied) else None
@@ -277,22 +283,39 @@ class Supervisor:
 
         That the node is dialled is in the journal first: a manager that takes over never dials it again.
         """
-        run.dialled = True
-        await unless_ended(run, self._write_progress(run))
-        connecting = connect_host(
-            parse_host(run.request.host), self.limits.host_connect_timeout, run.request.hello
-        )
-        with await unless_ended(run, connecting) as host:
-            left = (run.execution.deadline - self.now()).total_seconds()
+        with ExitStack() as held:
+            modules = await unless_ended(run, self._connect_modules(run))
+            for end in modules.values():
+                held.enter_context(end)
+            run.dialled = True
+            await unless_ended(run, self._write_progress(run))
+            connecting = connect_host(
+                parse_host(run.request.host), self.limits.host_connect_timeout, run.request.hello
+            )
+            host = held.enter_context(await unless_ended(run, connecting))
             limits = JobLimits(
-                deadline_ms=max(1, int(left * 1000)),
+                deadline_ms=self._milliseconds_left(run),
                 grace_ms=int(self.limits.end_grace * 1000),
                 output_limit=self.limits.output_tail_bytes,
                 log_limit=self.limits.log_records,
             )
-            message = job_message(run.id, run.request, version, limits)
+            message = job_message(run.id, run.request, version, limits, tuple(modules))
             self._advance(run, Started(self.now(), instance.engine_id))
-            await control.send(message, [host.fileno()])
+            await control.send(message, [host.fileno(), *(end.fileno() for end in modules.values())])
+
+    async def _connect_modules(self, run: Run) -> dict[str, socket.socket]:
+        """Before the node is dialled: a run that cannot have its modules has not started."""
+        use = run.request.modules
+        if use is ModuleUse.NONE:
+            return {}
+        introduction = introduction_of(run.id, run.request, self._milliseconds_left(run))
+        sockets = await self.modules.connect(introduction, required=use is ModuleUse.REQUIRED)
+        if not sockets:
+            log.warning("run_without_modules", advice="start them with POST /module/start")
+        return sockets
+
+    def _milliseconds_left(self, run: Run) -> int:
+        return max(1, int((run.execution.deadline - self.now()).total_seconds() * 1000))
 
     async def _write_progress(self, run: Run) -> bool:
         async for attempt in persistently(StoreFailure):
@@ -319,6 +342,8 @@ class Supervisor:
         A node to which nobody connected is told (manager-api W3).
         """
         run.disarm()
+        # While the executor still waits for its acknowledgement: what ends the sessions is this.
+        outcome = replace(outcome, metrics=await self.modules.release(run.id))
         row = outcome_row(advance(run.execution, Concluded(outcome)), run)
         async for attempt in persistently(StoreFailure):
             with attempt:

@@ -55,7 +55,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InstanceSpec:
-    """What to start. `name` is unique per manager and becomes part of the container's name."""
+    """What to start. `name` is unique per manager and becomes part of the container's name.
+
+    `tmp_bytes` and `shm_bytes`: of /tmp and of shared memory, where the runtime's own figures do not do.
+    """
 
     name: str
     role: Role
@@ -66,6 +69,8 @@ class InstanceSpec:
     memory_bytes: int
     cpus: float
     pids: int
+    tmp_bytes: int | None = None
+    shm_bytes: int | None = None
     reuse: int = 1
     """Runs it serves, one after another, each in a process of its own."""
 

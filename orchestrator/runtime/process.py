@@ -188,7 +188,8 @@ class ProcessRuntime:
         rendezvous: Rendezvous | None = None
         child: subprocess.Popen[bytes] | None = None
         try:
-            rendezvous = Rendezvous(await asyncio.to_thread(self._directories.listen, spec.name))
+            listener = await asyncio.to_thread(self._directories.listen, spec.name)
+            rendezvous = Rendezvous(listener, spec.role)
             child = await asyncio.to_thread(self._spawn, spec, path)
             instance = ProcessInstance(spec, child, Meeting(spec.name, rendezvous), self._destroy)
         except Exception:

@@ -17,6 +17,7 @@ from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.executions.artifacts import LONGEST_PIECE, artifact
 from orchestrator.executions.hosts import BadHostAddress
+from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.records import FinalStatus
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions, NotEnded, Refused, UnknownRun
@@ -66,7 +67,7 @@ class Conversation:
             self._fail(request, failure)
         except (WrongShape, BadHostAddress) as error:
             self._fail(request, RequestFailed(ErrorCode.MALFORMED_FRAME, str(error)))
-        except (Refused, StoreFailure) as error:
+        except (Refused, ModulesNotRunning, StoreFailure) as error:
             self._fail(request, RequestFailed(ErrorCode.INTERNAL, str(error)))
         except Exception:
             log.exception("socket_request_failed", method=request.method.name)

@@ -78,7 +78,7 @@ def create_body(
     settings: DockerSettings, spec: InstanceSpec, directory: Path, attempt: str, seccomp: str | None
 ) -> dict[str, object]:
     """The JSON body of *create* for `spec`; `directory` is the control directory as the engine sees it."""
-    network = settings.network if spec.role is Role.EXECUTOR else settings.module_network
+    network = settings.module_network if _is_module(spec) else settings.network
     body: dict[str, object] = {
         "Image": spec.image,
         "User": f"{settings.uid}:{settings.uid}",
@@ -96,6 +96,10 @@ def create_body(
     return body
 
 
+def _is_module(spec: InstanceSpec) -> bool:
+    return spec.role is not Role.EXECUTOR
+
+
 def _reuse(spec: InstanceSpec) -> list[str]:
     """What an executor of several runs has to know: how many, and what has to be empty between two."""
     return [f"GENVM_REUSE={spec.reuse}", f"GENVM_SCRATCH={TMP}:{SHM}"] if spec.reuse > 1 else []
@@ -107,7 +111,8 @@ def _host_config(
     security = ["no-new-privileges:true"]
     if seccomp is not None:
         security.append(f"seccomp={seccomp}")
-    return {
+    files = settings.module_open_files if _is_module(spec) else settings.open_files
+    body: dict[str, object] = {
         "NetworkMode": network,
         "IpcMode": "private",
         "CgroupnsMode": "private",
@@ -121,8 +126,8 @@ def _host_config(
         "ReadonlyPaths": list(READONLY_PATHS),
         "Devices": [],
         "ReadonlyRootfs": True,
-        "Tmpfs": {TMP: _tmpfs(settings)},
-        "ShmSize": settings.shm_bytes,
+        "Tmpfs": {TMP: _tmpfs(settings, spec)},
+        "ShmSize": spec.shm_bytes or settings.shm_bytes,
         "Mounts": [
             {
                 "Type": "bind",
@@ -138,14 +143,19 @@ def _host_config(
         "PidsLimit": spec.pids,
         "OomScoreAdj": settings.oom_score_adj,
         "Ulimits": [
-            {"Name": "nofile", "Soft": settings.open_files, "Hard": settings.open_files},
+            {"Name": "nofile", "Soft": files, "Hard": files},
             {"Name": "core", "Soft": 0, "Hard": 0},
             {"Name": "msgqueue", "Soft": 0, "Hard": 0},
             {"Name": "memlock", "Soft": 65536, "Hard": 65536},
         ],
         "LogConfig": {"Type": "json-file", "Config": {"max-size": settings.log_size, "max-file": "1"}},
     }
+    if _is_module(spec) and network != "host":
+        # Providers and signers of the operator's own often listen on the machine itself.
+        body["ExtraHosts"] = ["host.docker.internal:host-gateway"]
+    return body
 
 
-def _tmpfs(settings: DockerSettings) -> str:
-    return f"rw,noexec,nosuid,nodev,mode=1777,size={settings.tmp_bytes},nr_inodes={settings.tmp_inodes}"
+def _tmpfs(settings: DockerSettings, spec: InstanceSpec) -> str:
+    size = spec.tmp_bytes or settings.tmp_bytes
+    return f"rw,noexec,nosuid,nodev,mode=1777,size={size},nr_inodes={settings.tmp_inodes}"

@@ -23,6 +23,7 @@ from orchestrator.settings import RuntimeName, Settings
 from tests import generation_bodies
 
 SCRIPTED = Path(__file__).with_name("scripted.py")
+SCRIPTED_MODULE = Path(__file__).with_name("scripted_module.py")
 ZERO = "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 MANIFEST = """
 executor_versions:
@@ -159,11 +160,15 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             runtime=RuntimeName.PROCESS,
             state_dir=state_dir,
             manifest=manifest,
+            llm_image="scripted-llm",
+            web_image="scripted-web",
             **{"socket": folder / "api.sock", "permits": 8, "end_grace": 0.2, **changes},
         )
         commands = {
             "scripted": (sys.executable, str(SCRIPTED)),
             "dies": (sys.executable, str(SCRIPTED), "dies"),
+            "scripted-llm": (sys.executable, str(SCRIPTED_MODULE), "llm"),
+            "scripted-web": (sys.executable, str(SCRIPTED_MODULE), "web"),
             "absent": (str(folder / "no-such-program"),),
         }
 
@@ -179,6 +184,7 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         session = ClientSession(base, connector=connector, timeout=ClientTimeout(total=30))
 
         async def leave() -> None:
+            leaving.remove(leave)
             await server.__aexit__(None, None, None)
             await session.close()
             await context.__aexit__(None, None, None)
@@ -188,17 +194,12 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             assert running.runtime.statistics().instances == 0
             assert [str(path) for path in state_dir.glob("instances/*")] == []
 
-        async def leave_once() -> None:
-            if leave_once in leaving:
-                leaving.remove(leave_once)
-                await leave()
-
-        leaving.append(leave_once)
-        return Client(session, running, folder, leave_once, base)
+        leaving.append(leave)
+        return Client(session, running, folder, leave, base)
 
     yield make
-    for leave in list(leaving):
-        await leave()
+    while leaving:
+        await leaving[-1]()
 
 
 @pytest.fixture
