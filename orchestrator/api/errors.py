@@ -18,7 +18,7 @@ from orchestrator.environment import EnvironmentFull
 from orchestrator.executions.hosts import BadHostAddress
 from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.schema import NoSchema
-from orchestrator.executions.service import NotRecorded, QueueFull, Refused, ShuttingDown
+from orchestrator.executions.service import JustEnded, NotRecorded, QueueFull, Refused, ShuttingDown
 from orchestrator.modules.failures import ModuleFailure
 from orchestrator.runtime.port import EngineUnreachable, RuntimeFailure
 
@@ -47,6 +47,7 @@ ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
     (EnvironmentFull, Answer(500)),
     (QueueFull, Answer(503, retry=True)),
     (NotRecorded, Answer(503, retry=True)),
+    (JustEnded, Answer(503, retry=True)),
     (ShuttingDown, Answer(503, retry=True)),
     (Refused, Answer(500)),
     (ModulesNotRunning, Answer(500)),

@@ -59,6 +59,7 @@ class Refused(Exception):
     ├── QueueFull      try again later
     ├── TooExpensive   it needs more permits than there can be
     ├── NotRecorded    the journal cannot take it
+    ├── JustEnded      the same run began and ended meanwhile
     └── ShuttingDown   this manager takes no more runs
     """
 
@@ -73,6 +74,10 @@ class TooExpensive(Refused):
 
 class NotRecorded(Refused):
     """The journal cannot take the run, so that it could be lost."""
+
+
+class JustEnded(Refused):
+    """The same run began and ended while this request waited; a repeated one will find it."""
 
 
 class ShuttingDown(Refused):
@@ -183,6 +188,8 @@ class Executions:
         if run is None and request.modules is ModuleUse.REQUIRED:
             await self._modules.require()
             run = self._same_run(request)
+            if run is None and self.repeated(request) is not None:
+                raise JustEnded("the same run has just ended: ask again")
         if run is None:
             self._check_acceptable(request)
             run = self._new_run(request)
@@ -260,24 +267,22 @@ class Executions:
     async def acknowledge(self, run_id: int) -> None:
         """Forget an ended run, its idempotency key included: its client has all it wants (manager-api 4.4).
 
-        The journal forgets it first, so that no restart brings it back. Raises UnknownRun, NotEnded,
-        StoreFailure.
+        When this returns no restart brings it back. Raises UnknownRun, NotEnded, StoreFailure.
         """
-        if not self.knows(run_id):
-            raise UnknownRun
-        run = self._runs.get(run_id)
-        if run is not None and not run.concluded.done():
-            raise NotEnded
-        await self._journal.write(ForgottenRows([run_id]))
-        if (ended := self._retention.remove(run_id)) is not None:
-            self._unlist(run_id)
-            self._forget_key(ended.key, run_id)
-        elif (run := self._runs.get(run_id)) is not None and not run.acknowledged:
+        if (run := self.find(run_id)) is not None:
+            if not run.concluded.done():
+                raise NotEnded
             # Its instance is still being taken away.
             run.acknowledged = True
             self._unlist(run_id)
             self._forget_key(run.request.idempotency_key, run_id)
+        elif (ended := self._retention.remove(run_id)) is not None:
+            self._unlist(run_id)
+            self._forget_key(ended.key, run_id)
+        else:
+            raise UnknownRun
         self.revision += 1
+        await self._journal.write(ForgottenRows([run_id]))
 
     def live(self) -> list[Run]:
         """Runs that have not ended, or have only just ended."""
