@@ -98,12 +98,12 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
         try:
             await modules.recover()
             executions = _executions(
-                settings, runtime, journal, catalogue, permits, modules=modules, pool=pool
+                settings, runtime, journal, catalogue, permits, pool=pool, modules=modules
             )
             await executions.recover()
-            await modules.adopt(executions.uses_modules, ADOPTION_PATIENCE)
             if pool is not None:
                 await _adopt_ready(pool, catalogue.manifest, settings, executions)
+            await modules.adopt(executions.uses_modules, ADOPTION_PATIENCE)
             await _sweep_at_start(executions)
             executions.reopen_queue()
             background.spawn("tend", executions.tend(timedelta(seconds=min(30.0, settings.retention / 4))))
@@ -289,8 +289,8 @@ def _executions(
     catalogue: Catalogue,
     permits: PermitPool,
     *,
-    modules: ModuleService,
     pool: PoolRuntime | None,
+    modules: ModuleService,
 ) -> Executions:
     def choose(request: RunRequest) -> ExecutorVersion:
         selector, versions = request.selector, catalogue.manifest
@@ -325,6 +325,6 @@ def _executions(
         retention=Retention(keeping),
         queue_limit=settings.queue_limit,
         now=lambda: datetime.now(UTC),
-        modules=modules,
         take_back=never if pool is None else pool.take_back,
+        modules=modules,
     )

@@ -17,8 +17,8 @@ from orchestrator.contracts.versions import VersionFailure
 from orchestrator.environment import EnvironmentFull
 from orchestrator.executions.hosts import BadHostAddress
 from orchestrator.executions.modules import ModulesNotRunning
+from orchestrator.executions.refusals import JustEnded, NotRecorded, QueueFull, Refused, ShuttingDown
 from orchestrator.executions.schema import NoSchema
-from orchestrator.executions.service import JustEnded, NotRecorded, QueueFull, Refused, ShuttingDown
 from orchestrator.modules.failures import ModuleFailure
 from orchestrator.runtime.port import EngineUnreachable, RuntimeFailure
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -16,7 +16,7 @@ import structlog
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.modules import Modules, NoModules
 from orchestrator.executions.output import RunOutput
-from orchestrator.executions.permits import PermitPool, PermitStatistics
+from orchestrator.executions.permits import PermitPool
 from orchestrator.executions.records import (
     FinalStatus,
     accepted_row,
@@ -29,10 +29,20 @@ from orchestrator.executions.records import (
     request_from,
     status_from,
 )
+from orchestrator.executions.refusals import (
+    JustEnded,
+    NotEnded,
+    NotRecorded,
+    QueueFull,
+    ShuttingDown,
+    TooExpensive,
+    UnknownRun,
+)
 from orchestrator.executions.request import ModuleUse, RunRequest
 from orchestrator.executions.retention import EndedRun, Retention
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, State
+from orchestrator.executions.statistics import ServiceStatistics
 from orchestrator.executions.supervisor import (
     Supervisor,
     TakeBack,
@@ -52,58 +62,6 @@ log = structlog.get_logger(__name__)
 HAND_OVER_TIME = 2.0
 
 
-class Refused(Exception):
-    """A run is not accepted; the text says why.
-
-    Refused
-    ├── QueueFull      try again later
-    ├── TooExpensive   it needs more permits than there can be
-    ├── NotRecorded    the journal cannot take it
-    ├── JustEnded      the same run began and ended meanwhile
-    └── ShuttingDown   this manager takes no more runs
-    """
-
-
-class QueueFull(Refused):
-    """Too many runs wait for permits."""
-
-
-class TooExpensive(Refused):
-    """A run needs more permits than the maximum."""
-
-
-class NotRecorded(Refused):
-    """The journal cannot take the run, so that it could be lost."""
-
-
-class JustEnded(Refused):
-    """The same run began and ended while this request waited; a repeated one will find it."""
-
-
-class ShuttingDown(Refused):
-    """The manager is about to stop."""
-
-
-class UnknownRun(Exception):
-    """There never was such a run, or it was acknowledged, or its retention is over."""
-
-
-class NotEnded(Exception):
-    """The run has no outcome yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceStatistics:
-    """For `/status`, metrics and tests."""
-
-    permits: PermitStatistics
-    states: dict[State, int]
-    supervised: int
-    retained: int
-    retained_bytes: int
-    journal_bytes: int
-
-
 class Executions:
     """All runs that this manager knows."""
 
@@ -118,8 +76,8 @@ class Executions:
         retention: Retention,
         queue_limit: int,
         now: Callable[[], datetime],
-        modules: Modules | None = None,
         take_back: TakeBack = never,
+        modules: Modules | None = None,
     ) -> None:
         self._runtime = runtime
         self._modules = modules or NoModules()
@@ -259,11 +217,6 @@ class Executions:
         self._journal.note(FetchedRow(run_id, micros(now)))
         self.revision += 1
 
-    def uses_modules(self, run_id: int) -> bool:
-        """Whether a run may still need its module sessions."""
-        run = self._runs.get(run_id)
-        return run is not None and not run.concluded.done()
-
     async def acknowledge(self, run_id: int) -> None:
         """Forget an ended run, its idempotency key included: its client has all it wants (manager-api 4.4).
 
@@ -283,6 +236,11 @@ class Executions:
             raise UnknownRun
         self.revision += 1
         await self._journal.write(ForgottenRows([run_id]))
+
+    def uses_modules(self, run_id: int) -> bool:
+        """Whether a run may still need its module sessions."""
+        run = self._runs.get(run_id)
+        return run is not None and not run.concluded.done()
 
     def live(self) -> list[Run]:
         """Runs that have not ended, or have only just ended."""

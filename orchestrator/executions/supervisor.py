@@ -83,8 +83,8 @@ LETTING_GO_TIME = 5.0
 
 MANAGER_RESTART = "manager_restart"
 CONTROL_LOST = "control_lost"
-MODULES_NOT_RUNNING = "modules_not_running"
 HANDED_OVER = "the manager was restarted while the run was handed over"
+MODULES_NOT_RUNNING = "modules_not_running"
 
 T = TypeVar("T")
 Life = Callable[[Run, Holding], Awaitable[Outcome]]

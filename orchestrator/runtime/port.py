@@ -69,10 +69,10 @@ class InstanceSpec:
     memory_bytes: int
     cpus: float
     pids: int
-    tmp_bytes: int | None = None
-    shm_bytes: int | None = None
     reuse: int = 1
     """Runs it serves, one after another, each in a process of its own."""
+    tmp_bytes: int | None = None
+    shm_bytes: int | None = None
 
 
 class Loss(StrEnum):

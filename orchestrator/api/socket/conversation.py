@@ -19,8 +19,9 @@ from orchestrator.executions.artifacts import LONGEST_PIECE, artifact
 from orchestrator.executions.hosts import BadHostAddress
 from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.records import FinalStatus
+from orchestrator.executions.refusals import NotEnded, Refused, UnknownRun
 from orchestrator.executions.run import Run
-from orchestrator.executions.service import Executions, NotEnded, Refused, UnknownRun
+from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.store.port import StoreFailure

@@ -96,13 +96,13 @@ def create_body(
     return body
 
 
-def _is_module(spec: InstanceSpec) -> bool:
-    return spec.role is not Role.EXECUTOR
-
-
 def _reuse(spec: InstanceSpec) -> list[str]:
     """What an executor of several runs has to know: how many, and what has to be empty between two."""
     return [f"GENVM_REUSE={spec.reuse}", f"GENVM_SCRATCH={TMP}:{SHM}"] if spec.reuse > 1 else []
+
+
+def _is_module(spec: InstanceSpec) -> bool:
+    return spec.role is not Role.EXECUTOR
 
 
 def _host_config(

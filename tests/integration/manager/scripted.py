@@ -63,6 +63,19 @@ class Instance:
         self.channel.receive()
         os._exit(0)
 
+    def do_result(self, payload: str) -> None:
+        """End with a result of one's own, in hexadecimal."""
+        self.finish(bytes.fromhex(payload))
+
+    def do_show_job(self, keys: list[str]) -> None:
+        """Print what the job says under `keys`."""
+        self.do_print(repr([self.job[key] for key in keys]))
+
+    def do_answer(self, size: int) -> None:
+        """Return that many bytes, in the form that the newest clients take."""
+        result = RunResult(code=ResultCode.RETURN, data=bytes(size))
+        self.finish(build(result, ResultForm.C))
+
     def tell(self, message: dict[str, Any]) -> None:
         """Send; when the manager has gone, wait for the next one."""
         try:
@@ -81,19 +94,6 @@ class Instance:
                 continue
             break
         self.channel.send({"kind": "resume", "protocol": 1, "run": self.job["run"], "finished": False})
-
-    def do_result(self, payload: str) -> None:
-        """End with a result of one's own, in hexadecimal."""
-        self.finish(bytes.fromhex(payload))
-
-    def do_show_job(self, keys: list[str]) -> None:
-        """Print what the job says under `keys`."""
-        self.do_print(repr([self.job[key] for key in keys]))
-
-    def do_answer(self, size: int) -> None:
-        """Return that many bytes, in the form that the newest clients take."""
-        result = RunResult(code=ResultCode.RETURN, data=bytes(size))
-        self.finish(build(result, ResultForm.C))
 
     def do_print(self, text: str) -> None:
         self.printed = text.encode()

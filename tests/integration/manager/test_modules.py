@@ -15,7 +15,10 @@ import pytest
 
 from orchestrator.modules.kinds import ModuleKind
 from orchestrator.modules.status import ModuleStatus
+from tests.generation_bodies import CALLDATA_GENERATIONS, encoded
 from tests.integration.manager.conftest import Client, MakeClient, listening_node
+from tests.integration.manager.socket_requests import request
+from tests.socket_client import INTERNAL, refusal, socket_client
 
 LLM, WEB = {"module_type": "Llm"}, {"module_type": "Web"}
 STARTED = (200, {"result": "module_started"})
@@ -319,6 +322,69 @@ async def test_many_runs_at_once_get_each_its_own_answers(
         assert [one["Ok"]["run"] for one in said] == [run_id] * 6
         assert [one["Ok"]["number"] for one in said] == [1, 1, 2, 2, 3, 3]
         assert len({one["Ok"]["tag"] for one in said[::2]}) == 1
+
+
+@pytest.mark.parametrize("generation", CALLDATA_GENERATIONS)
+async def test_a_run_that_needs_modules_is_refused_with_the_text_that_clients_retry_on(
+    client: Client, generation: str
+) -> None:
+    """manager-api 3.2, 6.4."""
+    assert await order(client, "start", **WEB, config={}) == STARTED
+    body = encoded(generation, f"unix://{client.folder}/nobody", is_sync=False)
+    headers = {"Content-Type": "application/octet-stream"}
+    status, answer = await client.ask("POST", "/genvm/run", data=body, headers=headers)
+    assert (status, answer["error"]) == (
+        500, "modules are required but not running (is_sync=false with 'n' permission)"
+    )  # fmt: skip
+    assert client.manager.executions.live() == []
+
+
+async def test_the_manager_socket_refuses_with_the_same_text(client: Client) -> None:
+    async with (
+        listening_node(f"unix://{client.folder}/node") as node,
+        socket_client(client.session) as asking,
+    ):
+        code, text = await refusal(asking.run(request(node, is_sync=False)))
+    assert "modules are required but not running" in text
+    assert code == INTERNAL
+
+
+async def test_a_run_whose_module_was_stopped_while_it_waited_fails_to_start(
+    make_client: MakeClient, nodes: AsyncExitStack
+) -> None:
+    """manager-api 6.4: the second text."""
+    client = await make_client(permits=2)
+    await start_both(client)
+    holding = await asked(client, nodes, {"module": "llm", "sleep": 2})
+    host = f"unix://{client.folder}/second"
+    await nodes.enter_async_context(listening_node(host))
+    body = encoded("B4", host, is_sync=False, host_data='{"ask": []}')
+    waiting = (await client.ask("POST", "/genvm/run", data=body))[1]["id"]
+    assert await order(client, "stop", **WEB) == (200, {"result": "module_stopped"})
+    await client.finished(holding)
+    status = await client.finished(waiting)
+    assert (status["state"], status["error"]) == (
+        "failed_to_start", "modules are required but not all are running"
+    )  # fmt: skip
+    assert (status["reason"], status["host_connected"]) == ("modules_not_running", False)
+
+
+async def test_a_validators_run_is_introduced_with_its_role_and_its_gas(
+    client: Client, nodes: AsyncExitStack
+) -> None:
+    """modules 1.6."""
+    await start_both(client)
+    host = f"unix://{client.folder}/second"
+    await nodes.enter_async_context(listening_node(host))
+    body = encoded(
+        "B4", host, is_sync=False, host_data='{"ask": [{"module": "web"}]}',
+        leader_nondet_results=[b"leader"], gas_data={"genPerTimeUnit": "7"}, initial_time_units_allocation=9,
+    )  # fmt: skip
+    run_id = (await client.ask("POST", "/genvm/run", data=body))[1]["id"]
+    (said,) = await answers(client, run_id)
+    told = said["Ok"]["told"]
+    assert (told["role"], told["gas_data"]) == ("Validator", {"genPerTimeUnit": "7"})
+    assert told["initial_time_units_allocation"] == 9
 
 
 SECRET = "sk-one-secret-of-the-operator"

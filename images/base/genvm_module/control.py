@@ -1,0 +1,140 @@
+"""The control channel to the manager, from the module's end (docs/module-protocol.md)."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from genvm_wire.calldata import Encodable, Value
+from genvm_wire.frames import (
+    HEADER_SIZE,
+    LIMIT_FROM_MANAGER,
+    FrameError,
+    body_length,
+    decode_body,
+    encode_frame,
+)
+
+DEFAULT_PATH = "/run/genvm/control.sock"
+PATH_VARIABLE = "GENVM_CONTROL"
+READ_SIZE = 256 * 1024
+
+
+class ChannelBroken(Exception):
+    """The channel ended, or the manager broke the protocol."""
+
+
+class ControlChannel:
+    """One connection. Descriptors ride on the first byte of a frame, at most one per frame."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+        self._sending = asyncio.Lock()
+
+    @classmethod
+    async def connect(cls, path: str) -> ControlChannel:
+        """Raises ChannelBroken when nobody listens at `path`."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, path)
+        except BaseException as error:
+            sock.close()
+            if isinstance(error, OSError):
+                raise ChannelBroken(f"cannot connect to {path}: {error}") from None
+            raise
+        return cls(sock)
+
+    async def send(self, message: Mapping[str, Encodable]) -> None:
+        """Raises ChannelBroken. A frame that is begun is finished, or the channel is closed."""
+        frame = encode_frame(message)
+        async with self._sending:
+            try:
+                await self._loop.sock_sendall(self._sock, frame)
+            except BaseException as error:
+                self.break_off()
+                if isinstance(error, OSError | ValueError):
+                    raise ChannelBroken(f"channel ended while sending: {error}") from None
+                raise
+
+    async def receive(self) -> tuple[dict[str, Value], socket.socket | None]:
+        """The next message and the socket attached to it, which the caller now owns. Raises ChannelBroken."""
+        fds: list[int] = []
+        try:
+            header = b""
+            while len(header) < HEADER_SIZE:
+                header += await self._read_head(HEADER_SIZE - len(header), fds)
+            body = bytearray()
+            length = body_length(header, LIMIT_FROM_MANAGER)
+            while len(body) < length:
+                body += self._some(await self._loop.sock_recv(self._sock, min(READ_SIZE, length - len(body))))
+            message = decode_body(body)
+            return message, socket.socket(fileno=fds.pop()) if fds else None
+        except (OSError, FrameError, ValueError) as error:
+            raise ChannelBroken(f"control channel: {error}") from None
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    async def _read_head(self, count: int, fds: list[int]) -> bytes:
+        while True:
+            try:
+                data, ancillary, flags, _ = self._sock.recvmsg(
+                    count, socket.CMSG_SPACE(8), socket.MSG_CMSG_CLOEXEC
+                )
+            except BlockingIOError:
+                await self._readable()
+                continue
+            _collect(ancillary, fds)
+            if flags & socket.MSG_CTRUNC or len(fds) > 1:
+                raise FrameError("more than one descriptor on a frame")
+            return self._some(data)
+
+    @staticmethod
+    def _some(data: bytes) -> bytes:
+        if not data:
+            raise FrameError("ended")
+        return data
+
+    async def _readable(self) -> None:
+        ready: asyncio.Future[None] = self._loop.create_future()
+        fd = self._sock.fileno()
+        self._loop.add_reader(fd, _settle(ready))
+        try:
+            await ready
+        finally:
+            # After close the number may already belong to another socket.
+            if self._sock.fileno() == fd:
+                self._loop.remove_reader(fd)
+
+    def break_off(self) -> None:
+        """End the connection but keep the descriptor: whoever waits in `receive` then learns of it."""
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Idempotent; nobody may be waiting in `receive`."""
+        self.break_off()
+        self._sock.close()
+
+
+def _settle(future: asyncio.Future[None]) -> Callable[[], None]:
+    def wake() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    return wake
+
+
+def _collect(ancillary: list[tuple[int, int, bytes]], fds: list[int]) -> None:
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            received = array.array("i")
+            received.frombytes(data[: len(data) - len(data) % received.itemsize])
+            fds.extend(received)
