@@ -69,7 +69,9 @@ CALLDATA_BODIES = (RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4, RunBodyC)
 
 
 @describes(
-    Description(Started, RunBodyA, CALLDATA_BODIES, parameters=(IDEMPOTENCY,), failures=(400, 413, 500, 503))
+    Description(
+        Started, RunBodyA, CALLDATA_BODIES, parameters=(IDEMPOTENCY,), failures=(400, 408, 413, 500, 503)
+    )
 )
 async def post_run(request: web.Request) -> web.StreamResponse:
     """Accept a run: `{"result":"started","id":…}`."""
