@@ -35,7 +35,7 @@ class ModuleBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    module_type: Annotated[ModuleKind, BeforeValidator(_kind)]
+    module_type: Annotated[ModuleKind, BeforeValidator(_kind, json_schema_input_type=str)]
 
 
 class StartBody(ModuleBody):

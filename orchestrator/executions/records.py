@@ -70,7 +70,7 @@ def accepted_row(run: Run) -> AcceptedRow:
         deadline=micros(execution.deadline),
         permits=request.permits,
         key=request.idempotency_key,
-        request=calldata.encode(_request_map(request)),
+        request=calldata.encode(request_map(request)),
         terms=calldata.encode(_terms_map(terms_of(request))),
     )
 
@@ -260,7 +260,7 @@ def _terms_from(data: bytes) -> Terms:
     )
 
 
-def _request_map(request: RunRequest) -> dict[str, Any]:
+def request_map(request: RunRequest) -> dict[str, Any]:
     leader = request.leader_nondet_results
     return _terms_map(terms_of(request)) | {
         "major": request.selector.major,

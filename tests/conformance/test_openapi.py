@@ -73,6 +73,7 @@ async def test_a_fuzzer_that_reads_the_document_finds_no_answer_that_is_not_in_i
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{client.address}/openapi.json"),
         *("--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--max-examples", "20"),
         *("--seed", "1", "--no-color", "--suppress-health-check", "all", "--warnings", "off"),
+        cwd=client.folder,  # it keeps a cache
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from tests.fuzz import socket_frames
+from tests.fuzz import run_bodies, socket_frames
+from tests.fuzz.report import Report
 
-TARGETS: dict[str, Callable[[int, int], Awaitable[socket_frames.Report]]] = {
+TARGETS: dict[str, Callable[[int, int], Awaitable[Report]]] = {
+    "run-bodies": run_bodies.fuzz,
     "socket-frames": socket_frames.fuzz,
 }
 

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-import resource
 import struct
 import tempfile
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from orchestrator.composition import Manager, manager
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.settings import RuntimeName, Settings
 from tests.fuzz import values
+from tests.fuzz.report import Broken, Report, resident_bytes
 from tests.generation_bodies import fields
 
 ERROR, HELLO, EVENT, RUN, ATTACH, CANCEL, ACK, GET_ARTIFACT = range(8)
@@ -31,18 +29,6 @@ HEADER = struct.Struct(">HQ")
 BOOT_ID = 7
 # A conversation is replaced now and then, as clients connect again; memory is looked at after the first.
 ROUND = 20_000
-MOST_GROWTH_BYTES = 64 * 1024 * 1024
-
-
-class Broken(Exception):
-    """The input that shows a defect is in the text."""
-
-
-@dataclass
-class Report:
-    inputs: int = 0
-    answers: Counter[str] = field(default_factory=Counter)
-    growth_bytes: int = 0
 
 
 def request(chance: random.Random, newest: int) -> tuple[int, Any]:
@@ -128,11 +114,6 @@ async def answered(conversation: Conversation, sent: bytes) -> bytes:
     raise Broken(f"{sent.hex()} is not answered")
 
 
-def resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    return pages * resource.getpagesize()
-
-
 async def feed(running: Manager, inputs: int, seed: int) -> Report:
     """Put that many frames into conversations of a running manager. Raises Broken."""
     chance = random.Random(seed)
@@ -151,9 +132,7 @@ async def feed(running: Manager, inputs: int, seed: int) -> Report:
             raise Broken(f"{conversation.waiting} frames wait")
         conversation.close()
         first = first or resident_bytes()
-    report.growth_bytes = resident_bytes() - first
-    if report.growth_bytes > MOST_GROWTH_BYTES:
-        raise Broken(f"memory grew by {report.growth_bytes} bytes")
+    report.check_growth(first)
     while running.executions.live():
         await asyncio.sleep(0.01)
     return report
