@@ -46,6 +46,8 @@ log = structlog.get_logger(__name__)
 JOURNAL_FILE = "journal.sqlite"
 # Seconds that a start waits for modules of an earlier manager; they connect again within 200 ms.
 ADOPTION_PATIENCE = 3.0
+# Seconds for ending modules that no orderly shutdown has ended.
+MODULES_END_TIME = 5.0
 _NETWORKS = {InstanceNetwork.VOID: VOID, InstanceNetwork.OWN: "none"}
 
 MakeRuntime = Callable[[Settings, str], Awaitable[AdoptingRuntime]]
@@ -132,7 +134,7 @@ async def manager(
             finally:
                 await executions.aclose()
         finally:
-            await modules.aclose(settings.shutdown_timeout)
+            await modules.aclose(MODULES_END_TIME)
             await background.aclose()
             await runtime.aclose()
             await journal.aclose()

@@ -22,6 +22,7 @@ from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.refusals import JustEnded, NotRecorded, QueueFull, Refused, ShuttingDown
 from orchestrator.executions.schema import NoSchema
 from orchestrator.modules.failures import ModuleFailure
+from orchestrator.modules.failures import ShuttingDown as ModulesShuttingDown
 from orchestrator.runtime.port import EngineUnreachable, RuntimeFailure
 
 log = structlog.get_logger(__name__)
@@ -53,6 +54,7 @@ ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
     (ShuttingDown, Answer(503, retry=True)),
     (Refused, Answer(500)),
     (ModulesNotRunning, Answer(500)),
+    (ModulesShuttingDown, Answer(503, retry=True)),
     (ModuleFailure, Answer(500)),
     (EngineUnreachable, Answer(503, retry=True)),
     (RuntimeFailure, Answer(500)),
