@@ -44,10 +44,8 @@ def draw(results: Results, path: Path) -> bool:
 
     counts = (100, 1000, 10_000)
     for name in sorted({key.rsplit("_rps_", 1)[0] for key in results if "_rps_" in key}):
-        points = [
-            (count, results[f"{name}_rps_{count}"]) for count in counts if f"{name}_rps_{count}" in results
-        ]
-        routes.plot([count for count, _ in points], [rate for _, rate in points], marker="o", label=name)
+        known = [count for count in counts if f"{name}_rps_{count}" in results]
+        routes.plot(known, [results[f"{name}_rps_{count}"] for count in known], marker="o", label=name)
     routes.set(xscale="log", ylim=(0, None), xlabel="retained runs", ylabel="requests/s", title="Routes")
     routes.legend(fontsize=7)
 

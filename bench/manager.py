@@ -151,6 +151,12 @@ async def _at_once(clients: list[Coroutine[Any, Any, None]]) -> None:
             group.create_task(client)
 
 
+def _link_precompiled(source: Path, state: Path) -> None:
+    state.mkdir(0o700)
+    for compiled in source.glob("precompiled-*"):
+        (state / compiled.name).symlink_to(compiled)
+
+
 @asynccontextmanager
 async def manager(precompiled: Path | None = None, **settings: object) -> AsyncIterator[Manager]:
     """A manager with `settings` (without the prefix), ended and cleaned up afterwards.
@@ -160,9 +166,7 @@ async def manager(precompiled: Path | None = None, **settings: object) -> AsyncI
     folder = Path(tempfile.mkdtemp(prefix="gb"))
     socket, state = folder / "api", folder / "state"
     if precompiled is not None:
-        state.mkdir(0o700)
-        for compiled in precompiled.glob("precompiled-*"):
-            (state / compiled.name).symlink_to(compiled)
+        _link_precompiled(precompiled, state)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GENVM_")}
     environment |= {f"GENVM_{name.upper()}": str(value) for name, value in settings.items()}
     environment |= {

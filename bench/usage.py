@@ -45,7 +45,7 @@ def proportional_mb(pids: list[int]) -> float:
 
 
 def descriptors(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def descendants(pid: int) -> list[int]:
