@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.imaging import bootstrap, wheels
+from orchestrator.imaging import bootstrap, packages, wheels
 from orchestrator.imaging.checkout import Checkout
 from orchestrator.imaging.context import context_files, digest, write_tar
 from orchestrator.imaging.engine import CONTENT_LABEL, PROJECT_LABEL, ImageEngine
@@ -86,6 +86,8 @@ class Builder:
         facts = {"parent": self._contents[recipe.parent] if recipe.parent else self._base_image}
         if recipe.parent is None:
             facts["bootstrap"] = bootstrap.fingerprint()
+        if recipe.packages:
+            facts["packages"] = " ".join(recipe.packages)
         root = self._checkout.root
         sources = context_files(root / "images" / recipe.name, {p: root / p for p in recipe.project_sources})
         return digest({**sources, **files}, facts)
@@ -99,6 +101,9 @@ class Builder:
                     wheels.collected(self._checkout, recipe, self._target(start), self._say)
                 )
                 files = {**files, **{f"wheels/{path.name}": path for path in collected}}
+            if recipe.packages:
+                debs = stack.enter_context(packages.collected(self._engine, recipe, start, self._say))
+                files = {**files, **{f"debs/{path.name}": path for path in debs}}
             context = stack.enter_context(tempfile.TemporaryFile())
             write_tar(files, context)
             context.seek(0)

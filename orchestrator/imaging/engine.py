@@ -164,6 +164,39 @@ class ImageEngine:
             raise BuildFailed(f"{image} does not run python3: {output[-500:]}")
         return output.strip()
 
+    def collect(
+        self,
+        image: str,
+        script: str,
+        folder: str,
+        target: IO[bytes],
+        *,
+        environment: Mapping[str, str],
+        network: str,
+    ) -> None:
+        """Run a shell script as root with a network, then write a tar of `folder`. Raises BuildFailed."""
+        container = self._api.create_container(
+            image,
+            ["sh", "-c", script],
+            entrypoint="",
+            user="0:0",
+            environment=dict(environment),
+            host_config=self._api.create_host_config(network_mode=network),
+        )["Id"]
+        try:
+            self._api.start(container)
+            status = self._api.wait(container)["StatusCode"]
+            if status != 0:
+                output: str = self._api.logs(container).decode(errors="replace")
+                raise BuildFailed(output[-1500:].strip())
+            chunks, _ = self._api.get_archive(container, folder)
+            for chunk in chunks:
+                target.write(chunk)
+        except (APIError, RequestException) as error:
+            raise BuildFailed(_reason(error)) from error
+        finally:
+            self._api.remove_container(container, force=True)
+
     def _client(self, timeout: int) -> Any:
         if self._base_url:
             return docker.DockerClient(base_url=self._base_url, timeout=timeout).api

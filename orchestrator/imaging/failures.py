@@ -11,6 +11,7 @@ class ImagingFailure(Exception):
     ├── EngineAbsent        no container engine answers
     ├── BaseUnavailable     the base image can be neither pulled nor made
     ├── WheelsUnavailable   pinned wheels could not be collected on the host
+    ├── PackagesUnavailable Debian's packages could not be collected
     └── BuildFailed         the engine ran the build and it failed; has the end of its output
     """
 
@@ -29,6 +30,10 @@ class BaseUnavailable(ImagingFailure):
 
 class WheelsUnavailable(ImagingFailure):
     """pip could not collect the pinned wheels, or the project's own wheel could not be built."""
+
+
+class PackagesUnavailable(ImagingFailure):
+    """No Debian mirror could be reached, or the parent image is not Debian."""
 
 
 class BuildFailed(ImagingFailure):

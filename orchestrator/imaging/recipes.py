@@ -14,7 +14,9 @@ class Recipe:
 
     `name` is its folder under `images/` and, with the prefix, its repository. `parent` is another recipe's
     name, or none for the image that starts from the public base. `lock` is a hash-pinned requirements file
-    relative to the checkout. With `project_wheel` the manager's own package is built and installed too;
+    relative to the checkout. `packages` are
+    Debian packages that the image gets besides. With `project_wheel` the manager's own package is built and
+    installed too;
     `project_sources` are the paths that package is made of.
     """
 
@@ -25,6 +27,7 @@ class Recipe:
     lock: str | None = None
     project_wheel: bool = False
     project_sources: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
     @property
     def repository(self) -> str:
@@ -47,6 +50,14 @@ RECIPES = (
         description="Runs one intelligent contract in a WebAssembly sandbox",
         parent="base",
         lock="images/executor/requirements.lock",
+    ),
+    Recipe(
+        name="web",
+        title="GenVM web module",
+        description="Fetches and renders web pages for contracts, with a headless browser",
+        parent="base",
+        lock="images/web/requirements.lock",
+        packages=("chromium", "fonts-liberation", "fonts-noto-core", "libatomic1", "tini"),
     ),
     Recipe(
         name="manager",

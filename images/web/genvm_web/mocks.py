@@ -1,0 +1,41 @@
+"""Answers that the node supplies instead of the network, for trying contracts out (modules.md, 3.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from genvm_web.fetching import Answer
+from genvm_web.messages import FetchRequest, RenderRequest
+from genvm_wire.calldata import Value
+
+
+def mocked_fetch(request: FetchRequest, host_data: Mapping[str, Value]) -> Answer | None:
+    """The answer for exactly this URL text and method, if there is one."""
+    match _entry(host_data, "nondet_web_request", request.url):
+        case {"method": str(method), "status": status, "body": str(body)} if method == request.method:
+            return _answer(status, body)
+    return None
+
+
+def mocked_render(request: RenderRequest, host_data: Mapping[str, Value]) -> Answer | None:
+    """The page for exactly this URL text, if there is one; a screenshot is never mocked."""
+    if request.mode == "screenshot":
+        return None
+    match _entry(host_data, "nondet_web_render", request.url):
+        case {"status": status, "body": str(body)}:
+            return _answer(status, body)
+    return None
+
+
+def _entry(host_data: Mapping[str, Value], table: str, url: str) -> Value:
+    mocks = host_data.get("mock_web_response")
+    entries = mocks.get(table) if isinstance(mocks, dict) else None
+    return entries.get(url) if isinstance(entries, dict) else None
+
+
+def _answer(status: Value, body: str) -> Answer | None:
+    # Nodes that cannot write integers write them as text.
+    number = int(status) if isinstance(status, str) and status.isdecimal() else status
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 0xFFFF:
+        return None
+    return Answer(number, {}, body.encode())

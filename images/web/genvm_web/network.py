@@ -1,0 +1,118 @@
+"""Names and addresses: one lookup per connection, whose checked answer is what gets connected to.
+
+Nothing looks a name up a second time after it was checked, so that an answer that changes between the two
+(DNS rebinding) has no effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Protocol
+
+from genvm_web.public_addresses import Address, address_literal, is_public
+
+LOOKUP_SECONDS = 15.0
+# A name server that does not answer holds its thread for half a minute; others must go on meanwhile.
+LOOKUPS_AT_ONCE = 64
+
+NO_SUCH_NAME = frozenset(
+    {socket.EAI_NONAME, socket.EAI_FAIL, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+)
+
+
+class LookupFailed(Exception):
+    """Root of what `checked` raises.
+
+    LookupFailed
+    ├── NameUnknown       the name does not exist: an observation about the name
+    ├── AddressForbidden  it exists, outside the public internet: refused by policy
+    └── ResolverDown      no answer: this node observed nothing
+    """
+
+
+class NameUnknown(LookupFailed):
+    """The name has no address."""
+
+
+class AddressForbidden(LookupFailed):
+    """No address, or with the strict policy not every address, is public."""
+
+
+class ResolverDown(LookupFailed):
+    """The name servers gave no usable answer."""
+
+
+class Network(Protocol):
+    """The way out. `endpoint` is where the connection to a checked address and port is made."""
+
+    async def resolve(self, host: str) -> Sequence[Address]:
+        """All addresses of a name. Raises NameUnknown or ResolverDown."""
+
+    def endpoint(self, address: Address, port: int) -> Endpoint: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A socket address, ready to connect to."""
+
+    host: str
+    port: int
+
+
+class SystemNetwork:
+    """The operating system's resolver and sockets. Close it."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="lookup")
+
+    async def resolve(self, host: str) -> Sequence[Address]:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                found = await loop.run_in_executor(self._threads, _look_up, host)
+        except socket.gaierror as error:
+            if error.errno in NO_SUCH_NAME:
+                raise NameUnknown(f"{host} has no address") from None
+            raise ResolverDown(f"looking up {host} failed: {error.strerror}") from None
+        except UnicodeError:
+            raise NameUnknown(f"{host} is no name that can be looked up") from None
+        except TimeoutError:
+            raise ResolverDown(f"looking up {host} took over {LOOKUP_SECONDS:g} s") from None
+        return list(dict.fromkeys(ip_address(text) for text in found))
+
+    def endpoint(self, address: Address, port: int) -> Endpoint:
+        return Endpoint(str(address), port)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _look_up(host: str) -> list[str]:
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+
+
+async def checked(
+    network: Network, host: str, *, exempt: bool = False, all_public: bool = False
+) -> list[Address]:
+    """The addresses of `host` that may be connected to, never empty.
+
+    Non-public ones are left out; with `all_public` a single one refuses the name; with `exempt` none is
+    judged. Raises LookupFailed.
+    """
+    literal = address_literal(host)
+    addresses = [literal] if literal is not None else list(await network.resolve(host))
+    if not addresses:
+        raise NameUnknown(f"{host} has no address")
+    if exempt:
+        return addresses
+    public = [address for address in addresses if is_public(address)]
+    if not public or (all_public and len(public) < len(addresses)):
+        raise AddressForbidden(f"{host} is not on the public internet")
+    return public

@@ -1,0 +1,72 @@
+"""Which addresses a contract may reach: those of the public internet, and no others (modules.md, 3.5).
+
+One table serves requests and the browser alike, so that no address passes one door and not the other.
+"""
+
+from __future__ import annotations
+
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+)
+from typing import TypeAlias
+
+Address: TypeAlias = IPv4Address | IPv6Address
+
+NON_PUBLIC_V4 = tuple(
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/3",
+    )
+)
+
+# The translation prefixes carry an IPv4 address that a gateway would reach: all of them are refused.
+NON_PUBLIC_V6 = tuple(
+    IPv6Network(text)
+    for text in (
+        "::/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "100::/64",
+        "2001::/32",
+        "2001:db8::/32",
+        "2002::/16",
+        "fc00::/7",
+        "fe80::/10",
+        "fec0::/10",
+        "ff00::/8",
+    )
+)
+
+
+def is_public(address: Address) -> bool:
+    """True for what a contract may reach; an IPv4-mapped IPv6 address is judged by its IPv4 part."""
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in NON_PUBLIC_V4)
+    if address.ipv4_mapped is not None:
+        return is_public(address.ipv4_mapped)
+    return address.scope_id is None and not any(address in network for network in NON_PUBLIC_V6)
+
+
+def address_literal(host: str) -> Address | None:
+    """The address that a URL's host is, brackets allowed; None for a name."""
+    try:
+        return ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return None

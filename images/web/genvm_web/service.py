@@ -1,0 +1,110 @@
+"""The web module at work: a configuration, what it needs, and the conversations it opens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import aiohttp
+
+from genvm_module.contract import Caller, Health, Service, Terms
+from genvm_module.errors import ModuleError
+from genvm_web import VERSION
+from genvm_web.configuration import Configuration, read_configuration
+from genvm_web.conversation import Equipment, WebConversation
+from genvm_web.fetching import Fetcher
+from genvm_web.network import Network, SystemNetwork
+from genvm_web.signer import Signer
+from genvm_web.top_level_domains import with_extra
+from genvm_web.urls import UrlRules
+from genvm_web.webdriver_child import WebdriverChild, is_own
+from genvm_web.webdriver_client import WebdriverClient
+
+HEALTH_INTERVAL = 10.0
+# A certificate authority of the operator's own, for allow-listed hosts and the signer.
+EXTRA_CA_VARIABLE = "GENVM_WEB_CA_FILE"
+
+
+def tls_context() -> ssl.SSLContext:
+    """The system's authorities and the operator's own."""
+    context = ssl.create_default_context()
+    if extra := os.environ.get(EXTRA_CA_VARIABLE):
+        context.load_verify_locations(extra)
+    return context
+
+
+@dataclass(slots=True)
+class WebModule:
+    """What the program serves. `network` is the way out, the system's own by default."""
+
+    network: Callable[[], Network] = SystemNetwork
+    name: str = "web"
+    version: str = VERSION
+
+    async def configure(self, config: Mapping[str, object], *, allow_empty_backends: bool) -> Service:
+        """Raises ConfigurationRefused; `allow_empty_backends` means nothing here."""
+        configuration = read_configuration(config)
+        child = None
+        if is_own(configuration.webdriver):
+            child = await WebdriverChild.start(sorted(configuration.allowed_hosts))
+        return WebService(configuration, child, self.network())
+
+
+class WebService:
+    """One configuration and the webdriver that belongs to it, if it is the module's own."""
+
+    def __init__(self, configuration: Configuration, child: WebdriverChild | None, network: Network) -> None:
+        limits = configuration.limits
+        tls = tls_context()
+        rules = UrlRules(with_extra(configuration.extra_top_level_domains), configuration.allowed_hosts)
+        self._child = child
+        self._network = network
+        self._alive = True
+        self._webdriver = WebdriverClient(configuration.webdriver, limits, self._connector)
+        self._equipment = Equipment(
+            rules=rules,
+            limits=limits,
+            fetcher=Fetcher(network, rules, limits, tls),
+            signer=Signer(configuration.signer, limits.signer_timeout, tls),
+            webdriver=self._webdriver,
+            slots=asyncio.Semaphore(limits.max_concurrent_requests),
+        )
+        self._watch = asyncio.create_task(self._watch_webdriver(), name="webdriver-health")
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return ()
+
+    def open(self, caller: Caller, terms: Terms) -> WebConversation:
+        """Raises ModuleError for a caller without an identity: its requests could not be signed."""
+        for key in ("node_address", "tx_id"):
+            if not isinstance(caller.host_data.get(key), str):
+                raise ModuleError("HOST_DATA_UNUSABLE", fatal=True, ctx={"missing": key})
+        return WebConversation(self._equipment, caller, terms)
+
+    def health(self) -> Health:
+        """Requests work without the webdriver, pages do not."""
+        detail = "" if self._alive else "the webdriver does not answer"
+        restarts = self._child.restarts if self._child is not None else 0
+        counters = {"webdriver_alive": int(self._alive), "webdriver_restarts": restarts}
+        return Health(healthy=self._alive, detail=detail, counters=counters)
+
+    async def close(self) -> None:
+        self._watch.cancel()
+        await asyncio.wait([self._watch])
+        if self._child is not None:
+            await self._child.close()
+        self._network.close()
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        if self._child is not None:
+            return aiohttp.UnixConnector(path=self._child.socket_path, force_close=True)
+        return aiohttp.TCPConnector(force_close=True)
+
+    async def _watch_webdriver(self) -> None:
+        while True:
+            await asyncio.sleep(HEALTH_INTERVAL)
+            self._alive = await self._webdriver.is_alive()
