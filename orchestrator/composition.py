@@ -46,6 +46,8 @@ log = structlog.get_logger(__name__)
 JOURNAL_FILE = "journal.sqlite"
 # Seconds that a start waits for modules of an earlier manager; they connect again within 200 ms.
 ADOPTION_PATIENCE = 3.0
+# Seconds for ending modules that no orderly shutdown has ended.
+MODULES_END_TIME = 5.0
 _NETWORKS = {InstanceNetwork.VOID: VOID, InstanceNetwork.OWN: "none"}
 
 MakeRuntime = Callable[[Settings, str], Awaitable[AdoptingRuntime]]
@@ -122,7 +124,7 @@ async def manager(
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
                 pool=pool,
                 modules=modules,
-                check_llm=check_llm or provider_check(),
+                check_llm=check_llm if check_llm is not None else await asyncio.to_thread(provider_check),
             )
             try:
                 app = make_app(context, settings.max_body_bytes, settings.body_timeout)
@@ -132,7 +134,7 @@ async def manager(
             finally:
                 await executions.aclose()
         finally:
-            await modules.aclose(settings.shutdown_timeout)
+            await modules.aclose(MODULES_END_TIME)
             await background.aclose()
             await runtime.aclose()
             await journal.aclose()

@@ -48,6 +48,7 @@ async def end_runs(running: Manager) -> None:
     settings = running.settings
     detach = settings.shutdown_policy is ShutdownPolicy.DETACH
     running.let_pool_go(leave=detach)
+    running.modules.begin_stopping()
     if detach:
         await running.executions.detach()
         await running.modules.detach()

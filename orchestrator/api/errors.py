@@ -19,9 +19,10 @@ from orchestrator.contracts.versions import VersionFailure
 from orchestrator.environment import EnvironmentFull
 from orchestrator.executions.hosts import BadHostAddress
 from orchestrator.executions.modules import ModulesNotRunning
+from orchestrator.executions.refusals import JustEnded, NotRecorded, QueueFull, Refused, ShuttingDown
 from orchestrator.executions.schema import NoSchema
-from orchestrator.executions.service import NotRecorded, QueueFull, Refused, ShuttingDown
 from orchestrator.modules.failures import ModuleFailure
+from orchestrator.modules.failures import ShuttingDown as ModulesShuttingDown
 from orchestrator.runtime.port import EngineUnreachable, RuntimeFailure
 
 log = structlog.get_logger(__name__)
@@ -49,9 +50,11 @@ ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
     (EnvironmentFull, Answer(500)),
     (QueueFull, Answer(503, retry=True)),
     (NotRecorded, Answer(503, retry=True)),
+    (JustEnded, Answer(503, retry=True)),
     (ShuttingDown, Answer(503, retry=True)),
     (Refused, Answer(500)),
     (ModulesNotRunning, Answer(500)),
+    (ModulesShuttingDown, Answer(503, retry=True)),
     (ModuleFailure, Answer(500)),
     (EngineUnreachable, Answer(503, retry=True)),
     (RuntimeFailure, Answer(500)),

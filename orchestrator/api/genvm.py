@@ -31,9 +31,10 @@ from orchestrator.api.wire.generations import ReceivedBody, received
 from orchestrator.executions.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
 from orchestrator.executions.hosts import BadHostAddress, HostFailure, parse_host, wake_host
 from orchestrator.executions.modules import ModulesNotRunning
+from orchestrator.executions.refusals import Refused
 from orchestrator.executions.request import ResultForm
 from orchestrator.executions.run import Run
-from orchestrator.executions.service import Executions, Refused
+from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.tasks import first_done
