@@ -86,7 +86,7 @@ def test_answers_of_a_module(body, expected):
 
 
 def test_an_exhausted_budget_is_the_greatest_amount():
-    body = bytes.fromhex(f"0e024f6b160c636f6e73756d65645f67656ef9{'ff' * 35}ff7f046461746104")
+    body = bytes.fromhex(f"0e024f6b160c636f6e73756d65645f67656ef9{'ff' * 35}7f046461746104")
     answer = parse_answer(body)
     assert isinstance(answer, Ok)
     assert parse_prompt_answer(answer.value).consumed == BUDGET_EXHAUSTED

@@ -1,4 +1,4 @@
-"""JSON text as calldata values: calldata has no fractions, so such numbers travel as text (modules.md, 1.8)."""
+"""JSON text as calldata values: calldata has no fractions, so they travel as text (modules.md, 1.8)."""
 
 from __future__ import annotations
 

@@ -75,11 +75,11 @@ class ContractRequests:
 
     def gl_call(self, request: bytes) -> bytes | None:
         name, payload = self._parse(request)
-        module = MODULE_OF_REQUEST.get(name)
-        if module is None:
+        if name not in MODULE_OF_REQUEST:
             return self._handlers[name](payload)
         self._need(not self._frame.rights.deterministic)
-        return self._run.modules.ask(name, payload)
+        assert isinstance(payload, dict)  # by the checks of its shape
+        return self._run.modules.ask(name, payload, self._run.memory_left(deterministic=False))
 
     def _parse(self, request: bytes) -> tuple[str, Value]:
         try:
