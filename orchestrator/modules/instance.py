@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -257,13 +257,17 @@ class ModuleInstance:
         self.sessions[introduction.run] = Session(introduction.run)
         try:
             with ours:
-                await self._control.send(session_message(introduction), [ours.fileno()])
+                await self._send(session_message(introduction), [ours.fileno()])
         except BaseException:
             theirs.close()
             self.sessions.pop(introduction.run).end(None)
             self._changed()
             raise
         return theirs
+
+    def redact(self, redaction: Redaction) -> None:
+        """Mask these secrets in what it says from now on."""
+        self._redaction = redaction
 
     def expect(self, run: int) -> None:
         """A session that an earlier manager opened for a run that goes on."""
@@ -314,9 +318,19 @@ class ModuleInstance:
     async def _say(self, message: Mapping[str, Value]) -> None:
         """A broken channel loses it: what has to be repeated is repeated when the module is back."""
         try:
-            await self._control.send(message)
+            await self._send(message)
         except ChannelClosed:
             log.info("module_channel_down", module=self.kind, instance=self.name, unsaid=message["kind"])
+
+    async def _send(self, message: Mapping[str, Value], fds: Sequence[int] = ()) -> None:
+        """Raises ChannelClosed, also for a module that does not read: no run may wait for it to wake up."""
+        control = self._control
+        try:
+            async with asyncio.timeout(self._times.exit):
+                await control.send(message, fds)
+        except TimeoutError:
+            control.close()
+            raise ChannelClosed("the module does not read its channel") from None
 
     async def destroy(self) -> None:
         """Raises RuntimeFailure."""

@@ -214,6 +214,7 @@ class Module:
         self.draining.pop(one.name, None)
         if crashed:
             self.current = None
+            self.stopped_at = asyncio.get_running_loop().time()
             self.trouble = how
             log.error("module_lost", module=self.kind, instance=one.name, how=how, sessions=len(one.sessions))
             self._revive()
@@ -244,25 +245,30 @@ class Module:
         self._reviving = self._lives.spawn("revive", self._revived(self._wanted, pause))
 
     async def _revived(self, configuration: Configuration, pause: float) -> None:
-        self.busy += 1
-        try:
-            while True:
-                await asyncio.sleep(pause)
-                try:
-                    fresh = await self._launch(configuration)
-                except (ModuleFailure, RuntimeFailure) as failure:
-                    self.trouble = str(failure) or type(failure).__name__
-                    pause = self._backoff.failed(asyncio.get_running_loop().time())
-                    log.error("module_not_revived", module=self.kind, error=self.trouble, next_try_in_s=pause)
-                    self._around.changed()
-                    continue
+        while True:
+            await asyncio.sleep(pause)
+            self.busy += 1
+            try:
+                fresh = await self._launch(configuration)
+            except Exception as failure:
+                expected = isinstance(failure, ModuleFailure | RuntimeFailure)
+                self.trouble = str(failure) if expected else f"defect: {type(failure).__name__}"
+                pause = self._backoff.failed(asyncio.get_running_loop().time())
+                log.error(
+                    "module_not_revived",
+                    module=self.kind,
+                    error=self.trouble,
+                    next_try_in_s=pause,
+                    exc_info=None if expected else failure,
+                )
+            else:
                 self.restarts += 1
                 self._reviving = None
                 await self._put_in_place(fresh, configuration)
                 return
-        finally:
-            self.busy -= 1
-            self._around.changed()
+            finally:
+                self.busy -= 1
+                self._around.changed()
 
     def _stop_reviving(self) -> None:
         if self._reviving is not None:
@@ -312,6 +318,8 @@ class Module:
             if name == entry.current:
                 self.current = one
                 self._wanted = await self._known_configuration()
+                if self._wanted is not None:
+                    one.redact(self._wanted.redaction)
                 log.info("module_adopted", module=self.kind, instance=name, sessions=len(one.resumed))
             else:
                 self._retire(one)

@@ -22,6 +22,7 @@ from orchestrator.executions.modules import (
     ModulesNotRunning,
 )
 from orchestrator.modules.configuration import Configuration, StartRequest, configuration_of
+from orchestrator.modules.failures import ShuttingDown
 from orchestrator.modules.instance import ModuleInstance
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.module import Module, Surroundings
@@ -55,7 +56,7 @@ class ModuleService:
         self._sessions: dict[int, dict[ModuleKind, ModuleInstance]] = {}
         self._waiters: set[asyncio.Future[None]] = set()
         self._tasks = TaskOwner("modules")
-        self._stopping = False
+        self._stopping = self._dealt_with = False
         self.revision = 0
 
     def _around(self, kind: ModuleKind) -> Surroundings:
@@ -96,6 +97,7 @@ class ModuleService:
 
     async def start(self, kind: ModuleKind, request: StartRequest) -> None:
         """Returns when the module serves. Raises AlreadyRunning, ModuleFailure, RuntimeFailure."""
+        self._check_open()
         await self._modules[kind].start(request)
 
     async def restart(self, kind: ModuleKind, request: StartRequest) -> None:
@@ -103,6 +105,7 @@ class ModuleService:
 
         Raises ModuleFailure, RuntimeFailure.
         """
+        self._check_open()
         await self._modules[kind].restart(request)
 
     async def stop(self, kind: ModuleKind) -> bool:
@@ -200,23 +203,30 @@ class ModuleService:
                     "module_record_not_written", error=str(error), consequence="not found after a restart"
                 )
 
+    def _check_open(self) -> None:
+        if self._stopping:
+            raise ShuttingDown("the manager is shutting down")
+
+    def begin_stopping(self) -> None:
+        """Say so, and start nothing any more; runs that go on keep their modules."""
+        self._stopping = True
+        self._changed()
+
     async def shut_down(self) -> None:
         """End both modules, once the runs have ended."""
-        self._mark_stopping()
+        self.begin_stopping()
+        self._dealt_with = True
         await asyncio.gather(*(module.shut_down() for module in self._modules.values()))
 
     async def detach(self) -> None:
         """Leave both to the next manager on this state directory."""
-        self._mark_stopping()
+        self.begin_stopping()
+        self._dealt_with = True
         await asyncio.gather(*(module.detach() for module in self._modules.values()))
-
-    def _mark_stopping(self) -> None:
-        self._stopping = True
-        self._changed()
 
     async def aclose(self, grace: float) -> None:
         """End what `shut_down` or `detach` has not dealt with, within `grace` seconds."""
-        if not self._stopping:
+        if not self._dealt_with:
             try:
                 async with asyncio.timeout(grace):
                     await self.shut_down()

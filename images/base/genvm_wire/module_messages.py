@@ -1,97 +1,45 @@
-"""What an executor and a module say to each other: bodies of the S2 stream (spec/modules.md 1.4-1.10)."""
+"""What an executor and a module say to each other, as the executor builds and reads it.
+
+Spec: modules.md, 1.6–1.10. The newest shapes (S2): web requests are pairs with a size limit, and LLM requests
+carry the fuel that is left.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from genvm_wire.calldata import CalldataError, Encodable, Value, decode, encode
 
-MESSAGE_LIMIT: Final = 64 * 1024 * 1024
-"""Bytes of one message, either way (1.4)."""
-BUDGET_EXHAUSTED: Final = 2**256 - 1
-"""The `consumed_gen` that says that the fuel did not suffice (1.8)."""
-MAX_ANSWER_ITEMS: Final = 1_000_000
+LENGTH_SIZE = 4
+LARGEST_MESSAGE = 64 * 1024 * 1024
+EXHAUSTED = 2**256 - 1
+"""As `consumed_gen`: the budget is used up."""
+LARGEST_SIZE_LIMIT = 2**32 - 1
+MOST_ANSWER_ITEMS = 1_000_000
+
 LEADER, VALIDATOR = "Leader", "Validator"
 
 
-class ModuleMessageMalformed(ValueError):
-    """Bytes that are no message of this protocol; the text says why and repeats nothing of them."""
-
-
-class ModuleMessageTooLarge(ValueError):
-    """A message over MESSAGE_LIMIT."""
-
-
-def frame(message: Encodable) -> bytes:
-    """A message of the stream: u32 big-endian length and calldata. Raises ModuleMessageTooLarge."""
-    body = encode(message)
-    if len(body) > MESSAGE_LIMIT:
-        raise ModuleMessageTooLarge(f"{len(body)} bytes are over the limit of {MESSAGE_LIMIT}")
-    return len(body).to_bytes(4, "big") + body
-
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """Whose session it is (1.6). `host_data` holds secrets: keep it out of logs."""
-
-    genvm_id: int
-    role: str
-    host_data: Mapping[str, Value]
-    gas_data: Mapping[str, str]
-    initial_time_units_allocation: int
-
-    def __repr__(self) -> str:
-        return f"Hello(genvm_id={self.genvm_id}, role={self.role!r})"
-
-    def message(self) -> Encodable:
-        return {
-            "genvm_id": self.genvm_id,
-            "role": self.role,
-            "host_data": self.host_data,
-            "gas_data": self.gas_data,
-            "initial_time_units_allocation": self.initial_time_units_allocation,
-        }
-
-
-def prompt(payload: Mapping[str, Value], remaining_fuel: int) -> Encodable:
-    """`payload`: prompt, response_format, images."""
-    return {"Prompt": {"payload": payload, "remaining_fuel_as_gen": remaining_fuel}}
-
-
-def prompt_template(payload: Mapping[str, Value], remaining_fuel: int) -> Encodable:
-    """`payload`: template and its texts."""
-    return {"PromptTemplate": {"payload": payload, "remaining_fuel_as_gen": remaining_fuel}}
-
-
-def render(payload: Mapping[str, Value], size_limit: int) -> Encodable:
-    """`payload`: mode, url, wait_after_loaded; `size_limit` in bytes of the answer's body."""
-    return {"Render": [payload, size_limit]}
-
-
-def request(payload: Mapping[str, Value], size_limit: int) -> Encodable:
-    """`payload`: method, url, headers, body, sign; `size_limit` in bytes of the answer's body."""
-    return {"Request": [payload, size_limit]}
+class AnswerMalformed(ValueError):
+    """A module's answer is not of a shape that there is; the text names no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ok:
-    """The module did what it was asked for."""
-
     value: Value
 
 
 @dataclass(frozen=True, slots=True)
 class UserError:
-    """An observation about what the contract named: the contract may catch it."""
+    """An observation that the contract may see: `causes` and `ctx`."""
 
-    value: dict[str, Value]
+    value: Value
 
 
 @dataclass(frozen=True, slots=True)
 class FatalError:
-    """The node observed nothing: the run has no result. The text is for logs."""
+    """No observation was made; the text is for logs."""
 
     text: str
 
@@ -101,37 +49,75 @@ Answer = Ok | UserError | FatalError
 
 @dataclass(frozen=True, slots=True)
 class PromptAnswer:
-    """What goes under `Ok` for a prompt. `consumed` in GEN wei, or BUDGET_EXHAUSTED."""
+    """`data` is text, a bool, or (from older modules) a map; `consumed` in the smallest unit of GEN."""
 
-    consumed: int
     data: Value
+    consumed: int
+
+    @property
+    def exhausted(self) -> bool:
+        return self.consumed >= EXHAUSTED
 
 
-def parse_answer(body: bytes) -> Answer:
-    """Raises ModuleMessageMalformed."""
+def framed(message: Encodable) -> bytes:
+    """One message of transport S. Raises CalldataError, and ValueError when it is over the limit."""
+    body = encode(message)
+    if len(body) > LARGEST_MESSAGE:
+        raise ValueError(f"a module request of {len(body)} bytes is over {LARGEST_MESSAGE}")
+    return len(body).to_bytes(LENGTH_SIZE, "big") + body
+
+
+def hello(
+    run: int,
+    *,
+    leader: bool,
+    host_data: Mapping[str, Encodable],
+    gas_data: Mapping[str, str],
+    initial_time_units_allocation: int,
+) -> dict[str, Encodable]:
+    """The first message of a session; it has no answer."""
+    return {
+        "genvm_id": run,
+        "role": LEADER if leader else VALIDATOR,
+        "host_data": host_data,
+        "gas_data": gas_data,
+        "initial_time_units_allocation": initial_time_units_allocation,
+    }
+
+
+def web_request(variant: str, payload: Value, size_limit: int) -> dict[str, Encodable]:
+    """`variant` is `Render` or `Request`; `size_limit` in bytes."""
+    return {variant: [payload, min(size_limit, LARGEST_SIZE_LIMIT)]}
+
+
+def prompt_request(variant: str, payload: Value, remaining_fuel: int) -> dict[str, Encodable]:
+    """`variant` is `Prompt` or `PromptTemplate`."""
+    return {variant: {"payload": payload, "remaining_fuel_as_gen": remaining_fuel}}
+
+
+def read_answer(body: bytes) -> Answer:
+    """Raises AnswerMalformed."""
     try:
-        message = decode(body, max_items=MAX_ANSWER_ITEMS)
+        message = decode(body, max_items=MOST_ANSWER_ITEMS)
     except CalldataError as error:
-        raise ModuleMessageMalformed(f"an answer is not calldata: {error.reason}") from None
-    if not isinstance(message, dict) or len(message) != 1:
-        raise ModuleMessageMalformed("an answer is a map of one entry")
-    ((kind, value),) = message.items()
-    match kind, value:
-        case "Ok", _:
-            return Ok(value)
-        case "UserError", {"causes": list(), "ctx": dict()}:
-            assert isinstance(value, dict)
-            return UserError({"causes": value["causes"], "ctx": value["ctx"]})
-        case "FatalError", str():
-            return FatalError(value)
-    raise ModuleMessageMalformed("an answer is Ok, UserError or FatalError")
+        raise AnswerMalformed(f"the answer is not calldata: {error.reason}") from None
+    if isinstance(message, dict) and len(message) == 1:
+        match message:
+            case {"Ok": value}:
+                return Ok(value)
+            case {"UserError": dict(value)}:
+                return UserError(value)
+            case {"FatalError": str(text)}:
+                return FatalError(text)
+    raise AnswerMalformed("the answer is none of Ok, UserError, FatalError")
 
 
-def parse_prompt_answer(value: Value) -> PromptAnswer:
-    """Raises ModuleMessageMalformed."""
-    consumed = value.get("consumed_gen") if isinstance(value, dict) else None
-    if not isinstance(value, dict) or "data" not in value:
-        raise ModuleMessageMalformed("a prompt's answer is a map with `consumed_gen` and `data`")
-    if not isinstance(consumed, int) or isinstance(consumed, bool) or not 0 <= consumed <= BUDGET_EXHAUSTED:
-        raise ModuleMessageMalformed("`consumed_gen` is no unsigned integer of 256 bits")
-    return PromptAnswer(consumed, value["data"])
+def read_prompt_answer(value: Value) -> PromptAnswer:
+    """The value of an `Ok` to a prompt. Raises AnswerMalformed."""
+    match value:
+        case {"data": data, "consumed_gen": int(consumed)} if (
+            not isinstance(consumed, bool) and consumed >= 0
+        ):
+            return PromptAnswer(data, consumed)
+        case _:
+            raise AnswerMalformed("a prompt's answer without data and consumed_gen")

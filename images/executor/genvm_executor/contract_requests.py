@@ -75,11 +75,12 @@ class ContractRequests:
 
     def gl_call(self, request: bytes) -> bytes | None:
         name, payload = self._parse(request)
-        if name not in MODULE_OF_REQUEST:
+        module = MODULE_OF_REQUEST.get(name)
+        if module is None:
             return self._handlers[name](payload)
         self._need(not self._frame.rights.deterministic)
-        assert isinstance(payload, dict)  # by the checks of its shape
-        return self._run.modules.ask(name, payload, self._run.memory_left(deterministic=False))
+        left = max(self._run.memory_limit - self._run.memory_in_use(deterministic=False), 0)
+        return self._run.modules.ask(name, payload, left)
 
     def _parse(self, request: bytes) -> tuple[str, Value]:
         try:

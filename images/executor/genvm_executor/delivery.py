@@ -77,8 +77,6 @@ def _run_result(run: RunState, frame: VmFrame | None, outcome: Outcome) -> RunRe
     common = {
         "nondet_results": tuple(run.nondet_results),
         "nondet_disagreement": run.nondet_disagreement,
-        "data_fees_remaining": run.job.fees.buckets,
-        "llm_consumption": run.modules.consumed,
     }
     if frame is None or not outcome.is_return:
         return RunResult(code=outcome.code, data=data, **common)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -37,18 +37,6 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Fees:
-    """What the node says about fees (host-protocol.md, 6.2), from `extra`; nothing of it is needed to run.
-
-    `buckets`: what may be spent, in the node's order.
-    """
-
-    buckets: tuple[int, ...] = ()
-    gas_data: Mapping[str, str] = field(default_factory=dict)
-    initial_time_units: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
     """One run. Times in milliseconds, sizes in bytes; the keys are those of the protocol."""
 
@@ -71,9 +59,8 @@ class Job:
     leader_nondet_results: tuple[bytes, ...] | None
     output_limit: int
     log_limit: int
-    fees: Fees = field(default_factory=Fees)
-    hello_data: bytes = b""
-    """written to the node before anything else (host-protocol.md, 2.2)"""
+    gas_data: Mapping[str, str]
+    initial_time_units_allocation: int
 
 
 def parse_job(frame: Mapping[str, Value]) -> Job:
@@ -85,6 +72,7 @@ def parse_job(frame: Mapping[str, Value]) -> Job:
     permissions = _need(frame, "permissions", str)
     if not set(permissions) <= PERMISSION_LETTERS or len(set(permissions)) != len(permissions):
         raise JobInvalid(f"Invalid permissions: {permissions!r}")
+    extra = _optional(frame, "extra", dict) or {}
     return Job(
         run=_need(frame, "run", int),
         sockets=tuple(_items(_need(frame, "sockets", list), "sockets", str)),
@@ -107,32 +95,16 @@ def parse_job(frame: Mapping[str, Value]) -> Job:
         else tuple(_items(leader, "leader_nondet_results", bytes)),
         output_limit=_natural(frame, "output_limit"),
         log_limit=_natural(frame, "log_limit"),
-        fees=_fees(_need(frame, "extra", dict)),
-        hello_data=_hello_data(_need(frame, "extra", dict)),
+        gas_data=_texts(extra.get("gas_data")),
+        initial_time_units_allocation=_optional(extra, "initial_time_units_allocation", int) or 0,
     )
 
 
-def _fees(extra: Mapping[str, Value]) -> Fees:
-    gas_data = _optional(extra, "gas_data", dict) or {}
-    return Fees(
-        buckets=_buckets(extra),
-        gas_data=dict(zip(gas_data, _items(list(gas_data.values()), "gas_data", str), strict=True)),
-        initial_time_units=_optional(extra, "initial_time_units_allocation", int) or 0,
+def _texts(raw: Value) -> dict[str, str]:
+    """A map of texts; what is none is left out: it is for the modules, which do without."""
+    return (
+        {key: value for key, value in raw.items() if isinstance(value, str)} if isinstance(raw, dict) else {}
     )
-
-
-def _buckets(extra: Mapping[str, Value]) -> tuple[int, ...]:
-    """One per bucket; the nodes of T9w name a single limit."""
-    totals = _optional(extra, "bucket_totals", list)
-    if totals is None:
-        limit = _optional(extra, "data_fees_limit", int)
-        return () if limit is None else (limit,)
-    return tuple(_items(totals, "bucket_totals", int))
-
-
-def _hello_data(extra: Mapping[str, Value]) -> bytes:
-    entries = _items(_optional(extra, "host_hello_data", list) or [], "host_hello_data", bytes)
-    return entries[0] if entries else b""
 
 
 def _message(raw: Mapping[str, Value]) -> Message:

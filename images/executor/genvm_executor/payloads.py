@@ -6,7 +6,6 @@ invalid.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,8 +16,6 @@ from genvm_wire.calldata import Value
 Check = Callable[[Value], bool]
 MAX_TOPICS = 4
 MAX_IMAGES = 2
-METHODS = ("GET", "POST", "HEAD", "DELETE", "OPTIONS", "PATCH", "PUT")
-_WAIT = re.compile(r"[0-9]{1,10}(ms|s)")
 _U256 = 2**256
 
 
@@ -78,14 +75,6 @@ def is_headers(value: Value) -> bool:
     return isinstance(value, dict) and all(map(is_bytes, value.values()))
 
 
-def is_one_of(*texts: str) -> Check:
-    return lambda value: isinstance(value, str) and value in texts
-
-
-def is_wait(value: Value) -> bool:
-    return isinstance(value, str) and _WAIT.fullmatch(value) is not None
-
-
 def is_body(value: Value) -> bool:
     return value is None or is_bytes(value)
 
@@ -137,13 +126,9 @@ PAYLOADS: dict[str, Check] = {
     "EmitEvent": record(topics=is_topics, blob=is_map),
     "RunNondet": record(data_leader=is_bytes, data_validator=is_bytes),
     "Sandbox": record(data=is_bytes, allow_write_ops=is_bool),
-    "WebRender": record(
-        {"wait_after_loaded": is_wait}, mode=is_one_of("text", "html", "screenshot"), url=is_text
-    ),
-    "WebRequest": record(
-        {"sign": is_bool, "body": is_body}, method=is_one_of(*METHODS), url=is_text, headers=is_headers
-    ),
-    "ExecPrompt": record({"response_format": is_one_of("text", "json")}, prompt=is_text, images=is_images),
+    "WebRender": record({"wait_after_loaded": is_text}, mode=is_text, url=is_text),
+    "WebRequest": record({"sign": is_bool}, method=is_text, url=is_text, headers=is_headers, body=is_body),
+    "ExecPrompt": record(prompt=is_text, response_format=is_text, images=is_images),
     "ExecPromptTemplate": is_template,
     "Trace": is_trace,
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from genvm_executor.engine import DEFAULT_MEMORY_BYTES
 from genvm_executor.host import HostClient
 from genvm_executor.job import Job
-from genvm_executor.modules import Modules
+from genvm_executor.modules import Modules, NoModules
 from genvm_executor.outcome import RunCancelled, VmFault
 from genvm_executor.run_log import RunLog
 from genvm_executor.storage_view import NodeStorage, PageBudget
@@ -35,7 +35,7 @@ class RunState:
     job: Job
     node: HostClient
     log: RunLog
-    modules: Modules
+    modules: Modules = field(default_factory=NoModules)
     memory_limit: int = DEFAULT_MEMORY_BYTES
     counters: RunCounters = field(default_factory=RunCounters)
     budget: PageBudget = field(init=False)
@@ -53,10 +53,6 @@ class RunState:
 
     def __post_init__(self) -> None:
         self.budget = PageBudget(self.job.storage_pages)
-
-    def memory_left(self, deterministic: bool) -> int:
-        """Bytes that the VMs of a mode may still take."""
-        return max(self.memory_limit - self.memory_in_use(deterministic), 0)
 
     def memory_in_use(self, deterministic: bool) -> int:
         """Bytes that live guests of a mode hold."""

@@ -14,8 +14,8 @@ from genvm_executor.delivery import deliver
 from genvm_executor.entry import entry_frame
 from genvm_executor.host import HostClient, HostLost, HostRefused
 from genvm_executor.job import Job, JobInvalid, parse_job
-from genvm_executor.module_stream import ModuleStream
-from genvm_executor.modules import Modules
+from genvm_executor.module_client import ModuleClient
+from genvm_executor.module_session import module_client
 from genvm_executor.outcome import Outcome, RunBroken, RunCancelled, VmFault, vm_error
 from genvm_executor.output import Streams
 from genvm_executor.programs import Programs
@@ -31,7 +31,6 @@ from genvm_wire.host_tables import HOST_TABLES
 from genvm_wire.results import ResultCode
 
 ACK_SECONDS = 5.0
-SOCKETS = frozenset({"host", "llm", "web"})
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +67,7 @@ class Service:
         self._deadline = Deadline.starting_now(0, 0)
         self._watch: Watch | None = None
         self._host_socket: socket.socket | None = None
+        self._modules: ModuleClient | None = None
         self._run: RunState | None = None
         self._vm_frame: VmFrame | None = None
         self._warm: Guest | None = None
@@ -101,31 +101,20 @@ class Service:
         table = HOST_TABLES.get(job.host_table)
         if table is None:
             raise JobInvalid(f"job key 'host_table': unknown table {job.host_table!r}")
-        names = set(job.sockets)
-        if (
-            len(job.sockets) != len(self._fds)
-            or len(names) != len(self._fds)
-            or not {"host"} <= names <= SOCKETS
-        ):
+        if len(job.sockets) != len(self._fds) or "host" not in job.sockets:
             raise JobInvalid(f"job key 'sockets': {list(job.sockets)} with {len(self._fds)} descriptors")
-        # The connection owns a copy: the original is closed with the other descriptors of the job.
-        self._host_socket = socket.socket(fileno=os.dup(self._fds[job.sockets.index("host")]))
+        self._host_socket = self._copy(job, "host")
         self._host_socket.setblocking(True)
         node = HostClient(self._host_socket, table, job.fuel_width)
-        node.greet(job.hello_data)
-        modules = Modules(job, node, self._streams_of_modules(job))
-        run = RunState(job, node, self._log, modules, memory_limit=self._memory_limit)
-        modules.cancelled = run.cancelled.is_set
+        run = RunState(job, node, self._log, memory_limit=self._memory_limit)
+        run.modules = self._modules = module_client(
+            job, {name: self._copy(job, name) for name in job.sockets if name != "host"}, node, run.cancelled
+        )
         return run
 
-    def _streams_of_modules(self, job: Job) -> dict[str, ModuleStream]:
-        found = {}
-        for name, fd in zip(job.sockets, self._fds, strict=True):
-            if name != "host":
-                sock = socket.socket(fileno=os.dup(fd))
-                sock.setblocking(True)
-                found[name] = ModuleStream(name, sock)
-        return found
+    def _copy(self, job: Job, name: str) -> socket.socket:
+        """A descriptor of the job as a connection of its own: the original is closed with the others."""
+        return socket.socket(fileno=os.dup(self._fds[job.sockets.index(name)]))
 
     def warm_start(self, guest: Guest, program: GuestProgram, surroundings: GuestSurroundings) -> bytes:
         """Give the waiting guest its job; the bytes of its start message.
@@ -219,7 +208,6 @@ class Service:
     def _finish(self, outcome: Outcome) -> int:
         run = self._need_run()
         self._count_warm(run)
-        run.modules.close()
         self._reporter.finishing()
         try:
             delivered = deliver(run, self._vm_frame, outcome)
@@ -227,6 +215,7 @@ class Service:
             return self._fail("upstream", str(lost))
         finally:
             run.node.close()
+            self._leave_modules()
         self._reporter.result(delivered.code, delivered.payload, delivered.acknowledged, self._stats(run))
         return 0
 
@@ -250,10 +239,14 @@ class Service:
 
     def _fail(self, failure: str, message: str) -> int:
         if self._run is not None:
-            self._run.modules.close()
             self._run.node.close()
+        self._leave_modules()
         self._reporter.failed(failure, message)
         return 1
+
+    def _leave_modules(self) -> None:
+        if self._modules is not None:
+            self._modules.close()
 
     def _wait_for_acknowledgement(self) -> None:
         if self._reader.ident is None:

@@ -55,8 +55,3 @@ def out_of_memory_text(contract_line: str) -> str:
 def invalid_wasm_text(contract_line: str, stage: str) -> str:
     """The VM error of a module that does not validate, link or have an entry (`stage`)."""
     return "invalid_contract wasm" if contract_line == "v0.2" else f"invalid_contract wasm {stage}"
-
-
-def memory_spent_text(contract_line: str) -> str:
-    """The VM error when what a VM has left is too little for what it asked for."""
-    return "OOM" if contract_line == "v0.2" else "out_of memory"

@@ -21,6 +21,9 @@ from genvm_wire.results import ResultCode, RunResult, build
 
 VM_ERROR_TIMEOUT = b"\x02\x16\x0bfingerprint\x00\x07message<timeout"
 
+# What modules want of `host_data`, beside the script.
+IDENTITY = ("node_address", "tx_id")
+
 
 class Instance:
     def __init__(self) -> None:
@@ -39,6 +42,8 @@ class Instance:
         self.greeted: set[str] = set()
         script = json.loads(str(job["host_data"]))
         for step, argument in script.items():
+            if step in IDENTITY:
+                continue
             getattr(self, f"do_{step}")(argument)
         self.finish(b"\0\0")
 
@@ -68,8 +73,9 @@ class Instance:
         self.finish(bytes.fromhex(payload))
 
     def do_show_job(self, keys: list[str]) -> None:
-        """Print what the job says under `keys`."""
-        self.do_print(repr([self.job[key] for key in keys]))
+        """Print what the job says under `keys`; of bytes under `KEY_size` how many there are."""
+        told = [len(self.job[key[:-5]]) if key.endswith("_size") else self.job[key] for key in keys]
+        self.do_print(repr(told))
 
     def do_answer(self, size: int) -> None:
         """Return that many bytes, in the form that the newest clients take."""
@@ -101,14 +107,16 @@ class Instance:
 
     def do_ask(self, questions: list[dict[str, Any]]) -> None:
         """Ask modules in turn; each answer is a line of output, and one that does not come says so."""
-        lines = [json.dumps(self.answer(str(one["module"]), one)) for one in questions]
+        said = [self.answer(str(one["module"]), one) for one in questions]
+        lines = [json.dumps(one, default=lambda data: data.decode("latin-1")) for one in said]
         self.do_print("\n".join(lines))
 
     def answer(self, module: str, question: dict[str, Any]) -> Any:
         sock = self.sockets.get(module)
         if sock is None:
             return "not connected"
-        requests = [question] if module in self.greeted else [{"genvm_id": self.job["run"]}, question]
+        request = question.get("request", question)
+        requests = [request] if module in self.greeted else [{"genvm_id": self.job["run"]}, request]
         self.greeted.add(module)
         try:
             sock.sendall(b"".join(struct.pack(">I", len(body)) + body for body in map(encode, requests)))

@@ -406,3 +406,27 @@ async def test_a_secret_is_in_no_error_status_or_file(
     pid = pid_of(client, "llm")
     for file in ("environ", "cmdline"):
         assert SECRET.encode() not in Path(f"/proc/{pid}/{file}").read_bytes()
+
+
+async def test_a_module_that_reads_nothing_holds_no_run_up(
+    make_client: MakeClient, nodes: AsyncExitStack
+) -> None:
+    """A channel that is full must not stop the hand-over of runs, nor the pings that find it out."""
+    client = await make_client(module_ping_interval=0.3)
+    await start_both(client)
+    stuck = pid_of(client, "llm")
+    os.kill(stuck, signal.SIGSTOP)
+    big = {"module": "web", "padding": "x" * 400_000}
+    said = await answers(client, await asked(client, nodes, big))
+    assert said[0]["Ok"]["number"] == 1
+    await client.until(lambda: now(client, "llm").restarts == 1)
+    await client.until(lambda: not Path(f"/proc/{stuck}").exists())
+
+
+async def test_a_stopping_manager_says_so_and_starts_no_module(client: Client) -> None:
+    """manager-api 3.1: `stopping` while the whole manager shuts down."""
+    await start_both(client)
+    client.manager.modules.begin_stopping()
+    assert (await module_status(client, "llm"))["state"] == "stopping"
+    status, answer = await order(client, "restart", **LLM, config={})
+    assert (status, answer["error"]) == (503, "the manager is shutting down")

@@ -100,7 +100,7 @@ class Scene:
             "message": {**message, "value": None, "chain_id": "0", "is_init": False},
             "is_sync": False,
             "capture_output": True,
-            "host_data": json.dumps({"ask": list(questions)}),
+            "host_data": json.dumps({"ask": list(questions), "node_address": "0xnode", "tx_id": "0xtx"}),
             "timestamp": "2024-11-26T06:42:42.424242Z",
             "host": host,
         }

@@ -27,10 +27,6 @@ class HostClient:
         self._fuel_width = table.fuel_width if fuel_width is None else fuel_width
         self._connection = HostConnection(sock)
 
-    def greet(self, data: bytes) -> None:
-        """Bytes that the node wants to see before the first method (section 2.2), as they are."""
-        self._connection.write(data)
-
     def get_calldata(self) -> bytes:
         self._request(Method.GET_CALLDATA)
         self._check()

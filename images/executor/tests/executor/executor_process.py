@@ -16,7 +16,6 @@ from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, Value, decode, encode
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameClosed, FrameSocket
 
-from .fake_module import FakeModule
 from .node_host import NodeHost
 
 CONTRACT = Address.from_hex("0x5b38da6a701c568545dcfcb03fcb875f56beddc4")
@@ -98,15 +97,9 @@ class Executor:
         assert message["kind"] == "ready", message
         return message
 
-    def send_job(
-        self, node: NodeHost, job: Mapping[str, Encodable], modules: Mapping[str, FakeModule] | None = None
-    ) -> None:
-        """`modules` by name; their sockets follow the host's."""
-        modules = modules or {}
-        sides = [node.executor_side, *(module.executor_side for module in modules.values())]
-        self.channel.send({**job, "sockets": ["host", *modules]}, [side.fileno() for side in sides])
-        for side in sides:
-            side.close()
+    def send_job(self, node: NodeHost, job: Mapping[str, Encodable]) -> None:
+        self.channel.send(job, [node.executor_side.fileno()])
+        node.executor_side.close()
 
     def follow(self, until: str = "final", acknowledge: bool = True) -> Report:
         """Read messages to the final one (or the first of kind `until`), and to the process's end."""

@@ -29,11 +29,9 @@ class NodeHost:
     events: list[tuple[list[bytes], bytes]] = field(default_factory=list)
     nondet: dict[int, bytes] = field(default_factory=dict)
     disagreements: list[int] = field(default_factory=list)
+    remaining_fuel: int = 0
+    consumed: list[int] = field(default_factory=list)
     result: bytes | None = None
-    greeting: bytes = b""
-    """what is expected before the first method"""
-    fuel: int = 2**53 - 1
-    fuel_used: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.executor_side, self._socket = socket.socketpair()
@@ -52,8 +50,6 @@ class NodeHost:
     def _serve(self) -> None:
         stream = self._socket.makefile("rwb")
         try:
-            if stream.read(len(self.greeting)) != self.greeting:
-                return
             while head := stream.read(1):
                 method = self.table.by_id[head[0]]
                 self.requests.append(method)
@@ -107,6 +103,11 @@ class NodeHost:
             case Method.NOTIFY_NONDET_DISAGREEMENT:
                 self.disagreements.append(number())
                 return b""
+            case Method.REMAINING_FUEL:
+                return b"\0" + self.remaining_fuel.to_bytes(self.table.fuel_width, "little")
+            case Method.CONSUME_FUEL:
+                self.consumed.append(int.from_bytes(take(self.table.fuel_width), "little"))
+                return b""
             case Method.POST_MESSAGE:
                 self.messages.append(("post", take(20), piece(), json.loads(piece())))
                 return b"\0"
@@ -122,11 +123,6 @@ class NodeHost:
                 count = take(1)[0]
                 self.events.append(([take(32) for _ in range(count)], piece()))
                 return b"\0"
-            case Method.REMAINING_FUEL:
-                return b"\0" + self.fuel.to_bytes(self.table.fuel_width, "little")
-            case Method.CONSUME_FUEL:
-                self.fuel_used.append(int.from_bytes(take(self.table.fuel_width), "little"))
-                return b""
             case Method.GET_BALANCE:
                 return b"\0" + self.balances.get(take(20), 0).to_bytes(32, "little")
         raise ValueError(method)
