@@ -99,7 +99,9 @@ async def never(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
-def raw(body: bytes, status: int = 200, content_type: str = "application/json") -> Callable[[web.Request], Any]:
+def raw(
+    body: bytes, status: int = 200, content_type: str = "application/json"
+) -> Callable[[web.Request], Any]:
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.Response(body=body, status=status, content_type=content_type)
 
@@ -135,7 +137,7 @@ async def provider(*answers: Body | int | Callable[[web.Request], Any]) -> Async
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    server.url = "http://127.0.0.1:{}".format(runner.addresses[0][1])
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield server
     finally:

@@ -59,7 +59,9 @@ def test_the_key_is_in_no_repr() -> None:
         ({"meta": {"priority": "high"}}, "priority"),
     ],
 )
-def test_mistakes_are_named_and_values_that_could_be_secret_are_not(change: dict[str, Any], where: str) -> None:
+def test_mistakes_are_named_and_values_that_could_be_secret_are_not(
+    change: dict[str, Any], where: str
+) -> None:
     with pytest.raises(ConfigurationRefused, match=where) as refused:
         read_config({"backends": {"b": {**backend(URL), **change}}})
     assert KEY not in str(refused.value)
@@ -86,7 +88,9 @@ def test_a_template_without_its_variables_is_refused() -> None:
         read_config({"prompt_templates": broken}, allow_empty_backends=True)
 
 
-@pytest.mark.parametrize("retry", [{"attempts": 0}, {"attempts": 99}, {"wait": "x"}, {"kinds": ["bad luck"]}, 3])
+@pytest.mark.parametrize(
+    "retry", [{"attempts": 0}, {"attempts": 99}, {"wait": "x"}, {"kinds": ["bad luck"]}, 3]
+)
 def test_retry_refused(retry: Any) -> None:
     with pytest.raises(ConfigurationRefused, match="retry"):
         read_config({"retry": retry}, allow_empty_backends=True)

@@ -48,9 +48,7 @@ async def test_every_provider_error_falls_through(refusal: Any) -> None:
 async def test_json_never_reaches_a_model_that_does_not_support_it() -> None:
     async with AsyncExitStack() as stack:
         plain, able = await servers(stack, openai_reply("{}"), openai_reply('{"a":1}'))
-        async with talking(
-            backend(plain.url, priority=100, supports_json=False), backend(able.url)
-        ) as talk:
+        async with talking(backend(plain.url, priority=100, supports_json=False), backend(able.url)) as talk:
             assert await talk.prompt(form="json") == '{"a":1}'
             assert plain.received == []
 

@@ -25,7 +25,9 @@ JSON = st.recursive(
 
 @settings(max_examples=150, deadline=None)
 @given(JSON, st.booleans(), st.sampled_from([None, 1]))
-def test_every_beginning_of_a_json_document_completes_to_json(value: Any, ascii_only: bool, indent: Any) -> None:
+def test_every_beginning_of_a_json_document_completes_to_json(
+    value: Any, ascii_only: bool, indent: Any
+) -> None:
     document = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
     for end in range(len(document) + 1):
         json.loads(complete(document[:end]))
@@ -72,7 +74,13 @@ def test_what_is_no_object(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("number", "carried"),
-    [("1", 1), ("-5", -5), ("18446744073709551616", "18446744073709551616"), ("1.50", "1.50"), ("1e3", "1000")],
+    [
+        ("1", 1),
+        ("-5", -5),
+        ("18446744073709551616", "18446744073709551616"),
+        ("1.50", "1.50"),
+        ("1e3", "1000"),
+    ],
 )
 def test_numbers_on_w(number: str, carried: Any) -> None:
     assert parse_object(f'{{"a": [{number}]}}')[0] == {"a": [carried]}
@@ -116,7 +124,9 @@ def test_a_tab_does_not_glue_words() -> None:
     assert filters.remove_zero_width("a\tb\u200bc\x00") == "a bc"
 
 
-@pytest.mark.parametrize("value", ["#{task}", "#{principle}", "%1", "\\1", "$1", "${ENV[KEY]}", "</principle>"])
+@pytest.mark.parametrize(
+    "value", ["#{task}", "#{principle}", "%1", "\\1", "$1", "${ENV[KEY]}", "</principle>"]
+)
 def test_values_appear_literally_and_are_never_looked_at_again(value: str) -> None:
     template = Template("", "<#{leader_answer}|#{validator_answer}|#{principle}|#{other}>")
     filled = template.filled({"leader_answer": value, "validator_answer": "v", "principle": value})
@@ -174,13 +184,24 @@ def test_merging_refused(existing: Any, extra: Any, strategy: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(None, None), (3, 3.0), (0, 0.0), (1.5, 1.5), ("500ms", 0.5), ("1.5s", 1.5), ("2m", 120.0), ("1.5", 1.5)],
+    [
+        (None, None),
+        (3, 3.0),
+        (0, 0.0),
+        (1.5, 1.5),
+        ("500ms", 0.5),
+        ("1.5s", 1.5),
+        ("2m", 120.0),
+        ("1.5", 1.5),
+    ],
 )
 def test_timeouts(value: Any, expected: Any) -> None:
     assert seconds(value) == expected
 
 
-@pytest.mark.parametrize("value", [-1, float("inf"), float("nan"), True, "", "s", "1h", "-1s", "1e3s", [], {}])
+@pytest.mark.parametrize(
+    "value", [-1, float("inf"), float("nan"), True, "", "s", "1h", "-1s", "1e3s", [], {}]
+)
 def test_timeouts_refused(value: Any) -> None:
     with pytest.raises(TimeoutMalformed):
         seconds(value)
