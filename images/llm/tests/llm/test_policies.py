@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -239,12 +238,3 @@ def test_what_sounds_like_a_secret_is_left_out() -> None:
     assert without_secrets({"admin_token": 1, "a": [{"api_key": 2, "b": 3}], "signerUrl": 4}) == {
         "a": [{"b": 3}]
     }
-
-
-def test_the_hook_worker_is_a_file_of_its_own() -> None:
-    from genvm_llm.policies import hook_worker
-
-    assert os.path.isfile(hook_worker.__file__)
-    assert "genvm" not in " ".join(
-        line for line in open(hook_worker.__file__) if line.startswith(("import", "from"))
-    )

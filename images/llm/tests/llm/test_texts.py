@@ -1,4 +1,4 @@
-"""Pure text work: JSON, filters, templates, merging, timeouts (modules.md, 2.1, 2.4–2.7; behaviours 19–21, 24)."""
+"""JSON, filters, templates, merging, timeouts (modules.md, 2.1, 2.4–2.7; behaviours 19–21, 24)."""
 
 from __future__ import annotations
 

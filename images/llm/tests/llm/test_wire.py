@@ -1,4 +1,4 @@
-"""The worked messages of modules.md, section 6, byte for byte, through the whole module on both transports."""
+"""The worked messages of modules.md, section 6, byte for byte, through the whole module."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from genvm_llm.service import LlmModule
 from genvm_module.standalone import StandaloneProgram
+from genvm_wire.calldata import encode
 
 from .provider_server import openai_reply, provider
 from .talk import backend
@@ -105,9 +106,7 @@ async def test_prompt_and_statistics_on_w(hello: str) -> None:
 
 
 async def test_the_exhausted_budget_on_s() -> None:
-    expected = "0000003d0e024f6b160c636f6e73756d65645f67656ef9" + "ff" * 36 + "7f046461746104"
-    from genvm_wire.calldata import encode
-
+    expected = "0000003d0e024f6b160c636f6e73756d65645f67656ef9" + "ff" * 35 + "7f046461746104"
     hello = encode(
         {
             "genvm_id": 7,
