@@ -90,7 +90,7 @@ class ChildVms:
             entry=entry,
             rights=rights,
             storage=WrittenStorage(caller.storage, self._run.budget),
-            is_init=caller.is_init,
+            is_init=False,
             value=caller.value,
             stack=caller.stack,
             depth=caller.depth + 1,

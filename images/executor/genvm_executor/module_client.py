@@ -131,8 +131,9 @@ def _parsed(data: Value) -> Value:
         raise AnswerMalformed("a JSON prompt's answer is neither text nor a map")
     try:
         value: Value = json.loads(data, parse_float=str, parse_constant=_no_number)
+        encode({"ok": value})  # nesting and half characters that JSON takes and calldata does not
     except (ValueError, RecursionError):
-        raise AnswerMalformed("a JSON prompt's answer is not JSON") from None
+        raise AnswerMalformed("a JSON prompt's answer is not JSON that calldata can carry") from None
     if not isinstance(value, dict):
         raise AnswerMalformed("a JSON prompt's answer is no object")
     return value

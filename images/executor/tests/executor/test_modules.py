@@ -103,7 +103,10 @@ class TestLlm:
         report, _, _ = ask(block("gl.nondet.exec_prompt('x', response_format='json')"), llm=[ok(text)])
         assert report.value == {"i": 12345678901234567890, "f": "0.50", "l": [1, True, None]}
 
-    @pytest.mark.parametrize("data", ["[1]", "nonsense", '{"a": NaN}', True], ids=str)
+    @pytest.mark.parametrize(
+        "data",
+        ["[1]", "no", "1", True, '{"a": NaN}', r'{"a": "\ud800"}', '{"a": ' + "[" * 200 + "]" * 200 + "}"],
+    )
     def test_a_json_answer_that_is_no_object_ends_the_run_with_an_internal_error(self, ask, data):
         report, _, _ = ask(block("gl.nondet.exec_prompt('x', response_format='json')"), llm=[ok(data)])
         assert report.code == 3
