@@ -16,8 +16,9 @@ pin() {
         --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file "$target" "$@"
 }
 
-pin requirements.lock pyproject.toml
-pin requirements-dev.lock pyproject.toml requirements-build.in --extra dev --extra executor --extra web
+pin requirements.lock pyproject.toml --extra fast
+pin requirements-dev.lock pyproject.toml requirements-build.in \
+    --extra dev --extra executor --extra web --extra fast --extra bench
 pin images/executor/requirements.lock images/executor/requirements.in
 pin images/web/requirements.lock images/web/requirements.in
 pin images/installer.lock images/installer.in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,19 +15,25 @@ from aiohttp import web
 
 from orchestrator.api.app import make_app
 from orchestrator.api.context import ApiContext
-from orchestrator.contracts.manifest import load_manifest
+from orchestrator.api.wire.rules import RunRules
+from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
 from orchestrator.embedded import prepared_executor
+from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.limits import RunLimits
-from orchestrator.executions.permits import PermitPool
+from orchestrator.executions.permits import EARLY_COSTS, NEWEST_COSTS, Costs, PermitPool
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
+from orchestrator.executions.supervisor import never
 from orchestrator.memory import MEMINFO, default_permits, default_pool_room
+from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
+from orchestrator.modules.service import ModuleService
+from orchestrator.provider_checks import CheckOne, provider_check
 from orchestrator.runtime.docker.runtime import DockerRuntime
 from orchestrator.runtime.docker.settings import VOID, DockerSettings
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
-from orchestrator.runtime.port import AdoptingRuntime, EngineUnreachable, InstanceSpec, Role
+from orchestrator.runtime.port import AdoptingRuntime, EngineUnreachable, InstanceSpec, Role, RuntimeFailure
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.settings import InstanceNetwork, RuntimeName, Settings
 from orchestrator.state_dir import owned_state_dir
@@ -37,6 +44,10 @@ from orchestrator.tasks import TaskOwner
 log = structlog.get_logger(__name__)
 
 JOURNAL_FILE = "journal.sqlite"
+# Seconds that a start waits for modules of an earlier manager; they connect again within 200 ms.
+ADOPTION_PATIENCE = 3.0
+# Seconds for ending modules that no orderly shutdown has ended.
+MODULES_END_TIME = 5.0
 _NETWORKS = {InstanceNetwork.VOID: VOID, InstanceNetwork.OWN: "none"}
 
 MakeRuntime = Callable[[Settings, str], Awaitable[AdoptingRuntime]]
@@ -48,58 +59,100 @@ class Manager:
 
     settings: Settings
     executions: Executions
+    modules: ModuleService
     runtime: AdoptingRuntime
     pool: PoolRuntime | None
     background: TaskOwner
     app: web.Application
 
-    def drain_pool(self) -> None:
-        """End the ready instances and keep none from now on; runs under way are not touched."""
+    def let_pool_go(self, *, leave: bool) -> None:
+        """Keep none ready from now on: end those that are, or leave them to the next manager.
+
+        Runs under way are not touched.
+        """
         if self.pool is not None:
-            self.background.spawn("drain-pool", self.pool.drain())
+            work = self.pool.detach() if leave else self.pool.drain()
+            self.background.spawn("let-pool-go", work)
 
 
 @asynccontextmanager
-async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -> AsyncIterator[Manager]:
+async def manager(
+    settings: Settings, make_runtime: MakeRuntime | None = None, check_llm: CheckOne | None = None
+) -> AsyncIterator[Manager]:
     """A manager that runs; on leaving, its runs are ended and everything is closed in reverse order.
 
-    `make_runtime` gets the settings and the manager id; unset: what the settings name.
+    `make_runtime` gets the settings and the manager id; unset: what the settings name. `check_llm` asks a
+    provider; unset: the installed clients.
 
     Raises StateDirUnusable, ManifestError, EngineUnreachable.
     """
     with ExitStack() as held:
         manager_id = await asyncio.to_thread(held.enter_context, owned_state_dir(settings.state_dir))
-        versions = await asyncio.to_thread(load_manifest, settings.manifest, settings.image_pattern)
+        catalogue = await Catalogue.load(settings.manifest, settings.image_pattern)
         meminfo = await asyncio.to_thread(MEMINFO.read_text, "ascii")
-        permits = PermitPool(settings.permits or default_permits(meminfo))
+        permits = _permits(settings, meminfo)
         inner = await (make_runtime or named_runtime)(settings, manager_id)
         pool = _pool(settings, inner, permits, default_pool_room(meminfo)) if settings.pool_size else None
         runtime: AdoptingRuntime = pool or inner
         background = TaskOwner("manager")
+        environment = EnvironmentOverlay()
+        # Past the pool: a module is never warm, and is none of its figures.
+        modules = ModuleService(
+            inner, module_settings(settings), environment.get, settings.state_dir, module_times(settings)
+        )
         journal = await open_journal(_journal_url(settings), manager_id)
         try:
-            executions = _executions(settings, runtime, journal, versions, permits)
+            await modules.recover()
+            executions = _executions(
+                settings, runtime, journal, catalogue, permits, pool=pool, modules=modules
+            )
             await executions.recover()
+            if pool is not None:
+                await _adopt_ready(pool, catalogue.manifest, settings, executions)
+            await modules.adopt(executions.uses_modules, ADOPTION_PATIENCE)
             await _sweep_at_start(executions)
+            executions.reopen_queue()
             background.spawn("tend", executions.tend(timedelta(seconds=min(30.0, settings.retention / 4))))
             context = ApiContext(
-                executions,
-                background,
-                settings.accept_early,
+                executions=executions,
+                background=background,
+                rules=_rules(settings),
+                catalogue=catalogue,
+                environment=environment,
+                start_wait=settings.start_wait,
+                max_message_bytes=settings.max_message_bytes,
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
                 pool=pool,
+                modules=modules,
+                check_llm=check_llm or provider_check(),
             )
             try:
-                app = make_app(context, settings.max_body_bytes)
+                app = make_app(context, settings.max_body_bytes, settings.body_timeout)
                 if pool is not None:
-                    _offer(pool, versions, settings)
-                yield Manager(settings, executions, runtime, pool, background, app)
+                    _offer_always(pool, catalogue, settings)
+                yield Manager(settings, executions, modules, runtime, pool, background, app)
             finally:
                 await executions.aclose()
         finally:
+            await modules.aclose(MODULES_END_TIME)
             await background.aclose()
             await runtime.aclose()
             await journal.aclose()
+
+
+async def _adopt_ready(
+    pool: PoolRuntime, versions: Manifest, settings: Settings, executions: Executions
+) -> None:
+    """Ready instances outlive their manager for a while: making them anew would cost the first runs."""
+    try:
+        adopted = await pool.adopt_idle(
+            [_pooled(settings, version) for version in versions.versions], executions.instances()
+        )
+    except RuntimeFailure as failure:
+        log.warning("pool_not_adopted", error=str(failure))
+    else:
+        if adopted:
+            log.info("pool_adopted", instances=adopted)
 
 
 async def _sweep_at_start(executions: Executions) -> None:
@@ -108,6 +161,23 @@ async def _sweep_at_start(executions: Executions) -> None:
         await executions.sweep()
     except EngineUnreachable as failure:
         log.warning("engine_unreachable_at_start", error=str(failure))
+
+
+def _rules(settings: Settings) -> RunRules:
+    sync, nondet = settings.permits_per_sync, settings.permits_per_nondet
+    return RunRules(
+        accept_early=settings.accept_early,
+        debug_ceiling=settings.debug_ceiling,
+        allowed_arguments=frozenset(settings.allowed_arguments),
+        costs=None if sync is None or nondet is None else Costs(sync, nondet),
+    )
+
+
+def _permits(settings: Settings, meminfo: str) -> PermitPool:
+    """What one run of each kind takes is the least that the maximum may be set to (manager-api 3.13)."""
+    costs = _rules(settings).costs
+    default = default_permits(meminfo, settings.permits_per_gib, (costs or NEWEST_COSTS).highest)
+    return PermitPool(settings.permits or default, minimum=(costs or EARLY_COSTS).highest)
 
 
 def _pool(settings: Settings, inner: AdoptingRuntime, permits: PermitPool, memory_room: int) -> PoolRuntime:
@@ -120,6 +190,12 @@ def _pool(settings: Settings, inner: AdoptingRuntime, permits: PermitPool, memor
     )
     # More ready instances than runs may hold permits for would never be used at once.
     return PoolRuntime(inner, sizes, room=lambda: min(memory_room, permits.statistics().maximum))
+
+
+def _offer_always(pool: PoolRuntime, catalogue: Catalogue, settings: Settings) -> None:
+    """Keep warm what the manifest has, now and after each reload."""
+    catalogue.changed = lambda manifest: _offer(pool, manifest, settings)
+    _offer(pool, catalogue.manifest, settings)
 
 
 def _offer(pool: PoolRuntime, versions: Manifest, settings: Settings) -> None:
@@ -144,6 +220,7 @@ def _pooled(settings: Settings, version: ExecutorVersion) -> InstanceSpec:
         memory_bytes=settings.instance_memory_bytes,
         cpus=settings.instance_cpus,
         pids=settings.instance_pids,
+        reuse=version.reuse or settings.instance_reuse,
     )
 
 
@@ -151,6 +228,35 @@ def _journal_url(settings: Settings) -> str:
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     return sqlite_url(settings.state_dir / JOURNAL_FILE)
+
+
+def module_settings(settings: Settings) -> dict[ModuleKind, ModuleSettings]:
+    return {
+        ModuleKind.LLM: ModuleSettings(
+            image=settings.llm_image,
+            memory_bytes=settings.llm_memory_bytes,
+            cpus=settings.llm_cpus,
+            pids=settings.llm_pids,
+            default_config=settings.llm_config,
+        ),
+        ModuleKind.WEB: ModuleSettings(
+            image=settings.web_image,
+            memory_bytes=settings.web_memory_bytes,
+            cpus=settings.web_cpus,
+            pids=settings.web_pids,
+            tmp_bytes=settings.web_tmp_bytes,
+            shm_bytes=settings.web_shm_bytes,
+            default_config=settings.web_config,
+        ),
+    }
+
+
+def module_times(settings: Settings) -> ModuleTimes:
+    return ModuleTimes(
+        ready=settings.module_ready_timeout,
+        configure=settings.module_ready_timeout,
+        ping_interval=settings.module_ping_interval,
+    )
 
 
 async def named_runtime(settings: Settings, manager_id: str) -> AdoptingRuntime:
@@ -163,12 +269,21 @@ async def named_runtime(settings: Settings, manager_id: str) -> AdoptingRuntime:
                     base_url=settings.docker_url,
                     network=_NETWORKS[settings.instance_network],
                     void_image=settings.void_image,
+                    module_network=settings.module_network,
                 )
             )
         case RuntimeName.PROCESS:
             environment = await prepared_executor(settings.state_dir)
             return ProcessRuntime(
-                ProcessSettings(manager_id=manager_id, state_dir=settings.state_dir, environment=environment)
+                ProcessSettings(
+                    manager_id=manager_id,
+                    state_dir=settings.state_dir,
+                    commands={
+                        settings.llm_image: (sys.executable, "-m", "genvm_llm"),
+                        settings.web_image: (sys.executable, "-m", "genvm_web"),
+                    },
+                    environment=environment,
+                )
             )
         case unknown:
             assert_never(unknown)
@@ -178,14 +293,18 @@ def _executions(
     settings: Settings,
     runtime: AdoptingRuntime,
     journal: Journal,
-    versions: Manifest,
+    catalogue: Catalogue,
     permits: PermitPool,
+    *,
+    pool: PoolRuntime | None,
+    modules: ModuleService,
 ) -> Executions:
     def choose(request: RunRequest) -> ExecutorVersion:
-        selector = request.selector
+        selector, versions = request.selector, catalogue.manifest
         if selector.version is not None:
             return versions.by_selector(selector.version, request.timestamp)
-        return versions.by_major(selector.major or 0, request.timestamp, request.host_tables)
+        choice = versions.nearest if request.any_major else versions.by_major
+        return choice(selector.major or 0, request.timestamp, request.host_tables)
 
     limits = RunLimits(
         longest_run=settings.longest_run,
@@ -197,6 +316,7 @@ def _executions(
         end_grace=settings.end_grace,
         output_tail_bytes=settings.output_tail_bytes,
         log_records=settings.log_records,
+        reuse=settings.instance_reuse if pool is not None else 1,
     )
     keeping = RetentionLimits(
         keep=timedelta(seconds=settings.retention),
@@ -213,4 +333,6 @@ def _executions(
         retention=Retention(keeping),
         queue_limit=settings.queue_limit,
         now=lambda: datetime.now(UTC),
+        take_back=never if pool is None else pool.take_back,
+        modules=modules,
     )

@@ -7,16 +7,14 @@ from pathlib import Path
 MEMINFO = Path("/proc/meminfo")
 KIB = 1024
 GIB = 1024**3
-GIB_PER_PERMIT = 4
-LEAST_PERMITS = 2
 READY_INSTANCE = 40 * 1024**2
 """Bytes that an instance holds while it waits for its job."""
 
 
-def default_permits(meminfo: str) -> int:
-    """The reference's formula: a quarter of the free GiB (RAM and swap), at least 2 (manager-api 3.3.2)."""
+def default_permits(meminfo: str, per_gib: float, least: int) -> int:
+    """The newest reference's formula: so many for each free GiB (RAM and swap; manager-api 3.3.2)."""
     free = sum(_amount(meminfo, key) for key in ("MemAvailable", "SwapFree"))
-    return max(LEAST_PERMITS, free // GIB // GIB_PER_PERMIT)
+    return max(least, int(free / GIB * per_gib))
 
 
 def default_pool_room(meminfo: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ async def serve(settings: Settings) -> None:
     Then no run is taken any more, but status and DELETE are answered until the last one has ended: within
     `drain_timeout` by itself, within `shutdown_timeout` by order.
     """
+    _raise_descriptor_limit()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -35,17 +37,27 @@ async def serve(settings: Settings) -> None:
     log.info("stopped")
 
 
+def _raise_descriptor_limit() -> None:
+    """As many sockets as the system allows: a thousand idle clients are not to keep a node out."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 async def end_runs(running: Manager) -> None:
     """End the runs by policy; what does not end in time is left to the next start's sweep."""
-    running.drain_pool()
     settings = running.settings
-    if settings.shutdown_policy is ShutdownPolicy.DETACH:
+    detach = settings.shutdown_policy is ShutdownPolicy.DETACH
+    running.let_pool_go(leave=detach)
+    running.modules.begin_stopping()
+    if detach:
         await running.executions.detach()
+        await running.modules.detach()
         return
     ending = running.executions.shut_down(drain=settings.drain_timeout, grace=settings.end_grace)
     try:
         async with asyncio.timeout(settings.drain_timeout + settings.shutdown_timeout):
             await ending
+            await running.modules.shut_down()
     except TimeoutError:
         log.error("shutdown_timed_out", left=running.executions.statistics().supervised)
 
@@ -54,7 +66,9 @@ async def end_runs(running: Manager) -> None:
 async def listening(running: Manager) -> AsyncIterator[str]:
     """Serve the manager's application; the address served on."""
     settings = running.settings
-    runner = web.AppRunner(running.app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(
+        running.app, handler_cancellation=True, access_log=None, shutdown_timeout=1, lingering_time=2.0
+    )
     await runner.setup()
     try:
         if settings.socket is not None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
+
+from orchestrator.executions.request import DebugLevel
 
 MIB = 1024 * 1024
 
@@ -57,6 +59,10 @@ class Settings(BaseSettings):
     port: int = Field(3999, ge=0, le=65535)
     socket: Path | None = Field(None, description="serve on this unix socket instead of host and port")
     max_body_bytes: int = Field(128 * MIB, ge=MIB, description="contracts of 64 MiB arrive base64-inflated")
+    body_timeout: float = Field(60.0, gt=0, description="seconds for a request's body to arrive")
+    max_message_bytes: int = Field(
+        64 * MIB, ge=MIB, description="of one message on /ws; a client that sends more is disconnected"
+    )
 
     # State. One manager per directory; instances' control sockets live below it, so keep the path short.
     state_dir: Path = Path("/var/lib/genvm-orchestrator")
@@ -77,9 +83,36 @@ class Settings(BaseSettings):
     instance_memory_bytes: int = Field(1024 * MIB, ge=128 * MIB)
     instance_cpus: float = Field(1.0, gt=0, description="cores")
     instance_pids: int = Field(64, ge=16, description="tasks; the executor uses fewer than 16")
+    # One run per container is the safest. With more, each run still has a process of its own, forked before
+    # the job is known, and the container ends as soon as a run is not clean (docs/pool.md).
+    instance_reuse: int = Field(
+        1, ge=1, le=100_000, description="runs that one instance serves; a manifest's `reuse` comes first"
+    )
     # Making a namespace is half the price of a start; the seccomp profile makes sharing safe (docs/pool.md).
     instance_network: InstanceNetwork = InstanceNetwork.VOID
     void_image: str = Field("genvm-base:latest", description="of the container that holds the shared network")
+
+    # Modules (docs/modules.md). The browser wants memory, shared memory and processes; the llm module mostly
+    # waits for others.
+    llm_image: str = "genvm-llm:latest"
+    llm_config: Path | None = Field(None, description="for starts with `config: null`; unset: built in")
+    llm_memory_bytes: int = Field(512 * MIB, ge=64 * MIB)
+    llm_cpus: float = Field(1.0, gt=0, description="cores")
+    llm_pids: int = Field(128, ge=16)
+    web_image: str = "genvm-web:latest"
+    web_config: Path | None = Field(None, description="for starts with `config: null`; unset: built in")
+    web_memory_bytes: int = Field(2048 * MIB, ge=64 * MIB)
+    web_cpus: float = Field(2.0, gt=0, description="cores")
+    web_pids: int = Field(1024, ge=16)
+    web_tmp_bytes: int = Field(512 * MIB, ge=MIB, description="the browser's profile and caches")
+    web_shm_bytes: int = Field(256 * MIB, ge=MIB, description="what the browser's processes share")
+    module_ready_timeout: float = Field(
+        60.0, gt=0, description="seconds to start, and again to take its config"
+    )
+    module_ping_interval: float = Field(5.0, gt=0, description="seconds; four without an answer: restarted")
+    module_network: str = Field(
+        "own", description="own: a bridge that the manager makes; or the name of a network that there is"
+    )
 
     # Warm instances, ready before anybody asks (docs/pool.md). Two per image: a node runs a leader and a
     # validator at a time, an idle one costs about 40 MiB, and two are made again within a second.
@@ -90,12 +123,27 @@ class Settings(BaseSettings):
     pool_refill_concurrency: int = Field(1, ge=1, le=16, description="starts for the pool at once")
     pool_max_age: float = Field(3600.0, gt=0, description="seconds; older ready instances are replaced")
 
-    # Admission. Unset permits: the reference's formula, max(2, free memory in GiB / 4).
-    permits: int | None = Field(None, ge=2)
+    # Admission. One pool for all clients: a permit stands for 1 GiB of memory, which is what an instance gets
+    # at most. Unset costs: what each client's own manager takes (1 and 2, the newest 4 and 8; docs/api.md).
+    permits: int | None = Field(
+        None, ge=2, description="unset: the free memory, permits_per_gib for each GiB"
+    )
+    permits_per_gib: float = Field(1.0, gt=0)
+    permits_per_sync: int | None = Field(None, ge=1, description="cost of a run that uses no modules")
+    permits_per_nondet: int | None = Field(None, ge=1, description="cost of a run that may use modules")
     queue_limit: int = Field(1000, ge=0, description="runs waiting for permits; beyond it: refused")
     accept_early: bool = Field(
         True, description="answer a run when it is queued; false: when it started (the reference's way)"
     )
+    start_wait: float = Field(
+        8.0,
+        gt=0,
+        description="seconds for permits where a run is answered at its start; clients give up at 10",
+    )
+
+    # What requests may ask for (docs/api.md). Above the ceiling a contract could do what no other node sees.
+    debug_ceiling: DebugLevel = DebugLevel.SAFE_UNBOUNDED
+    allowed_arguments: list[str] = Field(["--debug-mode"], description="of a request's extra_args")
 
     # Times, in seconds.
     longest_run: float = Field(86_400.0, gt=0, description="no run gets more, whatever it asks for")
@@ -116,6 +164,12 @@ class Settings(BaseSettings):
 
     log_level: str = "info"
     log_format: LogFormat = LogFormat.AUTO
+
+    @model_validator(mode="after")
+    def _costs_come_together(self) -> Self:
+        if (self.permits_per_sync is None) is not (self.permits_per_nondet is None):
+            raise ValueError("permits_per_sync and permits_per_nondet are set both or neither")
+        return self
 
     @classmethod
     def settings_customise_sources(

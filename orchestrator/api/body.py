@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -44,12 +45,14 @@ def shaped(model: type[M], value: Any) -> M:
         return model.model_validate(value)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
-        shown = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'body'}: {problem['msg']}"
-            for problem in problems[:SHOWN_PROBLEMS]
-        )
+        shown = "; ".join(_words(problem) for problem in problems[:SHOWN_PROBLEMS])
         more = f" (and {len(problems) - SHOWN_PROBLEMS} more)" if len(problems) > SHOWN_PROBLEMS else ""
         raise WrongShape(f"invalid request: {shown}{more}") from None
+
+
+def _words(problem: ErrorDetails) -> str:
+    where = ".".join(str(part)[:100] for part in problem["loc"]) or "body"
+    return f"field missing: {where}" if problem["type"] == "missing" else f"{where}: {problem['msg']}"
 
 
 def run_id_of(request: web.Request) -> int:
@@ -60,11 +63,19 @@ def run_id_of(request: web.Request) -> int:
     return int(text)
 
 
-def unsigned_query(request: web.Request, name: str, default: int) -> int:
-    """An unsigned 64-bit query parameter. Raises BadQuery."""
+def required_query(request: web.Request, name: str) -> str:
+    """A query parameter that has to be there. Raises BadQuery."""
     text = request.query.get(name)
     if text is None:
+        raise BadQuery(f"query parameter {name} is missing")
+    return text
+
+
+def unsigned_query(request: web.Request, name: str, default: int | None) -> int:
+    """An unsigned 64-bit query parameter; without a default it has to be there. Raises BadQuery."""
+    if default is not None and name not in request.query:
         return default
+    text = required_query(request, name)
     if not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > U64_MAX:
         raise BadQuery(f"query parameter {name} must be an unsigned integer, not {text[:40]!r}")
     return int(text)

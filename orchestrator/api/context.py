@@ -7,19 +7,33 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from orchestrator.api.wire.rules import RunRules
+from orchestrator.contracts.catalogue import Catalogue
+from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.service import Executions
+from orchestrator.modules.service import ModuleService
+from orchestrator.provider_checks import CheckOne
 from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.tasks import TaskOwner
 
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """`engine_reachable` tells what is known now; it never calls the engine."""
+    """`engine_reachable` tells what is known now; it never calls the engine.
+
+    `start_wait`: seconds that a client which is answered at the start of its run waits for permits.
+    """
 
     executions: Executions
     background: TaskOwner
-    accept_early: bool
+    rules: RunRules
+    catalogue: Catalogue
+    environment: EnvironmentOverlay
+    start_wait: float
+    max_message_bytes: int
     engine_reachable: Callable[[], bool]
+    modules: ModuleService
+    check_llm: CheckOne
     pool: PoolRuntime | None = None
 
 

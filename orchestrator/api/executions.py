@@ -12,8 +12,10 @@ from typing import Any
 
 from aiohttp import web
 
+from orchestrator.api.answers import Collected, Execution, ExecutionPage
 from orchestrator.api.body import U64_MAX, BadQuery, unsigned_query
 from orchestrator.api.context import CONTEXT
+from orchestrator.api.description import Description, Parameter, describes
 from orchestrator.api.errors import error_response
 from orchestrator.contracts.timestamps import parse_timestamp
 from orchestrator.executions.service import Executions
@@ -25,9 +27,20 @@ from orchestrator.store.port import StoreFailure
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
+OF_A_LIST = (
+    Parameter("limit", "runs on a page", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}),
+    Parameter("after", "only greater ids, oldest first", {"type": "integer", "minimum": 0}),
+    Parameter("before", "only smaller ids", {"type": "integer", "minimum": 0}),
+    Parameter("state", "one or more states, separated by commas", {"type": "string"}),
+    Parameter("cause", "one or more causes, separated by commas", {"type": "string"}),
+    Parameter("since", "accepted at that time or later, RFC 3339", {"type": "string"}),
+)
+OUTPUT = Parameter("output", "with what was printed and logged", {"type": "boolean"})
+DRY_RUN = Parameter("dry_run", "refused when true", {"type": "boolean"})
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
+@describes(Description(ExecutionPage, parameters=OF_A_LIST, failures=(400,)))
 async def list_runs(request: web.Request) -> web.StreamResponse:
     """A page of runs: newest first, with `after` oldest first; `next` is what to ask for the next page."""
     executions = request.app[CONTEXT].executions
@@ -95,6 +108,7 @@ def _flag(request: web.Request, name: str) -> bool:
     return FLAGS[text]
 
 
+@describes(Description(Execution, parameters=(OUTPUT,), failures=(400, 404, 503)))
 async def get_details(request: web.Request) -> web.StreamResponse:
     """Everything about one run, live or ended, fetched or not."""
     text = request.match_info["run_id"]
@@ -121,6 +135,7 @@ async def _details(executions: Executions, run_id: int, *, output: bool) -> dict
     return None if row is None else overview.details_of_row(row, output=output)
 
 
+@describes(Description(Collected, parameters=(DRY_RUN,), failures=(400, 503)))
 async def post_gc(request: web.Request) -> web.StreamResponse:
     """Remove instances and directories of this manager that belong to no run; what, why, and counts.
 

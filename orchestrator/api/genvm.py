@@ -1,26 +1,40 @@
-"""`/genvm/run` and `/genvm/{id}` (manager-api 3.3–3.5, behaviour of section 7)."""
+"""`/genvm/run` and `/genvm/{id}` (manager-api 3.3–3.6, behaviour of section 7)."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from datetime import timedelta
 
 from aiohttp import web
 
-from orchestrator.api.body import BadHeader, WrongShape, decode_json, run_id_of, shaped, unsigned_query
+from orchestrator.api.answers import ArtifactPiece, Deleted, RunAnswer, Started
+from orchestrator.api.body import (
+    BadHeader,
+    BadQuery,
+    WrongShape,
+    required_query,
+    run_id_of,
+    unsigned_query,
+)
 from orchestrator.api.context import CONTEXT
+from orchestrator.api.description import Description, Parameter, Place, describes
 from orchestrator.api.errors import error_response
+from orchestrator.api.run_status import status_body
+from orchestrator.api.wire.durations import parse_duration
 from orchestrator.api.wire.generation_a import RunBodyA
+from orchestrator.api.wire.generation_b import RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4
+from orchestrator.api.wire.generation_c import RunBodyC
+from orchestrator.api.wire.generations import ReceivedBody, received
+from orchestrator.executions.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
 from orchestrator.executions.hosts import BadHostAddress, HostFailure, parse_host, wake_host
-from orchestrator.executions.output import tail_text
-from orchestrator.executions.records import FinalStatus
+from orchestrator.executions.modules import ModulesNotRunning
+from orchestrator.executions.refusals import Refused
 from orchestrator.executions.request import ResultForm
 from orchestrator.executions.run import Run
-from orchestrator.executions.service import Refused
-from orchestrator.executions.state import Cause, State
+from orchestrator.executions.service import Executions
+from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.tasks import first_done
 
@@ -30,27 +44,49 @@ QUICK_DELETE = 1.2
 KILL_BOUND = 10.0
 # The one GET after a DELETE is a node's last question: it may wait for a status that is about to be there.
 LAST_GET_WAIT = 5.0
+LONGEST_WAIT = timedelta(seconds=120)
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
+IDEMPOTENCY = Parameter(
+    IDEMPOTENCY_HEADER,
+    "the same key means the same run while it is known",
+    {"type": "string", "maxLength": LONGEST_KEY},
+    place=Place.HEADER,
+)
+WAIT = Parameter("wait", "how long to wait for the status, such as 30s; 120s at most", {"type": "string"})
+GRACE = Parameter(
+    "wait_timeout_ms",
+    "until it is killed, milliseconds",
+    {"type": "integer", "minimum": 0, "default": 30_000},
+)
+OF_AN_ARTIFACT = (
+    Parameter("field", "which one", {"type": "string", "enum": list(FIELDS)}, required=True),
+    Parameter("offset", "bytes before the piece", {"type": "integer", "minimum": 0, "default": 0}),
+    Parameter("max_len", "bytes of the piece", {"type": "integer", "minimum": 0}, required=True),
+)
+CALLDATA_BODIES = (RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4, RunBodyC)
 
 
+@describes(
+    Description(
+        Started, RunBodyA, CALLDATA_BODIES, parameters=(IDEMPOTENCY,), failures=(400, 408, 413, 500, 503)
+    )
+)
 async def post_run(request: web.Request) -> web.StreamResponse:
     """Accept a run: `{"result":"started","id":…}`."""
     context = request.app[CONTEXT]
-    body = decode_json(await request.read())
+    body = received(await request.read())
     try:
-        wanted = shaped(RunBodyA, body).run_request(
-            accept_early=context.accept_early, idempotency_key=_idempotency_key(request)
-        )
+        wanted = body.shaped().run_request(context.rules, _idempotency_key(request))
         if (repeated := context.executions.repeated(wanted)) is not None:
             return _started(repeated)
         run = await context.executions.submit(wanted)
-    except (BadHeader, WrongShape, BadHostAddress, Refused):
+    except (BadHeader, WrongShape, BadHostAddress, Refused, ModulesNotRunning):
         context.background.spawn("wake-refused-host", _wake_refused(body))
         raise
     if wanted.answer_started:
-        return await _answer_started(run)
+        return await _answer_started(context.executions, run, context.start_wait)
     return _started(run.id)
 
 
@@ -61,12 +97,24 @@ def _idempotency_key(request: web.Request) -> str | None:
     return key or None
 
 
-async def _answer_started(run: Run) -> web.Response:
-    """Wait until the run started or can no longer; a client that leaves meanwhile cancels it (W2)."""
+async def _answer_started(executions: Executions, run: Run, patience: float) -> web.Response:
+    """Wait until the run started or can no longer; permits are waited for `patience` seconds (W1).
+
+    A client that leaves meanwhile, or is sent away, cancels the run (W2).
+    """
+    try:
+        async with asyncio.timeout(patience):
+            await first_done(run.admitted, run.concluded)
+    except TimeoutError:
+        executions.withdraw(run)
+        return error_response(executions.capacity_text(run), 500, retry=True)
+    except asyncio.CancelledError:
+        executions.withdraw(run)
+        raise
     try:
         await first_done(run.started, run.concluded)
     except asyncio.CancelledError:
-        run.order_end(EndOrder(Cause.CANCELLED, 0))
+        executions.withdraw(run)
         raise
     outcome = run.execution.outcome
     if run.execution.started_at is None and outcome is not None and outcome.error:
@@ -74,9 +122,9 @@ async def _answer_started(run: Run) -> web.Response:
     return _started(run.id)
 
 
-async def _wake_refused(body: object) -> None:
-    """A refused client of this generation goes on waiting in accept() for ever (manager-api 6.3)."""
-    if isinstance(body, dict) and isinstance(host := body.get("host"), str):
+async def _wake_refused(body: ReceivedBody) -> None:
+    """A refused client goes on waiting in accept() for ever (manager-api 6.3)."""
+    if (host := body.host_to_wake()) is not None:
         with suppress(HostFailure):
             await wake_host(parse_host(host))
 
@@ -85,64 +133,60 @@ def _started(run_id: int) -> web.Response:
     return web.json_response({"result": "started", "id": run_id})
 
 
+@describes(Description(RunAnswer, parameters=(WAIT,), failures=(400, 404)))
 async def get_run(request: web.Request) -> web.StreamResponse:
     """The final status once, and again for a short while; null before the end."""
-    run_id = run_id_of(request)
+    run_id, patience = run_id_of(request), _wait(request)
     executions = request.app[CONTEXT].executions
     run = executions.find(run_id)
     if run is not None and not run.concluded.done() and (run.end.done() or run.delivering):
-        await asyncio.wait([run.concluded], timeout=LAST_GET_WAIT)
+        patience = max(patience, LAST_GET_WAIT)
+    if run is not None and patience:
+        await asyncio.wait([run.concluded], timeout=patience)
     final = await executions.status(run_id)
+    if final is not None and final.terms.result_form is ResultForm.BASE64 and final.outcome.failed_to_start:
+        final = None
     if final is not None:
         executions.mark_fetched(run_id)
     return web.json_response({"genvm_id": run_id, "status": None if final is None else status_body(final)})
 
 
-def status_body(final: FinalStatus) -> dict[str, Any]:
-    """The `status` object: the client's own keys, then ours, which it ignores (W16)."""
-    outcome = final.outcome
-    status: dict[str, Any] = {
-        "finished_at": int(outcome.finished_at.timestamp() * 1000),
-        "stdout": tail_text(final.stdout, final.stdout_total),
-        "stderr": tail_text(final.stderr, final.stderr_total),
-        "genvm_log": _log(final),
-    }
-    if (result := _result(final.terms.result_form, outcome.result)) is not None:
-        status.update(result)
-    status.update(
-        cause=outcome.cause,
-        reason=outcome.reason,
-        state=State.FAILED_TO_START if not outcome.host_connected and outcome.error else State.FINISHED,
-        error=outcome.error,
-        exit_code=outcome.exit_code,
-        oom_killed=outcome.oom_killed,
-        host_connected=outcome.host_connected,
-        delivered=outcome.delivered,
-        result_code=outcome.result[0] if outcome.result else None,
-        executor=final.version,
-        container_id=final.engine_id,
-        stats=dict(outcome.stats),
+def _wait(request: web.Request) -> float:
+    """Seconds that the client is willing to wait for the status. Raises BadQuery."""
+    text = request.query.get("wait")
+    if text is None:
+        return 0.0
+    try:
+        return min(parse_duration(text), LONGEST_WAIT).total_seconds()
+    except ValueError as error:
+        raise BadQuery(f"query parameter wait {error}") from None
+
+
+@describes(Description(ArtifactPiece, parameters=OF_AN_ARTIFACT, failures=(400, 404, 500)))
+async def get_artifact(request: web.Request) -> web.StreamResponse:
+    """A piece of what an ended run printed or logged; reading takes nothing away."""
+    run_id = run_id_of(request)
+    name = required_query(request, "field")
+    offset = unsigned_query(request, "offset", 0)
+    longest = min(unsigned_query(request, "max_len", None), LONGEST_PIECE)
+    final = await request.app[CONTEXT].executions.status(run_id)
+    if final is None or final.outcome.failed_to_start:
+        return error_response("unknown_id", 500)
+    try:
+        whole = artifact(final, name)
+    except UnknownArtifact as failure:
+        return error_response(str(failure), 500)
+    return web.json_response(
+        {
+            "genvm_id": run_id,
+            "field": name,
+            "total_len": len(whole),
+            "data_base64": base64.b64encode(whole[offset : offset + longest]).decode("ascii"),
+        }
     )
-    return status
 
 
-def _log(final: FinalStatus) -> list[Mapping[str, Any]] | None:
-    if final.terms.log_needs_capture and not final.terms.capture_output:
-        return None
-    return final.log
-
-
-def _result(form: ResultForm, result: bytes | None) -> dict[str, Any] | None:
-    match form:
-        case ResultForm.ABSENT:
-            return None
-        case ResultForm.INTEGERS:
-            return {"consumed_result": None if result is None else list(result)}
-        case ResultForm.BASE64:
-            text = None if result is None else base64.b64encode(result).decode("ascii")
-            return {"consumed_result": text}
-
-
+@describes(Description(Deleted, parameters=(GRACE,), failures=(400, 404)))
 async def delete_run(request: web.Request) -> web.StreamResponse:
     """End a run. Idempotent; always 200; never removes the status."""
     run_id = run_id_of(request)
@@ -164,3 +208,4 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/genvm/run", post_run)
     app.router.add_get("/genvm/{genvm_id}", get_run)
     app.router.add_delete("/genvm/{genvm_id}", delete_run)
+    app.router.add_get("/genvm/{genvm_id}/artifact", get_artifact)

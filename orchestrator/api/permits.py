@@ -7,20 +7,24 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, Field
 
+from orchestrator.api.answers import Permits, PermitsSet
 from orchestrator.api.body import WrongShape, decode_json, shaped
 from orchestrator.api.context import CONTEXT
+from orchestrator.api.description import Description, describes
 
 
 class PermitsBody(BaseModel):
     permits: Annotated[int, Field(ge=0, lt=2**64, strict=True)]
 
 
+@describes(Description(Permits))
 async def get_permits(request: web.Request) -> web.StreamResponse:
     """The configured maximum, not what is free."""
     statistics = request.app[CONTEXT].executions.statistics()
     return web.json_response({"permits": statistics.permits.maximum})
 
 
+@describes(Description(PermitsSet, PermitsBody, failures=(400, 408, 413, 500)))
 async def post_permits(request: web.Request) -> web.StreamResponse:
     """Set the maximum at once; a value that cannot be (too small) leaves it and answers the effective one."""
     body = decode_json(await request.read())

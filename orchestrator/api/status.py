@@ -12,9 +12,11 @@ from typing import Any
 
 from aiohttp import web
 
+from orchestrator.api.answers import Health, ManagerStatus, Ready
 from orchestrator.api.context import CONTEXT, ApiContext
+from orchestrator.api.description import Description, describes
 from orchestrator.contracts.timestamps import format_timestamp
-from orchestrator.executions.permits import NONDET_COST, SYNC_COST
+from orchestrator.executions.permits import NEWEST_COSTS
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
@@ -29,12 +31,17 @@ class StatusBody:
 
     def __init__(self, context: ApiContext) -> None:
         self._context = context
-        self._made_for: tuple[int, int, bool] | None = None
+        self._made_for: tuple[int, int, int, bool] | None = None
         self._body = b""
 
     def encoded(self) -> bytes:
         pool = 0 if self._context.pool is None else self._context.pool.revision
-        current = (self._context.executions.revision, pool, self._context.engine_reachable())
+        current = (
+            self._context.executions.revision,
+            pool,
+            self._context.modules.revision,
+            self._context.engine_reachable(),
+        )
         if current != self._made_for:
             self._body = json.dumps(status_of(self._context), separators=(",", ":")).encode()
             self._made_for = current
@@ -49,19 +56,21 @@ def status_of(context: ApiContext) -> dict[str, Any]:
     statistics = context.executions.statistics()
     permits = statistics.permits
     engine = context.engine_reachable()
+    modules = context.modules.statuses()
     return {
-        "llm_module": "stopped",
-        "web_module": "stopped",
+        **{f"{kind}_module": module.state for kind, module in modules.items()},
         "permits": {
             "current": permits.available,
             "max": permits.maximum,
-            "per_sync_run": SYNC_COST,
-            "per_nondet_run": NONDET_COST,
+            # Only the newest clients know these keys: what it costs them.
+            "per_sync_run": context.rules.price(NEWEST_COSTS, nondet=False),
+            "per_nondet_run": context.rules.price(NEWEST_COSTS, nondet=True),
         },
         "executions": _listed(context.executions),
         "queue": {"depth": permits.waiting, "waiting_for": _reason(permits.waiting, engine)},
         "engine": "reachable" if engine else "unreachable",
         "pool": _pool(context.pool),
+        "modules": {kind.value: asdict(module) for kind, module in modules.items()},
         "retained": {"executions": statistics.retained, "bytes": statistics.retained_bytes},
     }
 
@@ -77,6 +86,8 @@ def _pool(pool: PoolRuntime | None) -> dict[str, Any] | None:
         "warm": statistics.warm,
         "cold": statistics.cold,
         "discarded": statistics.discarded,
+        "returned": statistics.returned,
+        "adopted": statistics.adopted,
         "images": [asdict(shelf) for shelf in statistics.shelves],
     }
 
@@ -119,15 +130,18 @@ def _reason(waiting: int, engine: bool) -> str | None:
     return "permits" if engine else "engine"
 
 
+@describes(Description(ManagerStatus, failures=()))
 async def get_status(request: web.Request) -> web.StreamResponse:
     return web.Response(body=request.app[STATUS_BODY].encoded(), content_type=JSON_TYPE)
 
 
+@describes(Description(Health, failures=()))
 async def get_health(request: web.Request) -> web.StreamResponse:
     """Alive: never depends on load or on the engine."""
     return web.json_response({"status": "ok"})
 
 
+@describes(Description(Ready, failures=()))
 async def get_ready(request: web.Request) -> web.StreamResponse:
     """Ready to run contracts: the engine answers."""
     ready = request.app[CONTEXT].engine_reachable()

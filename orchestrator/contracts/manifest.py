@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from genvm_wire.host_tables import HOST_TABLES
 from orchestrator.contracts.timestamps import parse_timestamp
-from orchestrator.contracts.versions import ExecutorVersion, Manifest, Number
+from orchestrator.contracts.versions import MOST_REUSE, ExecutorVersion, Manifest, Number
 
 
 class ManifestError(Exception):
@@ -29,7 +29,7 @@ def _moment(value: object) -> object:
 
 
 def _known_table(value: object) -> object:
-    if value not in HOST_TABLES:
+    if value is not None and value not in HOST_TABLES:
         raise ValueError(f"unknown host table {value!r}, expected one of {', '.join(HOST_TABLES)}")
     return value
 
@@ -39,9 +39,10 @@ class _Entry(BaseModel):
 
     available_after: Annotated[datetime, BeforeValidator(_moment)]
     image: str | None = None
-    host_table: Annotated[str, BeforeValidator(_known_table)] = "T15a"
+    host_table: Annotated[str | None, BeforeValidator(_known_table)] = None
     contract_line: Literal["v0.2", "v0.3"] = "v0.2"
     fuel_width: Literal[8, 32] | None = None
+    reuse: Annotated[int, Field(ge=1, le=MOST_REUSE)] | None = None
 
 
 class _File(BaseModel):
@@ -95,7 +96,8 @@ def _version(name: str, entry: _Entry, image_pattern: str) -> ExecutorVersion:
         image=entry.image or image_pattern.replace("{version}", name),
         host_table=entry.host_table,
         contract_line=entry.contract_line,
-        fuel_width=entry.fuel_width or HOST_TABLES[entry.host_table].fuel_width,
+        fuel_width=entry.fuel_width,
+        reuse=entry.reuse,
     )
 
 

@@ -82,28 +82,28 @@ def still_there(address: HostAddress) -> bool:
         return True
 
 
-async def connect_host(address: HostAddress, timeout: float) -> socket.socket:
-    """One connection to the node, blocking mode, owned by the caller. `timeout` in seconds.
+async def connect_host(address: HostAddress, timeout: float, hello: bytes = b"") -> socket.socket:
+    """One connection to the node, blocking mode, owned by the caller; `hello` is said on it. `timeout` in s.
 
     Raises HostUnreachable.
     """
     try:
         async with asyncio.timeout(timeout):
             if isinstance(address, UnixHost):
-                return await _connect(socket.AF_UNIX, address.path)
-            return await _connect_tcp(address)
+                return await _connect(socket.AF_UNIX, address.path, hello)
+            return await _connect_tcp(address, hello)
     except TimeoutError:
         raise HostUnreachable(f"host {address} did not accept within {timeout:g} s") from None
     except OSError as error:
         raise HostUnreachable(f"host {address}: {error.strerror or error}") from error
 
 
-async def _connect_tcp(address: TcpHost) -> socket.socket:
+async def _connect_tcp(address: TcpHost, hello: bytes) -> socket.socket:
     found = await asyncio.get_running_loop().getaddrinfo(address.name, address.port, type=socket.SOCK_STREAM)
     failure: OSError = OSError(f"no address for {address.name}")
     for family, _, _, _, target in found:
         try:
-            connection = await _connect(family, target)
+            connection = await _connect(family, target, hello)
         except OSError as error:
             failure = error
         else:
@@ -112,11 +112,13 @@ async def _connect_tcp(address: TcpHost) -> socket.socket:
     raise failure
 
 
-async def _connect(family: int, target: object) -> socket.socket:
+async def _connect(family: int, target: object, hello: bytes) -> socket.socket:
     connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         connection.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(connection, target)  # type: ignore[arg-type]
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(connection, target)  # type: ignore[arg-type]
+        await loop.sock_sendall(connection, hello)
         connection.setblocking(True)
     except BaseException:
         connection.close()

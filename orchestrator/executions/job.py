@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from genvm_wire.calldata import Value
+from genvm_wire import calldata
+from genvm_wire.calldata import CalldataError, Value
+from genvm_wire.host_tables import HOST_TABLES
 from orchestrator.contracts.versions import ExecutorVersion
-from orchestrator.executions.request import RunRequest
+from orchestrator.executions.request import DebugLevel, RunRequest
+
+OLD_METHOD_KEY, METHOD_KEY = "method", ""
+OLD_LINE = "v0.2"
+OLDEST_TABLE = "T15a"
+MOST_CALLDATA_ITEMS = 100_000
+
+HOST = "host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,31 +30,55 @@ class JobLimits:
 
 
 def job_message(
-    run_id: int, request: RunRequest, version: ExecutorVersion, limits: JobLimits
+    run_id: int, request: RunRequest, version: ExecutorVersion, limits: JobLimits, modules: Sequence[str] = ()
 ) -> dict[str, Value]:
-    """Every key of the protocol's table, present."""
+    """Every key of the protocol's table, present; `modules` are those whose sockets come after the host's."""
     captured = request.capture_output
+    table = host_table(request, version)
     leader = request.leader_nondet_results
     return {
         "kind": "job",
         "run": run_id,
-        "sockets": ["host"],
+        "sockets": [HOST, *modules],
         "deadline_ms": limits.deadline_ms,
         "grace_ms": limits.grace_ms,
-        "host_table": version.host_table,
-        "fuel_width": version.fuel_width,
+        "host_table": table,
+        "fuel_width": version.fuel_width or request.fuel_width or HOST_TABLES[table].fuel_width,
         "contract_line": version.contract_line,
         "executor_version": version.name,
         "message": dict(request.message),
-        "calldata": request.calldata,
+        "calldata": _calldata(request.calldata, version.contract_line),
         "code": request.code,
         "host_data": request.host_data,
         "permissions": request.permissions,
         "is_sync": request.is_sync,
-        "debug": request.debug,
+        "debug": request.debug.reaches(DebugLevel.SAFE),
         "storage_pages": request.storage_pages,
         "leader_nondet_results": None if leader is None else list(leader),
         "output_limit": limits.output_limit if captured else 0,
         "log_limit": limits.log_limit,
         "extra": dict(request.passthrough),
     }
+
+
+def host_table(request: RunRequest, version: ExecutorVersion) -> str:
+    """The table that is spoken: the version's only one, or the one that the client's node prefers."""
+    return version.host_table or next(iter(request.host_tables), OLDEST_TABLE)
+
+
+def _calldata(data: bytes | None, contract_line: str) -> bytes | None:
+    """Calldata with its method where the contract line looks for it (manager-api 3.3.1).
+
+    Clients of every age still write the key that the line up to v0.2 has.
+    """
+    if data is None or contract_line == OLD_LINE:
+        return data
+    try:
+        value = calldata.decode(data, max_items=MOST_CALLDATA_ITEMS)
+    except CalldataError:
+        return data
+    if not isinstance(value, dict) or OLD_METHOD_KEY not in value or METHOD_KEY in value:
+        return data
+    return calldata.encode(
+        {METHOD_KEY if key == OLD_METHOD_KEY else key: item for key, item in value.items()}
+    )

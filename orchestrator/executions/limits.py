@@ -18,3 +18,5 @@ class RunLimits:
     end_grace: float
     output_tail_bytes: int
     log_records: int
+    reuse: int = 1
+    """Runs that one instance serves, one after another, where the version does not say otherwise."""

@@ -41,14 +41,19 @@ class Tail:
         return b"".join(self._chunks)
 
 
-def tail_text(data: bytes, total: int) -> str:
-    """A tail as text; a character cut in two at its start is left out, other bad bytes are replaced."""
+def whole_characters(data: bytes, total: int) -> bytes:
+    """A tail of `total` bytes without the rest of a character that was cut in two at its start."""
     if total > len(data):
         start = 0
         while start < min(4, len(data)) and data[start] & 0xC0 == 0x80:
             start += 1
         data = data[start:]
-    return data.decode("utf-8", "replace")
+    return data
+
+
+def tail_text(data: bytes, total: int) -> str:
+    """A tail as text; bytes that are no UTF-8 are replaced."""
+    return whole_characters(data, total).decode("utf-8", "replace")
 
 
 class RunOutput:

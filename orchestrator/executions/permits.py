@@ -11,9 +11,22 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-# What one run costs (manager-api 3.3.2, generations A and B).
-SYNC_COST = 1
-NONDET_COST = 2
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Permits that a run takes: one that replays or needs no modules, and one that may use them."""
+
+    sync: int
+    nondet: int
+
+    @property
+    def highest(self) -> int:
+        return max(self.sync, self.nondet)
+
+
+# What the reference takes (manager-api 3.3.2); in the newest a permit stands for 1 GiB.
+EARLY_COSTS = Costs(1, 2)
+NEWEST_COSTS = Costs(4, 8)
 
 
 @dataclass(frozen=True, slots=True)

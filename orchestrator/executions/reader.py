@@ -7,11 +7,16 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+import structlog
+
 from genvm_wire.calldata import Address, Value
+from orchestrator.executions.result_check import BrokenResult, checked_result
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import REPORTED_CLASSES, FailureReport, Report, ResultReport
 from orchestrator.runtime.port import Control, ProtocolBroken
+
+log = structlog.get_logger(__name__)
 
 MAX_TEXT = 2000
 MAX_RECORD_DEPTH = 8
@@ -40,7 +45,7 @@ async def read_report(run: Run, control: Control) -> Report:
                 run.mark_delivering()
             case "result":
                 _expect_run(run, message)
-                return _result(message)
+                return _result(run, message)
             case "failed":
                 _expect_run(run, message)
                 return _failure(message)
@@ -73,7 +78,15 @@ def _take_log(run: Run, message: Mapping[str, Value]) -> None:
     for record in records:
         if not isinstance(record, dict):
             raise ProtocolBroken("a log record is not a map")
-        run.output.log.append(_bounded(record))
+        _keep(run, _bounded(record))
+
+
+def _keep(run: Run, record: Mapping[str, Any]) -> None:
+    """A run that captures nothing logs to the manager's own log (manager-api 3.3.1)."""
+    if run.request.capture_output:
+        run.output.log.append(record)
+    else:
+        log.debug("executor_log", record=record)
 
 
 def _bounded(record: Mapping[str, Value]) -> Mapping[str, Any]:
@@ -107,7 +120,7 @@ def _readable(value: Value, depth: int) -> object:
             return value
 
 
-def _result(message: Mapping[str, Value]) -> ResultReport:
+def _result(run: Run, message: Mapping[str, Value]) -> ResultReport:
     match message:
         case {"code": int(code), "payload": bytes(payload), "delivered": bool(delivered)}:
             if not payload or payload[0] != code:
@@ -115,9 +128,18 @@ def _result(message: Mapping[str, Value]) -> ResultReport:
             stats = message.get("stats")
             numbers = stats.items() if isinstance(stats, dict) else ()
             kept = {key[:MAX_TEXT]: value for key, value in numbers if _is_count(value)}
-            return ResultReport(code, payload, delivered, kept)
+            if run.request.checked_result:
+                payload = _checked(payload)
+            return ResultReport(payload[0], payload, delivered, kept)
         case _:
             raise ProtocolBroken("malformed result message")
+
+
+def _checked(payload: bytes) -> bytes:
+    try:
+        return checked_result(payload)
+    except BrokenResult as broken:
+        raise ProtocolBroken(str(broken)) from None
 
 
 def _is_count(value: Value) -> TypeGuard[int]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from genvm_wire import calldata
 from genvm_wire.calldata import Value
-from orchestrator.executions.request import ResultForm, RunRequest, Selector
+from orchestrator.executions.request import DebugLevel, ModuleUse, ResultForm, RunRequest, Selector
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, Outcome, State
@@ -18,6 +18,7 @@ from orchestrator.store.port import AcceptedRow, OutcomeRow, ProgressRow, RunHea
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+METRICS = "modules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class FinalStatus:
     """Everything that can be told of an ended run. Output is the kept tail; totals count what was cut off."""
 
     id: int
+    key: str | None
     version: str
     engine_id: str | None
     terms: Terms
@@ -68,7 +70,7 @@ def accepted_row(run: Run) -> AcceptedRow:
         deadline=micros(execution.deadline),
         permits=request.permits,
         key=request.idempotency_key,
-        request=calldata.encode(_request_map(request)),
+        request=calldata.encode(request_map(request)),
         terms=calldata.encode(_terms_map(terms_of(request))),
     )
 
@@ -84,6 +86,19 @@ def progress_row(run: Run) -> ProgressRow:
         engine_id=execution.engine_id,
         instance=run.instance,
         dialled=run.dialled,
+    )
+
+
+def released_row(head: RunHead, state: str) -> ProgressRow:
+    """The row of an ended run whose instance an earlier manager was still taking away."""
+    return ProgressRow(
+        id=head.id,
+        state=state,
+        version=head.version,
+        started_at=head.started_at,
+        engine_id=head.engine_id,
+        instance=head.instance,
+        dialled=head.dialled,
     )
 
 
@@ -103,7 +118,7 @@ def outcome_row(execution: Execution, run: Run) -> OutcomeRow:
         delivered=outcome.delivered,
         error=outcome.error,
         result=outcome.result,
-        stats=calldata.encode(dict(outcome.stats)),
+        stats=calldata.encode(_stats_map(outcome)),
         stdout=output.stdout.bytes(),
         stdout_total=output.stdout.total,
         stderr=output.stderr.bytes(),
@@ -119,6 +134,7 @@ def final_status(run: Run) -> FinalStatus | None:
         return None
     return FinalStatus(
         id=run.id,
+        key=run.request.idempotency_key,
         version=execution.version,
         engine_id=execution.engine_id,
         terms=terms_of(run.request),
@@ -137,6 +153,7 @@ def status_from(row: RunRow) -> FinalStatus | None:
         return None
     return FinalStatus(
         id=row.head.id,
+        key=row.head.key,
         version=row.head.version,
         engine_id=row.head.engine_id,
         terms=_terms_from(row.terms),
@@ -150,8 +167,8 @@ def status_from(row: RunRow) -> FinalStatus | None:
 
 
 def outcome_from(row: OutcomeRow) -> Outcome:
-    stats = calldata.decode(row.stats)
-    numbers = stats.items() if isinstance(stats, dict) else ()
+    stats: Any = calldata.decode(row.stats)
+    metrics = stats.pop(METRICS, None)
     return Outcome(
         cause=Cause(row.cause),
         reason=row.reason,
@@ -162,7 +179,8 @@ def outcome_from(row: OutcomeRow) -> Outcome:
         oom_killed=row.oom_killed,
         host_connected=row.host_connected,
         error=row.error,
-        stats={key: value for key, value in numbers if isinstance(value, int)},
+        stats={key: value for key, value in stats.items() if isinstance(value, int)},
+        metrics=metrics,
     )
 
 
@@ -218,6 +236,11 @@ def ended_from_head(head: RunHead) -> EndedRun:
     )
 
 
+def _stats_map(outcome: Outcome) -> dict[str, Any]:
+    """The executor's numbers and, beside them, what the run used of the modules."""
+    return {**outcome.stats, METRICS: None if outcome.metrics is None else dict(outcome.metrics)}
+
+
 def _terms_map(terms: Terms) -> dict[str, Value]:
     return {
         "host": terms.host,
@@ -237,7 +260,7 @@ def _terms_from(data: bytes) -> Terms:
     )
 
 
-def _request_map(request: RunRequest) -> dict[str, Any]:
+def request_map(request: RunRequest) -> dict[str, Any]:
     leader = request.leader_nondet_results
     return _terms_map(terms_of(request)) | {
         "major": request.selector.major,
@@ -251,7 +274,8 @@ def _request_map(request: RunRequest) -> dict[str, Any]:
         "calldata": request.calldata,
         "code": request.code,
         "permissions": request.permissions,
-        "debug": request.debug,
+        "modules": request.modules.value,
+        "debug": request.debug.value,
         "extra_args": list(request.extra_args),
         "storage_pages": request.storage_pages,
         "leader_nondet_results": None if leader is None else list(leader),
@@ -260,6 +284,10 @@ def _request_map(request: RunRequest) -> dict[str, Any]:
         "tell_node": request.tell_node,
         "one_run_per_host": request.one_run_per_host,
         "host_tables": list(request.host_tables),
+        "fuel_width": request.fuel_width,
+        "hello": request.hello,
+        "checked_result": request.checked_result,
+        "any_major": request.any_major,
         "idempotency_key": request.idempotency_key,
     }
 
@@ -280,7 +308,8 @@ def request_from(data: bytes) -> RunRequest:
         calldata=saved["calldata"],
         code=saved["code"],
         permissions=saved["permissions"],
-        debug=saved["debug"],
+        modules=ModuleUse(saved["modules"]),
+        debug=DebugLevel(saved["debug"]),
         extra_args=tuple(saved["extra_args"]),
         storage_pages=saved["storage_pages"],
         leader_nondet_results=None if leader is None else tuple(leader),
@@ -292,5 +321,9 @@ def request_from(data: bytes) -> RunRequest:
         tell_node=saved["tell_node"],
         one_run_per_host=saved["one_run_per_host"],
         host_tables=tuple(saved["host_tables"]),
+        fuel_width=saved["fuel_width"],
+        hello=saved["hello"],
+        checked_result=saved["checked_result"],
+        any_major=saved["any_major"],
         idempotency_key=saved["idempotency_key"],
     )

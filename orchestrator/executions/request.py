@@ -18,6 +18,32 @@ class ResultForm(StrEnum):
     BASE64 = "base64"
 
 
+class ModuleUse(StrEnum):
+    """Whether a run is connected to the llm and web modules (manager-api 3.2)."""
+
+    NONE = "none"
+    IF_RUNNING = "if_running"
+    REQUIRED = "required"
+    """the run is refused when they do not run"""
+
+
+class DebugLevel(StrEnum):
+    """What a run may do that a plain one may not, least first (manager-api 3.3.1)."""
+
+    DISABLED = "disabled"
+    SAFE = "safe"
+    SAFE_UNBOUNDED = "safe-unbounded"
+    UNSAFE = "unsafe"
+    UNSAFE_TRACING = "unsafe-tracing"
+
+    @property
+    def rank(self) -> int:
+        return list(DebugLevel).index(self)
+
+    def reaches(self, other: DebugLevel) -> bool:
+        return self.rank >= other.rank
+
+
 @dataclass(frozen=True, slots=True)
 class Selector:
     """Which executor: the newest of a major at a time, or one version by name or `re:` pattern."""
@@ -32,6 +58,11 @@ class RunRequest:
 
     `message` has addresses as addresses, integers as integers. `permits` is what the run costs.
     `answer_started`: the caller is answered when the run started rather than when it was accepted.
+    `modules`: whether it is connected to the modules. `hello`: bytes for the node, before anything else is
+    said on its connection (host-protocol 2.2). `fuel_width`: bytes of a fuel amount that the node speaks,
+    null: the executor's own. `checked_result`: a result that breaks host-protocol 8.3 counts as a crash.
+    `any_major`: where no version has the major, the newest of all does.
+    `passthrough`: what the executor gets as it came.
     `tell_node`: when the run ends and nobody connected to `host`, connect once and close, so that a node
     waiting in accept() wakes up (manager-api W3). `one_run_per_host`: `host` is a fresh socket per attempt,
     so the same request for it again is a retry. `log_needs_capture`: without captured output the log is null.
@@ -49,7 +80,8 @@ class RunRequest:
     calldata: bytes | None = None
     code: bytes | None = None
     permissions: str = "rwscn"
-    debug: bool = False
+    modules: ModuleUse = ModuleUse.NONE
+    debug: DebugLevel = DebugLevel.DISABLED
     extra_args: tuple[str, ...] = ()
     storage_pages: int | None = None
     leader_nondet_results: tuple[bytes, ...] | None = None
@@ -61,4 +93,8 @@ class RunRequest:
     tell_node: bool = True
     one_run_per_host: bool = True
     host_tables: tuple[str, ...] = ()
+    fuel_width: int | None = None
+    hello: bytes = b""
+    checked_result: bool = False
+    any_major: bool = False
     idempotency_key: str | None = None

@@ -78,6 +78,10 @@ class Retention:
         self._ended[run_id] = replace(run, fetched_at=now)
         return self._ended[run_id]
 
+    def remove(self, run_id: int) -> EndedRun | None:
+        """Drop one run; None when it is not kept."""
+        return self._drop(run_id) if run_id in self._ended else None
+
     def expire(self, now: datetime) -> list[EndedRun]:
         """Drop what is past its time; the dropped runs."""
         return [self._drop(run.id) for run in self.all() if self._until(run) <= now]

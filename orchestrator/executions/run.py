@@ -35,6 +35,7 @@ class Run:
         self.delivering = False
         self.detached = False
         self.fetched = False
+        self.acknowledged = False
         self._kill_timer: asyncio.TimerHandle | None = None
         self._deadline_timer: asyncio.TimerHandle | None = None
 

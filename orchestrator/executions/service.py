@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from orchestrator.executions.limits import RunLimits
+from orchestrator.executions.modules import Modules, NoModules
 from orchestrator.executions.output import RunOutput
-from orchestrator.executions.permits import PermitPool, PermitStatistics
+from orchestrator.executions.permits import PermitPool
 from orchestrator.executions.records import (
     FinalStatus,
     accepted_row,
@@ -24,14 +25,31 @@ from orchestrator.executions.records import (
     execution_from,
     final_status,
     micros,
+    released_row,
     request_from,
     status_from,
 )
-from orchestrator.executions.request import RunRequest
+from orchestrator.executions.refusals import (
+    JustEnded,
+    NotEnded,
+    NotRecorded,
+    QueueFull,
+    ShuttingDown,
+    TooExpensive,
+    UnknownRun,
+)
+from orchestrator.executions.request import ModuleUse, RunRequest
 from orchestrator.executions.retention import EndedRun, Retention
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, State
-from orchestrator.executions.supervisor import Supervisor, VersionChooser, instance_name
+from orchestrator.executions.statistics import ServiceStatistics
+from orchestrator.executions.supervisor import (
+    Supervisor,
+    TakeBack,
+    VersionChooser,
+    instance_name,
+    never,
+)
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.runtime.port import AdoptingRuntime, RuntimeFailure
 from orchestrator.store.port import FetchedRow, ForgottenRows, Journal, RunHead, RunRow, StoreFailure
@@ -42,45 +60,6 @@ log = structlog.get_logger(__name__)
 
 # Seconds that a manager which is about to leave gives the hand-overs that have begun.
 HAND_OVER_TIME = 2.0
-
-
-class Refused(Exception):
-    """A run is not accepted; the text says why.
-
-    Refused
-    ├── QueueFull      try again later
-    ├── TooExpensive   it needs more permits than there can be
-    ├── NotRecorded    the journal cannot take it
-    └── ShuttingDown   this manager takes no more runs
-    """
-
-
-class QueueFull(Refused):
-    """Too many runs wait for permits."""
-
-
-class TooExpensive(Refused):
-    """A run needs more permits than the maximum."""
-
-
-class NotRecorded(Refused):
-    """The journal cannot take the run, so that it could be lost."""
-
-
-class ShuttingDown(Refused):
-    """The manager is about to stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceStatistics:
-    """For `/status`, metrics and tests."""
-
-    permits: PermitStatistics
-    states: dict[State, int]
-    supervised: int
-    retained: int
-    retained_bytes: int
-    journal_bytes: int
 
 
 class Executions:
@@ -97,8 +76,11 @@ class Executions:
         retention: Retention,
         queue_limit: int,
         now: Callable[[], datetime],
+        take_back: TakeBack = never,
+        modules: Modules | None = None,
     ) -> None:
         self._runtime = runtime
+        self._modules = modules or NoModules()
         self._journal = journal
         self._permits = permits
         self._retention = retention
@@ -118,15 +100,18 @@ class Executions:
             journal=journal,
             choose_version=choose_version,
             limits=limits,
+            modules=self._modules,
             now=now,
             give_back=self._give_back,
+            take_back=take_back,
         )
 
     async def recover(self) -> None:
         """Take over what an earlier manager with this journal left; called once, before the first `submit`.
 
-        Ended runs are readable again, queued ones are queued, running ones are looked for in the background.
-        Raises StoreFailure.
+        Ended runs are readable again and running ones are looked for in the background. Queued ones wait for
+        `reopen_queue`: what an earlier manager left behind without writing it down is swept away before, so
+        that no more instances exist than there are permits. Raises StoreFailure.
         """
         self._last_id = await self._journal.last_id()
         unfinished = []
@@ -134,9 +119,7 @@ class Executions:
             if head.cause is None:
                 unfinished.append(head)
             else:
-                self._ids.append(head.id)
-                self._forget(self._retention.add(ended_from_head(head)))
-                self._remember_key(head.key, head.id)
+                self._recover_ended(head)
         for head in unfinished:
             await self._recover_run(head)
         if unfinished:
@@ -144,13 +127,27 @@ class Executions:
         self._forget(self._retention.expire(self._now()))
         self._journal_bytes = await self._journal.size()
 
+    def reopen_queue(self) -> None:
+        """Let the recovered queued runs ask for their permits, in their order; called once, after a sweep."""
+        for run in self.live():
+            if run.execution.state is State.QUEUED:
+                self._ask(run)
+                self._tasks.spawn(f"run-{run.id}", self._recovered(run))
+
     async def submit(self, request: RunRequest) -> Run:
         """Accept a run: it has an id, is in the journal and queued; its deadline counts from now.
 
         A request that repeats a known run is that run: one with its idempotency key, or the very same request
-        for a node's socket that nobody has connected to yet (manager-api W2). Raises Refused.
+        for a node's socket that nobody has connected to yet (manager-api W2).
+
+        Raises Refused, ModulesNotRunning.
         """
         run = self._same_run(request)
+        if run is None and request.modules is ModuleUse.REQUIRED:
+            await self._modules.require()
+            run = self._same_run(request)
+            if run is None and self.repeated(request) is not None:
+                raise JustEnded("the same run has just ended: ask again")
         if run is None:
             self._check_acceptable(request)
             run = self._new_run(request)
@@ -164,16 +161,32 @@ class Executions:
         run_id = None if key is None else self._keys.get(_named(key))
         return run_id if run_id is not None and run_id not in self._runs else None
 
+    def withdraw(self, run: Run) -> None:
+        """End a run whose client has been told that it did not start: the same request again is a new run."""
+        run.request = replace(run.request, idempotency_key=None)
+        for key in [key for key, run_id in self._keys.items() if run_id == run.id]:
+            del self._keys[key]
+        run.order_end(EndOrder(Cause.CANCELLED, 0))
+
+    def capacity_text(self, run: Run) -> str:
+        """Why a run waits for permits, for its client."""
+        permits = self._permits.statistics()
+        return (
+            f"no capacity: the run needs {run.request.permits} permits, {permits.in_use} of "
+            f"{permits.maximum} are in use and {permits.waiting} runs wait: try again later"
+        )
+
     def find(self, run_id: int) -> Run | None:
         """A run that has not ended, or has only just ended."""
-        return self._runs.get(run_id)
+        run = self._runs.get(run_id)
+        return None if run is None or run.acknowledged else run
 
     def knows(self, run_id: int) -> bool:
-        return run_id in self._runs or self._retention.find(run_id) is not None
+        return self.find(run_id) is not None or self._retention.find(run_id) is not None
 
     async def status(self, run_id: int) -> FinalStatus | None:
         """Everything about an ended run; None before its end and for unknown runs. Changes nothing."""
-        run = self._runs.get(run_id)
+        run = self.find(run_id)
         if run is not None:
             return final_status(run)
         if self._retention.find(run_id) is None:
@@ -204,8 +217,34 @@ class Executions:
         self._journal.note(FetchedRow(run_id, micros(now)))
         self.revision += 1
 
+    async def acknowledge(self, run_id: int) -> None:
+        """Forget an ended run, its idempotency key included: its client has all it wants (manager-api 4.4).
+
+        When this returns no restart brings it back. Raises UnknownRun, NotEnded, StoreFailure.
+        """
+        if (run := self.find(run_id)) is not None:
+            if not run.concluded.done():
+                raise NotEnded
+            # Its instance is still being taken away.
+            run.acknowledged = True
+            self._unlist(run_id)
+            self._forget_key(run.request.idempotency_key, run_id)
+        elif (ended := self._retention.remove(run_id)) is not None:
+            self._unlist(run_id)
+            self._forget_key(ended.key, run_id)
+        else:
+            raise UnknownRun
+        self.revision += 1
+        await self._journal.write(ForgottenRows([run_id]))
+
+    def uses_modules(self, run_id: int) -> bool:
+        """Whether a run may still need its module sessions."""
+        run = self._runs.get(run_id)
+        return run is not None and not run.concluded.done()
+
     def live(self) -> list[Run]:
-        return list(self._runs.values())
+        """Runs that have not ended, or have only just ended."""
+        return [run for run in self._runs.values() if not run.acknowledged]
 
     def ended(self) -> list[EndedRun]:
         return self._retention.all()
@@ -250,9 +289,12 @@ class Executions:
 
         A queued run has none: what has its name is an earlier manager's start that was not written down yet.
         """
+        return await self._runtime.sweep(self.instances() | self._modules.instances())
+
+    def instances(self) -> frozenset[str]:
+        """Names of the instances that belong to runs."""
         begun = [run for run in self._runs.values() if run.execution.state is not State.QUEUED]
-        keep = frozenset(run.instance or instance_name(run) for run in begun)
-        return await self._runtime.sweep(keep)
+        return frozenset(run.instance or instance_name(run) for run in begun)
 
     async def shut_down(self, *, drain: float, grace: float) -> None:
         """Take no more runs; let those under way go on for `drain` seconds, then end them all.
@@ -349,6 +391,15 @@ class Executions:
             # The maximum was lowered meanwhile: the run waits until it is raised again, or its deadline.
             log.warning("run_too_expensive", run=run.id, permits=run.request.permits)
 
+    def _recover_ended(self, head: RunHead) -> None:
+        """An ended run is readable again; one whose instance was still being taken away is over now, too."""
+        ended = ended_from_head(head)
+        if ended.state != head.state:
+            self._journal.note(released_row(head, ended.state))
+        self._ids.append(head.id)
+        self._forget(self._retention.add(ended))
+        self._remember_key(head.key, head.id)
+
     async def _recover_run(self, head: RunHead) -> None:
         row = await self._journal.read(head.id)
         if row is None or row.request is None:
@@ -358,11 +409,10 @@ class Executions:
         run.instance, run.dialled = head.instance, head.dialled
         if run.execution.permits_held:
             self._permits.restore(run.id, run.execution.permits_held)
-        self._tasks.spawn(f"run-{run.id}", self._recovered(run))
+        if run.execution.state is not State.QUEUED:
+            self._tasks.spawn(f"run-{run.id}", self._recovered(run))
 
     async def _recovered(self, run: Run) -> None:
-        if run.execution.state is State.QUEUED:
-            self._ask(run)
         await self._supervisor.supervise_again(run)
         self._retain(run)
 
@@ -373,8 +423,9 @@ class Executions:
         del self._runs[run.id]
         if self._keys.get(_host(run.request)) == run.id:
             del self._keys[_host(run.request)]
-        ended = ended_from_run(run, self._now() if run.fetched else None)
-        self._forget(self._retention.add(ended))
+        if not run.acknowledged:
+            ended = ended_from_run(run, self._now() if run.fetched else None)
+            self._forget(self._retention.add(ended))
         self.revision += 1
 
     def _remove(self, run: Run) -> None:
@@ -390,8 +441,7 @@ class Executions:
         for run in ended:
             ids.append(run.id)
             self._unlist(run.id)
-            if run.key is not None and self._keys.get(_named(run.key)) == run.id:
-                del self._keys[_named(run.key)]
+            self._forget_key(run.key, run.id)
         if ids:
             self._journal.note(ForgottenRows(ids))
             self.revision += 1
@@ -415,6 +465,10 @@ class Executions:
         if key is not None:
             self._keys[_named(key)] = run_id
 
+    def _forget_key(self, key: str | None, run_id: int) -> None:
+        if key is not None and self._keys.get(_named(key)) == run_id:
+            del self._keys[_named(key)]
+
     def _same_run(self, request: RunRequest) -> Run | None:
         """The live run that this request repeats."""
         if request.idempotency_key is not None:
@@ -429,8 +483,12 @@ class Executions:
 
 
 def _waits_for(run: Run, request: RunRequest) -> bool:
-    """The very same request, for a socket to which nothing has connected yet."""
-    return not run.dialled and not run.concluded.done() and run.request == request
+    """The very same request, for a socket to which nothing has connected yet; one may lack its key."""
+    if run.dialled or run.concluded.done():
+        return False
+    if None in (run.request.idempotency_key, request.idempotency_key):
+        request = replace(request, idempotency_key=run.request.idempotency_key)
+    return run.request == request
 
 
 def _named(key: str) -> str:

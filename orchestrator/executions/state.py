@@ -16,6 +16,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
+from genvm_wire.calldata import Value
+
 
 class State(StrEnum):
     QUEUED = "queued"
@@ -45,13 +47,17 @@ class Cause(StrEnum):
     INTERNAL = "internal"
 
 
+ON_PURPOSE = frozenset({Cause.CANCELLED, Cause.DEADLINE, Cause.SHUTDOWN})
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How an execution ended.
 
     `result` is the result payload (code byte and rest) if the executor reported one; `delivered`: the node
     acknowledged it. `error` is a sentence for people, null after a plain exit with a result; `reason` is a
-    stable code that says more than the cause where there is more to say.
+    stable code that says more than the cause where there is more to say. `metrics`: what the run used of the
+    modules (manager-api 3.4), null for nothing.
     """
 
     cause: Cause
@@ -64,6 +70,12 @@ class Outcome:
     error: str | None = None
     reason: str | None = None
     stats: Mapping[str, int] = field(default_factory=dict)
+    metrics: Mapping[str, Value] | None = None
+
+    @property
+    def failed_to_start(self) -> bool:
+        """A run that was ended on purpose before it started is finished; one that could not start is not."""
+        return not self.host_connected and self.cause not in ON_PURPOSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +165,7 @@ def advance(execution: Execution, event: Event) -> Execution:
 
 
 def _final(execution: Execution) -> State:
-    """A run that was ended on purpose before it started is finished; one that could not start is not."""
-    on_purpose = (Cause.CANCELLED, Cause.DEADLINE, Cause.SHUTDOWN)
     outcome = execution.outcome
-    if execution.started_at is None and outcome is not None and outcome.cause not in on_purpose:
+    if execution.started_at is None and outcome is not None and outcome.cause not in ON_PURPOSE:
         return State.FAILED_TO_START
     return State.FINISHED

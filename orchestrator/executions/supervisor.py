@@ -8,14 +8,16 @@ permits come back only when the instance is gone.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from genvm_wire.calldata import Value
 from orchestrator.contracts.versions import ExecutorVersion, VersionFailure
 from orchestrator.executions.hosts import (
     HostFailure,
@@ -27,9 +29,10 @@ from orchestrator.executions.hosts import (
 )
 from orchestrator.executions.job import JobLimits, job_message
 from orchestrator.executions.limits import RunLimits
+from orchestrator.executions.modules import Modules, ModulesNotRunning, introduction_of
 from orchestrator.executions.persistence import persistently
 from orchestrator.executions.records import outcome_row, progress_row
-from orchestrator.executions.request import RunRequest
+from orchestrator.executions.request import ModuleUse, RunRequest
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import (
     Admitted,
@@ -80,6 +83,8 @@ LETTING_GO_TIME = 5.0
 
 MANAGER_RESTART = "manager_restart"
 CONTROL_LOST = "control_lost"
+HANDED_OVER = "the manager was restarted while the run was handed over"
+MODULES_NOT_RUNNING = "modules_not_running"
 
 T = TypeVar("T")
 Life = Callable[[Run, Holding], Awaitable[Outcome]]
@@ -88,6 +93,17 @@ Life = Callable[[Run, Holding], Awaitable[Outcome]]
 class VersionChooser(Protocol):
     def __call__(self, request: RunRequest) -> ExecutorVersion:
         """The executor for a run. Raises VersionFailure."""
+
+
+class TakeBack(Protocol):
+    def __call__(self, instance: Instance, control: Control, said: dict[str, Value]) -> bool:
+        """Whether an instance that said `ready` after its run is kept for another; else it is destroyed."""
+
+
+def never(instance: Instance, control: Control, said: dict[str, Value]) -> bool:
+    """For managers without a pool."""
+    del instance, control, said
+    return False
 
 
 class Ended(Exception):
@@ -110,8 +126,10 @@ class Supervisor:
     journal: Journal
     choose_version: VersionChooser
     limits: RunLimits
+    modules: Modules
     now: Callable[[], datetime]
     give_back: Callable[[int], None]
+    take_back: TakeBack = never
 
     async def supervise(self, run: Run) -> None:
         """Live an accepted run to its final state. Never raises for anything that happens to the run."""
@@ -145,6 +163,8 @@ class Supervisor:
             return self._judge(run)
         except Lost as lost:
             return self._judge(run, FailureReport(Cause.ENGINE, str(lost), lost.reason))
+        except ModulesNotRunning as missing:
+            return self._judge(run, FailureReport(Cause.UPSTREAM, str(missing), MODULES_NOT_RUNNING))
         except (VersionFailure, HostFailure, RuntimeFailure, StoreFailure) as failure:
             report = FailureReport(_cause_of(failure), str(failure) or type(failure).__name__)
             exit_ = await known_exit(held.instance) if isinstance(failure, InstanceDied) else None
@@ -179,9 +199,11 @@ class Supervisor:
         if held.instance is None:
             raise Lost(Loss.CONTAINER_LOST, "the container was gone when the manager came back")
         try:
-            held.control, _ = await first_word(held.instance, RECONNECT_TIME, (RESUME,))
+            held.control, said = await first_word(held.instance, RECONNECT_TIME, (RESUME, READY))
         except InstanceDied:
             return await self._ended_meanwhile(run, held.instance)
+        if said == READY:
+            raise Lost(MANAGER_RESTART, HANDED_OVER)
         log.info("run_adopted", engine_id=held.instance.engine_id)
         if run.execution.state is State.STARTING:
             self._advance(run, Started(self.now(), held.instance.engine_id))
@@ -193,8 +215,8 @@ class Supervisor:
         if exit_ is None:
             raise Lost(CONTROL_LOST, f"the instance did not connect again within {RECONNECT_TIME:g} s")
         if run.execution.started_at is None:
-            # Nobody knows whether it had its job: without one it leaves when its manager dies.
-            raise Lost(MANAGER_RESTART, "the manager was restarted while the run was handed over")
+            # Nobody knows whether it had its job: without one it leaves when no manager comes back for it.
+            raise Lost(MANAGER_RESTART, HANDED_OVER)
         return self._judge(run, exit_=exit_)
 
     async def _adopt(self, run: Run, held: Holding) -> None:
@@ -224,7 +246,7 @@ class Supervisor:
 
     async def _start(self, run: Run, version: ExecutorVersion) -> Instance:
         run.instance = instance_name(run)
-        spec = self._spec(run, run.instance, version.name, version.image)
+        spec = self._spec(run, run.instance, version.name, version.image, version.reuse)
         instance = await unless_ended(run, self._start_when_reachable(spec))
         run.instance = instance.spec.name  # a pooled one had its name before
         return instance
@@ -236,7 +258,7 @@ class Supervisor:
                 return await self.runtime.start(spec)
         raise AssertionError("unreachable")
 
-    def _spec(self, run: Run, name: str, version: str, image: str) -> InstanceSpec:
+    def _spec(self, run: Run, name: str, version: str, image: str, reuse: int | None = None) -> InstanceSpec:
         return InstanceSpec(
             name=name,
             role=Role.EXECUTOR,
@@ -247,6 +269,7 @@ class Supervisor:
             memory_bytes=self.limits.memory_bytes,
             cpus=self.limits.cpus,
             pids=self.limits.pids,
+            reuse=reuse or self.limits.reuse,
         )
 
     async def _ready(self, instance: Instance) -> Control:
@@ -260,20 +283,39 @@ class Supervisor:
 
         That the node is dialled is in the journal first: a manager that takes over never dials it again.
         """
-        run.dialled = True
-        await unless_ended(run, self._write_progress(run))
-        connecting = connect_host(parse_host(run.request.host), self.limits.host_connect_timeout)
-        with await unless_ended(run, connecting) as host:
-            left = (run.execution.deadline - self.now()).total_seconds()
+        with ExitStack() as held:
+            modules = await unless_ended(run, self._connect_modules(run))
+            for end in modules.values():
+                held.enter_context(end)
+            run.dialled = True
+            await unless_ended(run, self._write_progress(run))
+            connecting = connect_host(
+                parse_host(run.request.host), self.limits.host_connect_timeout, run.request.hello
+            )
+            host = held.enter_context(await unless_ended(run, connecting))
             limits = JobLimits(
-                deadline_ms=max(1, int(left * 1000)),
+                deadline_ms=self._milliseconds_left(run),
                 grace_ms=int(self.limits.end_grace * 1000),
                 output_limit=self.limits.output_tail_bytes,
                 log_limit=self.limits.log_records,
             )
-            message = job_message(run.id, run.request, version, limits)
+            message = job_message(run.id, run.request, version, limits, tuple(modules))
             self._advance(run, Started(self.now(), instance.engine_id))
-            await control.send(message, [host.fileno()])
+            await control.send(message, [host.fileno(), *(end.fileno() for end in modules.values())])
+
+    async def _connect_modules(self, run: Run) -> dict[str, socket.socket]:
+        """Before the node is dialled: a run that cannot have its modules has not started."""
+        use = run.request.modules
+        if use is ModuleUse.NONE:
+            return {}
+        introduction = introduction_of(run.id, run.request, self._milliseconds_left(run))
+        sockets = await self.modules.connect(introduction, required=use is ModuleUse.REQUIRED)
+        if not sockets:
+            log.warning("run_without_modules", advice="start them with POST /module/start")
+        return sockets
+
+    def _milliseconds_left(self, run: Run) -> int:
+        return max(1, int((run.execution.deadline - self.now()).total_seconds() * 1000))
 
     async def _write_progress(self, run: Run) -> bool:
         async for attempt in persistently(StoreFailure):
@@ -300,19 +342,20 @@ class Supervisor:
         A node to which nobody connected is told (manager-api W3).
         """
         run.disarm()
+        # While the executor still waits for its acknowledgement: what ends the sessions is this.
+        outcome = replace(outcome, metrics=await self.modules.release(run.id))
         row = outcome_row(advance(run.execution, Concluded(outcome)), run)
         async for attempt in persistently(StoreFailure):
             with attempt:
                 await self.journal.write(row, durable=True)
         run.apply(Concluded(outcome))
-        if held.control is not None:
-            if outcome.result is not None:
-                await acknowledge(run, held.control)
-            held.control.close()
-        if held.instance is not None:
-            async for attempt in persistently(RuntimeFailure):
-                with attempt:
-                    await held.instance.destroy()
+        if not await self._returned(run, held, outcome):
+            if held.control is not None:
+                held.control.close()
+            if held.instance is not None:
+                async for attempt in persistently(RuntimeFailure):
+                    with attempt:
+                        await held.instance.destroy()
         await self._clear(run, held)
         self.give_back(run.id)
         if not run.execution.state.final:
@@ -320,6 +363,18 @@ class Supervisor:
         if run.request.tell_node and not outcome.host_connected:
             with suppress(HostFailure):
                 await wake_host(parse_host(run.request.host))
+
+    async def _returned(self, run: Run, held: Holding, outcome: Outcome) -> bool:
+        """Acknowledge a result; whether the instance waits for another run now.
+
+        Never after an order to kill: it may still be on its way to the engine.
+        """
+        if held.control is None or held.instance is None or outcome.result is None:
+            return False
+        said = await acknowledge(run, held.control)
+        if said is None or run.kill_now.done():
+            return False
+        return self.take_back(held.instance, held.control, said)
 
     def _log_line(self, run: Run, seconds: float) -> None:
         execution, outcome = run.execution, run.execution.outcome

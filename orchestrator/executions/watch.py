@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from genvm_wire.calldata import Value
 from orchestrator.executions.persistence import persistently
 from orchestrator.executions.reader import read_report
 from orchestrator.executions.run import Run
@@ -96,13 +97,19 @@ async def known_exit(instance: Instance | None, seconds: float = ENGINE_TIME) ->
     return None
 
 
-async def acknowledge(run: Run, control: Control) -> None:
-    """The outcome is safe: the executor may leave, and is given a moment to do it by itself."""
+async def acknowledge(run: Run, control: Control) -> dict[str, Value] | None:
+    """The outcome is safe: the executor may leave, and is given a moment to do it by itself.
+
+    One that serves several runs says `ready` instead: that message.
+    """
     with suppress(RuntimeFailure, TimeoutError):
         async with asyncio.timeout(EXIT_TIME):
             await control.send({"kind": "ack", "run": run.id})
             while True:
-                await control.receive()
+                message = await control.receive()
+                if message.get("kind") == READY:
+                    return message
+    return None
 
 
 async def _read(run: Run, held: Holding) -> Report:

@@ -57,7 +57,7 @@ RECIPES = (
         description="Fetches and renders web pages for contracts, with a headless browser",
         parent="base",
         lock="images/web/requirements.lock",
-        packages=("chromium", "fonts-liberation", "fonts-noto-core", "tini"),
+        packages=("chromium", "fonts-liberation", "fonts-noto-core", "libatomic1", "tini"),
     ),
     Recipe(
         name="manager",

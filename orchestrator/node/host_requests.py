@@ -11,7 +11,7 @@ from genvm_wire.address import Address
 from genvm_wire.host_tables import Channel, HostTable, Method, StorageView
 from orchestrator.node.effects import Event, Message
 from orchestrator.node.errors import HostBroken
-from orchestrator.node.stage import RunStage, StageFull
+from orchestrator.node.stage import Stage, StageFull
 
 MAX_SLICE: Final = 72 * 1024 * 1024
 MAX_READ: Final = 64 * 1024 * 1024
@@ -25,9 +25,7 @@ _FORBIDDEN: Final = b"\2"
 class HostRequests:
     """Answers one executor's requests on a run's stage. Raises HostBroken for malformed ones."""
 
-    def __init__(
-        self, stage: RunStage, table: HostTable, fuel_width: int, reader: asyncio.StreamReader
-    ) -> None:
+    def __init__(self, stage: Stage, table: HostTable, fuel_width: int, reader: asyncio.StreamReader) -> None:
         self._stage = stage
         self._table = table
         self._fuel_width = fuel_width
@@ -114,7 +112,7 @@ class HostRequests:
 
     async def _post_nondet(self) -> bytes:
         call_no, sub_result = await self._u32(), await self._slice()
-        self._stage.nondet_results[call_no] = sub_result
+        self._stage.note_nondet(call_no, sub_result)
         return OK
 
     async def _post_message(self) -> bytes:
@@ -158,7 +156,7 @@ class HostRequests:
             with_value = self._table.messages is Channel.HOST
             balance = await asyncio.to_thread(self._stage.first_balance, with_value=with_value)
         else:
-            balance = await asyncio.to_thread(self._stage.store.balance, address)
+            balance = await asyncio.to_thread(self._stage.balance, address)
         return OK + balance.to_bytes(32, "little")
 
     async def _consume_fuel(self) -> bytes:

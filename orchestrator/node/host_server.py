@@ -14,7 +14,7 @@ from typing import Final
 from genvm_wire.host_tables import HOST_TABLES, Ending, HostTable, Method
 from orchestrator.node.errors import HostBroken
 from orchestrator.node.host_requests import HostRequests
-from orchestrator.node.stage import RunStage
+from orchestrator.node.stage import Stage
 
 _READ_AHEAD: Final = 256 * 1024
 _LAST: Final = {Ending.CONSUME_RESULT: Method.CONSUME_RESULT, Ending.NOTIFY_FINISHED: Method.NOTIFY_FINISHED}
@@ -28,7 +28,7 @@ class HostServer:
     `connected_at` is in the event loop's time, null while nobody has connected.
     """
 
-    def __init__(self, stage: RunStage, table: str, fuel_width: int | None = None) -> None:
+    def __init__(self, stage: Stage, table: str, fuel_width: int | None = None) -> None:
         self._stage = stage
         self._table: HostTable = HOST_TABLES[table]
         self._fuel_width = self._table.fuel_width if fuel_width is None else fuel_width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value, encode
@@ -27,6 +27,40 @@ MAX_EMISSIONS: Final = 10_000
 
 class StageFull(Exception):
     """The run staged more than the node keeps; the host answers `forbidden`."""
+
+
+class Stage(Protocol):
+    """What the host protocol's requests are answered from."""
+
+    calldata: bytes
+    leader_results: list[bytes] | None
+    disagreement: int | None
+    fuel_used: int
+    result: bytes | None
+
+    @property
+    def contract(self) -> Address: ...
+
+    def read(self, address: Address, slot: bytes, offset: int, length: int) -> bytes:
+        """`length` bytes from byte `offset`; unwritten storage is zeros."""
+
+    def write(self, slot: bytes, offset: int, data: bytes) -> None:
+        """Write to the running contract. Raises StageFull."""
+
+    def balance(self, address: Address) -> int:
+        """Of another account, in wei."""
+
+    def first_balance(self, *, with_value: bool) -> int:
+        """The contract's own, in wei, before it sent anything."""
+
+    def emit(self, message: Message) -> None:
+        """Raises StageFull."""
+
+    def emit_event(self, event: Event) -> None:
+        """Raises StageFull."""
+
+    def note_nondet(self, call_no: int, sub_result: bytes) -> None:
+        """Raises StageFull."""
 
 
 @dataclass(slots=True)
@@ -93,6 +127,12 @@ class RunStage:
         for page in range(first, last + 1):
             at = (page - first) * PAGE_SIZE
             self._pages[slot, page] = bytes(window[at : at + PAGE_SIZE])
+
+    def balance(self, address: Address) -> int:
+        return self.store.balance(address)
+
+    def note_nondet(self, call_no: int, sub_result: bytes) -> None:
+        self.nondet_results[call_no] = sub_result
 
     def first_balance(self, *, with_value: bool) -> int:
         """The contract's balance in wei before it sent anything, with or without the attached value."""

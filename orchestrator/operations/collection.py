@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import assert_never
 
+from orchestrator.modules.record import ModuleRecord
 from orchestrator.operations.failures import ManagerAway, NothingToRead
 from orchestrator.operations.leftovers import Found, survey_directories, survey_engine
 from orchestrator.operations.overview import Json
@@ -90,6 +92,7 @@ async def _in_its_place(settings: Settings, *, dry_run: bool) -> Collected:
         owner = await asyncio.to_thread(held.enter_context, owned_state_dir(settings.state_dir))
         heads = await _heads(settings, owner)
         keep = frozenset(instance_of(head.id, head.instance) for head in heads if head.cause is None)
+        keep |= await asyncio.to_thread(_module_instances, settings.state_dir)
         known = {head.id for head in heads}
         if dry_run:
             removed = _judged(await _survey(settings, owner), keep, known)
@@ -97,6 +100,12 @@ async def _in_its_place(settings: Settings, *, dry_run: bool) -> Collected:
             names = await _sweep(settings, owner, keep)
             removed = [(name, reason_of(name, known.__contains__).value) for name in names]
     return Collected(removed, dry_run=dry_run, through=f"journal of {settings.state_dir}")
+
+
+def _module_instances(state_dir: Path) -> frozenset[str]:
+    """Modules that a manager has left to the one that comes after it. Blocking."""
+    entries = ModuleRecord(state_dir).load().values()
+    return frozenset().union(*(entry.names for entry in entries))
 
 
 def _judged(found: Sequence[Found], keep: Collection[str], known: Collection[int]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""One connection of the instance protocol, seen from the manager (docs/instance-protocol.md).
+"""One connection of the instance or module protocol, seen from the manager (docs/instance-protocol.md).
 
 The peer is hostile: it may send half a frame and go silent, flood, or attach descriptors. Reading happens
 only while somebody waits in `receive`, so a flood stops at the socket's own buffer.
@@ -30,12 +30,16 @@ FRAME_TIMEOUT = 30.0
 
 
 class SocketControl:
-    """A `Control` over a connected unix stream socket, which it owns from here on."""
+    """A `Control` over a connected unix stream socket, which it owns from here on.
+
+    `kinds` are the messages that the peer may send; any other breaks the channel.
+    """
 
     def __init__(
         self,
         sock: socket.socket,
         *,
+        kinds: frozenset[str] = FROM_INSTANCE,
         receive_limit: int = LIMIT_FROM_INSTANCE,
         send_limit: int = LIMIT_FROM_MANAGER,
         frame_timeout: float = FRAME_TIMEOUT,
@@ -45,6 +49,7 @@ class SocketControl:
         self._fd = sock.fileno()
         self._loop = asyncio.get_running_loop()
         self._decoder = FrameDecoder(receive_limit)
+        self._kinds = kinds
         self._send_limit = send_limit
         self._frame_timeout = frame_timeout
         self._frames: deque[dict[str, Value]] = deque()
@@ -175,7 +180,7 @@ class SocketControl:
             self._break(str(error))
             return
         for message in messages:
-            if message["kind"] not in FROM_INSTANCE:
+            if message["kind"] not in self._kinds:
                 self._break(f"unknown message kind {str(message['kind'])[:40]!r}")
                 return
             self._frames.append(message)

@@ -55,7 +55,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InstanceSpec:
-    """What to start. `name` is unique per manager and becomes part of the container's name."""
+    """What to start. `name` is unique per manager and becomes part of the container's name.
+
+    `tmp_bytes` and `shm_bytes`: of /tmp and of shared memory, where the runtime's own figures do not do.
+    """
 
     name: str
     role: Role
@@ -66,6 +69,10 @@ class InstanceSpec:
     memory_bytes: int
     cpus: float
     pids: int
+    reuse: int = 1
+    """Runs it serves, one after another, each in a process of its own."""
+    tmp_bytes: int | None = None
+    shm_bytes: int | None = None
 
 
 class Loss(StrEnum):
@@ -168,6 +175,12 @@ class AdoptingRuntime(Runtime, Protocol):
 
         Nothing there is no error. Raises EngineUnreachable; EngineRefused also for an instance of this
         manager's own.
+        """
+
+    async def idle(self) -> Mapping[str, str]:
+        """Names and images of running executors that an earlier manager with the same id kept ready.
+
+        An image is left out when its name means another one by now. Raises EngineUnreachable, EngineRefused.
         """
 
     async def ping(self) -> None:

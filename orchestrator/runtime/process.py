@@ -188,7 +188,8 @@ class ProcessRuntime:
         rendezvous: Rendezvous | None = None
         child: subprocess.Popen[bytes] | None = None
         try:
-            rendezvous = Rendezvous(await asyncio.to_thread(self._directories.listen, spec.name))
+            listener = await asyncio.to_thread(self._directories.listen, spec.name)
+            rendezvous = Rendezvous(listener, spec.role)
             child = await asyncio.to_thread(self._spawn, spec, path)
             instance = ProcessInstance(spec, child, Meeting(spec.name, rendezvous), self._destroy)
         except Exception:
@@ -209,6 +210,7 @@ class ProcessRuntime:
             "LANG": "C.UTF-8",
             **self._settings.environment,
             "GENVM_CONTROL": str(path),
+            "GENVM_REUSE": str(spec.reuse),
         }
         try:
             child = subprocess.Popen(
@@ -264,6 +266,10 @@ class ProcessRuntime:
             raise EngineRefused(f"instance {name} is this manager's own")
         await asyncio.to_thread(partial(process_records.kill, self._directories.path / name))
         await asyncio.to_thread(self._directories.remove, name)
+
+    async def idle(self) -> Mapping[str, str]:
+        """None: see `adopt`."""
+        return {}
 
     async def ping(self) -> None:
         """There is no engine to be away."""

@@ -15,8 +15,9 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from genvm_wire.frames import FROM_INSTANCE, FROM_MODULE
 from orchestrator.runtime.control import SocketControl
-from orchestrator.runtime.port import ChannelClosed, EngineRefused
+from orchestrator.runtime.port import ChannelClosed, EngineRefused, Role
 
 SOCKET_NAME = "control.sock"
 SUN_PATH_LIMIT = 107
@@ -124,7 +125,8 @@ class InstanceDirectories:
 class Rendezvous:
     """Accepts an instance's connections on a listening socket, which it owns; the newest counts."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, role: Role = Role.EXECUTOR) -> None:
+        self._kinds = FROM_INSTANCE if role is Role.EXECUTOR else FROM_MODULE
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._fd = listener.fileno()
@@ -150,7 +152,7 @@ class Rendezvous:
                     self._loop.remove_reader(self._fd)
                     self._loop.call_later(_RETRY_ACCEPT_S, self._resume_accepting)
                 return
-            self._take(SocketControl(sock))
+            self._take(SocketControl(sock, kinds=self._kinds))
 
     def _take(self, control: SocketControl) -> None:
         for older in (self._fresh, self._current):

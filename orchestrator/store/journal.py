@@ -21,6 +21,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Row,
+    bindparam,
     create_engine,
     delete,
     event,
@@ -60,6 +61,14 @@ PAGES_AT_ONCE = 128
 LOG_BYTES = 4 * 1024 * 1024
 HEAD_COLUMNS = tuple(runs.c[field.name] for field in dataclasses.fields(RunHead))
 OUTCOME_NAMES = tuple(field.name for field in dataclasses.fields(OutcomeRow))
+
+# Made once: putting a statement together costs ten times as much as running it.
+INSERT_RUN = insert(runs)
+UPDATE_RUN = update(runs).where(runs.c.owner == bindparam("its_owner"), runs.c.id == bindparam("its_id"))
+INSERT_PROPERTY = insert(properties)
+UPDATE_PROPERTY = update(properties).where(
+    properties.c.owner == bindparam("its_owner"), properties.c.name == bindparam("its_name")
+)
 
 
 def sqlite_url(file: Path) -> str:
@@ -158,7 +167,6 @@ class SqlJournal(JournalReader):
             connection.commit()
 
     def _apply_one(self, connection: Connection, row: Write) -> None:
-        mine = runs.c.owner == self._owner
         match row:
             case AcceptedRow():
                 values = _values(row) | {
@@ -167,26 +175,30 @@ class SqlJournal(JournalReader):
                     "dialled": False,
                     "size": len(row.request),
                 }
-                connection.execute(insert(runs).values(**values))
+                connection.execute(INSERT_RUN, values)
                 self._set(connection, LAST_ID, row.id)
-            case ProgressRow():
-                connection.execute(update(runs).where(mine, runs.c.id == row.id).values(**_values(row)))
+            case ProgressRow() | FetchedRow():
+                self._update(connection, _values(row))
             case OutcomeRow():
                 kept = (row.result or b"", row.stdout, row.stderr, row.log)
-                values = _values(row) | {"request": None, "size": sum(map(len, kept)) + ROW_OVERHEAD}
-                connection.execute(update(runs).where(mine, runs.c.id == row.id).values(**values))
-            case FetchedRow():
-                fetched = update(runs).where(mine, runs.c.id == row.id)
-                connection.execute(fetched.values(fetched_at=row.fetched_at))
+                size = sum(map(len, kept)) + ROW_OVERHEAD
+                self._update(connection, _values(row) | {"request": None, "size": size})
             case ForgottenRows():
+                mine = runs.c.owner == self._owner
                 connection.execute(delete(runs).where(mine, runs.c.id.in_(row.ids)))
             case _:
                 assert_never(row)
 
+    def _update(self, connection: Connection, values: dict[str, Any]) -> None:
+        run_id = values.pop("id")
+        connection.execute(UPDATE_RUN, values | {"its_owner": self._owner, "its_id": run_id})
+
     def _set(self, connection: Connection, name: str, value: int) -> None:
-        changed = connection.execute(update(properties).where(*self._named(name)).values(value=value))
+        values = {"owner": self._owner, "name": name, "value": value}
+        named = {"its_owner": self._owner, "its_name": name}
+        changed = connection.execute(UPDATE_PROPERTY, {"value": value} | named)
         if changed.rowcount == 0:
-            connection.execute(insert(properties).values(owner=self._owner, name=name, value=value))
+            connection.execute(INSERT_PROPERTY, values)
 
 
 async def open_journal(url: str, owner: str) -> SqlJournal:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from orchestrator.store.port import ForgottenRows, StoreFailure, StoreUnavailable, Write
+from orchestrator.store.port import ForgottenRows, ProgressRow, StoreFailure, StoreUnavailable, Write
 
 log = structlog.get_logger(__name__)
 
 MOST_ROWS_AT_ONCE = 256
+NOTE_DELAY = 0.03
+"""Seconds that rows nobody waits for may wait for others: a commit costs more than they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +73,26 @@ class Writer:
     def _work(self) -> None:
         while (first := self._next()) is not None:
             batch = [first]
-            last = False
-            while len(batch) < MOST_ROWS_AT_ONCE and not last:
-                try:
-                    following = self._orders.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    last = True
-                else:
-                    batch.append(following)
+            last = self._gather(batch)
             self._commit(batch)
             if last:
                 return
+
+    def _gather(self, batch: list[Order]) -> bool:
+        """Add what else there is to write now, or soon when nobody waits; whether it is the last."""
+        until = time.monotonic() + NOTE_DELAY
+        while len(batch) < MOST_ROWS_AT_ONCE:
+            if batch[-1].waiter is not None:
+                until = 0.0
+            patience = max(0.0, until - time.monotonic())
+            try:
+                following = self._orders.get(timeout=patience) if patience else self._orders.get_nowait()
+            except queue.Empty:
+                return False
+            if following is None:
+                return True
+            batch.append(following)
+        return False
 
     def _next(self) -> Order | None:
         """The next order; while there is none, tidy up bit by bit."""
@@ -103,7 +113,8 @@ class Writer:
 
     def _commit(self, batch: Sequence[Order]) -> None:
         """A batch that fails is tried row by row: one bad row must not take its neighbours along."""
-        failure = self._try([order.row for order in batch], any(order.durable for order in batch))
+        rows = latest([order.row for order in batch])
+        failure = self._try(rows, any(order.durable for order in batch))
         self._untidy = self._untidy or any(isinstance(order.row, ForgottenRows) for order in batch)
         for order in batch:
             one = failure if failure is None or len(batch) == 1 else self._try([order.row], order.durable)
@@ -121,6 +132,20 @@ class Writer:
             log.exception("journal_defect")
             return StoreUnavailable(f"{type(defect).__name__}: {defect}")
         return None
+
+
+def latest(rows: Sequence[Write]) -> list[Write]:
+    """The rows without what a later one of the batch overwrites: a run's progress is a whole each time."""
+    seen: set[int] = set()
+    kept: list[Write] = []
+    for row in reversed(rows):
+        if isinstance(row, ProgressRow):
+            if row.id in seen:
+                continue
+            seen.add(row.id)
+        kept.append(row)
+    kept.reverse()
+    return kept
 
 
 def _settle(waiter: asyncio.Future[None], failure: StoreFailure | None) -> None:

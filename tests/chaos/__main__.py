@@ -11,7 +11,8 @@ import random
 import shutil
 import sys
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +22,11 @@ from docker.utils import kwargs_from_env
 from orchestrator.node.store import NodeStore
 from tests.chaos.checker import Verdict, check
 from tests.chaos.history import History
-from tests.chaos.ledger import read_journal
-from tests.chaos.rounds import FAULTS, Arena, undisturbed
+from tests.chaos.ledger import JOURNAL, read_journal
+from tests.chaos.private_engine import possible, private_engine
+from tests.chaos.rounds import FAULTS, OWN_FAULTS, Arena, undisturbed
 from tests.chaos.site import Site
+from tests.chaos.small_disk import small_disk
 
 FOR_EVER = 86_400
 
@@ -47,42 +50,63 @@ class Report:
         )
 
 
-async def chaos(
-    engine: docker.APIClient,
-    folder: Path,
-    store: NodeStore,
-    *,
-    rounds: int,
-    runs: int,
-    seed: int,
-    permits: int,
-    faults: tuple[str, ...],
-    kill_within: float,
-) -> Report:
-    """Play `rounds` rounds of `runs` runs in `folder`, and check them. Raises what a broken site raises."""
-    settings: dict[str, object] = {
-        "permits": permits, "retention": FOR_EVER, "refetch_grace": FOR_EVER, "queue_limit": 10 * runs,
-    }  # fmt: skip
-    site = Site(engine, folder, settings)
-    history = History(folder / "history.jsonl")
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`rounds` rounds of `runs` runs each, and what happens to them; `kill_within` in seconds."""
+
+    rounds: int
+    runs: int
+    seed: int
+    permits: int
+    pool_size: int = 0
+    faults: tuple[str, ...] = ()
+    kill_within: float = 6.0
+
+    def settings(self) -> dict[str, object]:
+        return {
+            "permits": self.permits, "retention": FOR_EVER, "refetch_grace": FOR_EVER,
+            "queue_limit": 10 * self.runs, "pool_size": self.pool_size,
+        }  # fmt: skip
+
+
+async def chaos(site: Site, store: NodeStore, plan: Plan) -> Report:
+    """Play the plan at `site`, and check what was seen. Raises what a broken site raises."""
+    history = History(site.folder / "history.jsonl")
     try:
         await site.start()
         expected = await undisturbed(site, store, history)
-        arena = Arena(site, store, history, random.Random(seed), permits, faults, kill_within)
-        for _ in range(rounds):
-            await arena.play(runs)
+        dice = random.Random(plan.seed)
+        arena = Arena(site, store, history, dice, plan.permits, plan.faults, plan.kill_within)
+        for _ in range(plan.rounds):
+            await arena.play(plan.runs)
             print(f"round {arena.rounds}: recovered in {arena.recoveries[-1]:.2f} s", file=sys.stderr)
         code = await site.stop()
         assert code == 0, f"the last manager exited with {code}"
         journal = await asyncio.to_thread(read_journal, site.state_dir)
         verdict = check(history, journal, expected)
-        return Report(rounds, rounds * runs, verdict, tuple(arena.recoveries))
+        return Report(plan.rounds, plan.rounds * plan.runs, verdict, tuple(arena.recoveries))
     finally:
         history.close()
         if site.manager is not None:
             await site.kill()
-        for container in await site.containers():
-            await site.remove(container)
+        await site.clear()
+
+
+@contextmanager
+def site_of(plan: Plan, engine: docker.APIClient, folder: Path) -> Iterator[Site]:
+    """A site in `folder`; with an engine and a disk of its own where the plan's faults take them."""
+    settings = plan.settings()
+    with ExitStack() as held:
+        own, disk = None, None
+        if "disk" in plan.faults:
+            disk = held.enter_context(small_disk(folder / "state"))
+        if "engine" in plan.faults:
+            (folder / "engine").mkdir()
+            own = held.enter_context(private_engine(engine, folder / "engine", live_restore=False))
+            engine = docker.APIClient(base_url=own.url, version="auto", timeout=120)
+            held.enter_context(closing(engine))
+            settings["docker_url"] = own.url
+        yield Site(engine, folder, settings, own, disk)
 
 
 def main() -> int:
@@ -91,20 +115,26 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=50, help="in each round")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--permits", type=int, default=8)
-    parser.add_argument("--faults", default="", help=f"besides kills, by comma: {', '.join(FAULTS)}, or all")
+    parser.add_argument("--pool-size", type=int, default=4)
+    parser.add_argument(
+        "--faults",
+        default="all",
+        help=f"besides kills, by comma: {', '.join((*FAULTS, *OWN_FAULTS))}; all; none",
+    )
     parser.add_argument("--kill-within", type=float, default=6.0, help="seconds after the first request")
     args = parser.parse_args()
-    faults = FAULTS if args.faults == "all" else tuple(filter(None, args.faults.split(",")))
-    if unknown := set(faults) - set(FAULTS):
-        parser.error(f"unknown faults: {', '.join(sorted(unknown))}")
+    everything = (*FAULTS, *OWN_FAULTS) if possible() else FAULTS
+    named = {"all": everything, "none": ()}
+    faults = named.get(args.faults, tuple(filter(None, args.faults.split(","))))
+    if unknown := set(faults) - set(everything):
+        parser.error(f"unknown here: {', '.join(sorted(unknown))}")
+    plan = Plan(args.rounds, args.runs, args.seed, args.permits, args.pool_size, faults, args.kill_within)
     engine = docker.APIClient(**kwargs_from_env(), version="auto", timeout=120)
     folder = Path(tempfile.mkdtemp(prefix="genvm-chaos-"))
-    with closing(engine), NodeStore(":memory:") as store:
-        playing = chaos(
-            engine, folder, store, rounds=args.rounds, runs=args.runs, seed=args.seed,
-            permits=args.permits, faults=faults, kill_within=args.kill_within,
-        )  # fmt: skip
-        report = asyncio.run(playing)
+    with closing(engine), NodeStore(":memory:") as store, site_of(plan, engine, folder) as site:
+        report = asyncio.run(chaos(site, store, plan))
+        if not report.verdict.clean:
+            shutil.copy(site.state_dir / JOURNAL, folder)
     for finding in report.verdict.findings:
         print(finding, file=sys.stderr)
     if report.verdict.clean:

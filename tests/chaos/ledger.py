@@ -18,6 +18,7 @@ class JournalRow:
     id: int
     key: str | None
     state: str
+    instance: str | None
     dialled: bool
     cause: str | None
     reason: str | None
@@ -32,7 +33,7 @@ class JournalRow:
 
 def read_journal(state_dir: Path) -> list[JournalRow]:
     """All rows, oldest first."""
-    columns = "id, key, state, dialled, cause, reason, finished_at, result, error"
+    columns = "id, key, state, instance, dialled, cause, reason, finished_at, result, error"
     with closing(sqlite3.connect(state_dir / JOURNAL, timeout=10)) as connection:
         rows = connection.execute(f"SELECT {columns} FROM genvm_runs ORDER BY id").fetchall()
-    return [JournalRow(id_, key, state, bool(dialled), *rest) for id_, key, state, dialled, *rest in rows]
+    return [JournalRow(*row[:4], bool(row[4]), *row[5:]) for row in rows]

@@ -6,20 +6,24 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.node.store import NodeStore
 from tests.chaos.clients import Clients, Order
 from tests.chaos.history import Accepted, Fault, History, PermitsSeen, Settled
 from tests.chaos.ledger import read_journal
-from tests.chaos.site import Site, run_of, settled_at
+from tests.chaos.site import Site, settled_at
 from tests.chaos.witness import Witness, Work
 
 WORKS = (Work("short", 100), Work("middle", 20_000), Work("long", 200_000))
 FAULTS = ("remove", "cut", "unlink")
+OWN_FAULTS = ("engine", "disk")
+"""Those that take an engine and a disk of the site's own."""
 WATCH_S = 0.25
 QUIET_S = 30.0
 
@@ -85,11 +89,13 @@ class Arena:
         await self._one_fault(orders)
         await self.site.kill()
         self.history.add(Fault("kill"))
+        if self.site.disk is not None:
+            await asyncio.to_thread(self.site.disk.free)
         dialled = [
             row.id for row in await asyncio.to_thread(read_journal, self.site.state_dir)
             if row.dialled and row.cause is None
         ]  # fmt: skip
-        await self._one_fault(orders)
+        await self._one_fault(orders, dead=True)
         begun = time.time()
         manager = await self.site.start()
         answering = time.time()
@@ -99,22 +105,44 @@ class Arena:
         moments = [answering, *(settled_at(manager.log, run_id) or 0.0 for run_id in dialled)]
         self.recoveries.append(max(moments) - begun)
 
-    async def _one_fault(self, orders: Sequence[Order]) -> None:
+    async def _one_fault(self, orders: Sequence[Order], *, dead: bool = False) -> None:
         if not self.faults:
             return
-        kind = self.dice.choice(self.faults)
-        if kind == "cut":
-            await self._cut(orders)
-            return
-        running = [one for one in await self.site.containers() if one["State"] == "running"]
+        match self.dice.choice(self.faults):
+            case "cut":
+                await self._cut(orders)
+            case "engine":
+                await self._restart_engine()
+            case "disk" if not dead:
+                await self._fill_disk()
+            case "remove" | "unlink" as kind:
+                await self._aim(kind)
+
+    async def _restart_engine(self) -> None:
+        assert self.site.own_engine is not None
+        self.history.add(Fault("engine"))
+        how = self.dice.choice((signal.SIGTERM, signal.SIGKILL))
+        await asyncio.to_thread(self.site.own_engine.stop, how)
+        await asyncio.to_thread(self.site.own_engine.start)
+
+    async def _fill_disk(self) -> None:
+        """Until the manager is dead, and for a while before."""
+        assert self.site.disk is not None
+        self.history.add(Fault("disk"))
+        await asyncio.to_thread(self.site.disk.fill)
+        await asyncio.sleep(self.dice.uniform(0.2, 2.0))
+
+    async def _aim(self, kind: str) -> None:
+        """Remove a running container, or the file of its control socket."""
+        running = [one for one in await self.site.containers() if one.state == "running" and one.run]
         if not running:
             return
         victim = self.dice.choice(running)
-        self.history.add(Fault(kind, run_of(victim)))
+        self.history.add(Fault(kind, victim.run))
         if kind == "remove":
             await self.site.remove(victim)
         else:
-            await self.site.unlink_control(run_of(victim))
+            await self.site.unlink_control(victim)
 
     async def _cut(self, orders: Sequence[Order]) -> None:
         talking = [order for order in orders if order.witness.talking]
@@ -127,25 +155,42 @@ class Arena:
         while True:
             containers = await self.site.containers()
             costs = {entry.id: entry.cost for entry in self.history.all(Accepted)}
-            in_use = sum(costs.get(run_of(one), 1) for one in containers)
+            in_use = sum(costs.get(one.run, 1) for one in containers if one.run is not None)
             self.history.add(PermitsSeen(in_use, self.permits))
             await asyncio.sleep(WATCH_S)
 
     async def settle(self, clients: Clients) -> None:
-        """Wait until containers and permits are where they were, and note what is not after a while."""
+        """Wait until containers, permits and journal are where they were; note what is not after a while."""
         end = time.monotonic() + QUIET_S
         while True:
             status = await clients.status()
             assert status is not None
-            containers = tuple(str(one["Names"][0]) for one in await self.site.containers())
-            directories = tuple(path.name for path in await asyncio.to_thread(self.site.directories))
-            permits = status["permits"]
-            settled = Settled(containers, directories, int(permits["current"]), int(permits["max"]))
-            quiet = not containers and not directories and permits["current"] == permits["max"]
+            settled = await self._left_over(status)
+            rows = await asyncio.to_thread(read_journal, self.site.state_dir)
+            quiet = (
+                not settled.containers
+                and not settled.directories
+                and settled.permits_free == settled.permits_maximum
+                and all(row.final for row in rows)
+            )
             if quiet or time.monotonic() > end:
                 self.history.add(settled)
                 return
             await asyncio.sleep(0.05)
+
+    async def _left_over(self, status: dict[str, Any]) -> Settled:
+        """What is there beyond the ready instances that the manager counts as its own."""
+        containers = await self.site.containers()
+        waiting = [one for one in containers if one.run is None]
+        ready = 0 if status["pool"] is None else int(status["pool"]["ready"])
+        known = {one.instance for one in waiting[:ready]}
+        directories = await asyncio.to_thread(self.site.directories)
+        return Settled(
+            tuple(one.instance for one in containers if one.instance not in known),
+            tuple(path.name for path in directories if path.name not in known),
+            int(status["permits"]["current"]),
+            int(status["permits"]["max"]),
+        )
 
 
 async def undisturbed(site: Site, store: NodeStore, history: History) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,11 +12,25 @@ from typing import Any
 import docker
 import docker.errors
 
+from tests.chaos.ledger import read_journal
+from tests.chaos.private_engine import PrivateEngine
+from tests.chaos.small_disk import SmallDisk
 from tests.e2e.manager_process import MANAGED_BY, LogRecord, ManagerProcess, close, start_manager
 
 LABELS = "io.genvm.orchestrator."
 SETTLING = frozenset({"run_adopted", "run_ended"})
 SOCKET = "control.sock"
+ENGINE_BOUND_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """An executor's container as the engine lists it. `run` is null for one that waits for a job."""
+
+    id: str
+    instance: str
+    state: str
+    run: int | None
 
 
 @dataclass
@@ -25,6 +40,10 @@ class Site:
     engine: docker.APIClient
     folder: Path
     settings: dict[str, object]
+    own_engine: PrivateEngine | None = None
+    """The process behind `engine`, where it is the site's own."""
+    disk: SmallDisk | None = None
+    """What the state is on, where it is the site's own."""
     manager: ManagerProcess | None = None
     earlier_logs: list[list[LogRecord]] = field(default_factory=list)
 
@@ -64,18 +83,36 @@ class Site:
         self.earlier_logs.append(manager.log)
         self.manager = None
 
-    async def containers(self) -> list[dict[str, Any]]:
-        """All containers of this site's manager, whatever their state."""
+    async def containers(self) -> list[Container]:
+        """All executors' containers of this site's manager, whatever their state."""
+        listed = await self._listed(f"{LABELS}role=executor")
+        rows = await asyncio.to_thread(read_journal, self.state_dir) if listed else []
+        claimed = {row.instance: row.id for row in rows}
+        return [_container(one, claimed) for one in listed]
+
+    async def clear(self) -> None:
+        """Remove every container of this site's manager."""
+        for listed in await self._listed():
+            await self._remove(str(listed["Id"]))
+
+    async def _listed(self, *labels: str) -> list[dict[str, Any]]:
         identity = self.state_dir / "manager-id"
         if not await asyncio.to_thread(identity.exists):
             return []
-        label = f"{MANAGED_BY}={await asyncio.to_thread(identity.read_text, 'ascii')}"
-        return await asyncio.to_thread(self.engine.containers, all=True, filters={"label": label})
+        managed_by = f"{MANAGED_BY}={await asyncio.to_thread(identity.read_text, 'ascii')}"
+        filters = {"label": [managed_by, *labels]}
+        async with asyncio.timeout(ENGINE_BOUND_S):
+            while self.own_engine is not None and not await asyncio.to_thread(self.own_engine.answers):
+                await asyncio.sleep(0.2)
+            return await asyncio.to_thread(self.engine.containers, all=True, filters=filters)
 
-    async def remove(self, container: dict[str, Any]) -> None:
+    async def remove(self, container: Container) -> None:
         """`docker rm -f`; one that is gone already is no error."""
+        await self._remove(container.id)
+
+    async def _remove(self, container_id: str) -> None:
         try:
-            await asyncio.to_thread(self.engine.remove_container, container["Id"], force=True)
+            await asyncio.to_thread(self.engine.remove_container, container_id, force=True)
         except docker.errors.APIError as error:
             if error.status_code not in (404, 409):
                 raise
@@ -84,15 +121,19 @@ class Site:
         """The instances' directories. Blocking."""
         return sorted((self.state_dir / "instances").glob("*"))
 
-    async def unlink_control(self, run_id: int) -> None:
-        """Delete the control socket's file of a run's instance."""
-        path = self.state_dir / "instances" / f"run-{run_id}" / SOCKET
+    async def unlink_control(self, container: Container) -> None:
+        """Delete the file of an instance's control socket."""
+        path = self.state_dir / "instances" / container.instance / SOCKET
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
-def run_of(container: dict[str, Any]) -> int:
-    """The id of the run that a container was made for."""
-    return int(container["Labels"][LABELS + "execution"])
+def _container(listed: dict[str, Any], claimed: Mapping[str | None, int]) -> Container:
+    """A pooled container has no run in its labels: the journal says who claimed it."""
+    labels = listed["Labels"]
+    instance = labels[LABELS + "instance"]
+    execution = labels.get(LABELS + "execution")
+    run = claimed.get(instance) if execution is None else int(execution)
+    return Container(listed["Id"], instance, listed["State"], run)
 
 
 def logged_at(record: LogRecord) -> float:

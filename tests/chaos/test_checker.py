@@ -23,7 +23,7 @@ from tests.chaos.history import (
 from tests.chaos.ledger import JournalRow
 
 RIGHT, WRONG = b"\0right", b"\0wrong"
-ROW = JournalRow(1, "k", "finished", True, "exited", None, 5_000_000, RIGHT, None)
+ROW = JournalRow(1, "k", "finished", "run-1", True, "exited", None, 5_000_000, RIGHT, None)
 LOST_ROW = replace(ROW, cause="engine", reason="container_lost", result=None)
 TOLD = Accepted("k", 1, "unix:///h", "work", 1)
 READ = StatusRead("k", 1, "exited", None, 5000)
@@ -105,3 +105,19 @@ def test_more_containers_than_permits_are_counted(checked: Checked) -> None:
 
 def test_a_run_at_which_a_fault_was_aimed_may_end_without_a_result(checked: Checked) -> None:
     assert checked(TOLD, TALKED, TAKEN, READ_LOST, QUIET, Fault("remove", 1), rows=(LOST_ROW,)).clean
+
+
+TAKEN_ALONG = (
+    (TOLD, TALKED, replace(READ_LOST, reason="engine_restart"), QUIET),
+    (replace(LOST_ROW, reason="engine_restart"),),
+)
+
+
+def test_an_engine_that_was_restarted_may_take_runs_with_it(checked: Checked) -> None:
+    entries, rows = TAKEN_ALONG
+    assert checked(*entries, Fault("engine"), rows=rows).clean
+
+
+def test_an_engine_that_was_not_restarted_takes_no_runs_with_it(checked: Checked) -> None:
+    entries, rows = TAKEN_ALONG
+    assert checked(*entries, rows=rows).lost == 1

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import pytest
 
 from orchestrator.node.store import NodeStore
-from tests.chaos.__main__ import chaos
+from tests.chaos.__main__ import Plan, chaos, site_of
 from tests.chaos.rounds import FAULTS
-from tests.integration.conftest import engine
-
-__all__ = ["engine"]
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A short path: unix socket paths are."""
-    path = Path(tempfile.mkdtemp(prefix="genvm-chaos-"))
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture
-def store() -> Iterator[NodeStore]:
-    with NodeStore(":memory:") as kept:
-        yield kept
-
-
-@pytest.mark.parametrize("faults", [(), FAULTS], ids=["killed", "killed and disturbed"])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(rounds=1, runs=12, seed=7, permits=4, kill_within=2.0),
+        Plan(rounds=1, runs=12, seed=7, permits=4, kill_within=2.0, faults=FAULTS),
+        Plan(rounds=1, runs=12, seed=8, permits=4, kill_within=2.0, faults=FAULTS, pool_size=2),
+    ],
+    ids=["killed", "killed and disturbed", "killed and disturbed, with warm instances"],
+)
 async def test_whatever_dies_each_accepted_run_ends_once_and_nothing_is_left(
-    engine: docker.APIClient, folder: Path, store: NodeStore, faults: tuple[str, ...]
+    engine: docker.APIClient, executor_image: str, folder: Path, store: NodeStore, plan: Plan
 ) -> None:
-    report = await chaos(
-        engine, folder, store, rounds=1, runs=12, seed=7, permits=4, faults=faults, kill_within=2.0
-    )
+    with site_of(plan, engine, folder) as site:
+        report = await chaos(site, store, plan)
     assert report.verdict.findings == []
     assert report.line().startswith("chaos: rounds=1 runs=12 lost=0 doubled=0 orphans=0 permits_off=0 ")

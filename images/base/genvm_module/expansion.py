@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 VARIABLE = re.compile(r"\$\{([a-zA-Z0-9_]*|ENV\[[a-zA-Z0-9_]*\])\}")
 INSTALL_FACTS = frozenset({"exeDir", "genvmVersion", "genvmRoot"})
-"""Nodes send shipped configurations back verbatim; nothing of ours depends on where upstream was installed."""
+"""Nodes send shipped configurations back verbatim; where upstream is installed means nothing here."""
 
 
 class UnknownVariable(Exception):

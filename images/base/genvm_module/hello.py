@@ -21,7 +21,7 @@ class HelloUnusable(Exception):
 
 
 def read_hello(body: bytes) -> Caller:
-    """Any subset of the known keys, unknown ones ignored. Raises HelloUnusable unless a map of the right types."""
+    """Any subset of the known keys, unknown ones ignored. Raises HelloUnusable for wrong types."""
     try:
         message = decode(body, max_items=100_000)
     except CalldataError as error:
@@ -65,7 +65,8 @@ def registered(message: Mapping[str, Value]) -> Caller:
         host_data = json.loads(_typed(message, "host_data", str) or "null")
     except (ValueError, RecursionError):
         return caller
-    return replace(caller, host_data=carried(host_data)) if isinstance(host_data, dict) else caller
+    values = carried(host_data)
+    return replace(caller, host_data=values) if isinstance(values, dict) else caller
 
 
 def _typed(message: Mapping[str, Value], key: str, kind: type[T]) -> T | None:

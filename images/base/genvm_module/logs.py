@@ -90,7 +90,7 @@ class RecordQueue:
 
 
 def name_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """`exc_info` as its type, text and places; source lines would have to be read from disk on the event loop."""
+    """`exc_info` as type, text and places: source lines would be read from disk on the event loop."""
     if not event.pop("exc_info", None) or (error := sys.exc_info()[1]) is None:
         return event
     places: list[str] = []

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -164,7 +165,7 @@ async def _constant(answer: Mapping[str, Encodable]) -> Mapping[str, Encodable]:
     return answer
 
 
-async def _put_down(task: asyncio.Future[object]) -> None:
+async def _put_down(task: asyncio.Future[Any]) -> None:
     task.cancel()
     await asyncio.wait([task])
     if (

@@ -1,4 +1,4 @@
-"""All live sessions of a module process: bounded in number, each one an owned task with its own log context."""
+"""All live sessions of a module process: bounded in number, each an owned task with its own log context."""
 
 from __future__ import annotations
 

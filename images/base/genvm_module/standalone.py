@@ -1,4 +1,4 @@
-"""A module without a manager: both transports on one address, told apart by their first bytes (modules.md, 1.5)."""
+"""A module without a manager: both transports on one address, told apart by first bytes (modules.md, 1.5)."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _remove_socket(path: Path) -> None:
 class Reception(asyncio.Protocol):
     """Holds a connection's first bytes until they tell the transport, then hands both over."""
 
-    def __init__(self, http: web.Server[web.BaseRequest], framed: Framed) -> None:
+    def __init__(self, http: web.Server, framed: Framed) -> None:
         self._http = http
         self._framed = framed
         self._first = b""

@@ -27,6 +27,8 @@ MAX_ITEMS = 1_000_000
 SOCKET_NAMES = ("host", "llm", "web")
 FROM_INSTANCE = frozenset({"ready", "resume", "output", "log", "finishing", "result", "failed"})
 FROM_MANAGER = frozenset({"job", "cancel", "ack", "exit"})
+FROM_MODULE = frozenset({"ready", "resume", "configured", "failed", "session_ended", "pong", "log"})
+TO_MODULE = frozenset({"configure", "session", "close", "ping", "drain", "exit"})
 
 
 class FrameError(Exception):

@@ -20,8 +20,12 @@ from genvm_executor.precompile import load_interpreter, precompile, precompiled_
 from genvm_executor.prepared import PreparationFailed, prepare
 from genvm_executor.programs import Programs
 from genvm_executor.session import Session
+from genvm_executor.succession import Succession
 
 MEMORY_VARIABLE = "GENVM_GUEST_MEMORY_BYTES"
+IDLE_VARIABLE = "GENVM_IDLE_SECONDS"
+IDLE_SECONDS = 30
+"""A ready instance outlives its manager for so long: the next one takes it over (docs/pool.md)."""
 FAILED, USAGE = 1, 2
 
 
@@ -53,16 +57,26 @@ def _serve() -> int:
     programs = Programs.stored(engine, precompiled_directory())
     channel = ControlChannel()
     channel.connect()
-    return Session(channel, programs, _memory_limit()).serve()
+    session = Session(
+        channel,
+        programs,
+        min(_number(MEMORY_VARIABLE, DEFAULT_MEMORY_BYTES), DEFAULT_MEMORY_BYTES),
+        succession=Succession.of_environment(os.environ),
+        idle=_number(IDLE_VARIABLE, IDLE_SECONDS),
+    )
+    code = session.serve()
+    logging.shutdown()
+    # Taking the interpreter apart costs milliseconds, and a fork shares it with the next run's.
+    os._exit(code)
 
 
-def _memory_limit() -> int:
-    text = os.environ.get(MEMORY_VARIABLE, "")
+def _number(variable: str, default: int) -> int:
+    text = os.environ.get(variable, "")
     if text.isascii() and text.isdigit():
-        return min(int(text), DEFAULT_MEMORY_BYTES)
+        return int(text)
     if text:
-        logging.getLogger(__name__).warning("%s is not a number of bytes: %r", MEMORY_VARIABLE, text)
-    return DEFAULT_MEMORY_BYTES
+        logging.getLogger(__name__).warning("%s is not a number: %r", variable, text)
+    return default
 
 
 def _precompile(directory: Path) -> int:

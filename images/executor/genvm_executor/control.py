@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -85,8 +86,27 @@ class ControlChannel:
             self._frames.close()
             self._frames = None
 
-    def ready(self, executor: str) -> None:
-        self.send({"kind": "ready", "protocol": PROTOCOL_VERSION, "executor": executor})
+    def connect_again(self, seconds: float) -> bool:
+        """Try to connect for so long; whether it worked."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(RECONNECT_SECONDS)
+            with suppress(ChannelUnavailable):
+                self.connect()
+                return True
+        return False
+
+    def ready(self, executor: str, served: int, runs: int) -> None:
+        """Wait for a job: of `runs` jobs in all, `served` are over."""
+        self.send(
+            {
+                "kind": "ready",
+                "protocol": PROTOCOL_VERSION,
+                "executor": executor,
+                "served": served,
+                "reuse": runs,
+            }
+        )
 
 
 class ControlReader(threading.Thread):
@@ -101,8 +121,7 @@ class ControlReader(threading.Thread):
         self._cancel = cancel
         self._resume = resume
         self.acknowledged = threading.Event()
-        self.connected = threading.Event()
-        self.connected.set()
+        self.dismissed = False
 
     def run(self) -> None:
         while not self.acknowledged.is_set():
@@ -122,6 +141,7 @@ class ControlReader(threading.Thread):
             case "ack", self._run_id:
                 self.acknowledged.set()
             case "exit", _:
+                self.dismissed = True
                 self.acknowledged.set()
             case (("cancel" | "ack"), _):
                 _log.warning("ignored a message about another run")
@@ -130,10 +150,8 @@ class ControlReader(threading.Thread):
                 self._channel.close()
 
     def _reconnect(self) -> None:
-        self.connected.clear()
         while not self.acknowledged.wait(RECONNECT_SECONDS):
             with suppress(ChannelUnavailable):
                 self._channel.connect()
                 self._resume()
-                self.connected.set()
                 return

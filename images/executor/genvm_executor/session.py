@@ -1,4 +1,7 @@
-"""One executor process: a started interpreter that waits for its job, serves it, reports it, and ends."""
+"""One executor: a started interpreter that waits for its job, serves it, reports it, and ends.
+
+With `reuse` the interpreter forks before each wait, so that each run is served by a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,13 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from genvm_executor.control import ControlChannel
+from genvm_executor.outcome import Outcome
 from genvm_executor.output import OutputTail, Streams
 from genvm_executor.programs import Programs
 from genvm_executor.service import Service
+from genvm_executor.succession import LEAVE, Relieved, Succession
 from genvm_executor.vm import Guest, GuestSurroundings
+from genvm_wire.calldata import Value
 from genvm_wire.frames import FrameClosed
 
 _log = logging.getLogger(__name__)
@@ -22,12 +28,27 @@ class NoJob(Exception):
 
 
 class Session:
-    """Serves one run. `serve` gives the exit code: 0 after a result or without a job, 1 after a failure."""
+    """Serves one run per process. `idle` is how many seconds a channel that breaks before there is a job is
+    tried again: a manager that was restarted finds its ready instances.
 
-    def __init__(self, channel: ControlChannel, programs: Programs, memory_limit: int) -> None:
+    `serve` gives the exit code: 0 after a result or without a job, 1 after a failure; in a fork see
+    `succession`.
+    """
+
+    def __init__(
+        self,
+        channel: ControlChannel,
+        programs: Programs,
+        memory_limit: int,
+        *,
+        succession: Succession | None = None,
+        idle: float = 0.0,
+    ) -> None:
         self._channel = channel
         self._programs = programs
         self._memory_limit = memory_limit
+        self._succession = succession or Succession()
+        self._idle = idle
         self._stdout, self._stderr = OutputTail(), OutputTail()
         self._warm_program = programs.python()
         self._surroundings = GuestSurroundings(self._wait_for_job, self._stdout, self._stderr)
@@ -37,25 +58,28 @@ class Session:
     def serve(self) -> int:
         try:
             outcome = self._guest.run(self._memory_limit)
+        except Relieved as relieved:
+            return relieved.code
         except NoJob:
-            return 0
+            return LEAVE if self._succession.forked else 0
         except BaseException as ending:  # every ending of a run is reported, whatever it is
             if self._served is None:
                 raise
-            return self._served.end(ending)
+            return self._ended(self._served, ending)
         if self._served is None:
             _log.error("the interpreter ended before it waited for a job: %s", outcome.payload)
             _log.error("%s", self._stderr.peek().decode("utf-8", "replace"))
             return 1
-        return self._served.end(outcome)
+        return self._ended(self._served, outcome)
+
+    def _ended(self, served: Service, ending: Outcome | BaseException) -> int:
+        code = served.end(ending)
+        return LEAVE if self._succession.forked and code == 0 and not served.acknowledged else code
 
     def _wait_for_job(self) -> bytes:
         """Called inside the guest's first read: its start message, once there is a job."""
-        self._channel.ready(_own_name())
-        try:
-            frame, fds = self._channel.receive()
-        except FrameClosed as error:
-            raise NoJob(str(error)) from error
+        self._succession.begin_run()
+        frame, fds = self._first_message()
         if frame["kind"] != "job":
             _close_all(fds)
             raise NoJob(f"the manager sent {frame['kind']!r:.40}")
@@ -65,6 +89,15 @@ class Session:
         )
         self._served.prepare()
         return self._served.warm_start(self._guest, self._warm_program, self._surroundings)
+
+    def _first_message(self) -> tuple[dict[str, Value], list[int]]:
+        while True:
+            self._channel.ready(_own_name(), self._succession.served, self._succession.runs)
+            try:
+                return self._channel.receive()
+            except FrameClosed as error:
+                if not self._channel.connect_again(self._idle):
+                    raise NoJob(str(error)) from error
 
 
 def _own_name() -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from orchestrator.executions.permits import NEWEST_COSTS
 from orchestrator.memory import MEMINFO, default_permits
 from orchestrator.operations.doctor.finding import Finding, fail, ok, warn
 from orchestrator.runtime.rendezvous import SOCKET_NAME, SUN_PATH_LIMIT
@@ -79,9 +80,9 @@ def check_disk(settings: Settings) -> Finding:
 def check_memory(settings: Settings) -> Finding:
     """Whether as many instances as the permits allow could use all that they may."""
     meminfo = MEMINFO.read_text("ascii")
-    return judge_memory(
-        available(meminfo), settings.permits or default_permits(meminfo), settings.instance_memory_bytes
-    )
+    least = max(settings.permits_per_sync or 0, settings.permits_per_nondet or 0) or NEWEST_COSTS.highest
+    default = default_permits(meminfo, settings.permits_per_gib, least)
+    return judge_memory(available(meminfo), settings.permits or default, settings.instance_memory_bytes)
 
 
 def judge_memory(free: int, permits: int, instance: int) -> Finding:

@@ -17,6 +17,8 @@ from orchestrator.runtime.rendezvous import SOCKET_NAME
 
 CONTROL_DIR = "/run/genvm"
 SECCOMP_FILE = "seccomp-executor.json"
+TMP, SHM = "/tmp", "/dev/shm"  # noqa: S108 (inside the container)
+"""All that an instance can write to."""
 
 # The engine's own list, which naming any path replaces, and /sys/kernel.
 MASKED_PATHS = (
@@ -76,11 +78,11 @@ def create_body(
     settings: DockerSettings, spec: InstanceSpec, directory: Path, attempt: str, seccomp: str | None
 ) -> dict[str, object]:
     """The JSON body of *create* for `spec`; `directory` is the control directory as the engine sees it."""
-    network = settings.network if spec.role is Role.EXECUTOR else settings.module_network
+    network = settings.module_network if _is_module(spec) else settings.network
     body: dict[str, object] = {
         "Image": spec.image,
         "User": f"{settings.uid}:{settings.uid}",
-        "Env": [f"GENVM_CONTROL={CONTROL_DIR}/{SOCKET_NAME}"],
+        "Env": [f"GENVM_CONTROL={CONTROL_DIR}/{SOCKET_NAME}", *_reuse(spec)],
         "Labels": labels(settings, spec, attempt),
         "StopSignal": "SIGKILL",
         "AttachStdin": False,
@@ -94,13 +96,23 @@ def create_body(
     return body
 
 
+def _reuse(spec: InstanceSpec) -> list[str]:
+    """What an executor of several runs has to know: how many, and what has to be empty between two."""
+    return [f"GENVM_REUSE={spec.reuse}", f"GENVM_SCRATCH={TMP}:{SHM}"] if spec.reuse > 1 else []
+
+
+def _is_module(spec: InstanceSpec) -> bool:
+    return spec.role is not Role.EXECUTOR
+
+
 def _host_config(
     settings: DockerSettings, spec: InstanceSpec, directory: Path, network: str, seccomp: str | None
 ) -> dict[str, object]:
     security = ["no-new-privileges:true"]
     if seccomp is not None:
         security.append(f"seccomp={seccomp}")
-    return {
+    files = settings.module_open_files if _is_module(spec) else settings.open_files
+    body: dict[str, object] = {
         "NetworkMode": network,
         "IpcMode": "private",
         "CgroupnsMode": "private",
@@ -114,8 +126,8 @@ def _host_config(
         "ReadonlyPaths": list(READONLY_PATHS),
         "Devices": [],
         "ReadonlyRootfs": True,
-        "Tmpfs": {"/tmp": _tmpfs(settings)},  # noqa: S108 (inside the container)
-        "ShmSize": settings.shm_bytes,
+        "Tmpfs": {TMP: _tmpfs(settings, spec)},
+        "ShmSize": spec.shm_bytes or settings.shm_bytes,
         "Mounts": [
             {
                 "Type": "bind",
@@ -131,14 +143,19 @@ def _host_config(
         "PidsLimit": spec.pids,
         "OomScoreAdj": settings.oom_score_adj,
         "Ulimits": [
-            {"Name": "nofile", "Soft": settings.open_files, "Hard": settings.open_files},
+            {"Name": "nofile", "Soft": files, "Hard": files},
             {"Name": "core", "Soft": 0, "Hard": 0},
             {"Name": "msgqueue", "Soft": 0, "Hard": 0},
             {"Name": "memlock", "Soft": 65536, "Hard": 65536},
         ],
         "LogConfig": {"Type": "json-file", "Config": {"max-size": settings.log_size, "max-file": "1"}},
     }
+    if _is_module(spec) and network != "host":
+        # Providers and signers of the operator's own often listen on the machine itself.
+        body["ExtraHosts"] = ["host.docker.internal:host-gateway"]
+    return body
 
 
-def _tmpfs(settings: DockerSettings) -> str:
-    return f"rw,noexec,nosuid,nodev,mode=1777,size={settings.tmp_bytes},nr_inodes={settings.tmp_inodes}"
+def _tmpfs(settings: DockerSettings, spec: InstanceSpec) -> str:
+    size = spec.tmp_bytes or settings.tmp_bytes
+    return f"rw,noexec,nosuid,nodev,mode=1777,size={size},nr_inodes={settings.tmp_inodes}"

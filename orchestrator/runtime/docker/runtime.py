@@ -13,8 +13,9 @@ import structlog
 from orchestrator.runtime.docker import exits, options
 from orchestrator.runtime.docker.engine import Engine, EngineConflict, EngineNotFound
 from orchestrator.runtime.docker.instance import DockerInstance
+from orchestrator.runtime.docker.module_network import ModuleNetwork
 from orchestrator.runtime.docker.removals import Removals
-from orchestrator.runtime.docker.settings import VOID, DockerSettings
+from orchestrator.runtime.docker.settings import OWN_BRIDGE, VOID, DockerSettings
 from orchestrator.runtime.docker.void import Void
 from orchestrator.runtime.docker.watch import Watch
 from orchestrator.runtime.meeting import Meeting
@@ -43,6 +44,7 @@ class DockerRuntime:
         self._engine = Engine(settings)
         self._directories = InstanceDirectories(settings.state_dir)
         self._removals = Removals(self._engine, settings.removal_retry)
+        self._module_network = ModuleNetwork(self._engine, settings)
         self._void = Void(self._engine, self._removals, settings)
         self.watch = Watch(self._engine, settings)
         self._tasks = TaskOwner("docker")
@@ -107,14 +109,15 @@ class DockerRuntime:
         return self._settings.network == VOID
 
     async def _network(self, spec: InstanceSpec) -> str:
-        if self._has_void and spec.role is Role.EXECUTOR:
-            return await self._void.network()
-        return self._settings.network
+        if spec.role is not Role.EXECUTOR:
+            own = self._settings.module_network == OWN_BRIDGE
+            return await self._module_network.make() if own else self._settings.module_network
+        return await self._void.network() if self._has_void else self._settings.network
 
     async def _start_in(self, network: str, spec: InstanceSpec) -> DockerInstance:
         seccomp = await asyncio.to_thread(self._seccomp, spec)
         listener = await asyncio.to_thread(self._directories.listen, spec.name)
-        rendezvous = Rendezvous(listener)
+        rendezvous = Rendezvous(listener, spec.role)
         container = options.container_name(self._settings, spec.name)
         instance: DockerInstance | None = None
         try:
@@ -156,7 +159,11 @@ class DockerRuntime:
         state_dir = self._settings.host_state_dir or self._settings.state_dir
         directory = InstanceDirectories(state_dir.absolute()).path / spec.name
         body = options.create_body(
-            replace(self._settings, network=network), spec, directory, attempt, seccomp
+            replace(self._settings, network=network, module_network=network),
+            spec,
+            directory,
+            attempt,
+            seccomp,
         )
         await self._removals.release(name)
         for left in reversed(range(CREATE_ATTEMPTS)):
@@ -238,8 +245,9 @@ class DockerRuntime:
             return None
         if self._label(inspected["Config"], "managed-by") != self._settings.manager_id:
             return None
+        self._module_network.used |= spec.role is not Role.EXECUTOR
         listener = await asyncio.to_thread(self._directories.relisten, spec.name)
-        instance = self._instance(spec, str(inspected["Id"]), Rendezvous(listener))
+        instance = self._instance(spec, str(inspected["Id"]), Rendezvous(listener, spec.role))
         self.watch.reconcile(instance)
         return instance
 
@@ -258,6 +266,21 @@ class DockerRuntime:
                 await self._removals.remove(str(inspected["Id"]))
         await self._forget_directory(name)
 
+    async def idle(self) -> dict[str, str]:
+        """See `AdoptingRuntime.idle`."""
+        self._open()
+        listed = await self._engine.quick(
+            lambda client: client.containers(filters={"label": options.managed_filter(self._settings)})
+        )
+        # The list shows an image by its id once the name that the container was made with means another.
+        return {
+            name: str(container["Image"])
+            for container in listed
+            if self._label(container, "role") == Role.EXECUTOR
+            and self._label(container, "execution") is None
+            and (name := self._label(container, "instance")) is not None
+        }
+
     async def sweep(self, keep: frozenset[str]) -> list[str]:
         """See `Runtime.sweep`; never touches what this runtime itself has started and not destroyed.
 
@@ -272,6 +295,7 @@ class DockerRuntime:
         )
         for container in listed:
             found[self._label(container, "instance") or str(container["Id"])] = str(container["Id"])
+            self._module_network.used |= self._label(container, "role") in (Role.LLM, Role.WEB)
         # Looked up after the list: what was started meanwhile is in one of the two.
         mine = keep | self.watch.names() | self._starting.keys()
         if self._has_void:
@@ -314,7 +338,7 @@ class DockerRuntime:
     async def aclose(self) -> None:
         """Finish what was begun (starts, removals), then stop; instances are not touched.
 
-        The void goes with the last of them.
+        The void, and the modules' network, go with the last of them.
         """
         if self._closed:
             return
@@ -322,8 +346,11 @@ class DockerRuntime:
         if self._starting:
             await asyncio.wait(list(self._starting.values()))
         await self._errands.join()
-        if self._opened and self._has_void and not self.watch.alive:
-            await self._void.remove()
+        if self._opened and not self.watch.alive:
+            if self._has_void:
+                await self._void.remove()
+            if self._module_network.used:
+                await self._module_network.remove()
         if self._removals.pending:
             log.warning("removals_left_for_the_next_sweep", count=self._removals.pending)
         await self.watch.aclose()

@@ -9,6 +9,9 @@ MIB = 1024 * 1024
 VOID = "void"
 """As `DockerSettings.network`: one empty network, kept by a container of the runtime's own, for all."""
 
+OWN_BRIDGE = "own"
+"""As `DockerSettings.module_network`."""
+
 
 @dataclass(frozen=True, slots=True)
 class DockerSettings:
@@ -30,8 +33,9 @@ class DockerSettings:
     `void`, with a container that the runtime makes, keeps up and removes itself."""
     void_image: str = "genvm-base:latest"
     """Of that container: anything with `sleep` in it."""
-    module_network: str = "bridge"
-    """Of llm and web modules, whose work is to talk to the world."""
+    module_network: str = OWN_BRIDGE
+    """Of llm and web modules, whose work is to talk to the world: `own` is a bridge that the runtime makes
+    and removes itself, anything else a network that the engine has."""
     uid: int = 64321
     """User and group of every instance: not root, no user of a usual host, the one the images know."""
     tmp_bytes: int = 16 * MIB
@@ -40,6 +44,8 @@ class DockerSettings:
     log_size: str = "1m"
     """Of the container's own stdout and stderr on the engine's disk; a run's output goes elsewhere."""
     open_files: int = 1024
+    module_open_files: int = 8192
+    """A module has two descriptors per run, one per outgoing connection, and a browser has more."""
     oom_score_adj: int = 500
     """When the host runs out of memory, instances go before the manager and the engine."""
     quick_timeout: float = 15.0

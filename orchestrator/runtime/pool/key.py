@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from orchestrator.runtime.port import InstanceSpec, Role
@@ -18,13 +19,14 @@ class PoolKey:
     memory_bytes: int
     cpus: float
     pids: int
+    reuse: int = 1
 
     @classmethod
     def of(cls, spec: InstanceSpec) -> PoolKey | None:
         """None for what is never pooled: modules."""
         if spec.role is not Role.EXECUTOR:
             return None
-        return cls(spec.image, spec.memory_bytes, spec.cpus, spec.pids)
+        return cls(spec.image, spec.memory_bytes, spec.cpus, spec.pids, spec.reuse)
 
     def spec(self, name: str) -> InstanceSpec:
         """Of an instance that has no run yet."""
@@ -38,4 +40,10 @@ class PoolKey:
             memory_bytes=self.memory_bytes,
             cpus=self.cpus,
             pids=self.pids,
+            reuse=self.reuse,
         )
+
+    @property
+    def mark(self) -> str:
+        """In the names of this key's instances: the next manager tells by it which of them it can use."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:8]

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Protocol
 
 import structlog
 
+from genvm_wire.calldata import Value
 from orchestrator.runtime.pool.key import PoolKey
 from orchestrator.runtime.pool.settings import PoolSettings
 from orchestrator.runtime.pool.shelf import Shelf
 from orchestrator.runtime.pool.statistics import PoolStatistics
-from orchestrator.runtime.pool.warm import ClaimedInstance, WarmInstance
+from orchestrator.runtime.pool.warm import ClaimedInstance, WarmControl, WarmInstance
 from orchestrator.runtime.port import (
     AdoptingRuntime,
     Control,
@@ -31,6 +32,9 @@ from orchestrator.runtime.port import (
 from orchestrator.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
+
+NAME = "pool"
+"""Instances are called `pool-MARK-MANAGER-NUMBER`: the key's mark, and what tells managers' apart."""
 
 
 class Timer(Protocol):
@@ -47,6 +51,11 @@ class Clock(Protocol):
 
 def no_bound() -> int:
     return 1_000_000
+
+
+def _mark_of(name: str) -> str:
+    first, _, rest = name.partition("-")
+    return rest.partition("-")[0] if first == NAME else ""
 
 
 class PoolRuntime:
@@ -70,10 +79,10 @@ class PoolRuntime:
         self._shelves: dict[PoolKey, Shelf] = {}
         self._known: frozenset[PoolKey] | None = None
         # Names of an earlier manager may still be in use by its runs.
-        self._prefix = f"pool-{secrets.token_hex(3)}"
+        self._prefix = secrets.token_hex(3)
         self._numbered = 0
         self._starts = 0
-        self._warm = self._cold = self._discarded = 0
+        self._warm = self._cold = self._discarded = self._returned = self._adopted = 0
         self._fills = TaskOwner("pool-fill")
         self._leaving = TaskOwner("pool-leave")
         self._timer: Timer | None = None
@@ -102,6 +111,9 @@ class PoolRuntime:
             return claimed
         self._cold += 1
         self._starts += 1
+        key = PoolKey.of(spec)
+        if key is not None and (shelf := self._shelves.get(key)) is not None:
+            shelf.lend(self._clock.time())
         try:
             return await self._inner.start(spec)
         finally:
@@ -129,6 +141,50 @@ class PoolRuntime:
             self._discard(warm)
         return None
 
+    def take_back(self, instance: Instance, control: Control, said: dict[str, Value]) -> bool:
+        """Put an instance that said `ready` after its run on its shelf; False: it stays the caller's."""
+        key = PoolKey.of(instance.spec)
+        shelf = None if key is None else self._shelves.get(key)
+        if shelf is None or shelf.dropped or self._draining or self._full():
+            return False
+        now = self._clock.time()
+        claimed = instance if isinstance(instance, ClaimedInstance) else None
+        warm = self._shelved(
+            shelf,
+            instance if claimed is None else claimed.bare,
+            control.bare if isinstance(control, WarmControl) else control,
+            said,
+            born=now if claimed is None else claimed.born,
+            wanted_until=now + self._settings.linger,
+        )
+        shelf.returned(warm)
+        self._returned += 1
+        self._tend()
+        return True
+
+    def _shelved(
+        self,
+        shelf: Shelf,
+        instance: Instance,
+        control: Control,
+        said: dict[str, Value],
+        *,
+        born: float,
+        wanted_until: float = 0.0,
+    ) -> WarmInstance:
+        return WarmInstance(
+            instance,
+            control,
+            said,
+            lambda warm: self._ended(shelf, warm),
+            born=born,
+            wanted_until=wanted_until,
+        )
+
+    def _full(self) -> bool:
+        shelves = self._shelves.values()
+        return sum(shelf.filling + len(shelf.ready) for shelf in shelves) >= self._room()
+
     def _tend(self) -> None:
         """Bring what is to what should be; cheap when it is already."""
         self.revision += 1
@@ -151,7 +207,7 @@ class PoolRuntime:
         filling = sum(shelf.filling for shelf in shelves)
         if filling >= self._settings.concurrency or self._starts >= self._settings.yield_to_starts:
             return None
-        if filling + sum(len(shelf.ready) for shelf in shelves) >= self._room():
+        if self._full():
             return None
         shelf = max(shelves, key=lambda one: one.missing(now), default=None)
         return shelf if shelf is not None and shelf.missing(now) > 0 else None
@@ -185,10 +241,15 @@ class PoolRuntime:
 
     async def _make(self, shelf: Shelf) -> WarmInstance:
         self._numbered += 1
-        instance = await self._inner.start(shelf.key.spec(f"{self._prefix}-{self._numbered}"))
+        name = f"{NAME}-{shelf.key.mark}-{self._prefix}-{self._numbered}"
+        instance = await self._inner.start(shelf.key.spec(name))
+        return await self._ready(shelf, instance, self._settings.ready_timeout)
+
+    async def _ready(self, shelf: Shelf, instance: Instance, patience: float) -> WarmInstance:
+        """The instance once it is ready; one that is not within `patience` seconds is destroyed."""
         control: Control | None = None
         try:
-            async with asyncio.timeout(self._settings.ready_timeout):
+            async with asyncio.timeout(patience):
                 control = await instance.connect()
                 said = await control.receive()
             if said.get("kind") != "ready":
@@ -198,11 +259,9 @@ class PoolRuntime:
                 control.close()
             await self._destroy(instance)
             if isinstance(failure, TimeoutError):
-                raise InstanceDied(f"not ready within {self._settings.ready_timeout:g} s") from None
+                raise InstanceDied(f"not ready within {patience:g} s") from None
             raise
-        return WarmInstance(
-            instance, control, said, self._clock.time(), lambda warm: self._ended(shelf, warm)
-        )
+        return self._shelved(shelf, instance, control, said, born=self._clock.time())
 
     def _ended(self, shelf: Shelf, warm: WarmInstance) -> None:
         """A ready instance does not wait any more; replace it."""
@@ -246,6 +305,37 @@ class PoolRuntime:
             while shelf.ready:
                 self._discard(shelf.ready.popleft())
 
+    async def adopt_idle(self, specs: Iterable[InstanceSpec], taken: frozenset[str]) -> int:
+        """Take over ready instances that an earlier manager left; how many. Before the first `offer`.
+
+        Those named in `taken` are runs'; what is not wanted is left to the next sweep. Raises RuntimeFailure.
+        """
+        keys = {key.mark: key for spec in specs if (key := PoolKey.of(spec)) is not None}
+        room, wanted = self._room(), dict.fromkeys(keys, self._settings.largest or self._settings.size)
+        adopting: list[Coroutine[Any, Any, None]] = []
+        for name, image in sorted((await self._inner.idle()).items()):
+            mark = _mark_of(name)
+            if name in taken or mark not in keys or keys[mark].image != image or not wanted[mark]:
+                continue
+            if len(adopting) >= room:
+                break
+            wanted[mark] -= 1
+            adopting.append(self._adopt_one(keys[mark], name))
+        await asyncio.gather(*adopting)
+        return self._adopted
+
+    async def _adopt_one(self, key: PoolKey, name: str) -> None:
+        try:
+            instance = await self._inner.adopt(key.spec(name))
+            if instance is None:
+                return
+            shelf = self._shelves.setdefault(key, Shelf(key, self._settings, self._clock.time()))
+            shelf.ready.append(await self._ready(shelf, instance, self._settings.adoption))
+        except RuntimeFailure as failure:
+            log.warning("pool_instance_not_adopted", instance=name, error=str(failure))
+        else:
+            self._adopted += 1
+
     async def adopt(self, spec: InstanceSpec) -> Instance | None:
         """A claimed instance of an earlier manager is a run's like any other."""
         return await self._inner.adopt(spec)
@@ -271,7 +361,22 @@ class PoolRuntime:
     def pool_statistics(self) -> PoolStatistics:
         now = self._clock.time()
         shelves = tuple(shelf.statistics(now) for shelf in self._shelves.values())
-        return PoolStatistics(shelves, self._warm, self._cold, self._discarded)
+        return PoolStatistics(shelves, self._warm, self._cold, self._discarded, self._returned, self._adopted)
+
+    async def detach(self) -> None:
+        """Leave what is ready to the next manager, for good; starts are cold from now on."""
+        self._draining = True
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._fills.aclose()
+        for shelf in self._shelves.values():
+            for warm in shelf.ready:
+                warm.unwatch()
+                warm.leave_alone()
+            shelf.ready.clear()
+
+    async def idle(self) -> Mapping[str, str]:
+        return await self._inner.idle()
 
     async def aclose(self) -> None:
         """End the pool's own instances, then close the inner runtime."""

@@ -19,6 +19,12 @@ class PoolSettings:
     """With so many cold starts under way the pool starts nothing: somebody waits for those."""
     refill_delay: float = 0.05
     """From a claim to the start that replaces it: the claimed instance's hand-over goes first."""
+    lent: float = 1.0
+    """So long an instance that serves several runs counts as ready while a run has it: it will be back."""
+    linger: float = 5.0
+    """One that came back is not one too many before this: the next burst would start another in its place."""
+    adoption: float = 3.0
+    """For an earlier manager's ready instance to connect again: it tries every 0.2 s."""
     max_age: float = 3600.0
     """Older ones are replaced: an image that was built anew comes into use within this time."""
     idle: float = 900.0

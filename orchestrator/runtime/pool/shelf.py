@@ -26,6 +26,7 @@ class Shelf:
         self.always = False
         self.dropped = False
         self.refill_at = 0.0
+        self.lent: deque[float] = deque()
         self.backoff = Backoff(settings.first_pause, settings.longest_pause)
         self.demand = Demand()
         self._settings = settings
@@ -39,8 +40,20 @@ class Shelf:
     def claimed(self, now: float) -> None:
         """One was taken and is of use; its replacement waits until its hand-over is through."""
         self.backoff.proven()
+        self.lend(now)
         if self.refill_at <= now:
             self.refill_at = now + self._settings.refill_delay
+
+    def lend(self, now: float) -> None:
+        """A run has an instance of this key; one that serves several runs is expected back soon."""
+        if self.key.reuse > 1:
+            self.lent.append(now + self._settings.lent)
+
+    def returned(self, warm: WarmInstance) -> None:
+        """One came back from its run and is ready."""
+        if self.lent:
+            self.lent.popleft()
+        self.ready.append(warm)
 
     def ended(self, warm: WarmInstance, now: float) -> None:
         """One ended on the shelf: soon after its start that is the start's failure."""
@@ -60,14 +73,17 @@ class Shelf:
         """How many may be started now."""
         if now < max(self.refill_at, self.backoff.until):
             return 0
-        return self.target(now) - len(self.ready) - self.filling
+        while self.lent and self.lent[0] <= now:
+            self.lent.popleft()
+        return self.target(now) - len(self.ready) - self.filling - len(self.lent)
 
     def take_surplus(self, now: float) -> WarmInstance | None:
         """One that is too old or one too many, off the shelf."""
         oldest = self.ready[0] if self.ready else None
         if oldest is None:
             return None
-        if now >= oldest.born + self._settings.max_age or len(self.ready) > self.target(now):
+        too_many = len(self.ready) > self.target(now) and now >= oldest.wanted_until
+        if too_many or now >= oldest.born + self._settings.max_age:
             return self.ready.popleft()
         return None
 
@@ -75,6 +91,8 @@ class Shelf:
         """When, at the latest, something is to be done without anybody asking."""
         moments = [self.refill_at, self.backoff.until]
         moments += [warm.born + self._settings.max_age for warm in self.ready]
+        moments += [warm.wanted_until for warm in self.ready]
+        moments += list(self.lent)[:1]
         if not self.always:
             moments.append(self._asked_at + self._settings.idle)
         if self.target(now) > self._settings.size:

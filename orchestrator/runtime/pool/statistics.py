@@ -19,12 +19,15 @@ class ShelfStatistics:
 @dataclass(frozen=True, slots=True)
 class PoolStatistics:
     """`warm` and `cold` count starts that got a ready instance and that did not, since the manager's start;
-    `discarded` ready ones that ended, grew old or became too many."""
+    `discarded` ready ones that ended, grew old or became too many; `returned` those that came back from a
+    run, `adopted` those that an earlier manager had left."""
 
     shelves: tuple[ShelfStatistics, ...]
     warm: int
     cold: int
     discarded: int
+    returned: int = 0
+    adopted: int = 0
 
     @property
     def ready(self) -> int:

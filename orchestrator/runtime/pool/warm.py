@@ -39,13 +39,18 @@ class WarmControl:
     def close(self) -> None:
         self._inner.close()
 
+    @property
+    def bare(self) -> Control:
+        return self._inner
+
 
 class ClaimedInstance:
     """A pooled instance as the run's own: its first connection is made, the rest is the inner one's."""
 
-    def __init__(self, inner: Instance, control: WarmControl, asked: InstanceSpec) -> None:
+    def __init__(self, inner: Instance, control: WarmControl, asked: InstanceSpec, born: float) -> None:
         self._inner = inner
         self._control: WarmControl | None = control
+        self.born = born
         self._spec = replace(
             inner.spec, version=asked.version, execution_id=asked.execution_id, deadline=asked.deadline
         )
@@ -54,6 +59,10 @@ class ClaimedInstance:
     def spec(self) -> InstanceSpec:
         """The run's, under the instance's own name."""
         return self._spec
+
+    @property
+    def bare(self) -> Instance:
+        return self._inner
 
     @property
     def engine_id(self) -> str:
@@ -76,19 +85,25 @@ class ClaimedInstance:
 
 
 class WarmInstance:
-    """On the shelf. `ended` is called, once, when it says or does anything but wait."""
+    """On the shelf. `ended` is called, once, when it says or does anything but wait.
+
+    `born` and `wanted_until` (it is not one too many before) are times of the pool's clock.
+    """
 
     def __init__(
         self,
         inner: Instance,
         control: Control,
         said: dict[str, Value],
-        born: float,
         ended: Callable[[WarmInstance], None],
+        *,
+        born: float,
+        wanted_until: float = 0.0,
     ) -> None:
         self.inner = inner
         self.control = control
         self.born = born
+        self.wanted_until = wanted_until
         self._said = said
         self._ended = ended
         name = inner.spec.name
@@ -125,7 +140,11 @@ class WarmInstance:
 
     def claim(self, asked: InstanceSpec) -> ClaimedInstance:
         self.unwatch()
-        return ClaimedInstance(self.inner, WarmControl(self.control, self._said), asked)
+        return ClaimedInstance(self.inner, WarmControl(self.control, self._said), asked, self.born)
+
+    def leave_alone(self) -> None:
+        """Let go of it without ending it; after `unwatch`. It looks for another manager."""
+        self.control.close()
 
     async def leave(self, patience: float) -> None:
         """Tell it to exit, wait `patience` seconds at most, and destroy it; after `unwatch`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import shutil
 import sys
@@ -17,11 +18,14 @@ import pytest
 from aiohttp import ClientSession, ClientTimeout, UnixConnector
 
 from orchestrator.composition import Manager, manager
+from orchestrator.provider_checks import CheckOne
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.serve import listening
 from orchestrator.settings import RuntimeName, Settings
+from tests import generation_bodies
 
 SCRIPTED = Path(__file__).with_name("scripted.py")
+SCRIPTED_MODULE = Path(__file__).with_name("scripted_module.py")
 ZERO = "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 MANIFEST = """
 executor_versions:
@@ -38,6 +42,8 @@ class Client:
     session: ClientSession
     manager: Manager
     folder: Path
+    leave: Callable[[], Awaitable[None]]
+    address: str = "http://manager"
     hosts: int = 0
 
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
@@ -59,8 +65,17 @@ class Client:
             "host": f"unix://{self.folder}/sock_{self.hosts}",
         } | changes
 
-    async def run(self, body: dict[str, Any]) -> int:
-        status, answer = await self.ask("POST", "/genvm/run", json=body)
+    def encoded(self, generation: str, script: dict[str, Any] | None = None, **changes: Any) -> bytes:
+        """The same in any generation, as it goes over the wire."""
+        self.hosts += 1
+        host = changes.pop("host", f"unix://{self.folder}/sock_{self.hosts}")
+        return generation_bodies.encoded(
+            generation, host, **{"host_data": json.dumps(script or {}), **changes}
+        )
+
+    async def run(self, body: dict[str, Any] | bytes) -> int:
+        options: dict[str, Any] = {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body}
+        status, answer = await self.ask("POST", "/genvm/run", **options)
         assert (status, answer["result"]) == (200, "started"), answer
         return int(answer["id"])
 
@@ -91,6 +106,7 @@ class Node:
     server: asyncio.Server
     received: bytes = b""
     connections: int = 0
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
     hang_up: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -101,6 +117,7 @@ async def listening_node(address: str) -> AsyncIterator[Node]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         node.connections += 1
+        node.connected.set()
         reading = asyncio.create_task(reader.readline())
         hanging_up = asyncio.create_task(node.hang_up.wait())
         await asyncio.wait([reading, hanging_up], return_when=asyncio.FIRST_COMPLETED)
@@ -137,39 +154,41 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
     """Managers with settings of the test's choice; ended, and looked at for leftovers, afterwards."""
     leaving: list[Callable[[], Awaitable[None]]] = []
 
-    async def make(**changes: Any) -> Client:
+    async def make(*, check_llm: CheckOne | None = None, **changes: Any) -> Client:
         manifest = folder / "manifest.yaml"
         manifest.write_text(MANIFEST)
         state_dir = folder / "state"
         settings = Settings(
             runtime=RuntimeName.PROCESS,
             state_dir=state_dir,
-            socket=folder / "api.sock",
             manifest=manifest,
-            **{"permits": 8, "end_grace": 0.2, **changes},
+            llm_image="scripted-llm",
+            web_image="scripted-web",
+            **{"socket": folder / "api.sock", "permits": 8, "end_grace": 0.2, **changes},
         )
         commands = {
             "scripted": (sys.executable, str(SCRIPTED)),
             "dies": (sys.executable, str(SCRIPTED), "dies"),
+            "scripted-llm": (sys.executable, str(SCRIPTED_MODULE), "llm"),
+            "scripted-web": (sys.executable, str(SCRIPTED_MODULE), "web"),
             "absent": (str(folder / "no-such-program"),),
         }
 
         async def scripted_runtime(_: Settings, manager_id: str) -> ProcessRuntime:
             return ProcessRuntime(ProcessSettings(manager_id, state_dir, commands))
 
-        context = manager(settings, scripted_runtime)
+        context = manager(settings, scripted_runtime, check_llm)
         running = await context.__aenter__()
         server = listening(running)
-        await server.__aenter__()
-        session = ClientSession(
-            "http://manager",
-            connector=UnixConnector(str(settings.socket)),
-            timeout=ClientTimeout(total=30),
-        )
+        where = await server.__aenter__()
+        connector = None if settings.socket is None else UnixConnector(str(settings.socket))
+        base = where if settings.socket is None else "http://manager"
+        session = ClientSession(base, connector=connector, timeout=ClientTimeout(total=30))
 
         async def leave() -> None:
-            await session.close()
+            leaving.remove(leave)
             await server.__aexit__(None, None, None)
+            await session.close()
             await context.__aexit__(None, None, None)
             statistics = running.executions.statistics()
             assert statistics.permits.in_use == 0
@@ -178,11 +197,11 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             assert [str(path) for path in state_dir.glob("instances/*")] == []
 
         leaving.append(leave)
-        return Client(session, running, folder)
+        return Client(session, running, folder, leave, base)
 
     yield make
-    for leave in leaving:
-        await leave()
+    while leaving:
+        await leaving[-1]()
 
 
 @pytest.fixture

@@ -9,13 +9,20 @@ import json
 import os
 import signal
 import socket
+import struct
 import sys
 import time
 from typing import Any
 
-from genvm_wire.frames import FrameSocket
+from genvm_wire.calldata import decode, encode
+from genvm_wire.frames import FrameClosed, FrameSocket
+from genvm_wire.host_tables import ResultForm
+from genvm_wire.results import ResultCode, RunResult, build
 
 VM_ERROR_TIMEOUT = b"\x02\x16\x0bfingerprint\x00\x07message<timeout"
+
+# What modules want of `host_data`, beside the script.
+IDENTITY = ("node_address", "tx_id")
 
 
 class Instance:
@@ -28,21 +35,27 @@ class Instance:
         self.channel.send({"kind": "ready", "protocol": 1, "executor": "scripted"})
         job, fds = self.channel.receive()
         self.job = job
-        self.host = socket.socket(fileno=fds[0])
+        names = job["sockets"]
+        assert isinstance(names, list)
+        self.sockets = {str(name): socket.socket(fileno=fd) for name, fd in zip(names, fds, strict=True)}
+        self.host = self.sockets["host"]
+        self.greeted: set[str] = set()
         script = json.loads(str(job["host_data"]))
         for step, argument in script.items():
+            if step in IDENTITY:
+                continue
             getattr(self, f"do_{step}")(argument)
         self.finish(b"\0\0")
 
     def finish(self, payload: bytes) -> None:
         run = self.job["run"]
-        self.channel.send({"kind": "finishing", "run": run})
+        self.tell({"kind": "finishing", "run": run})
         try:
             self.host.sendall(b"result\n")
             self.host.recv(1)
         except OSError:
             pass
-        self.channel.send(
+        self.tell(
             {
                 "kind": "result",
                 "run": run,
@@ -55,9 +68,72 @@ class Instance:
         self.channel.receive()
         os._exit(0)
 
+    def do_result(self, payload: str) -> None:
+        """End with a result of one's own, in hexadecimal."""
+        self.finish(bytes.fromhex(payload))
+
+    def do_show_job(self, keys: list[str]) -> None:
+        """Print what the job says under `keys`; of bytes under `KEY_size` how many there are."""
+        told = [len(self.job[key[:-5]]) if key.endswith("_size") else self.job[key] for key in keys]
+        self.do_print(repr(told))
+
+    def do_answer(self, size: int) -> None:
+        """Return that many bytes, in the form that the newest clients take."""
+        result = RunResult(code=ResultCode.RETURN, data=bytes(size))
+        self.finish(build(result, ResultForm.C))
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send; when the manager has gone, wait for the next one."""
+        try:
+            self.channel.send(message)
+        except FrameClosed:
+            self.come_back()
+            self.channel.send(message)
+
+    def come_back(self) -> None:
+        self.sock.close()
+        while True:
+            try:
+                self.__init__()  # type: ignore[misc]
+            except OSError:
+                time.sleep(0.05)
+                continue
+            break
+        self.channel.send({"kind": "resume", "protocol": 1, "run": self.job["run"], "finished": False})
+
     def do_print(self, text: str) -> None:
         self.printed = text.encode()
-        self.channel.send({"kind": "output", "stream": "stdout", "offset": 0, "data": self.printed})
+        self.tell({"kind": "output", "stream": "stdout", "offset": 0, "data": self.printed})
+
+    def do_ask(self, questions: list[dict[str, Any]]) -> None:
+        """Ask modules in turn; each answer is a line of output, and one that does not come says so."""
+        said = [self.answer(str(one["module"]), one) for one in questions]
+        lines = [json.dumps(one, default=lambda data: data.decode("latin-1")) for one in said]
+        self.do_print("\n".join(lines))
+
+    def answer(self, module: str, question: dict[str, Any]) -> Any:
+        sock = self.sockets.get(module)
+        if sock is None:
+            return "not connected"
+        request = question.get("request", question)
+        requests = [request] if module in self.greeted else [{"genvm_id": self.job["run"]}, request]
+        self.greeted.add(module)
+        try:
+            sock.sendall(b"".join(struct.pack(">I", len(body)) + body for body in map(encode, requests)))
+            (length,) = struct.unpack(">I", self.exactly(sock, 4))
+            return decode(self.exactly(sock, length))
+        except (OSError, EOFError):
+            return "no answer"
+
+    @staticmethod
+    def exactly(sock: socket.socket, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            piece = sock.recv(count - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
 
     def do_log(self, records: list[dict[str, Any]]) -> None:
         self.channel.send({"kind": "log", "records": records})
@@ -114,9 +190,7 @@ class Instance:
 
     def do_reconnect(self, _: object) -> None:
         """Lose the channel and come back, as an executor does whose manager was replaced."""
-        self.sock.close()
-        self.__init__()  # type: ignore[misc]
-        self.channel.send({"kind": "resume", "protocol": 1, "run": self.job["run"], "finished": False})
+        self.come_back()
         self.do_print(self.printed.decode())
 
     def do_slow_delivery(self, seconds: float) -> None:

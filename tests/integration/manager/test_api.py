@@ -81,7 +81,7 @@ async def test_status_has_every_generation_s_keys(client: Client) -> None:
     answered, status = await client.ask("GET", "/status")
     assert answered == 200
     assert (status["llm_module"], status["web_module"]) == ("stopped", "stopped")
-    assert status["permits"] == {"current": 8, "max": 8, "per_sync_run": 1, "per_nondet_run": 2}
+    assert status["permits"] == {"current": 8, "max": 8, "per_sync_run": 4, "per_nondet_run": 8}
     assert status["executions"] == {}
     assert status["queue"] == {"depth": 0, "waiting_for": None}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.e2e.manager_process import ManagerProcess, close, start_manager, wait_until
+from tests.e2e.manager_process import ManagerProcess, close, start_manager
 from tests.e2e.strict_node import strict_node
 from tests.integration.pool.conftest import containers
 
@@ -30,13 +30,10 @@ async def wait_ready(manager: ManagerProcess, folder: Path, count: int) -> None:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("policy", ["drain", "detach"])
 async def test_sigterm_leaves_no_pool_container_and_no_void(
-    engine: docker.APIClient, executor_image: str, state_folder: Path, folder: Path, policy: str
+    engine: docker.APIClient, executor_image: str, state_folder: Path, folder: Path
 ) -> None:
-    manager = start_manager(
-        state_folder, permits=4, pool_size=2, instance_network="void", shutdown_policy=policy
-    )
+    manager = start_manager(state_folder, permits=4, pool_size=2, instance_network="void")
     try:
         await wait_ready(manager, folder, 2)
         assert len(containers(engine, manager.state_dir, "executor")) == 2
@@ -60,24 +57,46 @@ async def test_sigterm_while_the_pool_is_being_filled_leaves_nothing(
         close(manager)
 
 
-async def test_the_pool_of_a_killed_manager_leaves_by_itself_and_is_swept_by_the_next(
-    engine: docker.APIClient, executor_image: str, state_folder: Path, folder: Path
+@pytest.mark.parametrize("end", ["kill", "detach"])
+async def test_the_next_manager_takes_over_the_ready_instances_and_starts_none(
+    engine: docker.APIClient, executor_image: str, state_folder: Path, folder: Path, end: str
 ) -> None:
-    killed = start_manager(state_folder, permits=4, pool_size=2)
-    await wait_ready(killed, folder, 2)
-    left = containers(engine, killed.state_dir, "executor")
-    killed.process.kill()
-    close(killed)
-
-    def gone() -> bool:
-        return not any(engine.inspect_container(one)["State"]["Running"] for one in left)
-
-    await asyncio.to_thread(wait_until, gone, 10, "the pool to leave")
-    manager = start_manager(state_folder, permits=4, pool_size=2)
+    settings: dict[str, object] = {"permits": 4, "pool_size": 2, "shutdown_policy": "detach"}
+    first = start_manager(state_folder, **settings)
+    await wait_ready(first, folder, 2)
+    left = containers(engine, first.state_dir, "executor")
+    if end == "kill":
+        first.process.kill()
+    else:
+        assert await asyncio.to_thread(first.terminate) == 0
+    close(first)
+    manager = start_manager(state_folder, **settings | {"shutdown_policy": "drain"})
     try:
         await wait_ready(manager, folder, 2)
+        assert set(containers(engine, manager.state_dir, "executor")) == set(left)
+        address = await asyncio.to_thread(lambda: manager.address)
+        async with strict_node(address, folder) as node:
+            pool = (await node.status())["pool"]
+        assert (pool["adopted"], pool["discarded"]) == (2, 0)
+        assert await asyncio.to_thread(manager.terminate) == 0
+        assert containers(engine, manager.state_dir) == []
+    finally:
+        close(manager)
+
+
+async def test_ready_instances_that_the_next_manager_does_not_want_are_swept(
+    engine: docker.APIClient, executor_image: str, state_folder: Path, folder: Path
+) -> None:
+    first = start_manager(state_folder, permits=4, pool_size=2)
+    await wait_ready(first, folder, 2)
+    left = containers(engine, first.state_dir, "executor")
+    first.process.kill()
+    close(first)
+    manager = start_manager(state_folder, permits=4, pool_size=1, instance_pids=50)
+    try:
+        await wait_ready(manager, folder, 1)
         now = containers(engine, manager.state_dir, "executor")
-        assert (len(now), set(now) & set(left)) == (2, set())
+        assert (len(now), set(now) & set(left)) == (1, set())
         assert await asyncio.to_thread(manager.terminate) == 0
         assert containers(engine, manager.state_dir) == []
     finally:

@@ -15,13 +15,14 @@ from typing import Any
 import docker
 import pytest
 
+from genvm_wire.host_tables import Method
 from orchestrator.node.store import NodeStore
 from tests.chaos.checker import Verdict, check
 from tests.chaos.clients import Clients, Order
 from tests.chaos.history import Fault, History
 from tests.chaos.ledger import JournalRow, read_journal
 from tests.chaos.rounds import Arena, undisturbed
-from tests.chaos.site import Site, run_of
+from tests.chaos.site import Container, Site
 from tests.chaos.witness import Work
 from tests.e2e.conftest import executor_image, store
 
@@ -66,6 +67,14 @@ class Scene:
         await self.until(lambda: order.witness.talking)
         return order, run_id
 
+    async def paused(self, work: Work) -> tuple[Order, int]:
+        """A running run that cannot end before its node goes on: nobody takes its result."""
+        order = await self.order(work)
+        order.witness.hold_before(Method.CONSUME_RESULT)
+        run_id = await self.clients.accept(order)
+        await self.until(lambda: order.witness.talking)
+        return order, run_id
+
     async def status(self, order: Order, run_id: int) -> dict[str, Any]:
         async with asyncio.timeout(BOUND_S):
             return await self.clients.final_status(order, run_id)
@@ -76,15 +85,21 @@ class Scene:
             while not await asyncio.to_thread(condition):
                 await asyncio.sleep(0.005)
 
-    async def container(self, run_id: int) -> dict[str, Any] | None:
+    async def until_ready(self, count: int) -> None:
+        """Until so many instances wait for a job."""
+        async with asyncio.timeout(BOUND_S):
+            while ((await self.clients.status()) or {}).get("pool", {}).get("ready") != count:
+                await asyncio.sleep(0.05)
+
+    async def container(self, run_id: int) -> Container | None:
         """The run's container, in whatever state."""
-        found = [one for one in await self.site.containers() if run_of(one) == run_id]
+        found = [one for one in await self.site.containers() if one.run == run_id]
         return found[0] if found else None
 
     async def until_container(self, run_id: int, state: str | None) -> None:
         """Until the run's container is in that state; None: until it is gone."""
         async with asyncio.timeout(BOUND_S):
-            while (one := await self.container(run_id)) is None or one["State"] != state:
+            while (one := await self.container(run_id)) is None or one.state != state:
                 if one is None and state is None:
                     return
                 await asyncio.sleep(0.005)
@@ -139,9 +154,9 @@ def expected(engine: docker.APIClient, executor_image: str) -> dict[str, bytes]:
 
 
 def manager_settings(**changes: object) -> dict[str, object]:
-    return {
-        "permits": PERMITS, "retention": FOR_EVER, "refetch_grace": FOR_EVER, "end_grace": 1, **changes
-    }  # fmt: skip
+    """Without a pool: each moment of a start is there to be aimed at."""
+    kept = {"permits": PERMITS, "retention": FOR_EVER, "refetch_grace": FOR_EVER, "end_grace": 1}
+    return {**kept, "pool_size": 0, **changes}
 
 
 @pytest.fixture
@@ -170,5 +185,4 @@ async def scene(
         history.close()
         if site.manager is not None:
             await site.kill()
-        for container in await site.containers():
-            await site.remove(container)
+        await site.clear()

@@ -64,7 +64,7 @@ async def test_a_run_goes_on_while_nobody_is_there_and_keeps_what_it_printed(sce
     await scene.site.start()
     status = await scene.status(order, run_id)
     assert before is not None
-    assert status["container_id"] == before["Id"]
+    assert status["container_id"] == before.id
     assert status["stdout"].startswith("long ")
     assert scene.row(run_id).result == scene.expected["long"]
     assert (await scene.verdict()).findings == []
@@ -88,12 +88,14 @@ async def test_a_result_that_was_sent_and_never_written_down_is_sent_again(scene
 
 
 async def test_queued_runs_are_queued_again_in_their_order(scene: Scene) -> None:
-    first, second = await scene.running(LONG), await scene.running(LONG)
+    first, second = await scene.paused(SHORT), await scene.paused(SHORT)
     queued = [await scene.run(SHORT) for _ in range(3)]
     await scene.restart()
     seen = await scene.clients.status()
     assert seen is not None
     assert seen["permits"]["max"] == 2
+    for order, _ in (first, second):
+        order.witness.go_on()
     for order, run_id in (first, second, *queued):
         assert (await scene.status(order, run_id))["cause"] == "exited"
     ends = [scene.row(run_id).finished_at or 0 for _, run_id in queued]
@@ -102,11 +104,35 @@ async def test_queued_runs_are_queued_again_in_their_order(scene: Scene) -> None
 
 
 async def test_permits_of_adopted_runs_are_in_use_at_once(scene: Scene) -> None:
-    runs = [await scene.running(LONG), await scene.running(LONG)]
+    runs = [await scene.paused(SHORT), await scene.paused(SHORT)]
     await scene.restart()
     seen = await scene.clients.status()
     assert seen is not None
-    assert seen["permits"] == {"current": 0, "max": 2}
+    assert (seen["permits"]["current"], seen["permits"]["max"]) == (0, 2)
     for order, run_id in runs:
+        order.witness.go_on()
         await scene.status(order, run_id)
     assert (await scene.verdict()).findings == []
+
+
+class TestPooled:
+    """The same for a run in an instance that was ready before anybody asked."""
+
+    @pytest.fixture
+    def changes(self) -> dict[str, object]:
+        return {"pool_size": 2}
+
+    @pytest.mark.parametrize("moment", [talking, ended])
+    async def test_a_run_in_a_warm_instance_ends_once_with_its_result(
+        self, scene: Scene, moment: Moment
+    ) -> None:
+        await scene.until_ready(2)
+        order, run_id = await scene.run(SHORT)
+        await moment(scene, order, run_id)
+        claimed = scene.row(run_id).instance
+        assert claimed is not None and claimed.startswith("pool-")
+        await scene.restart()
+        status = await scene.status(order, run_id)
+        assert (status["cause"], status["error"]) == ("exited", None)
+        assert scene.row(run_id).result == scene.expected["short"]
+        assert (await scene.verdict()).findings == []

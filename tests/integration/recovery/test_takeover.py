@@ -47,11 +47,12 @@ async def test_a_client_that_asks_again_with_its_key_gets_the_same_run(scene: Sc
 
 async def test_the_same_request_for_a_socket_nobody_has_connected_to_is_the_same_run(scene: Scene) -> None:
     for _ in range(PERMITS):
-        await scene.running(LONG)
+        await scene.paused(SHORT)
     queued, queued_id = await scene.run(SHORT)
     await scene.restart()
     assert await scene.clients.accept(queued, keyed=False) == queued_id
     for order, run_id in zip(scene.orders, range(1, 4), strict=True):
+        order.witness.go_on()
         await scene.status(order, run_id)
     assert (await scene.verdict()).findings == []
 
@@ -80,15 +81,16 @@ class TestDetach:
         return {"shutdown_policy": "detach"}
 
     async def test_sigterm_leaves_runs_to_the_next_manager(self, scene: Scene) -> None:
-        order, run_id = await scene.running(LONG)
+        order, run_id = await scene.paused(SHORT)
         queued, queued_id = await scene.run(SHORT)
         before = await scene.container(run_id)
         assert await scene.site.stop() == 0
         after = await scene.container(run_id)
         assert before is not None and after is not None
-        assert (after["Id"], after["State"]) == (before["Id"], "running")
+        assert (after.id, after.state) == (before.id, "running")
         await scene.site.start()
-        assert (await scene.status(order, run_id))["container_id"] == before["Id"]
+        order.witness.go_on()
+        assert (await scene.status(order, run_id))["container_id"] == before.id
         await scene.status(queued, queued_id)
         assert (await scene.verdict()).findings == []
 
@@ -112,14 +114,16 @@ async def neighbour(
 
 
 async def test_two_managers_on_one_engine_leave_each_other_alone(scene: Scene, neighbour: Scene) -> None:
-    order, run_id = await scene.running(LONG)
-    other, other_id = await neighbour.running(LONG)
+    order, run_id = await scene.paused(SHORT)
+    other, other_id = await neighbour.paused(SHORT)
     await neighbour.site.kill()
     await scene.restart()
     assert await neighbour.container(other_id) is not None
+    order.witness.go_on()
     await scene.status(order, run_id)
     assert (await scene.verdict()).findings == []
     await neighbour.site.start()
+    other.witness.go_on()
     await neighbour.status(other, other_id)
     assert (await neighbour.verdict()).findings == []
 

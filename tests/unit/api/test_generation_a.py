@@ -10,8 +10,9 @@ import pytest
 from genvm_wire.calldata import Address
 from orchestrator.api.body import WrongShape, shaped
 from orchestrator.api.wire.generation_a import RunBodyA
+from orchestrator.api.wire.rules import RunRules
 from orchestrator.executions.hosts import BadHostAddress
-from orchestrator.executions.request import RunRequest
+from orchestrator.executions.request import DebugLevel, RunRequest
 
 ZERO = "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
@@ -40,13 +41,13 @@ def body(**changes: Any) -> dict[str, Any]:
 
 
 def request(**changes: Any) -> RunRequest:
-    return shaped(RunBodyA, body(**changes)).run_request(accept_early=True, idempotency_key=None)
+    return shaped(RunBodyA, body(**changes)).run_request(RunRules())
 
 
 def test_the_documented_body_works_verbatim() -> None:
     wanted = request()
     assert wanted.host == "unix:///dir/sock_0"
-    assert wanted.debug
+    assert wanted.debug is DebugLevel.SAFE
     assert wanted.time_limit == timedelta(minutes=20)
     assert wanted.message["sender_address"] == Address(bytes(20))
     assert wanted.message["value"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,16 @@ def test_the_environment_is_the_control_path_alone() -> None:
     assert body()["Env"] == ["GENVM_CONTROL=/run/genvm/control.sock"]
 
 
+def test_an_executor_of_several_runs_knows_how_many_and_what_has_to_stay_empty() -> None:
+    spec = replace(SPEC, reuse=5)
+    created = create_body(SETTINGS, spec, Path("/state/instances/one"), "attempt", None)
+    assert created["Env"] == [
+        "GENVM_CONTROL=/run/genvm/control.sock",
+        "GENVM_REUSE=5",
+        "GENVM_SCRATCH=/tmp:/dev/shm",
+    ]
+
+
 def test_a_shared_network_has_no_host_name_of_its_own() -> None:
     shared = DockerSettings(manager_id="m1", state_dir=Path("/state"), network="container:void")
     assert host(settings=shared)["NetworkMode"] == "container:void"
@@ -74,9 +85,22 @@ def test_a_shared_network_has_no_host_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("role", [Role.LLM, Role.WEB])
-def test_modules_have_a_network(role: Role) -> None:
+def test_modules_have_a_network_and_know_the_machine_by_a_name(role: Role) -> None:
     spec = InstanceSpec("one", role, "image:1", "v1", None, None, 100, 1, 9)
-    assert host(spec=spec)["NetworkMode"] == "bridge"
+    made = host(settings=replace(SETTINGS, module_network="world"), spec=spec)
+    assert made["NetworkMode"] == "world"
+    assert made["ExtraHosts"] == ["host.docker.internal:host-gateway"]
+
+
+def test_an_executor_knows_no_host() -> None:
+    assert "ExtraHosts" not in host()
+
+
+def test_a_module_has_the_memory_file_systems_that_its_spec_asks_for() -> None:
+    spec = InstanceSpec("one", Role.WEB, "image:1", "v1", None, None, 100, 1, 9, tmp_bytes=7, shm_bytes=8)
+    made = host(spec=spec)
+    assert "size=7," in made["Tmpfs"]["/tmp"]
+    assert made["ShmSize"] == 8
 
 
 def test_labels_are_ids_and_times() -> None:

@@ -102,12 +102,15 @@ class Executor:
         node.executor_side.close()
 
     def follow(self, until: str = "final", acknowledge: bool = True) -> Report:
-        """Read messages to the final one (or the first of kind `until`)."""
+        """Read messages to the final one (or the first of kind `until`), and to the process's end."""
         report = follow(self.channel, until)
         if report.final and acknowledge:
-            self.channel.send({"kind": "ack", "run": RUN})
+            self.acknowledge()
             report.exit_code = self.process.wait(30)
         return report
+
+    def acknowledge(self) -> None:
+        self.channel.send({"kind": "ack", "run": RUN})
 
     def closed(self) -> bool:
         """Whether the process has closed its channel."""

@@ -8,7 +8,7 @@ import pytest
 
 from genvm_wire.host_tables import Method
 
-from .executor_process import RUN, call, job
+from .executor_process import RUN, Executor, call, job
 from .test_python_contracts import COUNTER, contract
 
 LOOP = contract("print('looping')\nwhile True: pass")
@@ -119,16 +119,28 @@ def test_exit_without_a_job_ends_the_process(executor):
     assert executor.process.wait(30) == 0
 
 
-def test_a_manager_that_goes_away_before_the_job_ends_the_process(executor):
+def test_a_manager_that_stays_away_before_the_job_ends_the_process(directory, precompiled):
+    with Executor(directory, precompiled, GENVM_IDLE_SECONDS="1") as executor:
+        executor.wait_ready()
+        executor.channel.close()
+        executor.path.unlink()
+        assert executor.process.wait(30) == 0
+
+
+def test_a_ready_process_says_so_again_to_the_next_manager(executor, node):
+    node.store_code(COUNTER.encode())
+    node.calldata = call("add", 1)
     executor.wait_ready()
     executor.channel.close()
-    assert executor.process.wait(30) == 0
+    executor.accept()
+    executor.wait_ready()
+    executor.send_job(node, job())
+    assert executor.follow().exit_code == 0
 
 
 def test_fuel_and_result_are_the_same_in_every_run(directory, precompiled, node):
     from genvm_wire.host_tables import HOST_TABLES
 
-    from .executor_process import Executor
     from .node_host import NodeHost
 
     seen = set()

@@ -166,6 +166,7 @@ class ScriptedRuntime:
         self.gate.set()
         self.starting = self.most_starting = self.attempts = 0
         self.kept: frozenset[str] = frozenset()
+        self.found: dict[str, str] = {}
 
     @property
     def names(self) -> list[str]:
@@ -189,6 +190,16 @@ class ScriptedRuntime:
 
     async def adopt(self, spec: InstanceSpec) -> ScriptedInstance | None:
         return next((one for one in self.instances if one.spec.name == spec.name), None)
+
+    def left_behind(self, spec: InstanceSpec) -> ScriptedInstance:
+        """A ready instance of an earlier manager's; it connects to whoever adopts it."""
+        instance = ScriptedInstance(self, spec, self.first)
+        self.instances.append(instance)
+        self.found[spec.name] = spec.image
+        return instance
+
+    async def idle(self) -> Mapping[str, str]:
+        return self.found
 
     async def discard(self, name: str) -> None:
         return None
@@ -217,6 +228,7 @@ class Bench:
     inner: ScriptedRuntime
     clock: FakeClock
     pool: PoolRuntime
+    reuse: int = 1
 
     def spec(self, image: str = "a", **changes: object) -> InstanceSpec:
         values: dict[str, object] = {
@@ -229,6 +241,7 @@ class Bench:
             "memory_bytes": 1024,
             "cpus": 1.0,
             "pids": 16,
+            "reuse": self.reuse,
         }
         return InstanceSpec(**{**values, **changes})  # type: ignore[arg-type]
 

@@ -1,0 +1,95 @@
+"""`/contract/…` and `/genvm/run/readonly`: what a contract's code tells (manager-api 3.7–3.9)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from genvm_wire.contract_package import Detection
+from genvm_wire.storage_layout import pre_deploy_writes
+from orchestrator.api.answers import Schema, SpecifiedMajor, Writes
+from orchestrator.api.body import BadHeader, WrongShape
+from orchestrator.api.context import CONTEXT
+from orchestrator.api.description import Description, Parameter, Place, describes
+from orchestrator.contracts.detection import detect
+from orchestrator.contracts.timestamps import parse_timestamp
+from orchestrator.executions.permits import EARLY_COSTS
+from orchestrator.executions.schema import SchemaQuestion, contract_schema
+
+TIMESTAMP_HEADER = "Deployment-Timestamp"
+READONLY_SECONDS = 30.0
+DEPLOYED_AT = Parameter(TIMESTAMP_HEADER, "RFC 3339", {"type": "string"}, required=True, place=Place.HEADER)
+OF_CODE = (400, 408, 413, 500)
+
+
+@describes(Description(SpecifiedMajor, raw=True, parameters=(DEPLOYED_AT,), failures=OF_CODE))
+async def detect_version(request: web.Request) -> web.StreamResponse:
+    """The major that the code asks for; `detection_error` says why it could not be read (W17)."""
+    detection = await _detected(request, await request.read(), _deployment_time(request))
+    answer: dict[str, Any] = {"specified_major": detection.major}
+    if detection.error is not None:
+        answer["detection_error"] = detection.error
+    return web.json_response(answer)
+
+
+@describes(Description(Writes, raw=True, parameters=(DEPLOYED_AT,), failures=OF_CODE))
+async def get_writes(request: web.Request) -> web.StreamResponse:
+    """The storage that the oldest nodes write before a deployment."""
+    code = await request.read()
+    detection = await _detected(request, code, _deployment_time(request))
+    if detection.major != 0:
+        raise WrongShape("only major version 0 is supported for now")
+    writes = await asyncio.to_thread(
+        lambda: [[_base64(key), _base64(value)] for key, value in pre_deploy_writes(code)]
+    )
+    return web.json_response({"writes": writes})
+
+
+@describes(Description(Schema, raw=True, parameters=(DEPLOYED_AT,), failures=(*OF_CODE, 503)))
+async def run_readonly(request: web.Request) -> web.StreamResponse:
+    """The contract's schema, from running it against an empty chain of the manager's own."""
+    at = _deployment_time(request)
+    code = await request.read()
+    context = request.app[CONTEXT]
+    detection = await _detected(request, code, at)
+    schema = await contract_schema(
+        context.executions,
+        context.catalogue.manifest,
+        SchemaQuestion(
+            code=code,
+            major=detection.major,
+            at=at,
+            permits=context.rules.price(EARLY_COSTS, nondet=False),
+            seconds=READONLY_SECONDS,
+        ),
+    )
+    return web.json_response({"schema": schema})
+
+
+async def _detected(request: web.Request, code: bytes, at: datetime) -> Detection:
+    return await asyncio.to_thread(detect, request.app[CONTEXT].catalogue.manifest, code, at)
+
+
+def _deployment_time(request: web.Request) -> datetime:
+    """Raises BadHeader without the header, WrongShape when it is no time."""
+    text = request.headers.get(TIMESTAMP_HEADER)
+    if text is None:
+        raise BadHeader(f"missing {TIMESTAMP_HEADER} header")
+    try:
+        return parse_timestamp(text)
+    except ValueError as error:
+        raise WrongShape(f"{TIMESTAMP_HEADER}: {error}") from None
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_post("/contract/detect-version", detect_version)
+    app.router.add_post("/contract/pre-deploy-writes", get_writes)
+    app.router.add_post("/genvm/run/readonly", run_readonly)

@@ -1,0 +1,63 @@
+"""What a route takes and answers, beside its handler, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Place(StrEnum):
+    QUERY = "query"
+    HEADER = "header"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter; `schema` is JSON schema."""
+
+    name: str
+    about: str
+    schema: dict[str, Any]
+    required: bool = False
+    place: Place = Place.QUERY
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """`body`: the model of a JSON body. `calldata`: of bodies in calldata. `raw`: any bytes are taken.
+
+    `upgrades`: what is served is no answer but a WebSocket.
+    """
+
+    answer: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    calldata: tuple[type[BaseModel], ...] = ()
+    raw: bool = False
+    upgrades: bool = False
+    parameters: tuple[Parameter, ...] = ()
+    failures: tuple[int, ...] = (500,)
+
+
+NOTHING_SAID = Description()
+_SAID: dict[Handler, Description] = {}
+
+
+def describes(description: Description) -> Callable[[Handler], Handler]:
+    """Attach a description to a handler; its summary is the docstring."""
+
+    def attach(handler: Handler) -> Handler:
+        _SAID[handler] = description
+        return handler
+
+    return attach
+
+
+def description_of(handler: Handler) -> Description:
+    return _SAID.get(handler, NOTHING_SAID)

@@ -1,0 +1,30 @@
+"""`POST /log/level` (manager-api 3.10)."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+
+from orchestrator.api.answers import LevelSet
+from orchestrator.api.body import WrongShape, decode_json, shaped
+from orchestrator.api.description import Description, describes
+from orchestrator.logs import set_level
+
+
+class LevelBody(BaseModel):
+    level: str = Field(strict=True, description="trace, debug, info, warn, warning or error in any case")
+
+
+@describes(Description(LevelSet, LevelBody, failures=(400, 408, 413, 500)))
+async def post_level(request: web.Request) -> web.StreamResponse:
+    """Change the level of the manager's own log; answered with its lower-case name."""
+    body = decode_json(await request.read())
+    try:
+        level = set_level(shaped(LevelBody, body).level)
+    except (ValueError, WrongShape):
+        raise WrongShape("invalid log level") from None
+    return web.json_response({"result": "log_level_set", "level": level})
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_post("/log/level", post_level)

@@ -1,0 +1,145 @@
+"""`/openapi.json`: the API as an OpenAPI 3.1 document, made from the routes and models that serve it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from orchestrator.api.answers import Failure
+from orchestrator.api.description import Description, Handler, Parameter, description_of
+from orchestrator.version import VERSION
+
+REFERENCE = "#/components/schemas/{model}"
+JSON, BYTES = "application/json", "application/octet-stream"
+RUN_ID = {"type": "integer", "minimum": 0, "maximum": 2**64 - 1}
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+REASONS = {
+    400: "the request cannot be read",
+    403: "not for this origin",
+    404: "there is no such thing",
+    408: "the body took too long",
+    413: "the body is too large",
+    426: "this path speaks another protocol",
+    500: "refused; the text says why",
+    503: "not now: try again after Retry-After",
+}
+ABOUT = (
+    'The GenVM Manager API of all client generations. Errors are {"error": text}. Bodies in calldata are the '
+    "binary value format of the GenVM; their fields are described by the schemas under x-calldata."
+)
+
+
+def document(app: web.Application) -> dict[str, Any]:
+    """The whole document for the application's routes."""
+    described = list(_operations(app))
+    models = {model for _, _, _, description in described for model in _models(description)} | {Failure}
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in ordered], by_alias=True, ref_template=REFERENCE
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for path, method, handler, description in described:
+        paths.setdefault(path, {})[method] = _operation(path, method, handler, description)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "GenVM Manager", "version": VERSION, "description": ABOUT},
+        "paths": paths,
+        "components": {"schemas": schemas.get("$defs", {})},
+    }
+
+
+def _operations(app: web.Application) -> Iterator[tuple[str, str, Handler, Description]]:
+    for route in app.router.routes():
+        if route.resource is not None and route.method != "HEAD":
+            handler: Any = route.handler
+            yield route.resource.canonical, route.method.lower(), handler, description_of(handler)
+
+
+def _models(description: Description) -> Iterator[type[BaseModel]]:
+    yield from description.calldata
+    for model in (description.answer, description.body):
+        if model is not None:
+            yield model
+
+
+def _operation(path: str, method: str, handler: Handler, description: Description) -> dict[str, Any]:
+    summary, _, more = (inspect.getdoc(handler) or "").partition("\n\n")
+    operation: dict[str, Any] = {
+        "operationId": f"{method}_{'_'.join(re.findall(r'[a-z_]+', path))}",
+        "summary": summary.replace("\n", " "),
+        "responses": _responses(description),
+    }
+    if more:
+        operation["description"] = more
+    parameters = [_path_parameter(name) for name in PLACEHOLDER.findall(path)]
+    parameters += [_parameter(parameter) for parameter in description.parameters]
+    if parameters:
+        operation["parameters"] = parameters
+    if content := _body(description):
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": RUN_ID}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": parameter.place.value,
+        "required": parameter.required,
+        "description": parameter.about,
+        "schema": parameter.schema,
+    }
+
+
+def _body(description: Description) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if description.body is not None:
+        content[JSON] = {"schema": _reference(description.body)}
+    if description.raw or description.calldata:
+        content[BYTES] = {"schema": {"type": "string", "format": "binary"}}
+    if description.calldata:
+        content[BYTES]["x-calldata"] = [_reference(model) for model in description.calldata]
+    return content
+
+
+def _responses(description: Description) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    if description.upgrades:
+        responses["101"] = {"description": "the connection is a WebSocket from now on"}
+    else:
+        schema = {"type": "object"} if description.answer is None else _reference(description.answer)
+        responses["200"] = {"description": "done", "content": {JSON: {"schema": schema}}}
+    for status in description.failures:
+        responses[str(status)] = {
+            "description": REASONS[status],
+            "content": {JSON: {"schema": _reference(Failure)}},
+        }
+    return responses
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": REFERENCE.format(model=model.__name__)}
+
+
+DOCUMENT = web.AppKey("openapi", bytes)
+
+
+async def get_document(request: web.Request) -> web.StreamResponse:
+    """This API as an OpenAPI 3.1 document."""
+    return web.Response(body=request.app[DOCUMENT], content_type=JSON)
+
+
+def add_routes(app: web.Application) -> None:
+    """To be called last: the document is made once, of the routes there are then."""
+    app.router.add_get("/openapi.json", get_document)
+    app[DOCUMENT] = json.dumps(document(app)).encode()

@@ -1,0 +1,58 @@
+"""The `status` of an ended run as its client expects it (manager-api 3.4)."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from orchestrator.contracts.versions import Number
+from orchestrator.executions.output import tail_text
+from orchestrator.executions.records import FinalStatus
+from orchestrator.executions.request import ResultForm
+from orchestrator.executions.state import State
+
+
+def status_body(final: FinalStatus) -> dict[str, Any]:
+    """The client's own keys, then ours, which it ignores (W16)."""
+    outcome = final.outcome
+    return {
+        "finished_at": int(outcome.finished_at.timestamp() * 1000),
+        "stdout": tail_text(final.stdout, final.stdout_total),
+        "stderr": tail_text(final.stderr, final.stderr_total),
+        "genvm_log": None if _log_is_null(final) else final.log,
+        "metrics": outcome.metrics,
+        **_result(final),
+        "cause": outcome.cause,
+        "reason": outcome.reason,
+        "state": State.FAILED_TO_START if outcome.failed_to_start else State.FINISHED,
+        "error": outcome.error,
+        "exit_code": outcome.exit_code,
+        "oom_killed": outcome.oom_killed,
+        "host_connected": outcome.host_connected,
+        "delivered": outcome.delivered,
+        "result_code": outcome.result[0] if outcome.result else None,
+        "executor": final.version,
+        "container_id": final.engine_id,
+        "stats": dict(outcome.stats),
+    }
+
+
+def _log_is_null(final: FinalStatus) -> bool:
+    return final.terms.log_needs_capture and not final.terms.capture_output
+
+
+def _result(final: FinalStatus) -> dict[str, Any]:
+    """The result where it comes through the manager, with what goes with it."""
+    form, result = final.terms.result_form, final.outcome.result
+    if form is ResultForm.ABSENT:
+        return {}
+    number = Number.of_run(final.version)
+    return {
+        "consumed_result": None if result is None else _encoded(form, result),
+        "version_major": number.major,
+        "version_minor": number.minor,
+    }
+
+
+def _encoded(form: ResultForm, result: bytes) -> list[int] | str:
+    return list(result) if form is ResultForm.INTEGERS else base64.b64encode(result).decode("ascii")

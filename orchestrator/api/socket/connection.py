@@ -1,0 +1,76 @@
+"""A WebSocket and the conversation on it: one task reads, one writes, both end together."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from aiohttp import WSMsgType, web
+
+from orchestrator.api.socket.conversation import Conversation
+from orchestrator.api.socket.subscriptions import EventLost
+from orchestrator.store.port import StoreFailure
+from orchestrator.tasks import cancel_and_wait
+
+log = structlog.get_logger(__name__)
+
+
+class Connection:
+    """One client, from the accepted handshake to the end of its connection."""
+
+    def __init__(
+        self, socket: web.WebSocketResponse, transport: asyncio.Transport, conversation: Conversation
+    ) -> None:
+        self._socket = socket
+        self._transport = transport
+        self._conversation = conversation
+        self._sending: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Frames that the client has not taken yet."""
+        return self._conversation.waiting
+
+    async def serve(self) -> None:
+        """Until the client closes, or is hung up on."""
+        self._sending = asyncio.create_task(self._send(), name="socket:send")
+        try:
+            await self._receive()
+        finally:
+            self._conversation.close()
+            await cancel_and_wait(self._sending)
+
+    async def hang_up(self, patience: float) -> None:
+        """Send what waits, for `patience` seconds at most, and drop the connection without a close frame."""
+        self._conversation.finish()
+        if self._sending is not None:
+            await asyncio.wait([self._sending], timeout=patience)
+        if self._sending is not None and self._sending.done():
+            self._transport.close()
+        else:
+            self._transport.abort()
+
+    async def _receive(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            match message.type:
+                case WSMsgType.BINARY:
+                    await self._conversation.take(message.data)
+                case WSMsgType.TEXT:
+                    await self._conversation.take_text()
+                case _:
+                    return
+
+    async def _send(self) -> None:
+        try:
+            while (frame := await self._conversation.next_frame()) is not None:
+                await self._socket.send_bytes(frame)
+        except ConnectionError:
+            # The reading side learns of it, too.
+            return
+        except (EventLost, StoreFailure) as failure:
+            log.warning("socket_event_lost", error=str(failure))
+            self._transport.close()
+        except Exception:
+            log.exception("socket_sender_failed")
+            self._transport.abort()

@@ -1,0 +1,187 @@
+"""One client's requests and what they are answered; knows frames, not the socket (manager-api 4.1, 4.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from genvm_wire.calldata import Encodable, Value
+from orchestrator.api.body import WrongShape
+from orchestrator.api.socket import frames, payloads
+from orchestrator.api.socket.events import failed_to_start, progress, terminal
+from orchestrator.api.socket.frames import BadFrame, ErrorCode, Method, Request, RequestFailed
+from orchestrator.api.socket.outgoing import News, Outgoing
+from orchestrator.api.socket.subscriptions import Subscriptions
+from orchestrator.api.wire.generation_c import run_request_from_c
+from orchestrator.api.wire.rules import RunRules
+from orchestrator.executions.artifacts import LONGEST_PIECE, artifact
+from orchestrator.executions.hosts import BadHostAddress
+from orchestrator.executions.modules import ModulesNotRunning
+from orchestrator.executions.records import FinalStatus
+from orchestrator.executions.refusals import NotEnded, Refused, UnknownRun
+from orchestrator.executions.run import Run
+from orchestrator.executions.service import Executions
+from orchestrator.executions.state import Cause
+from orchestrator.executions.verdict import EndOrder
+from orchestrator.store.port import StoreFailure
+
+log = structlog.get_logger(__name__)
+
+DEFECT = RequestFailed(ErrorCode.INTERNAL, "internal error of the manager, see its log")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What all conversations of one manager process share."""
+
+    executions: Executions
+    rules: RunRules
+    boot_id: int
+
+
+class Conversation:
+    """Requests go in by `take` and `take_text`, one after the other; frames come out of `next_frame`."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._executions = served.executions
+        self._outgoing = Outgoing()
+        self._subscriptions = Subscriptions(served.executions, self._outgoing)
+        self._outgoing.put_reply(frames.hello(served.boot_id))
+
+    @property
+    def waiting(self) -> int:
+        return len(self._outgoing)
+
+    async def take(self, message: bytes) -> None:
+        """Answer a binary message. Waits while the client has not read its earlier answers."""
+        await self._outgoing.room_for_reply()
+        try:
+            request = frames.request_of(message)
+        except BadFrame as bad:
+            self._outgoing.put_reply(frames.error(bad.request_id, bad))
+            return
+        try:
+            await self._answer(request)
+        except RequestFailed as failure:
+            self._fail(request, failure)
+        except (WrongShape, BadHostAddress) as error:
+            self._fail(request, RequestFailed(ErrorCode.MALFORMED_FRAME, str(error)))
+        except (Refused, ModulesNotRunning, StoreFailure) as error:
+            self._fail(request, RequestFailed(ErrorCode.INTERNAL, str(error)))
+        except Exception:
+            log.exception("socket_request_failed", method=request.method.name)
+            self._fail(request, DEFECT)
+
+    async def take_text(self) -> None:
+        """Answer a text message, which is none of the protocol's."""
+        await self._outgoing.room_for_reply()
+        self._outgoing.put_reply(frames.error(frames.NOTIFICATION, frames.text_message()))
+
+    async def next_frame(self) -> bytes | None:
+        """The next frame for the client; None after `finish` when there is none left.
+
+        Raises EventLost, StoreFailure: the client has to connect and attach again.
+        """
+        while (waiting := await self._outgoing.take()) is not None:
+            if not isinstance(waiting, News):
+                return waiting
+            if (event := await self._subscriptions.event(waiting.run_id)) is not None:
+                return event
+        return None
+
+    def finish(self) -> None:
+        """Nothing more is taken; what waits is still sent."""
+        self._outgoing.close()
+
+    def close(self) -> None:
+        """The client has gone. Its runs go on."""
+        self._subscriptions.close()
+
+    async def _answer(self, request: Request) -> None:
+        payload = frames.decoded(request.payload)
+        match request.method:
+            case Method.RUN:
+                await self._run(request, payload)
+            case Method.ATTACH:
+                await self._attach(request, payloads.attach(payload))
+            case Method.CANCEL:
+                self._cancel(request, payloads.run_id(payload, "cancel"))
+            case Method.ACK:
+                await self._acknowledge(request, payloads.run_id(payload, "ack"))
+            case Method.GET_ARTIFACT:
+                await self._get_artifact(request, payloads.get_artifact(payload))
+            case _:
+                raise AssertionError(f"{request.method.name} is no client's method")
+
+    async def _run(self, request: Request, payload: Value) -> None:
+        wanted = run_request_from_c(payloads.run_map(payload), self._served.rules)
+        ended = self._executions.repeated(wanted)
+        if ended is not None and (final := await self._executions.status(ended)) is not None:
+            self._reply(request, {"genvm_id": ended})
+            self._subscriptions.tell_ended(final)
+            return
+        run = await self._executions.submit(wanted)
+        self._reply(request, {"genvm_id": run.id})
+        self._subscriptions.tell(run)
+
+    async def _attach(self, request: Request, asked: payloads.Attach) -> None:
+        if asked.boot_id != self._served.boot_id:
+            raise RequestFailed(
+                ErrorCode.BOOT_ID_MISMATCH, "boot_id_mismatch: the run is another manager process's"
+            )
+        run = self._live(asked.genvm_id)
+        if run is not None and not run.concluded.done():
+            snapshot = progress(run.execution, run.request.idempotency_key)
+            self._reply(request, {"snapshot": snapshot})
+            self._subscriptions.follow(run)
+            return
+        self._reply(request, {"snapshot": terminal(await self._final(asked.genvm_id))})
+
+    def _cancel(self, request: Request, run_id: int) -> None:
+        if (run := self._live(run_id)) is not None:
+            run.order_end(EndOrder(Cause.CANCELLED, 0))
+        elif not self._executions.knows(run_id):
+            raise _unknown(run_id)
+        self._reply(request, {})
+
+    async def _acknowledge(self, request: Request, run_id: int) -> None:
+        try:
+            await self._executions.acknowledge(run_id)
+        except UnknownRun:
+            raise _unknown(run_id) from None
+        except NotEnded:
+            raise RequestFailed(ErrorCode.NOT_FINISHED, f"GenVM with id {run_id} has not finished") from None
+        self._reply(request, {})
+
+    async def _get_artifact(self, request: Request, asked: payloads.GetArtifact) -> None:
+        await self._outgoing.room_for_artifact()
+        final = await self._final(asked.genvm_id)
+        if failed_to_start(final.outcome):
+            raise _unknown(asked.genvm_id)
+        whole = artifact(final, asked.field)
+        piece = whole[asked.offset : asked.offset + min(asked.max_len, LONGEST_PIECE)]
+        reply: dict[str, Encodable] = {"total_len": len(whole), "data": piece}
+        self._outgoing.put_artifact(frames.frame(request.method, request.request_id, reply))
+
+    def _live(self, run_id: int) -> Run | None:
+        """A run that has been written down and has not been acknowledged."""
+        run = self._executions.find(run_id)
+        return run if run is not None and run.accepted.done() else None
+
+    async def _final(self, run_id: int) -> FinalStatus:
+        final = await self._executions.status(run_id)
+        if final is None:
+            raise _unknown(run_id)
+        return final
+
+    def _reply(self, request: Request, payload: Encodable) -> None:
+        self._outgoing.put_reply(frames.frame(request.method, request.request_id, payload))
+
+    def _fail(self, request: Request, failure: RequestFailed) -> None:
+        self._outgoing.put_reply(frames.error(request.request_id, failure))
+
+
+def _unknown(run_id: int) -> RequestFailed:
+    return RequestFailed(ErrorCode.UNKNOWN_ID, f"GenVM with id {run_id} not found")

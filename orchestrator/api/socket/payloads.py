@@ -1,0 +1,97 @@
+"""The payloads of requests: exactly one tag, below it exactly the listed keys (manager-api 4.1). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from genvm_wire.calldata import Value
+from orchestrator.api.socket.frames import ErrorCode, RequestFailed
+from orchestrator.executions.artifacts import FIELDS
+
+U32, U64 = 2**32, 2**64
+SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    boot_id: int
+    genvm_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class GetArtifact:
+    """`offset` and `max_len` in bytes."""
+
+    genvm_id: int
+    field: str
+    offset: int
+    max_len: int
+
+
+def run_map(payload: Value) -> Mapping[str, Value]:
+    """The request map; what is in it is the run decoder's business. Raises RequestFailed, as all here."""
+    body = _tagged(payload, "run")
+    if not isinstance(body, dict):
+        raise malformed("run must be a map")
+    return body
+
+
+def attach(payload: Value) -> Attach:
+    fields = _fields(payload, "attach", ("boot_id", "genvm_id"))
+    return Attach(_unsigned(fields, "boot_id", U64), _unsigned(fields, "genvm_id", U64))
+
+
+def run_id(payload: Value, tag: str) -> int:
+    """The run that a `cancel` or an `ack` names."""
+    return _unsigned(_fields(payload, tag, ("genvm_id",)), "genvm_id", U64)
+
+
+def get_artifact(payload: Value) -> GetArtifact:
+    fields = _fields(payload, "get_artifact", ("field", "genvm_id", "max_len", "offset"))
+    name = fields["field"]
+    if not isinstance(name, str):
+        raise malformed("field must be a text")
+    if name not in FIELDS:
+        raise malformed(f"unknown artifact field {name[:SHOWN]}")
+    return GetArtifact(
+        genvm_id=_unsigned(fields, "genvm_id", U64),
+        field=name,
+        offset=_unsigned(fields, "offset", U64),
+        max_len=_unsigned(fields, "max_len", U32),
+    )
+
+
+def malformed(text: str) -> RequestFailed:
+    return RequestFailed(ErrorCode.MALFORMED_FRAME, text)
+
+
+def _tagged(payload: Value, tag: str) -> Value:
+    if not isinstance(payload, dict):
+        raise malformed("the payload must be a map")
+    _expect_keys(payload, (tag,), "the payload")
+    return payload[tag]
+
+
+def _fields(payload: Value, tag: str, names: tuple[str, ...]) -> Mapping[str, Value]:
+    fields = _tagged(payload, tag)
+    if not isinstance(fields, dict):
+        raise malformed(f"{tag} must be a map")
+    _expect_keys(fields, names, tag)
+    return fields
+
+
+def _expect_keys(found: Mapping[str, Value], names: Iterable[str], where: str) -> None:
+    for name in names:
+        if name not in found:
+            raise malformed(f"{where}: field missing: {name}")
+    for name in found:
+        if name not in names:
+            raise malformed(f"{where}: unknown field `{name[:SHOWN]}`")
+
+
+def _unsigned(fields: Mapping[str, Value], name: str, bound: int) -> int:
+    value = fields[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < bound:
+        raise malformed(f"{name} must be an unsigned integer below 2**{bound.bit_length() - 1}")
+    return value

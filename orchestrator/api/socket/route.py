@@ -1,0 +1,98 @@
+"""`GET /ws`: accepting connections, and dropping them when the manager goes (manager-api 4.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from orchestrator.api.context import CONTEXT
+from orchestrator.api.description import Description, describes
+from orchestrator.api.errors import error_response
+from orchestrator.api.socket.connection import Connection
+from orchestrator.api.socket.conversation import Conversation, Served
+
+# Seconds in which a client may read its last events when the manager goes.
+LAST_WORDS = 0.5
+
+
+class Sockets:
+    """All open connections of this manager process, which `boot_id` names."""
+
+    def __init__(self, served: Served, max_message_bytes: int) -> None:
+        self._served = served
+        self._max_message_bytes = max_message_bytes
+        self._open: set[Connection] = set()
+
+    def waiting(self) -> list[int]:
+        """For each connection, how many frames its client has not taken yet."""
+        return [connection.waiting for connection in self._open]
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        """One connection, to its end."""
+        socket = web.WebSocketResponse(
+            # Of no use on a loopback, and 300 KiB for each connection.
+            compress=False,
+            # aiohttp refuses what reaches the limit.
+            max_msg_size=self._max_message_bytes + 1,
+            # Wait for the client after every frame, not after every 64 KiB of them.
+            writer_limit=0,
+        )
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return socket
+        connection = Connection(socket, transport, Conversation(self._served))
+        self._open.add(connection)
+        try:
+            await connection.serve()
+        finally:
+            self._open.discard(connection)
+        return socket
+
+    async def hang_up(self) -> None:
+        """Drop every connection; their runs have ended, or go on with the next manager."""
+        await asyncio.gather(*(connection.hang_up(LAST_WORDS) for connection in self._open))
+
+
+SOCKETS = web.AppKey("sockets", Sockets)
+
+
+@describes(Description(upgrades=True, failures=(403, 426)))
+async def get_ws(request: web.Request) -> web.StreamResponse:
+    """The manager socket: runs, their events and what they printed, on one WebSocket.
+
+    Its messages are binary; docs/manager-socket.md describes them.
+    """
+    if not web.WebSocketResponse().can_prepare(request):
+        refusal = error_response("this path speaks WebSocket only", 426)
+        refusal.headers["Upgrade"] = "websocket"
+        return refusal
+    if _from_elsewhere(request):
+        return error_response("a page of another origin may not use the manager", 403)
+    return await request.app[SOCKETS].serve(request)
+
+
+def _from_elsewhere(request: web.Request) -> bool:
+    """A browser lets every page connect to every port of its machine, and says from where; nodes do not."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc != request.headers.get("Host")
+    except ValueError:
+        return True
+
+
+async def _hang_up(app: web.Application) -> None:
+    await app[SOCKETS].hang_up()
+
+
+def add_routes(app: web.Application) -> None:
+    context = app[CONTEXT]
+    served = Served(context.executions, context.rules, secrets.randbits(64))
+    app[SOCKETS] = Sockets(served, context.max_message_bytes)
+    app.router.add_get("/ws", get_ws)
+    app.on_shutdown.append(_hang_up)

@@ -1,0 +1,125 @@
+"""Which runs one connection follows, and the event that each of them is due (manager-api 4.3, 4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.api.socket import frames
+from orchestrator.api.socket.events import progress, terminal
+from orchestrator.api.socket.outgoing import Outgoing
+from orchestrator.executions.records import FinalStatus, final_status
+from orchestrator.executions.run import Run
+from orchestrator.executions.service import Executions
+
+# Of a slow reader's last events so much is kept here; the rest is read from the journal when it is sent.
+HELD_BYTES = 1024 * 1024
+
+
+class EventLost(Exception):
+    """A run's last event can no longer be told: somebody else had the run forgotten meanwhile."""
+
+
+@dataclass(slots=True)
+class _Following:
+    """A run without an outcome, and how to hear no more of it."""
+
+    run: Run
+    stop: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A run whose last event was not sent yet."""
+
+    frame: bytes | None
+
+
+class Subscriptions:
+    """Each run that is followed gets exactly one last event, and is then no longer followed."""
+
+    def __init__(self, executions: Executions, outgoing: Outgoing) -> None:
+        self._executions = executions
+        self._outgoing = outgoing
+        self._runs: dict[int, _Following | _Ended] = {}
+        self._held = 0
+
+    def follow(self, run: Run) -> None:
+        """Tell of what happens to a run from now on. Following it twice is following it once."""
+        if run.id in self._runs:
+            return
+        if run.concluded.done():
+            self._end(run)
+            return
+
+        def started(_: object) -> None:
+            self._outgoing.put_news(run.id)
+
+        def concluded(_: object) -> None:
+            self._end(run)
+
+        def stop() -> None:
+            run.started.remove_done_callback(started)
+            run.concluded.remove_done_callback(concluded)
+
+        if not run.started.done():
+            run.started.add_done_callback(started)
+        run.concluded.add_done_callback(concluded)
+        self._runs[run.id] = _Following(run, stop)
+
+    def tell(self, run: Run) -> None:
+        """Follow a run, and tell of the event that it already has."""
+        self.follow(run)
+        if run.execution.started_at is not None:
+            self._outgoing.put_news(run.id)
+
+    def tell_ended(self, final: FinalStatus) -> None:
+        """Tell how a run ended that is no longer in memory."""
+        if final.id not in self._runs:
+            self._hold(final)
+
+    async def event(self, run_id: int) -> bytes | None:
+        """The frame of the run's newest event, which is now told; None when there is none.
+
+        Raises EventLost, StoreFailure.
+        """
+        match self._runs.get(run_id):
+            case None:
+                return None
+            case _Following(run):
+                return frames.event(progress(run.execution, run.request.idempotency_key))
+            case _Ended(frame):
+                del self._runs[run_id]
+                if frame is not None:
+                    self._held -= len(frame)
+                    return frame
+                return await self._from_journal(run_id)
+
+    def close(self) -> None:
+        """Hear no more of any run. The runs go on."""
+        for subscription in self._runs.values():
+            if isinstance(subscription, _Following):
+                subscription.stop()
+        self._runs.clear()
+        self._held = 0
+
+    def _end(self, run: Run) -> None:
+        final = final_status(run)
+        assert final is not None
+        self._hold(final)
+
+    def _hold(self, final: FinalStatus) -> None:
+        """Keep the last event rather than the run: what it printed may be large, and be forgotten soon."""
+        frame = frames.event(terminal(final))
+        if self._held + len(frame) > HELD_BYTES:
+            self._runs[final.id] = _Ended(None)
+        else:
+            self._held += len(frame)
+            self._runs[final.id] = _Ended(frame)
+        self._outgoing.put_news(final.id)
+
+    async def _from_journal(self, run_id: int) -> bytes:
+        final = await self._executions.status(run_id)
+        if final is None:
+            raise EventLost(f"run {run_id} is forgotten")
+        return frames.event(terminal(final))

@@ -1,0 +1,125 @@
+"""The `run` map of generation C, over HTTP and over `/ws` (manager-api 3.3, 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from genvm_wire.calldata import Value
+from orchestrator.api.body import WrongShape, shaped
+from orchestrator.api.wire.fields import U32, Bytes, Duration, Flag, Text
+from orchestrator.api.wire.rules import RunRules
+from orchestrator.api.wire.run_body import LONGEST_RUN_MINUTES, CalldataBody
+from orchestrator.executions.hosts import parse_host
+from orchestrator.executions.permits import NEWEST_COSTS
+from orchestrator.executions.request import DebugLevel, ResultForm, RunRequest, Selector
+
+HOST_TABLES = ("T9n",)
+FUEL_WIDTH = 32
+MANAGER_HOST = 1
+LONGEST_KEY = 1024
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class MajorSelector(_Closed):
+    kind: Literal["major"]
+    major: U32
+
+
+class VersionSelector(_Closed):
+    kind: Literal["version"]
+    version: Text
+
+
+class UnsafeOverrides(_Closed):
+    """Honoured only where the debug level allows it, otherwise ignored."""
+
+    reroute_to: Text = ""
+    initial_recursion: U32 | None = None
+
+
+class RunBodyC(CalldataBody):
+    """Told by `selector`. What it starts is answered when it has started, and it needs no waking."""
+
+    wakes_host: ClassVar[bool] = False
+    reads_always: ClassVar[bool] = True
+
+    selector: Annotated[MajorSelector | VersionSelector, Field(discriminator="kind")]
+    debug_mode: DebugLevel = DebugLevel.DISABLED
+    permissions: Text = "wscn"
+    unsafe_overrides: UnsafeOverrides = UnsafeOverrides()
+    host_genvm_id: Annotated[Text, Field(max_length=LONGEST_KEY)] | None = None
+    deadline: Duration | None = None
+    host_hello_data: tuple[Bytes, ...] = ()
+    hook_cross_contract_calls: Flag = False
+
+    def run_request(self, rules: RunRules, idempotency_key: str | None = None) -> RunRequest:
+        parse_host(self.host)
+        rules.check_arguments(self.extra_args)
+        rules.check_debug(self.debug_mode)
+        if any(self.host_hello_data[MANAGER_HOST : MANAGER_HOST + 1]):
+            raise WrongShape(f"host_hello_data for manager-owned host index {MANAGER_HOST} is not allowed")
+        return RunRequest(
+            selector=self._selector(),
+            timestamp=self.timestamp,
+            message=self.message,
+            host=self.host,
+            host_data=self.host_data,
+            is_sync=self.is_sync,
+            permits=rules.price(NEWEST_COSTS, nondet=self.needs_modules),
+            time_limit=self._time_limit(),
+            calldata=self.calldata,
+            code=self.code,
+            permissions=self.granted,
+            modules=self.modules,
+            debug=self.debug_mode,
+            extra_args=tuple(self.extra_args),
+            leader_nondet_results=self.leader_results(),
+            passthrough=self.passthrough(),
+            capture_output=self.debug_mode.reaches(DebugLevel.SAFE),
+            result_form=ResultForm.BASE64,
+            answer_started=True,
+            tell_node=False,
+            one_run_per_host=False,
+            host_tables=HOST_TABLES,
+            fuel_width=FUEL_WIDTH,
+            hello=self.host_hello_data[0] if self.host_hello_data else b"",
+            checked_result=True,
+            any_major=True,
+            idempotency_key=self.host_genvm_id or idempotency_key,
+        )
+
+    def passthrough(self) -> Mapping[str, Value]:
+        found = dict(super().passthrough())
+        found["hook_cross_contract_calls"] = self.hook_cross_contract_calls
+        recursion = self.unsafe_overrides.initial_recursion
+        if recursion is not None and self.debug_mode.reaches(DebugLevel.UNSAFE):
+            found["initial_recursion"] = recursion
+        return found
+
+    def _selector(self) -> Selector:
+        override = self.unsafe_overrides.reroute_to
+        if override and self.debug_mode.reaches(DebugLevel.SAFE):
+            return Selector(version=override)
+        match self.selector:
+            case MajorSelector(major=major):
+                return Selector(major=major)
+            case VersionSelector(version=version):
+                return Selector(version=version)
+
+    def _time_limit(self) -> timedelta:
+        longest = timedelta(minutes=LONGEST_RUN_MINUTES)
+        return self.minutes() if self.deadline is None else min(self.deadline, longest)
+
+
+def run_request_from_c(
+    body: Mapping[str, Any], rules: RunRules, idempotency_key: str | None = None
+) -> RunRequest:
+    """The run that a decoded `run` map asks for. Raises WrongShape, BadHostAddress."""
+    return shaped(RunBodyC, body).run_request(rules, idempotency_key)

@@ -1,0 +1,1 @@
+"""The llm and web modules: their containers, their configuration, and the sessions of runs with them."""

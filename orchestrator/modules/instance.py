@@ -1,0 +1,371 @@
+"""One module container and the conversation with it (docs/module-protocol.md).
+
+Made by `launch` for a new container and by `adopt` for one that an earlier manager left. From then on `live`
+serves the conversation until the container has ended; everything else may be called meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from genvm_wire import calldata
+from genvm_wire.calldata import Value
+from orchestrator.executions.modules import Introduction
+from orchestrator.modules.configuration import Configuration
+from orchestrator.modules.failures import BadConfiguration, NotStarted
+from orchestrator.modules.kinds import ModuleKind, ModuleTimes
+from orchestrator.modules.redaction import Redaction
+from orchestrator.modules.session import Session, Usage, plain, session_message
+from orchestrator.runtime.meeting import describe
+from orchestrator.runtime.port import (
+    ChannelClosed,
+    Control,
+    Instance,
+    InstanceDied,
+    ProtocolBroken,
+    RuntimeFailure,
+)
+from orchestrator.tasks import cancel_and_wait
+
+log = structlog.get_logger(__name__)
+
+READY, RESUME = "ready", "resume"
+LONGEST_TEXT = 2000
+MOST_NOTES = 50
+MOST_RECORDS = 64
+LEVELS = frozenset({"debug", "info", "warning", "error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The module's last word about itself."""
+
+    healthy: bool = True
+    detail: str = ""
+    sessions: int = 0
+    counters: Mapping[str, Value] = field(default_factory=dict)
+
+
+class ModuleInstance:
+    """`up`: the channel works. `changed` is called whenever that, the health or the sessions change."""
+
+    def __init__(
+        self,
+        kind: ModuleKind,
+        instance: Instance,
+        control: Control,
+        *,
+        version: str,
+        times: ModuleTimes,
+        changed: Callable[[], None],
+    ) -> None:
+        self.kind = kind
+        self.version = version
+        self.health = Health()
+        self.notes: list[str] = []
+        self.up = True
+        self.draining = False
+        self.sessions: dict[int, Session] = {}
+        self.resumed: list[int] = []
+        self._instance = instance
+        self._control = control
+        self._times = times
+        self._changed = changed
+        self._redaction = Redaction()
+        self._unanswered = 0
+        self._sequence = 0
+
+    @property
+    def name(self) -> str:
+        return self._instance.spec.name
+
+    @property
+    def image(self) -> str:
+        return self._instance.spec.image
+
+    @property
+    def engine_id(self) -> str:
+        return self._instance.engine_id
+
+    @property
+    def available(self) -> bool:
+        """Whether a run can be given a session now."""
+        return self.up and not self.draining
+
+    async def configure(self, configuration: Configuration, generation: int) -> None:
+        """Give a new instance its configuration, and wait until it serves; before `live`.
+
+        Raises BadConfiguration, NotStarted.
+        """
+        self._redaction = configuration.redaction
+        try:
+            async with asyncio.timeout(self._times.configure):
+                await self._control.send(configuration.message(generation))
+                while (message := await self._control.receive())["kind"] not in ("configured", "failed"):
+                    self._take(message)
+        except TimeoutError:
+            raise NotStarted(
+                f"the {self.kind} module did not take its configuration within {self._times.configure:g} s"
+            ) from None
+        except ChannelClosed:
+            raise NotStarted(
+                f"the {self.kind} module ended while it was configured: {await self._how()}"
+            ) from None
+        except (ProtocolBroken, ValueError) as failure:
+            raise NotStarted(f"the {self.kind} module: {self._redaction.text(str(failure))}") from None
+        if message["kind"] == "failed":
+            raise BadConfiguration(self._text(message.get("message")) or "the configuration was refused")
+        notes = message.get("notes")
+        self.notes = [self._text(note) for note in notes[:MOST_NOTES]] if isinstance(notes, list) else []
+
+    async def _how(self) -> str:
+        """How the instance ended, if that is known soon."""
+        try:
+            async with asyncio.timeout(self._times.exit):
+                return self._redaction.text(describe(await self._instance.wait_exit()))
+        except (TimeoutError, RuntimeFailure):
+            return "its channel closed"
+
+    async def live(self) -> str:
+        """Serve the conversation until the instance has ended or is given up; how that was, in words."""
+        tasks = [
+            asyncio.create_task(work, name=f"{self.name}:{name}")
+            for name, work in (("exit", self._how_it_ends()), ("read", self._read()), ("ping", self._ping()))
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            ending = next(task for task in tasks if task.done())
+            if ending is tasks[0]:
+                # What it said before it ended is still in the channel.
+                await asyncio.wait([tasks[1]], timeout=self._times.exit)
+            return self._redaction.text(ending.result())
+        except Exception as defect:
+            log.exception("module_conversation_defect", module=self.kind, instance=self.name)
+            return f"defect: {type(defect).__name__}"
+        finally:
+            for task in tasks:
+                await cancel_and_wait(task)
+            self.up = False
+            self._control.close()
+            for session in self.sessions.values():
+                session.end(None)
+            self._changed()
+
+    async def _how_it_ends(self) -> str:
+        return describe(await self._instance.wait_exit())
+
+    async def _read(self) -> str:
+        while True:
+            try:
+                self._take(await self._control.receive())
+            except ProtocolBroken as failure:
+                return f"it broke the module protocol: {failure}"
+            except ChannelClosed:
+                self._control.close()
+                self._set_up(False)
+                try:
+                    await self._reconnect()
+                except (InstanceDied, ChannelClosed):
+                    return await self._how()
+                except (ProtocolBroken, TimeoutError) as failure:
+                    return f"it connected again and said nothing of use: {failure}"
+
+    async def _reconnect(self) -> None:
+        """A module whose channel broke connects again; one that hangs is found by its pings."""
+        self._control, _ = await first_word(self._instance, None, (RESUME,))
+        log.info("module_reconnected", module=self.kind, instance=self.name)
+        # Sessions that ended meanwhile have their last words said now.
+        self._set_up(True)
+        if self.draining:
+            await self._say({"kind": "drain"})
+
+    async def _ping(self) -> str:
+        while True:
+            await asyncio.sleep(self._times.ping_interval)
+            if self._unanswered >= self._times.missed_pings:
+                return f"it did not answer {self._unanswered} pings"
+            self._unanswered += 1
+            self._sequence += 1
+            await self._say({"kind": "ping", "sequence": self._sequence})
+
+    def _take(self, message: Mapping[str, Value]) -> None:
+        match message["kind"]:
+            case "pong":
+                self._unanswered = 0
+                self._note_health(message)
+            case "session_ended":
+                self._end_session(message)
+            case "log":
+                self._log(message.get("records"))
+            case kind:
+                raise ProtocolBroken(f"it said {kind!r} out of turn")
+
+    def _note_health(self, message: Mapping[str, Value]) -> None:
+        sessions, counters = message.get("sessions"), message.get("counters")
+        health = Health(
+            healthy=message.get("healthy") is not False,
+            detail=self._text(message.get("detail")),
+            sessions=sessions if isinstance(sessions, int) else 0,
+            counters=plain(counters) if isinstance(counters, dict) else {},
+        )
+        if health.healthy != self.health.healthy:
+            log.warning("module_health", module=self.kind, healthy=health.healthy, detail=health.detail)
+        if health != self.health:
+            self.health = health
+            self._changed()
+
+    def _end_session(self, message: Mapping[str, Value]) -> None:
+        run, requests, stats = (message.get(key) for key in ("run", "requests", "stats"))
+        session = self.sessions.get(run) if isinstance(run, int) else None
+        if session is None:
+            return
+        if isinstance(requests, int) and isinstance(stats, dict):
+            session.end(Usage(requests, plain(stats)))
+        else:
+            session.end(None)
+
+    def _log(self, records: Value) -> None:
+        for record in records[:MOST_RECORDS] if isinstance(records, list) else ():
+            if not isinstance(record, dict):
+                continue
+            level = record.get("level")
+            fields = {key: value for key, value in record.items() if key not in ("level", "message")}
+            getattr(log, level if isinstance(level, str) and level in LEVELS else "info")(
+                "module_log",
+                module=self.kind,
+                instance=self.name,
+                message=self._text(record.get("message")),
+                fields=calldata.to_text(self._redaction.value(fields), LONGEST_TEXT) if fields else None,
+            )
+
+    def _text(self, value: Value) -> str:
+        return self._redaction.text(value)[:LONGEST_TEXT] if isinstance(value, str) else ""
+
+    def _set_up(self, up: bool) -> None:
+        self.up = up
+        self._unanswered = 0
+        self._changed()
+
+    async def open(self, introduction: Introduction) -> socket.socket:
+        """A session for a run: the executor's end. Raises ChannelClosed; nothing is left of it then."""
+        theirs, ours = socket.socketpair()
+        self.sessions[introduction.run] = Session(introduction.run)
+        try:
+            with ours:
+                await self._send(session_message(introduction), [ours.fileno()])
+        except BaseException:
+            theirs.close()
+            self.sessions.pop(introduction.run).end(None)
+            self._changed()
+            raise
+        return theirs
+
+    def redact(self, redaction: Redaction) -> None:
+        """Mask these secrets in what it says from now on."""
+        self._redaction = redaction
+
+    def expect(self, run: int) -> None:
+        """A session that an earlier manager opened for a run that goes on."""
+        self.sessions[run] = Session(run)
+
+    async def close_session(self, run: int) -> Usage | None:
+        """End a run's session; what it came to, if the module says so in time."""
+        session = self.sessions.get(run)
+        if session is None:
+            return None
+        try:
+            if not session.ended.done():
+                async with asyncio.timeout(self._times.close):
+                    await self._say({"kind": "close", "run": run})
+                    return await asyncio.shield(session.ended)
+            return session.ended.result()
+        except TimeoutError:
+            log.warning("module_session_not_closed", module=self.kind, instance=self.name, run=run)
+            return None
+        finally:
+            session.end(None)
+            if self.sessions.get(run) is session:
+                del self.sessions[run]
+            self._changed()
+
+    async def idle(self) -> None:
+        """Return when no run has a session here any more."""
+        while under_way := [one.ended for one in self.sessions.values() if not one.ended.done()]:
+            await asyncio.wait(under_way)
+
+    async def forget_session(self, run: int) -> None:
+        """Close a session that no run of this manager has."""
+        await self._say({"kind": "close", "run": run})
+
+    async def drain(self) -> None:
+        """Give it no more sessions; it exits when the last has ended."""
+        self.draining = True
+        self._changed()
+        await self._say({"kind": "drain"})
+
+    async def leave(self) -> None:
+        """Ask it to exit at once, and wait a little for that."""
+        self.draining = True
+        self._changed()
+        await self._say({"kind": "exit"})
+        await self._how()
+
+    async def _say(self, message: Mapping[str, Value]) -> None:
+        """A broken channel loses it: what has to be repeated is repeated when the module is back."""
+        try:
+            await self._send(message)
+        except ChannelClosed:
+            log.info("module_channel_down", module=self.kind, instance=self.name, unsaid=message["kind"])
+
+    async def _send(self, message: Mapping[str, Value], fds: Sequence[int] = ()) -> None:
+        """Raises ChannelClosed, also for a module that does not read: no run may wait for it to wake up."""
+        control = self._control
+        try:
+            async with asyncio.timeout(self._times.exit):
+                await control.send(message, fds)
+        except TimeoutError:
+            control.close()
+            raise ChannelClosed("the module does not read its channel") from None
+
+    async def destroy(self) -> None:
+        """Raises RuntimeFailure."""
+        await self._instance.destroy()
+
+    def let_be(self) -> None:
+        """Let the connection go and the container run."""
+        self._control.close()
+
+
+async def first_word(
+    instance: Instance, seconds: float | None, expected: tuple[str, ...]
+) -> tuple[Control, dict[str, Value]]:
+    """The instance's next connection, and what it says on it: one of `expected`.
+
+    Raises InstanceDied, ChannelClosed, ProtocolBroken, TimeoutError.
+    """
+    async with asyncio.timeout(seconds):
+        control = await instance.connect()
+        try:
+            message = await control.receive()
+            if message["kind"] not in expected:
+                raise ProtocolBroken(f"expected {' or '.join(expected)}, got {str(message['kind'])[:40]!r}")
+        except BaseException:
+            control.close()
+            raise
+        return control, message
+
+
+def runs_in(message: Mapping[str, Value]) -> list[int]:
+    """The runs that a `resume` lists."""
+    listed = message.get("sessions")
+    return [run for run in listed if isinstance(run, int)] if isinstance(listed, list) else []
+
+
+def version_in(message: Mapping[str, Value]) -> str:
+    version = message.get("version")
+    return version[:64] if isinstance(version, str) else ""

@@ -1,0 +1,413 @@
+"""One module through its life: started, swapped for another configuration, drained, revived, adopted.
+
+At most one instance takes new sessions. A new one is made and configured beside the old one and takes its
+place only then; the old one drains. Orders come one after another; nothing else ever waits for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from orchestrator.executions.persistence import persistently
+from orchestrator.modules.configuration import Configuration, StartRequest
+from orchestrator.modules.failures import AlreadyRunning, ModuleFailure, NotStarted, ShuttingDown
+from orchestrator.modules.instance import (
+    READY,
+    RESUME,
+    ModuleInstance,
+    first_word,
+    runs_in,
+    version_in,
+)
+from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
+from orchestrator.modules.record import Entry
+from orchestrator.runtime.pool.backoff import Backoff
+from orchestrator.runtime.port import (
+    AdoptingRuntime,
+    ChannelClosed,
+    Control,
+    EngineUnreachable,
+    Instance,
+    InstanceDied,
+    InstanceSpec,
+    ProtocolBroken,
+    RuntimeFailure,
+)
+from orchestrator.tasks import TaskOwner
+
+log = structlog.get_logger(__name__)
+
+Configure = Callable[[StartRequest], Awaitable[Configuration]]
+Claim = Callable[[int, ModuleInstance], bool]
+"""Whether a run that a module serves still goes on: from then on it is accounted for."""
+Save = Callable[[Entry], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a module needs of the manager. `save` has the entry on disk when it returns."""
+
+    runtime: AdoptingRuntime
+    settings: ModuleSettings
+    times: ModuleTimes
+    configure: Configure
+    save: Save
+    changed: Callable[[], None]
+
+
+class Module:
+    """`entry` is what the next manager is to know; see `record`."""
+
+    def __init__(self, kind: ModuleKind, around: Surroundings, entry: Entry) -> None:
+        self.kind = kind
+        self.current: ModuleInstance | None = None
+        self.draining: dict[str, ModuleInstance] = {}
+        self.restarts = 0
+        self.trouble = ""
+        self.busy = 0
+        """Orders and revivals under way that may bring an instance up."""
+        self.stopped_at = float("-inf")
+        self.entry = entry
+        self._around = around
+        self._wanted: Configuration | None = None
+        self._turn = asyncio.Lock()
+        self._lives = TaskOwner(f"module-{kind}")
+        self._reviving: asyncio.Task[None] | None = None
+        self._backoff = Backoff(around.times.backoff_first, around.times.backoff_longest)
+        self._closing = False
+
+    @property
+    def available(self) -> bool:
+        return self.current is not None and self.current.available
+
+    def instances(self) -> frozenset[str]:
+        """Names that belong to this module, known from an earlier manager or alive."""
+        alive = {one.name for one in (*self.draining.values(), *([self.current] if self.current else ()))}
+        return self.entry.names | alive
+
+    async def start(self, request: StartRequest) -> None:
+        """Raises AlreadyRunning, ModuleFailure, RuntimeFailure; nothing has changed then."""
+        async with self._turn:
+            if self.current is not None:
+                raise AlreadyRunning
+            await self._replace(request)
+
+    async def restart(self, request: StartRequest) -> None:
+        """Put a new instance in the place of whatever there is.
+
+        Raises ModuleFailure, RuntimeFailure; nothing has changed then.
+        """
+        async with self._turn:
+            await self._replace(request)
+
+    async def stop(self) -> bool:
+        """Give runs no more sessions; those that have one keep it. Whether there was something to stop."""
+        async with self._turn:
+            wanted, self._wanted = self._wanted, None
+            self._stop_reviving()
+            if self.current is None:
+                return wanted is not None
+            self._retire(self.current)
+            self.current = None
+            self.stopped_at = asyncio.get_running_loop().time()
+            await self._save(replace(self.entry, current=None, draining=tuple(self.draining)))
+            self._around.changed()
+            return True
+
+    async def _replace(self, request: StartRequest) -> None:
+        self._check_open()
+        self.busy += 1
+        try:
+            configuration = await self._around.configure(request)
+            fresh = await self._launch(configuration)
+            await self._put_in_place(fresh, configuration)
+        finally:
+            self.busy -= 1
+            self._around.changed()
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise ShuttingDown("the manager is shutting down")
+
+    async def _launch(self, configuration: Configuration) -> ModuleInstance:
+        """A new instance that serves, or nothing."""
+        generation = self.entry.last + 1
+        await self._save(replace(self.entry, last=generation))
+        instance = await self._around.runtime.start(self._spec(f"{self.kind}-{generation}"))
+        try:
+            fresh = await self._ready(instance)
+            await fresh.configure(configuration, generation)
+        except BaseException:
+            # In a task of its own: whoever ordered this may be gone, its container must not stay.
+            await asyncio.shield(self._lives.spawn(f"remove {instance.spec.name}", self._remove(instance)))
+            raise
+        return fresh
+
+    async def _ready(self, instance: Instance) -> ModuleInstance:
+        seconds = self._around.times.ready
+        try:
+            control, message = await first_word(instance, seconds, (READY,))
+        except TimeoutError:
+            raise NotStarted(f"the {self.kind} module was not ready within {seconds:g} s") from None
+        except (InstanceDied, ChannelClosed, ProtocolBroken) as failure:
+            raise NotStarted(f"the {self.kind} module: {failure}") from None
+        if message.get("module") != self.kind.value:
+            control.close()
+            raise NotStarted(f"image {instance.spec.image} is not that of the {self.kind} module")
+        return self._instance(instance, control, version_in(message))
+
+    def _instance(self, instance: Instance, control: Control, version: str) -> ModuleInstance:
+        around = self._around
+        return ModuleInstance(
+            self.kind, instance, control, version=version, times=around.times, changed=around.changed
+        )
+
+    def _spec(self, name: str, image: str | None = None) -> InstanceSpec:
+        settings = self._around.settings
+        return InstanceSpec(
+            name=name,
+            role=self.kind.role,
+            image=image or settings.image,
+            version=self.kind.value,
+            execution_id=None,
+            deadline=None,
+            memory_bytes=settings.memory_bytes,
+            cpus=settings.cpus,
+            pids=settings.pids,
+            tmp_bytes=settings.tmp_bytes,
+            shm_bytes=settings.shm_bytes,
+        )
+
+    async def _put_in_place(self, fresh: ModuleInstance, configuration: Configuration) -> None:
+        """From here on runs get the new instance; the old one drains."""
+        self._stop_reviving()
+        old, self.current, self._wanted = self.current, fresh, configuration
+        self.trouble = ""
+        self._lives.spawn(fresh.name, self._live(fresh))
+        if old is not None:
+            self._retire(old)
+        request = configuration.request
+        entry = replace(
+            self.entry,
+            current=fresh.name,
+            draining=tuple(self.draining),
+            image=fresh.image,
+            by_default=request.config is None,
+            allow_empty_backends=request.allow_empty_backends,
+            user_error=request.user_error,
+        )
+        self._around.changed()
+        log.info("module_started", module=self.kind, instance=fresh.name, notes=fresh.notes)
+        await self._save(entry)
+
+    async def _live(self, one: ModuleInstance) -> None:
+        """Watch over an instance to its end, and over what its end means."""
+        begun = asyncio.get_running_loop().time()
+        how = await one.live()
+        if asyncio.get_running_loop().time() - begun >= self._around.times.stable:
+            self._backoff.proven()
+        crashed = one is self.current
+        self.draining.pop(one.name, None)
+        if crashed:
+            self.current = None
+            self.stopped_at = asyncio.get_running_loop().time()
+            self.trouble = how
+            log.error("module_lost", module=self.kind, instance=one.name, how=how, sessions=len(one.sessions))
+            self._revive()
+        else:
+            log.info("module_drained", module=self.kind, instance=one.name, how=how)
+        self._around.changed()
+        await self._remove(one)
+        await self._save(
+            replace(
+                self.entry,
+                current=self.current.name if self.current else None,
+                draining=tuple(self.draining),
+            )
+        )
+
+    def _revive(self) -> None:
+        """Bring the module back with the configuration that it had."""
+        if self._closing:
+            return
+        if self._wanted is None:
+            log.error(
+                "module_stays_stopped",
+                module=self.kind,
+                advice="its configuration was its own: start it again",
+            )
+            return
+        pause = self._backoff.failed(asyncio.get_running_loop().time())
+        self._reviving = self._lives.spawn("revive", self._revived(self._wanted, pause))
+
+    async def _revived(self, configuration: Configuration, pause: float) -> None:
+        while True:
+            await asyncio.sleep(pause)
+            self.busy += 1
+            try:
+                fresh = await self._launch(configuration)
+            except Exception as failure:
+                expected = isinstance(failure, ModuleFailure | RuntimeFailure)
+                self.trouble = str(failure) if expected else f"defect: {type(failure).__name__}"
+                pause = self._backoff.failed(asyncio.get_running_loop().time())
+                log.error(
+                    "module_not_revived",
+                    module=self.kind,
+                    error=self.trouble,
+                    next_try_in_s=pause,
+                    exc_info=None if expected else failure,
+                )
+            else:
+                self.restarts += 1
+                self._reviving = None
+                await self._put_in_place(fresh, configuration)
+                return
+            finally:
+                self.busy -= 1
+                self._around.changed()
+
+    def _stop_reviving(self) -> None:
+        if self._reviving is not None:
+            self._reviving.cancel()
+            self._reviving = None
+
+    def _retire(self, old: ModuleInstance) -> None:
+        self.draining[old.name] = old
+        self._lives.spawn(f"drain {old.name}", self._drain(old))
+
+    async def _drain(self, old: ModuleInstance) -> None:
+        """It exits when its last session has ended; one that does not is ended."""
+        await old.drain()
+        await old.idle()
+        await old.leave()
+        if old.name in self.draining:
+            await self._remove(old)
+
+    async def _remove(self, one: ModuleInstance | Instance) -> None:
+        """What cannot be removed now the runtime removes later."""
+        try:
+            await one.destroy()
+        except RuntimeFailure as failure:
+            log.warning("module_removed_later", module=self.kind, error=str(failure))
+
+    async def _save(self, entry: Entry) -> None:
+        self.entry = entry
+        await self._around.save(entry)
+
+    async def adopt(self, claim: Claim) -> None:
+        """Take over what an earlier manager left, as far as it connects again, with its runs' sessions."""
+        async with self._turn:
+            self.busy += 1
+            try:
+                await self._adopt(claim)
+            finally:
+                self.busy -= 1
+                self._around.changed()
+
+    async def _adopt(self, claim: Claim) -> None:
+        entry = self.entry
+        for name in sorted(entry.names, key=lambda name: (name != entry.current, name)):
+            one = await self._adopted(name)
+            if one is None:
+                continue
+            await self._take_sessions(one, claim)
+            if name == entry.current:
+                self.current = one
+                self._wanted = await self._known_configuration()
+                if self._wanted is not None:
+                    one.redact(self._wanted.redaction)
+                log.info("module_adopted", module=self.kind, instance=name, sessions=len(one.resumed))
+            else:
+                self._retire(one)
+            self._lives.spawn(name, self._live(one))
+        lost = entry.current is not None and self.current is None
+        await self._save(
+            replace(
+                entry,
+                current=self.current.name if self.current else None,
+                draining=tuple(self.draining),
+            )
+        )
+        if lost:
+            self.trouble = "it was gone when the manager came back"
+            self._wanted = await self._known_configuration()
+            self._revive()
+
+    @staticmethod
+    async def _take_sessions(one: ModuleInstance, claim: Claim) -> None:
+        for run in one.resumed:
+            if claim(run, one):
+                one.expect(run)
+            else:
+                await one.forget_session(run)
+
+    async def _known_configuration(self) -> Configuration | None:
+        """An adopted module's configuration, where it was the default file's: nobody has kept another."""
+        entry = self.entry
+        if not entry.by_default:
+            return None
+        request = StartRequest(None, entry.allow_empty_backends, entry.user_error)
+        try:
+            return await self._around.configure(request)
+        except ModuleFailure as failure:
+            log.warning("module_default_unusable", module=self.kind, error=str(failure))
+            return None
+
+    async def _adopted(self, name: str) -> ModuleInstance | None:
+        spec = self._spec(name, self.entry.image)
+        instance: Instance | None = None
+        async for attempt in persistently(EngineUnreachable):
+            with attempt:
+                try:
+                    instance = await self._around.runtime.adopt(spec)
+                except EngineUnreachable:
+                    raise
+                except RuntimeFailure as failure:
+                    log.warning("module_not_adopted", module=self.kind, instance=name, error=str(failure))
+                    return None
+        if instance is None:
+            return None
+        try:
+            control, message = await first_word(instance, self._around.times.reconnect, (RESUME,))
+        except (TimeoutError, InstanceDied, ChannelClosed, ProtocolBroken) as failure:
+            log.warning("module_not_adopted", module=self.kind, instance=name, error=str(failure) or "silent")
+            await self._remove(instance)
+            return None
+        one = self._instance(instance, control, version_in(message))
+        one.resumed = runs_in(message)
+        return one
+
+    async def shut_down(self) -> None:
+        """End all instances, each within its grace, and start none any more."""
+        self._closing = True
+        self._stop_reviving()
+        self._wanted = None
+        async with self._turn:
+            leaving = [*self.draining.values(), *([self.current] if self.current else ())]
+            self.current = None
+            self.draining.update((one.name, one) for one in leaving)
+            await asyncio.gather(*(self._leave(one) for one in leaving))
+            await self._lives.join()
+            await self._save(replace(self.entry, current=None, draining=()))
+
+    async def _leave(self, one: ModuleInstance) -> None:
+        await one.leave()
+        await self._remove(one)
+
+    async def aclose(self) -> None:
+        """Give up on whatever is still under way."""
+        self._closing = True
+        self._stop_reviving()
+        await self._lives.aclose()
+
+    async def detach(self) -> None:
+        """Leave all instances to the next manager."""
+        self._closing = True
+        self._stop_reviving()
+        for one in (*self.draining.values(), *([self.current] if self.current else ())):
+            one.let_be()
+        await self._lives.aclose()

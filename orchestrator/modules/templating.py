@@ -1,0 +1,74 @@
+"""`${…}` in a module's configuration (modules 2.2). Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from genvm_wire.calldata import Value
+from orchestrator.modules.failures import BadConfiguration
+
+VARIABLE = re.compile(r"\$\{([a-zA-Z0-9_]*|ENV\[[a-zA-Z0-9_]*\])\}")
+MOST_DEPTH = 64
+
+Lookup = Callable[[str], str | None]
+
+
+@dataclass(slots=True)
+class Template:
+    """Expands string values, once: a replacement is not looked at again. Keys stay as they are.
+
+    `names` are the plain variables, `environment` looks up `ENV[…]`. `taken` collects what came from the
+    environment, which is where secrets come from.
+    """
+
+    names: Mapping[str, str]
+    environment: Lookup
+    taken: set[str] = field(default_factory=set, repr=False)
+
+    def expand(self, value: Any, depth: int = 0) -> Value:
+        """`value`, as JSON or YAML has it, expanded and as calldata: fractions become decimal text.
+
+        Raises BadConfiguration.
+        """
+        if depth > MOST_DEPTH:
+            raise BadConfiguration(f"the configuration is nested more than {MOST_DEPTH} levels deep")
+        match value:
+            case None | bool() | int():
+                return value
+            case float():
+                return _decimal(value)
+            case str():
+                return VARIABLE.sub(self._replacement, value)
+            case list():
+                return [self.expand(item, depth + 1) for item in value]
+            case dict():
+                return {_key(key): self.expand(item, depth + 1) for key, item in value.items()}
+            case _:
+                raise BadConfiguration(f"the configuration holds a {type(value).__name__}, which is not JSON")
+
+    def _replacement(self, found: re.Match[str]) -> str:
+        name = found[1]
+        if name.startswith("ENV["):
+            value = self.environment(name[4:-1]) or ""
+            self.taken.add(value)
+            return value
+        if name not in self.names:
+            raise BadConfiguration(f"unknown variable `{name}`")
+        return self.names[name]
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str):
+        raise BadConfiguration(f"the configuration has the key {str(key)[:40]!r}: keys must be strings")
+    return key
+
+
+def _decimal(number: float) -> str:
+    if not math.isfinite(number):
+        raise BadConfiguration(f"the configuration holds the number {number}, which is not JSON")
+    return format(Decimal(repr(number)), "f")

@@ -1,0 +1,107 @@
+"""A container engine of a test's own, to be stopped and killed at will."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+
+START_BOUND = 60.0
+IMAGES = ("genvm-base:latest", "genvm-executor:latest")
+# It touches nothing of the machine's network, so that it can run beside another engine.
+ALONE = ("--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
+
+
+def possible() -> bool:
+    """Whether this machine lets us start an engine: that takes root and Docker's own daemon."""
+    return os.geteuid() == 0 and shutil.which("dockerd") is not None
+
+
+@dataclass
+class PrivateEngine:
+    """A `dockerd` whose files are all below `folder`. With `live_restore` containers outlive it."""
+
+    folder: Path
+    live_restore: bool
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.folder}/docker.sock"
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        places = {"--data-root": "data", "--exec-root": "exec", "--pidfile": "pid"}
+        flags = [f"{flag}={self.folder / name}" for flag, name in places.items()]
+        if self.live_restore:
+            flags.append("--live-restore")
+        with (self.folder / "dockerd.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["dockerd", "--host", self.url, *ALONE, *flags],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        end = time.monotonic() + START_BOUND
+        while not self.answers():
+            assert self.process.poll() is None, (self.folder / "dockerd.log").read_text()[-2000:]
+            assert time.monotonic() < end, "the engine does not answer"
+            time.sleep(0.1)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Returns when its process has ended."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(START_BOUND)
+            self.process = None
+            # One that was killed leaves ids behind, its own and its containerd's, which died with it. Where
+            # nobody reaps orphans these look alive for ever, and the next engine would wait for them.
+            for stale in ("pid", "exec/containerd/containerd.pid"):
+                (self.folder / stale).unlink(missing_ok=True)
+
+    def load(self, source: docker.APIClient, images: Sequence[str]) -> None:
+        """Take images over from another engine."""
+        own = docker.APIClient(base_url=self.url, version="auto", timeout=120)
+        try:
+            for image in images:
+                own.load_image(source.get_image(image))
+        finally:
+            own.close()
+
+    def answers(self) -> bool:
+        """Asked without the SDK, which leaks the socket of a connection that is refused."""
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(5)
+            try:
+                asking.connect(str(self.folder / "docker.sock"))
+                asking.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+                return b" 200 " in asking.recv(4096).partition(b"\r\n")[0]
+            except OSError:
+                return False
+
+
+@contextmanager
+def private_engine(source: docker.APIClient, folder: Path, *, live_restore: bool) -> Iterator[PrivateEngine]:
+    """A running engine that has the project's images; at the end nothing of it is left."""
+    engine = PrivateEngine(folder, live_restore)
+    engine.start()
+    try:
+        engine.load(source, IMAGES)
+        yield engine
+    finally:
+        # What outlives it would keep its mounts: without live restore it ends its containers itself.
+        engine.stop()
+        if live_restore:
+            engine.live_restore = False
+            engine.start()
+            engine.stop()

@@ -1,0 +1,203 @@
+"""A module program whose configuration says what it does; for the manager's own tests only.
+
+`python scripted_module.py llm|web`. It speaks docs/module-protocol.md, and answers each request of a session
+with the session's run, the number of the request and the configuration's `tag`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from genvm_wire.calldata import decode, encode
+from genvm_wire.frames import FrameClosed, FrameSocket
+
+
+class Session(threading.Thread):
+    """Serves one stream of transport S (modules 1.4)."""
+
+    def __init__(self, module: Module, told: dict[str, Any], sock: socket.socket) -> None:
+        super().__init__(daemon=True)
+        self.module, self.told, self.sock = module, told, sock
+        self.run_id = told["run"]
+        self.requests = 0
+
+    def run(self) -> None:
+        try:
+            self._read()  # hello
+            while True:
+                request = self._read()
+                self.requests += 1
+                time.sleep(request.get("sleep", 0))
+                answer = {
+                    "run": self.run_id,
+                    "request": request,
+                    "number": self.requests,
+                    "tag": self.module.config.get("tag", ""),
+                    "pid": os.getpid(),
+                    "told": {key: value for key, value in self.told.items() if key != "kind"},
+                }
+                body = encode({"Ok": answer})
+                self.sock.sendall(struct.pack(">I", len(body)) + body)
+        except (EOFError, OSError):
+            self.sock.close()
+            self.module.ended(self)
+
+    def end(self) -> None:
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    def _read(self) -> Any:
+        (length,) = struct.unpack(">I", self._exactly(4))
+        return decode(self._exactly(length))
+
+    def _exactly(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            piece = self.sock.recv(count - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
+
+
+class Module:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.config: dict[str, Any] = {}
+        self.generation: int | None = None
+        self.sessions: dict[int, Session] = {}
+        self.unsaid: list[dict[str, Any]] = []
+        self.lock = threading.RLock()
+        self.draining = False
+        self.channel: FrameSocket | None = None
+
+    def connect(self) -> None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.connect(os.environ["GENVM_CONTROL"])
+        who: dict[str, Any] = {"protocol": 1, "module": self.name, "version": "scripted"}
+        with self.lock:
+            self.channel = FrameSocket(sock)
+            if self.generation is None:
+                self.channel.send({"kind": "ready", **who})
+            else:
+                sessions = sorted(self.sessions)
+                self.channel.send(
+                    {"kind": "resume", "generation": self.generation, "sessions": sessions, **who}
+                )
+            for message in self.unsaid:
+                self.channel.send(message)
+            self.unsaid.clear()
+
+    def say(self, message: dict[str, Any]) -> None:
+        with self.lock:
+            try:
+                if self.channel is None:
+                    raise FrameClosed("no channel")
+                self.channel.send(message)
+            except FrameClosed:
+                if message["kind"] == "session_ended":
+                    self.unsaid.append(message)
+
+    def serve(self) -> None:
+        self.connect()
+        while True:
+            try:
+                assert self.channel is not None
+                message, fds = self.channel.receive()
+            except FrameClosed:
+                self.reconnect()
+                continue
+            getattr(self, f"do_{message['kind']}")(message, fds)
+
+    def reconnect(self) -> None:
+        with self.lock:
+            if self.channel is not None:
+                self.channel.close()
+            self.channel = None
+        while True:
+            time.sleep(0.05)
+            try:
+                self.connect()
+            except OSError:
+                continue
+            return
+
+    def do_configure(self, message: dict[str, Any], _: list[int]) -> None:
+        config = message["config"]
+        if "exit" in config:
+            os._exit(config["exit"])
+        if "hang" in config:
+            signal.pause()
+        if "fail" in config:
+            self.say({"kind": "failed", "message": config["fail"]})
+            return
+        if config.get("log"):
+            self.say({"kind": "log", "records": [{"level": "info", "message": config["log"]}]})
+        self.config, self.generation = config, message["generation"]
+        notes = [f"flags {message['user_error']} {message['allow_empty_backends']}"]
+        self.say({"kind": "configured", "generation": self.generation, "notes": notes})
+
+    def do_session(self, message: dict[str, Any], fds: list[int]) -> None:
+        session = Session(self, message, socket.socket(fileno=fds[0]))
+        with self.lock:
+            self.sessions[session.run_id] = session
+        session.start()
+
+    def do_close(self, message: dict[str, Any], _: list[int]) -> None:
+        with self.lock:
+            session = self.sessions.get(message["run"])
+        if session is not None:
+            session.end()
+
+    def ended(self, session: Session) -> None:
+        scripting = {"requests_count": session.requests, "requests_time": 7}
+        stats: dict[str, Any] = {"scripting": scripting}
+        if self.name == "llm":
+            stats["tokens"] = {"main/model": {"input": 1, "output": 2, "total": 3}}
+        with self.lock:
+            self.sessions.pop(session.run_id, None)
+            self.say(
+                {
+                    "kind": "session_ended",
+                    "run": session.run_id,
+                    "stats": stats,
+                    "requests": session.requests,
+                }
+            )
+            if self.draining and not self.sessions:
+                os._exit(0)
+
+    def do_ping(self, message: dict[str, Any], _: list[int]) -> None:
+        if self.config.get("deaf"):
+            return
+        self.say(
+            {
+                "kind": "pong",
+                "sequence": message["sequence"],
+                "sessions": len(self.sessions),
+                "healthy": not self.config.get("ill"),
+                "detail": str(self.config.get("ill", "")),
+                "counters": {"sessions_total": 1},
+            }
+        )
+
+    def do_drain(self, _: dict[str, Any], __: list[int]) -> None:
+        with self.lock:
+            self.draining = True
+            if not self.sessions:
+                os._exit(0)
+
+    def do_exit(self, _: dict[str, Any], __: list[int]) -> None:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    Module(sys.argv[1]).serve()

@@ -1,0 +1,70 @@
+"""What a client of the manager socket sees when the manager goes and comes back (manager-api 4.2, 7 W4)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from orchestrator.serve import end_runs
+from tests.integration.manager.conftest import MakeClient, listening_node
+from tests.integration.manager.socket_requests import request
+from tests.socket_client import BOOT_ID_MISMATCH, refusal, socket_client
+
+
+async def test_after_a_restart_the_old_boot_id_is_refused_and_the_run_is_still_known(
+    make_client: MakeClient,
+) -> None:
+    client = await make_client()
+    async with listening_node(f"unix://{client.folder}/node") as node:
+        wanted = request(node, {"print": "kept", "answer": 10}, host_genvm_id="tx-9")
+        async with socket_client(client.session) as before:
+            run_id = await before.run(wanted)
+            event = await before.ended(run_id)
+        await client.until(lambda: client.manager.executions.find(run_id) is None)
+        await client.leave()
+
+        client = await make_client()
+        async with socket_client(client.session) as after:
+            assert after.boot_id != before.boot_id
+            assert (await refusal(after.attach(run_id, before.boot_id)))[0] == BOOT_ID_MISMATCH
+            assert await after.run(wanted) == run_id
+            assert await after.event(run_id) == event
+            assert await after.attach(run_id) == event
+            assert await after.artifact(run_id, "stdout") == b"kept"
+            await after.ack(run_id)
+            assert await after.run(request(node, host_genvm_id="tx-10")) > run_id
+        assert node.connections <= 2
+
+
+async def test_what_was_acknowledged_stays_forgotten_after_a_restart(make_client: MakeClient) -> None:
+    client = await make_client()
+    async with listening_node(f"unix://{client.folder}/node") as node:
+        wanted = request(node, host_genvm_id="tx-9")
+        async with socket_client(client.session) as before:
+            run_id = await before.run(wanted)
+            await before.ended(run_id)
+            await before.ack(run_id)
+        await client.leave()
+
+        client = await make_client()
+        async with socket_client(client.session) as after:
+            again = await after.run(wanted)
+            assert again > run_id
+            await after.ended(again)
+
+
+async def test_at_shutdown_runs_end_with_that_cause_and_the_connection_is_dropped(
+    make_client: MakeClient,
+) -> None:
+    client = await make_client()
+    async with (
+        listening_node(f"unix://{client.folder}/node") as node,
+        socket_client(client.session) as socket,
+    ):
+        run_id = await socket.run(request(node, {"ignore": None}))
+        assert (await socket.event(run_id))[0] == "started"
+        await end_runs(client.manager)
+        tag, ended = await socket.event(run_id)
+        assert (tag, ended["cause"], ended["exit_code"]) == ("finished", "shutdown", None)
+        await client.leave()
+        await asyncio.wait_for(socket.closed.wait(), 5)
+        assert socket.close_code == 1006

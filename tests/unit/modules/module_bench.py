@@ -1,0 +1,165 @@
+"""A module service over an in-memory runtime whose instances speak the module protocol as they are told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from genvm_wire.calldata import Value
+from orchestrator.executions.modules import Introduction
+from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
+from orchestrator.modules.service import ModuleService
+from orchestrator.runtime.port import (
+    ChannelClosed,
+    EngineRefused,
+    EngineUnreachable,
+    InstanceExit,
+    InstanceSpec,
+    RuntimeStatistics,
+)
+
+TIMES = ModuleTimes(
+    ready=0.2, configure=0.2, reconnect=0.2, ping_interval=30, close=0.05, exit=0.05,
+    backoff_first=0.001, backoff_longest=0.004, patience=0.05, start_patience=1,
+)  # fmt: skip
+SETTINGS = ModuleSettings(image="module:1", memory_bytes=1, cpus=1, pids=16)
+
+
+class FakeControl:
+    def __init__(self, instance: FakeInstance) -> None:
+        self.instance = instance
+        self.frames: asyncio.Queue[dict[str, Value] | None] = asyncio.Queue()
+        self.closed = False
+
+    async def send(self, message: Mapping[str, Value], fds: Sequence[int] = ()) -> None:
+        if self.closed:
+            raise ChannelClosed("closed")
+        self.instance.told.append(dict(message))
+        self.instance.take(message)
+
+    async def receive(self) -> dict[str, Value]:
+        frame = None if self.closed and self.frames.empty() else await self.frames.get()
+        if frame is None:
+            raise ChannelClosed("ended")
+        return frame
+
+    def quiet(self) -> bool:
+        return not self.closed
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.frames.put_nowait(None)
+
+
+class FakeInstance:
+    """`first` is what it says when it connects; an instance without a word connects and is silent."""
+
+    def __init__(self, spec: InstanceSpec, first: dict[str, Value] | None) -> None:
+        self.spec = spec
+        self.first = first
+        self.told: list[dict[str, Value]] = []
+        self.exit: asyncio.Future[InstanceExit] = asyncio.get_running_loop().create_future()
+        self.connections: asyncio.Queue[FakeControl] = asyncio.Queue()
+        self.destroyed = False
+        self.control = self.connect_with(first)
+
+    @property
+    def engine_id(self) -> str:
+        return f"engine-{self.spec.name}"
+
+    def connect_with(self, first: dict[str, Value] | None) -> FakeControl:
+        """Make a new connection, whose first word this is."""
+        self.control = FakeControl(self)
+        if first is not None:
+            self.control.frames.put_nowait(first)
+        self.connections.put_nowait(self.control)
+        return self.control
+
+    def say(self, message: dict[str, Value]) -> None:
+        self.control.frames.put_nowait(message)
+
+    def take(self, message: Mapping[str, Value]) -> None:
+        if message["kind"] == "configure":
+            self.say({"kind": "configured", "generation": message["generation"], "notes": []})
+        elif message["kind"] == "exit":
+            self.end()
+
+    def kinds(self) -> list[Value]:
+        return [message["kind"] for message in self.told]
+
+    async def connect(self) -> FakeControl:
+        return await self.connections.get()
+
+    async def wait_exit(self) -> InstanceExit:
+        return await asyncio.shield(self.exit)
+
+    async def kill(self) -> None:
+        self.end()
+
+    def end(self) -> None:
+        if not self.exit.done():
+            self.exit.set_result(InstanceExit(0, None, False))
+        self.control.close()
+
+    async def destroy(self) -> None:
+        self.destroyed = True
+        self.end()
+
+
+@dataclass
+class FakeRuntime:
+    """`refusals`: so many starts are refused first. `absences`: so many adoptions find no engine first."""
+
+    instances: dict[str, FakeInstance] = field(default_factory=dict)
+    refusals: int = 0
+    absences: int = 0
+    attempts: int = 0
+    speaks_as: str | None = None
+
+    async def start(self, spec: InstanceSpec) -> FakeInstance:
+        self.attempts += 1
+        if self.refusals:
+            self.refusals -= 1
+            raise EngineRefused(f"no image {spec.image}")
+        name = self.speaks_as or spec.role.value
+        made = FakeInstance(spec, {"kind": "ready", "protocol": 1, "module": name, "version": "1"})
+        self.instances[spec.name] = made
+        return made
+
+    async def adopt(self, spec: InstanceSpec) -> FakeInstance | None:
+        if self.absences:
+            self.absences -= 1
+            raise EngineUnreachable("away")
+        return self.instances.get(spec.name)
+
+    async def discard(self, name: str) -> None:
+        return None
+
+    async def sweep(self, keep: frozenset[str]) -> list[str]:
+        return []
+
+    async def idle(self) -> dict[str, str]:
+        return {}
+
+    async def ping(self) -> None:
+        return None
+
+    def reachable(self) -> bool:
+        return True
+
+    def statistics(self) -> RuntimeStatistics:
+        return RuntimeStatistics(0, True, True, 0, 0)
+
+    async def aclose(self) -> None:
+        return None
+
+
+def service(runtime: FakeRuntime, state_dir: Path) -> ModuleService:
+    return ModuleService(runtime, dict.fromkeys(ModuleKind, SETTINGS), {}.get, state_dir, TIMES)
+
+
+def introduction(run: int) -> Introduction:
+    return Introduction(run, "Leader", "{}", {}, 0, 1000)
