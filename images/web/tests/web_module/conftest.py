@@ -53,9 +53,9 @@ def internet() -> SmallInternet:
 
 @pytest.fixture
 async def site(internet: SmallInternet) -> AsyncIterator[Site]:
-    """`site.com` at a public address, plain HTTP."""
+    """`genvm-site.com` at a public address, plain HTTP."""
     async with Site().serving() as site:
-        internet.serve("site.com", {80: site.port})
+        internet.serve("genvm-site.com", {80: site.port})
         yield site
 
 

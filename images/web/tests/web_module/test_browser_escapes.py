@@ -98,7 +98,7 @@ async def test_nothing_that_a_page_tries_gets_out(
     site.page("/meta", f'<meta http-equiv="refresh" content="0;url=http://127.0.0.1:{port}/meta">')
     site.page("/sw.js", SERVICE_WORKER.replace("PORT", port), Content_Type="text/javascript")
     site.redirect("/to-private", f"http://127.0.0.1:{port}/redirect")
-    page = await browser.render("http://site.com/", wait=4)
+    page = await browser.render("http://genvm-site.com/", wait=4)
     assert page.status == 200
     assert b"DONE 16" in page.body
     assert canary.visits == []
@@ -112,7 +112,7 @@ async def test_a_page_that_redirects_inward_is_blocked(
     site: Site, internet: SmallInternet, canary: Canary, browser: Browsing
 ) -> None:
     site.redirect("/", f"http://127.0.0.1:{canary.port}/")
-    assert (await browser.render("http://site.com/")).status == 403
+    assert (await browser.render("http://genvm-site.com/")).status == 403
     assert (canary.visits, internet.dialled[0]) == ([], (PUBLIC, 80))
 
 
@@ -125,7 +125,7 @@ async def test_a_page_cannot_turn_into_a_private_one(
     site: Site, canary: Canary, browser: Browsing, page: str
 ) -> None:
     site.page("/", page.replace("URL", f"http://127.0.0.1:{canary.port}/"))
-    await browser.render("http://site.com/", wait=1)
+    await browser.render("http://genvm-site.com/", wait=1)
     assert canary.visits == []
 
 

@@ -37,17 +37,17 @@ async def test_a_page_as_text_html_and_picture(site: Site, internet: SmallIntern
     site.page("/missing", "<p>gone</p>", 404)
     site.page("/clobbered", '<body><img name="body"><p>seen</p></body>')
     async with browsing(internet) as browser:
-        text = await browser.render("http://site.com/")
+        text = await browser.render("http://genvm-site.com/")
         assert (text.status, text.body) == (200, b"Heading\n\none two\n\nend\n\n")
-        assert b"later" in (await browser.render("http://site.com/", wait=1)).body
-        html = await browser.render("http://site.com/", "html")
+        assert b"later" in (await browser.render("http://genvm-site.com/", wait=1)).body
+        html = await browser.render("http://genvm-site.com/", "html")
         assert html.body.startswith(b"<h1>Heading</h1><p>one   <b>two</b></p>")
-        picture = await browser.render("http://site.com/", "screenshot")
+        picture = await browser.render("http://genvm-site.com/", "screenshot")
         assert picture.body[:8] == b"\x89PNG\r\n\x1a\n"
         assert [int.from_bytes(picture.body[at : at + 4], "big") for at in (16, 20)] == [960, 540]
-        missing = await browser.render("http://site.com/missing", wait=60)
+        missing = await browser.render("http://genvm-site.com/missing", wait=60)
         assert (missing.status, missing.body.strip()) == (404, b"gone")
-        assert (await browser.render("http://site.com/clobbered")).body.strip() == b"seen"
+        assert (await browser.render("http://genvm-site.com/clobbered")).body.strip() == b"seen"
         assert browser.browsers.counters.launched == 1
 
 
@@ -60,8 +60,8 @@ async def test_renders_share_nothing(site: Site, internet: SmallInternet) -> Non
         </script></body>""",
     )
     async with browsing(internet) as browser:
-        pages = [await browser.render("http://site.com/") for _ in range(2)]
-        pages += await asyncio.gather(*(browser.render("http://site.com/") for _ in range(3)))
+        pages = [await browser.render("http://genvm-site.com/") for _ in range(2)]
+        pages += await asyncio.gather(*(browser.render("http://genvm-site.com/") for _ in range(3)))
         assert {page.body.strip() for page in pages} == {b"c= s="}
 
 
@@ -82,14 +82,14 @@ async def test_navigations_that_fail_have_a_status(
         statuses = {
             url: (await browser.render(url, load_timeout=3)).status
             for url in (
-                "http://site.com/slow",
+                "http://genvm-site.com/slow",
                 "http://unknown.com/",
                 "https://unknown.com/",
                 "http://refusing.com:81/",
                 "https://refusing.com/",
                 "https://secure.com/",
                 "http://10.0.0.1/",
-                "http://site.com/download",
+                "http://genvm-site.com/download",
             )
         }
         assert list(statuses.values()) == [408, 502, 502, 503, 503, 495, 403, 418]
@@ -114,8 +114,8 @@ async def test_pages_that_are_too_much_fail_alone(site: Site, internet: SmallInt
             ("/busy", {"protocol_timeout": 2}, RenderFailed),
         ):
             with pytest.raises(failure):
-                await browser.having(**limits).render(f"http://site.com{path}", wait=4)
-            assert (await browser.render("http://site.com/good")).body.strip() == b"good"
+                await browser.having(**limits).render(f"http://genvm-site.com{path}", wait=4)
+            assert (await browser.render("http://genvm-site.com/good")).body.strip() == b"good"
 
 
 async def test_a_browser_that_dies_is_replaced(site: Site, internet: SmallInternet) -> None:
@@ -128,7 +128,7 @@ async def test_a_browser_that_dies_is_replaced(site: Site, internet: SmallIntern
 
     site.pages["/"] = slowly
     async with browsing(internet) as browser:
-        rendering = asyncio.ensure_future(browser.render("http://site.com/"))
+        rendering = asyncio.ensure_future(browser.render("http://genvm-site.com/"))
         await arrived.wait()
         (running,) = browser.browsers._all
         processes = await asyncio.to_thread(browser_processes, running.marker)

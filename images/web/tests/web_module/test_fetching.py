@@ -32,7 +32,7 @@ async def refusal(conversation: WebConversation, url: str, **more: Any) -> Modul
 @pytest.mark.parametrize("status", [200, 204, 404, 500, 503])
 async def test_every_status_is_an_answer(site: Site, opened: Open, status: int) -> None:
     site.page("/", b"", status)
-    assert (await fetch(await opened(), "http://site.com/"))["status"] == status
+    assert (await fetch(await opened(), "http://genvm-site.com/"))["status"] == status
 
 
 async def test_bodies_are_bytes_both_ways(site: Site, opened: Open) -> None:
@@ -40,7 +40,7 @@ async def test_bodies_are_bytes_both_ways(site: Site, opened: Open) -> None:
         return web.Response(body=await request.read(), headers={"X-Mixed-Case": "Value"})
 
     site.pages["/echo"] = echo
-    answer = await fetch(await opened(), "http://site.com/echo", "POST", body=bytes.fromhex("deadbeef"))
+    answer = await fetch(await opened(), "http://genvm-site.com/echo", "POST", body=bytes.fromhex("deadbeef"))
     assert answer["body"] == bytes.fromhex("deadbeef")
     assert answer["headers"]["x-mixed-case"] == b"Value"
     assert all(name == name.lower() for name in answer["headers"])
@@ -48,15 +48,15 @@ async def test_bodies_are_bytes_both_ways(site: Site, opened: Open) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "DELETE", "OPTIONS", "PATCH", "PUT"])
 async def test_every_method_goes_out_with_its_body(site: Site, opened: Open, method: str) -> None:
-    await fetch(await opened(), "http://site.com/x?q=a%20b&c", method, body=b"body")
+    await fetch(await opened(), "http://genvm-site.com/x?q=a%20b&c", method, body=b"body")
     (received,) = site.received
     assert (received.method, received.target, received.body) == (method, "/x?q=a%20b&c", b"body")
 
 
 async def test_nothing_is_added_but_what_http_needs(site: Site, opened: Open) -> None:
-    await fetch(await opened(), "http://site.com/", "POST", body=b"x", headers={"X-Own": b"1"})
+    await fetch(await opened(), "http://genvm-site.com/", "POST", body=b"x", headers={"X-Own": b"1"})
     assert site.received[0].headers == {
-        "host": "site.com",
+        "host": "genvm-site.com",
         "x-own": "1",
         "user-agent": "genvm-web/0.1",
         "accept": "*/*",
@@ -68,23 +68,23 @@ async def test_nothing_is_added_but_what_http_needs(site: Site, opened: Open) ->
 
 async def test_forged_headers_do_not_reach_the_site(site: Site, opened: Open) -> None:
     forged = {"Host": b"evil.com", "Content-Length": b"0", "GenLayer-Tx-Id": b"0xbad", "Proxy-X": b"1"}
-    await fetch(await opened(), "http://site.com/", "POST", body=b"abc", headers=forged)
+    await fetch(await opened(), "http://genvm-site.com/", "POST", body=b"abc", headers=forged)
     headers = site.received[0].headers
-    assert (headers["host"], headers["content-length"]) == ("site.com", "3")
+    assert (headers["host"], headers["content-length"]) == ("genvm-site.com", "3")
     assert not {"genlayer-tx-id", "proxy-x"} & set(headers)
 
 
 async def test_cookies_are_neither_shown_nor_kept(site: Site, opened: Open) -> None:
     site.page("/", "", Set_Cookie="a=b")
     conversation = await opened()
-    assert "set-cookie" not in (await fetch(conversation, "http://site.com/"))["headers"]
-    await fetch(conversation, "http://site.com/")
+    assert "set-cookie" not in (await fetch(conversation, "http://genvm-site.com/"))["headers"]
+    await fetch(conversation, "http://genvm-site.com/")
     assert "cookie" not in site.received[1].headers
 
 
 async def test_a_body_within_the_limit_is_whole(site: Site, opened: Open) -> None:
     site.page("/", b"x" * 500)
-    assert len((await fetch(await opened(), "http://site.com/", limit=1024))["body"]) == 500
+    assert len((await fetch(await opened(), "http://genvm-site.com/", limit=1024))["body"]) == 500
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -93,9 +93,9 @@ async def test_a_body_beyond_the_executors_limit_is_for_the_contract(
 ) -> None:
     body = gzip.compress(b"x" * 2000) if compressed else b"x" * 2000
     site.page("/", body, **({"Content_Encoding": "gzip"} if compressed else {}))
-    error = await refusal(await opened(), "http://site.com/", limit=1024)
+    error = await refusal(await opened(), "http://genvm-site.com/", limit=1024)
     assert (error.causes, error.fatal) == (["READING_BODY"], False)
-    assert (error.ctx["status"], error.ctx["url"]) == (200, "http://site.com/")
+    assert (error.ctx["status"], error.ctx["url"]) == (200, "http://genvm-site.com/")
     assert isinstance(error.ctx["headers"], dict)
 
 
@@ -106,13 +106,13 @@ async def test_a_body_beyond_the_modules_own_limit_is_not(
     site.page("/", b"x" * 2000)
     transport = "W" if limit is None else "S"
     conversation = await opened({"max_response_size": 1000}, transport=transport)
-    error = await refusal(conversation, "http://site.com/", limit=limit)
+    error = await refusal(conversation, "http://genvm-site.com/", limit=limit)
     assert (error.causes, error.fatal) == (["READING_BODY"], True)
 
 
 async def test_gzip_is_undone(site: Site, opened: Open) -> None:
     site.page("/", gzip.compress(b"plain"), Content_Encoding="gzip")
-    answer = await fetch(await opened(), "http://site.com/")
+    answer = await fetch(await opened(), "http://genvm-site.com/")
     assert answer["body"] == b"plain"
     assert not {"content-encoding", "content-length"} & set(answer["headers"])
 
@@ -156,9 +156,9 @@ async def test_a_name_is_looked_up_once_so_that_rebinding_has_no_effect(
             return found
 
     internet.__class__ = Rebinding
-    assert (await fetch(await opened(), "http://site.com/"))["status"] == 404
-    assert (internet.lookups, internet.dialled) == (["site.com"], [(PUBLIC, 80)])
-    assert (await refusal(await opened(), "http://site.com/")).causes == ["ADDRESS_FORBIDDEN"]
+    assert (await fetch(await opened(), "http://genvm-site.com/"))["status"] == 404
+    assert (internet.lookups, internet.dialled) == (["genvm-site.com"], [(PUBLIC, 80)])
+    assert (await refusal(await opened(), "http://genvm-site.com/")).causes == ["ADDRESS_FORBIDDEN"]
 
 
 # Redirects
@@ -179,11 +179,11 @@ async def test_a_name_is_looked_up_once_so_that_rebinding_has_no_effect(
         ("http://localhost/", "TLD_FORBIDDEN"),
         ("http://metadata.google.internal/", "TLD_FORBIDDEN"),
         ("http://inward.com/", "ADDRESS_FORBIDDEN"),
-        ("http://site.com:22/", "PORT_FORBIDDEN"),
-        ("ftp://site.com/", "SCHEMA_FORBIDDEN"),
+        ("http://genvm-site.com:22/", "PORT_FORBIDDEN"),
+        ("ftp://genvm-site.com/", "SCHEMA_FORBIDDEN"),
         ("file:///etc/passwd", "SCHEMA_FORBIDDEN"),
         ("data:text/plain,x", "SCHEMA_FORBIDDEN"),
-        ("http://u:p@site.com/", "MALFORMED_URL"),
+        ("http://u:p@genvm-site.com/", "MALFORMED_URL"),
         ("http://[/", "MALFORMED_URL"),
     ],
 )
@@ -192,7 +192,7 @@ async def test_a_redirect_is_judged_like_a_url(
 ) -> None:
     internet.names["inward.com"] = ["192.168.1.1"]
     site.redirect("/", location)
-    error = await refusal(await opened(), "http://site.com/")
+    error = await refusal(await opened(), "http://genvm-site.com/")
     assert (error.causes, error.fatal) == ([cause], False)
     assert internet.dialled == [(PUBLIC, 80)]
 
@@ -201,8 +201,8 @@ async def test_ten_redirects_are_followed_and_no_more(site: Site, opened: Open) 
     for number in range(11):
         site.redirect(f"/{number}", f"/{number + 1}")
     site.page("/11", "end")
-    assert (await fetch(await opened(), "http://site.com/1"))["body"] == b"end"
-    error = await refusal(await opened(), "http://site.com/0")
+    assert (await fetch(await opened(), "http://genvm-site.com/1"))["body"] == b"end"
+    error = await refusal(await opened(), "http://genvm-site.com/0")
     assert (error.causes, error.fatal) == (["SENDING_REQUEST"], False)
 
 
@@ -221,7 +221,9 @@ async def test_what_a_redirect_makes_of_a_request(
     site: Site, opened: Open, status: int, method: str, arrives: tuple[str, bytes]
 ) -> None:
     site.redirect("/", "/next", status)
-    await fetch(await opened(), "http://site.com/", method, body=b"body", headers={"content-type": b"x/y"})
+    await fetch(
+        await opened(), "http://genvm-site.com/", method, body=b"body", headers={"content-type": b"x/y"}
+    )
     last = site.received[-1]
     assert (last.method, last.body) == arrives
     assert ("content-type" in last.headers) == bool(arrives[1])
@@ -233,7 +235,7 @@ async def test_another_origin_gets_no_credentials(site: Site, internet: SmallInt
     site.redirect("/away", "http://other.com/there")
     private = {"Authorization": b"s", "Cookie": b"s", "Signature": b"s", "X-Kept": b"k"}
     for path in ("/same", "/away"):
-        await fetch(await opened(), f"http://site.com{path}", headers=private)
+        await fetch(await opened(), f"http://genvm-site.com{path}", headers=private)
     same, away = site.received[1], site.received[3]
     assert {"authorization", "cookie", "signature", "x-kept"} <= set(same.headers)
     assert {"authorization", "cookie", "signature"} & set(away.headers) == set()
@@ -276,7 +278,7 @@ async def test_https_is_not_left_for_http(
 ) -> None:
     async with Site().serving(await _serve_tls(authority, "secure.com")) as secure:
         internet.serve("secure.com", {443: secure.port})
-        secure.redirect("/", "http://site.com/")
+        secure.redirect("/", "http://genvm-site.com/")
         error = await refusal(await opened(), "https://secure.com/")
     assert (error.causes, error.fatal, site.received) == (["SENDING_REQUEST"], False, [])
 
@@ -367,7 +369,7 @@ async def test_waiting_for_a_slot_in_vain_is_not_for_the_contract(
 
 async def test_statistics_count_requests_and_their_time(site: Site, opened: Open) -> None:
     conversation = await opened()
-    await fetch(conversation, "http://site.com/")
+    await fetch(conversation, "http://genvm-site.com/")
     assert await conversation.answer("GetStats") == conversation.statistics()
     scripting = conversation.statistics()["scripting"]
     assert isinstance(scripting, dict)

@@ -11,7 +11,7 @@ from web_module.networks import SmallInternet
 from web_module.requests_of import fetch, render
 from web_module.sites import Site
 
-URL = "http://site.com/mocked"
+URL = "http://genvm-site.com/mocked"
 
 
 def host_data(table: str = "nondet_web_request", url: str = URL, **entry: Value) -> dict[str, Value]:

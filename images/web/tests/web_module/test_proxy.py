@@ -31,20 +31,24 @@ async def say(proxy: FilteringProxy, text: str) -> bytes:
 async def test_a_request_is_passed_on_without_what_was_for_the_proxy(
     site: Site, proxy: FilteringProxy
 ) -> None:
-    head = "GET http://site.com/a?b HTTP/1.1\r\nHost: site.com\r\nProxy-Connection: x\r\nX-A: 1\r\n\r\n"
-    assert b" 404 " in await say(proxy, head)
+    start = "GET http://genvm-site.com/a?b HTTP/1.1\r\nHost: genvm-site.com\r\n"
+    assert b" 404 " in await say(proxy, start + "Proxy-Connection: x\r\nX-A: 1\r\n\r\n")
     (received,) = site.received
     assert received.target == "/a?b"
-    assert received.headers == {"host": "site.com", "x-a": "1", "connection": "close"}
+    assert received.headers == {"host": "genvm-site.com", "x-a": "1", "connection": "close"}
 
 
 async def test_a_tunnel_leads_to_the_address_that_was_checked(
     site: Site, internet: SmallInternet, proxy: FilteringProxy
 ) -> None:
-    internet.serve("site.com", {443: site.port})
-    answer = await say(proxy, "CONNECT site.com:443 HTTP/1.1\r\n\r\nGET /in HTTP/1.0\r\n\r\n")
+    internet.serve("genvm-site.com", {443: site.port})
+    answer = await say(proxy, "CONNECT genvm-site.com:443 HTTP/1.1\r\n\r\nGET /in HTTP/1.0\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 ")
-    assert (site.targets, internet.dialled, internet.lookups) == (["/in"], [(PUBLIC, 443)], ["site.com"])
+    assert (site.targets, internet.dialled, internet.lookups) == (
+        ["/in"],
+        [(PUBLIC, 443)],
+        ["genvm-site.com"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,13 +84,13 @@ async def test_private_targets_are_refused_in_every_spelling(
     "text",
     [
         "GET / HTTP/1.1\r\n\r\n",
-        "GET ftp://site.com/ HTTP/1.1\r\n\r\n",
+        "GET ftp://genvm-site.com/ HTTP/1.1\r\n\r\n",
         "GET file:///etc/passwd HTTP/1.1\r\n\r\n",
-        "GET http://u:p@site.com/ HTTP/1.1\r\n\r\n",
-        "POST http://site.com/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "POST http://site.com/ HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "GET http://u:p@genvm-site.com/ HTTP/1.1\r\n\r\n",
+        "POST http://genvm-site.com/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST http://genvm-site.com/ HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         "nonsense\r\n\r\n",
-        "CONNECT site.com:x HTTP/1.1\r\n\r\n",
+        "CONNECT genvm-site.com:x HTTP/1.1\r\n\r\n",
     ],
 )
 async def test_what_is_no_proxy_request_is_dropped(site: Site, proxy: FilteringProxy, text: str) -> None:
@@ -97,7 +101,7 @@ async def test_what_is_no_proxy_request_is_dropped(site: Site, proxy: FilteringP
 async def test_a_second_request_does_not_reach_the_first_ones_target(
     site: Site, proxy: FilteringProxy
 ) -> None:
-    one = "GET http://site.com/{} HTTP/1.1\r\nHost: site.com\r\n\r\n"
+    one = "GET http://genvm-site.com/{} HTTP/1.1\r\nHost: genvm-site.com\r\n\r\n"
     await say(proxy, one.format(1) + one.format(2))
     assert "/2" not in site.targets
 
@@ -122,5 +126,8 @@ async def test_failures_are_remembered_by_target(internet: SmallInternet, proxy:
 
 async def test_a_page_that_loads_too_much_is_cut_off(site: Site, proxy: FilteringProxy) -> None:
     site.page("/", b"x" * (2 << 20))
-    assert len(await say(proxy, "GET http://site.com/ HTTP/1.1\r\nHost: site.com\r\n\r\n")) <= 1 << 20
+    assert (
+        len(await say(proxy, "GET http://genvm-site.com/ HTTP/1.1\r\nHost: genvm-site.com\r\n\r\n"))
+        <= 1 << 20
+    )
     assert proxy.over_limit.is_set()

@@ -69,7 +69,7 @@ async def test_the_site_can_verify_what_it_gets(
     site: Site, signer: Site, opened: Open, method: str, body: bytes | None
 ) -> None:
     conversation = await opened(settings(signer), host_data=HOST_DATA)
-    await fetch(conversation, "http://site.com/a?x=1", method, body=body, sign=True)
+    await fetch(conversation, "http://genvm-site.com/a?x=1", method, body=body, sign=True)
     (received,) = site.received
     verify(received)
     assert received.headers["genlayer-node-address"] == "0x01"
@@ -79,7 +79,7 @@ async def test_the_site_can_verify_what_it_gets(
 
 async def test_a_changed_request_does_not_verify(site: Site, signer: Site, opened: Open) -> None:
     conversation = await opened(settings(signer), host_data=HOST_DATA)
-    await fetch(conversation, "http://site.com/a", sign=True)
+    await fetch(conversation, "http://genvm-site.com/a", sign=True)
     site.received[0].target = "/b"
     with pytest.raises(InvalidSignature):
         verify(site.received[0])
@@ -88,7 +88,7 @@ async def test_a_changed_request_does_not_verify(site: Site, signer: Site, opene
 async def test_forged_headers_are_not_what_gets_signed(site: Site, signer: Site, opened: Open) -> None:
     conversation = await opened(settings(signer), host_data=HOST_DATA)
     forged = {"GenLayer-Tx-Id": b"0xbad", "Content-Digest": b"x", "Signature": b"x", "Host": b"evil.com"}
-    await fetch(conversation, "http://site.com/", headers=forged, sign=True)
+    await fetch(conversation, "http://genvm-site.com/", headers=forged, sign=True)
     verify(site.received[0])
     assert site.received[0].headers["genlayer-tx-id"] == "0x02"
     assert "content-digest" not in site.received[0].headers
@@ -97,7 +97,7 @@ async def test_forged_headers_are_not_what_gets_signed(site: Site, signer: Site,
 async def test_each_request_has_a_salt_of_its_own(site: Site, signer: Site, opened: Open) -> None:
     conversation = await opened(settings(signer), host_data=HOST_DATA)
     for _ in range(2):
-        await fetch(conversation, "http://site.com/", sign=True)
+        await fetch(conversation, "http://genvm-site.com/", sign=True)
     salts = {received.headers["genlayer-salt"] for received in site.received}
     assert len(salts) == 2
     assert {len(base64.b64decode(salt)) for salt in salts} == {32}
@@ -105,7 +105,7 @@ async def test_each_request_has_a_salt_of_its_own(site: Site, signer: Site, open
 
 async def test_settings_are_filled_in_per_run(site: Site, signer: Site, opened: Open) -> None:
     conversation = await opened(settings(signer), host_data=HOST_DATA)
-    await fetch(conversation, "http://site.com/", sign=True)
+    await fetch(conversation, "http://genvm-site.com/", sign=True)
     (asked,) = signer.received
     assert (asked.method, asked.target) == ("POST", "/genvm/sign?tx=0x02")
     assert asked.headers["x-admin-auth"] == "hidden-token"
@@ -113,7 +113,7 @@ async def test_settings_are_filled_in_per_run(site: Site, signer: Site, opened: 
 
 async def test_the_signers_address_may_come_with_the_run(site: Site, signer: Site, opened: Open) -> None:
     address = f"http://127.0.0.1:{signer.port}/genvm/sign"
-    await fetch(await opened(host_data={"signerUrl": address}), "http://site.com/", sign=True)
+    await fetch(await opened(host_data={"signerUrl": address}), "http://genvm-site.com/", sign=True)
     verify(site.received[0])
 
 
@@ -123,13 +123,13 @@ async def test_the_signature_stays_with_its_origin(
     internet.serve("other.com", {80: site.port}, OTHER_PUBLIC)
     site.redirect("/", "http://other.com/there")
     conversation = await opened(settings(signer), host_data=HOST_DATA)
-    await fetch(conversation, "http://site.com/", sign=True)
+    await fetch(conversation, "http://genvm-site.com/", sign=True)
     verify(site.received[0])
     assert not [name for name in site.received[1].headers if name.startswith(("genlayer-", "signature"))]
 
 
 async def test_an_unsigned_request_bothers_no_signer(site: Site, signer: Site, opened: Open) -> None:
-    await fetch(await opened(settings(signer), host_data=HOST_DATA), "http://site.com/")
+    await fetch(await opened(settings(signer), host_data=HOST_DATA), "http://genvm-site.com/")
     assert signer.received == []
     assert "signature" not in site.received[0].headers
 
@@ -149,7 +149,7 @@ async def test_without_its_signer_a_node_observes_nothing(
 ) -> None:
     conversation = await opened({**settings(signer), **changes}, host_data=HOST_DATA)
     with pytest.raises(ModuleError) as failed:
-        await fetch(conversation, "http://site.com/", sign=True)
+        await fetch(conversation, "http://genvm-site.com/", sign=True)
     assert (failed.value.causes, failed.value.fatal) == ([cause], True)
     assert set(failed.value.ctx) == {"error"}
     assert "hidden" not in str(failed.value.ctx)
@@ -159,7 +159,7 @@ async def test_without_its_signer_a_node_observes_nothing(
 async def test_a_signer_that_refuses_is_fatal(site: Site, signer: Site, opened: Open) -> None:
     signer.page("/genvm/sign", "no", 500)
     with pytest.raises(ModuleError) as failed:
-        await fetch(await opened(settings(signer), host_data=HOST_DATA), "http://site.com/", sign=True)
+        await fetch(await opened(settings(signer), host_data=HOST_DATA), "http://genvm-site.com/", sign=True)
     assert (failed.value.causes, failed.value.fatal) == (["SIGN_URL_BAD_STATUS"], True)
     assert failed.value.ctx == {"status": "500"}
 
@@ -170,5 +170,5 @@ async def test_what_cannot_be_a_signature_is_none(
 ) -> None:
     signer.page("/genvm/sign", body)
     with pytest.raises(ModuleError) as failed:
-        await fetch(await opened(settings(signer), host_data=HOST_DATA), "http://site.com/", sign=True)
+        await fetch(await opened(settings(signer), host_data=HOST_DATA), "http://genvm-site.com/", sign=True)
     assert (failed.value.causes, failed.value.fatal) == (["SIGN_URL_READ_FAILED"], True)
