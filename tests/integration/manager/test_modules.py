@@ -326,7 +326,7 @@ async def test_many_runs_at_once_get_each_its_own_answers(
 
 def channels() -> int:
     """Open sockets and pipes of this process, which is the manager's too. Blocking."""
-    links = [os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    links = [str(file.readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
     return sum(link.startswith(("socket:", "pipe:")) for link in links)
 
 
