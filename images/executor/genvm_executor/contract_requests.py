@@ -81,8 +81,7 @@ class ContractRequests:
         if module is None:
             return self._handlers[name](payload)
         self._need(not self._frame.rights.deterministic)
-        left = max(self._run.memory_limit - self._run.memory_in_use(deterministic=False), 0)
-        return self._run.modules.ask(name, payload, left)
+        return self._run.modules.ask(name, payload, self._run.memory_left(deterministic=False))
 
     def _parse(self, request: bytes) -> tuple[str, Value]:
         try:

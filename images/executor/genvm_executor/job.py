@@ -100,7 +100,7 @@ def parse_job(frame: Mapping[str, Value]) -> Job:
         output_limit=_natural(frame, "output_limit"),
         log_limit=_natural(frame, "log_limit"),
         gas_data=_texts(extra.get("gas_data")),
-        initial_time_units_allocation=_optional(extra, "initial_time_units_allocation", int) or 0,
+        initial_time_units_allocation=_count(extra.get("initial_time_units_allocation")),
         fee_buckets=_fee_buckets(extra),
         asks_for_routes=extra.get("hook_cross_contract_calls") is True,
     )
@@ -113,6 +113,10 @@ def _fee_buckets(extra: Mapping[str, Value]) -> tuple[int, ...]:
         return tuple(total for total in totals if type(total) is int)
     limit = extra.get("data_fees_limit")
     return (limit,) if type(limit) is int else ()
+
+
+def _count(raw: Value) -> int:
+    return raw if type(raw) is int and raw >= 0 else 0
 
 
 def _texts(raw: Value) -> dict[str, str]:

@@ -58,6 +58,16 @@ class RunState:
         """Bytes that live guests of a mode hold."""
         return sum(guest.memory_bytes for mode, guest in self.live if mode is deterministic)
 
+    def memory_left(self, deterministic: bool) -> int:
+        """Bytes that VMs of a mode may still take (contract-runtime.md, 1).
+
+        The modes have a budget each up to v0.2; later a block has what its caller left.
+        """
+        held = self.memory_in_use(deterministic)
+        if not deterministic and self.job.contract_line != "v0.2":
+            held += self.memory_in_use(deterministic=True)
+        return max(self.memory_limit - held, 0)
+
     def check_cancelled(self) -> None:
         """Raises RunCancelled. A guest that starts after the engine was interrupted would not notice."""
         if self.cancelled.is_set():
