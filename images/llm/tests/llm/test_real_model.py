@@ -42,7 +42,7 @@ if URL:
 
     @pytest.mark.timeout(600)
     async def test_what_a_real_model_gives_for_json_is_an_object_or_a_failed_attempt() -> None:
-        """Servers that do not enforce JSON mode let small models write something else: it is held back."""
+        """Without enforced JSON mode small models write something else: it is not passed on."""
         async with real_model() as talk:
             try:
                 text = await talk.prompt('Answer with this JSON object: {"colour": "blue"}', "json")
