@@ -102,16 +102,16 @@ class Browsers:
         if not self._sandbox:
             log.warning("browser_sandbox_off", reason="the container is the only wall around a page")
         async with async_playwright() as self._playwright:
+            watches = [
+                asyncio.create_task(self._watch_rotation(), name="rotation"),
+                asyncio.create_task(self._watch_memory(), name="renderer-memory"),
+            ]
             try:
-                async with asyncio.TaskGroup() as group:
-                    watches = [
-                        group.create_task(self._watch_rotation(), name="rotation"),
-                        group.create_task(self._watch_memory(), name="renderer-memory"),
-                    ]
-                    yield
-                    for watch in watches:
-                        watch.cancel()
+                yield
             finally:
+                for watch in watches:
+                    watch.cancel()
+                await asyncio.wait(watches)
                 for running in list(self._all):
                     await self._close(running)
 

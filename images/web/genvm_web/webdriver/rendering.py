@@ -164,16 +164,16 @@ class _Visit:
         page.on("crash", lambda _: self._fail(RenderFailed("the page crashed")))
         page.on("request", lambda request: self._follow(page, request))
         devtools = await self._context.new_cdp_session(page)
-        async with asyncio.TaskGroup() as group:
-            watches = [
-                group.create_task(self._watch_heap(devtools), name="heap"),
-                group.create_task(self._watch_traffic(), name="traffic"),
-            ]
-            try:
-                return await self._unless_trouble(self._load(page, devtools))
-            finally:
-                for watch in watches:
-                    watch.cancel()
+        watches = [
+            asyncio.create_task(self._watch_heap(devtools), name="heap"),
+            asyncio.create_task(self._watch_traffic(), name="traffic"),
+        ]
+        try:
+            return await self._unless_trouble(self._load(page, devtools))
+        finally:
+            for watch in watches:
+                watch.cancel()
+            await asyncio.wait(watches)
 
     def _close_other(self, page: Page, other: Page) -> None:
         """Pages that a page opens are nobody's to read."""

@@ -47,7 +47,9 @@ class Browsing:
 
 
 @asynccontextmanager
-async def browsing(internet: SmallInternet) -> AsyncIterator[Browsing]:
-    browsers = Browsers(SETTINGS)
+async def browsing(internet: SmallInternet, *arguments: str) -> AsyncIterator[Browsing]:
+    """`arguments` are the browser's."""
+    settings = replace(SETTINGS, chrome_args=arguments)
+    browsers = Browsers(settings)
     async with browsers.running():
-        yield Browsing(SETTINGS, browsers, internet)
+        yield Browsing(settings, browsers, internet)

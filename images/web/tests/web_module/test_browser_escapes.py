@@ -66,7 +66,8 @@ Promise.all([
   attempt("webtransport", () => new WebTransport(`https://${at}/`).ready),
   attempt("popup", () => window.open(`http://${at}/popup`)),
   attempt("form", () => document.getElementById("f").submit()),
-]).then(() => { document.getElementById("out").textContent = "DONE " + tried.length; });
+]).then(() => { document.getElementById("out").textContent =
+  `DONE ${tried.length} secure ${isSecureContext}`; });
 </script></body>
 """
 SERVICE_WORKER = """
@@ -84,14 +85,16 @@ async def canary() -> AsyncIterator[Canary]:
 
 @pytest.fixture
 async def browser(internet: SmallInternet) -> AsyncIterator[Browsing]:
-    async with browsing(internet) as ready:
+    # Service workers and WebTransport are offered to secure origins only.
+    async with browsing(
+        internet, "--unsafely-treat-insecure-origin-as-secure=http://genvm-site.com"
+    ) as ready:
         yield ready
 
 
 async def test_nothing_that_a_page_tries_gets_out(
     site: Site, internet: SmallInternet, canary: Canary, browser: Browsing
 ) -> None:
-    # A secure origin, so that the browser offers service workers and the like.
     port = str(canary.port)
     internet.names |= {"inward.com": ["127.0.0.1"], "mixed.com": [PUBLIC, "127.0.0.1"]}
     site.page("/", ATTEMPTS.replace("PORT", port))
@@ -106,6 +109,7 @@ async def test_nothing_that_a_page_tries_gets_out(
     # Otherwise the page would not have been let to try.
     assert "/to-private" in site.targets
     assert "/meta" in site.targets
+    assert b"secure true" in page.body
 
 
 async def test_a_page_that_redirects_inward_is_blocked(
