@@ -1,4 +1,4 @@
-"""Run the measurements, print a table, write `bench/out/latest.json`."""
+"""Run the measurements, print a table, write `bench/out/latest.json` and `bench/out/latest.png`."""
 
 from __future__ import annotations
 
@@ -7,81 +7,29 @@ import asyncio
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
 from pathlib import Path
 
-from bench import baselines
-from bench.manager import manager
+from bench.chart import draw
+from bench.figures import Results, table
+from bench.measures import MEASURES, Effort
+from bench.soak import soak
 
-OUT = Path(__file__).parent / "out" / "latest.json"
-RATE_CLIENTS = 4
-ROUTES = {"status": "/status", "permits": "/permits", "unknown_run": "/genvm/999999"}
-Results = dict[str, float]
-
-
-def percentile(values: Sequence[float], part: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
+OUT = Path(__file__).parent / "out"
 
 
-async def cold(results: Results, runs: int) -> None:
-    """Every run in a container of its own, started for it."""
-    async with manager(permits=2 * RATE_CLIENTS, pool_size=0) as under_test:
-        await under_test.run()
-        times = [await under_test.run() for _ in range(runs)]
-        results["cold_start_p50_ms"] = statistics.median(time.first_byte for time in times)
-        results["cold_call_p50_ms"] = statistics.median(time.final for time in times)
-        results["cold_rate"] = await under_test.rate(runs, RATE_CLIENTS)
-
-
-async def spawned(results: Results, runs: int) -> None:
-    """The known manager's way: the executor as a child process per run."""
-    async with manager(runtime="process", permits=2 * RATE_CLIENTS, pool_size=0) as under_test:
-        await under_test.run()
-        times = [await under_test.run() for _ in range(runs)]
-        results["bare_spawn_p50_ms"] = statistics.median(time.first_byte for time in times)
-
-
-async def warm(results: Results, runs: int) -> None:
-    """Runs handed to a ready container, one after another with time to refill, then as fast as they go."""
-    async with manager(permits=2 * RATE_CLIENTS, pool_size=RATE_CLIENTS) as under_test:
-        await under_test.run()
-        times = []
-        for _ in range(runs):
-            await asyncio.sleep(1.5)
-            times.append(await under_test.run())
-        first = [time.first_byte for time in times]
-        results["warm_start_p50_ms"] = statistics.median(first)
-        results["warm_start_p99_ms"] = percentile(first, 0.99)
-        results["call_p50_ms"] = statistics.median(time.final for time in times)
-        results["pool_rate"] = await under_test.rate(runs, RATE_CLIENTS)
-
-
-async def retained(results: Results, seconds: float) -> None:
-    """What the API costs with many ended runs in it."""
-    async with manager(permits=8, pool_size=0) as under_test:
-        results["rss_mb_empty"] = under_test.resident_mb()
-        for count in (100, 1000, 10_000):
-            already = {100: 0, 1000: 100, 10_000: 1000}[count]
-            await under_test.retain(count - already)
-            await under_test.settled()
-            for name, path in ROUTES.items():
-                results[f"{name}_rps_{count}"] = await under_test.requests_per_second(path, seconds)
-            results[f"rss_mb_{count}"] = under_test.resident_mb()
-
-
-def baseline(results: Results, runs: int) -> None:
-    results["docker_run_p50_ms"] = statistics.median(baselines.docker_run_ms(runs))
-    results["sdk_loop_rate_own"] = baselines.sdk_rate(runs, RATE_CLIENTS, "none")
-    with baselines.void() as network:
-        results["sdk_loop_rate_void"] = baselines.sdk_rate(runs, RATE_CLIENTS, network)
-
-
-def machine() -> dict[str, str | int | None]:
-    return {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
+def machine() -> dict[str, str | int | float | None]:
+    """What the figures depend on; `load` is the machine's before the start, 0 when it was calm."""
+    return {
+        "cpus": os.cpu_count(),
+        "memory_mb": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 10**6,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load": os.getloadavg()[0],
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
 
 
 def commit() -> str:
@@ -92,31 +40,40 @@ def commit() -> str:
     return found.stdout.strip()
 
 
-async def measure(runs: int, seconds: float) -> Results:
+async def measure(parts: list[str], effort: Effort) -> Results:
     results: Results = {}
-    for title, work in (("cold", cold), ("spawned", spawned), ("warm", warm)):
-        print(f"measuring: {title}", file=sys.stderr)
-        await work(results, runs)
-    print("measuring: baselines", file=sys.stderr)
-    await asyncio.to_thread(baseline, results, runs)
-    print("measuring: retained runs", file=sys.stderr)
-    await retained(results, seconds)
+    for part in parts:
+        begun = time.monotonic()
+        print(f"measuring: {part}", end="", file=sys.stderr, flush=True)
+        await MEASURES[part](results, effort)
+        print(f" ({time.monotonic() - begun:.0f} s)", file=sys.stderr)
     return results
+
+
+def write(name: str, content: dict[str, object]) -> Path:
+    OUT.mkdir(exist_ok=True)
+    path = OUT / f"{name}.json"
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    return path
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench")
-    parser.add_argument("--runs", type=int, default=40, help="of each kind")
-    parser.add_argument("--seconds", type=float, default=3.0, help="per measured route")
+    parser.add_argument("--runs", type=int, default=20, help="of each kind, where times are measured")
+    parser.add_argument("--seconds", type=float, default=4.0, help="per rate; half of it per route")
+    parser.add_argument("--only", choices=MEASURES, action="append", help="this part; may be repeated")
+    parser.add_argument("--soak", action="store_true", help="10,000 runs instead, watching what grows")
+    parser.add_argument("--soak-runs", type=int, default=10_000)
     args = parser.parse_args()
-    results = asyncio.run(measure(args.runs, args.seconds))
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(
-        json.dumps({"machine": machine(), "commit": commit(), "results": results}, indent=2) + "\n"
-    )
-    for name, number in sorted(results.items()):
-        print(f"{name:<24} {number:10.1f}")
-    print(f"written to {OUT}")
+    about = {"machine": machine(), "commit": commit()}
+    if args.soak:
+        figures, sound = asyncio.run(soak(args.soak_runs))
+        print(f"written to {write('soak', {**about, 'results': figures})}")
+        return 0 if sound else 1
+    results = asyncio.run(measure(args.only or list(MEASURES), Effort(args.runs, args.seconds)))
+    print(table(results))
+    path = write("latest", {**about, "results": results})
+    print(f"written to {path}" + (" and .png" if draw(results, path.with_suffix(".png")) else ""))
     return 0
 
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
-from bench.contract import timed_node
+from bench.contract import TimedNode, timed_node
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
+RETAINING_CLIENTS = 8
 
 
 class BenchFailed(Exception):
@@ -38,11 +40,11 @@ class RunTimes:
 class Manager:
     pid: int
     socket: Path
+    state_dir: Path
     session: aiohttp.ClientSession
 
-    def resident_mb(self) -> float:
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1])
-        return pages * PAGE / 1e6
+    def manager_id(self) -> str:
+        return (self.state_dir / "manager-id").read_text("ascii").strip()
 
     async def run(self) -> RunTimes:
         """One call of the counter, to its final status."""
@@ -62,36 +64,66 @@ class Manager:
             )
         return RunTimes((node.first_byte - begun) * 1000, (final - begun) * 1000)
 
-    async def rate(self, runs: int, clients: int) -> float:
-        """Runs per second, `clients` at a time."""
-        left = iter(range(runs))
+    async def rate(self, seconds: float, clients: int) -> tuple[int, float]:
+        """Run for about `seconds`, `clients` at a time: how many runs, and the time they really took."""
+        begun = time.monotonic()
+        done = 0
+
+        async def client() -> None:
+            nonlocal done
+            while time.monotonic() < begun + seconds:
+                await self.run()
+                done += 1
+
+        await _at_once([client() for _ in range(clients)])
+        return done, time.monotonic() - begun
+
+    async def runs(self, count: int, clients: int) -> None:
+        """So many runs, `clients` at a time."""
+        left = iter(range(count))
 
         async def client() -> None:
             for _ in left:
                 await self.run()
 
-        begun = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(clients):
-                group.create_task(client())
-        return runs / (time.monotonic() - begun)
+        await _at_once([client() for _ in range(clients)])
 
     async def retain(self, count: int) -> None:
         """Fill the manager with ended runs: their node is gone, so that they end before they begin."""
-        for number in range(count):
-            async with timed_node() as node:
-                request = node.request() | {"host": f"unix:///nowhere/{number}"}
-            async with self.session.post("/genvm/run", json=request) as response:
-                await response.json()
+        left = iter(range(count))
 
-    async def settled(self) -> None:
-        while (await self._status())["queue"]["depth"]:
+        async def client() -> None:
+            for _ in left:
+                request = TimedNode(Path(f"/nowhere/{secrets.token_hex(8)}")).request()
+                async with self.session.post("/genvm/run", json=request) as response:
+                    await response.json()
+
+        await _at_once([client() for _ in range(RETAINING_CLIENTS)])
+        while (await self.status())["retained"]["executions"] < count:
             await asyncio.sleep(0.05)
 
-    async def _status(self) -> dict[str, dict[str, int]]:
+    async def until_ready(self, count: int) -> None:
+        """Until the pool has so many ready instances."""
+        while (await self.status())["pool"]["ready"] < count:
+            await asyncio.sleep(0.02)
+
+    async def status(self) -> dict[str, Any]:
         async with self.session.get("/status") as response:
-            body: dict[str, dict[str, int]] = await response.json()
+            body: dict[str, Any] = await response.json()
             return body
+
+    def routes(self) -> dict[str, str]:
+        """What is asked for when runs are retained; run 1 is one of them."""
+        return {
+            "status": "/status",
+            "healthz": "/healthz",
+            "readyz": "/readyz",
+            "permits": "/permits",
+            "run": "/genvm/1",
+            "unknown_run": "/genvm/999999",
+            "execution": "/executions/1",
+            "executions": "/executions?limit=20",
+        }
 
     async def requests_per_second(self, path: str, seconds: float, clients: int = 8) -> float:
         """GETs of one path over kept-alive connections, without a client library in the way."""
@@ -113,15 +145,32 @@ class Manager:
         return count
 
 
+async def _at_once(clients: list[Coroutine[Any, Any, None]]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for client in clients:
+            group.create_task(client)
+
+
+def _link_precompiled(source: Path, state: Path) -> None:
+    state.mkdir(0o700)
+    for compiled in source.glob("precompiled-*"):
+        (state / compiled.name).symlink_to(compiled)
+
+
 @asynccontextmanager
-async def manager(**settings: object) -> AsyncIterator[Manager]:
-    """A manager with `settings` (without the prefix), ended and cleaned up afterwards."""
+async def manager(precompiled: Path | None = None, **settings: object) -> AsyncIterator[Manager]:
+    """A manager with `settings` (without the prefix), ended and cleaned up afterwards.
+
+    `precompiled`: a state directory that has the process runtime's executor already.
+    """
     folder = Path(tempfile.mkdtemp(prefix="gb"))
-    socket = folder / "api"
+    socket, state = folder / "api", folder / "state"
+    if precompiled is not None:
+        _link_precompiled(precompiled, state)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GENVM_")}
     environment |= {f"GENVM_{name.upper()}": str(value) for name, value in settings.items()}
     environment |= {
-        "GENVM_STATE_DIR": str(folder / "state"),
+        "GENVM_STATE_DIR": str(state),
         "GENVM_SOCKET": str(socket),
         "GENVM_LOG_LEVEL": "error",
         "GENVM_LOG_FORMAT": "json",
@@ -134,7 +183,7 @@ async def manager(**settings: object) -> AsyncIterator[Manager]:
             await asyncio.sleep(0.05)
         connector = aiohttp.UnixConnector(str(socket), limit=0)
         async with aiohttp.ClientSession("http://manager", connector=connector) as session:
-            yield Manager(process.pid, socket, session)
+            yield Manager(process.pid, socket, state, session)
     finally:
         process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(process.wait)

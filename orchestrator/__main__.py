@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from orchestrator import event_loop
 from orchestrator.contracts.manifest import ManifestError
 from orchestrator.imaging import cli as imaging_cli
 from orchestrator.logs import configure_logs
@@ -83,7 +84,7 @@ def _run(args: argparse.Namespace) -> int:
 
         settings = _settings(args)
         configure_logs(settings.log_level, settings.log_format)
-        asyncio.run(serve(settings))
+        event_loop.run(serve(settings))
         return 0
     if args.command == "config":
         print(yaml.safe_dump(_settings(args).model_dump(mode="json"), sort_keys=False), end="")

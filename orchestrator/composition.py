@@ -29,6 +29,7 @@ from orchestrator.executions.supervisor import never
 from orchestrator.memory import MEMINFO, default_permits, default_pool_room
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.service import ModuleService
+from orchestrator.provider_checks import CheckOne, provider_check
 from orchestrator.runtime.docker.runtime import DockerRuntime
 from orchestrator.runtime.docker.settings import VOID, DockerSettings
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
@@ -75,10 +76,13 @@ class Manager:
 
 
 @asynccontextmanager
-async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -> AsyncIterator[Manager]:
+async def manager(
+    settings: Settings, make_runtime: MakeRuntime | None = None, check_llm: CheckOne | None = None
+) -> AsyncIterator[Manager]:
     """A manager that runs; on leaving, its runs are ended and everything is closed in reverse order.
 
-    `make_runtime` gets the settings and the manager id; unset: what the settings name.
+    `make_runtime` gets the settings and the manager id; unset: what the settings name. `check_llm` asks a
+    provider; unset: the installed clients.
 
     Raises StateDirUnusable, ManifestError, EngineUnreachable.
     """
@@ -120,9 +124,10 @@ async def manager(settings: Settings, make_runtime: MakeRuntime | None = None) -
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
                 pool=pool,
                 modules=modules,
+                check_llm=check_llm or provider_check(),
             )
             try:
-                app = make_app(context, settings.max_body_bytes)
+                app = make_app(context, settings.max_body_bytes, settings.body_timeout)
                 if pool is not None:
                     _offer_always(pool, catalogue, settings)
                 yield Manager(settings, executions, modules, runtime, pool, background, app)
@@ -298,7 +303,8 @@ def _executions(
         selector, versions = request.selector, catalogue.manifest
         if selector.version is not None:
             return versions.by_selector(selector.version, request.timestamp)
-        return versions.by_major(selector.major or 0, request.timestamp, request.host_tables)
+        choice = versions.nearest if request.any_major else versions.by_major
+        return choice(selector.major or 0, request.timestamp, request.host_tables)
 
     limits = RunLimits(
         longest_run=settings.longest_run,

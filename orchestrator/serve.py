@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ async def serve(settings: Settings) -> None:
     Then no run is taken any more, but status and DELETE are answered until the last one has ended: within
     `drain_timeout` by itself, within `shutdown_timeout` by order.
     """
+    _raise_descriptor_limit()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -33,6 +35,12 @@ async def serve(settings: Settings) -> None:
         log.info("stopping")
         await end_runs(running)
     log.info("stopped")
+
+
+def _raise_descriptor_limit() -> None:
+    """As many sockets as the system allows: a thousand idle clients are not to keep a node out."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def end_runs(running: Manager) -> None:
@@ -58,7 +66,9 @@ async def end_runs(running: Manager) -> None:
 async def listening(running: Manager) -> AsyncIterator[str]:
     """Serve the manager's application; the address served on."""
     settings = running.settings
-    runner = web.AppRunner(running.app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(
+        running.app, handler_cancellation=True, access_log=None, shutdown_timeout=1, lingering_time=2.0
+    )
     await runner.setup()
     try:
         if settings.socket is not None:

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     port: int = Field(3999, ge=0, le=65535)
     socket: Path | None = Field(None, description="serve on this unix socket instead of host and port")
     max_body_bytes: int = Field(128 * MIB, ge=MIB, description="contracts of 64 MiB arrive base64-inflated")
+    body_timeout: float = Field(60.0, gt=0, description="seconds for a request's body to arrive")
     max_message_bytes: int = Field(
         64 * MIB, ge=MIB, description="of one message on /ws; a client that sends more is disconnected"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 RunId = int
 
@@ -136,6 +136,18 @@ class ManagerStatus(Answer):
     queue: Queue
     engine: str
     modules: dict[str, dict[str, Any]]
+
+
+class CheckedModel(Answer):
+    config_index: int
+    prompt_index: int
+    available: bool
+    error: str | None
+    response: str | None
+
+
+class CheckedModels(RootModel[list[CheckedModel]]):
+    """Models in the order asked, and for each the prompts."""
 
 
 class Reloaded(Answer):

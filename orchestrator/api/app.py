@@ -10,6 +10,7 @@ from orchestrator.api import (
     env,
     executions,
     genvm,
+    llm_check,
     log_level,
     manifest,
     modules,
@@ -19,7 +20,7 @@ from orchestrator.api import (
     vm_error,
 )
 from orchestrator.api.context import CONTEXT, ApiContext
-from orchestrator.api.errors import errors_as_json
+from orchestrator.api.errors import bodies_within, errors_as_json
 from orchestrator.api.socket import route as socket
 
 RESOURCES = (
@@ -27,6 +28,7 @@ RESOURCES = (
     contract,
     executions,
     modules,
+    llm_check,
     permits,
     status,
     manifest,
@@ -37,9 +39,11 @@ RESOURCES = (
 )
 
 
-def make_app(context: ApiContext, max_body_bytes: int) -> web.Application:
-    """The application for `context`; bodies over `max_body_bytes` are refused."""
-    app = web.Application(middlewares=[errors_as_json], client_max_size=max_body_bytes)
+def make_app(context: ApiContext, max_body_bytes: int, body_timeout: float) -> web.Application:
+    """The application for `context`; larger bodies and ones that take longer (in seconds) are refused."""
+    app = web.Application(
+        middlewares=[errors_as_json, bodies_within(body_timeout)], client_max_size=max_body_bytes
+    )
     app[CONTEXT] = context
     for resource in RESOURCES:
         resource.add_routes(app)

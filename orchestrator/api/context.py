@@ -12,6 +12,7 @@ from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.service import Executions
 from orchestrator.modules.service import ModuleService
+from orchestrator.provider_checks import CheckOne
 from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.tasks import TaskOwner
 
@@ -32,6 +33,7 @@ class ApiContext:
     max_message_bytes: int
     engine_reachable: Callable[[], bool]
     modules: ModuleService
+    check_llm: CheckOne
     pool: PoolRuntime | None = None
 
 

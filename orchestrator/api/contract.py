@@ -23,7 +23,7 @@ from orchestrator.executions.schema import SchemaQuestion, contract_schema
 TIMESTAMP_HEADER = "Deployment-Timestamp"
 READONLY_SECONDS = 30.0
 DEPLOYED_AT = Parameter(TIMESTAMP_HEADER, "RFC 3339", {"type": "string"}, required=True, place=Place.HEADER)
-OF_CODE = (400, 413, 500)
+OF_CODE = (400, 408, 413, 500)
 
 
 @describes(Description(SpecifiedMajor, raw=True, parameters=(DEPLOYED_AT,), failures=OF_CODE))

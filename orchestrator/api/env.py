@@ -18,7 +18,7 @@ class EnvBody(BaseModel):
     value: str = Field(strict=True, description="kept in memory only, never shown")
 
 
-@describes(Description(EnvironmentSet, EnvBody, failures=(400, 500)))
+@describes(Description(EnvironmentSet, EnvBody, failures=(400, 408, 413, 500)))
 async def post_env(request: web.Request) -> web.StreamResponse:
     """Set a value for `${ENV[KEY]}`; the answer repeats the key alone."""
     body = decode_json(await request.read())

@@ -5,11 +5,13 @@ Every answer is JSON, because clients decode before they look at the status and 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from orchestrator.api.body import BadBody, BadHeader, BadQuery, WrongShape
 from orchestrator.contracts.manifest import ManifestError
@@ -17,8 +19,8 @@ from orchestrator.contracts.versions import VersionFailure
 from orchestrator.environment import EnvironmentFull
 from orchestrator.executions.hosts import BadHostAddress
 from orchestrator.executions.modules import ModulesNotRunning
+from orchestrator.executions.refusals import JustEnded, NotRecorded, QueueFull, Refused, ShuttingDown
 from orchestrator.executions.schema import NoSchema
-from orchestrator.executions.service import NotRecorded, QueueFull, Refused, ShuttingDown
 from orchestrator.modules.failures import ModuleFailure
 from orchestrator.modules.failures import ShuttingDown as ModulesShuttingDown
 from orchestrator.runtime.port import EngineUnreachable, RuntimeFailure
@@ -48,6 +50,7 @@ ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
     (EnvironmentFull, Answer(500)),
     (QueueFull, Answer(503, retry=True)),
     (NotRecorded, Answer(503, retry=True)),
+    (JustEnded, Answer(503, retry=True)),
     (ShuttingDown, Answer(503, retry=True)),
     (Refused, Answer(500)),
     (ModulesNotRunning, Answer(500)),
@@ -56,6 +59,24 @@ ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
     (EngineUnreachable, Answer(503, retry=True)),
     (RuntimeFailure, Answer(500)),
 )
+
+
+def bodies_within(seconds: float) -> Middleware:
+    """Read each body before its handler runs, in `seconds` at most: who dribbles may not hold a handler."""
+
+    @web.middleware
+    async def read_body(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.can_read_body and request.match_info.http_exception is None:
+            try:
+                async with asyncio.timeout(seconds):
+                    await request.read()
+            except TimeoutError:
+                response = error_response(f"the body did not come within {seconds:g} s", 408)
+                response.force_close()
+                return response
+        return await handler(request)
+
+    return read_body
 
 
 def error_response(text: str, status: int, *, retry: bool = False) -> web.Response:

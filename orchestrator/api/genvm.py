@@ -30,9 +30,10 @@ from orchestrator.api.wire.generations import ReceivedBody, received
 from orchestrator.executions.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
 from orchestrator.executions.hosts import BadHostAddress, HostFailure, parse_host, wake_host
 from orchestrator.executions.modules import ModulesNotRunning
+from orchestrator.executions.refusals import Refused
 from orchestrator.executions.request import ResultForm
 from orchestrator.executions.run import Run
-from orchestrator.executions.service import Executions, Refused
+from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.tasks import first_done
@@ -68,7 +69,9 @@ CALLDATA_BODIES = (RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4, RunBodyC)
 
 
 @describes(
-    Description(Started, RunBodyA, CALLDATA_BODIES, parameters=(IDEMPOTENCY,), failures=(400, 413, 500, 503))
+    Description(
+        Started, RunBodyA, CALLDATA_BODIES, parameters=(IDEMPOTENCY,), failures=(400, 408, 413, 500, 503)
+    )
 )
 async def post_run(request: web.Request) -> web.StreamResponse:
     """Accept a run: `{"result":"started","id":…}`."""

@@ -15,7 +15,7 @@ class LevelBody(BaseModel):
     level: str = Field(strict=True, description="trace, debug, info, warn, warning or error in any case")
 
 
-@describes(Description(LevelSet, LevelBody, failures=(400, 500)))
+@describes(Description(LevelSet, LevelBody, failures=(400, 408, 413, 500)))
 async def post_level(request: web.Request) -> web.StreamResponse:
     """Change the level of the manager's own log; answered with its lower-case name."""
     body = decode_json(await request.read())

@@ -50,7 +50,7 @@ class StartBody(ModuleBody):
         return StartRequest(self.config, self.allow_empty_backends, self.user_error)
 
 
-@describes(Description(ModuleStarted, StartBody, failures=(400, 413, 500, 503)))
+@describes(Description(ModuleStarted, StartBody, failures=(400, 408, 413, 500, 503)))
 async def start(request: web.Request) -> web.StreamResponse:
     """Answers when the module serves; a client that leaves before undoes the start."""
     body = shaped(StartBody, decode_json(await request.read()))
@@ -58,7 +58,7 @@ async def start(request: web.Request) -> web.StreamResponse:
     return web.json_response({"result": "module_started"})
 
 
-@describes(Description(ModuleStopped, ModuleBody, failures=(400, 413, 500, 503)))
+@describes(Description(ModuleStopped, ModuleBody, failures=(400, 408, 413, 500, 503)))
 async def stop(request: web.Request) -> web.StreamResponse:
     """Answers at once: runs that use the module keep it while they last."""
     body = shaped(ModuleBody, decode_json(await request.read()))
@@ -66,7 +66,7 @@ async def stop(request: web.Request) -> web.StreamResponse:
     return web.json_response({"result": "module_stopped" if stopped else "module_not_running"})
 
 
-@describes(Description(ModuleRestarted, StartBody, failures=(400, 413, 500, 503)))
+@describes(Description(ModuleRestarted, StartBody, failures=(400, 408, 413, 500, 503)))
 async def restart(request: web.Request) -> web.StreamResponse:
     """Answers when the new one serves; if it cannot, what ran before has never stopped."""
     body = shaped(StartBody, decode_json(await request.read()))

@@ -24,6 +24,7 @@ REASONS = {
     400: "the request cannot be read",
     403: "not for this origin",
     404: "there is no such thing",
+    408: "the body took too long",
     413: "the body is too large",
     426: "this path speaks another protocol",
     500: "refused; the text says why",

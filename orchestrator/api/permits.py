@@ -24,7 +24,7 @@ async def get_permits(request: web.Request) -> web.StreamResponse:
     return web.json_response({"permits": statistics.permits.maximum})
 
 
-@describes(Description(PermitsSet, PermitsBody, failures=(400, 500)))
+@describes(Description(PermitsSet, PermitsBody, failures=(400, 408, 413, 500)))
 async def post_permits(request: web.Request) -> web.StreamResponse:
     """Set the maximum at once; a value that cannot be (too small) leaves it and answers the effective one."""
     body = decode_json(await request.read())

@@ -29,7 +29,7 @@ async def get_description(request: web.Request) -> web.StreamResponse:
     return _described(required_query(request, "error"))
 
 
-@describes(Description(Described, DescribeBody, failures=(400, 500)))
+@describes(Description(Described, DescribeBody, failures=(400, 408, 413, 500)))
 async def post_description(request: web.Request) -> web.StreamResponse:
     """The same for the clients that send a body."""
     return _described(shaped(DescribeBody, decode_json(await request.read())).error)

@@ -29,7 +29,7 @@ def _moment(value: object) -> object:
 
 
 def _known_table(value: object) -> object:
-    if value not in HOST_TABLES:
+    if value is not None and value not in HOST_TABLES:
         raise ValueError(f"unknown host table {value!r}, expected one of {', '.join(HOST_TABLES)}")
     return value
 
@@ -39,7 +39,7 @@ class _Entry(BaseModel):
 
     available_after: Annotated[datetime, BeforeValidator(_moment)]
     image: str | None = None
-    host_table: Annotated[str, BeforeValidator(_known_table)] = "T15a"
+    host_table: Annotated[str | None, BeforeValidator(_known_table)] = None
     contract_line: Literal["v0.2", "v0.3"] = "v0.2"
     fuel_width: Literal[8, 32] | None = None
     reuse: Annotated[int, Field(ge=1, le=MOST_REUSE)] | None = None

@@ -9,6 +9,7 @@ from datetime import datetime
 
 _NAME = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-([0-9A-Za-z-]+))?", re.ASCII)
 PATTERN_PREFIX = "re:"
+LONGEST_PATTERN = 1000
 MOST_REUSE = 100_000
 
 
@@ -59,15 +60,15 @@ class Number:
 class ExecutorVersion:
     """One manifest entry. `name` is the key as it is written.
 
-    `fuel_width`: the bytes of a fuel amount (host-protocol 3.4) if the executor knows only one; null: it
-    speaks what the client's node does.
+    `host_table` and `fuel_width` (bytes of a fuel amount; host-protocol 3.4): what the executor speaks if it
+    knows only one; null: it speaks what the client's node does.
     """
 
     name: str
     number: Number
     available_after: datetime
     image: str
-    host_table: str
+    host_table: str | None
     contract_line: str
     fuel_width: int | None = None
     reuse: int | None = None
@@ -91,11 +92,19 @@ class Manifest:
         version speaks gets the plain answer. Raises NoCompatibleVersion.
         """
         available = [v for v in self._versions if v.number.major == major and v.available_after <= at]
-        spoken = [v for v in available if v.host_table in host_tables]
+        spoken = [v for v in available if v.host_table is None or v.host_table in host_tables]
         chosen = max(spoken or available, key=lambda version: version.number, default=None)
         if chosen is None:
             raise NoCompatibleVersion(f"no compatible version found for major {major}")
         return chosen
+
+    def nearest(self, major: int, at: datetime, host_tables: Sequence[str] = ()) -> ExecutorVersion:
+        """As `by_major`; where nothing has that major, the newest available version of any.
+
+        Raises NoCompatibleVersion.
+        """
+        majors = {v.number.major for v in self._versions if v.available_after <= at}
+        return self.by_major(major if major in majors else max(majors, default=major), at, host_tables)
 
     def by_selector(self, version: str, at: datetime) -> ExecutorVersion:
         """A version by its name, or the newest available one whose name matches `re:PATTERN`.
@@ -108,6 +117,8 @@ class Manifest:
                 raise NoCompatibleVersion(f"executor version `{version[:100]}` is not in the manifest")
             return named[0]
         try:
+            if len(version) > LONGEST_PATTERN:
+                raise OverflowError
             pattern = re.compile(version.removeprefix(PATTERN_PREFIX))
         except (re.error, OverflowError, RecursionError):
             raise BadSelector(f"version selector `{version[:100]}` is not a valid regex") from None

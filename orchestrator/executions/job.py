@@ -13,6 +13,7 @@ from orchestrator.executions.request import DebugLevel, RunRequest
 
 OLD_METHOD_KEY, METHOD_KEY = "method", ""
 OLD_LINE = "v0.2"
+OLDEST_TABLE = "T15a"
 MOST_CALLDATA_ITEMS = 100_000
 
 HOST = "host"
@@ -33,6 +34,7 @@ def job_message(
 ) -> dict[str, Value]:
     """Every key of the protocol's table, present; `modules` are those whose sockets come after the host's."""
     captured = request.capture_output
+    table = host_table(request, version)
     leader = request.leader_nondet_results
     return {
         "kind": "job",
@@ -40,8 +42,8 @@ def job_message(
         "sockets": [HOST, *modules],
         "deadline_ms": limits.deadline_ms,
         "grace_ms": limits.grace_ms,
-        "host_table": version.host_table,
-        "fuel_width": version.fuel_width or request.fuel_width or HOST_TABLES[version.host_table].fuel_width,
+        "host_table": table,
+        "fuel_width": version.fuel_width or request.fuel_width or HOST_TABLES[table].fuel_width,
         "contract_line": version.contract_line,
         "executor_version": version.name,
         "message": dict(request.message),
@@ -57,6 +59,11 @@ def job_message(
         "log_limit": limits.log_limit,
         "extra": dict(request.passthrough),
     }
+
+
+def host_table(request: RunRequest, version: ExecutorVersion) -> str:
+    """The table that is spoken: the version's only one, or the one that the client's node prefers."""
+    return version.host_table or next(iter(request.host_tables), OLDEST_TABLE)
 
 
 def _calldata(data: bytes | None, contract_line: str) -> bytes | None:

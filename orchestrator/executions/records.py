@@ -287,6 +287,7 @@ def request_map(request: RunRequest) -> dict[str, Any]:
         "fuel_width": request.fuel_width,
         "hello": request.hello,
         "checked_result": request.checked_result,
+        "any_major": request.any_major,
         "idempotency_key": request.idempotency_key,
     }
 
@@ -323,5 +324,6 @@ def request_from(data: bytes) -> RunRequest:
         fuel_width=saved["fuel_width"],
         hello=saved["hello"],
         checked_result=saved["checked_result"],
+        any_major=saved["any_major"],
         idempotency_key=saved["idempotency_key"],
     )

@@ -61,6 +61,7 @@ class RunRequest:
     `modules`: whether it is connected to the modules. `hello`: bytes for the node, before anything else is
     said on its connection (host-protocol 2.2). `fuel_width`: bytes of a fuel amount that the node speaks,
     null: the executor's own. `checked_result`: a result that breaks host-protocol 8.3 counts as a crash.
+    `any_major`: where no version has the major, the newest of all does.
     `passthrough`: what the executor gets as it came.
     `tell_node`: when the run ends and nobody connected to `host`, connect once and close, so that a node
     waiting in accept() wakes up (manager-api W3). `one_run_per_host`: `host` is a fresh socket per attempt,
@@ -95,4 +96,5 @@ class RunRequest:
     fuel_width: int | None = None
     hello: bytes = b""
     checked_result: bool = False
+    any_major: bool = False
     idempotency_key: str | None = None

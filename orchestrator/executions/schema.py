@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from genvm_wire.calldata import encode
-from genvm_wire.host_tables import HOST_TABLES
+from genvm_wire.host_tables import HOST_TABLES, HostTable
 from genvm_wire.results import ResultError, RunResult, parse
 from orchestrator.contracts.timestamps import format_timestamp
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
-from orchestrator.executions.job import METHOD_KEY, OLD_LINE, OLD_METHOD_KEY
+from orchestrator.executions.job import METHOD_KEY, OLD_LINE, OLD_METHOD_KEY, OLDEST_TABLE
 from orchestrator.executions.output import tail_text
 from orchestrator.executions.request import DebugLevel, RunRequest, Selector
 from orchestrator.executions.run import Run
@@ -25,7 +25,7 @@ from orchestrator.node.read_only import NOBODY, stage_with_code
 SCHEMA_METHOD = "#get-schema"
 NOBODYS_DATA = '{"node_address":"0x","tx_id":"0x"}'
 # The one whose nodes ask for schemas this way; the manager speaks every table.
-PREFERRED_TABLES = ("T15a",)
+PREFERRED_TABLES = (OLDEST_TABLE,)
 SHOWN_STDERR = 4000
 
 
@@ -52,7 +52,8 @@ async def contract_schema(executions: Executions, manifest: Manifest, question: 
     version = manifest.by_major(question.major, question.at, PREFERRED_TABLES)
     calldata = encode({_method_key(version): SCHEMA_METHOD})
     stage = stage_with_code(question.code, question.major, version.contract_line, calldata)
-    async with HostServer(stage, version.host_table, version.fuel_width) as host:
+    table = version.host_table or OLDEST_TABLE
+    async with HostServer(stage, table, version.fuel_width) as host:
         run = await executions.submit(_request(question, version, host.uri, calldata))
         serving = asyncio.create_task(host.serve(), name="schema-host")
         try:
@@ -65,7 +66,7 @@ async def contract_schema(executions: Executions, manifest: Manifest, question: 
             with suppress(asyncio.CancelledError, HostBroken):
                 await serving
             executions.mark_fetched(run.id)
-    return _schema(run, outcome, version)
+    return _schema(run, outcome, HOST_TABLES[table])
 
 
 def _method_key(version: ExecutorVersion) -> str:
@@ -100,11 +101,11 @@ def _request(question: SchemaQuestion, version: ExecutorVersion, host: str, call
     )
 
 
-def _schema(run: Run, outcome: Outcome, version: ExecutorVersion) -> str:
+def _schema(run: Run, outcome: Outcome, table: HostTable) -> str:
     if outcome.result is None:
         raise NoSchema(_with_stderr(run, outcome.error or "the run ended without a result"))
     try:
-        result = parse(outcome.result, HOST_TABLES[version.host_table].result_form)
+        result = parse(outcome.result, table.result_form)
     except ResultError as error:
         raise NoSchema(f"the schema cannot be read: {error}") from None
     if result.succeeded and isinstance(result.data, str):

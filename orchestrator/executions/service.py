@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -16,7 +16,7 @@ import structlog
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.modules import Modules, NoModules
 from orchestrator.executions.output import RunOutput
-from orchestrator.executions.permits import PermitPool, PermitStatistics
+from orchestrator.executions.permits import PermitPool
 from orchestrator.executions.records import (
     FinalStatus,
     accepted_row,
@@ -29,10 +29,20 @@ from orchestrator.executions.records import (
     request_from,
     status_from,
 )
+from orchestrator.executions.refusals import (
+    JustEnded,
+    NotEnded,
+    NotRecorded,
+    QueueFull,
+    ShuttingDown,
+    TooExpensive,
+    UnknownRun,
+)
 from orchestrator.executions.request import ModuleUse, RunRequest
 from orchestrator.executions.retention import EndedRun, Retention
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, State
+from orchestrator.executions.statistics import ServiceStatistics
 from orchestrator.executions.supervisor import (
     Supervisor,
     TakeBack,
@@ -50,53 +60,6 @@ log = structlog.get_logger(__name__)
 
 # Seconds that a manager which is about to leave gives the hand-overs that have begun.
 HAND_OVER_TIME = 2.0
-
-
-class Refused(Exception):
-    """A run is not accepted; the text says why.
-
-    Refused
-    ├── QueueFull      try again later
-    ├── TooExpensive   it needs more permits than there can be
-    ├── NotRecorded    the journal cannot take it
-    └── ShuttingDown   this manager takes no more runs
-    """
-
-
-class QueueFull(Refused):
-    """Too many runs wait for permits."""
-
-
-class TooExpensive(Refused):
-    """A run needs more permits than the maximum."""
-
-
-class NotRecorded(Refused):
-    """The journal cannot take the run, so that it could be lost."""
-
-
-class ShuttingDown(Refused):
-    """The manager is about to stop."""
-
-
-class UnknownRun(Exception):
-    """There never was such a run, or it was acknowledged, or its retention is over."""
-
-
-class NotEnded(Exception):
-    """The run has no outcome yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceStatistics:
-    """For `/status`, metrics and tests."""
-
-    permits: PermitStatistics
-    states: dict[State, int]
-    supervised: int
-    retained: int
-    retained_bytes: int
-    journal_bytes: int
 
 
 class Executions:
@@ -183,6 +146,8 @@ class Executions:
         if run is None and request.modules is ModuleUse.REQUIRED:
             await self._modules.require()
             run = self._same_run(request)
+            if run is None and self.repeated(request) is not None:
+                raise JustEnded("the same run has just ended: ask again")
         if run is None:
             self._check_acceptable(request)
             run = self._new_run(request)
@@ -255,24 +220,22 @@ class Executions:
     async def acknowledge(self, run_id: int) -> None:
         """Forget an ended run, its idempotency key included: its client has all it wants (manager-api 4.4).
 
-        The journal forgets it first, so that no restart brings it back. Raises UnknownRun, NotEnded,
-        StoreFailure.
+        When this returns no restart brings it back. Raises UnknownRun, NotEnded, StoreFailure.
         """
-        if not self.knows(run_id):
-            raise UnknownRun
-        run = self._runs.get(run_id)
-        if run is not None and not run.concluded.done():
-            raise NotEnded
-        await self._journal.write(ForgottenRows([run_id]))
-        if (ended := self._retention.remove(run_id)) is not None:
-            self._unlist(run_id)
-            self._forget_key(ended.key, run_id)
-        elif (run := self._runs.get(run_id)) is not None and not run.acknowledged:
+        if (run := self.find(run_id)) is not None:
+            if not run.concluded.done():
+                raise NotEnded
             # Its instance is still being taken away.
             run.acknowledged = True
             self._unlist(run_id)
             self._forget_key(run.request.idempotency_key, run_id)
+        elif (ended := self._retention.remove(run_id)) is not None:
+            self._unlist(run_id)
+            self._forget_key(ended.key, run_id)
+        else:
+            raise UnknownRun
         self.revision += 1
+        await self._journal.write(ForgottenRows([run_id]))
 
     def uses_modules(self, run_id: int) -> bool:
         """Whether a run may still need its module sessions."""

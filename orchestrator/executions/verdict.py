@@ -81,8 +81,8 @@ def judge(
         exit_code=exit_.exit_code if exit_ else None,
         oom_killed=exit_.oom_killed if exit_ else False,
         host_connected=host_connected,
-        # A database may refuse NUL in a text, and instances may say anything.
-        error=error.replace("\0", "\ufffd"),
+        # A database may refuse NUL in a text, nothing takes half a surrogate pair, and anything may be said.
+        error=error.replace("\0", "\ufffd").encode(errors="replace").decode(),
         reason=_reason(cause, report, exit_),
     )
 

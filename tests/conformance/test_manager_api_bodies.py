@@ -46,8 +46,10 @@ def request(generation: str, rules: RunRules = RULES, **changes: Any) -> RunRequ
     return received(body).shaped().run_request(rules)
 
 
-def job(wanted: RunRequest, line: str = "v0.2", table: str = "T9n") -> dict[str, Any]:
-    version = ExecutorVersion("v0.2.17", Number(0, 2, 17), moment(0), "image", table, line)
+def job(
+    wanted: RunRequest, line: str = "v0.2", table: str | None = None, width: int | None = None
+) -> dict[str, Any]:
+    version = ExecutorVersion("v0.2.17", Number(0, 2, 17), moment(0), "image", table, line, width)
     limits = JobLimits(deadline_ms=1000, grace_ms=1, output_limit=4, log_limit=128)
     return dict(job_message(1, wanted, version, limits))
 
@@ -139,6 +141,17 @@ def test_a_generation_brings_its_host_table_and_result_form(
 ) -> None:
     wanted = request(generation)
     assert (wanted.host_tables, wanted.fuel_width, wanted.result_form) == ((table,), width, form)
+
+
+@pytest.mark.parametrize(
+    ("table", "width", "spoken"),
+    [(None, None, ("T8", 32)), ("T9n", None, ("T9n", 32)), ("T9w", 8, ("T9w", 8))],
+)
+def test_an_executor_speaks_its_only_table_or_the_node_s(
+    table: str | None, width: int | None, spoken: tuple[str, int]
+) -> None:
+    told = job(request("B4"), table=table, width=width)
+    assert (told["host_table"], told["fuel_width"]) == spoken
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)

@@ -382,3 +382,68 @@ async def test_a_vm_error_is_described(client: Client, error: str, same_as: str)
 @pytest.mark.parametrize("error", ["", "exit_codes", "wasm_trapped", "unknown thing", "out_offds"])
 def test_a_code_is_matched_by_whole_words(error: str) -> None:
     assert describe(error) is None
+
+
+# 2: the endpoint matrix; the union of all generations' rows is served
+
+
+MATRIX = """
+GET /status
+POST /module/start
+POST /module/stop
+POST /module/restart
+POST /genvm/run
+POST /genvm/run/readonly
+GET /genvm/{genvm_id}
+DELETE /genvm/{genvm_id}
+GET /genvm/{genvm_id}/artifact
+POST /contract/detect-version
+POST /contract/pre-deploy-writes
+POST /log/level
+POST /manifest/reload
+POST /env
+GET /permits
+POST /permits
+POST /llm/check
+POST /vm-error/describe
+GET /vm-error/describe
+GET /ws
+""".strip().splitlines()
+
+
+async def test_every_row_of_the_matrix_is_served(client: Client) -> None:
+    routes = client.manager.app.router.routes()
+    assert set(MATRIX) <= {f"{route.method} {route.resource.canonical}" for route in routes if route.resource}
+
+
+# 1.3 and 3.5: the requests that the first clients' documentation shows, verbatim
+
+
+async def test_the_documented_requests_work_as_they_stand(client: Client) -> None:
+    run = (
+        '{"major":0,"message":{"is_init":false,"contract_address":"AAAAAAAAAAAAAAAAAAAAAAAAAAA=",'
+        '"sender_address":"AAAAAAAAAAAAAAAAAAAAAAAAAAA=","origin_address":"AAAAAAAAAAAAAAAAAAAAAAAAAAA=",'
+        '"value":null,"chain_id":"0"},"is_sync":false,"capture_output":true,'
+        '"host_data":"{\\"node_address\\":\\"0x\\", \\"tx_id\\":\\"0x\\"}","max_execution_minutes":20,'
+        '"timestamp":"2024-11-26T06:42:42.424242Z","host":"unix:///dir/sock_0","extra_args":["--debug-mode"]}'
+    )
+    requests: list[tuple[str, str, str | None]] = [
+        ("GET", "/status", None),
+        ("POST", "/genvm/run", run),
+        ("GET", "/genvm/1", None),
+        ("DELETE", "/genvm/1?wait_timeout_ms=20", None),
+        ("POST", "/log/level", '{"level": "debug"}'),
+        ("POST", "/log/level", '{"level": "info"}'),
+        ("POST", "/env", '{"key": "OPENAIKEY", "value": "sk-1"}'),
+        ("GET", "/permits", None),
+        ("POST", "/permits", '{"permits": 16}'),
+        ("POST", "/manifest/reload", "{}"),
+        ("POST", "/llm/check", '{"configs": [], "test_prompts": []}'),
+        ("POST", "/module/stop", '{"module_type": "llm"}'),
+        ("POST", "/module/stop", '{"module_type": "Web"}'),
+        ("GET", "/vm-error/describe?error=timeout", None),
+        ("POST", "/vm-error/describe", '{"error": "OOM", "major": 0, "minor": 2}'),
+    ]
+    for method, path, body in requests:
+        status, answer = await client.ask(method, path, data=body)
+        assert status == 200, (path, answer)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import ClientSession
 
 from tests.e2e.chain import Chain, source
+from tests.e2e.manager_process import ManagerProcess
 
 SCHEMAS = {
     "dao.py": (
@@ -63,3 +65,30 @@ async def test_the_schema_of_a_deployed_contract_is_that_of_its_code(chain: Chai
     outcome = await chain.node.schema(token)
     assert outcome.result is not None
     assert outcome.result.data == SCHEMAS["token.py"]
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+async def test_the_manager_tells_the_schema_of_a_code_that_is_deployed_nowhere(
+    manager: ManagerProcess, name: str
+) -> None:
+    """manager-api 3.7: `POST /genvm/run/readonly`."""
+    at = {"Deployment-Timestamp": "2026-01-01T00:00:00Z"}
+    code = source(name)
+    async with (
+        ClientSession(manager.address) as session,
+        session.post("/genvm/run/readonly", data=code, headers=at) as response,
+    ):
+        assert (response.status, await response.json()) == (200, {"schema": SCHEMAS[name]})
+
+
+async def test_a_code_without_a_schema_says_why(manager: ManagerProcess) -> None:
+    at = {"Deployment-Timestamp": "2026-01-01T00:00:00Z"}
+    code = b'# { "Depends": "py-genlayer:test" }\nraise ValueError("boom")\n'
+    async with (
+        ClientSession(manager.address) as session,
+        session.post("/genvm/run/readonly", data=code, headers=at) as response,
+    ):
+        assert response.status == 500
+        text = (await response.json())["error"]
+    assert text.startswith("VmError: exit_code 1")
+    assert "ValueError: boom" in text

@@ -1,7 +1,7 @@
 """Bodies of `POST /genvm/run` of every generation, most of them spoiled: taken, or refused with a reason.
 
-Every body goes the way that a run's goes until it is written down and handed over; one in a hundred is sent
-to a whole manager over HTTP. The runs find no node, so that no instance is ever started.
+Every body goes the way that a run goes until it is written down and handed over; one in a hundred is sent to
+a whole manager over HTTP. The runs find no node, so that no instance is ever started.
 """
 
 from __future__ import annotations

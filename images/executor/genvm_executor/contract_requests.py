@@ -79,7 +79,8 @@ class ContractRequests:
         if module is None:
             return self._handlers[name](payload)
         self._need(not self._frame.rights.deterministic)
-        return self._run.modules.ask(name, payload)
+        left = max(self._run.memory_limit - self._run.memory_in_use(deterministic=False), 0)
+        return self._run.modules.ask(name, payload, left)
 
     def _parse(self, request: bytes) -> tuple[str, Value]:
         try:

@@ -59,6 +59,8 @@ class Job:
     leader_nondet_results: tuple[bytes, ...] | None
     output_limit: int
     log_limit: int
+    gas_data: Mapping[str, str]
+    initial_time_units_allocation: int
 
 
 def parse_job(frame: Mapping[str, Value]) -> Job:
@@ -70,6 +72,7 @@ def parse_job(frame: Mapping[str, Value]) -> Job:
     permissions = _need(frame, "permissions", str)
     if not set(permissions) <= PERMISSION_LETTERS or len(set(permissions)) != len(permissions):
         raise JobInvalid(f"Invalid permissions: {permissions!r}")
+    extra = _optional(frame, "extra", dict) or {}
     return Job(
         run=_need(frame, "run", int),
         sockets=tuple(_items(_need(frame, "sockets", list), "sockets", str)),
@@ -92,6 +95,15 @@ def parse_job(frame: Mapping[str, Value]) -> Job:
         else tuple(_items(leader, "leader_nondet_results", bytes)),
         output_limit=_natural(frame, "output_limit"),
         log_limit=_natural(frame, "log_limit"),
+        gas_data=_texts(extra.get("gas_data")),
+        initial_time_units_allocation=_optional(extra, "initial_time_units_allocation", int) or 0,
+    )
+
+
+def _texts(raw: Value) -> dict[str, str]:
+    """A map of texts; what is none is left out: it is for the modules, which do without."""
+    return (
+        {key: value for key, value in raw.items() if isinstance(value, str)} if isinstance(raw, dict) else {}
     )
 
 

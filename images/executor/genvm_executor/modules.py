@@ -18,18 +18,25 @@ MODULE_OF_REQUEST = {
 class Modules(Protocol):
     """The module connections of a run."""
 
-    def ask(self, request: str, payload: Value) -> bytes:
+    def ask(self, request: str, payload: Value, memory_left: int) -> bytes:
         """The module's answer as calldata `{"ok": …}` or `{"error": …}` (contract-runtime.md, 6.2).
 
-        Raises RunBroken when there is no answer to be had.
+        `memory_left`: bytes that the asking VM may still take. Raises RunBroken when there is no answer to be
+        had, RunCancelled when the run was cancelled meanwhile, VmFault, HostRefused, HostLost.
         """
+
+    def interrupt(self) -> None:
+        """End whatever waits for a module; thread-safe. Nothing can be asked afterwards."""
 
 
 class NoModules:
     """A run that was given no module connection."""
 
-    def ask(self, request: str, payload: Value) -> bytes:
-        del payload
+    def ask(self, request: str, payload: Value, memory_left: int) -> bytes:
+        del payload, memory_left
         raise RunBroken(
             f"{request} needs the {MODULE_OF_REQUEST[request]} module, which this run is not connected to"
         )
+
+    def interrupt(self) -> None:
+        """Nothing waits."""

@@ -14,6 +14,8 @@ from genvm_executor.delivery import deliver
 from genvm_executor.entry import entry_frame
 from genvm_executor.host import HostClient, HostLost, HostRefused
 from genvm_executor.job import Job, JobInvalid, parse_job
+from genvm_executor.module_client import ModuleClient
+from genvm_executor.module_session import module_client
 from genvm_executor.outcome import Outcome, RunBroken, RunCancelled, VmFault, vm_error
 from genvm_executor.output import Streams
 from genvm_executor.programs import Programs
@@ -65,6 +67,7 @@ class Service:
         self._deadline = Deadline.starting_now(0, 0)
         self._watch: Watch | None = None
         self._host_socket: socket.socket | None = None
+        self._modules: ModuleClient | None = None
         self._run: RunState | None = None
         self._vm_frame: VmFrame | None = None
         self._warm: Guest | None = None
@@ -100,11 +103,18 @@ class Service:
             raise JobInvalid(f"job key 'host_table': unknown table {job.host_table!r}")
         if len(job.sockets) != len(self._fds) or "host" not in job.sockets:
             raise JobInvalid(f"job key 'sockets': {list(job.sockets)} with {len(self._fds)} descriptors")
-        # The connection owns a copy: the original is closed with the other descriptors of the job.
-        self._host_socket = socket.socket(fileno=os.dup(self._fds[job.sockets.index("host")]))
+        self._host_socket = self._copy(job, "host")
         self._host_socket.setblocking(True)
         node = HostClient(self._host_socket, table, job.fuel_width)
-        return RunState(job, node, self._log, memory_limit=self._memory_limit)
+        run = RunState(job, node, self._log, memory_limit=self._memory_limit)
+        run.modules = self._modules = module_client(
+            job, {name: self._copy(job, name) for name in job.sockets if name != "host"}, node, run.cancelled
+        )
+        return run
+
+    def _copy(self, job: Job, name: str) -> socket.socket:
+        """A descriptor of the job as a connection of its own: the original is closed with the others."""
+        return socket.socket(fileno=os.dup(self._fds[job.sockets.index(name)]))
 
     def warm_start(self, guest: Guest, program: GuestProgram, surroundings: GuestSurroundings) -> bytes:
         """Give the waiting guest its job; the bytes of its start message.
@@ -135,6 +145,7 @@ class Service:
         """End the run soon with the VM error `timeout`. Thread-safe, idempotent."""
         if self._run is not None:
             self._run.cancelled.set()
+            self._run.modules.interrupt()
         self._programs.engine.increment_epoch()
         if self._watch is not None:
             self._watch.cancelled()
@@ -204,6 +215,7 @@ class Service:
             return self._fail("upstream", str(lost))
         finally:
             run.node.close()
+            self._leave_modules()
         self._reporter.result(delivered.code, delivered.payload, delivered.acknowledged, self._stats(run))
         return 0
 
@@ -228,8 +240,13 @@ class Service:
     def _fail(self, failure: str, message: str) -> int:
         if self._run is not None:
             self._run.node.close()
+        self._leave_modules()
         self._reporter.failed(failure, message)
         return 1
+
+    def _leave_modules(self) -> None:
+        if self._modules is not None:
+            self._modules.close()
 
     def _wait_for_acknowledgement(self) -> None:
         if self._reader.ident is None:

@@ -70,7 +70,7 @@ class Connection:
             return
         except (EventLost, StoreFailure) as failure:
             log.warning("socket_event_lost", error=str(failure))
-            self._transport.abort()
+            self._transport.close()
         except Exception:
             log.exception("socket_sender_failed")
             self._transport.abort()

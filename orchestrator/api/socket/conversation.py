@@ -19,8 +19,9 @@ from orchestrator.executions.artifacts import LONGEST_PIECE, artifact
 from orchestrator.executions.hosts import BadHostAddress
 from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.records import FinalStatus
+from orchestrator.executions.refusals import NotEnded, Refused, UnknownRun
 from orchestrator.executions.run import Run
-from orchestrator.executions.service import Executions, NotEnded, Refused, UnknownRun
+from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.store.port import StoreFailure
@@ -116,9 +117,10 @@ class Conversation:
 
     async def _run(self, request: Request, payload: Value) -> None:
         wanted = run_request_from_c(payloads.run_map(payload), self._served.rules)
-        if (ended := self._executions.repeated(wanted)) is not None:
+        ended = self._executions.repeated(wanted)
+        if ended is not None and (final := await self._executions.status(ended)) is not None:
             self._reply(request, {"genvm_id": ended})
-            self._subscriptions.tell_ended(ended)
+            self._subscriptions.tell_ended(final)
             return
         run = await self._executions.submit(wanted)
         self._reply(request, {"genvm_id": run.id})

@@ -36,7 +36,7 @@ def terminal(final: FinalStatus) -> Payload:
             "cause": cause(outcome).value,
             "exit_code": outcome.exit_code,
             "consumed_result": outcome.result,
-            "metrics": None,
+            "metrics": outcome.metrics,
             "finished_at": zulu(outcome.finished_at),
             "version_major": number.major,
             "version_minor": number.minor,

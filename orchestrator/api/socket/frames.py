@@ -8,11 +8,10 @@ from enum import IntEnum
 
 from genvm_wire import calldata
 from genvm_wire.calldata import CalldataError, Encodable, Value
+from orchestrator.api.wire.generations import MOST_ITEMS
 
 PROTOCOL_MAJOR = 0
 NOTIFICATION = 0
-# Far more than any client sends; a million would keep a core busy for a second.
-MOST_ITEMS = 200_000
 _HEADER = struct.Struct(">HQ")
 
 

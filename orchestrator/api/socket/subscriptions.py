@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from orchestrator.api.socket import frames
 from orchestrator.api.socket.events import progress, terminal
 from orchestrator.api.socket.outgoing import Outgoing
-from orchestrator.executions.records import final_status
+from orchestrator.executions.records import FinalStatus, final_status
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
 
@@ -44,9 +44,6 @@ class Subscriptions:
         self._runs: dict[int, _Following | _Ended] = {}
         self._held = 0
 
-    def __len__(self) -> int:
-        return len(self._runs)
-
     def follow(self, run: Run) -> None:
         """Tell of what happens to a run from now on. Following it twice is following it once."""
         if run.id in self._runs:
@@ -76,10 +73,10 @@ class Subscriptions:
         if run.execution.started_at is not None:
             self._outgoing.put_news(run.id)
 
-    def tell_ended(self, run_id: int) -> None:
+    def tell_ended(self, final: FinalStatus) -> None:
         """Tell how a run ended that is no longer in memory."""
-        self._runs.setdefault(run_id, _Ended(None))
-        self._outgoing.put_news(run_id)
+        if final.id not in self._runs:
+            self._hold(final)
 
     async def event(self, run_id: int) -> bytes | None:
         """The frame of the run's newest event, which is now told; None when there is none.
@@ -107,16 +104,19 @@ class Subscriptions:
         self._held = 0
 
     def _end(self, run: Run) -> None:
-        """Keep the last event rather than the run: what it printed may be large, and be forgotten soon."""
         final = final_status(run)
         assert final is not None
+        self._hold(final)
+
+    def _hold(self, final: FinalStatus) -> None:
+        """Keep the last event rather than the run: what it printed may be large, and be forgotten soon."""
         frame = frames.event(terminal(final))
         if self._held + len(frame) > HELD_BYTES:
-            self._runs[run.id] = _Ended(None)
+            self._runs[final.id] = _Ended(None)
         else:
             self._held += len(frame)
-            self._runs[run.id] = _Ended(frame)
-        self._outgoing.put_news(run.id)
+            self._runs[final.id] = _Ended(frame)
+        self._outgoing.put_news(final.id)
 
     async def _from_journal(self, run_id: int) -> bytes:
         final = await self._executions.status(run_id)

@@ -91,6 +91,7 @@ class RunBodyC(CalldataBody):
             fuel_width=FUEL_WIDTH,
             hello=self.host_hello_data[0] if self.host_hello_data else b"",
             checked_result=True,
+            any_major=True,
             idempotency_key=self.host_genvm_id or idempotency_key,
         )
 

@@ -15,8 +15,8 @@ from orchestrator.api.wire.generation_c import RunBodyC
 from orchestrator.api.wire.run_body import RunBody
 
 MAP_KIND, KIND_BITS = 6, 7
-# Far more than any client sends; a million would keep a core busy for a second.
-MOST_ITEMS = 200_000
+# Far more than any client sends; so many keep a core busy for about half a second, and nobody is served then.
+MOST_ITEMS = 50_000
 
 # The first key that is there decides.
 DISCRIMINATORS: tuple[tuple[str, type[RunBody]], ...] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import shutil
 import sys
@@ -17,6 +18,7 @@ import pytest
 from aiohttp import ClientSession, ClientTimeout, UnixConnector
 
 from orchestrator.composition import Manager, manager
+from orchestrator.provider_checks import CheckOne
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.serve import listening
 from orchestrator.settings import RuntimeName, Settings
@@ -72,7 +74,7 @@ class Client:
         )
 
     async def run(self, body: dict[str, Any] | bytes) -> int:
-        options: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
+        options: dict[str, Any] = {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body}
         status, answer = await self.ask("POST", "/genvm/run", **options)
         assert (status, answer["result"]) == (200, "started"), answer
         return int(answer["id"])
@@ -152,7 +154,7 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
     """Managers with settings of the test's choice; ended, and looked at for leftovers, afterwards."""
     leaving: list[Callable[[], Awaitable[None]]] = []
 
-    async def make(**changes: Any) -> Client:
+    async def make(*, check_llm: CheckOne | None = None, **changes: Any) -> Client:
         manifest = folder / "manifest.yaml"
         manifest.write_text(MANIFEST)
         state_dir = folder / "state"
@@ -175,7 +177,7 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         async def scripted_runtime(_: Settings, manager_id: str) -> ProcessRuntime:
             return ProcessRuntime(ProcessSettings(manager_id, state_dir, commands))
 
-        context = manager(settings, scripted_runtime)
+        context = manager(settings, scripted_runtime, check_llm)
         running = await context.__aenter__()
         server = listening(running)
         where = await server.__aenter__()

@@ -73,8 +73,9 @@ class Instance:
         self.finish(bytes.fromhex(payload))
 
     def do_show_job(self, keys: list[str]) -> None:
-        """Print what the job says under `keys`."""
-        self.do_print(repr([self.job[key] for key in keys]))
+        """Print what the job says under `keys`; of bytes under `KEY_size` how many there are."""
+        told = [len(self.job[key[:-5]]) if key.endswith("_size") else self.job[key] for key in keys]
+        self.do_print(repr(told))
 
     def do_answer(self, size: int) -> None:
         """Return that many bytes, in the form that the newest clients take."""

@@ -104,10 +104,11 @@ async def test_many_runs_go_on_one_connection_and_each_has_exactly_one_last_even
     assert [socket.waiting(run_id) for run_id in ids] == [0] * 12
 
 
+@pytest.mark.parametrize("name", ["v2.0.0", "v9.9.9", "re:nothing"], ids=["absent", "unknown", "no match"])
 async def test_what_cannot_start_failed_to_start_and_its_permits_are_back(
-    client: Client, socket: SocketClient, node: Node
+    client: Client, socket: SocketClient, node: Node, name: str
 ) -> None:
-    version = {"kind": "version", "version": "v2.0.0"}
+    version = {"kind": "version", "version": name}
     tag, failed = await socket.ended(await socket.run(request(node, selector=version)))
     assert tag == "failed_to_start"
     assert set(failed) == {"genvm_id", "host_genvm_id", "error"}
@@ -377,7 +378,8 @@ async def test_a_plain_get_is_told_to_upgrade(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "status"), [("http://evil.example", 403), ("null", 403), ("http://manager", 101)]
+    ("origin", "status"),
+    [("http://evil.example", 403), ("null", 403), ("http://[", 403), ("http://manager", 101)],
 )
 async def test_a_web_page_of_elsewhere_may_not_connect(client: Client, origin: str, status: int) -> None:
     handshake = {

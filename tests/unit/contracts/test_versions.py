@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from genvm_wire.host_tables import HOST_TABLES
 from orchestrator.contracts.manifest import ManifestError, load_manifest, parse_manifest
 from orchestrator.contracts.versions import BadSelector, Manifest, NoCompatibleVersion, Number
 
@@ -97,11 +98,33 @@ def test_a_missing_manifest_file_is_named(tmp_path: Path) -> None:
         load_manifest(tmp_path / "none.yaml", "x")
 
 
-def test_the_built_in_manifest_serves_major_zero() -> None:
-    version = load_manifest(None, "genvm-executor:latest").by_major(0, LATE, ("T15a",))
-    assert (version.image, version.host_table, version.contract_line) == (
-        "genvm-executor:latest",
-        "T15a",
-        "v0.2",
-    )
-    assert version.fuel_width is None
+@pytest.mark.parametrize("table", HOST_TABLES)
+def test_the_built_in_manifest_serves_major_zero_to_every_node(table: str) -> None:
+    version = load_manifest(None, "genvm-executor:latest").by_major(0, LATE, (table,))
+    assert (version.image, version.contract_line) == ("genvm-executor:latest", "v0.2")
+    assert (version.host_table, version.fuel_width) == (None, None)
+
+
+def test_a_version_that_names_no_table_speaks_them_all() -> None:
+    text = """
+executor_versions:
+  v0.2.7: {available_after: 2024-01-01T00:00:00Z, host_table: T15a}
+  v0.2.12: {available_after: 2024-01-01T00:00:00Z}
+  v0.2.13: {available_after: 2024-01-01T00:00:00Z, host_table: T9n}
+"""
+    versions = parse_manifest(text, "x")
+    assert versions.by_major(0, LATE, ("T15a",)).name == "v0.2.12"
+    assert versions.by_major(0, LATE, ("T9n",)).name == "v0.2.13"
+
+
+def test_the_newest_client_gets_the_newest_version_of_any_major_when_its_own_is_missing() -> None:
+    versions = manifest(v0_2_9="2024-01-01", v1_0_0="2024-01-01", v2_0_0="2026-01-01")
+    assert versions.nearest(7, EARLY).name == "v1.0.0"
+    assert versions.nearest(0, EARLY).name == "v0.2.9"
+    with pytest.raises(NoCompatibleVersion):
+        manifest(v2_0_0="2026-01-01").nearest(2, EARLY)
+
+
+def test_a_pattern_is_not_longer_than_a_thousand_characters() -> None:
+    with pytest.raises(BadSelector):
+        manifest(v0_2_9="2024-01-01").by_selector("re:" + "a" * 1000, LATE)

@@ -29,6 +29,8 @@ class NodeHost:
     events: list[tuple[list[bytes], bytes]] = field(default_factory=list)
     nondet: dict[int, bytes] = field(default_factory=dict)
     disagreements: list[int] = field(default_factory=list)
+    remaining_fuel: int = 0
+    consumed: list[int] = field(default_factory=list)
     result: bytes | None = None
 
     def __post_init__(self) -> None:
@@ -100,6 +102,11 @@ class NodeHost:
                 return b"\0"
             case Method.NOTIFY_NONDET_DISAGREEMENT:
                 self.disagreements.append(number())
+                return b""
+            case Method.REMAINING_FUEL:
+                return b"\0" + self.remaining_fuel.to_bytes(self.table.fuel_width, "little")
+            case Method.CONSUME_FUEL:
+                self.consumed.append(int.from_bytes(take(self.table.fuel_width), "little"))
                 return b""
             case Method.POST_MESSAGE:
                 self.messages.append(("post", take(20), piece(), json.loads(piece())))

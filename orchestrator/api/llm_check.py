@@ -1,0 +1,178 @@
+"""`POST /llm/check`: whether models answer, without a module and without a run (manager-api 3.14)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from orchestrator.api.answers import CheckedModels
+from orchestrator.api.body import WrongShape, decode_json, shaped
+from orchestrator.api.context import CONTEXT, ApiContext
+from orchestrator.api.description import Description, describes
+from orchestrator.api.wire.durations import parse_duration
+from orchestrator.api.wire.fields import U32, U64, Flag, Text
+from orchestrator.modules.failures import BadConfiguration
+from orchestrator.modules.redaction import Redaction
+from orchestrator.modules.templating import Template
+from orchestrator.provider_checks import CheckOne, ChecksUnavailable
+
+CONCURRENT_CHECKS = 8
+MOST_CHECKS = 1000
+DEFAULT_TIMEOUT = 300.0
+# The rest of what a failure knows (headers, bodies) may hold anything.
+TOLD = ("url", "status")
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Image = list[Annotated[int, Field(ge=0, le=255, strict=True)]] | Text
+
+
+def _seconds(value: Any) -> float:
+    if value is None:
+        return DEFAULT_TIMEOUT
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return float(value)
+    return parse_duration(value).total_seconds()
+
+
+class CheckConfig(BaseModel):
+    """`host` and `key` may have `${ENV[NAME]}` in them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: Text
+    provider: Literal["openai-compatible", "anthropic", "google", "ollama"]
+    model: Text
+    key: Text = Field(repr=False)
+
+
+class CheckPrompt(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    system_message: Text | None = None
+    user_message: Text
+    temperature: Number
+    images: tuple[Image, ...] = Field((), description="byte values, or base64")
+    max_tokens: U32
+    use_max_completion_tokens: Flag = False
+    seed: U64 | None = None
+    extra: dict[str, Any] = Field(default_factory=dict)
+    extra_merge_strategy: Text | dict[str, Any] | None = None
+    timeout: Annotated[
+        float,
+        BeforeValidator(_seconds, json_schema_input_type=float | str | None),
+        Field(allow_inf_nan=False, description="seconds, or a text such as 500ms, 1.5s, 2m"),
+    ] = DEFAULT_TIMEOUT
+
+
+class CheckBody(BaseModel):
+    configs: list[CheckConfig]
+    test_prompts: list[CheckPrompt]
+
+
+class EntryFailed(Exception):
+    """One entry cannot be checked; the others can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One model and one prompt."""
+
+    config_index: int
+    config: CheckConfig
+    prompt_index: int
+    prompt: CheckPrompt
+
+    def answer(self, response: str | None, error: str | None) -> dict[str, Any]:
+        return {
+            "config_index": self.config_index,
+            "prompt_index": self.prompt_index,
+            "available": error is None,
+            "error": error,
+            "response": response,
+        }
+
+
+@describes(Description(CheckedModels, CheckBody, failures=(400, 408, 413, 500)))
+async def post_check(request: web.Request) -> web.StreamResponse:
+    """Ask each model each prompt; one that fails does not fail the others. Models come in the order asked."""
+    body = shaped(CheckBody, decode_json(await request.read()))
+    if len(body.configs) * len(body.test_prompts) > MOST_CHECKS:
+        raise WrongShape(f"more than {MOST_CHECKS} checks in one request")
+    context, slots = request.app[CONTEXT], asyncio.Semaphore(CONCURRENT_CHECKS)
+    entries = [
+        Entry(config_index, config, prompt_index, prompt)
+        for config_index, config in enumerate(body.configs)
+        for prompt_index, prompt in enumerate(body.test_prompts)
+    ]
+    async with asyncio.TaskGroup() as group:
+        checks = [group.create_task(_checked(context, slots, entry)) for entry in entries]
+    return web.json_response([check.result() for check in checks])
+
+
+async def _checked(context: ApiContext, slots: asyncio.Semaphore, entry: Entry) -> dict[str, Any]:
+    try:
+        config = _config(context, entry.config)
+        prompt = _prompt(entry.prompt)
+        async with slots:
+            return entry.answer(await _asked(context.check_llm, config, prompt), None)
+    except (EntryFailed, ChecksUnavailable) as failure:
+        return entry.answer(None, str(failure))
+
+
+async def _asked(check: CheckOne, config: Mapping[str, Any], prompt: Mapping[str, Any]) -> str:
+    redaction = Redaction([config["key"]])
+    try:
+        return await check(config, prompt)
+    except ChecksUnavailable:
+        raise
+    except Exception as failure:
+        raise EntryFailed(redaction.text(_told(failure))) from None
+
+
+def _config(context: ApiContext, config: CheckConfig) -> dict[str, Any]:
+    """With the variables of host and key replaced. Raises EntryFailed."""
+    template = Template({}, context.environment.get)
+    try:
+        host, key = template.expand(config.host), template.expand(config.key)
+    except BadConfiguration as unknown:
+        raise EntryFailed(str(unknown)) from None
+    return {"host": host, "provider": config.provider, "model": config.model, "key": key}
+
+
+def _prompt(prompt: CheckPrompt) -> dict[str, Any]:
+    """Raises EntryFailed for an image that is neither byte values nor base64."""
+    return prompt.model_dump() | {"images": [_image(image) for image in prompt.images]}
+
+
+def _image(image: list[int] | str) -> bytes:
+    try:
+        return bytes(image) if isinstance(image, list) else base64.b64decode(image, validate=True)
+    except (ValueError, binascii.Error):
+        raise EntryFailed(_failure_text(["INVALID_IMAGE"], fatal=False, ctx={})) from None
+
+
+def _told(failure: Exception) -> str:
+    causes = getattr(failure, "causes", None)
+    if not isinstance(causes, list):
+        return _failure_text([type(failure).__name__], fatal=True, ctx={})
+    ctx = getattr(failure, "ctx", {})
+    known = {key: ctx[key] for key in TOLD if isinstance(ctx.get(key), str | int)}
+    return _failure_text(
+        [str(cause) for cause in causes], fatal=bool(getattr(failure, "fatal", True)), ctx=known
+    )
+
+
+def _failure_text(causes: list[str], *, fatal: bool, ctx: Mapping[str, Any]) -> str:
+    return json.dumps({"causes": causes, "fatal": fatal, "ctx": dict(ctx)}, separators=(",", ":"))
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_post("/llm/check", post_check)

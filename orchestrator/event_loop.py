@@ -1,0 +1,22 @@
+"""The loop that the manager runs on: uvloop where it is installed (the extra `fast`), else asyncio's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the loop; None: asyncio's own."""
+    try:
+        import uvloop  # noqa: PLC0415 (it may be missing)
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` to its end on the fastest loop there is."""
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(work)

@@ -1,0 +1,20 @@
+"""How busy the executions are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.executions.permits import PermitStatistics
+from orchestrator.executions.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatistics:
+    """For `/status`, metrics and tests."""
+
+    permits: PermitStatistics
+    states: dict[State, int]
+    supervised: int
+    retained: int
+    retained_bytes: int
+    journal_bytes: int

@@ -1,0 +1,163 @@
+"""`POST /llm/check` (manager-api 3.14), with a provider that is played."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.integration.manager.conftest import Client, MakeClient, folder, make_client
+
+__all__ = ["folder", "make_client"]
+
+PNG = b"\x89PNG\r\n\x1a\n..."
+CONFIG = {"host": "http://llm", "provider": "ollama", "model": "m", "key": ""}
+PROMPT = {"user_message": "say OK", "temperature": 0.5, "max_tokens": 100}
+
+
+class Failed(Exception):
+    causes = ["STATUS_NOT_OK"]  # noqa: RUF012
+    fatal = False
+
+    def __init__(self, key: str) -> None:
+        super().__init__("no")
+        self.ctx = {"status": 401, "url": f"http://llm/?key={key}", "headers": {"x": "y"}, "body": "secret"}
+
+
+class Provider:
+    """Remembers what it was asked; a model named `bad` fails, one named `slow` waits for all the others."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
+        self.others_done = asyncio.Event()
+
+    async def __call__(self, config: Mapping[str, Any], prompt: Mapping[str, Any]) -> str:
+        self.asked.append((config, prompt))
+        if config["model"] == "bad":
+            raise Failed(config["key"])
+        if config["model"] == "slow":
+            await self.others_done.wait()
+        self.others_done.set()
+        return f"{config['model']}: {prompt['user_message']}"
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+@pytest.fixture
+async def client(make_client: MakeClient, provider: Provider) -> Client:
+    return await make_client(check_llm=provider)
+
+
+async def checked(client: Client, configs: list[Any], prompts: list[Any]) -> tuple[int, Any]:
+    return await client.ask("POST", "/llm/check", json={"configs": configs, "test_prompts": prompts})
+
+
+async def test_the_answer_is_a_bare_list_model_by_model(client: Client) -> None:
+    models = [CONFIG | {"model": name} for name in ("a", "b")]
+    prompts = [PROMPT | {"user_message": text} for text in ("x", "y")]
+    status, answer = await checked(client, models, prompts)
+    assert status == 200
+    assert [(one["config_index"], one["prompt_index"], one["response"]) for one in answer] == [
+        (0, 0, "a: x"),
+        (0, 1, "a: y"),
+        (1, 0, "b: x"),
+        (1, 1, "b: y"),
+    ]
+    assert answer[0] == {
+        "config_index": 0,
+        "prompt_index": 0,
+        "available": True,
+        "error": None,
+        "response": "a: x",
+    }
+
+
+async def test_nothing_asked_is_an_empty_list(client: Client) -> None:
+    assert await checked(client, [], [PROMPT]) == (200, [])
+    assert await checked(client, [CONFIG], []) == (200, [])
+
+
+async def test_a_slow_model_holds_no_other_up_and_keeps_its_place(client: Client) -> None:
+    _, answer = await checked(client, [CONFIG | {"model": "slow"}, CONFIG], [PROMPT])
+    assert [one["response"] for one in answer] == ["slow: say OK", "m: say OK"]
+
+
+async def test_a_prompt_needs_neither_images_nor_a_token_switch(client: Client, provider: Provider) -> None:
+    await checked(client, [CONFIG], [PROMPT])
+    _, prompt = provider.asked[0]
+    assert (prompt["images"], prompt["use_max_completion_tokens"], prompt["seed"]) == ([], False, None)
+    assert (prompt["extra"], prompt["timeout"], prompt["system_message"]) == ({}, 300.0, None)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds"),
+    [(5, 5.0), (0.5, 0.5), ("500ms", 0.5), ("1.5s", 1.5), ("2m", 120.0), (None, 300.0)],
+)
+async def test_a_timeout_is_seconds_or_text(
+    client: Client, provider: Provider, timeout: Any, seconds: float
+) -> None:
+    assert (await checked(client, [CONFIG], [PROMPT | {"timeout": timeout}]))[0] == 200
+    assert provider.asked[0][1]["timeout"] == seconds
+
+
+@pytest.mark.parametrize("image", [list(PNG), "iVBORw0KGgouLi4="])
+async def test_an_image_is_byte_values_or_base64(client: Client, provider: Provider, image: Any) -> None:
+    await checked(client, [CONFIG], [PROMPT | {"images": [image]}])
+    assert provider.asked[0][1]["images"] == [PNG]
+
+
+async def test_an_image_that_is_neither_fails_its_entry_alone(client: Client) -> None:
+    status, answer = await checked(client, [CONFIG], [PROMPT | {"images": ["?"]}, PROMPT])
+    assert (status, [one["available"] for one in answer]) == (200, [False, True])
+    assert json.loads(answer[0]["error"])["causes"] == ["INVALID_IMAGE"]
+
+
+async def test_host_and_key_are_templates_and_the_model_is_not(client: Client, provider: Provider) -> None:
+    await client.ask("POST", "/env", json={"key": "KEY", "value": "s3cret"})
+    config = CONFIG | {"host": "http://${ENV[NOWHERE]}h", "key": "${ENV[KEY]}", "model": "${ENV[KEY]}"}
+    await checked(client, [config], [PROMPT])
+    asked = provider.asked[0][0]
+    assert (asked["host"], asked["key"], asked["model"]) == ("http://h", "s3cret", "${ENV[KEY]}")
+
+
+async def test_another_variable_fails_its_entry_alone(client: Client) -> None:
+    _, answer = await checked(client, [CONFIG | {"key": "${exe}"}, CONFIG], [PROMPT])
+    assert [one["error"] for one in answer] == ["unknown variable `exe`", None]
+
+
+async def test_a_failure_keeps_causes_url_and_status_and_no_secret(client: Client) -> None:
+    _, answer = await checked(client, [CONFIG | {"model": "bad", "key": "s3cret-key"}], [PROMPT])
+    assert (answer[0]["available"], answer[0]["response"]) == (False, None)
+    assert json.loads(answer[0]["error"]) == {
+        "causes": ["STATUS_NOT_OK"],
+        "fatal": False,
+        "ctx": {"url": "http://llm/?key=***", "status": 401},
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"configs": [CONFIG | {"provider": "acme"}], "test_prompts": []},
+        {"configs": [{"host": "h"}], "test_prompts": []},
+        {"configs": []},
+        {"configs": [], "test_prompts": [{"user_message": "x"}]},
+        {"configs": [], "test_prompts": [PROMPT | {"timeout": "soon"}]},
+        {"configs": [CONFIG] * 40, "test_prompts": [PROMPT] * 40},
+        [],
+    ],
+)
+async def test_a_malformed_request_fails_as_a_whole(client: Client, body: Any) -> None:
+    status, answer = await client.ask("POST", "/llm/check", json=body)
+    assert (status, list(answer)) == (500, ["error"])
+
+
+async def test_a_malformed_request_repeats_no_key(client: Client) -> None:
+    body = {"configs": [CONFIG | {"key": "s3cret-key", "provider": "acme"}], "test_prompts": []}
+    assert "s3cret" not in str(await client.ask("POST", "/llm/check", json=body))
