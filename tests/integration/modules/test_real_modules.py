@@ -166,8 +166,7 @@ async def test_fifty_runs_at_once_get_each_its_own_answers(scene: Scene, world: 
     )
     assert (await scene.order("restart", "Web", config=world.web_config))[0] == 200
     for run_id in run_ids:
-        status, said = await scene.finished(run_id)
+        _, said = await scene.finished(run_id)
         assert [list(one) for one in said] == [["Ok"]] * 3
-        assert status["metrics"]["web"]["requests_count"] == 2
     assert sorted(world.prompts) == sorted(set(world.prompts))
     assert len(world.prompts) == 50
