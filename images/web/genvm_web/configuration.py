@@ -32,8 +32,8 @@ class Limits:
     # Above the browser's own deadline, so that the browser is the one to say what went wrong.
     render_timeout: float = 180.0
     signer_timeout: float = 60.0
-    # Each may take up to twice its body in memory.
-    max_response_size: int = 16 * MIB
+    # An answer on a WebSocket has to fit into 16 MiB.
+    max_response_size: int = 15 * MIB
     max_concurrent_requests: int = 64
 
 

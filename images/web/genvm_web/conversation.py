@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from genvm_module.contract import Caller, Terms
+from genvm_module.contract import Caller
 from genvm_module.errors import ModuleError
 from genvm_web import headers as header_rules
 from genvm_web.configuration import Limits
@@ -24,9 +24,6 @@ from genvm_web.signer import Signer
 from genvm_web.urls import UrlRules, WebUrl
 from genvm_web.webdriver_client import WebdriverClient
 from genvm_wire.calldata import Encodable, Value
-
-# Executors on WebSockets refuse frames of more than 16 MiB; the rest of an answer needs some room.
-WEBSOCKET_BODY_LIMIT = 15 * 1024 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -46,10 +43,9 @@ class Equipment:
 class WebConversation:
     """Serves one executor. Requests are bounded over all conversations by shared slots."""
 
-    def __init__(self, equipment: Equipment, caller: Caller, terms: Terms) -> None:
+    def __init__(self, equipment: Equipment, caller: Caller) -> None:
         self._equipment = equipment
         self._caller = caller
-        self._terms = terms
         self._requests = 0
         self._microseconds = 0
 
@@ -97,7 +93,7 @@ class WebConversation:
                 outgoing = await self._equipment.signer.sign(outgoing, self._caller.host_data)
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._equipment.fetcher.fetch(outgoing, self._limit(request.size_limit))
+                    return await self._equipment.fetcher.fetch(outgoing, request.size_limit)
             except TimeoutError:
                 raise sending_failure(url.href, f"no whole answer within {seconds:g} s") from None
 
@@ -126,7 +122,7 @@ class WebConversation:
             log.warning("wait_clamped", asked=request.wait, seconds=longest)
         # The webdriver has slots and a queue of its own.
         return await self._equipment.webdriver.render(
-            url, request.mode, min(request.wait, longest), self._limit(request.size_limit)
+            url, request.mode, min(request.wait, longest), request.size_limit
         )
 
     @asynccontextmanager
@@ -142,8 +138,3 @@ class WebConversation:
             yield
         finally:
             slots.release()
-
-    def _limit(self, size_limit: int | None) -> int | None:
-        if self._terms.transport == "W":
-            return min(WEBSOCKET_BODY_LIMIT, self._equipment.limits.max_response_size)
-        return size_limit

@@ -56,10 +56,11 @@ def reading_failure(
 
 def is_local(error: Exception) -> bool:
     """Whether a transport failure is this node's own."""
-    number = error.os_error.errno if isinstance(error, aiohttp.ClientConnectorError) else None
-    if number is None and isinstance(error, OSError):
-        number = error.errno
-    return number in LOCAL_ERRORS
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    # The numbers of TLS errors are none of the system's.
+    if not isinstance(cause, OSError) or isinstance(cause, ssl.SSLError):
+        return False
+    return cause.errno in LOCAL_ERRORS
 
 
 def described(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from genvm_module.contract import Caller, Health, Service, Terms
+from genvm_module.contract import Caller, ConfigurationRefused, Health, Service, Terms
 from genvm_module.errors import ModuleError
 from genvm_web import VERSION
 from genvm_web.configuration import Configuration, read_configuration
@@ -28,12 +28,24 @@ HEALTH_INTERVAL = 10.0
 EXTRA_CA_VARIABLE = "GENVM_WEB_CA_FILE"
 
 
-def tls_context() -> ssl.SSLContext:
-    """The system's authorities and the operator's own."""
-    context = ssl.create_default_context()
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What is read from files: the domains that exist, and the authorities that vouch for servers."""
+
+    rules: UrlRules
+    tls: ssl.SSLContext
+
+
+def read_trust(configuration: Configuration) -> Trust:
+    """Blocks. The authorities are the system's and the operator's own. Raises ConfigurationRefused."""
+    tls = ssl.create_default_context()
     if extra := os.environ.get(EXTRA_CA_VARIABLE):
-        context.load_verify_locations(extra)
-    return context
+        try:
+            tls.load_verify_locations(extra)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationRefused(f"{EXTRA_CA_VARIABLE}: {type(error).__name__}") from None
+    domains = with_extra(configuration.extra_top_level_domains)
+    return Trust(UrlRules(domains, configuration.allowed_hosts), tls)
 
 
 @dataclass(slots=True)
@@ -47,28 +59,29 @@ class WebModule:
     async def configure(self, config: Mapping[str, object], *, allow_empty_backends: bool) -> Service:
         """Raises ConfigurationRefused; `allow_empty_backends` means nothing here."""
         configuration = read_configuration(config)
+        trust = await asyncio.to_thread(read_trust, configuration)
         child = None
         if is_own(configuration.webdriver):
             child = await WebdriverChild.start(sorted(configuration.allowed_hosts))
-        return WebService(configuration, child, self.network())
+        return WebService(configuration, trust, child, self.network())
 
 
 class WebService:
     """One configuration and the webdriver that belongs to it, if it is the module's own."""
 
-    def __init__(self, configuration: Configuration, child: WebdriverChild | None, network: Network) -> None:
+    def __init__(
+        self, configuration: Configuration, trust: Trust, child: WebdriverChild | None, network: Network
+    ) -> None:
         limits = configuration.limits
-        tls = tls_context()
-        rules = UrlRules(with_extra(configuration.extra_top_level_domains), configuration.allowed_hosts)
         self._child = child
         self._network = network
         self._alive = True
         self._webdriver = WebdriverClient(configuration.webdriver, limits, self._connector)
         self._equipment = Equipment(
-            rules=rules,
+            rules=trust.rules,
             limits=limits,
-            fetcher=Fetcher(network, rules, limits, tls),
-            signer=Signer(configuration.signer, limits.signer_timeout, tls),
+            fetcher=Fetcher(network, trust.rules, limits, trust.tls),
+            signer=Signer(configuration.signer, limits.signer_timeout, trust.tls),
             webdriver=self._webdriver,
             slots=asyncio.Semaphore(limits.max_concurrent_requests),
         )
@@ -83,7 +96,7 @@ class WebService:
         for key in ("node_address", "tx_id"):
             if not isinstance(caller.host_data.get(key), str):
                 raise ModuleError("HOST_DATA_UNUSABLE", fatal=True, ctx={"missing": key})
-        return WebConversation(self._equipment, caller, terms)
+        return WebConversation(self._equipment, caller)
 
     def health(self) -> Health:
         """Requests work without the webdriver, pages do not."""

@@ -88,6 +88,7 @@ class Browsers:
     counters: BrowserCounters = field(default_factory=BrowserCounters)
     _playwright: Playwright | None = None
     _sandbox: bool = False
+    _shared_memory: bool = False
     _current: Running | None = None
     _all: set[Running] = field(default_factory=set)
     _launching: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -97,6 +98,7 @@ class Browsers:
     async def running(self) -> AsyncIterator[None]:
         """Own the driver, the browsers and the two watches."""
         self._sandbox = await sandbox_works(self.settings.chrome_sandbox)
+        self._shared_memory = await asyncio.to_thread(_has_shared_memory)
         if not self._sandbox:
             log.warning("browser_sandbox_off", reason="the container is the only wall around a page")
         async with async_playwright() as self._playwright:
@@ -161,7 +163,7 @@ class Browsers:
         arguments = [*NETWORK_ARGUMENTS, *FEATURE_ARGUMENTS]
         arguments.append(f"--js-flags=--max-old-space-size={settings.renderer_max_old_space_mb}")
         arguments.append(f"--renderer-process-limit={settings.renderer_process_limit}")
-        if not _has_shared_memory():
+        if not self._shared_memory:
             arguments.append("--disable-dev-shm-usage")
         return [*arguments, *settings.chrome_args]
 

@@ -107,7 +107,12 @@ class FilteringProxy:
             far_reader, far_writer = await self._connect(head.target)
         except _Refused as refused:
             self.refusals[head.target] = refused.refusal
-            log.info("connection_refused", host=head.target.host, reason=refused.refusal.value)
+            log.info(
+                "connection_refused",
+                host=head.target.host,
+                port=head.target.port,
+                reason=refused.refusal.value,
+            )
             if head.tunnel:
                 writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 await writer.drain()
