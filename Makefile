@@ -7,10 +7,10 @@ ORCHESTRATOR := $(BIN)/genvm-orchestrator
 # Changes with everything that decides what is installed, so that a second `make setup` does nothing.
 STAMP := $(VENV)/.installed-$(shell cat requirements-dev.lock images/installer.lock pyproject.toml images/venv.sh | cksum | cut -d ' ' -f 1)
 
-.PHONY: help setup engine images demo test serve lint bench chaos fuzz lock clean
+.PHONY: help setup engine images demo test test-llm serve lint bench chaos fuzz lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
 
 setup: $(STAMP) ## a virtual environment in .venv with the command installed
 
@@ -33,6 +33,11 @@ demo: images ## from nothing to a contract that ran in a container, through the 
 test: images ## the whole test suite; ARGS are pytest's
 	@images/prerequisites.sh test
 	@$(BIN)/pytest $(ARGS)
+
+test-llm: setup ## ask a real model; needs GENVM_TEST_LLM_URL and _MODEL, takes _KEY (docs/llm.md)
+	@test -n "$$GENVM_TEST_LLM_URL" -a -n "$$GENVM_TEST_LLM_MODEL" || \
+		{ echo "set GENVM_TEST_LLM_URL and GENVM_TEST_LLM_MODEL (see docs/llm.md)" >&2; exit 2; }
+	@$(BIN)/pytest images/llm/tests/llm/test_real_model.py $(ARGS)
 
 serve: images ## run the manager on 127.0.0.1:3999; ARGS are its flags
 	@$(ORCHESTRATOR) serve $(ARGS)

@@ -74,7 +74,7 @@ async def cold(results: Results, effort: Effort) -> None:
 
 
 async def spawned(results: Results, effort: Effort) -> None:
-    """The executor as a child process per run: bare, as the known manager has it, and our `process` runtime."""
+    """The executor as a child process per run: bare, as the known manager has it, and as `process`."""
     with tempfile.TemporaryDirectory(prefix="gb") as folder:
         environment = await prepared_executor(Path(folder))
         await bare_spawn_ms(1, environment)

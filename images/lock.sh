@@ -20,5 +20,6 @@ pin requirements.lock pyproject.toml --extra fast
 pin requirements-dev.lock pyproject.toml requirements-build.in \
     --extra dev --extra executor --extra web --extra fast --extra bench
 pin images/executor/requirements.lock images/executor/requirements.in
+pin images/llm/requirements.lock images/llm/requirements.in
 pin images/web/requirements.lock images/web/requirements.in
 pin images/installer.lock images/installer.in

@@ -124,7 +124,7 @@ async def manager(
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
                 pool=pool,
                 modules=modules,
-                check_llm=check_llm or provider_check(),
+                check_llm=check_llm if check_llm is not None else await asyncio.to_thread(provider_check),
             )
             try:
                 app = make_app(context, settings.max_body_bytes, settings.body_timeout)

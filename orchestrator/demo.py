@@ -14,6 +14,7 @@ from pathlib import Path
 from genvm_wire.address import Address
 from genvm_wire.calldata import to_text
 from orchestrator.composition import Manager, manager
+from orchestrator.demo_services import KEY, KEY_NAME, RATE, serving
 from orchestrator.imaging.checkout import find_checkout
 from orchestrator.logs import configure_logs
 from orchestrator.node.manager_client import ManagerClient
@@ -42,9 +43,10 @@ async def demo(*, verbose: bool) -> int:
     examples = find_checkout(None).root / "examples"
     folder = Path(tempfile.mkdtemp(prefix="genvm-demo-"))
     try:
-        async with playground(folder) as (running, node):
+        async with playground(folder) as (running, client, node):
             print(f"a manager runs; its containers carry the label of state directory {folder}\n")
             await play(node, examples)
+            await play_with_modules(client, node, examples)
             await nothing_left(running)
     except DemoFailed as failure:
         print(f"\nthe demo failed: {failure}", file=sys.stderr)
@@ -56,8 +58,8 @@ async def demo(*, verbose: bool) -> int:
 
 
 @asynccontextmanager
-async def playground(folder: Path) -> AsyncIterator[tuple[Manager, NodeClient]]:
-    """A manager on a socket of its own, and a node that talks to it over HTTP."""
+async def playground(folder: Path) -> AsyncIterator[tuple[Manager, ManagerClient, NodeClient]]:
+    """A manager on a socket of its own, a client of its API, and a node that talks to it over HTTP."""
     settings = Settings(
         state_dir=folder / "state",
         socket=folder / "manager.sock",
@@ -68,7 +70,7 @@ async def playground(folder: Path) -> AsyncIterator[tuple[Manager, NodeClient]]:
         store = NodeStore(folder / "node.sqlite")
         try:
             async with ManagerClient(address) as client:
-                yield running, NodeClient(store, client)
+                yield running, client, NodeClient(store, client)
         finally:
             store.close()
 
@@ -95,6 +97,30 @@ async def play(node: NodeClient, examples: Path) -> None:
     await step("transfer too much", node.call(ledger, "transfer", [ALICE, 31], sender=BOB), "UserError")
 
 
+async def play_with_modules(client: ManagerClient, node: NodeClient, examples: Path) -> None:
+    """A contract that reads a page and has it judged, through the module containers."""
+    code = await asyncio.to_thread((examples / "judge.py").read_bytes)
+    async with serving() as services:
+        print(
+            "\nthe modules start; they are asked by a contract alone, and reach a page on this machine and a"
+        )
+        print("STAND-IN for a language model (it says yes when the prompt holds what the page says)")
+        await client.set_variable(KEY_NAME, KEY)
+        await client.start_module("Web", services.web_config)
+        await client.start_module("Llm", services.llm_config)
+        judge = (await step("deploy judge.py", node.deploy(code, [], sender=ALICE), "Return")).address
+        asked = await step(
+            "judge: render the page, ask the stand-in",
+            node.call(judge, "judge", [services.page, "a euro is more than a dollar"], sender=BOB),
+            "Return",
+            "yes",
+        )
+        print(f"    used {asked.status.get('metrics')}")
+        await step("read: the verdict", node.view(judge, "get"), "Return", "yes")
+        if not any(RATE in prompt for prompt in services.prompts):
+            raise DemoFailed("the stand-in was never asked about the page")
+
+
 async def step(title: str, work: Awaitable[Outcome], kind: str, data: object = ...) -> Outcome:
     """Run one step and show it. Raises DemoFailed when it did not end as `kind` with `data`."""
     outcome = await work
@@ -118,6 +144,7 @@ async def nothing_left(running: Manager) -> None:
     """Every run is released; the engine has no container of this manager. Raises DemoFailed."""
     await running.executions.shut_down(drain=5, grace=0)
     statistics = running.executions.statistics()
+    await running.modules.shut_down()
     left = await running.runtime.sweep(frozenset())
     if left or statistics.permits.in_use:
         raise DemoFailed(f"left behind: containers {left}, permits {statistics.permits.in_use}")

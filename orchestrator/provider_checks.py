@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any, Protocol
 
-PACKAGE, MODULE = "genvm_llm", "genvm_llm.check"
+import structlog
+
+log = structlog.get_logger(__name__)
+
+MODULE = "genvm_llm.check"
 
 
 class ChecksUnavailable(Exception):
@@ -21,11 +24,15 @@ class CheckOne(Protocol):
 
 def provider_check() -> CheckOne:
     """The installed clients, or what says that there are none."""
-    if find_spec(PACKAGE) is None or find_spec(MODULE) is None:
+    try:
+        found: CheckOne = importlib.import_module(MODULE).check_one
+    except ImportError as missing:
+        log.info("no_provider_clients", reason=str(missing))
         return _unavailable
-    found: CheckOne = importlib.import_module(MODULE).check_one
     return found
 
 
 async def _unavailable(config: Mapping[str, Any], prompt: Mapping[str, Any]) -> str:
-    raise ChecksUnavailable("this manager has no provider clients: the package genvm_llm is not installed")
+    raise ChecksUnavailable(
+        "this manager has no provider clients: the package genvm_llm or what it needs is not installed"
+    )

@@ -75,7 +75,12 @@ class SocketClient:
         elif method == ERROR:
             self._fail(request_id, Refused(payload["code"], payload["message"]))
         else:
-            self._replies.pop(request_id).set_result(payload)
+            self._answer(request_id, payload)
+
+    def _answer(self, request_id: int, payload: Any) -> None:
+        reply = self._replies.pop(request_id)
+        if not reply.cancelled():
+            reply.set_result(payload)
 
     def _fail(self, request_id: int, refused: Refused) -> None:
         if request_id in self._replies:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from aiohttp import web
 
@@ -103,15 +104,12 @@ async def _answer_started(executions: Executions, run: Run, patience: float) -> 
     A client that leaves meanwhile, or is sent away, cancels the run (W2).
     """
     try:
-        async with asyncio.timeout(patience):
-            await first_done(run.admitted, run.concluded)
-    except TimeoutError:
-        executions.withdraw(run)
-        return error_response(executions.capacity_text(run), 500, retry=True)
-    except asyncio.CancelledError:
-        executions.withdraw(run)
-        raise
-    try:
+        deciding: list[asyncio.Future[Any]] = [run.admitted, run.concluded]
+        await asyncio.wait(deciding, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        if not (run.admitted.done() or run.concluded.done()):
+            refusal = error_response(executions.capacity_text(run), 500, retry=True)
+            executions.withdraw(run)
+            return refusal
         await first_done(run.started, run.concluded)
     except asyncio.CancelledError:
         executions.withdraw(run)

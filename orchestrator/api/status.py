@@ -1,6 +1,7 @@
 """`GET /status` (manager-api 3.1), `/healthz`, `/readyz`.
 
 The body of `/status` is prepared once per change, so that asking often costs nothing and load cannot slow it.
+What it says of an ended run never changes and is kept as text: thousands of them do not slow a change either.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class StatusBody:
         self._context = context
         self._made_for: tuple[int, int, int, bool] | None = None
         self._body = b""
+        self._ended: dict[int, str] = {}
 
     def encoded(self) -> bytes:
         pool = 0 if self._context.pool is None else self._context.pool.revision
@@ -43,16 +45,32 @@ class StatusBody:
             self._context.engine_reachable(),
         )
         if current != self._made_for:
-            self._body = json.dumps(status_of(self._context), separators=(",", ":")).encode()
+            rest = _encode(status_of(self._context))
+            self._body = f'{rest[:-1]},"executions":{{{self._listed(self._context.executions)}}}}}'.encode()
             self._made_for = current
         return self._body
+
+    def _listed(self, executions: Executions) -> str:
+        """What a node counts: all runs but those whose status was fetched."""
+        known = self._ended
+        self._ended = {
+            run.id: known.get(run.id) or f'"{run.id}":{_encode(_ended(run))}'
+            for run in executions.ended()
+            if run.fetched_at is None
+        }
+        live = [f'"{run.id}":{_encode(_live(run))}' for run in executions.live() if not run.fetched]
+        return ",".join([*self._ended.values(), *live])
+
+
+def _encode(value: dict[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 STATUS_BODY = web.AppKey("status_body", StatusBody)
 
 
 def status_of(context: ApiContext) -> dict[str, Any]:
-    """Keys of every generation, then our own: why runs wait and whether the engine answers."""
+    """Keys of every generation but `executions`, then ours: why runs wait and whether the engine answers."""
     statistics = context.executions.statistics()
     permits = statistics.permits
     engine = context.engine_reachable()
@@ -66,7 +84,6 @@ def status_of(context: ApiContext) -> dict[str, Any]:
             "per_sync_run": context.rules.price(NEWEST_COSTS, nondet=False),
             "per_nondet_run": context.rules.price(NEWEST_COSTS, nondet=True),
         },
-        "executions": _listed(context.executions),
         "queue": {"depth": permits.waiting, "waiting_for": _reason(permits.waiting, engine)},
         "engine": "reachable" if engine else "unreachable",
         "pool": _pool(context.pool),
@@ -90,12 +107,6 @@ def _pool(pool: PoolRuntime | None) -> dict[str, Any] | None:
         "adopted": statistics.adopted,
         "images": [asdict(shelf) for shelf in statistics.shelves],
     }
-
-
-def _listed(executions: Executions) -> dict[str, dict[str, Any]]:
-    """What a node counts: all runs but those whose status was fetched."""
-    ended = {str(run.id): _ended(run) for run in executions.ended() if run.fetched_at is None}
-    return ended | {str(run.id): _live(run) for run in executions.live() if not run.fetched}
 
 
 def _live(run: Run) -> dict[str, Any]:

@@ -52,6 +52,13 @@ RECIPES = (
         lock="images/executor/requirements.lock",
     ),
     Recipe(
+        name="llm",
+        title="GenVM llm module",
+        description="Answers prompts of contracts with the providers an operator configured",
+        parent="base",
+        lock="images/llm/requirements.lock",
+    ),
+    Recipe(
         name="web",
         title="GenVM web module",
         description="Fetches and renders web pages for contracts, with a headless browser",
@@ -66,7 +73,14 @@ RECIPES = (
         parent="base",
         lock="requirements.lock",
         project_wheel=True,
-        project_sources=("pyproject.toml", "README.md", "orchestrator", "images/base/genvm_wire"),
+        project_sources=(
+            "pyproject.toml",
+            "README.md",
+            "orchestrator",
+            "images/base/genvm_module",
+            "images/base/genvm_wire",
+            "images/llm/genvm_llm",
+        ),
     ),
 )
 

@@ -55,6 +55,18 @@ class ManagerClient:
         except (ManagerRefused, ManagerUnreachable):
             return
 
+    async def start_module(self, module_type: str, config: Mapping[str, Any] | None) -> None:
+        """Start the module `Llm` or `Web`; returns when it serves.
+
+        Raises ManagerRefused, ManagerUnreachable.
+        """
+        body = {"module_type": module_type, "config": config}
+        await self._exchange("POST", "/module/start", _START_TIMEOUT, json=body)
+
+    async def set_variable(self, key: str, value: str) -> None:
+        """A value for `${ENV[key]}` in configurations. Raises ManagerRefused, ManagerUnreachable."""
+        await self._exchange("POST", "/env", _STATUS_TIMEOUT, json={"key": key, "value": value})
+
     async def _exchange(
         self, method: str, path: str, timeout: aiohttp.ClientTimeout, json: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:

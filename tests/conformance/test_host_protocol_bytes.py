@@ -248,13 +248,14 @@ def test_method_numbers() -> None:
         "T15a": dict(zip(range(15), range(15), strict=True)),
         "T9w": {1: 0, 2: 1, 3: 7, 8: 2, 10: 3, 12: 4, 13: 5, 14: 6, 15: 8},
         "T8": {1: 0, 3: 6, 8: 1, 10: 2, 12: 3, 13: 4, 14: 5, 15: 7},
-        "T9n": {1: 0, 3: 6, 8: 1, 10: 2, 12: 3, 13: 4, 14: 5},
+        "T9n": {1: 0, 3: 6, 8: 1, 10: 2, 12: 3, 13: 4, 14: 5, 16: 7},
     }
     rows = (
         Method.GET_CALLDATA, Method.STORAGE_READ, Method.STORAGE_WRITE, Method.CONSUME_RESULT,
         Method.GET_LEADER_NONDET_RESULT, Method.POST_NONDET_RESULT, Method.POST_MESSAGE, Method.POST_EVENT,
         Method.CONSUME_FUEL, Method.DEPLOY_CONTRACT, Method.ETH_CALL, Method.ETH_SEND, Method.GET_BALANCE,
         Method.REMAINING_FUEL, Method.NOTIFY_NONDET_DISAGREEMENT, Method.NOTIFY_FINISHED,
+        Method.RESOLVE_EXECUTOR,
     )  # fmt: skip
     for name, numbers in expected.items():
         assert HOST_TABLES[name].methods == {rows[row]: number for row, number in numbers.items()}

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.integration.manager.conftest import Client, MakeClient, folder, make_client
 
@@ -161,3 +163,31 @@ async def test_a_malformed_request_fails_as_a_whole(client: Client, body: Any) -
 async def test_a_malformed_request_repeats_no_key(client: Client) -> None:
     body = {"configs": [CONFIG | {"key": "s3cret-key", "provider": "acme"}], "test_prompts": []}
     assert "s3cret" not in str(await client.ask("POST", "/llm/check", json=body))
+
+
+async def test_the_installed_clients_ask_a_provider(make_client: MakeClient) -> None:
+    """The table of section 3.14, first row; the provider listens here."""
+    asked: list[Any] = []
+
+    async def complete(request: web.Request) -> web.Response:
+        asked.append((request.headers["Authorization"], await request.json()))
+        if len(asked) > 1:
+            return web.json_response({"error": "s3cret-key is overdrawn"}, status=402)
+        return web.json_response({"choices": [{"message": {"content": "OK"}}]})
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", complete)
+    client = await make_client()
+    async with TestServer(app) as server:
+        config = CONFIG | {"provider": "openai-compatible", "key": "s3cret-key"}
+        config["host"] = f"http://127.0.0.1:{server.port}"
+        _, answer = await checked(client, [config], [PROMPT])
+        _, refused = await checked(client, [config], [PROMPT])
+    assert (answer[0]["available"], answer[0]["response"]) == (True, "OK")
+    authorization, body = asked[0]
+    assert authorization == "Bearer s3cret-key"
+    assert (body["model"], body["max_tokens"], body["stream"]) == ("m", 100, False)
+    failure = json.loads(refused[0]["error"])
+    assert "STATUS_NOT_OK" in failure["causes"]
+    assert failure["ctx"]["status"] == 402
+    assert "s3cret" not in str(refused)

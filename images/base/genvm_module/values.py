@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -11,13 +10,16 @@ from genvm_wire.calldata import Value
 
 I64_MIN = -(2**63)
 U64_MAX = 2**64 - 1
+EXPONENT_LIMIT = 400
 
 
 def decimal_text(number: float | Decimal) -> str:
-    """Plain decimal digits, never an exponent: `1e-7` is `0.0000001`."""
-    if isinstance(number, float) and not math.isfinite(number):
-        return str(number)
-    return format(Decimal(repr(number)) if isinstance(number, float) else number, "f")
+    """Plain decimal digits, no exponent unless it is enormous: `1e-7` is `0.0000001`."""
+    exact = Decimal(repr(number)) if isinstance(number, float) else number
+    exponent = exact.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > EXPONENT_LIMIT:
+        return str(number)  # not a number, or one whose digits would fill the memory
+    return format(exact, "f")
 
 
 def carried(value: object) -> Value:

@@ -31,6 +31,7 @@ class Method(StrEnum):
     REMAINING_FUEL = "remaining_fuel_as_gen"
     NOTIFY_NONDET_DISAGREEMENT = "notify_nondet_disagreement"
     NOTIFY_FINISHED = "notify_finished"
+    RESOLVE_EXECUTOR = "resolve_callcontract_executor"
 
 
 class StorageView(IntEnum):
@@ -230,7 +231,12 @@ T8: Final = HostTable(
 )
 T9N: Final = HostTable(
     name="T9n",
-    methods=MappingProxyType({m: n for m, n in _T8_METHODS.items() if m is not Method.NOTIFY_FINISHED}),
+    methods=MappingProxyType(
+        {
+            **{m: n for m, n in _T8_METHODS.items() if m is not Method.NOTIFY_FINISHED},
+            Method.RESOLVE_EXECUTOR: 7,
+        }
+    ),
     vm_errors=MappingProxyType({1: "evm reverted", 2: "forbidden"}),
     leader_byte=None,
     fuel_width=32,

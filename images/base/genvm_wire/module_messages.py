@@ -21,6 +21,10 @@ MOST_ANSWER_ITEMS = 1_000_000
 LEADER, VALIDATOR = "Leader", "Validator"
 
 
+class RequestTooLarge(ValueError):
+    """A message over LARGEST_MESSAGE; nothing of it was sent."""
+
+
 class AnswerMalformed(ValueError):
     """A module's answer is not of a shape that there is; the text names no value."""
 
@@ -60,10 +64,10 @@ class PromptAnswer:
 
 
 def framed(message: Encodable) -> bytes:
-    """One message of transport S. Raises CalldataError, and ValueError when it is over the limit."""
+    """One message of transport S. Raises CalldataError, RequestTooLarge."""
     body = encode(message)
     if len(body) > LARGEST_MESSAGE:
-        raise ValueError(f"a module request of {len(body)} bytes is over {LARGEST_MESSAGE}")
+        raise RequestTooLarge(f"a module request of {len(body)} bytes is over {LARGEST_MESSAGE}")
     return len(body).to_bytes(LENGTH_SIZE, "big") + body
 
 

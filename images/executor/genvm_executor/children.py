@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from genvm_executor.contract_code import read_code
+from genvm_executor.contract_code import read_code, stored_major
 from genvm_executor.engine import MAX_VM_DEPTH
-from genvm_executor.outcome import Outcome, VmFault
+from genvm_executor.leader_results import leader_result, outcome_of
+from genvm_executor.outcome import Outcome, RunBroken, VmFault
 from genvm_executor.run_state import RunState
 from genvm_executor.storage_view import WrittenStorage
 from genvm_executor.vm_frame import Entry, EntryKind, Rights, VmFrame
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value
-from genvm_wire.host_tables import Channel, StorageView
+from genvm_wire.host_tables import Channel, Method, StorageView
 from genvm_wire.results import ResultCode
 
 AGREED = bytes([ResultCode.RETURN]) + b"\x10"
@@ -33,7 +34,9 @@ class ChildVms:
     def call_contract(self, caller: VmFrame, address: Address, calldata: bytes, state: int) -> bytes:
         """Raises VmFault when the callee ends with a VM error (v0.2: not delivered)."""
         line = self._run.job.contract_line
-        view = state or StorageView.LATEST_NON_FINAL
+        inherited = StorageView.DEFAULT if line == "v0.2" else caller.view
+        view = state or inherited or StorageView.LATEST_NON_FINAL
+        self._stay_here(address, view)
         storage = self._run.storage_of(address, view)
         keeps = line == "v0.2"
         rights = replace(
@@ -52,15 +55,32 @@ class ChildVms:
             value=0,
             stack=(*caller.stack, caller.contract),
             depth=caller.depth + 1,
+            view=view,
         )
         return self._deliver(self._run_child(caller, child))
 
-    def sandbox(self, caller: VmFrame, data: bytes, allow_write_ops: bool) -> bytes:
+    def _stay_here(self, address: Address, view: int) -> None:
+        """Ask a node that wants to be asked whether another executor serves this call.
+
+        Raises RunBroken when it names one: nested runs are not provided (host-protocol.md, 10).
+        """
+        job, node = self._run.job, self._run.node
+        if not job.asks_for_routes or Method.RESOLVE_EXECUTOR not in node.table.methods:
+            return
+        storage = self._run.storage_of(address, view)
+        major = 0 if job.contract_line == "v0.2" else stored_major(storage)
+        if node.resolve_executor(address, view, major) is not None:
+            raise RunBroken(
+                f"the node wants another executor to serve the call of {address}; "
+                "runs inside runs (RUN_NESTED) are not provided"
+            )
+
+    def sandbox(self, caller: VmFrame, data: bytes, *, write: bool, send: bool) -> bytes:
         """A VM error is delivered; what a sandbox did counts only when it returned."""
         rights = replace(
             caller.rights,
-            write=caller.rights.write and allow_write_ops,
-            send=caller.rights.send and allow_write_ops,
+            write=caller.rights.write and write,
+            send=caller.rights.send and send,
             call=False,
             nondet=False,
         )
@@ -71,7 +91,7 @@ class ChildVms:
         """The leader's result, own or given. Raises VmFault when that is a VM error (v0.2)."""
         call_no = self._run.next_call
         self._run.next_call += 1
-        given = self._leader_result(call_no)
+        given = leader_result(self._run, call_no)
         if given is None:
             outcome = self._stage(caller, leader, None)
             self._publish(call_no, outcome.sub_result())
@@ -81,7 +101,7 @@ class ChildVms:
             if verdict.sub_result() != AGREED:
                 self._disagree(call_no)
         self._run.nondet_results.append(given)
-        return self._deliver(_outcome_of(given))
+        return self._deliver(outcome_of(given, self._run.job.contract_line))
 
     def _inner(self, caller: VmFrame, entry: Entry, rights: Rights) -> VmFrame:
         return VmFrame(
@@ -90,10 +110,11 @@ class ChildVms:
             entry=entry,
             rights=rights,
             storage=WrittenStorage(caller.storage, self._run.budget),
-            is_init=caller.is_init,
+            is_init=False,
             value=caller.value,
             stack=caller.stack,
             depth=caller.depth + 1,
+            view=caller.view,
         )
 
     def _stage(self, caller: VmFrame, data: bytes, leader_result: bytes | None) -> Outcome:
@@ -116,20 +137,6 @@ class ChildVms:
             self._run.sent -= child.sent
         return outcome
 
-    def _leader_result(self, call_no: int) -> bytes | None:
-        """What the leader got in this block; None when this run is the leader."""
-        if self._run.node.table.leader_nondet_results is Channel.HOST:
-            return self._run.node.get_leader_nondet_result(call_no)
-        results = self._run.job.leader_nondet_results
-        if results is None:
-            return None
-        if call_no >= len(results):
-            line = self._run.job.contract_line
-            raise VmFault(
-                "absent_leader_nondet_output" if line == "v0.2" else "leader_fault nondet_output absent"
-            )
-        return results[call_no]
-
     def _publish(self, call_no: int, result: bytes) -> None:
         self._run.nondet_results.append(result)
         if self._run.node.table.nondet_results is Channel.HOST:
@@ -145,10 +152,3 @@ class ChildVms:
         if outcome.code == ResultCode.VM_ERROR and self._run.job.contract_line == "v0.2":
             raise VmFault(outcome.payload.decode("utf-8", "replace"))
         return outcome.sub_result()
-
-
-def _outcome_of(sub_result: bytes) -> Outcome:
-    """A leader's result as an outcome. Raises VmFault when it is malformed."""
-    if not sub_result or sub_result[0] > ResultCode.VM_ERROR:
-        raise VmFault("leader_fault nondet_output malformed")
-    return Outcome(ResultCode(sub_result[0]), sub_result[1:])

@@ -27,7 +27,7 @@ class Children(Protocol):
 
     def call_contract(self, caller: VmFrame, address: Address, calldata: bytes, state: int) -> bytes: ...
 
-    def sandbox(self, caller: VmFrame, data: bytes, allow_write_ops: bool) -> bytes: ...
+    def sandbox(self, caller: VmFrame, data: bytes, *, write: bool, send: bool) -> bytes: ...
 
     def run_nondet(self, caller: VmFrame, leader: bytes, validator: bytes) -> bytes: ...
 
@@ -52,6 +52,8 @@ class ContractRequests:
             "RunNondet": self._run_nondet,
             "Sandbox": self._sandbox,
             "Trace": self._trace,
+            "Yield": self._yield,
+            "GetTimestamp": self._get_timestamp,
         }
 
     def storage_read(self, slot: bytes, offset: int, length: int) -> bytes:
@@ -79,8 +81,7 @@ class ContractRequests:
         if module is None:
             return self._handlers[name](payload)
         self._need(not self._frame.rights.deterministic)
-        left = max(self._run.memory_limit - self._run.memory_in_use(deterministic=False), 0)
-        return self._run.modules.ask(name, payload, left)
+        return self._run.modules.ask(name, payload, self._run.memory_left(deterministic=False))
 
     def _parse(self, request: bytes) -> tuple[str, Value]:
         try:
@@ -130,12 +131,18 @@ class ContractRequests:
 
     def _post_message(self, payload: Payload) -> bytes | None:
         value = payload["value"]
-        self._send(PostMessage(payload["address"], payload["calldata"], value, payload["on"]), value)
+        message = PostMessage(
+            payload["address"], payload["calldata"], value, payload["on"], **_fee_fields(payload)
+        )
+        self._send(message, value)
         return None
 
     def _deploy_contract(self, payload: Payload) -> bytes | None:
         value, salt = payload["value"], payload["salt_nonce"]
-        self._send(DeployContract(payload["calldata"], payload["code"], value, payload["on"], salt), value)
+        message = DeployContract(
+            payload["calldata"], payload["code"], value, payload["on"], salt, **_fee_fields(payload)
+        )
+        self._send(message, value)
         return None
 
     def _eth_send(self, payload: Payload) -> bytes | None:
@@ -156,7 +163,20 @@ class ContractRequests:
         return self._children.run_nondet(self._frame, payload["data_leader"], payload["data_validator"])
 
     def _sandbox(self, payload: Payload) -> bytes | None:
-        return self._children.sandbox(self._frame, payload["data"], payload["allow_write_ops"])
+        both: bool = payload.get("allow_write_ops") is True
+        return self._children.sandbox(
+            self._frame,
+            payload["data"],
+            write=payload.get("allow_write_storage", both),
+            send=payload.get("allow_send_messages", both),
+        )
+
+    def _yield(self, _payload: Value) -> bytes | None:
+        self._run.check_cancelled()
+        return None
+
+    def _get_timestamp(self, _payload: Value) -> bytes | None:
+        return encode(self._run.job.message.now_ns // 1_000_000_000)
 
     def _trace(self, payload: Value) -> bytes | None:
         if isinstance(payload, dict) and "Message" in payload:
@@ -165,6 +185,10 @@ class ContractRequests:
         # A clock of the machine would be a way to tell two runs apart.
         micros: Encodable = 0
         return encode(micros)
+
+
+def _fee_fields(payload: Payload) -> dict[str, Any]:
+    return {name: payload[name] for name in ("fee_params", "use_balance") if name in payload}
 
 
 def _check_range(offset: int, length: int) -> None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from genvm_executor.emissions import DeployContract, Emission, EmitEvent, EthSend, PostMessage
+from genvm_executor.emissions import (
+    DeployContract,
+    Emission,
+    EmitEvent,
+    EthSend,
+    PostMessage,
+    emission_map,
+)
 from genvm_executor.host import HostClient, HostLost, HostRefused
 from genvm_executor.outcome import Outcome, vm_error
 from genvm_executor.run_state import RunState
 from genvm_executor.vm_frame import VmFrame
 from genvm_wire.calldata import Value, decode, encode
-from genvm_wire.host_tables import Channel, Ending, ResultReader
+from genvm_wire.host_tables import Channel, Ending, ResultForm, ResultReader
 from genvm_wire.results import ResultCode, RunResult, build
 from genvm_wire.storage_layout import PAGE_SIZE, page_key
 
@@ -77,6 +84,8 @@ def _run_result(run: RunState, frame: VmFrame | None, outcome: Outcome) -> RunRe
     common = {
         "nondet_results": tuple(run.nondet_results),
         "nondet_disagreement": run.nondet_disagreement,
+        "data_fees_remaining": run.job.fee_buckets,
+        "llm_consumption": run.modules.consumed,
     }
     if frame is None or not outcome.is_return:
         return RunResult(code=outcome.code, data=data, **common)  # type: ignore[arg-type]
@@ -86,9 +95,15 @@ def _run_result(run: RunState, frame: VmFrame | None, outcome: Outcome) -> RunRe
         data=data,
         storage_changes=tuple((page_key(slot, index), data) for slot, index, data in frame.storage.runs()),
         events=tuple((*e.topics, encode(e.blob)) for e in emissions if isinstance(e, EmitEvent)),
-        emissions=tuple(emission.as_map() for emission in emissions),  # type: ignore[misc]
+        emissions=tuple(_emission_maps(run, emissions)),
         **common,  # type: ignore[arg-type]
     )
+
+
+def _emission_maps(run: RunState, emissions: list[Emission]) -> list[Value]:
+    newest = run.node.table.result_form is ResultForm.C
+    maps = [emission_map(one, run.job.contract_line, balance_pays_fees=newest) for one in emissions]
+    return maps  # type: ignore[return-value]
 
 
 def _data(contract_line: str, outcome: Outcome) -> Value:

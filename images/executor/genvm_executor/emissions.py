@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from genvm_executor.entry_payload import call_key
 from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, Value
 
 On = Literal["finalized", "accepted"]
+
+NO_FEE_PARAMS: Mapping[str, Value] = {
+    "leader_timeunits_allocation": 0,
+    "validator_timeunits_allocation": 0,
+    "execution_budget_per_round": 0,
+    "rotations": [],
+    "max_price_gen_per_time_unit": 0,
+    "storage_fee_max_gas_price": 0,
+    "receipt_fee_max_gas_price": 0,
+}
+NO_EVM_FEE_PARAMS: Mapping[str, Value] = {"gas_limit": 0, "max_gas_price": 0}
+UNCHARGED: Mapping[str, Encodable] = {"message_fee": 0, "receipt_fee": 0}
+"""This executor charges nothing: what a node charges for messages it has to work out itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +32,8 @@ class PostMessage:
     calldata: Value
     value: int
     on: On
+    fee_params: Value = None
+    use_balance: bool = False
 
     def as_map(self) -> dict[str, Encodable]:
         return {
@@ -27,6 +44,15 @@ class PostMessage:
             "on": self.on,
         }
 
+    def fee_map(self) -> dict[str, Encodable]:
+        return {
+            **UNCHARGED,
+            "call_key": call_key(self.calldata),
+            "fee_params": self.fee_params or NO_FEE_PARAMS,
+            "subtree": b"",
+            "use_balance": self.use_balance,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class DeployContract:
@@ -35,6 +61,8 @@ class DeployContract:
     value: int
     on: On
     salt_nonce: int
+    fee_params: Value = None
+    use_balance: bool = False
 
     def as_map(self) -> dict[str, Encodable]:
         return {
@@ -44,6 +72,14 @@ class DeployContract:
             "value": self.value,
             "on": self.on,
             "salt_nonce": self.salt_nonce,
+        }
+
+    def fee_map(self) -> dict[str, Encodable]:
+        return {
+            **UNCHARGED,
+            "fee_params": self.fee_params or NO_FEE_PARAMS,
+            "subtree": b"",
+            "use_balance": self.use_balance,
         }
 
 
@@ -56,6 +92,9 @@ class EthSend:
     def as_map(self) -> dict[str, Encodable]:
         return {"type": "EthSend", "address": self.address, "calldata": self.calldata, "value": self.value}
 
+    def fee_map(self) -> dict[str, Encodable]:
+        return {**UNCHARGED, "fee_params": NO_EVM_FEE_PARAMS}
+
 
 @dataclass(frozen=True, slots=True)
 class EmitEvent:
@@ -65,6 +104,19 @@ class EmitEvent:
     def as_map(self) -> dict[str, Encodable]:
         return {"type": "EmitEvent", "topics": list(self.topics), "blob": self.blob}
 
+    def fee_map(self) -> dict[str, Encodable]:
+        return {"storage_fee": 0}
+
 
 Emission = PostMessage | DeployContract | EthSend | EmitEvent
-"""`as_map` is the form of host-protocol.md, 8.2."""
+"""`as_map` is the form of host-protocol.md, 8.2; `fee_map` is what v0.3 adds to it."""
+
+
+def emission_map(emission: Emission, contract_line: str, *, balance_pays_fees: bool) -> dict[str, Encodable]:
+    """An emission as its contract line has it; `balance_pays_fees`: the form of the result knows of that."""
+    if contract_line == "v0.2":
+        return emission.as_map()
+    fees = emission.fee_map()
+    if not balance_pays_fees:
+        fees.pop("use_balance", None)
+    return {**emission.as_map(), **fees}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from genvm_executor.contract_code import absent_text, read_code, store_code
+from genvm_executor.contract_code import absent_text, check_major, read_code, store_code
+from genvm_executor.entry_payload import is_entry
 from genvm_executor.outcome import VmFault
 from genvm_executor.run_state import RunState
 from genvm_executor.storage_view import WrittenStorage
@@ -12,6 +13,7 @@ from genvm_executor.vm_frame import Entry, EntryKind, Rights, VmFrame
 from genvm_wire import contract_package
 from genvm_wire.host_tables import Channel
 
+MAX_MAJOR = 255
 _VERSION = re.compile(r"v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 
 
@@ -24,6 +26,8 @@ def entry_frame(run: RunState) -> VmFrame:
         if run.node.table.calldata is not Channel.HOST:
             raise VmFault("malformed_entry")
         calldata = run.node.get_calldata()
+    if job.contract_line != "v0.2" and not is_entry(calldata, job.message.is_init):
+        raise VmFault("malformed_entry")
     if "w" in letters:
         run.load_locked_slots()
     storage = WrittenStorage(run.storage_of(job.message.contract, run.node.table.own_view), run.budget)
@@ -49,11 +53,17 @@ def entry_frame(run: RunState) -> VmFrame:
 def _code(run: RunState, storage: WrittenStorage) -> bytes:
     job = run.job
     if not job.message.is_init or run.node.table.code is Channel.STORAGE:
+        check_major(storage, job.contract_line, _major(job.executor_version))
         return read_code(storage, job.contract_line)
     if job.code is None:
         raise VmFault(absent_text(job.contract_line))
-    store_code(storage, job.contract_line, job.code)
+    store_code(storage, job.contract_line, job.code, _major(job.executor_version))
     return job.code
+
+
+def _major(executor_version: str) -> int:
+    found = _VERSION.match(executor_version)
+    return min(int(found[1]), MAX_MAJOR) if found else 0
 
 
 def _check_version(code: bytes, contract_line: str, executor_version: str) -> None:

@@ -61,6 +61,10 @@ class Job:
     log_limit: int
     gas_data: Mapping[str, str]
     initial_time_units_allocation: int
+    fee_buckets: tuple[int, ...]
+    """what may be spent, in the node's order"""
+    asks_for_routes: bool
+    """the node wants to be asked which executor serves a call to another contract"""
 
 
 def parse_job(frame: Mapping[str, Value]) -> Job:
@@ -96,8 +100,23 @@ def parse_job(frame: Mapping[str, Value]) -> Job:
         output_limit=_natural(frame, "output_limit"),
         log_limit=_natural(frame, "log_limit"),
         gas_data=_texts(extra.get("gas_data")),
-        initial_time_units_allocation=_optional(extra, "initial_time_units_allocation", int) or 0,
+        initial_time_units_allocation=_count(extra.get("initial_time_units_allocation")),
+        fee_buckets=_fee_buckets(extra),
+        asks_for_routes=extra.get("hook_cross_contract_calls") is True,
     )
+
+
+def _fee_buckets(extra: Mapping[str, Value]) -> tuple[int, ...]:
+    """One number per bucket; the nodes of T9w name a single limit (host-protocol.md, 6.2)."""
+    totals = extra.get("bucket_totals")
+    if isinstance(totals, list):
+        return tuple(total for total in totals if type(total) is int)
+    limit = extra.get("data_fees_limit")
+    return (limit,) if type(limit) is int else ()
+
+
+def _count(raw: Value) -> int:
+    return raw if type(raw) is int and raw >= 0 else 0
 
 
 def _texts(raw: Value) -> dict[str, str]:

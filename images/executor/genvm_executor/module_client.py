@@ -10,12 +10,14 @@ from genvm_executor.host import HostClient
 from genvm_executor.module_link import ModuleLink
 from genvm_executor.modules import MODULE_OF_REQUEST, NoModules
 from genvm_executor.outcome import RunBroken, RunCancelled, VmFault
+from genvm_executor.sdk_errno import SdkErrno, SdkRefused
 from genvm_wire.calldata import Encodable, Value, encode
 from genvm_wire.module_messages import (
     Answer,
     AnswerMalformed,
     FatalError,
     Ok,
+    RequestTooLarge,
     UserError,
     prompt_request,
     read_prompt_answer,
@@ -49,6 +51,11 @@ class ModuleClient:
         self._node = node
         self._contract_line = contract_line
         self._cancelled = cancelled
+        self._consumed = 0
+
+    @property
+    def consumed(self) -> int:
+        return self._consumed
 
     def ask(self, request: str, payload: Value, memory_left: int) -> bytes:
         link = self._links.get(MODULE_OF_REQUEST[request])
@@ -83,6 +90,7 @@ class ModuleClient:
             prompted = read_prompt_answer(answer.value)
             if prompted.exhausted:
                 raise VmFault("timeout")
+            self._consumed += prompted.consumed
             self._node.consume_fuel(prompted.consumed)
             return encode({"ok": _data(request, payload, prompted.data, self._contract_line)})
         except AnswerMalformed as error:
@@ -91,6 +99,8 @@ class ModuleClient:
     def _answer(self, link: ModuleLink, request: str, wanted: dict[str, Encodable]) -> Ok | UserError:
         try:
             answer: Answer = link.ask(wanted)
+        except RequestTooLarge:
+            raise SdkRefused(SdkErrno.INVAL) from None
         except RunBroken:
             if self._cancelled.is_set():
                 raise RunCancelled("cancelled while a module was asked") from None
@@ -131,8 +141,9 @@ def _parsed(data: Value) -> Value:
         raise AnswerMalformed("a JSON prompt's answer is neither text nor a map")
     try:
         value: Value = json.loads(data, parse_float=str, parse_constant=_no_number)
+        encode({"ok": value})  # nesting and half characters that JSON takes and calldata does not
     except (ValueError, RecursionError):
-        raise AnswerMalformed("a JSON prompt's answer is not JSON") from None
+        raise AnswerMalformed("a JSON prompt's answer is not JSON that calldata can carry") from None
     if not isinstance(value, dict):
         raise AnswerMalformed("a JSON prompt's answer is no object")
     return value

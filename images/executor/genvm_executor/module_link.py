@@ -29,9 +29,9 @@ class ModuleLink:
         self._hello: dict[str, Encodable] | None = hello
 
     def ask(self, request: dict[str, Encodable]) -> Answer:
-        """Raises RunBroken."""
+        """Raises RequestTooLarge, RunBroken."""
+        message = framed(request)
         try:
-            message = framed(request)
             greeting = b"" if self._hello is None else framed(self._hello)
             self._hello = None
             self._sock.sendall(greeting + message)

@@ -11,7 +11,7 @@ from genvm_executor.host import HostClient
 from genvm_executor.job import Job
 from genvm_executor.module_client import ModuleClient
 from genvm_executor.module_link import ModuleLink
-from genvm_wire.calldata import Encodable, Value
+from genvm_wire.calldata import Encodable, Value, encode
 from genvm_wire.module_messages import hello
 
 
@@ -37,6 +37,7 @@ def _host_data(text: str) -> dict[str, Encodable]:
     """
     try:
         value: Value = json.loads(text, parse_float=str, parse_constant=str)
+        encode({"host_data": value})
     except (ValueError, RecursionError):
         return {}
     return dict(value) if isinstance(value, dict) else {}

@@ -18,6 +18,10 @@ MODULE_OF_REQUEST = {
 class Modules(Protocol):
     """The module connections of a run."""
 
+    @property
+    def consumed(self) -> int:
+        """What the prompts of this run cost so far, in the smallest unit of GEN."""
+
     def ask(self, request: str, payload: Value, memory_left: int) -> bytes:
         """The module's answer as calldata `{"ok": …}` or `{"error": …}` (contract-runtime.md, 6.2).
 
@@ -31,6 +35,8 @@ class Modules(Protocol):
 
 class NoModules:
     """A run that was given no module connection."""
+
+    consumed = 0
 
     def ask(self, request: str, payload: Value, memory_left: int) -> bytes:
         del payload, memory_left

@@ -6,9 +6,11 @@ invalid.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from genvm_executor.entry_payload import is_call, is_deployment
 from genvm_executor.sdk_errno import SdkErrno, SdkRefused
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value
@@ -16,6 +18,9 @@ from genvm_wire.calldata import Value
 Check = Callable[[Value], bool]
 MAX_TOPICS = 4
 MAX_IMAGES = 2
+OWN_RUNNER = "contract"
+METHODS = ("GET", "POST", "HEAD", "DELETE", "OPTIONS", "PATCH", "PUT")
+_WAIT = re.compile(r"[0-9]{1,10}(ms|s)", re.ASCII)
 _U256 = 2**256
 
 
@@ -67,12 +72,24 @@ def is_topics(value: Value) -> bool:
     )
 
 
+def is_counts(value: Value) -> bool:
+    return isinstance(value, list) and all(map(is_u256, value))
+
+
 def is_images(value: Value) -> bool:
     return isinstance(value, list) and len(value) <= MAX_IMAGES and all(map(is_bytes, value))
 
 
 def is_headers(value: Value) -> bool:
     return isinstance(value, dict) and all(map(is_bytes, value.values()))
+
+
+def is_one_of(*texts: str) -> Check:
+    return lambda value: isinstance(value, str) and value in texts
+
+
+def is_wait(value: Value) -> bool:
+    return isinstance(value, str) and _WAIT.fullmatch(value) is not None
 
 
 def is_body(value: Value) -> bool:
@@ -117,7 +134,6 @@ def is_template(value: Value) -> bool:
 PAYLOADS: dict[str, Check] = {
     "Return": is_any,
     "Rollback": is_text,
-    "UserError": is_any,
     "CallContract": record(address=is_address, calldata=is_any, state=is_state),
     "PostMessage": record(address=is_address, calldata=is_any, value=is_u256, on=is_on),
     "DeployContract": record(calldata=is_any, code=is_bytes, value=is_u256, on=is_on, salt_nonce=is_u256),
@@ -126,20 +142,52 @@ PAYLOADS: dict[str, Check] = {
     "EmitEvent": record(topics=is_topics, blob=is_map),
     "RunNondet": record(data_leader=is_bytes, data_validator=is_bytes),
     "Sandbox": record(data=is_bytes, allow_write_ops=is_bool),
-    "WebRender": record({"wait_after_loaded": is_text}, mode=is_text, url=is_text),
-    "WebRequest": record({"sign": is_bool}, method=is_text, url=is_text, headers=is_headers, body=is_body),
-    "ExecPrompt": record(prompt=is_text, response_format=is_text, images=is_images),
+    "WebRender": record(
+        {"wait_after_loaded": is_wait}, mode=is_one_of("text", "html", "screenshot"), url=is_text
+    ),
+    "WebRequest": record(
+        {"sign": is_bool}, method=is_one_of(*METHODS), url=is_text, headers=is_headers, body=is_body
+    ),
+    "ExecPrompt": record(prompt=is_text, response_format=is_one_of("text", "json"), images=is_images),
     "ExecPromptTemplate": is_template,
     "Trace": is_trace,
 }
-_ONLY_V02 = frozenset({"Rollback"})
-_ONLY_V03 = frozenset({"UserError"})
+FEE_PARAMS = (
+    "leader_timeunits_allocation", "validator_timeunits_allocation", "execution_budget_per_round",
+    "max_price_gen_per_time_unit", "storage_fee_max_gas_price", "receipt_fee_max_gas_price",
+)  # fmt: skip
+_IS_FEE_PARAMS = record(rotations=is_counts, **dict.fromkeys(FEE_PARAMS, is_u256))
+_FEES: Mapping[str, Check] = {
+    "use_balance": is_bool,
+    "fee_params": lambda value: value is None or _IS_FEE_PARAMS(value),
+}
+_RUNNER: dict[str, Check] = {
+    "runner": is_one_of(OWN_RUNNER),
+    "custom_runners": lambda value: value is None or value == [],
+}
+LATER_PAYLOADS: dict[str, Check] = {
+    **{name: check for name, check in PAYLOADS.items() if name != "Rollback"},
+    "UserError": is_any,
+    "CallContract": record(address=is_address, calldata=is_call, state=is_state),
+    "PostMessage": record(_FEES, address=is_address, calldata=is_call, value=is_u256, on=is_on),
+    "DeployContract": record(
+        _FEES, calldata=is_deployment, code=is_bytes, value=is_u256, on=is_on, salt_nonce=is_u256
+    ),
+    "RunNondet": record(_RUNNER, data_leader=is_bytes, data_validator=is_bytes),
+    "Sandbox": record(
+        _RUNNER | {"allow_register_runners": is_bool},
+        data=is_bytes,
+        allow_write_storage=is_bool,
+        allow_send_messages=is_bool,
+    ),
+    "Yield": is_null,
+    "GetTimestamp": is_null,
+}
+"""From v0.3 on. Other runners than the contract's own, and registering them, are not provided."""
 
 
 def check_payload(contract_line: str, name: str, payload: Value) -> None:
     """Raises SdkRefused `inval`, also for requests of another line."""
-    check = PAYLOADS.get(name)
-    if name in (_ONLY_V03 if contract_line == "v0.2" else _ONLY_V02):
-        check = None
+    check = (PAYLOADS if contract_line == "v0.2" else LATER_PAYLOADS).get(name)
     if check is None or not check(payload):
         raise SdkRefused(SdkErrno.INVAL)

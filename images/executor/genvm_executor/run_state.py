@@ -17,8 +17,8 @@ from genvm_wire.address import Address
 from genvm_wire.host_tables import StorageView
 from genvm_wire.storage_layout import locked_slots_slot, upgraders_slot
 
-MAX_LIST = 65_536
-"""Entries of a protection list; a longer one ends the run, since cutting it would unlock slots."""
+MAX_LISTS = {"v0.2": (65_536, 65_536), "v0.3": (32, 256)}
+"""Most upgraders and locked slots; more end the run, since cutting them off would unlock slots."""
 
 
 @dataclass(slots=True)
@@ -58,6 +58,16 @@ class RunState:
         """Bytes that live guests of a mode hold."""
         return sum(guest.memory_bytes for mode, guest in self.live if mode is deterministic)
 
+    def memory_left(self, deterministic: bool) -> int:
+        """Bytes that VMs of a mode may still take (contract-runtime.md, 1).
+
+        The modes have a budget each up to v0.2; later a block has what its caller left.
+        """
+        held = self.memory_in_use(deterministic)
+        if not deterministic and self.job.contract_line != "v0.2":
+            held += self.memory_in_use(deterministic=True)
+        return max(self.memory_limit - held, 0)
+
     def check_cancelled(self) -> None:
         """Raises RunCancelled. A guest that starts after the engine was interrupted would not notice."""
         if self.cancelled.is_set():
@@ -93,14 +103,15 @@ class RunState:
         """Read upgraders and, unless the sender is one, the locked slots (contract-runtime.md, 1)."""
         message, line = self.job.message, self.job.contract_line
         storage = self.storage_of(message.contract, StorageView.DEFAULT)
-        upgraders = _read_list(storage, upgraders_slot(line), 20, "upgraders")
+        most_upgraders, most_slots = MAX_LISTS[line]
+        upgraders = _read_list(storage, upgraders_slot(line), 20, "upgraders", most_upgraders)
         if message.sender.raw not in upgraders:
-            self.locked_slots = _read_list(storage, locked_slots_slot(line), 32, "locked_slots")
+            self.locked_slots = _read_list(storage, locked_slots_slot(line), 32, "locked_slots", most_slots)
 
 
-def _read_list(storage: NodeStorage, slot: bytes, size: int, name: str) -> frozenset[bytes]:
+def _read_list(storage: NodeStorage, slot: bytes, size: int, name: str, most: int) -> frozenset[bytes]:
     count = int.from_bytes(storage.read(slot, 0, 4), "little")
-    if count > MAX_LIST:
+    if count > most:
         raise VmFault(f"out_of {name}")
     data = storage.read(slot, 4, count * size)
     return frozenset(data[at : at + size] for at in range(0, len(data), size))

@@ -14,6 +14,7 @@ from genvm_executor.delivery import deliver
 from genvm_executor.entry import entry_frame
 from genvm_executor.host import HostClient, HostLost, HostRefused
 from genvm_executor.job import Job, JobInvalid, parse_job
+from genvm_executor.leader_results import surplus_fault
 from genvm_executor.module_client import ModuleClient
 from genvm_executor.module_session import module_client
 from genvm_executor.outcome import Outcome, RunBroken, RunCancelled, VmFault, vm_error
@@ -208,6 +209,7 @@ class Service:
     def _finish(self, outcome: Outcome) -> int:
         run = self._need_run()
         self._count_warm(run)
+        outcome = self._judged(run, outcome)
         self._reporter.finishing()
         try:
             delivered = deliver(run, self._vm_frame, outcome)
@@ -218,6 +220,13 @@ class Service:
             self._leave_modules()
         self._reporter.result(delivered.code, delivered.payload, delivered.acknowledged, self._stats(run))
         return 0
+
+    @staticmethod
+    def _judged(run: RunState, outcome: Outcome) -> Outcome:
+        """A contract that came to its end shows whether its leader gave results for no block."""
+        ended = outcome.code in {ResultCode.RETURN, ResultCode.USER_ERROR} and not run.cancelled.is_set()
+        fault = surplus_fault(run) if ended else None
+        return outcome if fault is None else vm_error(fault)
 
     def _count_warm(self, run: RunState) -> None:
         if self._warm is not None:

@@ -70,7 +70,7 @@ class VirtualMachines:
         """Run a guest within what the VMs waiting for it left of their mode's memory."""
         run = self._run
         run.check_cancelled()
-        limit = max(run.memory_limit - run.memory_in_use(deterministic), 0)
+        limit = run.memory_left(deterministic)
         run.live.append((deterministic, guest))
         try:
             return guest.run(limit)

@@ -10,6 +10,7 @@ from genvm_executor.job import Message
 from genvm_executor.storage_view import WrittenStorage
 from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, Value, encode
+from genvm_wire.host_tables import StorageView
 
 
 class EntryKind(IntEnum):
@@ -49,6 +50,8 @@ class VmFrame:
     value: int
     stack: tuple[Address, ...] = ()
     depth: int = 0
+    view: int = StorageView.DEFAULT
+    """what its storage was read with, where a caller has chosen"""
     emissions: list[Emission] = field(default_factory=list)
     sent: int = 0
 

@@ -324,6 +324,34 @@ async def test_many_runs_at_once_get_each_its_own_answers(
         assert len({one["Ok"]["tag"] for one in said[::2]}) == 1
 
 
+def channels() -> int:
+    """Open sockets and pipes of this process, which is the manager's too. Blocking."""
+    links = [str(file.readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    return sum(link.startswith(("socket:", "pipe:")) for link in links)
+
+
+async def test_runs_leave_no_channel_open_however_they_end(make_client: MakeClient) -> None:
+    client = await make_client(pool_size=0)
+    await start_both(client)
+
+    async def some_runs() -> None:
+        async with AsyncExitStack() as nodes:
+            ended = [await asked(client, nodes, {"module": "llm"}) for _ in range(3)]
+            ended.append(await asked(client, nodes, {"module": "llm", "sleep": 60}))
+            ended.append(await client.run(client.body(is_sync=False, host="127.0.0.1:9")))
+            await under_way(client, "llm", 1)
+            await client.delete(ended[3], wait_timeout_ms=20)
+            for run_id in ended:
+                await client.finished(run_id)
+        await client.until(lambda: client.manager.executions.statistics().supervised == 0)
+
+    await some_runs()
+    before = await asyncio.to_thread(channels)
+    for _ in range(3):
+        await some_runs()
+    assert await asyncio.to_thread(channels) <= before
+
+
 @pytest.mark.parametrize("generation", CALLDATA_GENERATIONS)
 async def test_a_run_that_needs_modules_is_refused_with_the_text_that_clients_retry_on(
     client: Client, generation: str

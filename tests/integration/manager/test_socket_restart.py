@@ -7,7 +7,7 @@ import asyncio
 from orchestrator.serve import end_runs
 from tests.integration.manager.conftest import MakeClient, listening_node
 from tests.integration.manager.socket_requests import request
-from tests.socket_client import BOOT_ID_MISMATCH, refusal, socket_client
+from tests.socket_client import ACK, BOOT_ID_MISMATCH, SocketClient, refusal, socket_client
 
 
 async def test_after_a_restart_the_old_boot_id_is_refused_and_the_run_is_still_known(
@@ -68,3 +68,26 @@ async def test_at_shutdown_runs_end_with_that_cause_and_the_connection_is_droppe
         await client.leave()
         await asyncio.wait_for(socket.closed.wait(), 5)
         assert socket.close_code == 1006
+
+
+async def test_an_ack_whose_client_was_lost_before_the_reply_holds_all_the_same(
+    make_client: MakeClient,
+) -> None:
+    client = await make_client()
+    async with listening_node(f"unix://{client.folder}/node") as node:
+        wanted = request(node, host_genvm_id="tx-9")
+        async with client.session.ws_connect("/ws") as ws:
+            lost = SocketClient(ws)
+            await lost.greet()
+            reading = asyncio.create_task(lost.read())
+            run_id = await lost.run(wanted)
+            await lost.ended(run_id)
+            acknowledged = await lost.send(ACK, {"ack": {"genvm_id": run_id}})
+            acknowledged.cancel()
+            await ws.close()
+            await reading
+        await client.until(lambda: not client.manager.executions.knows(run_id))
+        async with socket_client(client.session) as other:
+            again = await other.run(wanted)
+            assert again > run_id
+            await other.ended(again)

@@ -67,7 +67,7 @@ class Scene:
     @asynccontextmanager
     async def session(self) -> AsyncIterator[ClientSession]:
         connector = UnixConnector(str(self.site.api))
-        async with ClientSession("http://m", connector=connector, timeout=ClientTimeout(total=60)) as made:
+        async with ClientSession("http://m", connector=connector, timeout=ClientTimeout(total=150)) as made:
             yield made
 
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import docker
 import pytest
 
-from tests.integration.pool.conftest import Open, Pooled, containers
+from orchestrator.executions.state import Cause
+from tests.e2e.strict_node import staged
+from tests.integration.pool.conftest import CODE, Open, Pooled, containers
 from tests.integration.pool.test_pool import cancelled_run
 
 RUNTIMES = pytest.mark.parametrize("runtime", ["docker", "process"])
+BURST = 60
 MANIFEST = """
 executor_versions:
   v0.2.12: {available_after: 2024-01-01T00:00:00Z, reuse: 3}
@@ -95,3 +100,58 @@ async def test_a_manifest_says_how_many_runs_a_version_s_instances_serve(
         assert "GENVM_REUSE=3" in engine.inspect_container(only)["Config"]["Env"]
         await good(kit)
         await kit.until(lambda pool: pool.returned == 1)
+
+
+@RUNTIMES
+async def test_a_run_whose_process_is_killed_is_alone_in_that(
+    open_manager: Open, engine: docker.APIClient, runtime: str
+) -> None:
+    async with open_manager(runtime, pool_size=1, instance_reuse=10) as kit:
+        await good(kit)
+        await kit.until(lambda pool: pool.ready == 1)
+        async with kit.node.listener(await staged(kit.store, CODE, "spin")) as listener:
+            run_id = await kit.node.post(listener.uri)
+            await listener.connected.wait()
+            run = kit.manager.executions.find(run_id)
+            assert run is not None
+            executor = await asyncio.to_thread(main_process, engine, run.execution.engine_id, runtime)
+            os.kill(children(executor)[0], signal.SIGKILL)
+            outcome = await run.concluded
+        assert (outcome.cause, outcome.oom_killed) == (Cause.SIGNAL, False)
+        await kit.until(lambda pool: pool.ready == 1)
+        await good(kit)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+
+
+def main_process(engine: docker.APIClient, engine_id: str | None, runtime: str) -> int:
+    """The executor's own process, the one that forks for each run."""
+    assert engine_id is not None
+    if runtime == "process":
+        return int(engine_id)
+    return children(engine.inspect_container(engine_id)["State"]["Pid"])[0]
+
+
+async def test_a_long_queue_is_served_in_order_and_leaves_nothing_behind(open_manager: Open) -> None:
+    async with open_manager("process", pool_size=4, instance_reuse=1000, permits=4) as kit:
+        await kit.until(lambda pool: pool.ready == 4)
+        await good(kit)
+        await kit.until(lambda pool: pool.ready == 4)
+        tasks = named_tasks()
+        runs = await asyncio.gather(*(kit.run() for _ in range(BURST)))
+        assert [(run.connections, run.status["result_code"]) for run in runs] == [(1, 0)] * BURST
+        ended = sorted(kit.manager.executions.ended(), key=lambda run: run.id)
+        begun = [run.started_at for run in ended if run.started_at is not None]
+        assert len(begun) == BURST + 1
+        # Up to four start at once; which of them connects first is nobody's promise.
+        assert all(later >= earlier for earlier, later in zip(begun, begun[4:], strict=False))
+        await kit.until(lambda pool: pool.ready == 4 and pool.filling == 0)
+        assert named_tasks() == tasks
+        assert kit.manager.runtime.statistics().instances == 4
+
+
+def named_tasks() -> int:
+    """The manager's own; connections to it have tasks without names."""
+    return sum(not task.get_name().startswith("Task-") for task in asyncio.all_tasks())

@@ -39,6 +39,7 @@ WARM_MODULES = (
     "typing",
     "urllib.parse",
     "genlayer",
+    "genlayer.absent",
     "genlayer.gl.dispatch",
     "genlayer.gl.schema",
     "genlayer.py.evm",
@@ -61,6 +62,7 @@ def warm_up() -> None:
     gc.disable()
     for name in WARM_MODULES:
         importlib.import_module(name)
+    importlib.import_module("genlayer.absent").explain_absences()
     _build_layouts()
     gc.freeze()
     gc.enable()

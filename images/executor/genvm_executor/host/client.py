@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from genvm_executor.host.connection import HostConnection
 from genvm_executor.host.errors import HostLost, HostRefused, MethodAbsent
 from genvm_wire.address import Address
+from genvm_wire.calldata import CalldataError, decode
 from genvm_wire.host_tables import HostTable, Method, StorageView
 
 _OK = 0
@@ -104,6 +105,21 @@ class HostClient:
         self._request(Method.REMAINING_FUEL)
         self._check()
         return int.from_bytes(self._connection.read(self._fuel_width), "little")
+
+    def resolve_executor(self, address: Address, view: StorageView | int, major: int) -> bytes | None:
+        """Who is to serve a call: null is this executor, else what a nested run would be started with.
+
+        `major` is the callee's own. A reply that is neither is HostLost.
+        """
+        self._request(Method.RESOLVE_EXECUTOR, address.raw, bytes((view, major)))
+        self._check()
+        try:
+            route = decode(self._connection.read_slice())
+        except CalldataError as error:
+            raise HostLost(f"the host named an executor in no calldata: {error.reason}") from None
+        if route is None or isinstance(route, bytes):
+            return route
+        raise HostLost("the host named an executor neither as null nor as bytes")
 
     def notify_nondet_disagreement(self, call_no: int) -> None:
         self._request(Method.NOTIFY_NONDET_DISAGREEMENT, _u32(call_no))

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameSocket
 from genvm_wire.host_tables import HOST_TABLES
 
 from .executor_process import CONTRACT, RUN, SENDER, Report, follow, job
+from .module_peer import ModulePeer
 from .node_host import NodeHost
 
 ALICE, BOB, CAROL = SENDER, Address(b"\xb0" * 20), Address(b"\xca" * 20)
@@ -113,14 +115,19 @@ class Chain:
         for name, key in _MESSAGE_KEYS.items():
             if name in options:
                 options[key] = options.pop(name)
+        modules: Mapping[str, ModulePeer] = options.pop("modules", {})
+        sides = [node.executor_side, *(peer.executor_side for peer in modules.values())]
         channel = self._zygote.connection()
         try:
-            channel.send(job(message__contract_address=at, **options), [node.executor_side.fileno()])
+            work = job(message__contract_address=at, sockets=["host", *modules], **options)
+            channel.send(work, [side.fileno() for side in sides])
             self.report = follow(channel)
             channel.send({"kind": "ack", "run": RUN})
         finally:
             channel.close()
             node.close()
+            for peer in modules.values():
+                peer.close()
         if self.report.code != 0:
             raise Failed(self.report)
         return decode(self.report.payload[1:])

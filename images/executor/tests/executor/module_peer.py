@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from genvm_wire.calldata import Encodable, Value, decode, encode
@@ -54,8 +55,9 @@ class ModulePeer:
         except (OSError, ValueError):
             return
         finally:
-            stream.close()
-            self._socket.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):
+                stream.close()
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def _message(self, stream) -> bytes:
         head = stream.read(4)

@@ -9,6 +9,7 @@ import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from genvm_wire.calldata import encode
 from genvm_wire.host_tables import HostTable, Method
 from genvm_wire.storage_layout import code_slot
 
@@ -31,6 +32,9 @@ class NodeHost:
     disagreements: list[int] = field(default_factory=list)
     remaining_fuel: int = 0
     consumed: list[int] = field(default_factory=list)
+    route: bytes | None = None
+    """answered to who is to serve a call"""
+    routes: list[tuple[bytes, int, int]] = field(default_factory=list)
     result: bytes | None = None
 
     def __post_init__(self) -> None:
@@ -108,6 +112,9 @@ class NodeHost:
             case Method.CONSUME_FUEL:
                 self.consumed.append(int.from_bytes(take(self.table.fuel_width), "little"))
                 return b""
+            case Method.RESOLVE_EXECUTOR:
+                self.routes.append((take(20), take(1)[0], take(1)[0]))
+                return b"\0" + _slice(encode(self.route))
             case Method.POST_MESSAGE:
                 self.messages.append(("post", take(20), piece(), json.loads(piece())))
                 return b"\0"

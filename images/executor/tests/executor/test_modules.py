@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from genvm_wire.calldata import encode
+from genvm_wire.calldata import decode, encode
 from genvm_wire.host_tables import HOST_TABLES, Method
 from genvm_wire.module_messages import EXHAUSTED
 from genvm_wire.results import parse
@@ -103,7 +103,10 @@ class TestLlm:
         report, _, _ = ask(block("gl.nondet.exec_prompt('x', response_format='json')"), llm=[ok(text)])
         assert report.value == {"i": 12345678901234567890, "f": "0.50", "l": [1, True, None]}
 
-    @pytest.mark.parametrize("data", ["[1]", "nonsense", '{"a": NaN}', True], ids=str)
+    @pytest.mark.parametrize(
+        "data",
+        ["[1]", "no", "1", True, '{"a": NaN}', r'{"a": "\ud800"}', '{"a": ' + "[" * 200 + "]" * 200 + "}"],
+    )
     def test_a_json_answer_that_is_no_object_ends_the_run_with_an_internal_error(self, ask, data):
         report, _, _ = ask(block("gl.nondet.exec_prompt('x', response_format='json')"), llm=[ok(data)])
         assert report.code == 3
@@ -129,6 +132,22 @@ return gl.vm.run_nondet_unsafe(leader, lambda r: True)
     def test_a_third_image_is_refused_before_anybody_is_asked(self, ask):
         report, llm, _ = ask(block("gl.nondet.exec_prompt('x', images=[b'1', b'2', b'3'])"), llm=[ok("")])
         assert (report.value, llm.requests) == ("exit_code 1", [])
+
+    def test_what_prompts_cost_is_in_the_newest_result(self, executor):
+        """host-protocol.md, 8.1: `llm_consumption`."""
+        node, llm = NodeHost(HOST_TABLES["T9n"]), ModulePeer([ok("x", 5), ok("y", 2**200)])
+        node.store_code(block("[gl.nondet.exec_prompt(p) for p in ('a', 'b')]").encode())
+        executor.wait_ready()
+        wanted = job(
+            sockets=["host", "llm"], host_data=HOST_DATA, host_table="T9n", fuel_width=32, calldata=call("go")
+        )
+        executor.channel.send(wanted, [node.executor_side.fileno(), llm.executor_side.fileno()])
+        node.executor_side.close()
+        llm.executor_side.close()
+        fields = decode(executor.follow().payload[1:])
+        assert fields["llm_consumption"] == 5 + 2**200 == sum(node.consumed)
+        node.close()
+        llm.close()
 
     def test_a_leader_asks_the_template_for_an_answer(self, ask):
         body = "return gl.eq_principle.prompt_non_comparative(lambda: 'in', task='t', criteria='c')"
@@ -193,6 +212,34 @@ return gl.vm.run_nondet_unsafe(leader, lambda r: True)
         report, _, _ = ask(contract(body), web=[TLD_FORBIDDEN])
         ctx = {"tld": "local", "url": "http://a.local/"}
         assert report.value == {"causes": ["TLD_FORBIDDEN"], "ctx": ctx}
+
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "gl.nondet.web.request('https://a.com', method='get')",
+            "gl.nondet.web.request('https://a.com', method='TRACE')",
+            "gl.nondet.web.render('https://a.com', mode='pdf')",
+            "gl.nondet.web.render('https://a.com', wait_after_loaded='1h')",
+            "gl.nondet.exec_prompt('x', response_format='xml')",
+        ],
+    )
+    def test_what_no_module_knows_is_refused_before_anybody_is_asked(self, ask, expression):
+        """contract-runtime.md, 6: errno inval, not the internal error of a module that refuses."""
+        report, llm, web = ask(block(expression), llm=[FATAL], web=[FATAL])
+        assert (report.code, report.value) == (2, "exit_code 1")
+        assert (llm.raw, web.raw) == (b"", b"")
+        assert b"inval" in report.output["stderr"]
+
+    def test_a_page_is_not_asked_for_when_little_memory_is_left(self, ask):
+        """contract-runtime.md, 9: 128 MiB for a page."""
+        body = """
+def leader():
+    held = bytearray(400 << 20)
+    return gl.nondet.web.render('https://a.com') + str(len(held))
+return gl.vm.run_nondet_unsafe(leader, lambda r: True)
+"""
+        report, _, web = ask(contract(body), web=[PAGE_TEXT])
+        assert (report.value, web.raw) == ("OOM", b"")
 
 
 @pytest.mark.parametrize(

@@ -169,3 +169,11 @@ def test_a_locked_slot_is_forbidden_unless_the_sender_upgrades(run, node):
 def test_writes_need_the_permission(run):
     body = "try:\n    self.x = u256(1)\nexcept SystemError as e:\n    return str(e)"
     assert run(contract(body), call("go"), permissions="rscn").value == "6: forbidden"
+
+
+def test_inner_vms_see_the_transaction_but_no_deployment(run):
+    seen = "lambda: [gl.message_raw['is_init'], gl.message_raw['entry_kind'], gl.message.sender_address]"
+    body = f"seen = {seen}\nreturn [gl.vm.spawn_sandbox(seen).calldata, gl.vm.run_nondet_unsafe(seen, seen)]"
+    code = contract(body).replace("@gl.public.write\n    def go", "def __init__")
+    report = run(code, b"\x06", message__is_init=True)
+    assert report.value == [[False, 1, SENDER], [False, 2, SENDER]]

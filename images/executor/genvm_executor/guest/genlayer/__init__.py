@@ -1,6 +1,6 @@
 """The library that contracts import: `from genlayer import *` (contract-sdk.md, line v0.2)."""
 
-from . import gl
+from . import absent, gl
 from .py import types as _types
 from .py.keccak import Keccak256
 from .py.storage import Array, DynArray, TreeMap, allow_storage
@@ -12,9 +12,7 @@ globals().update(_types.SIGNED)
 
 def __getattr__(name: str) -> object:
     if name == "VecDB":
-        raise AttributeError(
-            "VecDB needs numpy and an embedding model, which this executor image does not have"
-        )
+        return absent.VecDB
     raise AttributeError(f"module 'genlayer' has no attribute {name!r}")
 
 

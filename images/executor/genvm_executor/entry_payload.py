@@ -1,0 +1,51 @@
+"""What a contract may be called with (spec: contract-runtime.md, 7.1).
+
+The line up to v0.2 leaves it to the contract; from v0.3 on the executor checks it.
+"""
+
+from __future__ import annotations
+
+from genvm_wire.calldata import CalldataError, Value, decode
+from genvm_wire.keccak import keccak256
+
+METHOD, ARGS, KWARGS = "", "args", "kwargs"
+MAX_ITEMS = 1_000_000
+UNNAMED_KEY = bytes(32)
+
+
+def is_call(value: Value) -> bool:
+    """Whether v0.3 takes this as a call's payload."""
+    if not isinstance(value, dict) or not value.keys() <= {METHOD, ARGS, KWARGS}:
+        return False
+    return (
+        isinstance(value.get(METHOD, ""), str)
+        and isinstance(value.get(ARGS, []), list)
+        and isinstance(value.get(KWARGS, {}), dict)
+    )
+
+
+def is_deployment(value: Value) -> bool:
+    """Whether v0.3 takes this as a constructor's payload: it names no method."""
+    return is_call(value) and isinstance(value, dict) and METHOD not in value
+
+
+def is_entry(calldata: bytes, is_init: bool) -> bool:
+    """Whether v0.3 starts a contract with these bytes."""
+    try:
+        value = decode(calldata, max_items=MAX_ITEMS)
+    except CalldataError:
+        return False
+    return is_deployment(value) if is_init else is_call(value)
+
+
+def call_key(calldata: Value) -> bytes:
+    """The 32 bytes that stand for a message's method (section 7.4)."""
+    name = calldata.get(METHOD) if isinstance(calldata, dict) else None
+    if not isinstance(name, str):
+        return UNNAMED_KEY
+    raw = name.encode("utf-8")
+    if len(raw) < 32:
+        return raw.ljust(32, b"\0")
+    digest = bytearray(keccak256(raw))
+    digest[-1] |= 1
+    return bytes(digest)

@@ -1,0 +1,48 @@
+"""What the VMs of a run share."""
+
+from __future__ import annotations
+
+import socket
+from types import SimpleNamespace
+
+import pytest
+
+from genvm_executor.host import HostClient
+from genvm_executor.job import parse_job
+from genvm_executor.run_log import RunLog
+from genvm_executor.run_state import RunState
+from genvm_wire.host_tables import HOST_TABLES
+
+from .executor_process import job
+
+
+@pytest.fixture
+def run_of_line():
+    ours, theirs = socket.socketpair()
+    node = HostClient(ours, HOST_TABLES["T9n"])
+    yield lambda line: RunState(parse_job(job(contract_line=line)), node, RunLog(0), memory_limit=100)
+    node.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize(("line", "left"), [("v0.2", 90), ("v0.3", 30)])
+def test_a_block_has_a_budget_of_its_own_or_what_its_caller_left(run_of_line, line, left):
+    """contract-runtime.md, 1: memory budget."""
+    run = run_of_line(line)
+    run.live += [(True, SimpleNamespace(memory_bytes=60)), (False, SimpleNamespace(memory_bytes=10))]
+    assert (run.memory_left(deterministic=True), run.memory_left(deterministic=False)) == (40, left)
+
+
+@pytest.mark.parametrize(
+    ("extra", "buckets"),
+    [
+        ({"bucket_totals": [1, 2, 3]}, (1, 2, 3)),
+        ({"data_fees_limit": 9}, (9,)),
+        ({"bucket_totals": "many"}, ()),
+        ({}, ()),
+    ],
+    ids=str,
+)
+def test_fee_buckets_are_those_of_the_node(extra, buckets):
+    """host-protocol.md, 6.2."""
+    assert parse_job(job(extra=extra)).fee_buckets == buckets

@@ -1,0 +1,61 @@
+"""From what a model replied to what a request gets (modules.md, 1.8, 2.6, 2.7)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from genvm_llm.failures import Kind, ProviderFailed
+from genvm_llm.json_text import NotAnObject, parse_object
+from genvm_llm.prompt import Format
+from genvm_llm.providers.exchange import Reply
+from genvm_module.contract import Transport
+from genvm_wire.calldata import Encodable, Value
+
+
+@dataclass(frozen=True, slots=True)
+class JsonObject:
+    """`value` with fractions as decimal text; `text` is JSON of the same object."""
+
+    value: Mapping[str, Value]
+    text: str
+
+
+Answer: TypeAlias = "str | bool | JsonObject"
+
+
+class Undecided(ProviderFailed):
+    """A deciding answer without a boolean `result`: the next candidate is asked; failing that it is false."""
+
+
+def answer_of(reply: Reply, form: Format) -> Answer:
+    """Raises ProviderFailed when the reply is not what the format needs."""
+    if form == "text":
+        content = reply.content if reply.content is not None else ""
+        return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    try:
+        found = json_object(reply.content if reply.content is not None else "")
+    except NotAnObject as error:
+        failure = Undecided if form == "bool" else ProviderFailed
+        raise failure("DESERIALIZING", Kind.UNPARSABLE, ctx={"rust_error": str(error)}) from None
+    if form == "json":
+        return found
+    result = found.value.get("result")
+    if isinstance(result, bool):
+        return result
+    raise Undecided("DESERIALIZING", Kind.UNPARSABLE, ctx={"rust_error": "no boolean under 'result'"})
+
+
+def json_object(content: object) -> JsonObject:
+    """Of text, or of an object as a JSON parser gives it. Raises NotAnObject."""
+    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=True)
+    return JsonObject(*parse_object(text))
+
+
+def data_of(answer: Answer, transport: Transport) -> Encodable:
+    """The DATA of an answer: on S an object travels as its text."""
+    if isinstance(answer, JsonObject):
+        return answer.text if transport == "S" else dict(answer.value)
+    return answer

@@ -1,0 +1,72 @@
+"""One session of the llm module."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from genvm_llm.answers import data_of
+from genvm_llm.budget import EXHAUSTED, Allowance, allowance
+from genvm_llm.policies.policy import Policy
+from genvm_llm.requests import read_request
+from genvm_llm.routing import Desk
+from genvm_llm.tasks import task_of
+from genvm_llm.templates import Template
+from genvm_module.contract import Caller, Terms
+from genvm_module.errors import ModuleError
+from genvm_wire.calldata import Encodable, Value
+
+log = structlog.get_logger(__name__)
+
+
+class LlmConversation:
+    """See `genvm_module.contract.Conversation`."""
+
+    def __init__(
+        self, caller: Caller, terms: Terms, policy: Policy, desk: Desk, templates: Mapping[str, Template]
+    ) -> None:
+        self._caller = caller
+        self._terms = terms
+        self._policy = policy
+        self._desk = desk
+        self._templates = templates
+        self._charged = 0
+
+    async def answer(self, request: Value) -> Encodable:
+        asked = read_request(request)
+        granted = self._allowance(asked.remaining_fuel)
+        if granted.exhausted:
+            log.info("budget_exhausted")
+            return {"consumed_gen": EXHAUSTED, "data": ""}
+        task = task_of(asked, self._templates, self._caller)
+        spent_before = self._desk.ledger.gen
+        try:
+            async with asyncio.timeout(granted.seconds):
+                completion = await self._policy.answer(task, self._desk)
+        except TimeoutError:
+            text = f"the run's budget pays for {granted.seconds} s"
+            raise ModuleError("NO_PROVIDER_FOR_PROMPT", fatal=True, ctx={"rust_error": text}) from None
+        # What failed attempts have cost is part of the price.
+        consumed = self._desk.ledger.gen - spent_before
+        self._charged += consumed
+        log.info(
+            "prompt_answered",
+            kind=task.kind,
+            format=task.form,
+            backend=completion.backend,
+            model=completion.model,
+            usage=[completion.usage.input, completion.usage.output, completion.usage.total],
+        )
+        return {"consumed_gen": consumed, "data": data_of(completion.answer, self._terms.transport)}
+
+    def _allowance(self, remaining_fuel: int) -> Allowance:
+        units = self._caller.initial_time_units_allocation
+        return allowance(self._caller.gas_data, remaining_fuel, units, self._charged)
+
+    def statistics(self) -> dict[str, Encodable]:
+        return self._desk.ledger.statistics()
+
+    async def close(self) -> None:
+        """Nothing of a session's own to close."""

@@ -1,0 +1,171 @@
+"""Making JSON of what a model wrote: fences dropped, a cut-off document completed (modules.md, 2.7)."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+
+from genvm_module.values import carried
+from genvm_wire.calldata import Value
+
+DEPTH_LIMIT = 100
+"""Executors parse the text with recursive parsers; the narrowest takes 128 levels."""
+
+_LEADING_FENCE = re.compile(r"\A```(?:json)?")
+_PARTIAL_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{0,3}\Z")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}\Z")
+_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}\Z")
+_BEGUN_WORD = re.compile(r"(?:\A|[\[,:\s])(t|tr|tru|f|fa|fal|fals|n|nu|nul)\Z")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_WORDS = ("true", "false", "null")
+
+
+class NotAnObject(ValueError):
+    """The text holds no JSON object, even after cleaning."""
+
+
+def clean(text: str) -> str:
+    """Without white space and fences around it, and completed when it was cut off."""
+    text = _LEADING_FENCE.sub("", text.strip())
+    return complete(text.removesuffix("```").strip())
+
+
+def complete(text: str) -> str:
+    """Valid JSON for every beginning of a valid document; others get what their last character asks for."""
+    if not text.strip():
+        return "{}"
+    stack, in_string = _open_brackets(text)
+    text = _closed_string(text) + '"' if in_string else _finished(text.rstrip(), stack)
+    if in_string and stack and stack[-1] == "{":
+        text += ":null"
+    return text + "".join("}" if opened in "{:" else "]" for opened in reversed(stack))
+
+
+def _open_brackets(text: str) -> tuple[list[str], bool]:
+    """What is open at the end: `[`, `{` before a member's colon, `:` after it; and whether a string is."""
+    stack: list[str] = []
+    in_string = escaped = False
+    for char in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif char == "\\":
+                escaped = True
+            elif char == '"':
+                in_string = False
+        elif char == '"':
+            in_string = True
+        elif char in "{[":
+            stack.append(char)
+        elif char in "}]":
+            if stack:
+                stack.pop()
+        elif char in ":," and stack and stack[-1] != "[":
+            stack[-1] = ":" if char == ":" else "{"
+    return stack, in_string
+
+
+def _closed_string(text: str) -> str:
+    """`text`, which ends inside a string, less what cannot stand before the closing quote."""
+    if _trailing_backslashes(text, len(text)) % 2:
+        text = text[:-1]
+    if (match := _PARTIAL_ESCAPE.search(text)) and not _trailing_backslashes(text, match.start()) % 2:
+        text = text[: match.start()]
+    match = _SURROGATE.search(text)
+    if match and not _trailing_backslashes(text, match.start()) % 2 and not _PAIR.search(text):
+        text = text[: match.start()]
+    return text
+
+
+def _trailing_backslashes(text: str, end: int) -> int:
+    return end - len(text[:end].rstrip("\\"))
+
+
+def _finished(text: str, stack: list[str]) -> str:
+    last = text[-1]
+    before = text[-2:-1]
+    if last == "{":
+        return text
+    if last == ":":
+        return text + "null"
+    if last in "-.+" or (last in "eE" and before.isdigit()):
+        return text + "0"
+    if last == ",":
+        return text[:-1]
+    if stack and stack[-1] == "{":
+        return text + ":null"
+    if match := _BEGUN_WORD.search(text):
+        return text + next(word for word in _WORDS if word.startswith(match[1]))[len(match[1]) :]
+    return text
+
+
+def parse_object(text: str) -> tuple[dict[str, Value], str]:
+    """The object that a model's text means, its fractions as decimal text, and JSON text of it.
+
+    Raises NotAnObject.
+    """
+    cleaned = clean(text)
+    try:
+        value = _strict(cleaned)
+    except ValueError:
+        start, stop = cleaned.find("{"), cleaned.rfind("}")
+        cleaned = complete(cleaned[start : stop + 1]) if 0 <= start < stop else ""
+        value = _strict_or_none(cleaned)
+    if not isinstance(value, dict):
+        raise NotAnObject("the answer is no JSON object")
+    _check_depth(value)
+    if _LONE_SURROGATE.search(_escapes_resolved(value)):
+        cleaned = json.dumps(_plain(value), ensure_ascii=False)
+    converted = carried(value)
+    assert isinstance(converted, dict)
+    return converted, cleaned
+
+
+def _strict(text: str) -> object:
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _strict_or_none(text: str) -> object:
+    try:
+        return _strict(text)
+    except ValueError:
+        return None
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _check_depth(value: object, depth: int = 0) -> None:
+    if depth > DEPTH_LIMIT:
+        raise NotAnObject("the answer is nested too deeply")
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_depth(item, depth + 1)
+
+
+def _escapes_resolved(value: object) -> str:
+    return json.dumps(_plain_numbers(value), ensure_ascii=False)
+
+
+def _plain_numbers(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain_numbers(item) for item in value]
+    return 0 if isinstance(value, Decimal) else value
+
+
+def _plain(value: object) -> object:
+    """As JSON text may hold it: half characters replaced, numbers as they are."""
+    if isinstance(value, dict):
+        return {str(carried(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return float(value)
+    return carried(value) if isinstance(value, str) else value

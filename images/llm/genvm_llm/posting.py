@@ -1,0 +1,126 @@
+"""One HTTP exchange with a provider, bounded in size; failures are `ProviderFailed` (modules.md, 1.10, 2.6).
+
+Redirects are not followed: the key would travel with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+
+import aiohttp
+from yarl import URL
+
+from genvm_llm.failures import Kind, ProviderFailed, kind_of_status
+from genvm_llm.merging import Json
+from genvm_llm.providers.exchange import Call
+from genvm_module.logs import REDACTED
+
+USER_AGENT = "genvm-llm"
+BODY_FLOOR = 16 * 1024 * 1024
+BYTES_PER_TOKEN = 16
+BODY_CEILING = 32 * 1024 * 1024
+ERROR_BODY_LIMIT = 1024
+THREAD_FROM = 256 * 1024
+"""A reply of this many bytes is parsed off the event loop."""
+
+
+def http_session() -> aiohttp.ClientSession:
+    """A client without cookies, without proxies from the environment, without a limit of its own."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": USER_AGENT},
+        timeout=aiohttp.ClientTimeout(total=None),
+        trust_env=False,
+    )
+
+
+def body_limit(max_tokens: int) -> int:
+    """Bytes that a reply may have."""
+    return min(BODY_FLOOR + BYTES_PER_TOKEN * max_tokens, BODY_CEILING)
+
+
+async def post(http: aiohttp.ClientSession, host: str, call: Call, key: str, limit: int) -> Json:
+    """The JSON value of a 200 reply. Raises ProviderFailed; cancelling closes the connection."""
+    url = host + call.path
+    shown = _shown(url, key)
+    try:
+        async with http.post(
+            URL(url, encoded=True),
+            data=json.dumps(call.body, ensure_ascii=False, allow_nan=False).encode(),
+            headers={**call.headers, "Content-Type": "application/json"},
+            allow_redirects=False,
+        ) as response:
+            if response.status != 200:
+                raise await _refused(response, shown, key)
+            return await _json(response, shown, limit)
+    except aiohttp.ClientError as error:
+        raise _not_sent(shown, error, key) from None
+    except (OSError, ValueError) as error:
+        # A key with a line break, a host that is no URL: the client words it with the value in it.
+        raise _not_sent(shown, type(error).__name__, key) from None
+
+
+async def _json(response: aiohttp.ClientResponse, url: str, limit: int) -> Json:
+    ctx: dict[str, object] = {"url": url, "status": response.status}
+    try:
+        body = await _bounded(response, limit)
+    except (aiohttp.ClientError, OSError) as error:
+        ctx["rust_error"] = type(error).__name__
+        raise ProviderFailed("READING_BODY", Kind.NETWORK_ERROR, ctx=ctx) from None
+    if len(body) > limit:
+        ctx["rust_error"] = f"the reply is longer than {limit} bytes"
+        raise ProviderFailed("READING_BODY", Kind.UNKNOWN, ctx=ctx)
+    try:
+        value: Json = (
+            await asyncio.to_thread(json.loads, body) if len(body) > THREAD_FROM else json.loads(body)
+        )
+    except (ValueError, RecursionError):
+        ctx["rust_error"] = "the reply is not JSON"
+        raise ProviderFailed("DESERIALIZING", Kind.UNKNOWN, ctx=ctx) from None
+    return value
+
+
+async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body, or its beginning of a little more than `limit` bytes."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            break
+    return bytes(body)
+
+
+async def _refused(response: aiohttp.ClientResponse, url: str, key: str) -> ProviderFailed:
+    body = b""
+    with suppress(aiohttp.ClientError, OSError):
+        body = await _bounded(response, ERROR_BODY_LIMIT)
+    text = body[:ERROR_BODY_LIMIT].decode("utf-8", "replace")
+    return ProviderFailed(
+        "STATUS_NOT_OK",
+        kind_of_status(response.status),
+        ctx={"url": url, "status": response.status, "body": text.replace(key, REDACTED) if key else text},
+        retry_after=_retry_after(response.headers.get("Retry-After")),
+    )
+
+
+def _retry_after(value: str | None) -> float | None:
+    return float(value) if value and value.isascii() and value.isdigit() else None
+
+
+def _not_sent(url: str, error: object, key: str) -> ProviderFailed:
+    text = str(error) or type(error).__name__
+    return ProviderFailed(
+        "SENDING_REQUEST",
+        Kind.NETWORK_ERROR,
+        ctx={"url": url, "rust_error": text.replace(key, REDACTED) if key else text},
+    )
+
+
+def _shown(url: str, key: str) -> str:
+    """The URL as errors may name it: without user-info and without a key somebody put into it."""
+    with suppress(ValueError):
+        url = str(URL(url, encoded=True).with_user(None))
+    return url.replace(key, REDACTED) if key else url

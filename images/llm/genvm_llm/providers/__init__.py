@@ -1,0 +1,15 @@
+"""The providers: for each a pure function to its wire format and one back (modules.md, 2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from genvm_llm.providers import anthropic, google, ollama, openai
+from genvm_llm.providers.exchange import Provider
+
+PROVIDERS: Mapping[str, Provider] = {
+    "openai-compatible": Provider(openai.call, openai.read, takes_extra=True),
+    "anthropic": Provider(anthropic.call, anthropic.read),
+    "google": Provider(google.call, google.read),
+    "ollama": Provider(ollama.call, ollama.read),
+}

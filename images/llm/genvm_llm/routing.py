@@ -1,0 +1,121 @@
+"""Which models are asked for a prompt, in which order, and until when (modules.md, 2.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import aiohttp
+import structlog
+
+from genvm_llm.answers import Undecided
+from genvm_llm.backends import Backend, Completion
+from genvm_llm.configuration import Config, Model
+from genvm_llm.failures import ProviderFailed
+from genvm_llm.ledger import Ledger
+from genvm_llm.prompt import Format, Prompt
+from genvm_module.errors import ModuleError
+from genvm_wire.calldata import Encodable
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    backend: Backend
+    model: Model
+
+    @property
+    def name(self) -> str:
+        return f"{self.backend.config.id}/{self.model.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One that failed."""
+
+    candidate: Candidate
+    error: ProviderFailed
+
+    def told(self) -> dict[str, Encodable]:
+        status = self.error.status
+        return {
+            "backend": self.candidate.backend.config.id,
+            "model": self.candidate.model.name,
+            "kind": self.error.kind.value,
+            "cause": self.error.causes[0],
+            **({} if status is None else {"status": status}),
+        }
+
+
+@dataclass(slots=True)
+class Desk:
+    """What a policy may do in one session: look at candidates and ask them."""
+
+    config: Config
+    backends: Mapping[str, Backend]
+    http: aiohttp.ClientSession
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def candidates(self, form: Format, images: bool) -> list[Candidate]:
+        """All that fit: priority falling, then backend id falling, then model name; tired ones last."""
+        fitting = [
+            Candidate(backend, model)
+            for _, backend in sorted(self.backends.items(), reverse=True)
+            for model in backend.config.models
+            if (model.supports_json or form == "text") and (model.supports_image or not images)
+        ]
+        fitting.sort(key=lambda one: (one.backend.tired, -one.backend.config.priority))
+        return fitting
+
+    def candidate(self, backend: str, model: str | None = None) -> Candidate | None:
+        """A named one; without `model` the backend's first."""
+        chosen = self.backends.get(backend)
+        if chosen is None:
+            return None
+        found = chosen.model(model) if model is not None else next(iter(chosen.config.models), None)
+        return Candidate(chosen, found) if found else None
+
+    async def first_success(
+        self, candidates: Iterable[Candidate], prompt: Prompt, form: Format
+    ) -> Completion:
+        """The first good answer. Raises ModuleError NO_PROVIDER_FOR_PROMPT, fatal, when there is none.
+
+        A decision that every model that answered left open is false.
+        """
+        failed: list[Attempt] = []
+        for candidate in candidates:
+            try:
+                return await self.ask(candidate, prompt, form)
+            except ProviderFailed as error:
+                failed.append(Attempt(candidate, error))
+                log.info("attempt_failed", **failed[-1].told())
+        return without_success(failed)
+
+    async def ask(self, candidate: Candidate, prompt: Prompt, form: Format) -> Completion:
+        """One candidate, tried again as the configuration's `retry` says. Raises ProviderFailed."""
+        model, backend = candidate.model, candidate.backend
+        timeout = _first(prompt.timeout, model.timeout, backend.config.timeout, self.config.timeout)
+        prompt = replace(prompt, use_max_completion_tokens=model.use_max_completion_tokens)
+
+        async def attempt() -> Completion:
+            return await backend.ask(model, prompt, form, timeout, self.ledger)
+
+        return await self.config.retry.run(attempt)
+
+
+def without_success(failed: Sequence[Attempt]) -> Completion:
+    """What is left when no attempt was good: false, if a decision was left open by all who answered.
+
+    Raises ModuleError NO_PROVIDER_FOR_PROMPT, fatal, otherwise.
+    """
+    told: list[Encodable] = [attempt.told() for attempt in failed]
+    for attempt in failed:
+        if isinstance(attempt.error, Undecided):
+            log.error("decision_left_open", attempts=told)
+            return Completion(False, attempt.candidate.backend.config.id, attempt.candidate.model.name)
+    raise ModuleError("NO_PROVIDER_FOR_PROMPT", fatal=True, ctx={"attempts": told})
+
+
+def _first(*timeouts: float | None) -> float:
+    return next(timeout for timeout in timeouts if timeout is not None)

@@ -1,0 +1,57 @@
+"""What a provider says an answer cost (modules.md, 2.6, 2.9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from genvm_wire.calldata import Encodable
+
+COUNT_LIMIT = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens; what a provider does not tell is 0."""
+
+    input: int = 0
+    output: int = 0
+    total: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+
+def count(value: object) -> int:
+    """A token count as a provider wrote it, saturated at 32 bits; nonsense is 0."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return min(max(value, 0), COUNT_LIMIT)
+    return 0
+
+
+@dataclass(slots=True)
+class ModelTotals:
+    """Accumulated per `backend/model`."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    image_units: int = 0
+    calls: int = 0
+    error_count: int = 0
+    milliseconds: int = 0
+
+    def add(self, usage: Usage, images: int) -> None:
+        self.input_tokens += usage.input
+        self.output_tokens += usage.output
+        self.total_tokens += usage.total
+        self.cache_read_tokens += usage.cache_read
+        self.cache_write_tokens += usage.cache_write
+        self.image_units += images
+
+    def counters(self) -> dict[str, Encodable]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def tokens(self) -> dict[str, Encodable]:
+        """As in modules.md 1.11."""
+        return {"input": self.input_tokens, "output": self.output_tokens, "total": self.total_tokens}

@@ -1,0 +1,93 @@
+"""A manager's end of the control channel, as far as the container's test needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+from genvm_wire.calldata import Encodable, Value, decode, encode
+from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameDecoder, encode_frame
+
+IDENTITY: dict[str, Encodable] = {"node_address": "0x01", "tx_id": "0x02"}
+
+
+class Manager:
+    """Listens at `path`; `everything` is what the module has sent."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.everything: list[dict[str, Value]] = []
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        self._listener.listen(1)
+        self._listener.setblocking(False)
+        self._sock: socket.socket
+        self._decoder = FrameDecoder(LIMIT_FROM_INSTANCE)
+        self._waiting: list[dict[str, Value]] = []
+
+    async def accept(self) -> dict[str, Value]:
+        """The module's greeting."""
+        self._sock, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+        self._sock.setblocking(False)
+        return await self._receive()
+
+    async def _receive(self) -> dict[str, Value]:
+        """The next message that is no log record and no session's end."""
+        while True:
+            while not self._waiting:
+                data = await asyncio.get_running_loop().sock_recv(self._sock, 65536)
+                assert data, "the module has closed its channel"
+                self._waiting += self._decoder.feed(data)
+            message = self._waiting.pop(0)
+            self.everything.append(message)
+            if message["kind"] not in ("log", "session_ended"):
+                return message
+
+    async def send(self, message: dict[str, Encodable]) -> None:
+        await asyncio.get_running_loop().sock_sendall(self._sock, encode_frame(message))
+
+    async def configure(self, generation: int, config: Encodable) -> dict[str, Value]:
+        await self.send(
+            {
+                "kind": "configure",
+                "generation": generation,
+                "config": config,
+                "user_error": False,
+                "allow_empty_backends": False,
+            }
+        )
+        return await self._receive()
+
+    async def ask(self, run: int, prompt: str) -> Value:
+        """The answer to a prompt in a session of its own."""
+        ours, theirs = socket.socketpair()
+        frame = encode_frame(
+            {
+                "kind": "session",
+                "run": run,
+                "role": "Leader",
+                "host_data": '{"node_address": "0x01", "tx_id": "0x02"}',
+                "gas_data": {},
+                "initial_time_units_allocation": 0,
+                "deadline_ms": 60_000,
+            }
+        )
+        socket.send_fds(self._sock, [frame[:1]], [theirs.fileno()])
+        await asyncio.get_running_loop().sock_sendall(self._sock, frame[1:])
+        theirs.close()
+        reader, writer = await asyncio.open_connection(sock=ours)
+        request: Encodable = {"Prompt": {"payload": {"prompt": prompt, "images": []}}}
+        for message in ({"genvm_id": run, "host_data": IDENTITY}, request):
+            body = encode(message)
+            writer.write(len(body).to_bytes(4, "big") + body)
+        length = int.from_bytes(await reader.readexactly(4), "big")
+        answer = decode(await reader.readexactly(length))
+        writer.close()
+        await writer.wait_closed()
+        return answer
+
+    def close(self) -> None:
+        self._listener.close()
+        if hasattr(self, "_sock"):
+            self._sock.close()
