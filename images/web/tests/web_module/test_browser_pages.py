@@ -106,16 +106,16 @@ async def test_pages_that_are_too_much_fail_alone(site: Site, internet: SmallInt
         "/heap",
         "<script>const a=[];setInterval(() => a.push(new Array(1e6).fill(Math.random())),20)</script>",
     )
-    site.page("/busy", "<p>busy</p><script>setTimeout(() => { for(;;); }, 0)</script>")
+    site.page("/busy", "<p>busy</p><script>setTimeout(() => { for(;;); }, 1000)</script>")
     async with browsing(internet) as browser:
-        for path, limits, failure in (
-            ("/long", {"max_response": 200_000}, LimitExceeded),
-            ("/heavy", {"max_page_traffic": 4 << 20}, LimitExceeded),
-            ("/heap", {"max_page_heap_mb": 64}, RenderFailed),
-            ("/busy", {"protocol_timeout": 2}, RenderFailed),
+        for path, wait, limits, failure in (
+            ("/long", 0, {"max_response": 200_000}, LimitExceeded),
+            ("/heavy", 0, {"max_page_traffic": 4 << 20}, LimitExceeded),
+            ("/heap", 5, {"max_page_heap_mb": 64}, RenderFailed),
+            ("/busy", 2, {"protocol_timeout": 2}, RenderFailed),
         ):
             with pytest.raises(failure):
-                await browser.having(**limits).render(f"http://genvm-site.com{path}", wait=4)
+                await browser.having(**limits).render(f"http://genvm-site.com{path}", wait=wait)
             assert (await browser.render("http://genvm-site.com/good")).body.strip() == b"good"
 
 
