@@ -17,13 +17,14 @@ import docker
 
 START_BOUND = 60.0
 IMAGES = ("genvm-base:latest", "genvm-executor:latest")
-# It touches nothing of the machine's network, so that it can run beside another engine.
-ALONE = ("--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
+# In a network of its own: told to have no bridge, an engine removes that of the machine's other engine.
+ALONE = ("unshare", "--net", "dockerd")
+NO_NETWORK = ("--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
 
 
 def possible() -> bool:
     """Whether this machine lets us start an engine: that takes root and Docker's own daemon."""
-    return os.geteuid() == 0 and shutil.which("dockerd") is not None
+    return os.geteuid() == 0 and all(shutil.which(program) for program in ("dockerd", "unshare"))
 
 
 @dataclass
@@ -46,7 +47,7 @@ class PrivateEngine:
             flags.append("--live-restore")
         with (self.folder / "dockerd.log").open("ab") as log:
             self.process = subprocess.Popen(
-                ["dockerd", "--host", self.url, *ALONE, *flags],
+                [*ALONE, "--host", self.url, *NO_NETWORK, *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

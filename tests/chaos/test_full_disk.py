@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -76,7 +77,8 @@ async def _refused(site: Site) -> tuple[int, str]:
     async with aiohttp.ClientSession("http://manager", connector=connector) as session:
         while True:
             # Journals have some slack in their files: small rows may still fit.
-            wanted = body("unix:///nowhere/sock") | {"extra_args": ["x" * 1000] * 1000}
+            padded = {"node_address": "0x", "tx_id": "0x", "padding": "x" * 1_000_000}
+            wanted = body("unix:///nowhere/sock") | {"host_data": json.dumps(padded)}
             async with session.post("/genvm/run", json=wanted) as response:
                 if response.status != 200:
                     return response.status, (await response.json())["error"]

@@ -7,6 +7,7 @@ can do its work with the network, memory and file systems that it is given.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -66,6 +67,12 @@ def changes() -> dict[str, object]:
     return {"web_image": WEB_IMAGE, "llm_image": LLM_IMAGE}
 
 
+def gateway_of(bridge: dict[str, Any]) -> str:
+    """The host's own address on it; some engines name it only once a container has been there."""
+    config = bridge["IPAM"]["Config"][0]
+    return str(config.get("Gateway") or ipaddress.ip_network(config["Subnet"])[1])
+
+
 @pytest.fixture
 async def world(engine: docker.APIClient) -> AsyncIterator[World]:
     """It listens where `host.docker.internal` leads: on the engine's own bridge."""
@@ -88,7 +95,7 @@ async def world(engine: docker.APIClient) -> AsyncIterator[World]:
     app.router.add_post("/v1/chat/completions", complete)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, bridge["IPAM"]["Config"][0]["Gateway"], 0).start()
+    await web.TCPSite(runner, gateway_of(bridge), 0).start()
     made.port = runner.addresses[0][1]
     yield made
     await runner.cleanup()
