@@ -268,7 +268,7 @@ async def test_mixed_runs_leave_permits_containers_tasks_and_descriptors_where_t
             await many(Traffic(running, node, bench.store), WARM_UP, IN_FLIGHT)
         await quiet(running)
         tasks = len(asyncio.all_tasks())
-        # A descriptor lost per run of a single kind would be twice as many, every time. The pool of the engine's
+        # A descriptor lost per run of a single kind would be twice as many, every time. The engine's pool of
         # connections grows to its size once.
         for _ in range(BATCHES):
             files = descriptors()
