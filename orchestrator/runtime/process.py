@@ -210,8 +210,9 @@ class ProcessRuntime:
             "LANG": "C.UTF-8",
             **self._settings.environment,
             "GENVM_CONTROL": str(path),
-            "GENVM_REUSE": str(spec.reuse),
         }
+        if spec.reuse > 1:
+            environment["GENVM_REUSE"] = str(spec.reuse)
         try:
             child = subprocess.Popen(
                 command,
