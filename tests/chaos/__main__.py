@@ -101,8 +101,7 @@ def site_of(plan: Plan, engine: docker.APIClient, folder: Path) -> Iterator[Site
         if "disk" in plan.faults:
             disk = held.enter_context(small_disk(folder / "state"))
         if "engine" in plan.faults:
-            (folder / "engine").mkdir()
-            own = held.enter_context(private_engine(engine, folder / "engine", live_restore=False))
+            own = held.enter_context(private_engine(engine, live_restore=False))
             engine = docker.APIClient(base_url=own.url, version="auto", timeout=120)
             held.enter_context(closing(engine))
             settings["docker_url"] = own.url

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -92,17 +93,27 @@ class PrivateEngine:
 
 
 @contextmanager
-def private_engine(source: docker.APIClient, folder: Path, *, live_restore: bool) -> Iterator[PrivateEngine]:
+def private_engine(source: docker.APIClient, *, live_restore: bool) -> Iterator[PrivateEngine]:
     """A running engine that has the project's images; at the end nothing of it is left."""
+    folder = Path(tempfile.mkdtemp(prefix="genvm-engine-"))
     engine = PrivateEngine(folder, live_restore)
     engine.start()
     try:
         engine.load(source, IMAGES)
         yield engine
     finally:
-        # What outlives it would keep its mounts: without live restore it ends its containers itself.
         engine.stop()
         if live_restore:
+            # Its containers outlive it, and keep their mounts; another one without it ends them.
             engine.live_restore = False
             engine.start()
             engine.stop()
+        _unmount_below(folder)
+        shutil.rmtree(folder)
+
+
+def _unmount_below(folder: Path) -> None:
+    """An engine that was killed leaves mounts, which nobody could remove as directories."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text("utf-8").splitlines()]
+    for mount in sorted((one for one in mounts if Path(one).is_relative_to(folder)), reverse=True):
+        subprocess.run(["umount", "--lazy", mount], check=True)

@@ -27,13 +27,9 @@ BOUND_S = 60.0
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "live restore"])
 def own_engine(
-    request: pytest.FixtureRequest,
-    engine: docker.APIClient,
-    executor_image: str,
-    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest, engine: docker.APIClient, executor_image: str
 ) -> Iterator[PrivateEngine]:
-    folder = tmp_path_factory.mktemp("e")
-    with private_engine(engine, folder, live_restore=request.param) as own:
+    with private_engine(engine, live_restore=request.param) as own:
         yield own
 
 
