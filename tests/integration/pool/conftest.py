@@ -15,6 +15,7 @@ import docker
 import pytest
 
 from orchestrator.composition import Manager, manager
+from orchestrator.embedded import PRECOMPILED_VARIABLE, prepared_executor
 from orchestrator.node.store import NodeStore
 from orchestrator.runtime.pool import PoolRuntime, PoolStatistics
 from orchestrator.serve import listening
@@ -70,8 +71,17 @@ def store() -> Iterator[NodeStore]:
         yield kept
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter as the process runtime compiles it, once for all tests: it takes half a minute."""
+    made = asyncio.run(prepared_executor(tmp_path_factory.mktemp("compiled")))
+    return Path(made[PRECOMPILED_VARIABLE])
+
+
 @pytest.fixture
-def open_manager(folder: Path, engine: docker.APIClient, executor_image: str, store: NodeStore) -> Open:
+def open_manager(
+    folder: Path, engine: docker.APIClient, executor_image: str, store: NodeStore, compiled: Path
+) -> Open:
     """Managers of the test's choice; when they are closed nothing of them may be left."""
 
     @asynccontextmanager
@@ -82,6 +92,7 @@ def open_manager(folder: Path, engine: docker.APIClient, executor_image: str, st
             socket=folder / "api.sock",
             **{"permits": 12, "pool_size": 2, **changes},
         )
+        await asyncio.to_thread(_place, compiled, settings.state_dir)
         async with AsyncExitStack() as exits:
             running = await exits.enter_async_context(manager(settings))
             address = await exits.enter_async_context(listening(running))
@@ -94,6 +105,12 @@ def open_manager(folder: Path, engine: docker.APIClient, executor_image: str, st
         assert containers(engine, settings.state_dir) == []
 
     return opened
+
+
+def _place(compiled: Path, state_dir: Path) -> None:
+    state_dir.mkdir(exist_ok=True)
+    if not (state_dir / compiled.name).exists():
+        (state_dir / compiled.name).symlink_to(compiled)
 
 
 def containers(engine: docker.APIClient, state_dir: Path, role: str | None = None) -> list[str]:
