@@ -51,18 +51,30 @@ class TaskOwner:
 async def race(work: Coroutine[Any, Any, T], end: asyncio.Future[Any]) -> T | None:
     """The result of `work`, or None when `end` is done first; `work` is then cancelled and cleaned up.
 
-    Work that completes in spite of the cancellation wins: what it made would be lost otherwise.
+    Work that completes in spite of a cancellation, its own or its caller's, wins: what it made would be lost
+    otherwise. A cancelled caller gets it, and its cancellation at its next await.
     """
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait([task, end], return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
         await cancel_and_wait(task)
-        raise
+        if task.cancelled() or task.exception() is not None:
+            raise
+        _cancel_again()
+        return task.result()
     if task.done():
         return task.result()
     await cancel_and_wait(task)
     return None if task.cancelled() else task.result()
+
+
+def _cancel_again() -> None:
+    """Let the current task be cancelled at its next await; the count of its cancellations stays."""
+    current = asyncio.current_task()
+    assert current is not None
+    current.uncancel()
+    current.cancel()
 
 
 async def finish(work: Coroutine[Any, Any, None], patience: float) -> None:

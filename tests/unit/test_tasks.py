@@ -1,0 +1,69 @@
+"""Racing work against an order to stop it: whatever was made reaches somebody who can let go of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from orchestrator.tasks import race
+
+
+async def hold(made: asyncio.Future[str], seen: list[str | None]) -> None:
+    """A caller that would lose what it got if it were cancelled before it had it."""
+
+    async def work() -> str:
+        return await asyncio.shield(made)
+
+    seen.append(await race(work(), asyncio.get_running_loop().create_future()))
+    await asyncio.sleep(3600)
+
+
+def working() -> bool:
+    """Whether the raced work has not ended yet."""
+    return any(getattr(task.get_coro(), "__name__", "") == "work" for task in asyncio.all_tasks())
+
+
+async def test_a_caller_cancelled_at_the_moment_of_completion_gets_the_result_and_is_cancelled_next() -> None:
+    made: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    seen: list[str | None] = []
+    holding = asyncio.create_task(hold(made, seen))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    made.set_result("instance")
+    while working():
+        await asyncio.sleep(0)
+    holding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    assert seen == ["instance"]
+
+
+async def test_a_timeout_of_the_caller_is_still_a_timeout() -> None:
+    async def stubborn() -> str:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            return "made in spite of it"
+        raise AssertionError("unreachable")
+
+    seen = []
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            seen.append(await race(stubborn(), asyncio.get_running_loop().create_future()))
+            await asyncio.sleep(3600)
+    assert seen == ["made in spite of it"]
+
+
+async def test_work_that_ends_by_its_cancellation_leaves_the_callers_as_it_is() -> None:
+    racing = asyncio.create_task(race(asyncio.sleep(3600), asyncio.get_running_loop().create_future()))
+    await asyncio.sleep(0)
+    racing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await racing
+
+
+async def test_an_order_comes_before_work_that_is_not_done() -> None:
+    order: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    order.set_result(None)
+    assert await race(asyncio.sleep(3600, "late"), order) is None
