@@ -138,6 +138,7 @@ def test_sigterm_is_a_cancel_of_the_run_under_way(reused, begin):
     reused.follow(until="output")
     reused.process.send_signal(signal.SIGTERM)
     assert reused.follow(acknowledge=False).value == "timeout"
+    reused.acknowledge()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
