@@ -102,11 +102,13 @@ class Listener:
 
 @dataclass
 class Transcript:
-    """What the node saw: the run's id, the one probe, the DELETE and the last GET."""
+    """What the node saw: the run's id, the one probe, the DELETE and the last GET.
+
+    `early` is a status that the probe got before the run's result: news of a death.
+    """
 
     run_id: int | None = None
-    probe: dict[str, Any] | None = None
-    probed: bool = False
+    early: dict[str, Any] | None = None
     delete_failure: str | None = None
     status: dict[str, Any] | None = None
     result: bytes | None = None
@@ -167,8 +169,10 @@ class StrictNode:
                 async with asyncio.timeout_at(begun + PROBE_AFTER):
                     await listener.ended.wait()
             if not listener.ended.is_set():
-                seen.probe, seen.probed = await self.get(seen.run_id), True
-                if seen.probe is None:
+                probed = await self.get(seen.run_id)
+                if stage.result is None:
+                    seen.early = probed
+                if seen.early is None:
                     async with asyncio.timeout_at(begun + limit):
                         await listener.ended.wait()
             seen.times["end"] = now() - begun

@@ -90,7 +90,7 @@ async def test_a_node_has_its_result(node: StrictNode, store: NodeStore) -> None
     at_once = await in_groups(node, store, ROUNDS - 6)
     for seen in one_by_one + at_once:
         assert seen.delete_failure is None
-        assert seen.probe is None, "a healthy run has no status yet"
+        assert seen.early is None, "a healthy run has no status before its result"
         assert seen.result is not None and seen.status is not None
         assert (seen.result[0], seen.status["cause"], seen.connections) == (0, "exited", 1)
 
