@@ -72,7 +72,7 @@ async def test_the_probe_of_a_healthy_run_answers_null_at_once(client: Client) -
         await asyncio.shield(run.started)
         before = time.monotonic()
         assert await client.status(run_id) is None
-        assert time.monotonic() - before < 1
+        assert time.monotonic() - before < 3, "the wait after a DELETE is 5 s"
         node.hang_up.set()
         assert (await client.finished(run_id))["cause"] == "upstream"
 
