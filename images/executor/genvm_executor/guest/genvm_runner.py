@@ -19,6 +19,7 @@ from typing import Any
 
 # Not `random`: importing it draws its seed, and randomness may depend on the job.
 WARM_MODULES = (
+    "_contract_finder",
     "cloudpickle",
     "collections.abc",
     "contextlib",
@@ -145,9 +146,11 @@ def run(message: dict[str, Any]) -> None:
 
 def main() -> None:
     """Be one VM: warm up, wait for the start message, run, end."""
+    warm_up()
+    from _contract_finder import ContractFinder
     from genlayer.py.storage.pages import HOST
 
-    warm_up()
+    sys.meta_path.insert(0, ContractFinder)
     data = read_start_message()
     if "/" not in sys.path:
         sys.path.append("/")
