@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -24,8 +23,6 @@ class SmallInternet:
     servers: dict[tuple[str, int], int] = field(default_factory=dict)
     lookups: list[str] = field(default_factory=list)
     dialled: list[tuple[str, int]] = field(default_factory=list)
-    # Set by the first connection.
-    dialling: asyncio.Event = field(default_factory=asyncio.Event)
 
     def serve(self, name: str, ports: Mapping[int, int], *addresses: str) -> None:
         """Put local servers behind a name: its port → the local one."""
@@ -42,7 +39,6 @@ class SmallInternet:
 
     def endpoint(self, address: Address, port: int) -> Endpoint:
         self.dialled.append((str(address), port))
-        self.dialling.set()
         local = self.servers.get((str(address), port))
         return Endpoint("127.0.0.1", local) if local is not None else NOWHERE
 

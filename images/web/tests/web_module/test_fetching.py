@@ -355,16 +355,32 @@ def _connector_error(number: int) -> aiohttp.ClientConnectorError:
 async def test_waiting_for_a_slot_in_vain_is_not_for_the_contract(
     internet: SmallInternet, opened: Open
 ) -> None:
-    async with raw_server(b"", then_wait=True) as port:
-        internet.serve("slow.com", {80: port})
-        conversation = await opened({"max_concurrent_requests": 1, "request_timeout": "300ms"})
-        first = asyncio.ensure_future(conversation.answer(request("http://slow.com/")))
-        await internet.dialling.wait()
-        outcomes = await asyncio.gather(
-            first, conversation.answer(request("http://slow.com/")), return_exceptions=True
+    signing = asyncio.Event()
+
+    async def never_signs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        signing.set()
+        await reader.read()
+        writer.close()
+
+    signer = await asyncio.start_server(never_signs, "127.0.0.1", 0)
+    internet.names["any.com"] = [PUBLIC]
+    async with signer:
+        # A signer's time is its own: the first request holds the slot for longer than the second waits.
+        conversation = await opened(
+            {
+                "max_concurrent_requests": 1,
+                "request_timeout": "200ms",
+                "signer_url": f"http://127.0.0.1:{signer.sockets[0].getsockname()[1]}/",
+            }
         )
-    kinds = [(outcome.causes, outcome.fatal) for outcome in outcomes if isinstance(outcome, ModuleError)]
-    assert kinds == [(["SENDING_REQUEST"], False), (["OVERLOADED"], True)]
+        first = asyncio.ensure_future(conversation.answer(request("http://any.com/", sign=True)))
+        await signing.wait()
+        error = await refusal(conversation, "http://any.com/")
+        assert not first.done()
+        first.cancel()
+        await asyncio.wait([first])
+    assert (error.causes, error.fatal) == (["OVERLOADED"], True)
+    assert internet.dialled == []
 
 
 async def test_statistics_count_requests_and_their_time(site: Site, opened: Open) -> None:
