@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from bench.figures import Results, by_clients
+from bench.figures import RETAINED, Results, by_clients
 
 STARTS = {
     "warm": "warm_start_p50_ms",
@@ -14,10 +16,11 @@ STARTS = {
     "docker run": "docker_run_p50_ms",
 }
 RATES = ("cold", "pool", "reuse", "process")
+LOOPS = ("sdk_loop_rate_own", "sdk_loop_rate_void")
 
 
 def draw(results: Results, path: Path) -> bool:
-    """Write a PNG; False when there is nothing to draw with."""
+    """Write a PNG of the parts that were measured; False when there are none, or nothing to draw with."""
     try:
         import matplotlib  # noqa: PLC0415 (it may be missing)
     except ImportError:
@@ -25,31 +28,53 @@ def draw(results: Results, path: Path) -> bool:
     matplotlib.use("Agg")
     from matplotlib import pyplot  # noqa: PLC0415
 
-    figure, (starts, rates, routes) = pyplot.subplots(1, 3, figsize=(15, 4.5))
-    names = [name for name, key in STARTS.items() if key in results]
-    bars = starts.barh(names, [results[STARTS[name]] for name in names], color="tab:blue")
-    starts.bar_label(bars, fmt="%.0f ms", padding=3)
-    starts.set(xscale="log", xlabel="ms, median", title="Request to first byte at the node")
-    starts.invert_yaxis()
-
-    for kind in RATES:
-        points = by_clients(results, kind)
-        rates.plot([clients for clients, _ in points], [rate for _, rate in points], marker="o", label=kind)
-    for name in ("sdk_loop_rate_own", "sdk_loop_rate_void"):
-        if name in results:
-            rates.axhline(results[name], linestyle="--", color="grey", linewidth=1)
-            rates.annotate(name, (1, results[name]), fontsize=7, va="bottom")
-    rates.set(xscale="log", yscale="log", xlabel="clients", ylabel="runs/s", title="Throughput")
-    rates.legend()
-
-    counts = (100, 1000, 10_000)
-    for name in sorted({key.rsplit("_rps_", 1)[0] for key in results if "_rps_" in key}):
-        known = [count for count in counts if f"{name}_rps_{count}" in results]
-        routes.plot(known, [results[f"{name}_rps_{count}"] for count in known], marker="o", label=name)
-    routes.set(xscale="log", ylim=(0, None), xlabel="retained runs", ylabel="requests/s", title="Routes")
-    routes.legend(fontsize=7)
-
+    panels: list[Callable[[Any, Results], None]] = []
+    if any(key in results for key in STARTS.values()):
+        panels.append(_starts)
+    if any(by_clients(results, kind) for kind in RATES):
+        panels.append(_rates)
+    if _routes_of(results):
+        panels.append(_routes)
+    if not panels:
+        return False
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(5 * len(panels), 4.5), squeeze=False)
+    for panel, axis in zip(panels, axes[0], strict=True):
+        panel(axis, results)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
     return True
+
+
+def _starts(axis: Any, results: Results) -> None:
+    names = [name for name, key in STARTS.items() if key in results]
+    bars = axis.barh(names, [results[STARTS[name]] for name in names], color="tab:blue")
+    axis.bar_label(bars, fmt="%.0f ms", padding=3)
+    axis.set(xscale="log", xlabel="ms, median", title="Request to first byte at the node")
+    axis.invert_yaxis()
+
+
+def _rates(axis: Any, results: Results) -> None:
+    for kind in RATES:
+        if points := by_clients(results, kind):
+            axis.plot(
+                [clients for clients, _ in points], [rate for _, rate in points], marker="o", label=kind
+            )
+    for name in LOOPS:
+        if name in results:
+            axis.axhline(results[name], linestyle="--", color="grey", linewidth=1)
+            axis.annotate(name, (1, results[name]), fontsize=7, va="bottom")
+    axis.set(xscale="log", yscale="log", xlabel="clients", ylabel="runs/s", title="Throughput")
+    axis.legend()
+
+
+def _routes_of(results: Results) -> list[str]:
+    return sorted({key.rsplit("_rps_", 1)[0] for key in results if "_rps_" in key})
+
+
+def _routes(axis: Any, results: Results) -> None:
+    for name in _routes_of(results):
+        known = [count for count in RETAINED if f"{name}_rps_{count}" in results]
+        axis.plot(known, [results[f"{name}_rps_{count}"] for count in known], marker="o", label=name)
+    axis.set(xscale="log", ylim=(0, None), xlabel="retained runs", ylabel="requests/s", title="Routes")
+    axis.legend(fontsize=7)

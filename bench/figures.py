@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 Results = dict[str, float]
 
+RETAINED = (100, 1000, 10_000)
+"""Ended runs in memory while routes are measured."""
+
 
 def percentile(values: Sequence[float], part: float) -> float:
     """The value that `part` of all are not above."""

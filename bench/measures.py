@@ -6,13 +6,14 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import docker
 
 from bench import baselines, usage
-from bench.figures import Results, spread
+from bench.figures import RETAINED, Results, spread
 from bench.manager import Manager, manager
 from bench.spawn import bare_spawn_ms
 from orchestrator.embedded import prepared_executor
@@ -22,7 +23,6 @@ CLIENTS = (1, 4, 16, 64)
 PERMITS = 16
 """Of a run each takes 1: so many are under way at a time, whatever more clients ask."""
 REUSE = 100_000
-RETAINED = (100, 1000, 10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,16 @@ async def rates(results: Results, kind: str, under_test: Manager, effort: Effort
 
 
 async def baseline(results: Results, effort: Effort) -> None:
-    """`docker run`, and a loop over the Docker SDK, of the same image with nothing to do."""
+    """`docker run` of the same image, and loops over the Docker SDK: with the same run, and with nothing."""
     results |= spread("docker_run", await asyncio.to_thread(baselines.docker_run_ms, effort.runs))
-    runs = 2 * effort.runs
-    results["sdk_loop_rate_own"] = await asyncio.to_thread(baselines.sdk_rate, runs, RATE_CLIENTS, "none")
-    with baselines.void() as network:
-        results["sdk_loop_rate_void"] = await asyncio.to_thread(
-            baselines.sdk_rate, runs, RATE_CLIENTS, network
-        )
+    for name, network in (("own", nullcontext("none")), ("void", baselines.void())):
+        with network as mode:
+            results[f"sdk_loop_rate_{name}"] = await baselines.sdk_loop_rate(
+                2 * effort.runs, RATE_CLIENTS, mode
+            )
+            results[f"empty_loop_rate_{name}"] = await asyncio.to_thread(
+                baselines.empty_loop_rate, 2 * effort.runs, RATE_CLIENTS, mode
+            )
 
 
 async def retained(results: Results, effort: Effort) -> None:

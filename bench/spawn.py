@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,8 +11,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.contract import TimedNode, job, timed_node
-from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameSocket
+from bench.contract import TimedNode, timed_node
+from bench.hand_over import CONTROL, control_socket, hand_over
 
 
 async def bare_spawn_ms(times: int, environment: Mapping[str, str]) -> list[float]:
@@ -28,29 +27,16 @@ async def bare_spawn_ms(times: int, environment: Mapping[str, str]) -> list[floa
 
 
 def _run(node: TimedNode, environment: Mapping[str, str]) -> None:
-    """Spawn, connect to the node, hand over, and wait for the end, as a manager would. Blocking."""
-    with tempfile.TemporaryDirectory(prefix="gb") as folder:
-        path = Path(folder) / "control.sock"
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(path))
-        listener.listen(1)
+    """Spawn, serve one run, wait for the end, as a manager would. Blocking."""
+    with tempfile.TemporaryDirectory(prefix="gb") as folder, control_socket(Path(folder)) as listener:
         child = subprocess.Popen(
             [sys.executable, "-m", "genvm_executor"],
-            env={"PATH": os.defpath, **environment, "GENVM_CONTROL": str(path)},
+            env={"PATH": os.defpath, **environment, "GENVM_CONTROL": str(Path(folder) / CONTROL)},
             stderr=subprocess.DEVNULL,
         )
         try:
-            channel = FrameSocket(listener.accept()[0], receive_limit=LIMIT_FROM_INSTANCE)
-            channel.receive()
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as host:
-                host.connect(str(node.path))
-                channel.send(job(), [host.fileno()])
-            while channel.receive()[0]["kind"] not in ("result", "failed"):
-                pass
-            channel.send({"kind": "ack", "run": 1})
+            hand_over(listener, node)
             child.wait(30)
-            channel.close()
         finally:
             child.kill()
             child.wait()
-            listener.close()
