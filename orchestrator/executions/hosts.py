@@ -6,13 +6,13 @@ Forms (manager-api 3.3.1, host-protocol 2.1): `unix://PATH`, `tcp://HOST:PORT`, 
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
-import stat
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 MAX_UNIX_PATH = 107
+GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED})
 
 
 class HostFailure(Exception):
@@ -71,15 +71,19 @@ def _unix(path: str) -> UnixHost:
 
 
 def still_there(address: HostAddress) -> bool:
-    """False when the node has surely gone: its socket file no longer exists. Blocks; never connects."""
+    """False when the node has surely gone: nothing is bound to its socket file, or there is no such file.
+
+    Neither connects nor waits: a datagram socket cannot connect to a listener, but learns of it.
+    """
     if isinstance(address, TcpHost):
         return True
-    try:
-        return stat.S_ISSOCK(Path(address.path).stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(address.path)
+        except OSError as error:
+            return error.errno not in GONE
+    return True
 
 
 async def connect_host(address: HostAddress, timeout: float, hello: bytes = b"") -> socket.socket:

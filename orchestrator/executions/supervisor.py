@@ -181,7 +181,7 @@ class Supervisor:
         return await self._life_with_permits(run, held)
 
     async def _life_with_permits(self, run: Run, held: Holding) -> Outcome:
-        version = await self._resolve(run)
+        version = self._resolve(run)
         await unless_ended(run, self._clear(run, held))
         held.instance = await self._start(run, version)
         held.control = await unless_ended(run, self._ready(held.instance))
@@ -235,13 +235,13 @@ class Supervisor:
             held.stray = False
         return True
 
-    async def _resolve(self, run: Run) -> ExecutorVersion:
+    def _resolve(self, run: Run) -> ExecutorVersion:
         """Choose the version; a run whose node has gone meanwhile starts nothing."""
         version = self.choose_version(run.request)
         self._advance(run, Resolved(version.name))
         address = parse_host(run.request.host)
-        if not await asyncio.to_thread(still_there, address):
-            raise HostUnreachable(f"host {address} is gone: its socket file no longer exists")
+        if not still_there(address):
+            raise HostUnreachable(f"host {address} is gone: nothing listens at its socket file")
         return version
 
     async def _start(self, run: Run, version: ExecutorVersion) -> Instance:
