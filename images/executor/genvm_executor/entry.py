@@ -6,12 +6,13 @@ import re
 
 from genvm_executor.contract_code import absent_text, check_major, read_code, store_code
 from genvm_executor.entry_payload import is_entry
+from genvm_executor.job import Job
 from genvm_executor.outcome import VmFault
 from genvm_executor.run_state import RunState
 from genvm_executor.storage_view import WrittenStorage
 from genvm_executor.vm_frame import Entry, EntryKind, Rights, VmFrame
 from genvm_wire import contract_package
-from genvm_wire.host_tables import Channel
+from genvm_wire.host_tables import Channel, HostTable
 
 MAX_MAJOR = 255
 _VERSION = re.compile(r"v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
@@ -21,11 +22,9 @@ def entry_frame(run: RunState) -> VmFrame:
     """Read what a run starts from. Raises VmFault, HostRefused, HostLost."""
     job = run.job
     letters = job.permissions
-    calldata = job.calldata
+    calldata = run.node.get_calldata() if needs_calldata(job, run.node.table) else job.calldata
     if calldata is None:
-        if run.node.table.calldata is not Channel.HOST:
-            raise VmFault("malformed_entry")
-        calldata = run.node.get_calldata()
+        raise VmFault("malformed_entry")
     if job.contract_line != "v0.2" and not is_entry(calldata, job.message.is_init):
         raise VmFault("malformed_entry")
     if "w" in letters:
@@ -48,6 +47,11 @@ def entry_frame(run: RunState) -> VmFrame:
     )
     _check_version(frame.code, job.contract_line, job.executor_version)
     return frame
+
+
+def needs_calldata(job: Job, table: HostTable) -> bool:
+    """Whether the first that a run does is to ask its node for the calldata."""
+    return job.calldata is None and table.calldata is Channel.HOST
 
 
 def _code(run: RunState, storage: WrittenStorage) -> bytes:

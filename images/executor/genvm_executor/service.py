@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from genvm_executor.control import ControlChannel, ControlReader
 from genvm_executor.delivery import deliver
-from genvm_executor.entry import entry_frame
+from genvm_executor.entry import entry_frame, needs_calldata
 from genvm_executor.host import HostClient, HostLost, HostRefused
 from genvm_executor.job import Job, JobInvalid, parse_job
 from genvm_executor.leader_results import surplus_fault
@@ -107,6 +107,8 @@ class Service:
         self._host_socket = self._copy(job, "host")
         self._host_socket.setblocking(True)
         node = HostClient(self._host_socket, table, job.fuel_width)
+        if needs_calldata(job, table):
+            node.ask_calldata()
         run = RunState(job, node, self._log, memory_limit=self._memory_limit)
         run.modules = self._modules = module_client(
             job, {name: self._copy(job, name) for name in job.sockets if name != "host"}, node, run.cancelled
