@@ -50,7 +50,7 @@ async def test_w1_early_clients_are_answered_while_permits_are_exhausted(
 
 
 async def test_w1_the_newest_client_waits_for_a_bounded_time(make_client: MakeClient) -> None:
-    client = await make_client(permits=4, start_wait=0.2)
+    client = await make_client(permits=4, start_wait=1)
     async with listening_node(f"unix://{client.folder}/sock_1"):
         holder = await client.run(client.encoded("C", {"ignore": 0}))
         status, answer = await client.ask("POST", "/genvm/run", data=client.encoded("C", host_genvm_id="tx"))
@@ -60,6 +60,8 @@ async def test_w1_the_newest_client_waits_for_a_bounded_time(make_client: MakeCl
         )
         await client.until(lambda: client.manager.executions.statistics().permits.waiting == 0)
         await client.delete(holder, wait_timeout_ms=0)
+        # The answer may come before the end: the next run would wait for these permits in vain.
+        await client.until(lambda: client.manager.executions.statistics().permits.in_use == 0)
     body = client.encoded("C", {"result": RETURNED}, host_genvm_id="tx")
     async with listening_node(host(client)):
         assert await client.run(body) == 3  # the run that was sent away is not taken for this one

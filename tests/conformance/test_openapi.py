@@ -72,6 +72,8 @@ async def test_a_fuzzer_that_reads_the_document_finds_no_answer_that_is_not_in_i
     fuzzing = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{client.address}/openapi.json"),
         *("--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--max-examples", "20"),
+        # Some answers are waited for: permits for seconds, ends for longer.
+        *("--request-timeout", "100"),
         *("--seed", "1", "--no-color", "--suppress-health-check", "all", "--warnings", "off"),
         cwd=client.folder,  # it keeps a cache
         stdout=asyncio.subprocess.PIPE,

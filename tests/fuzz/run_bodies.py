@@ -133,7 +133,8 @@ async def fuzz(inputs: int, seed: int) -> Report:
             ClientSession("http://m", connector=UnixConnector(str(settings.socket))) as session,
         ):
             report = await feed(session, inputs, seed)
-            while running.executions.live():
+            # A run's task ends after the run: what is left behind is what never ends.
+            while running.executions.live() or running.executions.statistics().supervised:
                 await asyncio.sleep(0.01)
             statistics = running.executions.statistics()
             if statistics.permits.in_use or statistics.supervised:

@@ -133,7 +133,8 @@ async def feed(running: Manager, inputs: int, seed: int) -> Report:
         conversation.close()
         first = first or resident_bytes()
     report.check_growth(first)
-    while running.executions.live():
+    # A run's task ends after the run: what is left behind is what never ends.
+    while running.executions.live() or running.executions.statistics().supervised:
         await asyncio.sleep(0.01)
     return report
 

@@ -20,8 +20,9 @@ from orchestrator.runtime.port import (
     RuntimeStatistics,
 )
 
+# What no test waits out is longer than this machine may stand still.
 TIMES = ModuleTimes(
-    ready=0.2, configure=0.2, reconnect=0.2, ping_interval=30, close=0.05, exit=0.05,
+    ready=60, configure=60, reconnect=1, ping_interval=30, close=1, exit=1,
     backoff_first=0.001, backoff_longest=0.004, patience=0.05, start_patience=1,
 )  # fmt: skip
 SETTINGS = ModuleSettings(image="module:1", memory_bytes=1, cpus=1, pids=16)

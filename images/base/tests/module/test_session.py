@@ -12,7 +12,7 @@ import pytest
 from genvm_module.contract import Caller, Conversation, Terms
 from genvm_module.hello import HelloUnusable, read_hello, require_identity
 from genvm_module.serving import USER_ERROR_ANSWER
-from genvm_module.session import Session, Tally
+from genvm_module.session import LAST_WORD_SECONDS, Session, Tally
 from genvm_module.streams import StreamBroken
 from genvm_wire.calldata import Encodable, decode, encode
 
@@ -171,13 +171,24 @@ async def test_a_request_sent_ahead_is_kept_while_the_one_before_is_answered() -
         assert await served.peer.receive() == {"Ok": "after"}
 
 
-async def test_the_deadline_answers_the_request_under_way_and_ends_the_session() -> None:
+async def test_the_deadline_answers_the_request_under_way_and_ends_the_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The loop's clock stands still until the test puts it on: the two moments cannot fall together.
     loop = asyncio.get_running_loop()
-    async with parrot(deadline=loop.time() + 0.3) as served:
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)
+    async with parrot(deadline=now + 60) as served:
         served.peer.send(hello() + framed("wait"))
+        while not served.session.busy:
+            await asyncio.sleep(0)
+        await served.talk.waiting.wait()
+        now += 60 - LAST_WORD_SECONDS / 2
         answer = await served.peer.receive()
         assert isinstance(answer, dict)
         assert "DEADLINE" in str(answer["FatalError"])
+        assert not served.task.done()
+        now += LAST_WORD_SECONDS
         await served.task
         assert served.talk.cancelled.is_set()
 

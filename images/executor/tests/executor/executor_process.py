@@ -157,7 +157,8 @@ def job(**changes: Encodable) -> dict[str, Encodable]:
         "run": RUN,
         "sockets": ["host"],
         "deadline_ms": 60_000,
-        "grace_ms": 4_000,
+        # Half of it is what a cancelled run may take to tell the node, on a machine that may stand still.
+        "grace_ms": 30_000,
         "host_table": "T15a",
         "fuel_width": 8,
         "contract_line": "v0.2",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from genvm_module.errors import ModuleError
 from genvm_wire.calldata import Encodable
@@ -238,8 +240,16 @@ async def test_nobody_listens() -> None:
         assert attempts[0]["kind"] == "network_error"
 
 
-async def test_a_silent_provider_costs_its_timeout_and_no_more() -> None:
-    async with provider(never) as server, talking({**backend(server.url), "timeout": "50ms"}) as talk:
+async def test_a_silent_provider_costs_its_timeout_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+
+    async def too_long(request: web.Request) -> web.StreamResponse:
+        # The request has arrived: now its time passes, all at once.
+        time = loop.time
+        monkeypatch.setattr(loop, "time", lambda: time() + 50)
+        return await never(request)
+
+    async with provider(too_long) as server, talking({**backend(server.url), "timeout": "50s"}) as talk:
         with pytest.raises(ModuleError) as failure:
             await talk.prompt()
         attempts: Any = failure.value.ctx["attempts"]

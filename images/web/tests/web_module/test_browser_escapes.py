@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
 
 from genvm_web.webdriver.browser import Browsers
 from web_module.browsing import SETTINGS, Browsing, browsing
 from web_module.networks import PUBLIC, SmallInternet
 from web_module.sites import Canary, Site
 
-# Every way out that a page has, each towards the canary. DONE appears when all have been tried.
+# Every way out that a page has, each towards the canary. DONE appears when all have been tried; the last
+# script, for which loading waits, comes after that.
 ATTEMPTS = """
 <!doctype html><body>
 <img src="http://127.0.0.1:PORT/img"><img src="http://inward.com:PORT/img-name">
@@ -67,8 +70,8 @@ Promise.all([
   attempt("popup", () => window.open(`http://${at}/popup`)),
   attempt("form", () => document.getElementById("f").submit()),
 ]).then(() => { document.getElementById("out").textContent =
-  `DONE ${tried.length} secure ${isSecureContext}`; });
-</script></body>
+  `DONE ${tried.length} secure ${isSecureContext}`; return fetch("/done"); });
+</script><script src="/gate"></script></body>
 """
 SERVICE_WORKER = """
 self.addEventListener("install", event => event.waitUntil(
@@ -101,7 +104,18 @@ async def test_nothing_that_a_page_tries_gets_out(
     site.page("/meta", f'<meta http-equiv="refresh" content="0;url=http://127.0.0.1:{port}/meta">')
     site.page("/sw.js", SERVICE_WORKER.replace("PORT", port), Content_Type="text/javascript")
     site.redirect("/to-private", f"http://127.0.0.1:{port}/redirect")
-    page = await browser.render("http://genvm-site.com/", wait=4)
+    done = asyncio.Event()
+
+    async def tell(_: web.Request) -> web.Response:
+        done.set()
+        return web.Response()
+
+    async def gate(_: web.Request) -> web.Response:
+        await done.wait()
+        return web.Response(content_type="text/javascript")
+
+    site.pages |= {"/done": tell, "/gate": gate}
+    page = await browser.render("http://genvm-site.com/", wait=4, load_timeout=120)
     assert page.status == 200
     assert b"DONE 16" in page.body
     assert canary.visits == []
@@ -129,7 +143,7 @@ async def test_a_page_cannot_turn_into_a_private_one(
     site: Site, canary: Canary, browser: Browsing, page: str
 ) -> None:
     site.page("/", page.replace("URL", f"http://127.0.0.1:{canary.port}/"))
-    await browser.render("http://genvm-site.com/", wait=1)
+    await browser.render("http://genvm-site.com/", wait=3)
     assert canary.visits == []
 
 

@@ -40,7 +40,7 @@ async def test_a_page_as_text_html_and_picture(site: Site, internet: SmallIntern
     async with browsing(internet) as browser:
         text = await browser.render("http://genvm-site.com/")
         assert (text.status, text.body) == (200, b"Heading\n\none two\n\nend")
-        assert (await browser.render("http://genvm-site.com/late", wait=2)).body == b"later"
+        assert (await browser.render("http://genvm-site.com/late", wait=6)).body == b"later"
         html = await browser.render("http://genvm-site.com/", "html")
         assert html.body.startswith(b"<h1>Heading</h1><p>one   <b>two</b></p>")
         picture = await browser.render("http://genvm-site.com/", "screenshot")
@@ -81,7 +81,8 @@ async def test_navigations_that_fail_have_a_status(
     async with Site().serving(tls) as secure, browsing(internet) as browser:
         internet.serve("secure.com", {443: secure.port})
         statuses = {
-            url: (await browser.render(url, load_timeout=3)).status
+            # Only the first is to run into it.
+            url: (await browser.render(url, load_timeout=3 if url.endswith("/slow") else 60)).status
             for url in (
                 "http://genvm-site.com/slow",
                 "http://unknown.com/",
@@ -111,8 +112,8 @@ async def test_pages_that_are_too_much_fail_alone(site: Site, internet: SmallInt
         for path, wait, limits, failure in (
             ("/long", 0, {"max_response": 200_000}, LimitExceeded),
             ("/heavy", 0, {"max_page_traffic": 4 << 20}, LimitExceeded),
-            ("/heap", 5, {"max_page_heap_mb": 64}, RenderFailed),
-            ("/busy", 2, {"protocol_timeout": 2}, RenderFailed),
+            ("/heap", 60, {"max_page_heap_mb": 64}, RenderFailed),
+            ("/busy", 6, {"protocol_timeout": 2}, RenderFailed),
         ):
             with pytest.raises(failure):
                 await browser.having(**limits).render(f"http://genvm-site.com{path}", wait=wait)
@@ -120,11 +121,11 @@ async def test_pages_that_are_too_much_fail_alone(site: Site, internet: SmallInt
 
 
 async def test_a_browser_that_dies_is_replaced(site: Site, internet: SmallInternet) -> None:
-    arrived = asyncio.Event()
+    arrived, killed = asyncio.Event(), asyncio.Event()
 
     async def slowly(_: web.Request) -> web.Response:
         arrived.set()
-        await asyncio.sleep(0.5)
+        await killed.wait()
         return web.Response(text="<p>there</p>", content_type="text/html")
 
     site.pages["/"] = slowly
@@ -134,6 +135,7 @@ async def test_a_browser_that_dies_is_replaced(site: Site, internet: SmallIntern
         (running,) = browser.browsers._all
         processes = await asyncio.to_thread(browser_processes, running.marker)
         os.kill(processes[0].pid, signal.SIGKILL)
+        killed.set()
         assert (await rendering).body.strip() == b"there"
         counters = browser.browsers.counters
         assert (counters.launched, counters.crashed) == (2, 1)
