@@ -25,7 +25,7 @@ FAULTS = ("remove", "cut", "unlink")
 OWN_FAULTS = ("engine", "disk")
 """Those that take an engine and a disk of the site's own."""
 WATCH_S = 0.25
-QUIET_S = 30.0
+QUIET_S = 120.0
 
 
 @dataclass

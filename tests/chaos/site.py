@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import docker.errors
 
-from tests.chaos.ledger import read_journal
+from tests.chaos.ledger import JOURNAL, read_journal
 from tests.chaos.private_engine import PrivateEngine
 from tests.chaos.small_disk import SmallDisk
 from tests.e2e.manager_process import MANAGED_BY, LogRecord, ManagerProcess, close, start_manager
@@ -85,8 +85,10 @@ class Site:
 
     async def containers(self) -> list[Container]:
         """All executors' containers of this site's manager, whatever their state."""
+        # First the journal: a claim of a moment later may rest on the permits of a container that is listed.
+        kept = await asyncio.to_thread((self.state_dir / JOURNAL).exists)
+        rows = await asyncio.to_thread(read_journal, self.state_dir) if kept else []
         listed = await self._listed(f"{LABELS}role=executor")
-        rows = await asyncio.to_thread(read_journal, self.state_dir) if listed else []
         claimed = {row.instance: row.id for row in rows}
         return [_container(one, claimed) for one in listed]
 

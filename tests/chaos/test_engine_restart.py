@@ -88,8 +88,7 @@ async def place(own_engine: PrivateEngine, folder: Path, store: NodeStore) -> As
             order = Order(SHORT, witness, True)
             run_id = await clients.accept(order)
             async with asyncio.timeout(BOUND_S):
-                while not witness.talking:
-                    await asyncio.sleep(0.02)
+                await witness.begun.wait()
             yield Place(own_engine, site, clients, order, run_id)
         assert await site.stop() == 0
         assert await site.containers() == []

@@ -35,11 +35,13 @@ class Work:
 
 
 class Witness:
-    """The host socket of the run with `key`. `served`: its conversation is over."""
+    """The host socket of the run with `key`. `begun`: a program that has the job spoke; `served`: it
+    has said all."""
 
     def __init__(self, key: str, path: Path, stage: RunStage, history: History) -> None:
         self.key = key
         self.path = path
+        self.begun = asyncio.Event()
         self.served = asyncio.Event()
         self._stage = stage
         self._history = history
@@ -92,6 +94,7 @@ class Witness:
         number = await reader.read(1)
         if number:
             self._history.add(Conversation(self.key))
+            self.begun.set()
         while number:
             method = TABLE.by_id[number[0]]
             if method is self._held:

@@ -22,6 +22,7 @@ import docker
 MANAGED_BY = "io.genvm.orchestrator.managed-by"
 START_BOUND = 60.0
 END_BOUND = 40.0
+READ_BOUND = 30.0
 LogRecord = dict[str, Any]
 
 
@@ -33,6 +34,11 @@ class ManagerProcess:
     folder: Path
     log: list[LogRecord] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
+    reader: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reader = threading.Thread(target=self.read_log, name="manager-log", daemon=True)
+        self.reader.start()
 
     @property
     def state_dir(self) -> Path:
@@ -82,9 +88,18 @@ class ManagerProcess:
         found = engine.containers(all=True, filters={"label": f"{MANAGED_BY}={self.manager_id}"})
         return [str(container["Id"]) for container in found]
 
+    def wait_idle(self, engine: docker.APIClient) -> None:
+        """Until no run has a container any more: a DELETE is answered before that when the engine is slow."""
+        wait_until(lambda: self.containers(engine) == [], END_BOUND, "containers to go")
+
     def resident_bytes(self) -> int:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text("ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def processor_seconds(self) -> float:
+        """What it has worked so far, all threads together."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
@@ -102,18 +117,15 @@ def start_manager(folder: Path, *flags: str, **settings: object) -> ManagerProce
         env=environment,
         stderr=subprocess.PIPE,
     )
-    manager = ManagerProcess(process, folder)
-    threading.Thread(target=manager.read_log, name="manager-log", daemon=True).start()
-    return manager
+    return ManagerProcess(process, folder)
 
 
 def close(manager: ManagerProcess) -> int:
     """End the process if it still runs, and its pipe; the exit code."""
     code = manager.terminate() if manager.process.poll() is None else manager.process.returncode
     assert manager.process.stderr is not None
-    for thread in threading.enumerate():
-        if thread.name == "manager-log" and manager.process.poll() is not None:
-            thread.join(0.1)
+    # Closed under its reader, the pipe would be an error in that thread.
+    manager.reader.join(READ_BOUND)
     manager.process.stderr.close()
     return code
 

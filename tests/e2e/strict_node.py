@@ -29,7 +29,9 @@ TABLE = HOST_TABLES["T15a"]
 CONTRACT, SENDER = Address(b"\xc0" * 20), Address(b"\xa1" * 20)
 PROBE_AFTER = 1.0
 DELETE_TIMEOUT = aiohttp.ClientTimeout(total=3, connect=1.5, sock_read=1.5)
-GET_TIMEOUT = aiohttp.ClientTimeout(total=10)
+PATIENT = aiohttp.ClientTimeout(total=60)
+"""The machine may stand still: that answers wait for nothing is checked where a test holds what they could
+wait for (tests/integration/manager)."""
 Hook = Callable[[], Awaitable[None]]
 
 
@@ -134,25 +136,35 @@ class StrictNode:
             return int(answer["id"])
 
     async def get(self, run_id: int) -> dict[str, Any] | None:
-        async with self.session.get(f"{self.base}/genvm/{run_id}", timeout=GET_TIMEOUT) as response:
+        async with self.session.get(f"{self.base}/genvm/{run_id}", timeout=PATIENT) as response:
             answer = await response.json()
         status = answer["status"]
         assert status is None or isinstance(status, dict)
         return status
 
-    async def delete(self, run_id: int) -> None:
-        """Raises what the client's library raises when the manager is late."""
+    async def finished(self, run_id: int) -> dict[str, Any]:
+        """The final status as soon as there is one. The test's own timeout is the bound."""
+        while (status := await self.get(run_id)) is None:
+            await asyncio.sleep(0.05)
+        return status
+
+    async def delete(self, run_id: int, timeout: aiohttp.ClientTimeout = PATIENT) -> None:
+        """Order the run's end; the answer may come before it.
+
+        Raises what the client's library raises when the manager is later than `timeout`.
+        """
         url = f"{self.base}/genvm/{run_id}"
-        async with self.session.delete(
-            url, params={"wait_timeout_ms": 20}, timeout=DELETE_TIMEOUT
-        ) as response:
+        async with self.session.delete(url, params={"wait_timeout_ms": 20}, timeout=timeout) as response:
             assert response.status == 200
             await response.json()
 
+    async def ended(self, run_id: int) -> dict[str, Any]:
+        """The final status of a run that is ended now."""
+        await self.delete(run_id)
+        return await self.finished(run_id)
+
     async def status(self) -> dict[str, Any]:
-        async with self.session.get(
-            f"{self.base}/status", timeout=aiohttp.ClientTimeout(total=2)
-        ) as response:
+        async with self.session.get(f"{self.base}/status", timeout=PATIENT) as response:
             answer = await response.json()
         assert isinstance(answer, dict)
         return answer
@@ -177,7 +189,7 @@ class StrictNode:
                         await listener.ended.wait()
             seen.times["end"] = now() - begun
             try:
-                await self.delete(seen.run_id)
+                await self.delete(seen.run_id, DELETE_TIMEOUT)
             except (aiohttp.ClientError, TimeoutError) as failure:
                 seen.delete_failure = repr(failure)
             seen.status = await self.get(seen.run_id)

@@ -13,6 +13,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ class Deployment:
         return self.compose("ps", "--quiet", "manager").strip()
 
     def permits_in_use(self) -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/status", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/status", timeout=30) as answer:
             permits = json.load(answer)["permits"]
         return int(permits["max"] - permits["current"])
 
@@ -103,8 +104,12 @@ def compose_command() -> tuple[str, ...]:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """One that the kernel gives to nobody's outgoing connection while the project is down."""
+    first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    while True:
+        port = secrets.choice(range(first_outgoing // 2, first_outgoing))
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +138,7 @@ def deployment(engine: docker.APIClient, project: Deployment) -> Deployment:
     """The project, up and healthy."""
     project.compose("up", "--detach")
     container = project.container()
-    wait_until(lambda: health(engine, container) == "healthy", 60, "a healthy manager")
+    wait_until(lambda: health(engine, container) == "healthy", 120, "a healthy manager")
     return project
 
 
@@ -152,13 +157,14 @@ def test_contracts_run_beside_a_manager_in_a_container(deployment: Deployment) -
     refused = deployment.contract("call", counter, "add", "--", "-1")
     assert (refused["kind"], refused["data"]) == ("UserError", "a counter never goes down")
     assert deployment.contract("view", counter, "get")["data"] == 8
-    assert deployment.permits_in_use() == 0
+    wait_until(lambda: deployment.permits_in_use() == 0, 60, "the last run's permits")
 
 
 def test_stopping_the_project_ends_its_runs_within_the_grace_period(
     engine: docker.APIClient, deployment: Deployment
 ) -> None:
     counter = deployment.contract("deploy", str(COUNTER))["address"]
+    wait_until(lambda: deployment.permits_in_use() == 0, 60, "the deployment's permits")
     spinning = subprocess.Popen(
         deployment.command_line("call", counter, "spin"),
         env=deployment.contract_environment(),
@@ -166,7 +172,7 @@ def test_stopping_the_project_ends_its_runs_within_the_grace_period(
         stderr=subprocess.PIPE,
     )
     try:
-        wait_until(lambda: deployment.permits_in_use() > 0, 30, "a run")
+        wait_until(lambda: deployment.permits_in_use() > 0, 60, "a run")
         container = deployment.container()
         begun = time.monotonic()
         deployment.compose("stop")
@@ -174,7 +180,7 @@ def test_stopping_the_project_ends_its_runs_within_the_grace_period(
         state = engine.inspect_container(container)["State"]
         assert (state["ExitCode"], state["OOMKilled"], took < GRACE) == (0, False, True)
         assert deployment.instances(engine) == []
-        spinning.communicate(timeout=30)
+        spinning.communicate(timeout=60)
         assert spinning.returncode != 0
     finally:
         if spinning.poll() is None:

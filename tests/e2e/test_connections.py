@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import docker
 import pytest
@@ -20,7 +19,8 @@ RunningNow = Callable[[], Awaitable[int]]
 
 @pytest.fixture
 def running_now(engine: docker.APIClient, manager: ManagerProcess) -> RunningNow:
-    """How many containers of the manager the engine calls running."""
+    """How many containers of the manager the engine calls running; those of earlier tests have gone."""
+    manager.wait_idle(engine)
 
     async def count() -> int:
         filters = {"label": f"{MANAGED_BY}={manager.manager_id}", "status": "running"}
@@ -43,10 +43,10 @@ async def test_a_run_connects_once_and_only_when_its_container_runs(
         run_id = await node.post(listener.uri)
         await listener.ended.wait()
         await node.delete(run_id)
-        status = await node.get(run_id)
+        status = await node.finished(run_id)
         assert listener.connections == 1
     assert running == [1]
-    assert stage.result is not None and status is not None
+    assert stage.result is not None
     assert (stage.result[0], status["result_code"], status["delivered"]) == (code, code, True)
 
 
@@ -54,11 +54,9 @@ async def test_a_run_that_is_killed_has_connected_once(node: StrictNode, store: 
     async with node.listener(await staged(store, CODE, "spin")) as listener:
         run_id = await node.post(listener.uri)
         await listener.first_byte.wait()
-        await node.delete(run_id)
-        status = await node.get(run_id)
+        status = await node.ended(run_id)
         await listener.ended.wait()
         assert listener.connections == 1
-    assert status is not None
     assert (status["cause"], status["host_connected"]) == ("cancelled", True)
 
 
@@ -68,15 +66,7 @@ async def test_a_run_whose_node_hangs_up_does_not_come_back(node: StrictNode, st
         await listener.first_byte.wait()
         listener.hang_up()
         await listener.ended.wait()
-        status = await eventually_finished(node, run_id)
+        # Nobody ends this run: it has to notice by itself.
+        status = await node.finished(run_id)
         assert listener.connections == 1
     assert (status["cause"], status["result_code"]) == ("upstream", None)
-
-
-async def eventually_finished(node: StrictNode, run_id: int) -> dict[str, Any]:
-    """Nobody ends this run: it has to notice by itself. The test's own timeout is the bound."""
-    while True:
-        status = await node.get(run_id)
-        if status is not None:
-            return status
-        await asyncio.sleep(0.05)

@@ -25,13 +25,13 @@ async def inspected(
     engine: docker.APIClient, manager: ManagerProcess, node: StrictNode, store: NodeStore
 ) -> AsyncIterator[dict[str, Any]]:
     """What the engine says of the container of a run that is under way."""
+    await asyncio.to_thread(manager.wait_idle, engine)
     async with node.listener(await staged(store, source("behaviour.py"), "spin")) as listener:
         run_id = await node.post(listener.uri, host_data='{"node_address": "0x", "tx_id": "a-secret"}')
         await listener.first_byte.wait()
         [container] = await asyncio.to_thread(manager.containers, engine)
         yield await asyncio.to_thread(engine.inspect_container, container)
-        await node.delete(run_id)
-        assert await node.get(run_id) is not None
+        await node.ended(run_id)
 
 
 def processes(inspected: dict[str, Any]) -> list[Path]:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import docker
 import pytest
@@ -21,6 +20,7 @@ from tests.e2e.manager_process import ManagerProcess, close, start_manager, wait
 from tests.e2e.strict_node import Listener, StrictNode, staged, strict_node
 
 CODE = source("behaviour.py")
+GONE_BOUND = 60.0
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Succession:
 
     async def no_container_left(self) -> None:
         left = self.managers[-1].containers
-        await asyncio.to_thread(wait_until, lambda: left(self.engine) == [], 15, "containers to go")
+        await asyncio.to_thread(wait_until, lambda: left(self.engine) == [], GONE_BOUND, "containers to go")
 
 
 @pytest.fixture
@@ -73,14 +73,6 @@ async def managers(
         await made.no_container_left()
 
 
-async def finished(node: StrictNode, run_id: int) -> dict[str, Any]:
-    while True:
-        status = await node.get(run_id)
-        if status is not None:
-            return status
-        await asyncio.sleep(0.05)
-
-
 async def test_a_run_under_way_ends_under_the_next_manager_as_if_nothing_had_happened(
     managers: Succession,
 ) -> None:
@@ -93,7 +85,7 @@ async def test_a_run_under_way_ends_under_the_next_manager_as_if_nothing_had_hap
     assert await node.get(run_id) is None
     managers.may_answer.set()
     await listener.ended.wait()
-    status = await finished(node, run_id)
+    status = await node.finished(run_id)
     assert listener.stage.result is not None
     assert (listener.stage.result[0], status["cause"], status["result_code"]) == (0, "exited", 0)
     assert listener.connections == 1
@@ -108,9 +100,7 @@ async def test_a_run_under_way_can_be_ended_by_the_next_manager(managers: Succes
     await listener.first_byte.wait()
     await managers.kill()
     node = await managers.next()
-    await node.delete(run_id)
-    status = await node.get(run_id)
-    assert status is not None and status["cause"] == "cancelled"
+    assert (await node.ended(run_id))["cause"] == "cancelled"
     await managers.no_container_left()
 
 
@@ -126,10 +116,12 @@ async def test_what_was_queued_runs_under_the_next_manager(managers: Succession)
     managers.may_answer.set()
     for listener, run_id in zip(listeners, ids, strict=True):
         await listener.ended.wait()
-        assert (await finished(node, run_id))["result_code"] == 0
-        await node.delete(run_id)  # answers when its container is gone
+        assert (await node.finished(run_id))["result_code"] == 0
         assert listener.connections == 1
-    assert (await node.status())["permits"]["current"] == 2
+    await managers.no_container_left()
+    async with asyncio.timeout(GONE_BOUND):
+        while (await node.status())["permits"]["current"] != 2:
+            await asyncio.sleep(0.05)
 
 
 async def test_what_had_ended_can_be_read_and_no_id_comes_twice(managers: Succession) -> None:

@@ -90,6 +90,11 @@ class Client:
         while not condition():
             await asyncio.sleep(0.005)
 
+    def let_go(self, instance: str | None) -> None:
+        """Let an instance go on that was told to `hold`, or a module whose answer is `held`."""
+        assert instance is not None
+        (self.folder / "state" / "instances" / instance / "go_on").touch()
+
     async def finished(self, run_id: int) -> Any:
         """The status as soon as there is one."""
         run = self.manager.executions.find(run_id)

@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from genvm_wire.calldata import decode, encode
@@ -140,6 +141,11 @@ class Instance:
 
     def do_sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+    def do_hold(self, _: object) -> None:
+        """Until the test lays a file beside the control socket."""
+        while not Path(os.environ["GENVM_CONTROL"]).with_name("go_on").exists():
+            time.sleep(0.01)
 
     def do_exit(self, code: int) -> None:
         os._exit(code)

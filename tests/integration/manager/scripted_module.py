@@ -14,10 +14,14 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from genvm_wire.calldata import decode, encode
 from genvm_wire.frames import FrameClosed, FrameSocket
+
+# A `held` request is answered when the test has laid this file beside the control socket.
+GO_ON = Path(os.environ["GENVM_CONTROL"]).with_name("go_on")
 
 
 class Session(threading.Thread):
@@ -36,6 +40,8 @@ class Session(threading.Thread):
                 request = self._read()
                 self.requests += 1
                 time.sleep(request.get("sleep", 0))
+                while request.get("held") and not GO_ON.exists():
+                    time.sleep(0.01)
                 answer = {
                     "run": self.run_id,
                     "request": request,

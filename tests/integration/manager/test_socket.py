@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.executions.run import Run
 from orchestrator.executions.state import State
+from orchestrator.executions.verdict import EndOrder
 from tests.integration.manager.conftest import Client, MakeClient, Node, listening_node
 from tests.integration.manager.socket_requests import request
 from tests.socket_client import (
@@ -138,8 +140,18 @@ async def test_an_end_without_a_result_has_no_consumed_result(
     assert ended["consumed_result"] is None
 
 
-async def test_a_deadline_ends_a_run_with_that_cause(socket: SocketClient, node: Node) -> None:
+async def test_a_deadline_ends_a_run_with_that_cause(
+    socket: SocketClient, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    armed: list[tuple[Run, float, EndOrder]] = []
+    monkeypatch.setattr(Run, "arm_deadline", lambda *order: armed.append(order))
     run_id = await socket.run(request(node, {"ignore": None}, deadline="300ms"))
+    assert (await socket.event(run_id))[0] == "started"
+    [(run, seconds, order)] = armed
+    assert (run.execution.deadline - run.execution.accepted_at).total_seconds() == 0.3
+    assert seconds <= 0.3
+    # It comes now, not while the instance may still be starting.
+    run.order_end(order)
     tag, ended = await socket.ended(run_id)
     assert (tag, ended["cause"], ended["exit_code"]) == ("finished", "deadline", None)
 
@@ -412,8 +424,10 @@ async def test_a_message_over_the_limit_ends_the_connection_and_one_below_does_n
 
 async def test_runs_go_on_when_their_client_closes(client: Client, node: Node) -> None:
     async with socket_client(client.session) as socket:
-        run_id = await socket.run(request(node, {"sleep": 0.2, "answer": 0}))
+        run_id = await socket.run(request(node, {"hold": None, "answer": 0}))
+        assert (await socket.event(run_id))[0] == "started"
     run = client.manager.executions.find(run_id)
     assert run is not None
+    client.let_go(run.instance)
     assert (await run.concluded).result is not None
     assert run.execution.state in {State.FINISHING, State.FINISHED}

@@ -66,7 +66,7 @@ async def test_at_shutdown_runs_end_with_that_cause_and_the_connection_is_droppe
         tag, ended = await socket.event(run_id)
         assert (tag, ended["cause"], ended["exit_code"]) == ("finished", "shutdown", None)
         await client.leave()
-        await asyncio.wait_for(socket.closed.wait(), 5)
+        await asyncio.wait_for(socket.closed.wait(), 60)
         assert socket.close_code == 1006
 
 

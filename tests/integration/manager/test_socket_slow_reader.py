@@ -63,6 +63,15 @@ async def started(
     return runs
 
 
+async def let_end(client: Client, socket: SocketClient, run_id: int) -> tuple[str, Any]:
+    """The last event of a run that was told to `hold`, as a client is told that attached to it before."""
+    await socket.attach(run_id)
+    run = client.manager.executions.find(run_id)
+    assert run is not None
+    client.let_go(run.instance)
+    return await socket.ended(run_id)
+
+
 async def test_each_run_of_a_stalled_client_has_exactly_one_last_event(make_client: MakeClient) -> None:
     client = await make_client(permits=64)
     async with (
@@ -96,10 +105,9 @@ async def test_a_last_event_outlives_its_acknowledgement_by_another_client(make_
         unread_client(client.session) as slow,
     ):
         asked_for = await talker(client, quick)
-        [(run_id, _)] = await started(client, slow, stack, {"sleep": 0.5, "answer": 1000}, count=1)
+        [(run_id, _)] = await started(client, slow, stack, {"hold": None, "answer": 1000}, count=1)
         await stalled(client, slow, asked_for)
-        await quick.attach(run_id)
-        event = await quick.ended(run_id)
+        event = await let_end(client, quick, run_id)
         await quick.ack(run_id)
         reading = asyncio.create_task(slow.read())
         assert await slow.ended(run_id) == event
@@ -115,11 +123,10 @@ async def test_a_result_too_large_to_be_held_is_read_again_when_it_is_sent(make_
         unread_client(client.session) as slow,
     ):
         asked_for = await talker(client, quick)
-        script = {"sleep": 0.5, "answer": 2 * HELD_BYTES}
+        script = {"hold": None, "answer": 2 * HELD_BYTES}
         [(run_id, _)] = await started(client, slow, stack, script, count=1)
         await stalled(client, slow, asked_for)
-        await quick.attach(run_id)
-        event = await quick.ended(run_id)
+        event = await let_end(client, quick, run_id)
         await client.until(lambda: client.manager.executions.find(run_id) is None)
         reading = asyncio.create_task(slow.read())
         assert await slow.ended(run_id) == event
@@ -137,11 +144,10 @@ async def test_a_client_that_cannot_be_told_how_its_run_ended_is_disconnected(
         unread_client(client.session) as slow,
     ):
         asked_for = await talker(client, quick)
-        script = {"sleep": 0.5, "answer": 2 * HELD_BYTES}
+        script = {"hold": None, "answer": 2 * HELD_BYTES}
         [(run_id, _)] = await started(client, slow, stack, script, count=1)
         await stalled(client, slow, asked_for)
-        await quick.attach(run_id)
-        await quick.ended(run_id)
+        await let_end(client, quick, run_id)
         await quick.ack(run_id)
         await slow.read()
         assert slow.close_code == 1006

@@ -27,7 +27,7 @@ MANIFEST = f"""
 executor_versions:
   v0.2.7: {{available_after: 2024-01-01T00:00:00Z, image: "{IMAGE}:executor"}}
 """
-BOUND_S = 30.0
+BOUND_S = 120.0
 
 
 def build(engine: docker.APIClient, base: str, name: str) -> None:
@@ -124,6 +124,13 @@ class Scene:
                 await asyncio.sleep(0.05)
         return status, [json.loads(line) for line in status["stdout"].splitlines()]
 
+    async def held(self, kind: str, *later: dict[str, Any]) -> tuple[int, Path]:
+        """A run whose question the module answers when the file is made, before it asks others."""
+        instance = (await self.module(kind))["instance"]
+        run_id = await self.run({"module": kind, "held": True}, *later)
+        await self.until(kind, sessions=1)
+        return run_id, self.site.state_dir / "instances" / instance / "go_on"
+
     async def restart_manager(self) -> None:
         """SIGKILL, and a new one."""
         await self.site.kill()
@@ -171,8 +178,7 @@ async def scene(
     finally:
         if site.manager is not None:
             await site.kill()
-        for container in await site.containers():
-            await site.remove(container)
+        await site.clear()
         for name in networks(engine, site):
             engine.remove_network(name)
 

@@ -160,7 +160,8 @@ async def test_both_are_adopted_by_the_next_manager(scene: Scene, world: World) 
     await start_both(scene, world)
     before = [(await scene.module(kind))["container_id"] for kind in ("llm", "web")]
     await scene.restart_manager()
-    assert [(await scene.module(kind))["container_id"] for kind in ("llm", "web")] == before
+    for kind, container in zip(("llm", "web"), before, strict=True):
+        await scene.until(kind, state="running", container_id=container)
     _, said = await scene.finished(await scene.run(fetching(world), prompting("still there?")))
     assert [list(one) for one in said] == [["Ok"], ["Ok"]]
 

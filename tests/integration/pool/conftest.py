@@ -16,6 +16,8 @@ import pytest
 
 from orchestrator.composition import Manager, manager
 from orchestrator.embedded import PRECOMPILED_VARIABLE, prepared_executor
+from orchestrator.executions import run as run_module
+from orchestrator.executions import watch
 from orchestrator.node.store import NodeStore
 from orchestrator.runtime.pool import PoolRuntime, PoolStatistics
 from orchestrator.serve import listening
@@ -28,7 +30,7 @@ from tests.e2e.strict_node import StrictNode, Transcript, staged, strict_node
 __all__ = ["executor_image"]
 
 CODE = source("behaviour.py")
-BOUND = 60.0
+BOUND = 120.0
 
 
 @dataclass
@@ -60,6 +62,14 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="genvm-"))
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instance of which the machine makes the manager wait is no bad one: the tests' own timeouts are the
+    bounds."""
+    monkeypatch.setattr(run_module, "FINISHING_GRACE", BOUND)
+    monkeypatch.setattr(watch, "EXIT_TIME", BOUND)
 
 
 Open = Callable[..., Any]

@@ -25,7 +25,7 @@ def state_folder() -> Iterator[Path]:
 
 async def wait_ready(manager: ManagerProcess, folder: Path, count: int) -> None:
     address = await asyncio.to_thread(lambda: manager.address)
-    async with strict_node(address, folder) as node, asyncio.timeout(60):
+    async with strict_node(address, folder) as node, asyncio.timeout(120):
         while (await node.status())["pool"]["ready"] != count:
             await asyncio.sleep(0.05)
 

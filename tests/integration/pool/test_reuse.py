@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import docker
 import pytest
 
+from orchestrator import composition
 from orchestrator.executions.state import Cause
+from orchestrator.runtime.pool.settings import PoolSettings
 from tests.e2e.strict_node import staged
 from tests.integration.pool.conftest import CODE, Open, Pooled, containers
 from tests.integration.pool.test_pool import cancelled_run
 
 RUNTIMES = pytest.mark.parametrize("runtime", ["docker", "process"])
 BURST = 60
+LENT = 8.0
+"""Seconds: those that an instance is missed which was used up."""
 MANIFEST = """
 executor_versions:
   v0.2.12: {available_after: 2024-01-01T00:00:00Z, reuse: 3}
@@ -33,7 +38,14 @@ async def good(kit: Pooled) -> None:
     assert run.status is not None and run.status["result_code"] == 0
 
 
+@pytest.fixture
+def lent_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pool waits for an instance that is to come back, though its run may take its time here."""
+    monkeypatch.setattr(composition, "PoolSettings", partial(PoolSettings, lent=LENT))
+
+
 @RUNTIMES
+@pytest.mark.usefixtures("lent_for_long")
 async def test_runs_one_after_another_use_one_instance_until_it_is_used_up(
     open_manager: Open, runtime: str
 ) -> None:
@@ -49,6 +61,7 @@ async def test_runs_one_after_another_use_one_instance_until_it_is_used_up(
 
 
 @RUNTIMES
+@pytest.mark.usefixtures("lent_for_long")
 @pytest.mark.parametrize("method", ["good", "vm_error"])
 async def test_a_run_gives_the_same_bytes_and_fuel_whatever_ran_before_it(
     open_manager: Open, runtime: str, method: str
@@ -111,7 +124,7 @@ async def test_a_run_whose_process_is_killed_is_alone_in_that(
         await kit.until(lambda pool: pool.ready == 1)
         async with kit.node.listener(await staged(kit.store, CODE, "spin")) as listener:
             run_id = await kit.node.post(listener.uri)
-            await listener.connected.wait()
+            await listener.first_byte.wait()
             run = kit.manager.executions.find(run_id)
             assert run is not None
             executor = await asyncio.to_thread(main_process, engine, run.execution.engine_id, runtime)

@@ -32,7 +32,7 @@ SHORT, LONG = Work("short", 100), Work("long", 200_000)
 ENDLESS = Work("endless", 10**12)
 PERMITS = 2
 FOR_EVER = 86_400
-BOUND_S = 40.0
+BOUND_S = 120.0
 
 
 @dataclass
@@ -64,16 +64,25 @@ class Scene:
     async def running(self, work: Work) -> tuple[Order, int]:
         """A run whose program has begun to talk with its node."""
         order, run_id = await self.run(work)
-        await self.until(lambda: order.witness.talking)
+        await self.begun(order)
         return order, run_id
+
+    async def begun(self, order: Order) -> None:
+        """Until the order's program talks with its node, or has done so."""
+        async with asyncio.timeout(BOUND_S):
+            await order.witness.begun.wait()
 
     async def paused(self, work: Work) -> tuple[Order, int]:
         """A running run that cannot end before its node goes on: nobody takes its result."""
+        order, run_id = await self.held_back(work)
+        await self.begun(order)
+        return order, run_id
+
+    async def held_back(self, work: Work) -> tuple[Order, int]:
+        """An accepted run whose node takes no result before it goes on."""
         order = await self.order(work)
         order.witness.hold_before(Method.CONSUME_RESULT)
-        run_id = await self.clients.accept(order)
-        await self.until(lambda: order.witness.talking)
-        return order, run_id
+        return order, await self.clients.accept(order)
 
     async def status(self, order: Order, run_id: int) -> dict[str, Any]:
         async with asyncio.timeout(BOUND_S):

@@ -11,7 +11,7 @@ import pytest
 
 from genvm_wire.host_tables import Method
 from tests.chaos.clients import Order
-from tests.integration.recovery.conftest import LONG, SHORT, Scene
+from tests.integration.recovery.conftest import BOUND_S, LONG, SHORT, Scene
 
 Moment = Callable[[Scene, Order, int], Awaitable[None]]
 
@@ -23,7 +23,7 @@ async def creating(scene: Scene, order: Order, run_id: int) -> None:
 
 
 async def created(scene: Scene, order: Order, run_id: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(BOUND_S):
         while await scene.container(run_id) is None:
             await asyncio.sleep(0.001)
 
@@ -34,7 +34,7 @@ async def started(scene: Scene, order: Order, run_id: int) -> None:
 
 
 async def talking(scene: Scene, order: Order, run_id: int) -> None:
-    await scene.until(lambda: order.witness.talking)
+    await scene.begun(order)
 
 
 async def ended(scene: Scene, order: Order, run_id: int) -> None:
@@ -57,9 +57,10 @@ async def test_a_run_whose_manager_is_killed_ends_once_with_its_result(scene: Sc
 
 
 async def test_a_run_goes_on_while_nobody_is_there_and_keeps_what_it_printed(scene: Scene) -> None:
-    order, run_id = await scene.running(LONG)
+    order, run_id = await scene.paused(LONG)
     before = await scene.container(run_id)
     await scene.site.kill()
+    order.witness.go_on()
     await order.witness.served.wait()
     await scene.site.start()
     status = await scene.status(order, run_id)
@@ -89,17 +90,20 @@ async def test_a_result_that_was_sent_and_never_written_down_is_sent_again(scene
 
 async def test_queued_runs_are_queued_again_in_their_order(scene: Scene) -> None:
     first, second = await scene.paused(SHORT), await scene.paused(SHORT)
-    queued = [await scene.run(SHORT) for _ in range(3)]
+    queued = [await scene.held_back(SHORT) for _ in range(3)]
     await scene.restart()
     seen = await scene.clients.status()
     assert seen is not None
     assert seen["permits"]["max"] == 2
     for order, _ in (first, second):
         order.witness.go_on()
+    for order, _ in queued[:2]:
+        await scene.begun(order)
+    assert not queued[2][0].witness.begun.is_set(), "both permits are held"
+    for order, _ in queued:
+        order.witness.go_on()
     for order, run_id in (first, second, *queued):
         assert (await scene.status(order, run_id))["cause"] == "exited"
-    ends = [scene.row(run_id).finished_at or 0 for _, run_id in queued]
-    assert max(ends[:1]) <= ends[2]
     assert (await scene.verdict()).findings == []
 
 

@@ -49,6 +49,9 @@ class Doorway:
         task.add_done_callback(self._tasks.discard)
         back_reader, back_writer = await asyncio.open_unix_connection(self._engine_path)
         self._writers |= {writer, back_writer}
+        if self._server is None:  # shut meanwhile
+            writer.transport.abort()
+            back_writer.transport.abort()
         await asyncio.gather(self._pass(reader, back_writer), self._pass(back_reader, writer))
         self._writers -= {writer, back_writer}
 
@@ -87,7 +90,7 @@ async def behind_door(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.02)
 

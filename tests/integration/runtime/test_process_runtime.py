@@ -40,7 +40,7 @@ async def test_what_it_forked_is_killed_with_it(state_dir: Path, spec: MakeSpec)
     runtime = ProcessRuntime(ProcessSettings("test", state_dir, default_command=command))
     instance = await runtime.start(spec())
     grandchild = int((await instance.wait_exit()).detail)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while alive(grandchild):
             await asyncio.sleep(0.01)
     await instance.destroy()
