@@ -78,6 +78,8 @@ log = structlog.get_logger(__name__)
 RECONNECT_TIME = 10.0
 # Seconds in which the engine says how an adopted instance ended, when it has ended.
 SETTLED_TIME = 2.0
+# Seconds from an executor's last word to its container's end as the engine tells of it.
+LEAVING_TIME = 0.5
 # Seconds that a cancelled supervisor takes to let an instance go; the next manager's sweep does the rest.
 LETTING_GO_TIME = 5.0
 
@@ -372,7 +374,11 @@ class Supervisor:
         if held.control is None or held.instance is None or outcome.result is None:
             return False
         said = await acknowledge(run, held.control)
-        if said is None or run.kill_now.done():
+        if said is None:
+            # Removed before the engine has seen its end, it would be killed first, by a process for that.
+            await known_exit(held.instance, LEAVING_TIME)
+            return False
+        if run.kill_now.done():
             return False
         return self.take_back(held.instance, held.control, said)
 

@@ -9,12 +9,13 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
-from genvm_wire import zip_package
 from genvm_wire.wasm_sections import WASM_MAGIC, custom_section
 
 MARKERS: Final = ("//", "#", "--")
 DEFAULT_VERSION: Final[Mapping[str, str]] = MappingProxyType({"v0.2": "v0.1.0", "v0.3": "v0.0.0"})
 ANY_VERSION: Final = "v*.*.*"
+_ZIP_END: Final = b"PK\x05\x06"
+_ZIP_END_SIZE: Final = 22
 
 
 class Shape(StrEnum):
@@ -80,9 +81,17 @@ def parse(code: bytes, line: str) -> ContractPackage:
 
 def shape_of(code: bytes) -> Shape:
     """The first shape that fits, in the order of section 2.1; anything else counts as text."""
-    if zip_package.is_zip(code):
-        return Shape.ZIP
+    if _ends_like_zip(code):
+        from genvm_wire import zip_package  # noqa: PLC0415 - imports much, for the few that are archives
+
+        if zip_package.is_zip(code):
+            return Shape.ZIP
     return Shape.WASM if code.startswith(WASM_MAGIC) else Shape.TEXT
+
+
+def _ends_like_zip(code: bytes) -> bool:
+    """Whether the record that ends a ZIP archive is where it may be: before a comment of 64 KiB at most."""
+    return code.find(_ZIP_END, max(0, len(code) - _ZIP_END_SIZE - (1 << 16))) >= 0
 
 
 def version_text(code: bytes, line: str) -> str:
@@ -179,6 +188,8 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _zip_files(code: bytes, line: str, only: str | None = None) -> dict[str, bytes]:
+    from genvm_wire import zip_package  # noqa: PLC0415 - see shape_of
+
     try:
         return zip_package.read(code, strict=line != "v0.2", only=only)
     except zip_package.ZipError as error:

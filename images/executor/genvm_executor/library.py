@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from genvm_executor.interpreter import PYTHON_HOME
@@ -24,19 +26,22 @@ PYTHON_VARIABLES = (
 )
 
 
-def library_sources() -> list[tuple[str, bytes]]:
+@cache
+def library_sources() -> tuple[tuple[str, bytes], ...]:
     """(path below the library's root, source) of the contract library and what it needs, sorted."""
-    import cloudpickle  # noqa: PLC0415 - only its files are wanted, and only here
+    # Only its files are wanted.
+    cloudpickle = find_spec("cloudpickle")
+    assert cloudpickle is not None and cloudpickle.origin is not None
 
     found = [("_genlayer_runner.py", BOOTLOADER_SOURCE)]
     for root, prefix in (
         (Path(__file__).with_name("guest"), ""),
-        (Path(cloudpickle.__file__).parent, "cloudpickle/"),
+        (Path(cloudpickle.origin).parent, "cloudpickle/"),
     ):
         found += [
             (prefix + path.relative_to(root).as_posix(), path.read_bytes()) for path in root.rglob("*.py")
         ]
-    return sorted(found)
+    return tuple(sorted(found))
 
 
 def library_files() -> FileSystem:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import mmap
 import os
 import struct
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from wasmtime import Engine, Module
@@ -79,10 +81,15 @@ class BytecodeFailed(Exception):
 
 def bytecode_path(precompiled: Path) -> Path:
     """Where the bytecode of this very library and interpreter belongs in the cache directory."""
+    return precompiled / f"library-{_library_key()}.pack"
+
+
+@cache
+def _library_key() -> str:
     digest = hashlib.sha256(f"{INTERPRETER_KEY}{PYTHON_VARIABLES}".encode() + _COMPILER.encode())
     for path, data in library_sources():
         digest.update(struct.pack("<II", len(path), len(data)) + path.encode() + data)
-    return precompiled / f"library-{digest.hexdigest()[:32]}.pack"
+    return digest.hexdigest()[:32]
 
 
 def files_with_bytecode(precompiled: Path) -> FileSystem:
@@ -92,7 +99,10 @@ def files_with_bytecode(precompiled: Path) -> FileSystem:
     if not path.is_file():
         _log.warning("no compiled contract library at %s: starts are slow and burn more fuel", path)
         return files
-    for name, data in _records(path.read_bytes()):
+    # A prepared interpreter has read what it needs: most of this stays on the disk.
+    with path.open("rb") as file:
+        pack = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    for name, data in _records(pack):
         files.add(name, data)
     return files
 
@@ -117,12 +127,12 @@ def compile_library(engine: Engine, interpreter: Module, precompiled: Path) -> P
     return path
 
 
-def _records(data: bytes) -> Iterator[tuple[str, bytes]]:
+def _records(data: memoryview) -> Iterator[tuple[str, memoryview]]:
     position = 0
     while position < len(data):
         name_length, length = struct.unpack_from("<II", data, position)
         position += 8
-        name = data[position : position + name_length].decode()
+        name = str(data[position : position + name_length], "utf-8")
         position += name_length
         yield name, data[position : position + length]
         position += length

@@ -1,7 +1,7 @@
 """The compiled interpreter on disk, so that a start costs milliseconds instead of seconds.
 
-Compiled code is native code: it is loaded only when the file's key names this engine version, this
-interpreter and this CPU. Anything else is compiled in memory and said in the log.
+Compiled code is native code: it is loaded only when the file's key names this interpreter and this CPU, and
+the engine finds its own version in it. Anything else is compiled in memory and said in the log.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def precompiled_directory() -> Path:
 
 
 def cache_key() -> str:
-    """Names engine, CPU and interpreter; part of the file name."""
+    """Names CPU and interpreter; part of the file name."""
     return hashlib.sha256(f"{engine_fingerprint()} {INTERPRETER_KEY}".encode()).hexdigest()[:32]
 
 

@@ -77,7 +77,7 @@ class _PreparingGuest(Guest):
 
 
 def prepared_path(directory: Path) -> Path:
-    """Where the prepared interpreter of this very engine, CPU, interpreter and library belongs."""
+    """Where the prepared interpreter of this very CPU, interpreter and library belongs."""
     own = hashlib.sha256(f"{cache_key()} {bytecode_path(directory).name}".encode() + _SOURCE)
     return directory / f"prepared-{own.hexdigest()[:32]}.cwasm"
 

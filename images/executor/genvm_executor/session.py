@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 
+from genvm_executor import VERSION
 from genvm_executor.control import ControlChannel
 from genvm_executor.outcome import Outcome
 from genvm_executor.output import OutputTail, Streams
@@ -19,6 +19,8 @@ from genvm_executor.succession import LEAVE, Relieved, Succession
 from genvm_executor.vm import Guest, GuestSurroundings
 from genvm_wire.calldata import Value
 from genvm_wire.frames import FrameClosed
+
+NAME = f"genvm-executor {VERSION}"
 
 _log = logging.getLogger(__name__)
 
@@ -92,19 +94,12 @@ class Session:
 
     def _first_message(self) -> tuple[dict[str, Value], list[int]]:
         while True:
-            self._channel.ready(_own_name(), self._succession.served, self._succession.runs)
+            self._channel.ready(NAME, self._succession.served, self._succession.runs)
             try:
                 return self._channel.receive()
             except FrameClosed as error:
                 if not self._channel.connect_again(self._idle):
                     raise NoJob(str(error)) from error
-
-
-def _own_name() -> str:
-    try:
-        return f"genvm-executor {version('genvm-executor')}"
-    except PackageNotFoundError:
-        return "genvm-executor"
 
 
 def _close_all(fds: list[int]) -> None:

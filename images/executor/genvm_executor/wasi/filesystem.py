@@ -23,7 +23,7 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    data: bytes
+    data: bytes | memoryview
 
 
 Node = Directory | File
@@ -35,7 +35,7 @@ class FileSystem:
     def __init__(self) -> None:
         self.root = Directory()
 
-    def add(self, path: str, data: bytes) -> None:
+    def add(self, path: str, data: bytes | memoryview) -> None:
         """Put a file at the absolute `path`; a file in the way of a directory is replaced."""
         *parents, name = _components(path)
         here = self.root

@@ -290,7 +290,7 @@ class _Functions:
             raise WasiRefused(Errno.NOTDIR)
         else:
             data = node.data
-            opened = OpenFile(lambda: data)
+            opened = OpenFile(lambda: bytes(data))
         self._memory.write_u32(result, self._fds.add(opened))
 
 
