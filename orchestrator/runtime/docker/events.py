@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -27,11 +27,12 @@ ACTIONS = ("die", "oom", "destroy")
 
 @dataclass(frozen=True, slots=True)
 class ContainerEvent:
-    """`action` is one of ACTIONS; `time_ns` is the engine's clock."""
+    """`action` is one of ACTIONS; `time_ns` is the engine's clock; `exit_code` comes with `die`."""
 
     container_id: str
     action: str
     time_ns: int
+    exit_code: int | None = None
 
 
 def parse(line: bytes) -> ContainerEvent:
@@ -40,13 +41,20 @@ def parse(line: bytes) -> ContainerEvent:
     if not isinstance(event, dict):
         raise ValueError("event is not an object")
     actor = event.get("Actor")
-    container_id = actor.get("ID") if isinstance(actor, dict) else None
+    actor = actor if isinstance(actor, dict) else {}
+    container_id = actor.get("ID")
     action, time_ns = event.get("Action"), event.get("timeNano")
     if event.get("Type") != "container" or not isinstance(container_id, str) or action not in ACTIONS:
         raise ValueError(f"not a container event: {str(event.get('Action'))[:40]}")
     if not isinstance(time_ns, int):
         raise ValueError("event without a time")
-    return ContainerEvent(container_id, str(action), time_ns)
+    return ContainerEvent(container_id, str(action), time_ns, _exit_code(actor))
+
+
+def _exit_code(actor: Mapping[str, object]) -> int | None:
+    attributes = actor.get("Attributes")
+    text = attributes.get("exitCode") if isinstance(attributes, dict) else None
+    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else None
 
 
 class _Stream(Protocol):

@@ -14,6 +14,7 @@ _TERMINATED = 15
 _LEFT_BEHIND = 255
 
 GONE = InstanceExit(None, None, False, "the container is gone, removed by somebody else", Loss.CONTAINER_LOST)
+CLEAN = InstanceExit(0, None, False)
 DESTROYED = InstanceExit(None, 9, False, "destroyed while it ran")
 
 

@@ -1,7 +1,8 @@
 """Notices how containers end: list and watch.
 
 Events, timers and lists all lead to the same `reconcile`, which asks the engine about the one container and
-believes only that answer. When the engine does not answer, nothing is known and nothing changes.
+believes only that answer. When the engine does not answer, nothing is known and nothing changes. Only of a
+clean end, which is how nearly all end, an event tells everything that there is to know.
 """
 
 from __future__ import annotations
@@ -137,6 +138,8 @@ class Watch:
             return
         if event.action == "oom":
             instance.oom_seen = True
+        elif event.action == "die" and event.exit_code == 0:
+            instance.meeting.end(exits.CLEAN)
         else:
             self.reconcile(instance)
 

@@ -16,6 +16,12 @@ def test_a_container_event_is_understood() -> None:
     assert parse(json.dumps(GOOD).encode()) == ContainerEvent("abc", "die", 5)
 
 
+@pytest.mark.parametrize(("text", "code"), [("0", 0), ("137", 137), ("-1", None), ("x", None), (0, None)])
+def test_the_end_of_a_container_comes_with_its_exit_code(text: object, code: int | None) -> None:
+    event = {**GOOD, "Actor": {"ID": "abc", "Attributes": {"exitCode": text, "name": "n"}}}
+    assert parse(json.dumps(event).encode()) == ContainerEvent("abc", "die", 5, code)
+
+
 @pytest.mark.parametrize(
     "line",
     [b"", b"{", b"[]", b"null", b"\xff", b"{}"]
