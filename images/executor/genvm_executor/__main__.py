@@ -1,92 +1,15 @@
-"""`python -m genvm_executor` serves one run; with `precompile DIR` it fills the code cache."""
+"""`python -m genvm_executor`, see `command`."""
 
 from __future__ import annotations
 
-import logging
-import os
+import gc
 import sys
-from pathlib import Path
-
-from genvm_executor.control import ChannelUnavailable, ControlChannel
-from genvm_executor.engine import (
-    DEFAULT_MEMORY_BYTES,
-    NativeStackTooSmall,
-    deterministic_engine,
-    reserve_native_stack,
-)
-from genvm_executor.interpreter import InterpreterUnusable
-from genvm_executor.library_bytecode import BytecodeFailed, compile_library
-from genvm_executor.precompile import load_interpreter, precompile, precompiled_directory
-from genvm_executor.prepared import PreparationFailed, prepare
-from genvm_executor.programs import Programs
-from genvm_executor.session import Session
-from genvm_executor.succession import Succession
-
-MEMORY_VARIABLE = "GENVM_GUEST_MEMORY_BYTES"
-IDLE_VARIABLE = "GENVM_IDLE_SECONDS"
-IDLE_SECONDS = 30
-"""A ready instance outlives its manager for so long: the next one takes it over (docs/pool.md)."""
-FAILED, USAGE = 1, 2
-
-
-def main(arguments: list[str]) -> int:
-    """The process's exit code."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    try:
-        match arguments:
-            case []:
-                return _serve()
-            case ["precompile", directory]:
-                return _precompile(Path(directory))
-    except (
-        BytecodeFailed,
-        ChannelUnavailable,
-        InterpreterUnusable,
-        NativeStackTooSmall,
-        PreparationFailed,
-    ) as error:
-        logging.getLogger(__name__).error("%s", error)
-        return FAILED
-    sys.stderr.write("usage: genvm_executor [precompile DIRECTORY]\n")
-    return USAGE
-
-
-def _serve() -> int:
-    reserve_native_stack()
-    engine = deterministic_engine()
-    programs = Programs.stored(engine, precompiled_directory())
-    channel = ControlChannel()
-    channel.connect()
-    session = Session(
-        channel,
-        programs,
-        min(_number(MEMORY_VARIABLE, DEFAULT_MEMORY_BYTES), DEFAULT_MEMORY_BYTES),
-        succession=Succession.of_environment(os.environ),
-        idle=_number(IDLE_VARIABLE, IDLE_SECONDS),
-    )
-    code = session.serve()
-    logging.shutdown()
-    # Taking the interpreter apart costs milliseconds, and a fork shares it with the next run's.
-    os._exit(code)
-
-
-def _number(variable: str, default: int) -> int:
-    text = os.environ.get(variable, "")
-    if text.isascii() and text.isdigit():
-        return int(text)
-    if text:
-        logging.getLogger(__name__).warning("%s is not a number: %r", variable, text)
-    return default
-
-
-def _precompile(directory: Path) -> int:
-    engine = deterministic_engine()
-    path = precompile(engine, directory)
-    interpreter = load_interpreter(engine, directory)
-    pack = compile_library(engine, interpreter, directory)
-    sys.stdout.write(f"{path}\n{pack}\n{prepare(engine, interpreter, directory)}\n")
-    return 0
-
 
 if __name__ == "__main__":
+    # What is imported stays: looking for garbage in it would cost milliseconds now and in every run.
+    gc.disable()
+    from genvm_executor.command import main
+
+    gc.freeze()
+    gc.enable()
     sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,7 @@ import pytest
 # The vectors' checks live beside the guest library's own tests.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from genvm_executor.__main__ import main
+from genvm_executor.command import main
 from genvm_executor.engine import deterministic_engine
 from genvm_executor.library_bytecode import bytecode_path
 from genvm_executor.precompile import compiled_path, precompiled_directory
