@@ -176,7 +176,8 @@ class Supervisor:
             return self._judge(run, FailureReport(Cause.INTERNAL, f"defect: {type(defect).__name__}"))
 
     async def _whole_life(self, run: Run, held: Holding) -> Outcome:
-        await first_done(run.admitted, run.end)
+        if not run.admitted.done():
+            await first_done(run.admitted, run.end)
         if run.end.done():
             raise Ended
         self._advance(run, Admitted(run.request.permits))
@@ -184,7 +185,8 @@ class Supervisor:
 
     async def _life_with_permits(self, run: Run, held: Holding) -> Outcome:
         version = self._resolve(run)
-        await unless_ended(run, self._clear(run, held))
+        if held.stray:
+            await unless_ended(run, self._clear(run, held))
         held.instance = await self._start(run, version)
         held.control = await unless_ended(run, self._ready(held.instance))
         await self._hand_over(run, held.instance, held.control, version)
@@ -230,11 +232,10 @@ class Supervisor:
 
     async def _clear(self, run: Run, held: Holding) -> bool:
         """Remove what an earlier manager left of this run and nobody can use."""
-        if held.stray:
-            async for attempt in persistently(RuntimeFailure):
-                with attempt:
-                    await self.runtime.discard(run.instance or instance_name(run))
-            held.stray = False
+        async for attempt in persistently(RuntimeFailure):
+            with attempt:
+                await self.runtime.discard(run.instance or instance_name(run))
+        held.stray = False
         return True
 
     def _resolve(self, run: Run) -> ExecutorVersion:
@@ -358,7 +359,8 @@ class Supervisor:
                 async for attempt in persistently(RuntimeFailure):
                     with attempt:
                         await held.instance.destroy()
-        await self._clear(run, held)
+        if held.stray:
+            await self._clear(run, held)
         self.give_back(run.id)
         if not run.execution.state.final:
             self._advance(run, Released())

@@ -58,6 +58,7 @@ ROW_OVERHEAD = 512
 # stay a file.
 SPARE_PAGES = 1024
 PAGES_AT_ONCE = 128
+SYNCHRONOUS = "genvm_synchronous"
 LOG_BYTES = 4 * 1024 * 1024
 HEAD_COLUMNS = tuple(runs.c[field.name] for field in dataclasses.fields(RunHead))
 OUTCOME_NAMES = tuple(field.name for field in dataclasses.fields(OutcomeRow))
@@ -99,7 +100,13 @@ class JournalReader:
 
     def _last_id(self) -> int:
         with translated(), self._engine.connect() as connection:
-            return int(connection.scalar(select(properties.c.value).where(*self._named(LAST_ID))) or 0)
+            return self._highest(connection)
+
+    def _highest(self, connection: Connection) -> int:
+        """The highest id so far: of a run that is there, or noted when that was forgotten."""
+        noted = connection.scalar(select(properties.c.value).where(*self._named(LAST_ID)))
+        there = connection.scalar(select(func.max(runs.c.id)).where(runs.c.owner == self._owner))
+        return max(int(noted or 0), int(there or 0))
 
     def _heads(self) -> list[RunHead]:
         query = select(*HEAD_COLUMNS).where(runs.c.owner == self._owner).order_by(runs.c.id)
@@ -157,14 +164,20 @@ class SqlJournal(JournalReader):
     def _apply(self, rows: Sequence[Write], durable: bool) -> None:
         with translated(), self._engine.connect() as connection:
             if self._engine.dialect.name == SQLITE:
-                level = "FULL" if durable else "NORMAL"
-                connection.exec_driver_sql(f"PRAGMA synchronous={level}")
-                connection.rollback()
+                self._synchronise(connection, "FULL" if durable else "NORMAL")
             elif not durable:
                 connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
             for row in rows:
                 self._apply_one(connection, row)
             connection.commit()
+
+    @staticmethod
+    def _synchronise(connection: Connection, level: str) -> None:
+        """Set what this connection's commits wait for, unless it is so already."""
+        if connection.info.get(SYNCHRONOUS) != level:
+            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+            connection.rollback()
+            connection.info[SYNCHRONOUS] = level
 
     def _apply_one(self, connection: Connection, row: Write) -> None:
         match row:
@@ -176,7 +189,6 @@ class SqlJournal(JournalReader):
                     "size": len(row.request),
                 }
                 connection.execute(INSERT_RUN, values)
-                self._set(connection, LAST_ID, row.id)
             case ProgressRow() | FetchedRow():
                 self._update(connection, _values(row))
             case OutcomeRow():
@@ -184,6 +196,7 @@ class SqlJournal(JournalReader):
                 size = sum(map(len, kept)) + ROW_OVERHEAD
                 self._update(connection, _values(row) | {"request": None, "size": size})
             case ForgottenRows():
+                self._set(connection, LAST_ID, self._highest(connection))
                 mine = runs.c.owner == self._owner
                 connection.execute(delete(runs).where(mine, runs.c.id.in_(row.ids)))
             case _:
