@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
+
 from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, decode, encode
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameSocket
@@ -21,8 +23,8 @@ from .module_peer import ModulePeer
 from .node_host import NodeHost
 
 ALICE, BOB, CAROL = SENDER, Address(b"\xb0" * 20), Address(b"\xca" * 20)
-
-
+PINNED = '# v0.1.0\n# { "Depends": "py-genlayer:1jb45aa8ynh2a9c9xn3b7qqh8sm5q93hwfp7jqmwsfhh8jpz09h6" }\n'
+"""What heads most published contracts."""
 _MESSAGE_KEYS = {"sender": "message__sender_address", "value": "message__value"}
 
 
@@ -141,3 +143,20 @@ def idiom(top: str, body: str, fields: str = "x: u256") -> str:
         f"from genlayer import *\n{top}\n\nclass C(gl.Contract):\n    {fields}\n"
         f"    @gl.public.write\n    def go(self, *args):\n{inside}\n"
     )
+
+
+def user_error(chain: Chain, method: str, *args: Encodable, **options: Any) -> str:
+    """The text of the user error that a call ends with."""
+    return _failure(chain, 1, method, *args, **options)
+
+
+def exit_code(chain: Chain, method: str, *args: Encodable, **options: Any) -> str:
+    """The text of the VM error that a call ends with."""
+    return _failure(chain, 2, method, *args, **options)
+
+
+def _failure(chain: Chain, code: int, method: str, *args: Encodable, **options: Any) -> str:
+    with pytest.raises(Failed) as caught:
+        chain.call(method, *args, **options)
+    assert caught.value.code == code, str(caught.value)
+    return str(caught.value.text)
