@@ -12,7 +12,9 @@ from orchestrator.executions.verdict import EndOrder
 
 # A DELETE arrives while a healthy executor is just leaving (manager-api 6.1): that much time it always gets.
 LEAST_GRACE = 0.1
-FINISHING_GRACE = 1.0
+# One that is telling the node its result gets more, on a machine that may stand still: killed now, its run
+# would be `cancelled` with a result at the node. Less than a last GET waits.
+FINISHING_GRACE = 3.0
 
 
 class Run:

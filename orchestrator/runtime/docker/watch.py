@@ -23,7 +23,8 @@ from orchestrator.tasks import TaskOwner
 log = structlog.get_logger(__name__)
 
 OOM_SETTLE_S = 0.3
-"""The engine may report the exit some milliseconds before it learns that memory was the reason."""
+OOM_LOOKS = 3
+"""The engine may report the exit before it learns that memory was the reason: looks, seconds between two."""
 RECHECK_AFTER_S = 2.0
 """After a kill, in case its event gets lost."""
 TAIL_LINES = 20
@@ -119,7 +120,9 @@ class Watch:
             ended = exits.exit_of(inspected, oom_event=instance.oom_seen)
             if instance.kill_ordered or (ended.exit_code == 0 and not ended.detail):
                 return ended
-            if exits.may_lack_oom(ended):
+            for _ in range(OOM_LOOKS):
+                if not exits.may_lack_oom(exits.exit_of(inspected, oom_event=instance.oom_seen)):
+                    break
                 await asyncio.sleep(OOM_SETTLE_S)
                 inspected = await self._engine.quick(lambda client: client.inspect_container(key))
             return exits.exit_of(inspected, oom_event=instance.oom_seen, tail=await self._tail(key))
