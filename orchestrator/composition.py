@@ -46,6 +46,8 @@ log = structlog.get_logger(__name__)
 JOURNAL_FILE = "journal.sqlite"
 # Seconds that a start waits for modules of an earlier manager; they connect again within 200 ms.
 ADOPTION_PATIENCE = 3.0
+# Seconds after which an image that was built anew under its name is used for what is kept ready.
+IMAGE_LOOK = 30.0
 # Seconds for ending modules that no orderly shutdown has ended.
 MODULES_END_TIME = 5.0
 _NETWORKS = {InstanceNetwork.VOID: VOID, InstanceNetwork.OWN: "none"}
@@ -130,6 +132,7 @@ async def manager(
                 app = make_app(context, settings.max_body_bytes, settings.body_timeout)
                 if pool is not None:
                     _offer_always(pool, catalogue, settings)
+                    background.spawn("pool-images", pool.keep_to_images(IMAGE_LOOK))
                 yield Manager(settings, executions, modules, runtime, pool, background, app)
             finally:
                 await executions.aclose()

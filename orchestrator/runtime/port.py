@@ -183,6 +183,9 @@ class AdoptingRuntime(Runtime, Protocol):
         An image is left out when its name means another one by now. Raises EngineUnreachable, EngineRefused.
         """
 
+    async def image_id(self, image: str) -> str:
+        """What an image's name means now, "" when nothing. Raises EngineUnreachable, EngineRefused."""
+
     async def ping(self) -> None:
         """Ask the engine whether it is there. Raises EngineUnreachable."""
 

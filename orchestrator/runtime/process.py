@@ -272,6 +272,11 @@ class ProcessRuntime:
         """None: see `adopt`."""
         return {}
 
+    async def image_id(self, image: str) -> str:
+        """There are no images: the executor is this installation's."""
+        del image
+        return ""
+
     async def ping(self) -> None:
         """There is no engine to be away."""
 

@@ -281,6 +281,16 @@ class DockerRuntime:
             and (name := self._label(container, "instance")) is not None
         }
 
+    async def image_id(self, image: str) -> str:
+        """See `AdoptingRuntime.image_id`."""
+        try:
+            inspected = await self._engine.quick(
+                lambda client: client.inspect_image(image)  # type: ignore[no-untyped-call]
+            )
+        except EngineNotFound:
+            return ""
+        return str(inspected["Id"])
+
     async def sweep(self, keep: frozenset[str]) -> list[str]:
         """See `Runtime.sweep`; never touches what this runtime itself has started and not destroyed.
 

@@ -13,7 +13,7 @@ ANY_VERSION = "any"
 
 @dataclass(frozen=True, slots=True)
 class PoolKey:
-    """Versions that share an image share its instances. An image under a tag may change: see `max_age`."""
+    """Versions that share an image share its instances. What its name means may change: see `Shelf.renew`."""
 
     image: str
     memory_bytes: int

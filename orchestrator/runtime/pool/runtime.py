@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import weakref
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -86,6 +87,7 @@ class PoolRuntime:
         self._fills = TaskOwner("pool-fill")
         self._leaving = TaskOwner("pool-leave")
         self._timer: Timer | None = None
+        self._cold_since: weakref.WeakKeyDictionary[Instance, float] = weakref.WeakKeyDictionary()
         self._draining = False
         self.revision = 0
 
@@ -111,11 +113,14 @@ class PoolRuntime:
             return claimed
         self._cold += 1
         self._starts += 1
-        key = PoolKey.of(spec)
+        key, now = PoolKey.of(spec), self._clock.time()
         if key is not None and (shelf := self._shelves.get(key)) is not None:
-            shelf.lend(self._clock.time())
+            shelf.lend(now)
         try:
-            return await self._inner.start(spec)
+            instance = await self._inner.start(spec)
+            if key is not None and key.reuse > 1:
+                self._cold_since[instance] = now
+            return instance
         finally:
             self._starts -= 1
             self._tend()
@@ -149,12 +154,15 @@ class PoolRuntime:
             return False
         now = self._clock.time()
         claimed = instance if isinstance(instance, ClaimedInstance) else None
+        born = self._cold_since.get(instance, now) if claimed is None else claimed.born
+        if born < shelf.renewed_at:
+            return False
         warm = self._shelved(
             shelf,
             instance if claimed is None else claimed.bare,
             control.bare if isinstance(control, WarmControl) else control,
             said,
-            born=now if claimed is None else claimed.born,
+            born=born,
             wanted_until=now + self._settings.linger,
         )
         shelf.returned(warm)
@@ -233,8 +241,11 @@ class PoolRuntime:
                 exc_info=None if isinstance(failure, RuntimeFailure) else failure,
             )
         else:
-            shelf.ready.append(warm)
             shelf.demand.refilled(warm.born - begun)
+            if begun < shelf.renewed_at:
+                self._discard(warm)
+            else:
+                shelf.ready.append(warm)
         finally:
             shelf.filling -= 1
             self._tend()
@@ -289,6 +300,25 @@ class PoolRuntime:
             await instance.destroy()
         except RuntimeFailure as failure:
             log.warning("pool_instance_removed_later", instance=instance.spec.name, error=str(failure))
+
+    async def look_at_images(self) -> None:
+        """End what is ready of images whose names mean others by now. Raises RuntimeFailure."""
+        for shelf in list(self._shelves.values()):
+            image = shelf.key.image
+            if shelf.renew(await self._inner.image_id(image), self._clock.time()):
+                log.info("pool_image_renewed", image=image, ended=len(shelf.ready))
+                while shelf.ready:
+                    self._discard(shelf.ready.popleft())
+                self._tend()
+
+    async def keep_to_images(self, every: float) -> None:
+        """For ever: `look_at_images`, `every` so many seconds."""
+        while True:
+            try:
+                await self.look_at_images()
+            except RuntimeFailure as failure:
+                log.warning("pool_images_unknown", error=str(failure))
+            await asyncio.sleep(every)
 
     async def drain(self) -> None:
         """End what is ready or on its way, for good; starts are cold from now on. May be called again."""
@@ -377,6 +407,9 @@ class PoolRuntime:
 
     async def idle(self) -> Mapping[str, str]:
         return await self._inner.idle()
+
+    async def image_id(self, image: str) -> str:
+        return await self._inner.image_id(image)
 
     async def aclose(self) -> None:
         """End the pool's own instances, then close the inner runtime."""

@@ -26,7 +26,7 @@ class PoolSettings:
     adoption: float = 3.0
     """For an earlier manager's ready instance to connect again: it tries every 0.2 s."""
     max_age: float = 3600.0
-    """Older ones are replaced: an image that was built anew comes into use within this time."""
+    """Older ones are replaced."""
     idle: float = 900.0
     """A key that nobody has asked for in this time, and that is not kept warm always, is drained."""
     ready_timeout: float = 60.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from orchestrator.runtime.pool.backoff import Backoff
@@ -26,6 +27,8 @@ class Shelf:
         self.always = False
         self.dropped = False
         self.refill_at = 0.0
+        self.renewed_at = -math.inf
+        self._image_id = ""
         self.lent: deque[float] = deque()
         self.backoff = Backoff(settings.first_pause, settings.longest_pause)
         self.demand = Demand()
@@ -61,6 +64,17 @@ class Shelf:
             self.backoff.proven()
         else:
             self.backoff.failed(now)
+
+    def renew(self, image_id: str, now: float) -> bool:
+        """Note what the image's name means now; whether that is another image than before.
+
+        What was started before `renewed_at` is of an earlier one.
+        """
+        changed = "" not in (self._image_id, image_id) and self._image_id != image_id
+        self._image_id = image_id or self._image_id
+        if changed:
+            self.renewed_at = now
+        return changed
 
     def target(self, now: float) -> int:
         """How many should be ready."""

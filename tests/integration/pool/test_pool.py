@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import time
 from pathlib import Path
@@ -16,6 +17,10 @@ from tests.e2e.strict_node import staged
 from tests.integration.pool.conftest import CODE, Open, Pooled, containers
 
 RUNTIMES = pytest.mark.parametrize("runtime", ["docker", "process"])
+ONE = """
+executor_versions:
+  v0.2.7: {available_after: 2024-01-01T00:00:00Z, image: "IMAGE"}
+"""
 BROKEN = """
 executor_versions:
   v0.2.7: {available_after: 2024-01-01T00:00:00Z, image: "genvm-no-such-image:ever"}
@@ -102,6 +107,38 @@ async def test_broken_images_fail_their_runs_clearly_and_are_tried_seldom(
         most = max(shelf.failures for shelf in kit.seen.shelves)
         assert 2 ** (most - 1) - 1 <= time.monotonic() - begun
         assert kit.seen.ready == 0
+
+
+async def test_an_image_that_is_built_anew_serves_the_next_run(
+    open_manager: Open, folder: Path, engine: docker.APIClient, executor_image: str
+) -> None:
+    repository, tag = "genvm-pool-anew", secrets.token_hex(4)
+    engine.tag(executor_image, repository, tag)
+    manifest = folder / "manifest.yaml"
+    manifest.write_text(ONE.replace("IMAGE", f"{repository}:{tag}"))
+    try:
+        async with open_manager("docker", manifest=manifest, pool_size=1) as kit:
+            await kit.until(lambda pool: pool.ready == 1)
+            await kit.pool.look_at_images()
+            anew = await asyncio.to_thread(built_anew, engine, repository, tag)
+            await kit.pool.look_at_images()
+            await kit.until(lambda pool: pool.ready == 1)
+            (ready,) = containers(engine, folder / "state", "executor")
+            assert engine.inspect_container(ready)["Image"] == anew
+            run = await kit.run()
+            assert (run.status["result_code"], run.status["container_id"], kit.seen.warm) == (0, ready, 1)
+            assert await kit.pool.image_id("genvm-no-such-image:ever") == ""
+    finally:
+        engine.remove_image(f"{repository}:{tag}", force=True)
+
+
+def built_anew(engine: docker.APIClient, repository: str, tag: str) -> str:
+    """Give the name to an image that differs in a label; its id."""
+    container = engine.create_container(f"{repository}:{tag}")["Id"]
+    try:
+        return str(engine.commit(container, repository, tag, changes=['LABEL "anew"="1"'])["Id"])
+    finally:
+        engine.remove_container(container)
 
 
 async def test_status_says_what_the_pool_has(open_manager: Open) -> None:

@@ -145,6 +145,9 @@ class FakeRuntime:
     async def idle(self) -> dict[str, str]:
         return {}
 
+    async def image_id(self, image: str) -> str:
+        return image
+
     async def ping(self) -> None:
         return None
 

@@ -106,7 +106,7 @@ class ScriptedControl:
             self.frames.put_nowait(None)
 
 
-@dataclass
+@dataclass(eq=False)
 class ScriptedInstance:
     runtime: ScriptedRuntime
     spec: InstanceSpec
@@ -167,6 +167,8 @@ class ScriptedRuntime:
         self.starting = self.most_starting = self.attempts = 0
         self.kept: frozenset[str] = frozenset()
         self.found: dict[str, str] = {}
+        self.image_ids: dict[str, str] = {}
+        self.away = False
 
     @property
     def names(self) -> list[str]:
@@ -200,6 +202,11 @@ class ScriptedRuntime:
 
     async def idle(self) -> Mapping[str, str]:
         return self.found
+
+    async def image_id(self, image: str) -> str:
+        if self.away:
+            raise EngineUnreachable("away")
+        return self.image_ids.get(image, "")
 
     async def discard(self, name: str) -> None:
         return None
