@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from bench.burst import burst
 from bench.chart import draw
 from bench.figures import Results, table
 from bench.measures import MEASURES, Effort
@@ -57,6 +58,12 @@ def write(name: str, content: dict[str, object]) -> Path:
     return path
 
 
+def report(name: str, about: dict[str, object], found: tuple[dict[str, object], bool]) -> int:
+    figures, sound = found
+    print(f"written to {write(name, {**about, 'results': figures})}")
+    return 0 if sound else 1
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("--runs", type=int, default=20, help="of each kind, where times are measured")
@@ -64,12 +71,14 @@ def main() -> int:
     parser.add_argument("--only", choices=MEASURES, action="append", help="this part; may be repeated")
     parser.add_argument("--soak", action="store_true", help="10,000 runs instead, watching what grows")
     parser.add_argument("--soak-runs", type=int, default=10_000)
+    parser.add_argument("--burst", action="store_true", help="1,000 runs at once instead")
+    parser.add_argument("--burst-runs", type=int, default=1000)
     args = parser.parse_args()
-    about = {"machine": machine(), "commit": commit()}
+    about: dict[str, object] = {"machine": machine(), "commit": commit()}
     if args.soak:
-        figures, sound = asyncio.run(soak(args.soak_runs))
-        print(f"written to {write('soak', {**about, 'results': figures})}")
-        return 0 if sound else 1
+        return report("soak", about, asyncio.run(soak(args.soak_runs)))
+    if args.burst:
+        return report("burst", about, asyncio.run(burst(args.burst_runs)))
     results = asyncio.run(measure(args.only or list(MEASURES), Effort(args.runs, args.seconds)))
     print(table(results))
     path = write("latest", {**about, "results": results})
