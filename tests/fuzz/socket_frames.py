@@ -1,6 +1,7 @@
 """Frames for the manager socket's conversation: each is answered once, as the page says, and nothing grows.
 
-The manager is a whole one; its runs find no node, so that no instance is ever started.
+The manager is a whole one. Its runs find no node and end, or find one and wait for an instance that never
+comes, until somebody ends them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from genvm_wire.calldata import decode, encode
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.socket.conversation import DEFECT, Conversation, Served
 from orchestrator.composition import Manager, manager
-from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+from orchestrator.executions.state import Cause
+from orchestrator.executions.verdict import EndOrder
+from orchestrator.runtime.port import InstanceSpec
+from orchestrator.runtime.process import ProcessInstance, ProcessRuntime, ProcessSettings
 from orchestrator.settings import RuntimeName, Settings
 from tests.fuzz import values
 from tests.fuzz.report import Broken, Report, resident_bytes
@@ -29,16 +33,25 @@ HEADER = struct.Struct(">HQ")
 BOOT_ID = 7
 # A conversation is replaced now and then, as clients connect again; memory is looked at after the first.
 ROUND = 20_000
+# Runs that are asked for when a round is over and all have ended.
+LATEST = 50
 
 
-def request(chance: random.Random, newest: int) -> tuple[int, Any]:
+class NeverStarting(ProcessRuntime):
+    async def start(self, spec: InstanceSpec) -> ProcessInstance:
+        await asyncio.Event().wait()
+        raise AssertionError(f"{spec.name} is started")
+
+
+def request(chance: random.Random, newest: int, node: str) -> tuple[int, Any]:
     """A valid request's method and payload; `newest` is the id of the run that was started last."""
     run_id = chance.choice((newest, newest, chance.randrange(newest + 2), chance.randrange(2**64)))
     method = chance.choice(CLIENT_METHODS)
     match method:
         case 3:
             named = {} if chance.random() < 0.5 else {"host_genvm_id": f"tx-{chance.randrange(50)}"}
-            return method, {"run": fields("C", "unix:///nowhere/sock", **named)}
+            host = chance.choice((node, "unix:///nowhere/sock"))
+            return method, {"run": fields("C", host, **named)}
         case 4:
             return method, {"attach": {"boot_id": chance.choice((BOOT_ID, 8)), "genvm_id": run_id}}
         case 5:
@@ -52,15 +65,15 @@ def request(chance: random.Random, newest: int) -> tuple[int, Any]:
             return method, {"get_artifact": asked}
 
 
-def message(chance: random.Random, newest: int) -> bytes:
-    """Noise, requests that fit nothing, and requests that were valid once."""
+def message(chance: random.Random, newest: int, node: str) -> bytes:
+    """Noise, requests that fit nothing, and requests that were valid once. `node` listens."""
     request_id = chance.choice((0, 1, 2**64 - 1, chance.randrange(2**64)))
     luck = chance.random()
     if luck < 0.2:
         return chance.randbytes(chance.randrange(64))
     if luck < 0.35:
         return HEADER.pack(chance.randrange(10), request_id) + encode(values.value(chance))
-    method, payload = request(chance, newest)
+    method, payload = request(chance, newest, node)
     if luck < 0.6:
         return HEADER.pack(method, request_id) + encode(values.replaced(chance, payload))
     whole = HEADER.pack(method, request_id or 1) + encode(payload)
@@ -114,7 +127,7 @@ async def answered(conversation: Conversation, sent: bytes) -> bytes:
     raise Broken(f"{sent.hex()} is not answered")
 
 
-async def feed(running: Manager, inputs: int, seed: int) -> Report:
+async def feed(running: Manager, inputs: int, seed: int, node: str) -> Report:
     """Put that many frames into conversations of a running manager. Raises Broken."""
     chance = random.Random(seed)
     served = Served(running.executions, running.app[CONTEXT].rules, BOOT_ID)
@@ -123,20 +136,40 @@ async def feed(running: Manager, inputs: int, seed: int) -> Report:
         conversation = Conversation(served)
         assert HEADER.unpack_from(await conversation.next_frame() or b"")[0] == HELLO
         for _ in range(min(ROUND, inputs - report.inputs)):
-            sent = message(chance, newest)
+            sent = message(chance, newest, node)
             answer = await answered(conversation, sent)
             report.answers[check(sent, answer)] += 1
             newest = max(newest, started(answer))
             report.inputs += 1
         if conversation.waiting > 1000:
             raise Broken(f"{conversation.waiting} frames wait")
+        await end_all(running)
+        for run_id in range(max(1, newest - LATEST), newest + 1):
+            for sent in afterwards(run_id):
+                report.answers[check(sent, await answered(conversation, sent))] += 1
         conversation.close()
         first = first or resident_bytes()
     report.check_growth(first)
+    return report
+
+
+def afterwards(run_id: int) -> list[bytes]:
+    """All that a client asks about a run that has ended."""
+    asked = {"genvm_id": run_id, "field": "stdout", "offset": 0, "max_len": 9}
+    payloads = {
+        ATTACH: {"attach": {"boot_id": BOOT_ID, "genvm_id": run_id}},
+        GET_ARTIFACT: {"get_artifact": asked},
+        ACK: {"ack": {"genvm_id": run_id}},
+    }
+    return [HEADER.pack(method, 1) + encode(payload) for method, payload in payloads.items()]
+
+
+async def end_all(running: Manager) -> None:
+    for run in running.executions.live():
+        run.order_end(EndOrder(Cause.CANCELLED, 0))
     # A run's task ends after the run: what is left behind is what never ends.
     while running.executions.live() or running.executions.statistics().supervised:
         await asyncio.sleep(0.01)
-    return report
 
 
 async def fuzz(inputs: int, seed: int) -> Report:
@@ -147,10 +180,14 @@ async def fuzz(inputs: int, seed: int) -> Report:
         )
 
         async def no_runtime(_: Settings, manager_id: str) -> ProcessRuntime:
-            return ProcessRuntime(ProcessSettings(manager_id, settings.state_dir, {}))
+            return NeverStarting(ProcessSettings(manager_id, settings.state_dir, {}))
 
-        async with manager(settings, no_runtime) as running:
-            report = await feed(running, inputs, seed)
+        node = Path(folder) / "node"
+        async with (
+            await asyncio.start_unix_server(lambda _, writer: writer.close(), node),
+            manager(settings, no_runtime) as running,
+        ):
+            report = await feed(running, inputs, seed, f"unix://{node}")
             statistics = running.executions.statistics()
             if statistics.permits.in_use or statistics.supervised:
                 raise Broken(f"left behind: {statistics}")
