@@ -17,6 +17,9 @@ from orchestrator.settings import Settings, ShutdownPolicy
 
 log = structlog.get_logger(__name__)
 
+BACKLOG = 4096
+"""Clients that come at once are taken when the loop gets to them; beyond it the kernel turns them away."""
+
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
@@ -73,10 +76,10 @@ async def listening(running: Manager) -> AsyncIterator[str]:
     try:
         if settings.socket is not None:
             await asyncio.to_thread(_clear, settings.socket)
-            await web.UnixSite(runner, str(settings.socket)).start()
+            await web.UnixSite(runner, str(settings.socket), backlog=BACKLOG).start()
             yield f"unix://{settings.socket}"
         else:
-            await web.TCPSite(runner, settings.host, settings.port).start()
+            await web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG).start()
             host, port = runner.addresses[0][:2]
             yield f"http://{host}:{port}"
     finally:
