@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 
 import docker
@@ -103,4 +104,14 @@ def _bridge_address() -> str | None:
     except DockerException:
         return None
     pools = (network.get("IPAM") or {}).get("Config") or [{}]
-    return str(pools[0]["Gateway"]) if pools[0].get("Gateway") else None
+    return gateway_of(pools[0])
+
+
+def gateway_of(pool: Mapping[str, str]) -> str | None:
+    """The bridge's own address. An engine that has only just made its bridge names the subnet alone."""
+    if gateway := pool.get("Gateway"):
+        return gateway
+    try:
+        return str(next(ip_network(pool["Subnet"]).hosts()))
+    except (KeyError, ValueError, StopIteration):
+        return None
