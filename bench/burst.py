@@ -56,7 +56,7 @@ async def burst(runs: int) -> tuple[dict[str, object], bool]:
     """What came of it, and whether that was sound."""
     settings = {"permits": PERMITS, "pool_size": READY, "queue_limit": runs, "retention": 3600}
     async with manager(**settings) as under_test, AsyncExitStack() as stack:
-        await under_test.run()
+        await under_test.runs(4 * PERMITS, PERMITS)
         await under_test.until_ready(READY)
         # What so many connections and runs at once take is taken once; growth is what a burst adds to that.
         await _post(under_test, [TimedNode(Path(f"/nowhere/{number}")) for number in range(runs)])
