@@ -27,8 +27,6 @@ END_GRACE = 20
 HEADER = b'# { "Depends": "py-genlayer:test" }\n'
 NO_ANSWER = 2.0
 """Seconds after which a node's health endpoint gives the manager up (manager-api 6.2)."""
-STANDSTILL = 15.0
-"""Seconds after which a manager that does not work at all is not just waiting for the machine."""
 
 
 @pytest.fixture(scope="module")
@@ -67,24 +65,19 @@ async def target(chain: Chain) -> Address:
 
 @asynccontextmanager
 async def answering(manager: ManagerProcess, folder: Path) -> AsyncIterator[None]:
-    """Meanwhile `/status` answers every time, in time.
-
-    In the manager's own time: what the attackers leave it of the machine is not its fault.
-    """
+    """Meanwhile `/status` answers every time, in time."""
     async with strict_node(manager.address, folder) as asking:
-        watching = asyncio.create_task(ask_for_ever(manager, asking))
+        watching = asyncio.create_task(ask_for_ever(asking))
         yield
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
 
 
-async def ask_for_ever(manager: ManagerProcess, asking: StrictNode) -> None:
+async def ask_for_ever(asking: StrictNode) -> None:
     while True:
-        worked = manager.processor_seconds()
-        async with asyncio.timeout(STANDSTILL):
+        async with asyncio.timeout(NO_ANSWER):
             await asking.status()
-        assert manager.processor_seconds() - worked < NO_ANSWER
         await asyncio.sleep(0.02)
 
 

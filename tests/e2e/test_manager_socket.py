@@ -186,9 +186,7 @@ async def test_a_thousand_idle_clients_cost_little_and_slow_nobody(
         for _ in range(IDLE):
             await stack.enter_async_context(session.ws_connect("/ws"))
         assert (manager.resident_bytes() - before) / IDLE < IDLE_BYTES
-        # manager-api 6.2: a health probe gives up after two seconds, of work and not of the machine's pauses.
-        worked = manager.processor_seconds()
-        async with session.get("/status", timeout=ClientTimeout(total=30)) as response:
+        # manager-api 6.2: a health probe gives up after two seconds.
+        async with session.get("/status", timeout=ClientTimeout(total=2)) as response:
             assert response.status == 200
-        assert manager.processor_seconds() - worked < 2
         await node.data({"args": [1000]}, source("token.py"))

@@ -19,8 +19,6 @@ from tests.e2e.strict_node import StrictNode, Transcript, staged, strict_node
 
 CODE = source("behaviour.py")
 ROUNDS = 30
-POST_BOUND = 10.0
-"""Seconds: a second, and what this machine may add to it."""
 MANIFEST = """
 executor_versions:
   v0.2.7: {available_after: 2024-01-01T00:00:00Z}
@@ -84,7 +82,7 @@ async def test_a_node_learns_that_its_run_died_before_it_connected(
         assert (seen.status["state"], seen.status["host_connected"]) == ("failed_to_start", False)
         assert error in seen.status["error"]
         assert (seen.result, seen.connections) == (None, 1)
-    assert all(seen.times["post"] < POST_BOUND for seen in one_by_one), "the probe after a second needs an id"
+    assert all(seen.times["post"] < 1 for seen in one_by_one), "the probe after a second needs an id"
 
 
 async def test_a_node_has_its_result(node: StrictNode, store: NodeStore) -> None:
