@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientTimeout, UnixConnector
 
+from orchestrator import composition
 from orchestrator.composition import Manager, manager
+from orchestrator.modules.kinds import ModuleTimes
 from orchestrator.provider_checks import CheckOne
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.serve import listening
@@ -212,3 +214,22 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
 @pytest.fixture
 async def client(make_client: MakeClient) -> Client:
     return await make_client()
+
+
+SetTimes = Callable[..., None]
+
+
+@pytest.fixture
+def set_times(monkeypatch: pytest.MonkeyPatch) -> SetTimes:
+    """Times of the managers that are made from now on."""
+
+    def replace_times(**changes: Any) -> None:
+        monkeypatch.setattr(composition, "module_times", lambda _: ModuleTimes(**changes))
+
+    return replace_times
+
+
+@pytest.fixture
+async def nodes() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack

@@ -7,79 +7,33 @@ import dataclasses
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator import composition
 from orchestrator.modules.configuration import Configuration
 from orchestrator.modules.instance import ModuleInstance
-from orchestrator.modules.kinds import ModuleKind, ModuleTimes
-from orchestrator.modules.status import ModuleStatus
 from tests.generation_bodies import CALLDATA_GENERATIONS, encoded
-from tests.integration.manager.conftest import Client, MakeClient, listening_node
+from tests.integration.manager.conftest import Client, MakeClient, SetTimes, listening_node
+from tests.integration.manager.module_runs import (
+    HELD,
+    LLM,
+    STARTED,
+    WEB,
+    answers,
+    asked,
+    module_status,
+    now,
+    order,
+    pid_of,
+    start_both,
+    under_way,
+)
 from tests.integration.manager.socket_requests import request
 from tests.socket_client import INTERNAL, refusal, socket_client
-
-SetTimes = Callable[..., None]
-LLM, WEB = {"module_type": "Llm"}, {"module_type": "Web"}
-STARTED = (200, {"result": "module_started"})
-HELD = {"module": "llm", "sleep": 0}
-
-
-async def order(client: Client, what: str, **body: Any) -> tuple[int, Any]:
-    return await client.ask("POST", f"/module/{what}", json=body)
-
-
-async def start_both(client: Client, **config: Any) -> None:
-    for kind in (LLM, WEB):
-        assert await order(client, "start", **kind, config={"tag": "first", **config}) == STARTED
-
-
-async def module_status(client: Client, kind: str) -> dict[str, Any]:
-    status = (await client.ask("GET", "/status"))[1]
-    found: dict[str, Any] = status["modules"][kind]
-    assert status[f"{kind}_module"] == found["state"]
-    return found
-
-
-@pytest.fixture
-def set_times(monkeypatch: pytest.MonkeyPatch) -> SetTimes:
-    """Times of the managers that are made from now on."""
-
-    def replace_times(**changes: Any) -> None:
-        monkeypatch.setattr(composition, "module_times", lambda _: ModuleTimes(**changes))
-
-    return replace_times
-
-
-@pytest.fixture
-async def nodes() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-async def asked(client: Client, nodes: AsyncExitStack, *questions: dict[str, Any], **changes: Any) -> int:
-    """A run under way that asks the modules; nondeterministic, as generation A has it."""
-    body = client.body({"ask": list(questions)}, **{"is_sync": False, **changes})
-    await nodes.enter_async_context(listening_node(body["host"]))
-    return await client.run(body)
-
-
-async def answers(client: Client, run_id: int) -> list[Any]:
-    status = await client.finished(run_id)
-    return [json.loads(line) for line in status["stdout"].splitlines()]
-
-
-def now(client: Client, kind: str) -> ModuleStatus:
-    return client.manager.modules.statuses()[ModuleKind(kind)]
-
-
-def pid_of(client: Client, kind: str) -> int:
-    return int(now(client, kind).container_id or 0)
 
 
 @pytest.mark.parametrize("name", ["Llm", "Web", "llm", "WEB"])
@@ -237,11 +191,6 @@ async def test_a_sync_run_gets_no_modules(client: Client, nodes: AsyncExitStack)
     assert await answers(client, run_id) == ["not connected"]
 
 
-async def under_way(client: Client, kind: str, count: int) -> None:
-    """Until the module's current instance has so many sessions."""
-    await client.until(lambda: now(client, kind).sessions == count)
-
-
 @pytest.mark.parametrize("what", ["stop", "restart"])
 async def test_a_run_keeps_its_module_while_another_takes_its_place(
     client: Client, nodes: AsyncExitStack, what: str
@@ -275,60 +224,6 @@ async def test_a_run_between_stop_and_start_waits_for_the_start(
     assert await order(client, "start", **LLM, config={"tag": "second"}) == STARTED
     (said,) = await answers(client, run_id)
     assert said["Ok"]["tag"] == "second"
-
-
-async def test_a_module_that_dies_is_started_again_with_the_configuration_it_had(
-    client: Client, nodes: AsyncExitStack
-) -> None:
-    await start_both(client)
-    os.kill(pid_of(client, "llm"), signal.SIGKILL)
-    await client.until(lambda: now(client, "llm").restarts == 1)
-    status = await module_status(client, "llm")
-    assert (status["state"], status["trouble"]) == ("running", "")
-    (said,) = await answers(client, await asked(client, nodes, HELD))
-    assert said["Ok"]["tag"] == "first"
-
-
-async def test_a_run_whose_module_dies_gets_no_answer_and_ends(client: Client, nodes: AsyncExitStack) -> None:
-    await start_both(client)
-    run_id = await asked(client, nodes, {"module": "llm", "sleep": 60}, {"module": "web"})
-    await under_way(client, "llm", 1)
-    os.kill(pid_of(client, "llm"), signal.SIGKILL)
-    said = await answers(client, run_id)
-    assert said[0] == "no answer"
-    assert said[1]["Ok"]["number"] == 1
-
-
-async def test_a_module_that_answers_no_ping_is_replaced(
-    make_client: MakeClient, set_times: SetTimes
-) -> None:
-    set_times(ping_interval=0.05)
-    client = await make_client()
-    assert await order(client, "start", **LLM, config={"deaf": True}) == STARTED
-    await client.until(lambda: now(client, "llm").restarts == 1)
-
-
-async def test_a_module_that_is_ill_says_so_in_the_status(
-    make_client: MakeClient, set_times: SetTimes
-) -> None:
-    set_times(ping_interval=0.05, missed_pings=10_000)
-    client = await make_client()
-    assert await order(client, "start", **WEB, config={"ill": "no browser"}) == STARTED
-    await client.until(lambda: not now(client, "web").healthy)
-    status = await module_status(client, "web")
-    assert (status["state"], status["detail"]) == ("running", "no browser")
-    assert status["counters"] == {"sessions_total": 1}
-
-
-async def test_a_stopped_module_is_not_revived(client: Client) -> None:
-    await start_both(client)
-    os.kill(pid_of(client, "llm"), signal.SIGKILL)
-    await client.until(lambda: bool(now(client, "llm").trouble))
-    assert await order(client, "stop", **LLM) == (200, {"result": "module_stopped"})
-    assert await order(client, "stop", **LLM) == (200, {"result": "module_not_running"})
-    # A revival that was under way already may still be undone.
-    await client.until(lambda: not now(client, "llm").starting)
-    assert (await module_status(client, "llm"))["state"] == "stopped"
 
 
 async def test_a_cancelled_run_leaves_no_session(client: Client, nodes: AsyncExitStack) -> None:

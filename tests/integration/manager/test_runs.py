@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.api import genvm
 from orchestrator.executions import run as run_module
+from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.runtime.process import ProcessInstance
@@ -17,6 +18,14 @@ from tests.integration.manager.conftest import Client, MakeClient, listening_nod
 
 FOR_EVER = 3600.0
 """Seconds: whatever waits for so long fails its test."""
+
+
+async def begun(client: Client, body: dict[str, Any]) -> Run:
+    """A run that has been handed over."""
+    run = client.manager.executions.find(await client.run(body))
+    assert run is not None
+    await asyncio.shield(run.started)
+    return run
 
 
 async def test_a_run_delivers_to_its_node_and_keeps_its_status(client: Client) -> None:
@@ -74,10 +83,8 @@ async def test_the_probe_of_a_healthy_run_answers_null_at_once(
     monkeypatch.setattr(genvm, "LAST_GET_WAIT", FOR_EVER)
     body = client.body({"wait_for_host": None})
     async with listening_node(body["host"]) as node:
-        run_id = await client.run(body)
-        run = client.manager.executions.find(run_id)
-        assert run is not None
-        await asyncio.shield(run.started)
+        run = await begun(client, body)
+        run_id = run.id
         assert await client.status(run_id) is None
         node.hang_up.set()
         assert (await client.finished(run_id))["cause"] == "upstream"
@@ -276,10 +283,8 @@ async def test_the_deadline_ends_a_run_that_obeys_and_one_that_does_not(
 ) -> None:
     body = client.body(script)
     async with listening_node(body["host"]):
-        run_id = await client.run(body)
-        run = client.manager.executions.find(run_id)
-        assert run is not None
-        await asyncio.shield(run.started)
+        run = await begun(client, body)
+        run_id = run.id
         run.arm_deadline(0, EndOrder(Cause.DEADLINE, 0.2))
         assert (await client.finished(run_id))["cause"] == "deadline"
 
@@ -305,10 +310,8 @@ async def test_delete_ends_a_running_run_well_inside_the_client_s_timeout(
     monkeypatch.setattr(genvm, "QUICK_DELETE", FOR_EVER)
     body = client.body(script)
     async with listening_node(body["host"]):
-        run_id = await client.run(body)
-        run = client.manager.executions.find(run_id)
-        assert run is not None
-        await asyncio.shield(run.started)
+        run = await begun(client, body)
+        run_id = run.id
         answer = await client.delete(run_id, wait_timeout_ms=20)
         assert answer == {"result": "shutdown_completed", "genvm_id": run_id}
         assert run.released.done()
@@ -328,10 +331,8 @@ async def test_a_quick_delete_is_answered_though_the_instance_cannot_be_taken_aw
     monkeypatch.setattr(ProcessInstance, "destroy", late)
     body = client.body({"ignore": None})
     async with listening_node(body["host"]):
-        run_id = await client.run(body)
-        run = client.manager.executions.find(run_id)
-        assert run is not None
-        await asyncio.shield(run.started)
+        run = await begun(client, body)
+        run_id = run.id
         answer = await client.delete(run_id, wait_timeout_ms=20)
         assert (answer, run.released.done()) == (
             {"result": "shutdown_completed", "genvm_id": run_id},
@@ -435,10 +436,8 @@ async def test_many_runs_at_once_leave_nothing(make_client: MakeClient) -> None:
 async def test_shutting_down_refuses_new_runs_and_ends_the_others(client: Client) -> None:
     body = client.body({"ignore": None})
     async with listening_node(body["host"]):
-        run_id = await client.run(body)
-        run = client.manager.executions.find(run_id)
-        assert run is not None
-        await asyncio.shield(run.started)
+        run = await begun(client, body)
+        run_id = run.id
         ending = asyncio.create_task(client.manager.executions.shut_down(drain=0, grace=0))
         assert (await client.finished(run_id))["cause"] == "shutdown"
         await ending

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from orchestrator.runtime.docker.engine import lines
 from orchestrator.runtime.docker.events import ContainerEvent, parse
+from orchestrator.runtime.docker.exits import CLEAN
+from orchestrator.runtime.docker.settings import DockerSettings
+from orchestrator.runtime.docker.watch import Watch
 
 GOOD = {"Type": "container", "Action": "die", "Actor": {"ID": "abc"}, "timeNano": 5}
 
@@ -54,3 +60,17 @@ def test_anything_else_is_a_value_error(line: bytes) -> None:
 )
 def test_lines_are_put_together_and_oversize_ones_dropped(chunks: list[bytes], expected: list[bytes]) -> None:
     assert list(lines(iter(chunks), limit=10)) == expected
+
+
+@pytest.mark.parametrize(("code", "asked"), [("0", False), ("1", True), ("137", True)])
+async def test_of_a_clean_end_the_engine_is_not_asked(
+    code: str, asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(cast("Any", None), DockerSettings(manager_id="m", state_dir=tmp_path))
+    ends: list[object] = []
+    reconciled: list[object] = []
+    monkeypatch.setattr(watch, "reconcile", reconciled.append)
+    watch.add(cast("Any", SimpleNamespace(engine_id="abc", meeting=SimpleNamespace(end=ends.append))))
+    event = {**GOOD, "Actor": {"ID": "abc", "Attributes": {"exitCode": code}}}
+    watch.stream._deliver(json.dumps(event).encode())
+    assert (ends, bool(reconciled)) == ([] if asked else [CLEAN], asked)
