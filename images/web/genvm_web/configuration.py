@@ -47,13 +47,14 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """`webdriver` is a base URL without a trailing slash."""
+    """`webdriver` is a base URL without a trailing slash; `browser_sandbox` is for the module's own."""
 
     webdriver: str = DEFAULT_WEBDRIVER
     extra_top_level_domains: frozenset[str] = frozenset()
     allowed_hosts: frozenset[str] = frozenset()
     signer: Signer = field(default_factory=Signer)
     limits: Limits = field(default_factory=Limits)
+    browser_sandbox: bool = True
 
 
 def read_configuration(config: Mapping[str, object]) -> Configuration:
@@ -74,6 +75,7 @@ def read_configuration(config: Mapping[str, object]) -> Configuration:
             max_response_size=reader.count("max_response_size", defaults.max_response_size),
             max_concurrent_requests=reader.count("max_concurrent_requests", defaults.max_concurrent_requests),
         ),
+        browser_sandbox=reader.truth("browser_sandbox", True),
     )
 
 
@@ -91,6 +93,12 @@ class _Reader:
         value = self._get(key, default)
         if not isinstance(value, str):
             raise ConfigurationRefused(f"{key}: not a text")
+        return value
+
+    def truth(self, key: str, default: bool) -> bool:
+        value = self._get(key, default)
+        if not isinstance(value, bool):
+            raise ConfigurationRefused(f"{key}: neither true nor false")
         return value
 
     def text_map(self, key: str) -> dict[str, str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import aiohttp
+import structlog
 
 from genvm_module.contract import Caller, ConfigurationRefused, Health, Service, Terms
 from genvm_module.errors import ModuleError
@@ -20,12 +22,17 @@ from genvm_web.network import Network, SystemNetwork
 from genvm_web.signer import Signer
 from genvm_web.top_level_domains import with_extra
 from genvm_web.urls import UrlRules
+from genvm_web.webdriver import settings as webdriver_settings
 from genvm_web.webdriver_child import WebdriverChild, is_own
 from genvm_web.webdriver_client import WebdriverClient
 
 HEALTH_INTERVAL = 10.0
 # A certificate authority of the operator's own, for allow-listed hosts and the signer.
 EXTRA_CA_VARIABLE = "GENVM_WEB_CA_FILE"
+
+SANDBOX_OFF = "browser_sandbox is false: the container is the only wall around a page"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +69,17 @@ class WebModule:
         trust = await asyncio.to_thread(read_trust, configuration)
         child = None
         if is_own(configuration.webdriver):
-            child = await WebdriverChild.start(sorted(configuration.allowed_hosts))
+            child = await WebdriverChild.start(_browser_variables(configuration))
         return WebService(configuration, trust, child, self.network())
+
+
+def _browser_variables(configuration: Configuration) -> dict[str, str]:
+    """What the module's own webdriver has to know of the configuration."""
+    prefix = webdriver_settings.PREFIX
+    return {
+        f"{prefix}ALWAYS_ALLOW_HOSTS": json.dumps(sorted(configuration.allowed_hosts)),
+        **({} if configuration.browser_sandbox else {f"{prefix}CHROME_SANDBOX": "off"}),
+    }
 
 
 class WebService:
@@ -76,6 +92,10 @@ class WebService:
         self._child = child
         self._network = network
         self._alive = True
+        self._notes: list[str] = []
+        if child is not None and not configuration.browser_sandbox:
+            self._notes.append(SANDBOX_OFF)
+            log.error("browser_sandbox_off", reason=SANDBOX_OFF)
         self._webdriver = WebdriverClient(configuration.webdriver, limits, self._connector)
         self._equipment = Equipment(
             rules=trust.rules,
@@ -89,7 +109,7 @@ class WebService:
 
     @property
     def notes(self) -> Sequence[str]:
-        return ()
+        return self._notes
 
     def open(self, caller: Caller, terms: Terms) -> WebConversation:
         """Raises ModuleError for a caller without an identity: its requests could not be signed."""

@@ -6,13 +6,12 @@ A process of its own, so that a browser that runs wild takes neither the request
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,7 +28,7 @@ LONGEST_PAUSE = 10.0
 # It ran long enough for its end to be news.
 SETTLED_SECONDS = 60.0
 
-ALLOWED_HOSTS_VARIABLE = "GVM_WEBDRIVER_ALWAYS_ALLOW_HOSTS"
+COMMAND = (sys.executable, "-m", "genvm_web.webdriver")
 SOCKET_VARIABLE = "GVM_WEBDRIVER_SOCKET"
 
 # What the browser's process may know: nothing of the module's own environment but these.
@@ -48,22 +47,26 @@ def is_own(base_url: str) -> bool:
 class WebdriverChild:
     """Kept running until it is closed. `restarts` counts how often it had to be started again."""
 
-    def __init__(self, folder: Path, allowed_hosts: Sequence[str]) -> None:
+    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self._folder = folder
-        self._allowed_hosts = allowed_hosts
+        self._variables = variables
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self.socket_path = str(folder / "webdriver.sock")
         self.restarts = 0
 
     @classmethod
-    async def start(cls, allowed_hosts: Sequence[str]) -> WebdriverChild:
-        """Wait until it listens. Raises ConfigurationRefused when it does not."""
-        child = cls(Path(tempfile.mkdtemp(prefix="genvm-webdriver-")), allowed_hosts)
+    async def start(cls, variables: Mapping[str, str]) -> WebdriverChild:
+        """Wait until it listens; `variables` are settings of its own. Raises ConfigurationRefused."""
+        folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="genvm-webdriver-")
+        child = cls(Path(folder), variables)
         try:
             async with asyncio.timeout(START_SECONDS):
                 await child._launch()
-        except (TimeoutError, OSError, _Ended) as error:
+        except _Refused as refusal:
+            await child.close()
+            raise ConfigurationRefused(f"the webdriver did not start: {refusal}") from None
+        except (TimeoutError, OSError) as error:
             await child.close()
             raise ConfigurationRefused(f"the webdriver did not start: {type(error).__name__}") from None
         child._keeper = asyncio.create_task(child._keep(), name="webdriver-keeper")
@@ -94,13 +97,11 @@ class WebdriverChild:
     async def _launch(self) -> None:
         environment = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
         environment[SOCKET_VARIABLE] = self.socket_path
-        environment[ALLOWED_HOSTS_VARIABLE] = json.dumps(self._allowed_hosts)
+        environment |= self._variables
         ready, ready_end = os.pipe()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "genvm_web.webdriver",
+                *COMMAND,
                 f"--ready-fd={ready_end}",
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -128,23 +129,24 @@ class WebdriverChild:
             try:
                 async with asyncio.timeout(START_SECONDS):
                     await self._launch()
-            except (TimeoutError, OSError, _Ended) as error:
-                log.error("webdriver_not_started", reason=type(error).__name__)
+            except (TimeoutError, OSError, _Refused) as error:
+                log.error("webdriver_not_started", reason=str(error) or type(error).__name__)
                 self._kill_group()
 
 
-class _Ended(Exception):
-    """The process went away before it was ready."""
+class _Refused(Exception):
+    """The process went away before it was ready; the text is what it said about that."""
 
 
 async def _wait_ready(descriptor: int) -> None:
-    """A byte means ready; the end of the pipe means that nobody will write one."""
+    """An empty line means ready, a text that it never will be, the end of the pipe that it died."""
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
     )
     try:
-        if not await reader.read(1):
-            raise _Ended
+        said = await reader.readline()
     finally:
         transport.close()
+    if said != b"\n":
+        raise _Refused(said.decode(errors="replace").strip() or "it ended")

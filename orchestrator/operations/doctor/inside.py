@@ -32,10 +32,10 @@ LOG_BYTES = 10_000
 
 def check_limits(client: APIClient, settings: Settings) -> list[Finding]:
     """Whether memory, task and processor limits and the seccomp profile hold; each is tried, not read."""
-    body = _body(settings)
-    image = str(body["Image"])
+    made = body(settings, Role.EXECUTOR, "probe.py")
+    image = str(made["Image"])
     try:
-        seen = _look(client, body)
+        seen = look(client, made)
     except ENGINE_ERRORS as error:
         text = reason(error)
         advice = "the engine refuses what every instance needs; see its log (journalctl -u docker)"
@@ -77,10 +77,11 @@ def _held(name: str, holds: bool, what: str, advice: str) -> Finding:
     )
 
 
-def _body(settings: Settings) -> dict[str, Any]:
+def body(settings: Settings, role: Role, probe: str) -> dict[str, Any]:
+    """Of *create*: a small container as `role` has it, without a network; it runs one of our probes."""
     spec = InstanceSpec(
         name="doctor",
-        role=Role.EXECUTOR,
+        role=role,
         image=settings.void_image,
         version="",
         execution_id=None,
@@ -89,18 +90,22 @@ def _body(settings: Settings) -> dict[str, Any]:
         cpus=CPUS,
         pids=PIDS,
     )
-    runtime = DockerSettings(manager_id="doctor", state_dir=settings.state_dir, network="none")
-    body: dict[str, Any] = options.create_body(runtime, spec, Path("/"), "doctor", options.seccomp_profile())
-    script = resources.files(__package__).joinpath("probe.py").read_text("utf-8")
-    body["HostConfig"].pop("Mounts")
-    return body | {
+    runtime = DockerSettings(
+        manager_id="doctor", state_dir=settings.state_dir, network="none", module_network="none"
+    )
+    seccomp = options.seccomp_profile(role)
+    made: dict[str, Any] = options.create_body(runtime, spec, Path("/"), "doctor", seccomp)
+    script = resources.files(__package__).joinpath(probe).read_text("utf-8")
+    made["HostConfig"].pop("Mounts")
+    made["HostConfig"].pop("ExtraHosts", None)
+    return made | {
         "Entrypoint": [],
         "Cmd": ["python3", "-IS", "-c", script],
         "Labels": {runtime.label_prefix + "role": "doctor"},
     }
 
 
-def _look(client: APIClient, body: dict[str, Any]) -> Mapping[str, Any]:
+def look(client: APIClient, body: dict[str, Any]) -> Mapping[str, Any]:
     """What the probe printed. Raises ValueError when that is nothing of use, and the engine's errors."""
     name = f"genvm-doctor-{secrets.token_hex(4)}"
     try:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from docker import APIClient
 
-from orchestrator.operations.doctor import engine, inside, machine
+from orchestrator.operations.doctor import browser, engine, inside, machine
 from orchestrator.operations.doctor.finding import Finding, Level, fail, ok, warn
 from orchestrator.operations.failures import NothingToRead
 from orchestrator.operations.overview import Json
@@ -103,6 +103,7 @@ def _ask(client: APIClient, settings: Settings) -> list[Finding]:
         engine.check_engine_clock(info),
         engine.check_images(client, settings),
         *inside.check_limits(client, settings),
+        browser.check_sandbox(client, settings),
     ]
 
 

@@ -16,7 +16,7 @@ from orchestrator.runtime.port import InstanceSpec, Role
 from orchestrator.runtime.rendezvous import SOCKET_NAME
 
 CONTROL_DIR = "/run/genvm"
-SECCOMP_FILE = "seccomp-executor.json"
+SECCOMP_FILES = {role: f"seccomp-{role}.json" for role in Role}
 TMP, SHM = "/tmp", "/dev/shm"  # noqa: S108 (inside the container)
 """All that an instance can write to."""
 
@@ -40,9 +40,9 @@ READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 
 
 @cache
-def seccomp_profile() -> str:
-    """The executor's seccomp profile as one line of JSON. Raises FileNotFoundError when it is missing."""
-    text = resources.files("orchestrator.runtime").joinpath(SECCOMP_FILE).read_text("utf-8")
+def seccomp_profile(role: Role = Role.EXECUTOR) -> str:
+    """A role's seccomp profile as one line of JSON. Raises FileNotFoundError when it is missing."""
+    text = resources.files("orchestrator.runtime").joinpath(SECCOMP_FILES[role]).read_text("utf-8")
     return json.dumps(json.loads(text), separators=(",", ":"))
 
 
@@ -75,7 +75,7 @@ def labels(settings: DockerSettings, spec: InstanceSpec, attempt: str) -> dict[s
 
 
 def create_body(
-    settings: DockerSettings, spec: InstanceSpec, directory: Path, attempt: str, seccomp: str | None
+    settings: DockerSettings, spec: InstanceSpec, directory: Path, attempt: str, seccomp: str
 ) -> dict[str, object]:
     """The JSON body of *create* for `spec`; `directory` is the control directory as the engine sees it."""
     network = settings.module_network if _is_module(spec) else settings.network
@@ -106,11 +106,8 @@ def _is_module(spec: InstanceSpec) -> bool:
 
 
 def _host_config(
-    settings: DockerSettings, spec: InstanceSpec, directory: Path, network: str, seccomp: str | None
+    settings: DockerSettings, spec: InstanceSpec, directory: Path, network: str, seccomp: str
 ) -> dict[str, object]:
-    security = ["no-new-privileges:true"]
-    if seccomp is not None:
-        security.append(f"seccomp={seccomp}")
     files = settings.module_open_files if _is_module(spec) else settings.open_files
     body: dict[str, object] = {
         "NetworkMode": network,
@@ -121,7 +118,7 @@ def _host_config(
         "RestartPolicy": {"Name": "no"},
         "Privileged": False,
         "CapDrop": ["ALL"],
-        "SecurityOpt": security,
+        "SecurityOpt": ["no-new-privileges:true", f"seccomp={seccomp}"],
         "MaskedPaths": list(MASKED_PATHS),
         "ReadonlyPaths": list(READONLY_PATHS),
         "Devices": [],

@@ -133,13 +133,12 @@ class DockerRuntime:
         return instance
 
     @staticmethod
-    def _seccomp(spec: InstanceSpec) -> str | None:
-        if spec.role is not Role.EXECUTOR:
-            return None
+    def _seccomp(spec: InstanceSpec) -> str:
         try:
-            return options.seccomp_profile()
+            return options.seccomp_profile(spec.role)
         except (FileNotFoundError, ValueError) as error:
-            raise EngineRefused(f"{options.SECCOMP_FILE} is missing or broken: {error}") from error
+            name = options.SECCOMP_FILES[spec.role]
+            raise EngineRefused(f"{name} is missing or broken: {error}") from error
 
     def _instance(self, spec: InstanceSpec, container_id: str, rendezvous: Rendezvous) -> DockerInstance:
         instance = DockerInstance(
@@ -153,7 +152,7 @@ class DockerRuntime:
         self.watch.add(instance)
         return instance
 
-    async def _create(self, network: str, spec: InstanceSpec, name: str, seccomp: str | None) -> str:
+    async def _create(self, network: str, spec: InstanceSpec, name: str, seccomp: str) -> str:
         """Create the container; its id. A repetition after a lost answer collides with its own name."""
         attempt = secrets.token_hex(8)
         state_dir = self._settings.host_state_dir or self._settings.state_dir

@@ -16,7 +16,7 @@ from orchestrator.runtime.docker import options
 from orchestrator.runtime.docker.engine import Engine, EngineNotFound
 from orchestrator.runtime.docker.removals import Removals
 from orchestrator.runtime.docker.settings import MIB, VOID, DockerSettings
-from orchestrator.runtime.port import EngineRefused, EngineUnreachable
+from orchestrator.runtime.port import EngineRefused, EngineUnreachable, Role
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +101,9 @@ class Void:
         try:
             body = create_body(self._settings, await asyncio.to_thread(options.seccomp_profile))
         except (FileNotFoundError, ValueError) as error:
-            raise EngineRefused(f"{options.SECCOMP_FILE} is missing or broken: {error}") from error
+            raise EngineRefused(
+                f"{options.SECCOMP_FILES[Role.EXECUTOR]} is missing or broken: {error}"
+            ) from error
         created = await self._engine.once(
             lambda client: client.create_container_from_config(body, self._name)  # type: ignore[no-untyped-call]
         )

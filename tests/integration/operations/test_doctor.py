@@ -38,9 +38,15 @@ def test_on_a_machine_that_runs_contracts_nothing_fails(
     monkeypatch.setenv("GENVM_MANIFEST", manifest_of(tmp_path, base_image))
     ran = run("doctor", "--json", "--state-dir", str(tmp_path / "state"))
     assert (ran.code, json.loads(ran.out)["ok"]) == (0, True)
-    assert {"memory_limit", "pids_limit", "cpu_limit", "seccomp", "privileges", "network"} <= levels(
-        ran
-    ).keys()
+    assert {
+        "memory_limit",
+        "pids_limit",
+        "cpu_limit",
+        "seccomp",
+        "privileges",
+        "network",
+        "browser_sandbox",
+    } <= levels(ran).keys()
     assert "fail" not in levels(ran).values()
     left = engine.containers(all=True, filters={"label": "io.genvm.orchestrator.role=doctor"})
     assert left == []

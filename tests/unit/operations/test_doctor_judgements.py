@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.operations.doctor import engine, inside, machine
+from orchestrator.operations.doctor import browser, engine, inside, machine
 from orchestrator.operations.doctor.finding import Level, fail, ok, warn
 from orchestrator.operations.doctor.report import report_json, report_text
 from orchestrator.settings import RuntimeName, Settings
@@ -67,6 +67,20 @@ def test_the_engine_is_judged_by_what_limits_need(change: dict[str, Any], level:
 )
 def test_a_limit_that_does_not_hold_fails_by_name(change: dict[str, Any], failed: list[str]) -> None:
     assert [one.name for one in inside.judge_inside(SEEN | change) if one.failed] == failed
+
+
+def test_a_kernel_without_user_namespaces_is_named_with_the_switch_that_keeps_them_away() -> None:
+    seen = {"error": "unshare: Operation not permitted", "closed": ["user.max_user_namespaces=0"]}
+    finding = browser.judge_sandbox(seen)
+    assert finding.failed
+    assert "user.max_user_namespaces=0" in finding.advice
+    assert "unshare: Operation not permitted" in finding.found
+    assert browser.judge_sandbox({"error": "", "closed": []}).level is Level.OK
+    assert browser.judge_sandbox({}).failed
+
+
+def test_a_browser_sandbox_that_is_switched_off_is_warned_of() -> None:
+    assert browser.judge_sandbox({"error": "", "closed": []}, wanted=False).level is Level.WARN
 
 
 def test_what_the_probe_did_not_see_does_not_hold() -> None:

@@ -70,7 +70,7 @@ def test_the_environment_is_the_control_path_alone() -> None:
 
 def test_an_executor_of_several_runs_knows_how_many_and_what_has_to_stay_empty() -> None:
     spec = replace(SPEC, reuse=5)
-    created = create_body(SETTINGS, spec, Path("/state/instances/one"), "attempt", None)
+    created = create_body(SETTINGS, spec, Path("/state/instances/one"), "attempt", "{}")
     assert created["Env"] == [
         "GENVM_CONTROL=/run/genvm/control.sock",
         "GENVM_REUSE=5",
@@ -117,5 +117,6 @@ def test_labels_are_ids_and_times() -> None:
     }
 
 
-def test_the_packaged_seccomp_profile_denies_by_default() -> None:
-    assert json.loads(seccomp_profile())["defaultAction"] == "SCMP_ACT_ERRNO"
+@pytest.mark.parametrize("role", Role)
+def test_every_role_has_a_packaged_seccomp_profile_that_denies_by_default(role: Role) -> None:
+    assert json.loads(seccomp_profile(role))["defaultAction"] == "SCMP_ACT_ERRNO"

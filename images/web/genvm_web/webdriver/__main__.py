@@ -18,6 +18,7 @@ from genvm_web.network import Network, SystemNetwork
 from genvm_web.webdriver.browser import Browsers
 from genvm_web.webdriver.http_api import WebdriverApi
 from genvm_web.webdriver.rendering import Renderer
+from genvm_web.webdriver.sandbox import SandboxUnusable
 from genvm_web.webdriver.settings import SettingRefused, Settings, read_settings
 
 # The renders under way get this long when the service is told to stop.
@@ -29,7 +30,9 @@ log = structlog.get_logger(__name__)
 def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(prog="genvm_web.webdriver")
-    parser.add_argument("--ready-fd", type=int, help="descriptor that gets a byte once the service listens")
+    parser.add_argument(
+        "--ready-fd", type=int, help="descriptor that gets an empty line once the service listens, or why not"
+    )
     ready = parser.parse_args().ready_fd
     _set_up_logs()
     try:
@@ -37,7 +40,13 @@ def main() -> int:
     except SettingRefused as error:
         log.error("setting_refused", reason=str(error))
         return 2
-    asyncio.run(_serve(settings, ready))
+    try:
+        asyncio.run(_serve(settings, ready))
+    except SandboxUnusable as error:
+        log.error("browser_sandbox_unusable", reason=str(error))
+        if ready is not None:
+            os.write(ready, f"{error}\n".encode())
+        return 3
     return 0
 
 
@@ -54,7 +63,10 @@ async def _serve(settings: Settings, ready: int | None) -> None:
 
 
 async def serve(settings: Settings, network: Network, stop: asyncio.Event, ready: int | None) -> None:
-    """Serve until `stop`; `ready` gets one byte, and is closed, once connections are taken."""
+    """Serve until `stop`; `ready` gets an empty line, and is closed, once connections are taken.
+
+    Raises SandboxUnusable.
+    """
     browsers = Browsers(settings)
     async with browsers.running():
         api = WebdriverApi(settings, Renderer(settings, browsers, network))

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
 from genvm_web.webdriver.processes import browser_processes, kill
-from genvm_web.webdriver.sandbox import sandbox_works
+from genvm_web.webdriver.sandbox import require_sandbox
 from genvm_web.webdriver.settings import Settings
 
 LAUNCH_SECONDS = 60.0
@@ -87,7 +87,6 @@ class Browsers:
     settings: Settings
     counters: BrowserCounters = field(default_factory=BrowserCounters)
     _playwright: Playwright | None = None
-    _sandbox: bool = False
     _shared_memory: bool = False
     _current: Running | None = None
     _all: set[Running] = field(default_factory=set)
@@ -96,11 +95,14 @@ class Browsers:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Own the driver, the browsers and the two watches."""
-        self._sandbox = await sandbox_works(self.settings.chrome_sandbox)
+        """Own the driver, the browsers and the two watches. Raises SandboxUnusable."""
+        if self.settings.chrome_sandbox:
+            await require_sandbox()
+        else:
+            log.error(
+                "browser_sandbox_off", reason="switched off: the container is the only wall around a page"
+            )
         self._shared_memory = await asyncio.to_thread(_has_shared_memory)
-        if not self._sandbox:
-            log.warning("browser_sandbox_off", reason="the container is the only wall around a page")
         async with async_playwright() as self._playwright:
             watches = [
                 asyncio.create_task(self._watch_rotation(), name="rotation"),
@@ -142,7 +144,7 @@ class Browsers:
         browser = await self._playwright.chromium.launch(
             executable_path=self.settings.chrome_executable,
             headless=self.settings.chrome_headless,
-            chromium_sandbox=self._sandbox,
+            chromium_sandbox=self.settings.chrome_sandbox,
             proxy={"server": NOWHERE, "bypass": "<-loopback>"},
             args=[marker, *self._arguments()],
             timeout=LAUNCH_SECONDS * 1000,
@@ -155,7 +157,7 @@ class Browsers:
         self.counters.launched += 1
         browser.on("disconnected", lambda _: self._gone(running))
         running.memory_at_start = await asyncio.to_thread(_memory, marker)
-        log.info("browser_started", version=browser.version, sandbox=self._sandbox)
+        log.info("browser_started", version=browser.version, sandbox=self.settings.chrome_sandbox)
         return running
 
     def _arguments(self) -> list[str]:

@@ -1,7 +1,8 @@
-"""Whether the browser's own sandbox can work here.
+"""Whether the browser's own sandbox can work here: the wall around a page that stands inside the container's.
 
-It needs user namespaces. Containers usually forbid them, and are then the only wall around a page; where
-they are allowed the browser puts a second one inside.
+It needs user, process and network namespaces, and a change of root inside them. `seccomp-web.json` lets them
+through; a kernel may still refuse them to users that are not root, and the browser refuses its sandbox to
+root.
 """
 
 from __future__ import annotations
@@ -10,17 +11,37 @@ import asyncio
 import os
 import sys
 
-from genvm_web.webdriver.settings import Sandbox
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+QUESTION = f"""
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.unshare({CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET}):
+    sys.exit("no user namespace: " + os.strerror(ctypes.get_errno()))
+try:
+    os.chroot("/proc/self/fdinfo")
+except OSError as error:
+    sys.exit("no change of root in a user namespace: " + os.strerror(error.errno))
+"""
+HOW_TO = (
+    "let users that are not root make user namespaces (docs/web.md), or set browser_sandbox to false in the "
+    "web module's configuration, which leaves the container as the only wall around a page"
+)
 
-CLONE_NEWUSER_AND_PID = 0x10000000 | 0x20000000
-QUESTION = f"import ctypes, sys; sys.exit(ctypes.CDLL(None).unshare({CLONE_NEWUSER_AND_PID}) != 0)"
+
+class SandboxUnusable(Exception):
+    """The browser cannot put its sandbox up; the text says why and what to do."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the browser cannot start with its sandbox: {reason}; {HOW_TO}")
 
 
-async def sandbox_works(wanted: Sandbox) -> bool:
-    """`auto` asks the kernel; the browser refuses its sandbox to root."""
-    if wanted != "auto":
-        return wanted == "on"
+async def require_sandbox() -> None:
+    """Ask the kernel. Raises SandboxUnusable."""
     if os.geteuid() == 0:
-        return False
-    probe = await asyncio.create_subprocess_exec(sys.executable, "-c", QUESTION)
-    return await probe.wait() == 0
+        raise SandboxUnusable("it refuses its sandbox to root")
+    probe = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", QUESTION, stderr=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL
+    )
+    _, said = await probe.communicate()
+    if probe.returncode != 0:
+        raise SandboxUnusable(said.decode(errors="replace").strip()[-200:] or "the kernel refuses it")

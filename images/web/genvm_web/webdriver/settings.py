@@ -7,15 +7,14 @@ import math
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from genvm_web.webdriver import units
 
 PREFIX = "GVM_WEBDRIVER_"
 MIB = 1024 * 1024
 
-Sandbox = Literal["auto", "on", "off"]
-SANDBOXES: Mapping[str, Sandbox] = {"auto": "auto", "on": "on", "off": "off"}
+SWITCH: Mapping[str, bool] = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
 
 T = TypeVar("T")
 
@@ -60,7 +59,8 @@ class Settings:
     chrome_executable: str = "/usr/bin/chromium"
     chrome_headless: bool = True
     chrome_args: tuple[str, ...] = ()
-    chrome_sandbox: Sandbox = "auto"
+    # Without it the container is the only wall around a page.
+    chrome_sandbox: bool = True
 
     @property
     def render_deadline(self) -> float:
@@ -110,7 +110,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         chrome_executable=read.take("CHROME_EXECUTABLE", str, defaults.chrome_executable),
         chrome_headless=read.take("CHROME_HEADLESS", _truth, defaults.chrome_headless),
         chrome_args=read.take("CHROME_ARGS", _arguments, defaults.chrome_args),
-        chrome_sandbox=read.take("CHROME_SANDBOX", _sandbox, defaults.chrome_sandbox),
+        chrome_sandbox=read.take("CHROME_SANDBOX", _truth, defaults.chrome_sandbox),
     )
 
 
@@ -160,16 +160,9 @@ def _size(text: str) -> int:
 
 def _truth(text: str) -> bool:
     try:
-        return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
+        return SWITCH[text.lower()]
     except KeyError:
         raise ValueError(f"neither true nor false: {text!r}") from None
-
-
-def _sandbox(text: str) -> Sandbox:
-    try:
-        return SANDBOXES[text.lower()]
-    except KeyError:
-        raise ValueError(f"none of auto, on and off: {text!r}") from None
 
 
 def _arguments(text: str) -> tuple[str, ...]:

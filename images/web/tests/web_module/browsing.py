@@ -16,8 +16,13 @@ from web_module.networks import SmallInternet
 MIB = 1024 * 1024
 CHROMIUM = os.environ.get("GVM_WEBDRIVER_CHROME_EXECUTABLE") or shutil.which("chromium") or "chromium"
 
+# Chromium refuses its sandbox to root, as whom suites may run; what looks at that wall runs in a container.
 SETTINGS = Settings(
-    chrome_executable=CHROMIUM, max_load_timeout=20, protocol_timeout=10, max_page_heap_mb=200
+    chrome_executable=CHROMIUM,
+    chrome_sandbox=os.geteuid() != 0,
+    max_load_timeout=20,
+    protocol_timeout=10,
+    max_page_heap_mb=200,
 )
 
 
