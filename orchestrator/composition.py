@@ -15,6 +15,7 @@ from aiohttp import web
 
 from orchestrator.api.app import make_app
 from orchestrator.api.context import ApiContext
+from orchestrator.api.host_names import AcceptedHosts
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
@@ -129,7 +130,12 @@ async def manager(
                 check_llm=check_llm if check_llm is not None else await asyncio.to_thread(provider_check),
             )
             try:
-                app = make_app(context, settings.max_body_bytes, settings.body_timeout)
+                app = make_app(
+                    context,
+                    AcceptedHosts(settings.allowed_hosts),
+                    settings.max_body_bytes,
+                    settings.body_timeout,
+                )
                 if pool is not None:
                     _offer_always(pool, catalogue, settings)
                     background.spawn("pool-images", pool.keep_to_images(IMAGE_LOOK))

@@ -6,13 +6,15 @@ no `config show` can print them.
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     YamlConfigSettingsSource,
@@ -21,6 +23,17 @@ from pydantic_settings import (
 from orchestrator.executions.request import DebugLevel
 
 MIB = 1024 * 1024
+
+
+HostName = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$")]
+
+
+def _octal(value: Any) -> Any:
+    """YAML reads 0660 as a number."""
+    return f"{value:04o}" if isinstance(value, int) else value
+
+
+OctalMode = Annotated[str, BeforeValidator(_octal), StringConstraints(pattern=r"^0?[0-7]{3}$")]
 
 
 class RuntimeName(StrEnum):
@@ -54,10 +67,23 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GENVM_", extra="ignore", frozen=True)
     config_file: ClassVar[Path | None] = None
 
-    # Listener. Clients hard-code 127.0.0.1:3999 and there is no authentication, hence loopback.
+    # Listener. Clients hard-code 127.0.0.1:3999 and send no token, hence loopback: who reaches the API is as
+    # good as root here, and listening further without tokens takes a second word (docs/api.md).
     host: str = "127.0.0.1"
     port: int = Field(3999, ge=0, le=65535)
     socket: Path | None = Field(None, description="serve on this unix socket instead of host and port")
+    socket_mode: OctalMode = Field("0660", description="of that socket, whatever the umask: owner and group")
+    socket_group: str | None = Field(
+        None, min_length=1, description="name or number; unset: the manager's. Its members may do everything"
+    )
+    allow_unauthenticated: bool = Field(
+        False, description="listen beyond loopback without tokens: something else keeps strangers away"
+    )
+    # Beside addresses, localhost and names without a dot. A name that others' name servers answer for lets
+    # any web page in: only names that are yours.
+    allowed_hosts: Annotated[list[HostName], NoDecode] = Field(
+        [], description="more names in Host that are this manager's, with commas; *.example.org: all below"
+    )
     max_body_bytes: int = Field(128 * MIB, ge=MIB, description="contracts of 64 MiB arrive base64-inflated")
     body_timeout: float = Field(60.0, gt=0, description="seconds for a request's body to arrive")
     max_message_bytes: int = Field(
@@ -164,6 +190,16 @@ class Settings(BaseSettings):
 
     log_level: str = "info"
     log_format: LogFormat = LogFormat.AUTO
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _names_with_commas(cls, value: Any) -> Any:
+        """In the environment a list is JSON, or simply has commas."""
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return [name for part in value.split(",") if (name := part.strip())]
 
     @model_validator(mode="after")
     def _costs_come_together(self) -> Self:

@@ -21,6 +21,8 @@ from orchestrator.api import (
 )
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import bodies_within, errors_as_json
+from orchestrator.api.gate import gate
+from orchestrator.api.host_names import AcceptedHosts
 from orchestrator.api.socket import route as socket
 
 RESOURCES = (
@@ -39,10 +41,13 @@ RESOURCES = (
 )
 
 
-def make_app(context: ApiContext, max_body_bytes: int, body_timeout: float) -> web.Application:
+def make_app(
+    context: ApiContext, accepted_hosts: AcceptedHosts, max_body_bytes: int, body_timeout: float
+) -> web.Application:
     """The application for `context`; larger bodies and ones that take longer (in seconds) are refused."""
     app = web.Application(
-        middlewares=[errors_as_json, bodies_within(body_timeout)], client_max_size=max_body_bytes
+        middlewares=[gate(accepted_hosts), errors_as_json, bodies_within(body_timeout)],
+        client_max_size=max_body_bytes,
     )
     app[CONTEXT] = context
     for resource in RESOURCES:

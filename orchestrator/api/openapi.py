@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from orchestrator.api.answers import Failure
 from orchestrator.api.description import Description, Handler, Parameter, description_of
+from orchestrator.api.gate import STATUSES as GATE_STATUSES
 from orchestrator.version import VERSION
 
 REFERENCE = "#/components/schemas/{model}"
@@ -22,10 +23,11 @@ RUN_ID = {"type": "integer", "minimum": 0, "maximum": 2**64 - 1}
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 REASONS = {
     400: "the request cannot be read",
-    403: "not for this origin",
+    403: "not for a page of another origin",
     404: "there is no such thing",
     408: "the body took too long",
     413: "the body is too large",
+    421: "the header Host is no name of this manager",
     426: "this path speaks another protocol",
     500: "refused; the text says why",
     503: "not now: try again after Retry-After",
@@ -119,7 +121,7 @@ def _responses(description: Description) -> dict[str, Any]:
     else:
         schema = {"type": "object"} if description.answer is None else _reference(description.answer)
         responses["200"] = {"description": "done", "content": {JSON: {"schema": schema}}}
-    for status in description.failures:
+    for status in sorted({*description.failures, *GATE_STATUSES}):
         responses[str(status)] = {
             "description": REASONS[status],
             "content": {JSON: {"schema": _reference(Failure)}},

@@ -20,10 +20,12 @@ from aiohttp import ClientSession, ClientTimeout, UnixConnector
 from orchestrator import composition
 from orchestrator.composition import Manager, manager
 from orchestrator.modules.kinds import ModuleTimes
+from orchestrator.operations.source import JOURNAL_FILE, manager_id
 from orchestrator.provider_checks import CheckOne
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.serve import listening
 from orchestrator.settings import RuntimeName, Settings
+from orchestrator.store.journal import open_for_reading, sqlite_url
 from tests import generation_bodies
 
 SCRIPTED = Path(__file__).with_name("scripted.py")
@@ -103,6 +105,17 @@ class Client:
         if run is not None:
             await asyncio.shield(run.concluded)
         return await self.status(run_id)
+
+
+async def runs_ever(client: Client) -> int:
+    """How many runs the journal was ever given, forgotten ones included."""
+    state_dir = client.manager.settings.state_dir
+    owner = await asyncio.to_thread(manager_id, state_dir)
+    reader = await open_for_reading(sqlite_url(state_dir / JOURNAL_FILE), owner)
+    try:
+        return await reader.last_id()
+    finally:
+        await reader.aclose()
 
 
 @dataclass
