@@ -12,6 +12,9 @@ import yaml
 from pydantic import ValidationError
 
 from orchestrator import event_loop
+from orchestrator.access import cli as access_cli
+from orchestrator.access.credentials import NoCredentials
+from orchestrator.access.entries import BadTokens
 from orchestrator.contracts.manifest import ManifestError
 from orchestrator.imaging import cli as imaging_cli
 from orchestrator.logs import configure_logs
@@ -41,6 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
     imaging_cli.add_commands(commands)
     node_cli.add_commands(commands)
     operations_cli.add_commands(commands)
+    access_cli.add_commands(commands)
     return parser
 
 
@@ -66,7 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     try:
         return _run(args)
-    except (FileNotFoundError, StateDirUnusable, ManifestError, RuntimeFailure) as error:
+    except (
+        FileNotFoundError,
+        StateDirUnusable,
+        ManifestError,
+        RuntimeFailure,
+        BadTokens,
+        NoCredentials,
+    ) as error:
         print(f"genvm-orchestrator: {error}", file=sys.stderr)
         return 1
     except ValidationError as error:
@@ -89,6 +100,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "config":
         print(yaml.safe_dump(_settings(args).model_dump(mode="json"), sort_keys=False), end="")
         return 0
+    if args.command == "token":
+        return access_cli.run(args)
     if args.command == "images":
         return imaging_cli.run(args)
     if args.command in operations_cli.COMMANDS:

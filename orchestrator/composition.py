@@ -13,6 +13,9 @@ from typing import assert_never
 import structlog
 from aiohttp import web
 
+from orchestrator.access.access import Access
+from orchestrator.access.audit import AuditLog
+from orchestrator.access.watch import TokenWatch
 from orchestrator.api.app import make_app
 from orchestrator.api.context import ApiContext
 from orchestrator.api.host_names import AcceptedHosts
@@ -51,6 +54,8 @@ ADOPTION_PATIENCE = 3.0
 IMAGE_LOOK = 30.0
 # Seconds for ending modules that no orderly shutdown has ended.
 MODULES_END_TIME = 5.0
+# Seconds for the last lines of the audit log.
+AUDIT_TIME = 5.0
 _NETWORKS = {InstanceNetwork.VOID: VOID, InstanceNetwork.OWN: "none"}
 
 MakeRuntime = Callable[[Settings, str], Awaitable[AdoptingRuntime]]
@@ -87,9 +92,10 @@ async def manager(
     `make_runtime` gets the settings and the manager id; unset: what the settings name. `check_llm` asks a
     provider; unset: the installed clients.
 
-    Raises StateDirUnusable, ManifestError, EngineUnreachable.
+    Raises BadTokens, StateDirUnusable, ManifestError, EngineUnreachable.
     """
     with ExitStack() as held:
+        tokens = None if settings.tokens_file is None else await TokenWatch.open(settings.tokens_file)
         manager_id = await asyncio.to_thread(held.enter_context, owned_state_dir(settings.state_dir))
         catalogue = await Catalogue.load(settings.manifest, settings.image_pattern)
         meminfo = await asyncio.to_thread(MEMINFO.read_text, "ascii")
@@ -116,6 +122,9 @@ async def manager(
             await _sweep_at_start(executions)
             executions.reopen_queue()
             background.spawn("tend", executions.tend(timedelta(seconds=min(30.0, settings.retention / 4))))
+            audit = AuditLog(settings.audit_file, background)
+            if tokens is not None:
+                background.spawn("tokens", tokens.keep_looking(settings.tokens_interval))
             context = ApiContext(
                 executions=executions,
                 background=background,
@@ -127,6 +136,7 @@ async def manager(
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
                 pool=pool,
                 modules=modules,
+                access=Access(audit, tokens, settings.operator_socket),
                 check_llm=check_llm if check_llm is not None else await asyncio.to_thread(provider_check),
             )
             try:
@@ -142,6 +152,7 @@ async def manager(
                 yield Manager(settings, executions, modules, runtime, pool, background, app)
             finally:
                 await executions.aclose()
+                await audit.flushed(AUDIT_TIME)
         finally:
             await modules.aclose(MODULES_END_TIME)
             await background.aclose()

@@ -90,6 +90,22 @@ class Settings(BaseSettings):
         64 * MIB, ge=MIB, description="of one message on /ws; a client that sends more is disconnected"
     )
 
+    # Who may speak (docs/access.md). Without tokens whoever reaches the listener has root on this machine.
+    tokens_file: Path | None = Field(
+        None, description="tokens, scopes, namespaces; closed to everybody else. unset: no token is needed"
+    )
+    tokens_interval: float = Field(
+        2.0,
+        gt=0,
+        description="seconds between looks at the file: a token taken out works no longer than that",
+    )
+    operator_socket: Path | None = Field(
+        None, description="serve the operator routes on this unix socket, and nowhere else"
+    )
+    audit_file: Path | None = Field(
+        None, description="administrative calls, a JSON line each; unset: in the manager's log only"
+    )
+
     # State. One manager per directory; instances' control sockets live below it, so keep the path short.
     state_dir: Path = Path("/var/lib/genvm-orchestrator")
     database_url: SecretStr | None = Field(

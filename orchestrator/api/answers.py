@@ -174,6 +174,7 @@ class Health(Answer):
 
 class Ready(Answer):
     ready: bool
+    problems: list[str] | None = Field(None, description="what somebody should look at; no key: nothing")
 
 
 class Execution(Answer):

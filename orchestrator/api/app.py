@@ -19,6 +19,8 @@ from orchestrator.api import (
     status,
     vm_error,
 )
+from orchestrator.api.audited import audited
+from orchestrator.api.callers import known_callers
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import bodies_within, errors_as_json
 from orchestrator.api.gate import gate
@@ -46,7 +48,13 @@ def make_app(
 ) -> web.Application:
     """The application for `context`; larger bodies and ones that take longer (in seconds) are refused."""
     app = web.Application(
-        middlewares=[gate(accepted_hosts), errors_as_json, bodies_within(body_timeout)],
+        middlewares=[
+            gate(accepted_hosts),
+            audited(context.access),
+            errors_as_json,
+            known_callers(context.access),
+            bodies_within(body_timeout),
+        ],
         client_max_size=max_body_bytes,
     )
     app[CONTEXT] = context

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from orchestrator.access.access import Access
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.environment import EnvironmentOverlay
@@ -34,6 +35,7 @@ class ApiContext:
     engine_reachable: Callable[[], bool]
     modules: ModuleService
     check_llm: CheckOne
+    access: Access
     pool: PoolRuntime | None = None
 
 

@@ -11,8 +11,10 @@ from aiohttp import web
 
 from genvm_wire.contract_package import Detection
 from genvm_wire.storage_layout import pre_deploy_writes
+from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Schema, SpecifiedMajor, Writes
 from orchestrator.api.body import BadHeader, WrongShape
+from orchestrator.api.callers import caller_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, Parameter, Place, describes
 from orchestrator.contracts.detection import detect
@@ -26,7 +28,9 @@ DEPLOYED_AT = Parameter(TIMESTAMP_HEADER, "RFC 3339", {"type": "string"}, requir
 OF_CODE = (400, 408, 413, 500)
 
 
-@describes(Description(SpecifiedMajor, raw=True, parameters=(DEPLOYED_AT,), failures=OF_CODE))
+@describes(
+    Description(SpecifiedMajor, raw=True, parameters=(DEPLOYED_AT,), failures=OF_CODE, scope=Scope.NODE)
+)
 async def detect_version(request: web.Request) -> web.StreamResponse:
     """The major that the code asks for; `detection_error` says why it could not be read (W17)."""
     detection = await _detected(request, await request.read(), _deployment_time(request))
@@ -36,7 +40,7 @@ async def detect_version(request: web.Request) -> web.StreamResponse:
     return web.json_response(answer)
 
 
-@describes(Description(Writes, raw=True, parameters=(DEPLOYED_AT,), failures=OF_CODE))
+@describes(Description(Writes, raw=True, parameters=(DEPLOYED_AT,), failures=OF_CODE, scope=Scope.NODE))
 async def get_writes(request: web.Request) -> web.StreamResponse:
     """The storage that the oldest nodes write before a deployment."""
     code = await request.read()
@@ -49,7 +53,9 @@ async def get_writes(request: web.Request) -> web.StreamResponse:
     return web.json_response({"writes": writes})
 
 
-@describes(Description(Schema, raw=True, parameters=(DEPLOYED_AT,), failures=(*OF_CODE, 503)))
+@describes(
+    Description(Schema, raw=True, parameters=(DEPLOYED_AT,), failures=(*OF_CODE, 503), scope=Scope.NODE)
+)
 async def run_readonly(request: web.Request) -> web.StreamResponse:
     """The contract's schema, from running it against an empty chain of the manager's own."""
     at = _deployment_time(request)
@@ -65,6 +71,7 @@ async def run_readonly(request: web.Request) -> web.StreamResponse:
             at=at,
             permits=context.rules.price(EARLY_COSTS, nondet=False),
             seconds=READONLY_SECONDS,
+            namespace=caller_of(request).namespace,
         ),
     )
     return web.json_response({"schema": schema})

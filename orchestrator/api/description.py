@@ -10,6 +10,8 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel
 
+from orchestrator.access.scope import Scope
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -33,7 +35,8 @@ class Parameter:
 class Description:
     """`body`: the model of a JSON body. `calldata`: of bodies in calldata. `raw`: any bytes are taken.
 
-    `upgrades`: what is served is no answer but a WebSocket.
+    `upgrades`: what is served is no answer but a WebSocket. `scope`: what a token needs for it, where there
+    are tokens; a route that does not say it is an operator's.
     """
 
     answer: type[BaseModel] | None = None
@@ -43,6 +46,7 @@ class Description:
     upgrades: bool = False
     parameters: tuple[Parameter, ...] = ()
     failures: tuple[int, ...] = (500,)
+    scope: Scope | None = None
 
 
 NOTHING_SAID = Description()
@@ -57,6 +61,11 @@ def describes(description: Description) -> Callable[[Handler], Handler]:
         return handler
 
     return attach
+
+
+def scope_needed(handler: Handler) -> Scope:
+    """The scope that a token needs for the route of `handler`."""
+    return description_of(handler).scope or Scope.OPERATOR
 
 
 def description_of(handler: Handler) -> Description:

@@ -8,6 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from orchestrator.access.scope import Scope
+from orchestrator.api.description import Description, describes
 from orchestrator.api.openapi import DOCUMENT
 
 STYLE = """
@@ -74,6 +76,7 @@ def _json(value: Any) -> str:
 PAGE = web.AppKey("docs_page", bytes)
 
 
+@describes(Description(failures=(), scope=Scope.READ))
 async def get_page(request: web.Request) -> web.StreamResponse:
     """This documentation."""
     return web.Response(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel, Field
 
+from orchestrator.access.scope import Scope
 from orchestrator.api.answers import EnvironmentSet
+from orchestrator.api.audited import about
 from orchestrator.api.body import WrongShape, decode_json
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, describes
+
+# What a template can name; anything else may be a value in the wrong place, and is nothing for a log.
+VARIABLE_NAME = re.compile(r"[a-zA-Z0-9_]{1,64}")
 
 
 class EnvBody(BaseModel):
@@ -18,11 +24,13 @@ class EnvBody(BaseModel):
     value: str = Field(strict=True, description="kept in memory only, never shown")
 
 
-@describes(Description(EnvironmentSet, EnvBody, failures=(400, 408, 413, 500)))
+@describes(Description(EnvironmentSet, EnvBody, failures=(400, 408, 413, 500), scope=Scope.OPERATOR))
 async def post_env(request: web.Request) -> web.StreamResponse:
     """Set a value for `${ENV[KEY]}`; the answer repeats the key alone."""
     body = decode_json(await request.read())
     key, value = _text(body, "key"), _text(body, "value")
+    if VARIABLE_NAME.fullmatch(key):
+        about(request, {"variable": key})
     request.app[CONTEXT].environment.set(key, value)
     return web.json_response({"result": "env_var_set", "key": key})
 

@@ -12,13 +12,16 @@ from typing import Any
 
 from aiohttp import web
 
+from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Collected, Execution, ExecutionPage
+from orchestrator.api.audited import about
 from orchestrator.api.body import U64_MAX, BadQuery, unsigned_query
+from orchestrator.api.callers import runs_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, Parameter, describes
 from orchestrator.api.errors import error_response
 from orchestrator.contracts.timestamps import parse_timestamp
-from orchestrator.executions.service import Executions
+from orchestrator.executions.visible import VisibleRuns
 from orchestrator.operations import overview
 from orchestrator.operations.reasons import reason_of
 from orchestrator.operations.selection import Selection, named_causes, named_states
@@ -40,17 +43,17 @@ DRY_RUN = Parameter("dry_run", "refused when true", {"type": "boolean"})
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
-@describes(Description(ExecutionPage, parameters=OF_A_LIST, failures=(400,)))
+@describes(Description(ExecutionPage, parameters=OF_A_LIST, failures=(400,), scope=Scope.READ))
 async def list_runs(request: web.Request) -> web.StreamResponse:
     """A page of runs: newest first, with `after` oldest first; `next` is what to ask for the next page."""
-    executions = request.app[CONTEXT].executions
+    runs = runs_of(request)
     limit = unsigned_query(request, "limit", DEFAULT_LIMIT)
     if not 0 < limit <= MAX_LIMIT:
         raise BadQuery(f"query parameter limit must be between 1 and {MAX_LIMIT}, not {limit}")
     after, before = unsigned_query(request, "after", 0), unsigned_query(request, "before", U64_MAX)
     newest_first = "after" not in request.query
     selection = _selection(request)
-    known = executions.between(after, before, newest_first=newest_first)
+    known = runs.between(after, before, newest_first=newest_first)
     found = list(islice((run for run in known if selection.takes(run)), limit + 1))
     page = found[:limit]
     following = None
@@ -60,18 +63,18 @@ async def list_runs(request: web.Request) -> web.StreamResponse:
         {
             "executions": [overview.of_known(run) for run in page],
             "next": following,
-            "retained": _retained(executions),
+            "retained": _retained(runs),
         }
     )
 
 
-def _retained(executions: Executions) -> dict[str, int]:
+def _retained(runs: VisibleRuns) -> dict[str, int]:
     """How much is kept; the journal's size on disk is looked up now and then, not for each request."""
-    statistics = executions.statistics()
+    count, size = runs.retained()
     return {
-        "executions": statistics.retained,
-        "bytes": statistics.retained_bytes,
-        "journal_bytes": statistics.journal_bytes,
+        "executions": count,
+        "bytes": size,
+        "journal_bytes": runs.executions.statistics().journal_bytes,
     }
 
 
@@ -108,16 +111,16 @@ def _flag(request: web.Request, name: str) -> bool:
     return FLAGS[text]
 
 
-@describes(Description(Execution, parameters=(OUTPUT,), failures=(400, 404, 503)))
+@describes(Description(Execution, parameters=(OUTPUT,), failures=(400, 404, 503), scope=Scope.READ))
 async def get_details(request: web.Request) -> web.StreamResponse:
     """Everything about one run, live or ended, fetched or not."""
     text = request.match_info["run_id"]
-    executions = request.app[CONTEXT].executions
+    runs = runs_of(request)
     output = _flag(request, "output")
     details = None
     if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= U64_MAX:
         try:
-            details = await _details(executions, int(text), output=output)
+            details = await _details(runs, int(text), output=output)
         except StoreFailure as failure:
             return error_response(str(failure), 503, retry=True)
     if details is None:
@@ -127,15 +130,15 @@ async def get_details(request: web.Request) -> web.StreamResponse:
     return web.json_response(details)
 
 
-async def _details(executions: Executions, run_id: int, *, output: bool) -> dict[str, Any] | None:
-    run = executions.find(run_id)
+async def _details(runs: VisibleRuns, run_id: int, *, output: bool) -> dict[str, Any] | None:
+    run = runs.find(run_id)
     if run is not None:
         return overview.details_of_run(run, output=output)
-    row = await executions.row(run_id)
+    row = await runs.row(run_id)
     return None if row is None else overview.details_of_row(row, output=output)
 
 
-@describes(Description(Collected, parameters=(DRY_RUN,), failures=(400, 503)))
+@describes(Description(Collected, parameters=(DRY_RUN,), failures=(400, 503), scope=Scope.OPERATOR))
 async def post_gc(request: web.Request) -> web.StreamResponse:
     """Remove instances and directories of this manager that belong to no run; what, why, and counts.
 
@@ -150,6 +153,7 @@ async def post_gc(request: web.Request) -> web.StreamResponse:
         names = await executions.sweep()
     except RuntimeFailure as failure:
         return error_response(str(failure), 503, retry=True)
+    about(request, {"removed": len(names)})
     removed = [{"name": name, "reason": reason_of(name, executions.knows)} for name in names]
     return web.json_response({"removed": removed, "reasons": Counter(one["reason"] for one in removed)})
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from orchestrator.access.scope import Scope
 from orchestrator.api.answers import ArtifactPiece, Deleted, RunAnswer, Started
 from orchestrator.api.body import (
     BadHeader,
@@ -19,6 +20,7 @@ from orchestrator.api.body import (
     run_id_of,
     unsigned_query,
 )
+from orchestrator.api.callers import caller_of, runs_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, Parameter, Place, describes
 from orchestrator.api.errors import error_response
@@ -51,7 +53,7 @@ IDEMPOTENCY_HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
 IDEMPOTENCY = Parameter(
     IDEMPOTENCY_HEADER,
-    "the same key means the same run while it is known",
+    "the same key for the same host means the same run while it is known",
     {"type": "string", "maxLength": LONGEST_KEY},
     place=Place.HEADER,
 )
@@ -71,7 +73,12 @@ CALLDATA_BODIES = (RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4, RunBodyC)
 
 @describes(
     Description(
-        Started, RunBodyA, CALLDATA_BODIES, parameters=(IDEMPOTENCY,), failures=(400, 408, 413, 500, 503)
+        Started,
+        RunBodyA,
+        CALLDATA_BODIES,
+        parameters=(IDEMPOTENCY,),
+        failures=(400, 408, 413, 500, 503),
+        scope=Scope.NODE,
     )
 )
 async def post_run(request: web.Request) -> web.StreamResponse:
@@ -80,6 +87,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
     body = received(await request.read())
     try:
         wanted = body.shaped().run_request(context.rules, _idempotency_key(request))
+        wanted = wanted.within(caller_of(request).namespace)
         if (repeated := context.executions.repeated(wanted)) is not None:
             return _started(repeated)
         run = await context.executions.submit(wanted)
@@ -131,21 +139,21 @@ def _started(run_id: int) -> web.Response:
     return web.json_response({"result": "started", "id": run_id})
 
 
-@describes(Description(RunAnswer, parameters=(WAIT,), failures=(400, 404)))
+@describes(Description(RunAnswer, parameters=(WAIT,), failures=(400, 404), scope=Scope.NODE))
 async def get_run(request: web.Request) -> web.StreamResponse:
     """The final status once, and again for a short while; null before the end."""
     run_id, patience = run_id_of(request), _wait(request)
-    executions = request.app[CONTEXT].executions
-    run = executions.find(run_id)
+    runs = runs_of(request)
+    run = runs.find(run_id)
     if run is not None and not run.concluded.done() and (run.end.done() or run.delivering):
         patience = max(patience, LAST_GET_WAIT)
     if run is not None and patience:
         await asyncio.wait([run.concluded], timeout=patience)
-    final = await executions.status(run_id)
+    final = await runs.status(run_id)
     if final is not None and final.terms.result_form is ResultForm.BASE64 and final.outcome.failed_to_start:
         final = None
     if final is not None:
-        executions.mark_fetched(run_id)
+        runs.executions.mark_fetched(run_id)
     return web.json_response({"genvm_id": run_id, "status": None if final is None else status_body(final)})
 
 
@@ -160,14 +168,14 @@ def _wait(request: web.Request) -> float:
         raise BadQuery(f"query parameter wait {error}") from None
 
 
-@describes(Description(ArtifactPiece, parameters=OF_AN_ARTIFACT, failures=(400, 404, 500)))
+@describes(Description(ArtifactPiece, parameters=OF_AN_ARTIFACT, failures=(400, 404, 500), scope=Scope.READ))
 async def get_artifact(request: web.Request) -> web.StreamResponse:
     """A piece of what an ended run printed or logged; reading takes nothing away."""
     run_id = run_id_of(request)
     name = required_query(request, "field")
     offset = unsigned_query(request, "offset", 0)
     longest = min(unsigned_query(request, "max_len", None), LONGEST_PIECE)
-    final = await request.app[CONTEXT].executions.status(run_id)
+    final = await runs_of(request).status(run_id)
     if final is None or final.outcome.failed_to_start:
         return error_response("unknown_id", 500)
     try:
@@ -184,16 +192,16 @@ async def get_artifact(request: web.Request) -> web.StreamResponse:
     )
 
 
-@describes(Description(Deleted, parameters=(GRACE,), failures=(400, 404)))
+@describes(Description(Deleted, parameters=(GRACE,), failures=(400, 404), scope=Scope.NODE))
 async def delete_run(request: web.Request) -> web.StreamResponse:
     """End a run. Idempotent; always 200; never removes the status."""
     run_id = run_id_of(request)
     grace = unsigned_query(request, "wait_timeout_ms", 30_000) / 1000
-    executions = request.app[CONTEXT].executions
-    if not executions.knows(run_id):
+    runs = runs_of(request)
+    if not runs.knows(run_id):
         error = f"GenVM with id {run_id} not found"
         return web.json_response({"error": error, "genvm_id": run_id})
-    if (run := executions.find(run_id)) is not None:
+    if (run := runs.find(run_id)) is not None:
         run.order_end(EndOrder(Cause.CANCELLED, grace))
         quick = grace < QUICK_DELETE
         await asyncio.wait([run.released], timeout=QUICK_DELETE if quick else grace + KILL_BOUND)

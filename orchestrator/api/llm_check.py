@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from orchestrator.access.scope import Scope
 from orchestrator.api.answers import CheckedModels
 from orchestrator.api.body import WrongShape, decode_json, shaped
 from orchestrator.api.context import CONTEXT, ApiContext
@@ -100,7 +101,7 @@ class Entry:
         }
 
 
-@describes(Description(CheckedModels, CheckBody, failures=(400, 408, 413, 500)))
+@describes(Description(CheckedModels, CheckBody, failures=(400, 408, 413, 500), scope=Scope.OPERATOR))
 async def post_check(request: web.Request) -> web.StreamResponse:
     """Ask each model each prompt; one that fails does not fail the others. Models come in the order asked."""
     body = shaped(CheckBody, decode_json(await request.read()))

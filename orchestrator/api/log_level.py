@@ -5,7 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 from pydantic import BaseModel, Field
 
+from orchestrator.access.scope import Scope
 from orchestrator.api.answers import LevelSet
+from orchestrator.api.audited import about
 from orchestrator.api.body import WrongShape, decode_json, shaped
 from orchestrator.api.description import Description, describes
 from orchestrator.logs import set_level
@@ -15,7 +17,7 @@ class LevelBody(BaseModel):
     level: str = Field(strict=True, description="trace, debug, info, warn, warning or error in any case")
 
 
-@describes(Description(LevelSet, LevelBody, failures=(400, 408, 413, 500)))
+@describes(Description(LevelSet, LevelBody, failures=(400, 408, 413, 500), scope=Scope.OPERATOR))
 async def post_level(request: web.Request) -> web.StreamResponse:
     """Change the level of the manager's own log; answered with its lower-case name."""
     body = decode_json(await request.read())
@@ -23,6 +25,7 @@ async def post_level(request: web.Request) -> web.StreamResponse:
         level = set_level(shaped(LevelBody, body).level)
     except (ValueError, WrongShape):
         raise WrongShape("invalid log level") from None
+    about(request, {"level": level})
     return web.json_response({"result": "log_level_set", "level": level})
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Reloaded
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, describes
 
 
-@describes(Description(Reloaded))
+@describes(Description(Reloaded, scope=Scope.OPERATOR))
 async def reload_manifest(request: web.Request) -> web.StreamResponse:
     """Read the manifest file again; a broken one changes nothing and says what is wrong and where."""
     await request.app[CONTEXT].catalogue.reload()

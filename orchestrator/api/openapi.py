@@ -12,8 +12,16 @@ from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Failure
-from orchestrator.api.description import Description, Handler, Parameter, description_of
+from orchestrator.api.description import (
+    Description,
+    Handler,
+    Parameter,
+    describes,
+    description_of,
+    scope_needed,
+)
 from orchestrator.api.gate import STATUSES as GATE_STATUSES
 from orchestrator.version import VERSION
 
@@ -23,14 +31,24 @@ RUN_ID = {"type": "integer", "minimum": 0, "maximum": 2**64 - 1}
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 REASONS = {
     400: "the request cannot be read",
-    403: "not for a page of another origin",
+    401: "a token is needed, or the one sent is not known",
+    403: "not for a page of another origin, or not with this token's scope",
     404: "there is no such thing",
     408: "the body took too long",
     413: "the body is too large",
     421: "the header Host is no name of this manager",
     426: "this path speaks another protocol",
+    429: "this token is over its rate: try again after Retry-After",
     500: "refused; the text says why",
     503: "not now: try again after Retry-After",
+}
+# What any route answers that needs a token, where the manager has tokens.
+TURNED_AWAY = (401, 403, 429)
+BEARER = "bearer"
+SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "needed where the manager has tokens; roles: scopes read, node, operator (docs/access.md)",
 }
 ABOUT = (
     'The GenVM Manager API of all client generations. Errors are {"error": text}. Bodies in calldata are the '
@@ -53,7 +71,7 @@ def document(app: web.Application) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "GenVM Manager", "version": VERSION, "description": ABOUT},
         "paths": paths,
-        "components": {"schemas": schemas.get("$defs", {})},
+        "components": {"schemas": schemas.get("$defs", {}), "securitySchemes": {BEARER: SCHEME}},
     }
 
 
@@ -72,11 +90,13 @@ def _models(description: Description) -> Iterator[type[BaseModel]]:
 
 
 def _operation(path: str, method: str, handler: Handler, description: Description) -> dict[str, Any]:
+    scope = scope_needed(handler)
     summary, _, more = (inspect.getdoc(handler) or "").partition("\n\n")
     operation: dict[str, Any] = {
         "operationId": f"{method}_{'_'.join(re.findall(r'[a-z_]+', path))}",
         "summary": summary.replace("\n", " "),
-        "responses": _responses(description),
+        "responses": _responses(description, scope),
+        "security": [] if scope is Scope.NONE else [{BEARER: [scope.value]}],
     }
     if more:
         operation["description"] = more
@@ -114,14 +134,15 @@ def _body(description: Description) -> dict[str, Any]:
     return content
 
 
-def _responses(description: Description) -> dict[str, Any]:
+def _responses(description: Description, scope: Scope) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     if description.upgrades:
         responses["101"] = {"description": "the connection is a WebSocket from now on"}
     else:
         schema = {"type": "object"} if description.answer is None else _reference(description.answer)
         responses["200"] = {"description": "done", "content": {JSON: {"schema": schema}}}
-    for status in sorted({*description.failures, *GATE_STATUSES}):
+    turned_away = () if scope is Scope.NONE else TURNED_AWAY
+    for status in sorted({*description.failures, *GATE_STATUSES, *turned_away}):
         responses[str(status)] = {
             "description": REASONS[status],
             "content": {JSON: {"schema": _reference(Failure)}},
@@ -136,6 +157,7 @@ def _reference(model: type[BaseModel]) -> dict[str, str]:
 DOCUMENT = web.AppKey("openapi", bytes)
 
 
+@describes(Description(failures=(), scope=Scope.READ))
 async def get_document(request: web.Request) -> web.StreamResponse:
     """This API as an OpenAPI 3.1 document."""
     return web.Response(body=request.app[DOCUMENT], content_type=JSON)

@@ -7,7 +7,9 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, Field
 
+from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Permits, PermitsSet
+from orchestrator.api.audited import about
 from orchestrator.api.body import WrongShape, decode_json, shaped
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, describes
@@ -17,14 +19,14 @@ class PermitsBody(BaseModel):
     permits: Annotated[int, Field(ge=0, lt=2**64, strict=True)]
 
 
-@describes(Description(Permits))
+@describes(Description(Permits, scope=Scope.READ))
 async def get_permits(request: web.Request) -> web.StreamResponse:
     """The configured maximum, not what is free."""
     statistics = request.app[CONTEXT].executions.statistics()
     return web.json_response({"permits": statistics.permits.maximum})
 
 
-@describes(Description(PermitsSet, PermitsBody, failures=(400, 408, 413, 500)))
+@describes(Description(PermitsSet, PermitsBody, failures=(400, 408, 413, 500), scope=Scope.OPERATOR))
 async def post_permits(request: web.Request) -> web.StreamResponse:
     """Set the maximum at once; a value that cannot be (too small) leaves it and answers the effective one."""
     body = decode_json(await request.read())
@@ -32,6 +34,7 @@ async def post_permits(request: web.Request) -> web.StreamResponse:
         wanted = shaped(PermitsBody, body).permits
     except WrongShape:
         raise WrongShape("invalid permits") from None
+    about(request, {"permits": wanted})
     effective = request.app[CONTEXT].executions.set_permits(wanted)
     return web.json_response({"result": "permits_set", "permits": effective})
 

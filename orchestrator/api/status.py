@@ -13,25 +13,28 @@ from typing import Any
 
 from aiohttp import web
 
+from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Health, ManagerStatus, Ready
+from orchestrator.api.callers import caller_of
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.description import Description, describes
 from orchestrator.contracts.timestamps import format_timestamp
 from orchestrator.executions.permits import NEWEST_COSTS
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
-from orchestrator.executions.service import Executions
 from orchestrator.executions.state import State
+from orchestrator.executions.visible import VisibleRuns
 from orchestrator.runtime.pool import PoolRuntime
 
 JSON_TYPE = "application/json"
 
 
 class StatusBody:
-    """The encoded body, made anew only when the executions have changed."""
+    """The encoded body for who sees `namespace` (null: all), made anew only when something has changed."""
 
-    def __init__(self, context: ApiContext) -> None:
+    def __init__(self, context: ApiContext, namespace: str | None) -> None:
         self._context = context
+        self._runs = VisibleRuns(context.executions, namespace)
         self._made_for: tuple[int, int, int, bool] | None = None
         self._body = b""
         self._ended: dict[int, str] = {}
@@ -45,20 +48,20 @@ class StatusBody:
             self._context.engine_reachable(),
         )
         if current != self._made_for:
-            rest = _encode(status_of(self._context))
-            self._body = f'{rest[:-1]},"executions":{{{self._listed(self._context.executions)}}}}}'.encode()
+            rest = _encode(status_of(self._context, self._runs))
+            self._body = f'{rest[:-1]},"executions":{{{self._listed(self._runs)}}}}}'.encode()
             self._made_for = current
         return self._body
 
-    def _listed(self, executions: Executions) -> str:
+    def _listed(self, runs: VisibleRuns) -> str:
         """What a node counts: all runs but those whose status was fetched."""
         known = self._ended
         self._ended = {
             run.id: known.get(run.id) or f'"{run.id}":{_encode(_ended(run))}'
-            for run in executions.ended()
+            for run in runs.ended()
             if run.fetched_at is None
         }
-        live = [f'"{run.id}":{_encode(_live(run))}' for run in executions.live() if not run.fetched]
+        live = [f'"{run.id}":{_encode(_live(run))}' for run in runs.live() if not run.fetched]
         return ",".join([*self._ended.values(), *live])
 
 
@@ -66,11 +69,28 @@ def _encode(value: dict[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-STATUS_BODY = web.AppKey("status_body", StatusBody)
+class StatusBodies:
+    """A body for each namespace that was asked for: not more than there are tokens."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+        self._bodies: dict[str | None, StatusBody] = {}
+
+    def of(self, namespace: str | None) -> StatusBody:
+        if namespace not in self._bodies:
+            self._bodies[namespace] = StatusBody(self._context, namespace)
+        return self._bodies[namespace]
 
 
-def status_of(context: ApiContext) -> dict[str, Any]:
-    """Keys of every generation but `executions`, then ours: why runs wait and whether the engine answers."""
+STATUS_BODIES = web.AppKey("status_bodies", StatusBodies)
+
+
+def status_of(context: ApiContext, runs: VisibleRuns) -> dict[str, Any]:
+    """Keys of every generation but `executions`, then ours: why runs wait and whether the engine answers.
+
+    Permits, queue and pool are the manager's: what others take explains why one's own runs wait.
+    """
+    count, size = runs.retained()
     statistics = context.executions.statistics()
     permits = statistics.permits
     engine = context.engine_reachable()
@@ -88,7 +108,7 @@ def status_of(context: ApiContext) -> dict[str, Any]:
         "engine": "reachable" if engine else "unreachable",
         "pool": _pool(context.pool),
         "modules": {kind.value: asdict(module) for kind, module in modules.items()},
-        "retained": {"executions": statistics.retained, "bytes": statistics.retained_bytes},
+        "retained": {"executions": count, "bytes": size},
     }
 
 
@@ -141,26 +161,30 @@ def _reason(waiting: int, engine: bool) -> str | None:
     return "permits" if engine else "engine"
 
 
-@describes(Description(ManagerStatus, failures=()))
+@describes(Description(ManagerStatus, failures=(), scope=Scope.READ))
 async def get_status(request: web.Request) -> web.StreamResponse:
-    return web.Response(body=request.app[STATUS_BODY].encoded(), content_type=JSON_TYPE)
+    return web.Response(
+        body=request.app[STATUS_BODIES].of(caller_of(request).sees).encoded(), content_type=JSON_TYPE
+    )
 
 
-@describes(Description(Health, failures=()))
+@describes(Description(Health, failures=(), scope=Scope.NONE))
 async def get_health(request: web.Request) -> web.StreamResponse:
     """Alive: never depends on load or on the engine."""
     return web.json_response({"status": "ok"})
 
 
-@describes(Description(Ready, failures=()))
+@describes(Description(Ready, failures=(), scope=Scope.NONE))
 async def get_ready(request: web.Request) -> web.StreamResponse:
-    """Ready to run contracts: the engine answers."""
-    ready = request.app[CONTEXT].engine_reachable()
-    return web.json_response({"ready": ready}, status=200 if ready else 503)
+    """Ready to run contracts: the engine answers. `problems` are for people, and take nothing from that."""
+    context = request.app[CONTEXT]
+    ready, problems = context.engine_reachable(), context.access.problems()
+    answer: dict[str, Any] = {"ready": ready} | ({"problems": problems} if problems else {})
+    return web.json_response(answer, status=200 if ready else 503)
 
 
 def add_routes(app: web.Application) -> None:
-    app[STATUS_BODY] = StatusBody(app[CONTEXT])
+    app[STATUS_BODIES] = StatusBodies(app[CONTEXT])
     app.router.add_get("/status", get_status)
     app.router.add_get("/healthz", get_health)
     app.router.add_get("/readyz", get_ready)

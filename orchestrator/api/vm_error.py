@@ -7,6 +7,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, Field
 
+from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Described
 from orchestrator.api.body import decode_json, required_query, shaped
 from orchestrator.api.description import Description, Parameter, describes
@@ -23,13 +24,13 @@ class DescribeBody(BaseModel):
     minor: U32
 
 
-@describes(Description(Described, parameters=(ERROR,), failures=(400,)))
+@describes(Description(Described, parameters=(ERROR,), failures=(400,), scope=Scope.READ))
 async def get_description(request: web.Request) -> web.StreamResponse:
     """What the VM error code in the query means; null for an unknown one."""
     return _described(required_query(request, "error"))
 
 
-@describes(Description(Described, DescribeBody, failures=(400, 408, 413, 500)))
+@describes(Description(Described, DescribeBody, failures=(400, 408, 413, 500), scope=Scope.READ))
 async def post_description(request: web.Request) -> web.StreamResponse:
     """The same for the clients that send a body."""
     return _described(shaped(DescribeBody, decode_json(await request.read())).error)

@@ -10,6 +10,7 @@ from typing import Any
 
 from genvm_wire import calldata
 from genvm_wire.calldata import Value
+from orchestrator.executions.keys import RunKey, key_of
 from orchestrator.executions.request import DebugLevel, ModuleUse, ResultForm, RunRequest, Selector
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
@@ -70,6 +71,7 @@ def accepted_row(run: Run) -> AcceptedRow:
         deadline=micros(execution.deadline),
         permits=request.permits,
         key=request.idempotency_key,
+        namespace=request.namespace,
         request=calldata.encode(request_map(request)),
         terms=calldata.encode(_terms_map(terms_of(request))),
     )
@@ -156,7 +158,7 @@ def status_from(row: RunRow) -> FinalStatus | None:
         key=row.head.key,
         version=row.head.version,
         engine_id=row.head.engine_id,
-        terms=_terms_from(row.terms),
+        terms=_terms_from(row.head.terms),
         outcome=outcome_from(row.outcome),
         stdout=row.outcome.stdout,
         stdout_total=row.outcome.stdout_total,
@@ -211,7 +213,8 @@ def ended_from_run(run: Run, fetched_at: datetime | None) -> EndedRun:
         started_at=execution.started_at,
         deadline=execution.deadline,
         finished_at=outcome.finished_at,
-        key=run.request.idempotency_key,
+        namespace=run.request.namespace,
+        key=key_of(run.request),
         size=run.output.size + len(outcome.result or b""),
         fetched_at=fetched_at,
     )
@@ -230,10 +233,17 @@ def ended_from_head(head: RunHead) -> EndedRun:
         started_at=None if head.started_at is None else moment(head.started_at),
         deadline=moment(head.deadline),
         finished_at=moment(head.finished_at),
-        key=head.key,
+        namespace=head.namespace,
+        key=_key_from(head),
         size=head.size,
         fetched_at=None if head.fetched_at is None else moment(head.fetched_at),
     )
+
+
+def _key_from(head: RunHead) -> RunKey | None:
+    if head.key is None:
+        return None
+    return RunKey(head.namespace, _terms_from(head.terms).host, head.key)
 
 
 def _stats_map(outcome: Outcome) -> dict[str, Any]:

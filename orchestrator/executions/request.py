@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from genvm_wire.calldata import Value
+from orchestrator.access.caller import DEFAULT_NAMESPACE
 
 
 class ResultForm(StrEnum):
@@ -66,6 +67,7 @@ class RunRequest:
     `tell_node`: when the run ends and nobody connected to `host`, connect once and close, so that a node
     waiting in accept() wakes up (manager-api W3). `one_run_per_host`: `host` is a fresh socket per attempt,
     so the same request for it again is a retry. `log_needs_capture`: without captured output the log is null.
+    `namespace`: who sees it, and whose idempotency key it is.
     `host_tables`: which host tables the caller's node speaks, best first; empty: whatever the version has.
     """
 
@@ -98,3 +100,8 @@ class RunRequest:
     checked_result: bool = False
     any_major: bool = False
     idempotency_key: str | None = None
+    namespace: str = DEFAULT_NAMESPACE
+
+    def within(self, namespace: str) -> RunRequest:
+        """The same run as one of `namespace`."""
+        return self if self.namespace == namespace else replace(self, namespace=namespace)

@@ -9,6 +9,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from orchestrator.executions.keys import RunKey
+
 
 @dataclass(frozen=True, slots=True)
 class RetentionLimits:
@@ -32,7 +34,8 @@ class EndedRun:
     started_at: datetime | None
     deadline: datetime
     finished_at: datetime
-    key: str | None
+    namespace: str
+    key: RunKey | None
     size: int
     fetched_at: datetime | None = None
 

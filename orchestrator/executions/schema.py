@@ -35,13 +35,17 @@ class NoSchema(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SchemaQuestion:
-    """`major` is what the code asks for; `permits` what the run takes, `seconds` how long it may take."""
+    """`major` is what the code asks for; `permits` what the run takes, `seconds` how long it may take.
+
+    `namespace` is the caller's: the run is seen there while it lasts.
+    """
 
     code: bytes
     major: int
     at: datetime
     permits: int
     seconds: float
+    namespace: str
 
 
 async def contract_schema(executions: Executions, manifest: Manifest, question: SchemaQuestion) -> str:
@@ -98,6 +102,7 @@ def _request(question: SchemaQuestion, version: ExecutorVersion, host: str, call
         leader_nondet_results=(),
         tell_node=False,
         one_run_per_host=False,
+        namespace=question.namespace,
     )
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from orchestrator.executions.keys import RunKeys, host_key_of, key_of
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.modules import Modules, NoModules
 from orchestrator.executions.output import RunOutput
@@ -91,7 +92,7 @@ class Executions:
         self._runs: dict[int, Run] = {}
         self._ids: list[int] = []
         self._journal_bytes = 0
-        self._keys: dict[str, int] = {}
+        self._keys = RunKeys()
         self._tasks = TaskOwner("executions")
         self._closing = False
         self.revision = 0
@@ -157,15 +158,13 @@ class Executions:
 
     def repeated(self, request: RunRequest) -> int | None:
         """The id of an ended run that has the request's idempotency key."""
-        key = request.idempotency_key
-        run_id = None if key is None else self._keys.get(_named(key))
+        run_id = self._keys.find(key_of(request))
         return run_id if run_id is not None and run_id not in self._runs else None
 
     def withdraw(self, run: Run) -> None:
         """End a run whose client has been told that it did not start: the same request again is a new run."""
+        self._forget_keys(run)
         run.request = replace(run.request, idempotency_key=None)
-        for key in [key for key, run_id in self._keys.items() if run_id == run.id]:
-            del self._keys[key]
         run.order_end(EndOrder(Cause.CANCELLED, 0))
 
     def capacity_text(self, run: Run) -> str:
@@ -181,8 +180,12 @@ class Executions:
         run = self._runs.get(run_id)
         return None if run is None or run.acknowledged else run
 
+    def known(self, run_id: int) -> Run | EndedRun | None:
+        """A run, live or ended, while it is kept."""
+        return self.find(run_id) or self._retention.find(run_id)
+
     def knows(self, run_id: int) -> bool:
-        return self.find(run_id) is not None or self._retention.find(run_id) is not None
+        return self.known(run_id) is not None
 
     async def status(self, run_id: int) -> FinalStatus | None:
         """Everything about an ended run; None before its end and for unknown runs. Changes nothing."""
@@ -228,10 +231,10 @@ class Executions:
             # Its instance is still being taken away.
             run.acknowledged = True
             self._unlist(run_id)
-            self._forget_key(run.request.idempotency_key, run_id)
+            self._keys.forget(key_of(run.request), run_id)
         elif (ended := self._retention.remove(run_id)) is not None:
             self._unlist(run_id)
-            self._forget_key(ended.key, run_id)
+            self._keys.forget(ended.key, run_id)
         else:
             raise UnknownRun
         self.revision += 1
@@ -359,9 +362,9 @@ class Executions:
         run = Run(execution, request, RunOutput(self._limits.output_tail_bytes, self._limits.log_records))
         self._runs[run.id] = run
         insort(self._ids, run.id)
-        self._remember_key(request.idempotency_key, run.id)
+        self._keys.remember(key_of(request), run.id)
         if request.one_run_per_host:
-            self._keys[_host(request)] = run.id
+            self._keys.remember(host_key_of(request), run.id)
         left = (execution.deadline - self._now()).total_seconds()
         run.arm_deadline(left, EndOrder(Cause.DEADLINE, self._limits.end_grace))
         for future in (run.admitted, run.started, run.concluded, run.released):
@@ -398,13 +401,14 @@ class Executions:
             self._journal.note(released_row(head, ended.state))
         self._ids.append(head.id)
         self._forget(self._retention.add(ended))
-        self._remember_key(head.key, head.id)
+        self._keys.remember(ended.key, head.id)
 
     async def _recover_run(self, head: RunHead) -> None:
         row = await self._journal.read(head.id)
         if row is None or row.request is None:
             return
-        run = self._add(execution_from(head), request_from(row.request))
+        request = replace(request_from(row.request), namespace=head.namespace)
+        run = self._add(execution_from(head), request)
         run.accepted.set_result(None)
         run.instance, run.dialled = head.instance, head.dialled
         if run.execution.permits_held:
@@ -421,8 +425,7 @@ class Executions:
 
     def _retain(self, run: Run) -> None:
         del self._runs[run.id]
-        if self._keys.get(_host(run.request)) == run.id:
-            del self._keys[_host(run.request)]
+        self._keys.forget(host_key_of(run.request), run.id)
         if not run.acknowledged:
             ended = ended_from_run(run, self._now() if run.fetched else None)
             self._forget(self._retention.add(ended))
@@ -431,8 +434,7 @@ class Executions:
     def _remove(self, run: Run) -> None:
         del self._runs[run.id]
         self._unlist(run.id)
-        for key in [key for key, run_id in self._keys.items() if run_id == run.id]:
-            del self._keys[key]
+        self._forget_keys(run)
         self.revision += 1
 
     def _forget(self, ended: Iterable[EndedRun]) -> None:
@@ -441,7 +443,7 @@ class Executions:
         for run in ended:
             ids.append(run.id)
             self._unlist(run.id)
-            self._forget_key(run.key, run.id)
+            self._keys.forget(run.key, run.id)
         if ids:
             self._journal.note(ForgottenRows(ids))
             self.revision += 1
@@ -461,22 +463,18 @@ class Executions:
             if not run.admitted.done():
                 run.admitted.set_result(None)
 
-    def _remember_key(self, key: str | None, run_id: int) -> None:
-        if key is not None:
-            self._keys[_named(key)] = run_id
-
-    def _forget_key(self, key: str | None, run_id: int) -> None:
-        if key is not None and self._keys.get(_named(key)) == run_id:
-            del self._keys[_named(key)]
+    def _forget_keys(self, run: Run) -> None:
+        for key in (key_of(run.request), host_key_of(run.request)):
+            self._keys.forget(key, run.id)
 
     def _same_run(self, request: RunRequest) -> Run | None:
         """The live run that this request repeats."""
         if request.idempotency_key is not None:
-            run = self._runs.get(self._keys.get(_named(request.idempotency_key), 0))
+            run = self._runs.get(self._keys.find(key_of(request)) or 0)
             if run is not None:
                 return run
         if request.one_run_per_host:
-            run = self._runs.get(self._keys.get(_host(request), 0))
+            run = self._runs.get(self._keys.find(host_key_of(request)) or 0)
             if run is not None and _waits_for(run, request):
                 return run
         return None
@@ -489,11 +487,3 @@ def _waits_for(run: Run, request: RunRequest) -> bool:
     if None in (run.request.idempotency_key, request.idempotency_key):
         request = replace(request, idempotency_key=run.request.idempotency_key)
     return run.request == request
-
-
-def _named(key: str) -> str:
-    return f"key:{key}"
-
-
-def _host(request: RunRequest) -> str:
-    return f"host:{request.host}"

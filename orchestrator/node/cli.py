@@ -11,6 +11,7 @@ from typing import Final
 
 from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable
+from orchestrator.access.credentials import authorization
 from orchestrator.node.argument_text import parse_address, parse_argument, parse_keyword
 from orchestrator.node.errors import BadRequest, NodeError
 from orchestrator.node.manager_client import ManagerClient
@@ -93,7 +94,7 @@ def exit_code(outcome: Outcome) -> int:
 async def _execute(args: argparse.Namespace) -> Outcome:
     store = await asyncio.to_thread(NodeStore, args.state or default_state())
     try:
-        async with ManagerClient(args.manager) as manager:
+        async with ManagerClient(args.manager, await asyncio.to_thread(authorization)) as manager:
             return await _dispatch(args, NodeClient(store, manager))
     finally:
         await asyncio.to_thread(store.close)

@@ -17,16 +17,20 @@ _UNIX: Final = "unix://"
 
 
 class ManagerClient:
-    """One manager at `http://host:port` or `unix://path`. Use as an async context manager."""
+    """One manager at `http://host:port` or `unix://path`. Use as an async context manager.
 
-    def __init__(self, url: str) -> None:
+    `headers` are sent with each request.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        self._headers = headers
         self._shown = url
         self._unix_path = url.removeprefix(_UNIX) if url.startswith(_UNIX) else None
         self._base = "http://manager" if self._unix_path else url.rstrip("/")
 
     async def __aenter__(self) -> ManagerClient:
         connector = aiohttp.UnixConnector(self._unix_path) if self._unix_path else None
-        self._session = aiohttp.ClientSession(connector=connector)
+        self._session = aiohttp.ClientSession(connector=connector, headers=self._headers)
         return self
 
     async def __aexit__(

@@ -27,14 +27,16 @@ Json = dict[str, Any]
 
 def of_known(run: Run | EndedRun) -> Json:
     """One line of the list, for a run in the manager's memory."""
-    return of_ended(run) if isinstance(run, EndedRun) else _of_execution(run.execution, run.instance)
+    if isinstance(run, EndedRun):
+        return of_ended(run)
+    return _of_execution(run.execution, run.instance, run.request.namespace)
 
 
 def of_head(head: RunHead) -> Json:
     """One line of the list, for a run in the journal."""
     if head.cause is not None:
         return of_ended(ended_from_head(head))
-    return _of_execution(execution_from(head), head.instance)
+    return _of_execution(execution_from(head), head.instance, head.namespace)
 
 
 def of_ended(run: EndedRun) -> Json:
@@ -49,10 +51,11 @@ def of_ended(run: EndedRun) -> Json:
         "deadline": format_timestamp(run.deadline),
         "fetched_at": _time(run.fetched_at),
         "instance": None,
+        "namespace": run.namespace,
     }
 
 
-def _of_execution(execution: Execution, instance: str | None) -> Json:
+def _of_execution(execution: Execution, instance: str | None, namespace: str) -> Json:
     outcome = execution.outcome
     return {
         "id": execution.id,
@@ -65,6 +68,7 @@ def _of_execution(execution: Execution, instance: str | None) -> Json:
         "deadline": format_timestamp(execution.deadline),
         "fetched_at": None,
         "instance": instance,
+        "namespace": namespace,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 
+from orchestrator.access.credentials import authorization
 from orchestrator.executions.state import State
 from orchestrator.operations import overview
 from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead, UnknownExecution
@@ -57,11 +58,12 @@ class ManagerSource:
         return await self.ask("GET", f"/executions/{run_id}", {"output": "true" if output else "false"})
 
     async def ask(self, method: str, path: str, query: dict[str, Any]) -> Json:
-        """The answer's object. Raises ManagerAway, UnknownExecution, ManagerRefused."""
+        """The answer's object. Raises ManagerAway, UnknownExecution, ManagerRefused, NoCredentials."""
         connector = aiohttp.UnixConnector(self._path) if self._path else None
+        headers = await asyncio.to_thread(authorization)
         try:
             async with (
-                aiohttp.ClientSession(connector=connector, timeout=TIMEOUT) as session,
+                aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, headers=headers) as session,
                 session.request(method, self._base + path, params=query) as response,
             ):
                 body = await response.json(content_type=None)

@@ -334,4 +334,4 @@ def _whole(row: Row[Any]) -> RunRow:
     outcome = None
     if head.cause is not None:
         outcome = OutcomeRow(**{name: values[name] for name in OUTCOME_NAMES})
-    return RunRow(head, values["terms"], values["request"], outcome)
+    return RunRow(head, values["request"], outcome)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.access.caller import DEFAULT_NAMESPACE
+
 
 class StoreFailure(Exception):
     """Root of what a journal raises; the text is for the operator.
@@ -49,6 +51,7 @@ class AcceptedRow:
     key: str | None
     request: bytes
     terms: bytes
+    namespace: str = DEFAULT_NAMESPACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ class RunHead:
     deadline: int
     permits: int
     key: str | None
+    namespace: str
+    terms: bytes
     version: str
     started_at: int | None
     engine_id: str | None
@@ -133,7 +138,6 @@ class RunRow:
     """A whole row; `request` is null once there is an outcome, `outcome` until there is one."""
 
     head: RunHead
-    terms: bytes
     request: bytes | None
     outcome: OutcomeRow | None
 

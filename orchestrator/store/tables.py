@@ -19,9 +19,11 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    text,
     update,
 )
 
+from orchestrator.access.caller import DEFAULT_NAMESPACE
 from orchestrator.store.port import StoreUnusable
 
 metadata = MetaData()
@@ -44,6 +46,7 @@ runs = Table(
     Column("deadline", BigInteger, nullable=False),
     Column("permits", Integer, nullable=False),
     Column("key", Text),
+    Column("namespace", String(64), nullable=False, server_default=DEFAULT_NAMESPACE),
     Column("terms", LargeBinary, nullable=False),
     Column("request", LargeBinary),
     Column("version", String(128), nullable=False, default=""),
@@ -78,11 +81,25 @@ NOBODY = ""
 
 
 def _create(connection: Connection) -> None:
+    """Tables that are made now are as the last step leaves them: the others find nothing to do."""
     metadata.create_all(connection)
 
 
+def _add_namespaces(connection: Connection) -> None:
+    """Runs of a manager without tokens live in one namespace."""
+    _add_column(connection, "namespace", f"VARCHAR(64) DEFAULT '{DEFAULT_NAMESPACE}' NOT NULL")
+
+
+def _add_column(connection: Connection, name: str, definition: str) -> None:
+    """Two managers that share a database may both find it missing; SQLite's has one manager."""
+    if any(column["name"] == name for column in inspect(connection).get_columns(runs.name)):
+        return
+    once = "IF NOT EXISTS " if connection.dialect.name == "postgresql" else ""
+    connection.execute(text(f"ALTER TABLE {runs.name} ADD COLUMN {once}{name} {definition}"))
+
+
 # Step n leads from schema n to n + 1. A step that was released is never changed.
-STEPS: Sequence[Callable[[Connection], None]] = (_create,)
+STEPS: Sequence[Callable[[Connection], None]] = (_create, _add_namespaces)
 
 
 def migrate(connection: Connection) -> None:

@@ -25,6 +25,7 @@ class Connection:
         self._transport = transport
         self._conversation = conversation
         self._sending: asyncio.Task[None] | None = None
+        self._cut = False
 
     @property
     def waiting(self) -> int:
@@ -50,9 +51,16 @@ class Connection:
         else:
             self._transport.abort()
 
+    def cut(self) -> None:
+        """End the connection now: its client may not be served any more, not even with what waits."""
+        self._cut = True
+        self._transport.abort()
+
     async def _receive(self) -> None:
         while True:
             message = await self._socket.receive()
+            if self._cut:
+                return
             match message.type:
                 case WSMsgType.BINARY:
                     await self._conversation.take(message.data)

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import structlog
 
 from genvm_wire.calldata import Encodable, Value
+from orchestrator.access.caller import Caller
+from orchestrator.access.rates import Allowance
 from orchestrator.api.body import WrongShape
 from orchestrator.api.socket import frames, payloads
 from orchestrator.api.socket.events import failed_to_start, progress, terminal
 from orchestrator.api.socket.frames import BadFrame, ErrorCode, Method, Request, RequestFailed
 from orchestrator.api.socket.outgoing import News, Outgoing
 from orchestrator.api.socket.subscriptions import Subscriptions
+from orchestrator.api.turned_away import too_many_text, whole_seconds
 from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.executions.artifacts import LONGEST_PIECE, artifact
@@ -24,6 +27,7 @@ from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import EndOrder
+from orchestrator.executions.visible import VisibleRuns
 from orchestrator.store.port import StoreFailure
 
 log = structlog.get_logger(__name__)
@@ -41,11 +45,17 @@ class Served:
 
 
 class Conversation:
-    """Requests go in by `take` and `take_text`, one after the other; frames come out of `next_frame`."""
+    """Requests go in by `take` and `take_text`, one after the other; frames come out of `next_frame`.
 
-    def __init__(self, served: Served) -> None:
+    `caller` is who opened the connection; `allowance` the rates of its token, null without any.
+    """
+
+    def __init__(self, served: Served, caller: Caller, allowance: Allowance | None = None) -> None:
         self._served = served
         self._executions = served.executions
+        self._caller = caller
+        self._allowance = allowance
+        self._visible = VisibleRuns(served.executions, caller.sees)
         self._outgoing = Outgoing()
         self._subscriptions = Subscriptions(served.executions, self._outgoing)
         self._outgoing.put_reply(frames.hello(served.boot_id))
@@ -63,6 +73,7 @@ class Conversation:
             self._outgoing.put_reply(frames.error(bad.request_id, bad))
             return
         try:
+            self._count(len(message))
             await self._answer(request)
         except RequestFailed as failure:
             self._fail(request, failure)
@@ -99,6 +110,11 @@ class Conversation:
         """The client has gone. Its runs go on."""
         self._subscriptions.close()
 
+    def _count(self, size: int) -> None:
+        """Raises RequestFailed when the token is over its rate."""
+        if self._allowance is not None and (wait := self._allowance.ask(size)) > 0:
+            raise RequestFailed(ErrorCode.INTERNAL, too_many_text(self._caller, whole_seconds(wait)))
+
     async def _answer(self, request: Request) -> None:
         payload = frames.decoded(request.payload)
         match request.method:
@@ -117,6 +133,7 @@ class Conversation:
 
     async def _run(self, request: Request, payload: Value) -> None:
         wanted = run_request_from_c(payloads.run_map(payload), self._served.rules)
+        wanted = wanted.within(self._caller.namespace)
         ended = self._executions.repeated(wanted)
         if ended is not None and (final := await self._executions.status(ended)) is not None:
             self._reply(request, {"genvm_id": ended})
@@ -142,13 +159,13 @@ class Conversation:
     def _cancel(self, request: Request, run_id: int) -> None:
         if (run := self._live(run_id)) is not None:
             run.order_end(EndOrder(Cause.CANCELLED, 0))
-        elif not self._executions.knows(run_id):
+        elif not self._visible.knows(run_id):
             raise _unknown(run_id)
         self._reply(request, {})
 
     async def _acknowledge(self, request: Request, run_id: int) -> None:
         try:
-            await self._executions.acknowledge(run_id)
+            await self._visible.acknowledge(run_id)
         except UnknownRun:
             raise _unknown(run_id) from None
         except NotEnded:
@@ -167,11 +184,11 @@ class Conversation:
 
     def _live(self, run_id: int) -> Run | None:
         """A run that has been written down and has not been acknowledged."""
-        run = self._executions.find(run_id)
+        run = self._visible.find(run_id)
         return run if run is not None and run.accepted.done() else None
 
     async def _final(self, run_id: int) -> FinalStatus:
-        final = await self._executions.status(run_id)
+        final = await self._visible.status(run_id)
         if final is None:
             raise _unknown(run_id)
         return final

@@ -7,6 +7,9 @@ import secrets
 
 from aiohttp import web
 
+from orchestrator.access.register import Known, Register
+from orchestrator.access.scope import Scope
+from orchestrator.api.callers import KNOWN, caller_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, describes
 from orchestrator.api.errors import error_response
@@ -18,12 +21,18 @@ LAST_WORDS = 0.5
 
 
 class Sockets:
-    """All open connections of this manager process, which `boot_id` names."""
+    """All open connections of this manager process, which `boot_id` names.
 
-    def __init__(self, served: Served, max_message_bytes: int) -> None:
+    `register`: the tokens in force, null when none is needed.
+    """
+
+    def __init__(self, served: Served, max_message_bytes: int, register: Register | None) -> None:
         self._served = served
         self._max_message_bytes = max_message_bytes
-        self._open: set[Connection] = set()
+        self._register = register
+        self._open: dict[Connection, Known | None] = {}
+        if register is not None:
+            register.changed.append(self._cut_off)
 
     def waiting(self) -> list[int]:
         """For each connection, how many frames its client has not taken yet."""
@@ -43,13 +52,25 @@ class Sockets:
         transport = request.transport
         if transport is None:
             return socket
-        connection = Connection(socket, transport, Conversation(self._served))
-        self._open.add(connection)
+        known = request.get(KNOWN)
+        allowance = None if known is None else known.allowance
+        conversation = Conversation(self._served, caller_of(request), allowance)
+        connection = Connection(socket, transport, conversation)
+        self._open[connection] = known
+        self._cut_off()
         try:
             await connection.serve()
         finally:
-            self._open.discard(connection)
+            del self._open[connection]
         return socket
+
+    def _cut_off(self) -> None:
+        """Drop the connections whose token is not in force any more as it was when they were opened."""
+        if self._register is None:
+            return
+        for connection, known in list(self._open.items()):
+            if known is not None and not self._register.holds(known):
+                connection.cut()
 
     async def hang_up(self) -> None:
         """Drop every connection; their runs have ended, or go on with the next manager."""
@@ -59,7 +80,7 @@ class Sockets:
 SOCKETS = web.AppKey("sockets", Sockets)
 
 
-@describes(Description(upgrades=True, failures=(426,)))
+@describes(Description(upgrades=True, failures=(426,), scope=Scope.NODE))
 async def get_ws(request: web.Request) -> web.StreamResponse:
     """The manager socket: runs, their events and what they printed, on one WebSocket.
 
@@ -79,6 +100,8 @@ async def _hang_up(app: web.Application) -> None:
 def add_routes(app: web.Application) -> None:
     context = app[CONTEXT]
     served = Served(context.executions, context.rules, secrets.randbits(64))
-    app[SOCKETS] = Sockets(served, context.max_message_bytes)
+    tokens = context.access.tokens
+    register = None if tokens is None else tokens.register
+    app[SOCKETS] = Sockets(served, context.max_message_bytes, register)
     app.router.add_get("/ws", get_ws)
     app.on_shutdown.append(_hang_up)

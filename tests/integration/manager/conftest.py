@@ -24,7 +24,7 @@ from orchestrator.operations.source import JOURNAL_FILE, manager_id
 from orchestrator.provider_checks import CheckOne
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.serve import listening
-from orchestrator.settings import RuntimeName, Settings
+from orchestrator.settings import RuntimeName, Settings, ShutdownPolicy
 from orchestrator.store.journal import open_for_reading, sqlite_url
 from tests import generation_bodies
 
@@ -210,6 +210,8 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             await server.__aexit__(None, None, None)
             await session.close()
             await context.__aexit__(None, None, None)
+            if settings.shutdown_policy is ShutdownPolicy.DETACH:
+                return
             statistics = running.executions.statistics()
             assert statistics.permits.in_use == 0
             assert statistics.supervised == 0

@@ -152,8 +152,30 @@ async def test_an_idempotency_key_names_one_run(client: Client) -> None:
     async with listening_node(body["host"]):
         _, first = await client.ask("POST", "/genvm/run", json=body, headers=headers)
         await client.finished(first["id"])
-        _, again = await client.ask("POST", "/genvm/run", json=client.body(), headers=headers)
+        _, again = await client.ask("POST", "/genvm/run", json=body | {"is_sync": False}, headers=headers)
     assert again == first
+
+
+async def test_an_idempotency_key_is_its_node_s_socket_s(make_client: MakeClient) -> None:
+    """Two nodes name one transaction alike; each waits for a run of its own, before and after a restart."""
+    client = await make_client()
+    one, other = client.body(), client.body()
+    headers = {"Idempotency-Key": "tx-7"}
+
+    async def asked(body: dict[str, Any]) -> int:
+        return int((await client.ask("POST", "/genvm/run", json=body, headers=headers))[1]["id"])
+
+    async with listening_node(one["host"]), listening_node(other["host"]) as second:
+        ids = [await asked(one), await asked(other)]
+        for run_id in ids:
+            await client.finished(run_id)
+        assert second.received == b"result\n"
+        assert ids == [1, 2]
+        assert [await asked(one), await asked(other)] == ids
+        await client.until(lambda: not client.manager.executions.live())
+        await client.leave()
+        client = await make_client()
+        assert [await asked(one), await asked(other)] == ids
 
 
 async def test_a_run_whose_node_left_while_it_was_queued_starts_nothing(make_client: MakeClient) -> None:

@@ -20,7 +20,7 @@ from orchestrator.store.port import (
     StoreUnavailable,
     StoreUnusable,
 )
-from orchestrator.store.tables import properties
+from orchestrator.store.tables import STEPS, properties
 
 
 def accepted(run_id: int, key: str | None = None) -> AcceptedRow:
@@ -54,7 +54,7 @@ async def test_a_run_is_read_back_as_it_was_written(journal: SqlJournal) -> None
     row = await journal.read(1)
     assert row is not None
     assert row.outcome == outcome(1)
-    assert (row.request, row.terms, row.head.cause) == (None, b"terms", "exited")
+    assert (row.request, row.head.terms, row.head.cause) == (None, b"terms", "exited")
 
 
 async def test_an_outcome_keeps_what_was_known_before(journal: SqlJournal) -> None:
@@ -131,7 +131,7 @@ async def test_a_newer_schema_is_refused(journal_url: str) -> None:
             await open_journal(journal_url, "x")
     finally:
         with engine.begin() as connection:
-            connection.execute(change.values(value=1))
+            connection.execute(change.values(value=len(STEPS)))
         engine.dispose()
 
 

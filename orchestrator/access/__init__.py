@@ -1,0 +1,1 @@
+"""Who may do what: tokens, scopes, namespaces, rates, audit. Knows neither HTTP nor runs (docs/access.md)."""

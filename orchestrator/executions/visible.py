@@ -1,0 +1,72 @@
+"""The runs that one caller sees: those of a namespace, or all.
+
+Whoever answers a client asks here. A run of another namespace is as one that never was: the same answers,
+found out the same way, from memory and before anything is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from orchestrator.executions.records import FinalStatus
+from orchestrator.executions.refusals import UnknownRun
+from orchestrator.executions.retention import EndedRun
+from orchestrator.executions.run import Run
+from orchestrator.executions.service import Executions
+from orchestrator.store.port import RunRow
+
+
+@dataclass(frozen=True, slots=True)
+class VisibleRuns:
+    """`namespace` null: all runs."""
+
+    executions: Executions
+    namespace: str | None
+
+    def find(self, run_id: int) -> Run | None:
+        """A run that has not ended, or has only just ended."""
+        run = self.executions.find(run_id)
+        return run if run is not None and self._takes(run) else None
+
+    def knows(self, run_id: int) -> bool:
+        found = self.executions.known(run_id)
+        return found is not None and self._takes(found)
+
+    async def status(self, run_id: int) -> FinalStatus | None:
+        """Everything about an ended run; None before its end and for unknown runs. Changes nothing."""
+        return await self.executions.status(run_id) if self.knows(run_id) else None
+
+    async def row(self, run_id: int) -> RunRow | None:
+        """What the journal has of a known run. Changes nothing. Raises StoreFailure."""
+        return await self.executions.row(run_id) if self.knows(run_id) else None
+
+    async def acknowledge(self, run_id: int) -> None:
+        """Forget an ended run. Raises UnknownRun, NotEnded, StoreFailure."""
+        if not self.knows(run_id):
+            raise UnknownRun
+        await self.executions.acknowledge(run_id)
+
+    def between(self, after: int, before: int, *, newest_first: bool) -> Iterator[Run | EndedRun]:
+        """Known runs with ids between the two, in the order of their ids."""
+        runs = self.executions.between(after, before, newest_first=newest_first)
+        return filter(self._takes, runs)
+
+    def live(self) -> list[Run]:
+        return [run for run in self.executions.live() if self._takes(run)]
+
+    def ended(self) -> list[EndedRun]:
+        return [run for run in self.executions.ended() if self._takes(run)]
+
+    def retained(self) -> tuple[int, int]:
+        """How many ended runs are kept, and their bytes."""
+        if self.namespace is None:
+            statistics = self.executions.statistics()
+            return statistics.retained, statistics.retained_bytes
+        ended = self.ended()
+        return len(ended), sum(run.size for run in ended)
+
+    def _takes(self, run: Run | EndedRun) -> bool:
+        if self.namespace is None:
+            return True
+        return self.namespace == (run.namespace if isinstance(run, EndedRun) else run.request.namespace)
