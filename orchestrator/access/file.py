@@ -47,20 +47,22 @@ def mark_of(path: Path) -> Mark | None:
 def read_tokens(path: Path) -> Reading:
     """Raises BadTokens with the file's name in its text."""
     try:
+        # Not waiting for a writer, should it be a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise BadTokens(f"the tokens file {path} cannot be opened: {error.strerror}") from None
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - the one that was looked at, not its name
-        found = os.fstat(descriptor)
-        _check(path, found)
         try:
-            return Reading(parse_tokens(file.read(LARGEST + 1).decode("utf-8")), _settled(found))
-        except UnicodeDecodeError:
-            raise BadTokens(f"the tokens file {path}: it is no text in UTF-8") from None
-        except OSError as error:
-            raise BadTokens(f"the tokens file {path} cannot be read: {error.strerror}") from None
-        except BadTokens as bad:
-            raise BadTokens(f"the tokens file {path}: {bad}") from None
+            found = os.fstat(descriptor)
+            _check(path, found)
+            text = os.pread(descriptor, LARGEST + 1, 0).decode("utf-8")
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise BadTokens(f"the tokens file {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadTokens(f"the tokens file {path}: it is no text in UTF-8") from None
+    try:
+        return Reading(parse_tokens(text), _settled(found))
+    except BadTokens as bad:
+        raise BadTokens(f"the tokens file {path}: {bad}") from None
 
 
 def _check(path: Path, found: os.stat_result) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from orchestrator.access.token import Limits
 
+# Less than that is what adding fractions leaves over.
+LEAST_WAIT = 1e-6
+
 Clock = Callable[[], float]
 
 
@@ -28,7 +31,8 @@ class Bucket:
         now = self._clock()
         self._level = min(self._burst, self._level + (now - self._at) * self._rate)
         self._at = now
-        return max(0.0, (min(amount, self._burst) - self._level) / self._rate)
+        wait = (min(amount, self._burst) - self._level) / self._rate
+        return wait if wait > LEAST_WAIT else 0.0
 
     def spend(self, amount: float) -> None:
         """Take `amount` out, below nothing if need be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -12,7 +13,16 @@ from orchestrator.access.scope import Scope
 from orchestrator.access.token import new_token
 from orchestrator.api.description import description_of
 from tests.integration.manager.callers import (
-    ALICE, BOB, READER, ROOT, WHO, As, MakeAs, TokensFile, make_as, tokens_file,
+    ALICE,
+    BOB,
+    READER,
+    ROOT,
+    WHO,
+    As,
+    MakeAs,
+    TokensFile,
+    make_as,
+    tokens_file,
 )  # fmt: skip
 from tests.integration.manager.conftest import Client, folder, listening_node, make_client
 
@@ -55,7 +65,7 @@ def scope_of(operation: dict[str, Any]) -> Scope:
     """The scope that the document says."""
     if not operation["security"]:
         return Scope.NONE
-    [[scope]] = [list(one.values())[0] for one in operation["security"]]
+    [[scope]] = [next(iter(one.values())) for one in operation["security"]]
     return Scope(scope)
 
 
@@ -160,8 +170,6 @@ async def test_a_body_is_not_read_before_its_token_is_known(speaking_as: As) -> 
     """A request whose body never comes is answered at once."""
     client = await speaking_as(ROOT)
     path = str(client.manager.settings.socket)
-    import asyncio
-
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(b"POST /genvm/run HTTP/1.1\r\nHost: manager\r\nContent-Length: 1000000\r\n\r\n")
     await writer.drain()

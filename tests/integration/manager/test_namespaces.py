@@ -196,7 +196,9 @@ async def test_namespaces_outlive_the_manager(make_as: MakeAs) -> None:
     async with listening_node(holder["host"]), listening_node(waiting["host"]):
         running = await alice.run(holder)
         _, queued = await alice.ask("POST", "/genvm/run", json=waiting, headers=headers)
-        await alice.until(lambda: alice.manager.executions.find(running).started.done())  # type: ignore[union-attr]
+        run = alice.manager.executions.find(running)
+        assert run is not None
+        await run.started
         await alice.manager.executions.detach()
         await alice.leave()
 
