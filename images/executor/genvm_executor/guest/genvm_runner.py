@@ -41,8 +41,8 @@ WARM_MODULES = (
     "urllib.parse",
     "genlayer",
     "genlayer.absent",
-    "genlayer.gl.dispatch",
-    "genlayer.gl.schema",
+    "genlayer.inner.dispatch",
+    "genlayer.inner.schema",
     "genlayer.py.evm",
     "genlayer.py.public_abi",
 )
@@ -94,7 +94,7 @@ def read_start_message() -> bytes:
 
 def begin(data: bytes) -> dict[str, Any]:
     """Decode the start message and make it known as `gl.message`. Raises for a malformed one."""
-    from genlayer.gl import start
+    from genlayer.inner import start
     from genlayer.py import calldata
 
     raw = calldata.decode(data)
@@ -114,7 +114,7 @@ def prepare(message: dict[str, Any]) -> Callable[[], Any]:
 
     A `UserError` from here, raised while importing, is an ordinary failure: exit status 1.
     """
-    from genlayer.gl import dispatch
+    from genlayer.inner import dispatch
     from genlayer.py.public_abi import EntryKind
 
     kind, data = message["entry_kind"], message["entry_data"]
@@ -133,8 +133,8 @@ def prepare(message: dict[str, Any]) -> Callable[[], Any]:
 
 def run(message: dict[str, Any]) -> None:
     """Run one entry and end the VM with `Return` or `Rollback`; anything else propagates."""
-    from genlayer.gl import requests
     from genlayer.gl.vm import UserError
+    from genlayer.inner import requests
 
     entry = prepare(message)
     try:

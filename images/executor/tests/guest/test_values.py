@@ -80,7 +80,7 @@ def test_deployment_address() -> None:
     (vector,) = (v for v in VECTORS["hash"] if "create2" in v)
     given = vector["create2"]
     deployer = Address(given["contract"])
-    from genlayer.gl.proxies import deployed_address
+    from genlayer.inner.proxies import deployed_address
 
     found = deployed_address(deployer, given["salt_nonce"], given["chain_id"])
     assert found.as_hex == vector["address"]
@@ -171,10 +171,60 @@ def test_evm_values_survive_encoding(kind: Any, value: Any) -> None:
     assert evm.decode(kind, evm.encode(kind, value)) == value
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff" * 32, bytes(31) + b"\x20" + b"\xff" * 32])
-def test_evm_data_that_ends_early_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="ABI data ends"):
-        evm.decode(list[str], data)
+@pytest.mark.parametrize(
+    ("kind", "data", "value"),
+    [
+        (str, b"", ""),
+        (bytes, b"", b""),
+        (list[str], b"", []),
+        (types.u256, b"", 0),  # type: ignore[attr-defined]
+        (bool, b"", False),
+        (bool, b"\x80" + bytes(31), True),
+        (types.u8, bytes(30) + b"\x01\x05", 5),  # type: ignore[attr-defined]
+        (types.i8, bytes(31) + b"\xff", -1),  # type: ignore[attr-defined]
+        (types.i16, bytes(29) + b"\x07\x80\x01", -32767),  # type: ignore[attr-defined]
+        (list[types.u8], bytes(31) + b"\x20" + bytes(31) + b"\x02" + bytes(31) + b"\x09", [9, 0]),  # type: ignore[attr-defined]
+        (str, bytes(31) + b"\x20" + bytes(31) + b"\x40" + b"ab", "ab"),
+    ],
+    ids=str,
+)
+def test_evm_data_is_read_as_leniently_as_upstream_reads_it(kind: Any, data: bytes, value: Any) -> None:
+    decoded = evm.decode(kind, data)
+    assert (decoded, type(decoded)) == (value, type(value))
+
+
+@pytest.mark.parametrize("data", [b"\xff" * 32, bytes(31) + b"\x20" + b"\xff" * 32])
+def test_a_list_longer_than_its_evm_data_is_refused_before_it_is_made(data: bytes) -> None:
+    nested = bytes(31) + b"\x20" + data[-32:]
+    with pytest.raises(ValueError, match="a list of"):
+        evm.decode(list[str], nested)
+
+
+UPSTREAM_NAMES = {
+    *("Address", "Contract", "Event", "Keccak256", "Lazy", "MessageRawType", "MessageType", "SizedArray"),
+    *("advanced", "bigint", "calldata", "contract_interface", "deploy_contract", "eq_principle", "evm"),
+    *("get_contract_at", "nondet", "private", "public", "storage", "trace", "trace_time_micro", "vm", "wasi"),
+    *(f"{sign}{bits}" for sign in "ui" for bits in range(8, 257, 8)),
+}
+
+
+def test_gl_has_just_the_names_that_upstream_has() -> None:
+    import genlayer.inner.dispatch
+    import genlayer.inner.schema  # noqa: F401
+
+    found = {name for name in dir(gl) if not name.startswith("_")}
+    assert found == UPSTREAM_NAMES
+
+
+@pytest.mark.parametrize("name", ["vm", "evm", "eq_principle", "nondet", "nondet.web", "advanced"])
+def test_a_module_of_gl_shows_no_inner_module(name: str) -> None:
+    import operator
+    from types import ModuleType
+
+    module = operator.attrgetter(name)(gl)
+    shown = {key for key, value in vars(module).items() if isinstance(value, ModuleType) and key[0] != "_"}
+    ours = {key for key in shown if vars(module)[key].__name__.startswith("genlayer")}
+    assert ours <= {"web", "calldata"}
 
 
 def test_gl_and_basic_types_survive_pickling() -> None:

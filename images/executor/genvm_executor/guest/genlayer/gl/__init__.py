@@ -3,22 +3,20 @@
 `gl.message` and `gl.message_raw` exist from the moment the start message has been read.
 """
 
-from __future__ import annotations
+from typing import Any as _Any
 
-from typing import Any
-
+from genlayer.inner import start as _start
+from genlayer.inner.contract import Contract, private, public
+from genlayer.inner.event import Event
+from genlayer.inner.proxies import contract_interface, deploy_contract, get_contract_at
+from genlayer.inner.start import MessageRawType, MessageType
+from genlayer.inner.tracing import trace, trace_time_micro
 from genlayer.py import calldata, storage
 from genlayer.py import types as _types
 from genlayer.py.keccak import Keccak256
 from genlayer.py.types import Address, Lazy, SizedArray, bigint
 
 from . import advanced, eq_principle, evm, nondet, vm, wasi
-from . import start as _start
-from .contract import Contract, private, public
-from .event import Event
-from .proxies import contract_interface, deploy_contract, get_contract_at
-from .start import MessageRawType, MessageType
-from .tracing import trace, trace_time_micro
 
 globals().update(_types.UNSIGNED)
 globals().update(_types.SIGNED)
@@ -35,7 +33,7 @@ _NOT_HERE = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     if name in ("message", "message_raw"):
         return _start.current(name)
     if name in _NOT_HERE:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from . import requests
-from .event import emit_raw_event
+from genlayer.inner import requests as _requests
+from genlayer.inner.event import emit_raw_event
 
 __all__ = ("emit_raw_event", "user_error_immediate")
 
 
 def user_error_immediate(reason: str) -> NoReturn:
     """End the VM with a user error at once: not catchable, nothing is unwound."""
-    requests.finish("Rollback", reason)
+    _requests.finish("Rollback", reason)

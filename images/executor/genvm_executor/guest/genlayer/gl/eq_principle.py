@@ -6,37 +6,38 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from genlayer.inner.deferred import LazyCapable
 from genlayer.py.types import Lazy
 
-from . import nondet, vm
-from .deferred import LazyCapable
+from . import nondet as _nondet
+from . import vm as _vm
 
 T = TypeVar("T")
 
 
-def _equals(fn: Callable[[], Any], leader: vm.Result) -> bool:
-    return vm.spawn_sandbox(fn) == leader
+def _equals(fn: Callable[[], Any], leader: _vm.Result) -> bool:
+    return _vm.spawn_sandbox(fn) == leader
 
 
 @LazyCapable
 def strict_eq(fn: Callable[[], T]) -> Lazy[T]:
     """Agree when running `fn` again gives the same result, errors included."""
-    return vm.run_nondet_unsafe.lazy(fn, functools.partial(_equals, fn))
+    return _vm.run_nondet_unsafe.lazy(fn, functools.partial(_equals, fn))
 
 
-def _comparable(fn: Callable[[], Any], principle: str, leader: vm.Result) -> bool:
+def _comparable(fn: Callable[[], Any], principle: str, leader: _vm.Result) -> bool:
     mine = fn()
-    if not isinstance(leader, vm.Return):
+    if not isinstance(leader, _vm.Return):
         return False
     answers = {"leader_answer": format(leader.calldata), "validator_answer": format(mine)}
-    same: bool = nondet.ask_template("EqComparative", **answers, principle=principle)
+    same: bool = _nondet.ask_template("EqComparative", **answers, principle=principle)
     return same
 
 
 @LazyCapable
 def prompt_comparative(fn: Callable[[], T], principle: str) -> Lazy[T]:
     """Agree when a language model finds both answers equal under `principle`."""
-    return vm.run_nondet.lazy(fn, functools.partial(_comparable, fn, principle))
+    return _vm.run_nondet.lazy(fn, functools.partial(_comparable, fn, principle))
 
 
 def _input_of(fn: Callable[[], str]) -> str:
@@ -46,16 +47,16 @@ def _input_of(fn: Callable[[], str]) -> str:
 
 
 def _answer(fn: Callable[[], str], task: str, criteria: str) -> str:
-    answer = nondet.ask_template("EqNonComparativeLeader", task=task, input=_input_of(fn), criteria=criteria)
+    answer = _nondet.ask_template("EqNonComparativeLeader", task=task, input=_input_of(fn), criteria=criteria)
     return str(answer)
 
 
-def _acceptable(fn: Callable[[], str], task: str, criteria: str, leader: vm.Result) -> bool:
+def _acceptable(fn: Callable[[], str], task: str, criteria: str, leader: _vm.Result) -> bool:
     given = _input_of(fn)
-    if not isinstance(leader, vm.Return):
+    if not isinstance(leader, _vm.Return):
         return False
     fields = {"task": task, "output": leader.calldata, "input": given, "criteria": criteria}
-    fits: bool = nondet.ask_template("EqNonComparativeValidator", **fields)
+    fits: bool = _nondet.ask_template("EqNonComparativeValidator", **fields)
     return fits
 
 
@@ -63,4 +64,4 @@ def _acceptable(fn: Callable[[], str], task: str, criteria: str, leader: vm.Resu
 def prompt_non_comparative(fn: Callable[[], str], *, task: str, criteria: str) -> Lazy[str]:
     """A language model does `task` on the input; validators check the answer against `criteria`."""
     leader = functools.partial(_answer, fn, task, criteria)
-    return vm.run_nondet.lazy(leader, functools.partial(_acceptable, fn, task, criteria))
+    return _vm.run_nondet.lazy(leader, functools.partial(_acceptable, fn, task, criteria))

@@ -8,14 +8,15 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from genlayer.inner import requests as _requests
+from genlayer.inner.deferred import LazyCapable
 from genlayer.py.evm import *  # noqa: F403
 from genlayer.py.evm import MethodEncoder
 from genlayer.py.evm import __all__ as _abi_names
 from genlayer.py.storage.build import resolve
 from genlayer.py.types import Address, Lazy
 
-from . import requests, wasi
-from .deferred import LazyCapable
+from . import wasi as _wasi
 
 
 def _encoder(fn: Any) -> MethodEncoder:
@@ -39,7 +40,7 @@ def _encoders(declaration: type, kind: str) -> dict[str, MethodEncoder]:
 
 def _view_method(address: Address, encoder: MethodEncoder) -> LazyCapable[..., Any]:
     def call(*args: Any) -> Lazy[Any]:
-        reply = requests.ask("EthCall", {"address": address, "calldata": encoder.encode_call(args)})
+        reply = _requests.ask("EthCall", {"address": address, "calldata": encoder.encode_call(args)})
         return Lazy(lambda: encoder.decode_ret(reply))
 
     return LazyCapable(call)
@@ -63,7 +64,7 @@ class _Methods:
 
 
 def _eth_send(address: Address, calldata: bytes, value: int) -> None:
-    requests.call("EthSend", {"address": address, "calldata": calldata, "value": value})
+    _requests.call("EthSend", {"address": address, "calldata": calldata, "value": value})
 
 
 class EvmContract:
@@ -78,7 +79,7 @@ class EvmContract:
     @property
     def balance(self) -> int:
         """Its balance."""
-        return wasi.get_balance(self.address.as_bytes)
+        return _wasi.get_balance(self.address.as_bytes)
 
     def view(self) -> Any:
         """`.view().method(…)` calls it now."""

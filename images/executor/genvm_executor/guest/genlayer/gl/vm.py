@@ -9,13 +9,12 @@ from typing import Any, Generic, TypeVar
 
 import cloudpickle  # type: ignore[import-untyped,unused-ignore]
 
+from genlayer.inner import requests as _requests
+from genlayer.inner.deferred import LazyCapable
 from genlayer.py import calldata
 from genlayer.py.public_abi import ResultCode
 from genlayer.py.storage.pages import HOST
 from genlayer.py.types import Lazy
-
-from . import requests
-from .deferred import LazyCapable
 
 T = TypeVar("T")
 
@@ -88,7 +87,7 @@ def unpack_result(result: Result) -> Any:
 def spawn_sandbox(fn: Callable[[], Any], *, allow_write_ops: bool = False) -> Lazy[Result]:
     """Run a function in a fresh VM; never raises for how it ends."""
     data = cloudpickle.dumps(fn)
-    reply = requests.ask("Sandbox", {"data": data, "allow_write_ops": allow_write_ops})
+    reply = _requests.ask("Sandbox", {"data": data, "allow_write_ops": allow_write_ops})
     if allow_write_ops:
         HOST.forget_reads()
     return Lazy(lambda: decode_result(reply))
@@ -108,7 +107,7 @@ def run_nondet_unsafe(leader_fn: Callable[[], T], validator_fn: Callable[[Result
 
     Raises UserError when the leader's result is one.
     """
-    reply = requests.ask(
+    reply = _requests.ask(
         "RunNondet",
         {
             "data_leader": cloudpickle.dumps(functools.partial(_leader_stage, leader_fn)),

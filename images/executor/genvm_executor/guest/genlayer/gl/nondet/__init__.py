@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from genlayer.gl import requests
-from genlayer.gl.deferred import LazyCapable
+from genlayer.inner import requests as _requests
+from genlayer.inner.deferred import LazyCapable
+from genlayer.inner.reply import Image, NondetException, module_value
 from genlayer.py.types import Lazy
 
 from . import web
-from .reply import Image, NondetException, module_value
 
 __all__ = ("Image", "NondetException", "exec_prompt", "web")
 
 
 def ask_template(template: str, **fields: Any) -> Any:
     """The answer of one of the prompt templates of the equivalence principles."""
-    return module_value(requests.ask("ExecPromptTemplate", {"template": template, **fields}))
+    return module_value(_requests.ask("ExecPromptTemplate", {"template": template, **fields}))
 
 
 @LazyCapable
@@ -33,5 +33,5 @@ def exec_prompt(
     """
     raw_images = [image.raw if isinstance(image, Image) else image for image in images or ()]
     request = {"prompt": prompt, "response_format": response_format, "images": raw_images}
-    reply = requests.ask("ExecPrompt", request)
+    reply = _requests.ask("ExecPrompt", request)
     return Lazy(lambda: module_value(reply))

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from genlayer.gl import requests
-from genlayer.gl.deferred import LazyCapable
+from genlayer.inner import requests as _requests
+from genlayer.inner.deferred import LazyCapable
+from genlayer.inner.reply import Image, module_value
 from genlayer.py.types import Lazy
-
-from .reply import Image, module_value
 
 _NO_HEADERS: Mapping[str, str | bytes] = {}
 
@@ -42,7 +41,7 @@ def render(
     `wait_after_loaded` is like "500ms" or "3s". Raises NondetException when the page cannot be had.
     """
     wait = "0ms" if wait_after_loaded is None else wait_after_loaded
-    reply = requests.ask("WebRender", {"url": url, "mode": mode, "wait_after_loaded": wait})
+    reply = _requests.ask("WebRender", {"url": url, "mode": mode, "wait_after_loaded": wait})
 
     def read() -> Any:
         answer = module_value(reply)
@@ -58,7 +57,7 @@ def _send(url: str, method: str, body: str | bytes | None, headers: Headers) -> 
         "headers": {name: _as_bytes(value) for name, value in headers.items()},
         "body": None if body is None else _as_bytes(body),
     }
-    reply = requests.ask("WebRequest", payload)
+    reply = _requests.ask("WebRequest", payload)
 
     def read() -> Response:
         answer = module_value(reply)["response"]

@@ -78,14 +78,17 @@ def encode(annotation: Any, value: Any) -> bytes:
 
 
 class _Reader:
-    """Reads values relative to a base, never outside of the data."""
+    """Reads values relative to a base, as leniently as upstream's v0.2 line does.
+
+    Contracts depend on it: a call to an account without code returns no bytes at all, which is an empty
+    text and a zero there. What lies behind the end of the data counts as absent, high bits that do not
+    belong to a small integer are dropped, any number but zero is true.
+    """
 
     def __init__(self, data: bytes) -> None:
         self.data = data
 
     def take(self, at: int, size: int) -> bytes:
-        if at + size > len(self.data):
-            raise ValueError(f"ABI data ends at {len(self.data)}, {size} bytes wanted at {at}")
         return self.data[at : at + size]
 
     def number(self, at: int) -> int:
@@ -94,9 +97,10 @@ class _Reader:
     def value(self, kind: AbiType, at: int) -> Any:
         match kind.kind:
             case "uint" | "int":
-                return self._integer(kind, at)
+                low = self.take(at, _WORD).rjust(kind.size, b"\0")[-kind.size :]
+                return int.from_bytes(low, "big", signed=kind.kind == "int")
             case "bool":
-                return self._bool(at)
+                return self.number(at) != 0
             case "address":
                 return Address(self.take(at, _WORD)[12:])
             case "fixed_bytes":
@@ -107,26 +111,13 @@ class _Reader:
                 return self.take(at + _WORD, self.number(at))
             case "list":
                 count = self.number(at)
-                # An item takes at least a word, unless it is empty: refuse before allocating.
-                self.take(at + _WORD, count * min(kind.items[0].head_size, _WORD))
-                return self.members(kind.items * min(count, len(self.data)), at + _WORD)
+                # Refused before anything is allocated: no list has more items than the data has bytes.
+                if count > len(self.data):
+                    raise ValueError(f"a list of {count} items in {len(self.data)} bytes of ABI data")
+                return self.members(kind.items * count, at + _WORD)
             case "array":
                 return self.members(kind.items * kind.size, at)
         return tuple(self.members(kind.items, at))
-
-    def _integer(self, kind: AbiType, at: int) -> int:
-        number = int.from_bytes(self.take(at, _WORD), "big", signed=kind.kind == "int")
-        try:
-            number.to_bytes(kind.size, "big", signed=kind.kind == "int")
-        except OverflowError:
-            raise ValueError(f"{number} does not fit {kind.name}") from None
-        return number
-
-    def _bool(self, at: int) -> bool:
-        number = self.number(at)
-        if number > 1:
-            raise ValueError(f"{number} is not a bool")
-        return number == 1
 
     def members(self, kinds: Sequence[AbiType], base: int) -> list[Any]:
         values, at = [], base
@@ -141,7 +132,7 @@ class _Reader:
 
 
 def decode(annotation: Any, data: Buffer) -> Any:
-    """The value of ABI data. Raises ValueError when the data does not hold one."""
+    """The value of ABI data. Raises ValueError when the data cannot hold one, UnicodeDecodeError for text."""
     kind = abi_type(annotation)
     reader = _Reader(bytes(data))
     if kind.kind == "tuple" and kind.inplace:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from genlayer.gl import vm, wasi
 from genlayer.py.keccak import Keccak256
 from genlayer.py.public_abi import StorageType
 from genlayer.py.types import Address, Lazy
 
-from . import requests, start, vm, wasi
+from . import requests, start
 from .deferred import LazyCapable
 
 On = Literal["finalized", "accepted"]

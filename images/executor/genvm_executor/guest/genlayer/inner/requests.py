@@ -10,10 +10,9 @@ from typing import Any, NoReturn
 
 import _genlayer_wasi as host
 
+from genlayer.gl import wasi
 from genlayer.py import calldata
 from genlayer.py.storage.pages import HOST
-
-from . import wasi
 
 
 def call(name: str, payload: Any) -> bytes | None:

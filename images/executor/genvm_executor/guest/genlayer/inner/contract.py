@@ -6,10 +6,11 @@ import abc
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from genlayer.gl import wasi
 from genlayer.py.storage.build import contract_layout
 from genlayer.py.types import Address
 
-from . import start, wasi
+from . import start
 
 F = TypeVar("F", bound=Callable[..., Any])
 
