@@ -54,7 +54,7 @@ def _check_slot(slot: bytes) -> bytes:
 
 
 def _check_offset(offset: int, length: int) -> None:
-    if offset < 0 or offset + length > 0xFFFF_FFFF:
+    if not 0 <= offset < 1 << 32 or offset + length > 1 << 32:
         raise SystemError("2: inval")
 
 

@@ -85,3 +85,18 @@ def test_a_contract_with_its_own_environment_starts_cold_and_gets_it(executor, n
     executor.wait_ready()
     executor.send_job(node, job())
     assert executor.follow().value == "red"
+
+
+@pytest.mark.parametrize("node", ["T15b"], indirect=True)
+def test_the_last_byte_of_a_slot_is_kept(executor, node):
+    node.store_code(
+        contract(
+            "slot = gl.storage.Root.get().contract_instance.slot()\n"
+            "slot.write(2**32 - 2, b'yz')\nreturn slot.read(2**32 - 3, 3)"
+        ).encode()
+    )
+    executor.wait_ready()
+    executor.send_job(node, job(host_table="T15b", calldata=call("go"), storage_pages=10))
+    result, written = pages(executor.follow(), node.table.result_form)
+    assert result.data == b"\0yz"
+    assert written[contract_slot("v0.2"), 2**32 // 32 - 1] == bytes(30) + b"yz"

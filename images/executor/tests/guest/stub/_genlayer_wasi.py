@@ -35,7 +35,7 @@ def _note(*entry: Any) -> None:
 
 def storage_read(slot: bytes, off: int, buf: bytearray | memoryview) -> None:
     _get_world()
-    if off < 0 or off + len(buf) > 0xFFFFFFFF:
+    if off < 0 or off + len(buf) > 1 << 32:
         raise SystemError("2: inval")
     _note("read", slot.hex(), off, len(buf))
     data = _slots.get(slot.hex(), b"")[off : off + len(buf)]
@@ -44,7 +44,7 @@ def storage_read(slot: bytes, off: int, buf: bytearray | memoryview) -> None:
 
 def storage_write(slot: bytes, off: int, data: bytes) -> None:
     world = _get_world()
-    if off < 0 or off + len(data) > 0xFFFFFFFF:
+    if off < 0 or off + len(data) > 1 << 32:
         raise SystemError("2: inval")
     if not world["writable"] or slot.hex() in world["locked"]:
         raise SystemError("6: forbidden")

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 PAGE = 256
 MAX_READAHEAD_PAGES = 256
 MAX_PENDING_BYTES = 1 << 20
-# The host refuses an access whose end does not fit 32 bits.
-_END = SLOT_SIZE - 1
 
 
 class Pending:
@@ -92,19 +90,10 @@ class HostSlot(Slot):
             return bytes(page[at : at + n])
         if n <= 0:
             return b""
-        if off < 0 or off + n > _END:
+        if off < 0 or off + n > SLOT_SIZE:
             host.storage_read(self.id, off, bytearray(n))
             raise SystemError("2: inval")
-        if (last + 1) * PAGE > _END:
-            return self._read_uncached(off, n)
         return self._read_pages(off, n, first, last)
-
-    def _read_uncached(self, off: int, n: int) -> bytes:
-        # The last page of a slot cannot be asked for as a whole.
-        buffer = bytearray(n)
-        host.storage_read(self.id, off, buffer)
-        self._pending.overlay(off, buffer)
-        return bytes(buffer)
 
     def _read_pages(self, off: int, n: int, first: int, last: int) -> bytes:
         pages = self._pages
@@ -125,7 +114,7 @@ class HostSlot(Slot):
         """Load pages [start, stop), more when reads go on in sequence; the page after the last one loaded."""
         self._window = min(self._window * 2, MAX_READAHEAD_PAGES) if start == self._next_page else 1
         wanted = max(stop, start + self._window)
-        while stop < wanted and stop not in self._pages and (stop + 1) * PAGE <= _END:
+        while stop < wanted and stop not in self._pages and (stop + 1) * PAGE <= SLOT_SIZE:
             stop += 1
         buffer = bytearray((stop - start) * PAGE)
         host.storage_read(self.id, start * PAGE, buffer)
@@ -140,7 +129,7 @@ class HostSlot(Slot):
         raw = bytes(data)
         if not raw:
             return
-        if not self._accepted or off < 0 or off + len(raw) > _END:
+        if not self._accepted or off < 0 or off + len(raw) > SLOT_SIZE:
             host.storage_write(self.id, off, raw)
             self._accepted = True
         else:
