@@ -233,11 +233,20 @@ async def test_w16_the_status_says_how_a_run_ended(
     assert {key: status[key] for key in told} == told
 
 
-async def test_w17_a_code_that_cannot_be_read_says_so_beside_the_result(client: Client) -> None:
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        pytest.param(b"# \xff", "UTF-8", id="not text"),
+        pytest.param(b"# v2.0.0\n# { oops\n", "the runner is not JSON", id="no runner"),
+    ],
+)
+async def test_w17_a_code_that_cannot_be_read_says_so_beside_the_result(
+    client: Client, code: bytes, reason: str
+) -> None:
     at = {"Deployment-Timestamp": "2025-01-01T00:00:00Z"}
-    status, answer = await client.ask("POST", "/contract/detect-version", data=b"# \xff", headers=at)
+    status, answer = await client.ask("POST", "/contract/detect-version", data=code, headers=at)
     assert (status, answer["specified_major"]) == (200, 2)
-    assert "UTF-8" in answer["detection_error"]
+    assert reason in answer["detection_error"]
 
 
 @pytest.mark.parametrize("level", ["unsafe", "unsafe-tracing"])

@@ -111,7 +111,10 @@ def version_text(code: bytes, line: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The major a contract asks for; `error` says why it could not be read and the latest was taken."""
+    """The major a contract asks for; `error` says why its header cannot be read.
+
+    Without a readable version the major is the latest.
+    """
 
     major: int
     error: str | None = None
@@ -124,9 +127,15 @@ def detect_major(code: bytes, latest: int, line: str) -> Detection:
     except PackageError as error:
         return Detection(latest, str(error))
     major = _major(text)
-    if major is None:
-        return Detection(latest)
-    return Detection(min(major, latest))
+    return Detection(latest if major is None else min(major, latest), _refusal(code, line))
+
+
+def _refusal(code: bytes, line: str) -> str | None:
+    try:
+        parse(code, line)
+    except PackageError as error:
+        return str(error)
+    return None
 
 
 def _major(text: str) -> int | None:

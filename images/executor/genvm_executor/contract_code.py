@@ -27,9 +27,9 @@ def read_code(storage: Readable, contract_line: str) -> bytes:
         slot = named if any(named) else slot
     length = int.from_bytes(storage.read(slot, 0, 4), "little")
     if length == 0:
-        raise VmFault(absent_text(contract_line))
+        raise VmFault(absent_text(contract_line), "there is no contract at this address")
     if length > MAX_CODE:
-        raise VmFault("invalid_contract")
+        raise VmFault("invalid_contract", f"the code has {length} bytes; {MAX_CODE} are allowed")
     return storage.read(slot, 4, length)
 
 

@@ -71,13 +71,20 @@ def _major(executor_version: str) -> int:
 
 
 def _check_version(code: bytes, contract_line: str, executor_version: str) -> None:
-    """A v0.2 contract that asks for a newer executor is refused; later lines compare majors elsewhere."""
+    """A v0.2 contract that asks for a newer line is refused; later lines compare majors elsewhere.
+
+    Within the line any patch is welcome: a release that comes after this executor has the same library.
+    """
     if contract_line != "v0.2":
         return
     try:
         text = contract_package.parse(code, contract_line).version
     except contract_package.PackageError as error:
-        raise VmFault(error.vm_error) from None
+        raise VmFault(error.vm_error, str(error)) from None
     wanted, own = _VERSION.match(text), _VERSION.match(executor_version)
-    if wanted and own and tuple(map(int, wanted.groups())) > tuple(map(int, own.groups())):
-        raise VmFault("version_too_big")
+    if wanted and own and _line_of(wanted) > _line_of(own):
+        raise VmFault("version_too_big", f"the contract asks for {wanted[0]}, this executor is {own[0]}")
+
+
+def _line_of(version: re.Match[str]) -> tuple[int, int]:
+    return int(version[1]), int(version[2])

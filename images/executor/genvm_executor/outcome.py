@@ -51,11 +51,12 @@ class GuestReturned(ExecutorEnding):
 
 
 class VmFault(ExecutorEnding):
-    """The VM ends with this VM error."""
+    """The VM ends with this VM error. `detail` is for people: log and stderr show it, results never do."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, detail: str = "") -> None:
         super().__init__(text)
         self.text = text
+        self.detail = detail
 
 
 class RunCancelled(ExecutorEnding):

@@ -38,7 +38,7 @@ class Programs:
         try:
             package = contract_package.parse(code, contract_line)
         except contract_package.PackageError as error:
-            raise VmFault(error.vm_error) from None
+            raise VmFault(error.vm_error, str(error)) from None
         return interpret(package, contract_line=contract_line, debug=debug, deterministic=deterministic)
 
     def python(self, launch: Launch | None = None) -> GuestProgram:
@@ -81,13 +81,13 @@ class Programs:
         return files
 
     def _compile(self, wasm: bytes, contract_line: str) -> Module:
-        invalid = VmFault(invalid_wasm_text(contract_line, "validating"))
+        text = invalid_wasm_text(contract_line, "validating")
         if len(wasm) > MAX_WASM:
-            raise invalid
+            raise VmFault(text, f"the WebAssembly module has {len(wasm)} bytes; {MAX_WASM} are allowed")
         try:
             return Module(self.engine, wasm)
-        except WasmtimeError:
-            raise invalid from None
+        except WasmtimeError as error:
+            raise VmFault(text, f"the WebAssembly module is not valid: {error}") from None
 
 
 def _pairs(launch: Launch) -> list[str]:

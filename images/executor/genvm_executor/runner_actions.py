@@ -8,15 +8,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genvm_executor.outcome import VmFault
+from genvm_executor.runner_ids import ALIASES, PYTHON_RUNNERS, Generation, generation_of
 from genvm_wire.contract_package import ContractPackage
 
 MAX_NESTING = 128
 MAX_ENV_NAME = 128
 MAX_ENV_VALUE = 1024 * 1024
-_PYTHON_RUNNERS = frozenset({"py-genlayer", "py-genlayer-multi"})
 _SUPPORT_RUNNERS = frozenset({"cpython", "py-lib-cloudpickle", "py-lib-genlayer-std", "softfloat"})
 """What `py-genlayer` itself depends on; our interpreter and library contain them."""
-_DEBUG_ONLY = frozenset({"test", "latest"})
+_ABSENT_RUNNERS = frozenset(
+    {
+        "models-all-MiniLM-L6-v2",
+        "py-lib-genlayer-embeddings",
+        "py-lib-genlayermodelwrappers",
+        "py-lib-protobuf",
+        "py-lib-word_piece_tokenizer",
+    }
+)
+"""Many contracts only declare them: empty here, and importing what they hold says what is missing."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -51,19 +60,26 @@ class _Interpreter:
 
     def launch(self) -> Launch:
         if not self._act(self._package.runner, 0):
-            raise self._malformed()
+            raise self._malformed(
+                "the runner starts nothing: it needs a Depends on py-genlayer, or StartWasm"
+            )
         return self._launch
 
-    def _malformed(self) -> VmFault:
-        return VmFault("invalid_contract" if self._line == "v0.2" else "invalid_contract runner malformed")
+    def _malformed(self, detail: str) -> VmFault:
+        text = "invalid_contract" if self._line == "v0.2" else "invalid_contract runner malformed"
+        return VmFault(text, detail)
 
     def _act(self, action: object, depth: int) -> bool:
         """Run one action; whether it started something, which ends the rest."""
         if depth > MAX_NESTING or not isinstance(action, dict):
-            raise self._malformed()
+            raise self._malformed(
+                f"an action of the runner must be an object, nested at most {MAX_NESTING} deep"
+            )
         names = [name for name in action if name != "$schema"]
         if len(names) != 1:
-            raise self._malformed()
+            raise self._malformed(
+                f"an action of the runner must have exactly one key, not {names[:5]!r:.200}"
+            )
         argument: Any = action[names[0]]
         match names[0], argument:
             case "Depends", str():
@@ -84,19 +100,28 @@ class _Interpreter:
             case "StartWasm", str() if argument in self._package.files:
                 self._launch.wasm = self._package.files[argument]
                 return True
-        raise self._malformed()
+        raise self._malformed(
+            f"the runner's action {names[0]!r:.100} is unknown, or its argument is unusable"
+        )
 
     def _depends(self, runner: str) -> bool:
         if runner in self._seen:
             return False
         self._seen.add(runner)
         name, _, version = runner.partition(":")
-        if not version or (version in _DEBUG_ONLY and not self._debug):
-            raise self._malformed()
-        if name in _SUPPORT_RUNNERS:
+        if not version:
+            raise self._malformed(f"the runner id {runner!r:.200} must be NAME:HASH")
+        if version in ALIASES and not self._debug:
+            raise self._malformed(f"the runner {runner!r:.200} is for debug mode; name one by its hash")
+        if name in _SUPPORT_RUNNERS or name in _ABSENT_RUNNERS:
             return False
-        if name not in _PYTHON_RUNNERS:
-            raise self._malformed()
+        if name not in PYTHON_RUNNERS:
+            raise self._malformed(f"the runner {runner!r:.200} is not installed")
+        if version not in ALIASES and generation_of(version) is Generation.SECOND:
+            raise self._malformed(
+                f"the runner {runner!r:.200} is not installed: it holds the library that contracts import as "
+                "`import genlayer as gl`; this executor has the one of `from genlayer import *`"
+            )
         self._map_contract(multi=name == "py-genlayer-multi")
         return True
 
@@ -111,8 +136,10 @@ class _Interpreter:
             found = {target + path[len(source) :]: data for path, data in self._files_below(source).items()}
         else:
             found = {target: self._package.files[source]} if source in self._package.files else {}
-        if not found or not all(_is_plain(path) for path in found):
-            raise self._malformed()
+        if not found:
+            raise self._malformed(f"the package has no file {source!r:.200}")
+        if not all(_is_plain(path) for path in found):
+            raise self._malformed(f"{target!r:.200} is no plain absolute path")
         self._launch.files.update(found)
         return False
 
@@ -130,7 +157,7 @@ class _Interpreter:
             or len(expanded) > MAX_ENV_VALUE
             or "\0" in name + expanded
         ):
-            raise self._malformed()
+            raise self._malformed(f"the environment variable {name!r:.200} has an unusable name or value")
         self._launch.variables[name] = expanded
         return False
 

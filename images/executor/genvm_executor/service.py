@@ -128,9 +128,13 @@ class Service:
         if self._watch is not None:
             self._reader.start()
             self._watch.start()
-        self._vm_frame = entry_frame(run)
         machines = VirtualMachines(run, self._programs, self._streams)
-        launch = machines.plan(self._vm_frame)
+        try:
+            self._vm_frame = entry_frame(run)
+            launch = machines.plan(self._vm_frame)
+        except VmFault as fault:
+            machines.explain(fault)
+            raise
         if not launch.fits_started_interpreter:
             raise StartCold
         for path, data in launch.files.items():

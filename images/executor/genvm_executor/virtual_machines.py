@@ -33,6 +33,12 @@ class VirtualMachines:
             deterministic=frame.rights.deterministic,
         )
 
+    def explain(self, fault: VmFault) -> None:
+        """Say in the log and on stderr why code was refused: results hold the bare code of the error."""
+        if fault.detail:
+            self._run.log.add("error", f"{fault.text}: {fault.detail}")
+            self._streams.stderr.write(f"{fault.text}: {fault.detail}\n".encode("utf-8", "replace"))
+
     def equip(self, surroundings: GuestSurroundings, frame: VmFrame) -> bytes:
         """Tell a guest what its VM is; the bytes of its start message."""
         job = self._run.job
@@ -52,8 +58,11 @@ class VirtualMachines:
             launch = self.plan(frame)
             program = self._programs.build(launch, self._run.job.contract_line)
         except VmFault as fault:
+            self.explain(fault)
             return vm_error(fault.text)
-        surroundings = GuestSurroundings(lambda: b"", self._streams.stdout, self._streams.stderr)
+        surroundings = GuestSurroundings(
+            lambda: b"", self._streams.stdout, self._streams.stderr, explain=self.explain
+        )
         if not deterministic:
             surroundings.random_bytes = os_random
         if launch.wasm is None:

@@ -66,6 +66,8 @@ class GuestSurroundings:
     now_ns: int = 0
     requests: GuestRequests | None = None
     random_bytes: Callable[[int], bytes] = field(default_factory=lambda: GuestRandom(_RANDOM_BEFORE_JOB).take)
+    explain: Callable[[VmFault], None] = lambda _fault: None
+    """gets every fault that ends the guest, for people"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class Guest:
         try:
             return self._run(store)
         except VmFault as fault:
+            self._surroundings.explain(fault)
             return vm_error(fault.text)
         except HostRefused as refused:
             return vm_error(refused.vm_error_text)
@@ -162,7 +165,7 @@ class Guest:
             entry = exports.get(name)
             if isinstance(entry, Func) and not entry.type(store).params:
                 return lambda entry=entry: entry(store)  # type: ignore[misc]
-        raise VmFault(invalid_wasm_text(line, "entrypoint"))
+        raise VmFault(invalid_wasm_text(line, "entrypoint"), 'the module exports neither "" nor _start')
 
     def _instantiate(self, linker: Linker, store: Store) -> Instance:
         line = self._surroundings.contract_line
@@ -174,7 +177,7 @@ class Guest:
             text = str(error)
             if "exceeds memory limits" in text or "exceeds table limits" in text:
                 raise VmFault(out_of_memory_text(line)) from None
-            raise VmFault(invalid_wasm_text(line, "linking")) from None
+            raise VmFault(invalid_wasm_text(line, "linking"), text) from None
 
     def _requests(self) -> GuestRequests | None:
         return self._surroundings.requests

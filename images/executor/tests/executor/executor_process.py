@@ -31,6 +31,7 @@ class Report:
     kinds: list[str] = field(default_factory=list)
     output: dict[str, bytes] = field(default_factory=lambda: {"stdout": b"", "stderr": b""})
     offsets: dict[str, list[int]] = field(default_factory=lambda: {"stdout": [], "stderr": []})
+    log: list[dict[str, Any]] = field(default_factory=list)
     exit_code: int | None = None
     seconds: float = 0.0
 
@@ -134,6 +135,8 @@ def follow(channel: FrameSocket, until: str = "final") -> Report:
             assert isinstance(stream, str) and isinstance(data, bytes) and isinstance(offset, int)
             report.output[stream] += data
             report.offsets[stream].append(offset)
+        if kind == "log":
+            report.log += message["records"]  # type: ignore[operator]
         if kind == until:
             return report
         if kind in {"result", "failed"}:

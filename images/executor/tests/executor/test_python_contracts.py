@@ -160,6 +160,48 @@ def test_code_that_is_no_contract_has_its_vm_error(run, code, value):
     assert (report.code, report.value) == (2, value), report.output
 
 
+SECOND_GENERATION = "5jycge4q8k23462jtb0b9fyey1s9qz928sz2nbrd9mg4sxqg2qng"
+FIRST_GENERATION = "1jb45aa8ynh2a9c9xn3b7qqh8sm5q93hwfp7jqmwsfhh8jpz09h6"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("print(1)", "does not begin with a runner comment"),
+        ("# { oops", "the runner is not JSON"),
+        ('# { "Depends": "unknown:abc" }', "the runner 'unknown:abc' is not installed"),
+        ('# { "Depends": "py-genlayer" }', "must be NAME:HASH"),
+        ('# { "Seq": [] }', "the runner starts nothing"),
+        ('# { "Begin": 1 }', "'Begin' is unknown"),
+        (f'# {{ "Depends": "py-genlayer:{SECOND_GENERATION}" }}', "import genlayer as gl"),
+        ('# v0.3.0\n# { "Depends": "py-genlayer:test" }', "asks for v0.3.0"),
+        (b"", "no contract at this address"),
+        (b"\0asm\1\0\0\0\xff\xff", "the WebAssembly module is not valid"),
+    ],
+)
+def test_refused_code_says_why_on_stderr_and_in_the_log(run, code, reason):
+    report = run(code)
+    (record,) = report.log
+    assert reason in report.output["stderr"].decode()
+    assert (record["level"], reason in record["message"]) == ("error", True)
+
+
+@pytest.mark.parametrize("version", ["v0.1.0", "v0.2.16", "v0.2.18", "v0.2.999"])
+def test_any_release_of_the_line_is_welcome(run, version):
+    code = COUNTER.replace("# v0.2.0", f"# {version}")
+    assert run(code, encode({"args": [5]}), message__is_init=True).code == 0
+
+
+def test_a_contract_that_only_declares_a_model_for_embeddings_runs(run):
+    header = (
+        f'# {{ "Seq": [{{ "Depends": "py-lib-genlayer-embeddings:{FIRST_GENERATION}" }},'
+        f' {{ "Depends": "py-genlayer:{FIRST_GENERATION}" }}] }}\n'
+    )
+    body = "try:\n    import genlayer_embeddings\nexcept ImportError as e:\n    return str(e)"
+    report = run(contract(body).replace(HEADER, header + "from genlayer import *\n"), call("go"))
+    assert "a model for embeddings" in report.value, report.output
+
+
 def test_a_locked_slot_is_forbidden_unless_the_sender_upgrades(run, node):
     from genvm_wire.storage_layout import locked_slots_slot
 

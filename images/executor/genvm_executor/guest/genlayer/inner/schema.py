@@ -11,7 +11,6 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from genlayer.py.storage import DynArray, TreeMap
 from genlayer.py.types import Address
 
 from .contract import Contract
@@ -29,8 +28,6 @@ _PRIMITIVES: dict[Any, str] = {
     Any: "any",
     _ABSENT: "any",
 }
-_LISTS = (list, DynArray, Sequence)
-_MAPS = (dict, TreeMap, Mapping)
 
 
 class SchemaError(TypeError):
@@ -137,9 +134,11 @@ class _Types:
             if len(args) == 2 and args[1] is ...:
                 return [{"$rep": self.of(args[0])}]
             return [self.of(item) for item in args]
-        if origin in _LISTS:
+        if not isinstance(origin, type):
+            raise SchemaError(f"the schema has no form for {annotation!r}")
+        if issubclass(origin, Sequence) and len(args) == 1:
             return [{"$rep": self.of(args[0])}]
-        if origin in _MAPS:
+        if issubclass(origin, Mapping) and len(args) == 2:
             if args[0] is not str:
                 raise SchemaError(f"{annotation!r}: keys must be str")
             return {"$dict": self.of(args[1])}
