@@ -131,7 +131,10 @@ def detect_major(code: bytes, latest: int, line: str) -> Detection:
 
 
 def _refusal(code: bytes, line: str) -> str | None:
+    """Why a run would refuse the header. A version alone is no broken one: clients ask with just that."""
     try:
+        if shape_of(code) is Shape.TEXT and not "".join(_split_version(_header(code, line))[1]).strip():
+            return None
         parse(code, line)
     except PackageError as error:
         return str(error)
