@@ -99,7 +99,16 @@ async def test_work_without_end_ends_at_the_deadline_and_honest_runs_go_on_besid
         assert ended(outcome) == ("VmError", "timeout")
 
 
-async def test_memory_without_end_ends_in_oom(
+async def test_memory_without_end_is_a_result_where_the_container_is_larger(
+    manager: ManagerProcess, chain: Chain, target: Address, folder: Path
+) -> None:
+    async with answering(manager, folder):
+        bad = await chain.transact(target, "allocate")
+    assert ended(bad) == ("VmError", "OOM"), shown(bad)
+    assert bad.status["cause"] == "exited"
+
+
+async def test_memory_without_end_ends_in_oom_where_it_is_smaller(
     small_manager: ManagerProcess, harsh: Chain, target: Address, folder: Path
 ) -> None:
     async with answering(small_manager, folder):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from genvm_executor.emissions import DeployContract, Emission, EmitEvent, EthSend, PostMessage
 from genvm_executor.modules import MODULE_OF_REQUEST
-from genvm_executor.outcome import GuestReturned, Outcome
+from genvm_executor.outcome import GuestReturned, Outcome, VmFault
 from genvm_executor.payloads import check_payload
 from genvm_executor.run_state import RunState
 from genvm_executor.sdk_errno import SdkErrno, SdkRefused
 from genvm_executor.storage_view import SLOT_SIZE
+from genvm_executor.traps import out_of_memory_text
 from genvm_executor.vm_frame import VmFrame
 from genvm_wire.address import Address
 from genvm_wire.calldata import CalldataError, Encodable, Value, decode, encode
@@ -74,6 +75,9 @@ class ContractRequests:
         if self._frame.contract == self._run.job.message.contract:
             return self._run.own_balance()
         return self._run.balance_of(self._frame.contract)
+
+    def out_of_memory(self) -> NoReturn:
+        raise VmFault(out_of_memory_text(self._run.job.contract_line))
 
     def gl_call(self, request: bytes) -> bytes | None:
         name, payload = self._parse(request)

@@ -15,7 +15,9 @@ MAX_VM_DEPTH = 16
 """Guests inside guests: each may use its whole WASM stack on top of its caller's."""
 NATIVE_STACK_BYTES = 64 * 1024 * 1024
 UNLIMITED_FUEL = 2**64 - 1
-DEFAULT_MEMORY_BYTES = 2**32 - 1
+DEFAULT_MEMORY_BYTES = 768 * 1024 * 1024
+"""Linear memory of all VMs of a run together. The same on every node, whatever its containers may take, since
+running out of it is a result; a quarter GiB below the smallest usual container, so that it comes first."""
 MAX_TABLE_ELEMENTS = 1_000_000
 
 

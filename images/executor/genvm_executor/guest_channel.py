@@ -9,6 +9,7 @@ Request: `u8 operation` and its arguments.
 | 3 get_balance | address 20 | 32 bytes |
 | 4 get_self_balance | - | 32 bytes |
 | 5 gl_call | calldata | u8 0, or u8 1 and the answer |
+| 6 out_of_memory | - | none: the VM ends |
 
 Answer: `u8 error number`, `u32 length`, bytes. All numbers are little-endian. A request replaces an answer
 that was not read to its end; anything that is no request is answered `inval`.
@@ -72,4 +73,6 @@ class GuestChannel:
             case 5:
                 answer = requests.gl_call(body)
                 return b"\x00" if answer is None else b"\x01" + answer
+            case 6 if not body:
+                requests.out_of_memory()
         raise SdkRefused(SdkErrno.INVAL)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 
 class GuestRequests(Protocol):
-    """The five functions below a contract library. Each raises SdkRefused, or an ExecutorEnding."""
+    """What is below a contract library. Each raises SdkRefused, or an ExecutorEnding."""
 
     def storage_read(self, slot: bytes, offset: int, length: int) -> bytes: ...
 
@@ -17,3 +17,6 @@ class GuestRequests(Protocol):
     def get_self_balance(self) -> int: ...
 
     def gl_call(self, request: bytes) -> bytes | None: ...
+
+    def out_of_memory(self) -> NoReturn:
+        """The guest's own allocator found no memory, and nothing in the contract caught that."""

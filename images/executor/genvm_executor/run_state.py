@@ -59,12 +59,12 @@ class RunState:
         return sum(guest.memory_bytes for mode, guest in self.live if mode is deterministic)
 
     def memory_left(self, deterministic: bool) -> int:
-        """Bytes that VMs of a mode may still take (contract-runtime.md, 1).
+        """Bytes that VMs of a mode may still take: a block has what its caller left (contract-runtime.md, 1).
 
-        The modes have a budget each up to v0.2; later a block has what its caller left.
+        What a deterministic VM may take never depends on blocks, whose memory differs from node to node.
         """
         held = self.memory_in_use(deterministic)
-        if not deterministic and self.job.contract_line != "v0.2":
+        if not deterministic:
             held += self.memory_in_use(deterministic=True)
         return max(self.memory_limit - held, 0)
 

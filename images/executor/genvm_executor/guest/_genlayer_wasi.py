@@ -76,6 +76,11 @@ def storage_write(slot: bytes, off: int, data: bytes | bytearray | memoryview) -
     _ask(b"\x02" + _check_slot(slot) + off.to_bytes(4, "little") + payload)
 
 
+def out_of_memory() -> None:
+    """End the VM with the error of one that ran out of memory."""
+    _ask(b"\x06")
+
+
 def get_balance(addr: bytes) -> int:
     """Balance of a 20-byte address. Raises SystemError."""
     if len(addr) != 20:

@@ -13,6 +13,7 @@ import importlib
 import os
 import pickle
 import sys
+import traceback
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -147,6 +148,7 @@ def run(message: dict[str, Any]) -> None:
 def main() -> None:
     """Be one VM: warm up, wait for the start message, run, end."""
     warm_up()
+    import _genlayer_wasi as host
     from _contract_finder import ContractFinder
     from genlayer.py.storage.pages import HOST
 
@@ -160,6 +162,11 @@ def main() -> None:
         # Status 0 is a Return of null: what was written counts.
         if leaving.code in (None, 0):
             HOST.flush()
+        raise
+    except MemoryError:
+        # On every node the same memory is there: to run out of it is a result of its own, not exit status 1.
+        traceback.print_exc()
+        host.out_of_memory()
         raise
 
 

@@ -77,7 +77,7 @@ def test_the_order_of_a_run_is_output_finishing_result(run):
             3,
             id="garbage",
         ),
-        pytest.param("x = []\nwhile True: x.append(bytes(1 << 24))", 2, "exit_code 1", id="memory"),
+        pytest.param("x = []\nwhile True: x.append(bytes(1 << 24))", 2, "OOM", id="memory"),
         pytest.param("return open('/contract.py').read()[:6]", 0, "# v0.2", id="own source"),
         pytest.param("open('/x', 'w')", 2, "exit_code 1", id="read-only files"),
         pytest.param("import os\nreturn sorted(os.listdir('/'))", 0, ["contract.py", "py"], id="listing"),
@@ -200,6 +200,23 @@ def test_a_contract_that_only_declares_a_model_for_embeddings_runs(run):
     body = "try:\n    import genlayer_embeddings\nexcept ImportError as e:\n    return str(e)"
     report = run(contract(body).replace(HEADER, header + "from genlayer import *\n"), call("go"))
     assert "a model for embeddings" in report.value, report.output
+
+
+HOARD = "kept = []\nfor _ in range(1536):\n    kept.append(bytearray(b'x') * 2**20)"
+
+
+def test_memory_page_by_page_ends_with_the_error_of_the_line(run):
+    report = run(contract(HOARD), call("go"))
+    assert (report.code, report.value) == (2, "OOM"), report.output
+    assert b"MemoryError" in report.output["stderr"]
+
+
+def test_a_contract_may_catch_that_its_memory_is_used_up(run):
+    body = "\n".join(f"    {line}" for line in HOARD.split("\n"))
+    report = run(
+        contract(f"try:\n{body}\nexcept MemoryError:\n    del kept\n    return 'caught'"), call("go")
+    )
+    assert report.value == "caught", report.output
 
 
 def test_a_locked_slot_is_forbidden_unless_the_sender_upgrades(run, node):
