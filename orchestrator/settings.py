@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         "genvm-executor:latest", description="image of versions that name none; {version} is replaced"
     )
 
-    # One instance. 1 GiB holds the executor (about 100 MiB) and the 768 MiB that contracts have on every node,
+    # One instance. 1 GiB holds the executor (about 100 MiB) and the 768 MiB that contracts have on any node,
     # whose end is a result. In a smaller one cause `oom` comes first, which no node mistakes for a result.
     instance_memory_bytes: int = Field(1024 * MIB, ge=128 * MIB)
     instance_cpus: float = Field(1.0, gt=0, description="cores")
