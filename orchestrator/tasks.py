@@ -93,7 +93,11 @@ async def first_done(*futures: asyncio.Future[Any]) -> None:
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def cancel_and_wait(task: asyncio.Future[Any]) -> None:
-    """Cancel a task and wait until it has cleaned up; its own outcome stays with the task."""
-    task.cancel()
-    await asyncio.wait([task])
+async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks and wait until they have cleaned up; their own outcomes stay with them.
+
+    All are cancelled before the wait: a caller that is itself cancelled in it leaves none running.
+    """
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)

@@ -45,6 +45,12 @@ class Run:
     def id(self) -> int:
         return self.execution.id
 
+    def never_accepted(self, refusal: Exception) -> None:
+        """Tell those who wait to hear that the run is in the journal, unless they have heard already."""
+        if not self.accepted.done():
+            self.accepted.set_exception(refusal)
+            self.accepted.exception()  # nobody need be waiting
+
     def apply(self, event: Event) -> None:
         """Advance, and wake those who wait for what has just become true."""
         self.execution = advance(self.execution, event)

@@ -61,6 +61,7 @@ log = structlog.get_logger(__name__)
 
 # Seconds that a manager which is about to leave gives the hand-overs that have begun.
 HAND_OVER_TIME = 2.0
+LEAVING = "the manager is shutting down"
 
 
 class Executions:
@@ -152,7 +153,8 @@ class Executions:
         if run is None:
             self._check_acceptable(request)
             run = self._new_run(request)
-            self._tasks.spawn(f"run-{run.id}", self._accept(run))
+            accepting = self._tasks.spawn(f"run-{run.id}", self._accept(run))
+            accepting.add_done_callback(lambda _: run.never_accepted(ShuttingDown(LEAVING)))
         await asyncio.shield(run.accepted)
         return run
 
@@ -339,7 +341,7 @@ class Executions:
 
     def _check_acceptable(self, request: RunRequest) -> None:
         if self._closing:
-            raise ShuttingDown("the manager is shutting down")
+            raise ShuttingDown(LEAVING)
         statistics = self._permits.statistics()
         if request.permits > statistics.maximum:
             raise TooExpensive(
@@ -379,8 +381,7 @@ class Executions:
         except StoreFailure as failure:
             run.disarm()
             self._remove(run)
-            run.accepted.set_exception(NotRecorded(str(failure)))
-            run.accepted.exception()
+            run.never_accepted(NotRecorded(str(failure)))
             return
         run.accepted.set_result(None)
         self._ask(run)

@@ -352,6 +352,18 @@ class Supervisor:
             with attempt:
                 await self.journal.write(row, durable=True)
         run.apply(Concluded(outcome))
+        try:
+            await self._take_away(run, held, outcome)
+        except Exception:  # the boundary: permits not given back would be gone for good
+            log.exception("instance_not_taken_away", consequence="the next sweep removes it")
+        self.give_back(run.id)
+        if not run.execution.state.final:
+            self._advance(run, Released())
+        if run.request.tell_node and not outcome.host_connected:
+            with suppress(HostFailure):
+                await wake_host(parse_host(run.request.host))
+
+    async def _take_away(self, run: Run, held: Holding, outcome: Outcome) -> None:
         if not await self._returned(run, held, outcome):
             if held.control is not None:
                 held.control.close()
@@ -361,12 +373,6 @@ class Supervisor:
                         await held.instance.destroy()
         if held.stray:
             await self._clear(run, held)
-        self.give_back(run.id)
-        if not run.execution.state.final:
-            self._advance(run, Released())
-        if run.request.tell_node and not outcome.host_connected:
-            with suppress(HostFailure):
-                await wake_host(parse_host(run.request.host))
 
     async def _returned(self, run: Run, held: Holding, outcome: Outcome) -> bool:
         """Acknowledge a result; whether the instance waits for another run now.

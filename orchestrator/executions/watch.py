@@ -83,8 +83,7 @@ async def watch(run: Run, held: Holding) -> tuple[Report | None, InstanceExit | 
         report = _report(reading)
         return report, await known_exit(instance) if report is None else None
     finally:
-        for task in (killing, exiting, reading):
-            await cancel_and_wait(task)
+        await cancel_and_wait(killing, exiting, reading)
 
 
 async def known_exit(instance: Instance | None, seconds: float = ENGINE_TIME) -> InstanceExit | None:

@@ -148,13 +148,17 @@ class ModuleInstance:
             log.exception("module_conversation_defect", module=self.kind, instance=self.name)
             return f"defect: {type(defect).__name__}"
         finally:
-            for task in tasks:
-                await cancel_and_wait(task)
-            self.up = False
-            self._control.close()
-            for session in self.sessions.values():
-                session.end(None)
-            self._changed()
+            # First what others wait for: the clean-up after it may itself be cancelled.
+            self.over()
+            await cancel_and_wait(*tasks)
+
+    def over(self) -> None:
+        """Whoever waits for a last word of it waits no more. Idempotent, also for one that never lived."""
+        self.up = False
+        self._control.close()
+        for session in self.sessions.values():
+            session.end(None)
+        self._changed()
 
     async def _how_it_ends(self) -> str:
         return describe(await self._instance.wait_exit())

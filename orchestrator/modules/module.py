@@ -187,7 +187,7 @@ class Module:
         self._stop_reviving()
         old, self.current, self._wanted = self.current, fresh, configuration
         self.trouble = ""
-        self._lives.spawn(fresh.name, self._live(fresh))
+        self._begin_life(fresh)
         if old is not None:
             self._retire(old)
         request = configuration.request
@@ -203,6 +203,10 @@ class Module:
         self._around.changed()
         log.info("module_started", module=self.kind, instance=fresh.name, notes=fresh.notes)
         await self._save(entry)
+
+    def _begin_life(self, one: ModuleInstance) -> None:
+        # A life that is cancelled before its first step runs no clean-up of its own.
+        self._lives.spawn(one.name, self._live(one)).add_done_callback(lambda _: one.over())
 
     async def _live(self, one: ModuleInstance) -> None:
         """Watch over an instance to its end, and over what its end means."""
@@ -323,7 +327,7 @@ class Module:
                 log.info("module_adopted", module=self.kind, instance=name, sessions=len(one.resumed))
             else:
                 self._retire(one)
-            self._lives.spawn(name, self._live(one))
+            self._begin_life(one)
         lost = entry.current is not None and self.current is None
         await self._save(
             replace(

@@ -23,7 +23,7 @@ from genvm_module.hello import HelloUnusable, read_hello, registered
 from genvm_module.logs import RecordQueue
 from genvm_module.serving import USER_ERROR_ANSWER, Served, Serving
 from genvm_module.session import Session
-from genvm_module.sessions import Sessions
+from genvm_module.sessions import Parting, Sessions
 from genvm_module.streams import FramedStream
 from genvm_wire.calldata import Encodable, Value
 from genvm_wire.frames import PROTOCOL_VERSION
@@ -160,7 +160,8 @@ class ManagedProgram:
             case "configure", _, _:
                 self._spawn("configure", self._configure(message))
             case "close", int(run), _:
-                self._sessions.end(run)
+                if not self._sessions.end(run):
+                    await self._tell(_session_ended(run))
             case "ping", _, int(sequence):
                 await self._pong(sequence)
             case "drain", _, _:
@@ -193,8 +194,12 @@ class ManagedProgram:
     async def _open(self, message: Mapping[str, Value], sock: socket.socket) -> None:
         run, deadline_ms = message.get("run"), message.get("deadline_ms")
         reader, writer = await asyncio.open_connection(sock=sock)
-        if not isinstance(run, int) or self._draining or not self._sessions.has_room():
+        if not isinstance(run, int):
             writer.close()
+            return
+        if self._draining or not self._sessions.has_room():
+            writer.close()
+            await self._tell(_session_ended(run))
             return
         loop = asyncio.get_running_loop()
         deadline = loop.time() + deadline_ms / 1000 if isinstance(deadline_ms, int) else None
@@ -206,15 +211,12 @@ class ManagedProgram:
             deadline,
         )
 
-        async def ended(over: Session) -> None:
-            if served is not None:
-                await self._serving.release(served)
-            last: dict[str, Encodable] = {"stats": over.statistics, "requests": over.requests}
-            last |= {"kind": "session_ended", "run": run}
+        async def tell(over: Session) -> None:
+            last = _session_ended(run, over)
             if not await self._tell(last):
                 self._unsent.append(last)
 
-        self._sessions.start(session, run, ended)
+        self._sessions.start(session, run, Parting(tell, self._serving.releasing(served)))
 
     def _meeting(self, message: Mapping[str, Value], served: Served | None, terms: Terms) -> Meet:
         def meet(hello: bytes) -> Conversation | Mapping[str, Encodable]:
@@ -256,3 +258,14 @@ class ManagedProgram:
         while True:
             records = await self._records.next_batch()
             await self._tell({"kind": "log", "records": records})
+
+
+def _session_ended(run: int, session: Session | None = None) -> dict[str, Encodable]:
+    """What the manager waits for; without a session: the run has none here, or was refused one."""
+    stats: dict[str, Encodable] = session.statistics if session else {}
+    return {
+        "kind": "session_ended",
+        "run": run,
+        "stats": stats,
+        "requests": session.requests if session else 0,
+    }

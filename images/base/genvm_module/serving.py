@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -65,14 +65,20 @@ class Serving:
         return self.current
 
     def take(self) -> Served | None:
-        """The configuration for a new session; give it back with `release`."""
+        """The configuration for a new session; give it back with `releasing`."""
         if self.current is not None:
             self.current.sessions += 1
         return self.current
 
-    async def release(self, served: Served) -> None:
-        served.sessions -= 1
-        await self._close_if_unused(served)
+    def releasing(self, served: Served | None) -> Callable[[object], Awaitable[None]]:
+        """Gives back what `take` gave, once, when a session has ended."""
+
+        async def release(_: object) -> None:
+            if served is not None:
+                served.sessions -= 1
+                await self._close_if_unused(served)
+
+        return release
 
     async def _close_if_unused(self, served: Served) -> None:
         if served.retired and served.sessions == 0:

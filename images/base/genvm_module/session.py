@@ -62,9 +62,10 @@ class Session:
     ending: bool = False
     """Set from outside: no further request is taken."""
     statistics: dict[str, Encodable] = field(default_factory=dict)
+    _conversation: Conversation | None = None
 
     async def serve(self) -> None:
-        """Until the peer goes or the deadline passes. Raises HelloUnusable, StreamBroken."""
+        """Until the peer goes or the deadline passes; `close` follows. Raises HelloUnusable, StreamBroken."""
         try:
             async with asyncio.timeout_at(self.deadline):
                 hello = await self.stream.receive()
@@ -78,11 +79,24 @@ class Session:
         if isinstance(counterpart, Mapping):
             await self._serve_all(lambda _: _constant(counterpart))
             return
+        self._conversation = counterpart
+        await self._serve_all(lambda body: self._answer(counterpart, body))
+
+    def note_statistics(self) -> None:
+        """Take over what the conversation has counted until now."""
+        if self._conversation is not None:
+            try:
+                self.statistics = self._conversation.statistics()
+            except Exception:  # the boundary: a session without figures is still over
+                log.exception("statistics_broke")
+
+    async def close(self) -> None:
+        """Close conversation and stream, once the serving has ended."""
         try:
-            await self._serve_all(lambda body: self._answer(counterpart, body))
+            if self._conversation is not None:
+                await self._conversation.close()
         finally:
-            self.statistics = counterpart.statistics()
-            await counterpart.close()
+            await self.stream.close()
 
     async def _serve_all(self, respond: Callable[[bytes], Awaitable[Mapping[str, Encodable]]]) -> None:
         while (body := await self.stream.receive()) is not None:
@@ -106,8 +120,7 @@ class Session:
             await asyncio.wait([answering, leaving], return_when=asyncio.FIRST_COMPLETED)
             return answering.result() if answering.done() else None
         finally:
-            await _put_down(answering)
-            await _put_down(leaving)
+            await _put_down(answering, leaving)
 
     async def _answer(self, conversation: Conversation, body: bytes) -> Mapping[str, Encodable]:
         started = time.monotonic()
@@ -165,12 +178,15 @@ async def _constant(answer: Mapping[str, Encodable]) -> Mapping[str, Encodable]:
     return answer
 
 
-async def _put_down(task: asyncio.Future[Any]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
-    if (
-        not task.cancelled()
-        and (error := task.exception()) is not None
-        and not isinstance(error, StreamBroken)
-    ):
-        log.warning("side_task_failed", error=type(error).__name__)
+async def _put_down(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel them all before the first wait, which may itself be cancelled."""
+    for task in tasks:
+        task.cancel()
+        task.add_done_callback(_say_what_failed)
+    await asyncio.wait(tasks)
+
+
+def _say_what_failed(task: asyncio.Future[Any]) -> None:
+    if task.cancelled() or (error := task.exception()) is None or isinstance(error, StreamBroken):
+        return
+    log.warning("side_task_failed", error=type(error).__name__)

@@ -1,9 +1,14 @@
-"""All live sessions of a module process: bounded in number, each an owned task with its own log context."""
+"""All live sessions of a module process: bounded in number, each served by a task that may be cancelled.
+
+What has to be said and given back afterwards is the work of a second task, which nobody cancels: a session
+that is ended before its first step, or twice, still has its last word.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import structlog
 
@@ -16,7 +21,24 @@ DEFAULT_LIMIT = 256
 
 log = structlog.get_logger(__name__)
 
-Ended = Callable[[Session], Awaitable[None]]
+
+async def _nobody(_: Session) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """What follows a session, once each and in every case: `tell` of it, and `release` what it used."""
+
+    tell: Callable[[Session], Awaitable[None]] = _nobody
+    release: Callable[[Session], Awaitable[None]] = _nobody
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    session: Session
+    run: int | None
+    serving: asyncio.Task[None]
 
 
 class Sessions:
@@ -24,7 +46,7 @@ class Sessions:
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         self._limit = limit
-        self._live: dict[asyncio.Task[None], tuple[Session, int | None]] = {}
+        self._live: dict[asyncio.Task[None], _Live] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self.tally = Tally()
@@ -35,7 +57,7 @@ class Sessions:
         return len(self._live)
 
     def runs(self) -> list[int]:
-        return sorted(run for _, run in self._live.values() if run is not None)
+        return sorted(one.run for one in self._live.values() if one.run is not None)
 
     def counters(self) -> dict[str, Encodable]:
         return {
@@ -53,10 +75,12 @@ class Sessions:
         log.warning("session_refused", limit=self._limit)
         return False
 
-    def start(self, session: Session, run: int | None, ended: Ended | None = None) -> asyncio.Task[None]:
-        """Serve `session` in a task of its own; `ended` is told afterwards in every case."""
-        task = asyncio.get_running_loop().create_task(self._serve(session, run, ended), name=f"session:{run}")
-        self._live[task] = (session, run)
+    def start(self, session: Session, run: int | None, parting: Parting) -> asyncio.Task[None]:
+        """Serve `session`; the task returned ends when everything that follows it is done."""
+        loop = asyncio.get_running_loop()
+        serving = loop.create_task(_serve(session, run), name=f"session:{run}")
+        task = loop.create_task(_see_out(serving, session, run, parting), name=f"session:{run} parting")
+        self._live[task] = _Live(session, run, serving)
         self._total += 1
         self._empty.clear()
         task.add_done_callback(self._gone)
@@ -67,26 +91,12 @@ class Sessions:
         if not self._live:
             self._empty.set()
 
-    async def _serve(self, session: Session, run: int | None, ended: Ended | None) -> None:
-        structlog.contextvars.bind_contextvars(run=run)
-        try:
-            await session.serve()
-        except HelloUnusable as error:
-            log.warning("session_dropped", reason=str(error))
-        except StreamBroken as error:
-            log.info("session_broke", reason=str(error))
-        except Exception:  # the boundary: a session's fault ends that session
-            log.exception("session_failed")
-        finally:
-            await session.stream.close()
-            if ended is not None:
-                await ended(session)
-
-    def end(self, run: int) -> None:
-        """Cancel the run's session, if there is one."""
-        for task, (_, owner) in list(self._live.items()):
-            if owner == run:
-                task.cancel()
+    def end(self, run: int) -> bool:
+        """Cancel what the run's session has under way; False when it has none, or all of it is over."""
+        found = [one for one in self._live.values() if one.run == run]
+        for one in found:
+            one.serving.cancel()
+        return bool(found)
 
     async def drained(self) -> None:
         """Wait until no session is left."""
@@ -95,19 +105,51 @@ class Sessions:
     async def finish(self, grace: float) -> None:
         """End idle sessions now, busy ones after their answer, and all of them after `grace` seconds."""
         busy = []
-        for task, (session, _) in self._live.items():
-            session.ending = True
-            if session.busy:
-                busy.append(task)
+        for one in self._live.values():
+            one.session.ending = True
+            if one.session.busy:
+                busy.append(one.serving)
             else:
-                task.cancel()
+                one.serving.cancel()
         if busy:
             await asyncio.wait(busy, timeout=grace)
         await self.aclose()
 
     async def aclose(self) -> None:
         while self._live:
-            tasks = list(self._live)
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            for one in self._live.values():
+                one.serving.cancel()
+            await asyncio.wait(list(self._live))
+
+
+async def _serve(session: Session, run: int | None) -> None:
+    structlog.contextvars.bind_contextvars(run=run)
+    try:
+        await session.serve()
+    except HelloUnusable as error:
+        log.warning("session_dropped", reason=str(error))
+    except StreamBroken as error:
+        log.info("session_broke", reason=str(error))
+    except Exception:  # the boundary: a session's fault ends that session
+        log.exception("session_failed")
+
+
+async def _see_out(serving: asyncio.Task[None], session: Session, run: int | None, parting: Parting) -> None:
+    """Neither waits for the other: a peer or a manager that does not read holds up its own side only."""
+    structlog.contextvars.bind_contextvars(run=run)
+    await asyncio.wait([serving])
+    session.note_statistics()
+    await asyncio.gather(_whatever(parting.tell(session)), _put_away(session, parting))
+
+
+async def _put_away(session: Session, parting: Parting) -> None:
+    await _whatever(session.close())
+    await _whatever(parting.release(session))
+
+
+async def _whatever(work: Awaitable[None]) -> None:
+    """One part that fails keeps no other from being done."""
+    try:
+        await work
+    except Exception:
+        log.exception("session_parting_failed")

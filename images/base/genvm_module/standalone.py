@@ -16,7 +16,7 @@ from genvm_module.errors import fatal_answer
 from genvm_module.hello import read_hello, require_identity
 from genvm_module.serving import USER_ERROR_ANSWER, Served, Serving
 from genvm_module.session import Session
-from genvm_module.sessions import Sessions
+from genvm_module.sessions import Parting, Sessions
 from genvm_module.streams import MESSAGE_LIMIT, FramedStream, MessageStream, WebSocketStream
 from genvm_wire.calldata import Encodable
 
@@ -105,14 +105,11 @@ class StandaloneProgram:
     def _start(self, stream: MessageStream) -> asyncio.Task[None]:
         served = self._serving.take()
 
-        async def ended(_: Session) -> None:
-            if served is not None:
-                await self._serving.release(served)
-
         def meet(hello: bytes) -> Conversation | Mapping[str, Encodable]:
             return _meet(hello, served, Terms(stream.transport))
 
-        return self._sessions.start(Session(stream, meet, self._sessions.tally), None, ended)
+        parting = Parting(release=self._serving.releasing(served))
+        return self._sessions.start(Session(stream, meet, self._sessions.tally), None, parting)
 
 
 def _meet(hello: bytes, served: Served | None, terms: Terms) -> Conversation | Mapping[str, Encodable]:

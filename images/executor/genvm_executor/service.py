@@ -170,7 +170,11 @@ class Service:
         """
         if isinstance(ending, StartCold):
             ending = self._run_cold()
-        code = self._report(ending)
+        try:
+            code = self._report(ending)
+        except Exception as defect:  # the boundary: a run whose outcome nobody is told counts as lost
+            _log.exception("the outcome could not be delivered")
+            code = self._fail("internal", f"{type(defect).__name__}: {defect}")
         self._wait_for_acknowledgement()
         if self._watch is not None:
             self._watch.stop()

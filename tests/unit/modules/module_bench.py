@@ -161,8 +161,8 @@ class FakeRuntime:
         return None
 
 
-def service(runtime: FakeRuntime, state_dir: Path) -> ModuleService:
-    return ModuleService(runtime, dict.fromkeys(ModuleKind, SETTINGS), {}.get, state_dir, TIMES)
+def service(runtime: FakeRuntime, state_dir: Path, times: ModuleTimes = TIMES) -> ModuleService:
+    return ModuleService(runtime, dict.fromkeys(ModuleKind, SETTINGS), {}.get, state_dir, times)
 
 
 def introduction(run: int) -> Introduction:

@@ -33,7 +33,11 @@ class ParrotService:
     allow_empty_backends: bool
     notes: Sequence[str] = ("a note",)
     opened: list[ParrotTalk] = field(default_factory=list)
-    closed: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def closed(self) -> bool:
+        return self.over.is_set()
 
     def open(self, caller: Caller, terms: Terms) -> ParrotTalk:
         talk = ParrotTalk(caller, terms)
@@ -44,7 +48,7 @@ class ParrotService:
         return Health(True, "fine", {"talks": len(self.opened)})
 
     async def close(self) -> None:
-        self.closed = True
+        self.over.set()
 
 
 @dataclass

@@ -68,7 +68,7 @@ async def framed_pair(limit: int = 1 << 20) -> tuple[Peer, FramedStream]:
 async def hang_up(session: Session, peer: Peer, serving: asyncio.Task[None]) -> None:
     await peer.close()
     await serving
-    await session.stream.close()
+    await session.close()
 
 
 class Manager:

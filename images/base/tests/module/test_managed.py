@@ -14,6 +14,7 @@ import pytest
 from genvm_module.control import ChannelBroken
 from genvm_module.logs import RecordQueue
 from genvm_module.managed import ManagedProgram
+from genvm_wire.calldata import Value
 
 from .parrot import Parrot
 from .peers import Manager, framed, hello
@@ -42,6 +43,10 @@ async def running(
         await asyncio.wait([task])
         if not task.cancelled():
             task.result()
+
+
+def ended_unused(run: int) -> dict[str, Value]:
+    return {"kind": "session_ended", "run": run, "stats": {}, "requests": 0}
 
 
 async def test_it_says_ready_and_is_configured(manager: Manager) -> None:
@@ -140,6 +145,24 @@ async def test_close_cancels_what_the_run_has_under_way(manager: Manager) -> Non
         await peer.close()
 
 
+async def test_the_close_of_a_session_that_there_is_not_is_answered(manager: Manager) -> None:
+    async with running(manager, Parrot()):
+        await manager.accept()
+        await manager.send({"kind": "close", "run": 9})
+        assert await manager.expect("session_ended") == ended_unused(9)
+
+
+async def test_close_right_behind_a_session_is_answered(manager: Manager) -> None:
+    async with running(manager, Parrot()):
+        await manager.accept()
+        await manager.configure()
+        peer = await manager.session(7)
+        await manager.send({"kind": "close", "run": 7})
+        assert await manager.expect("session_ended") == ended_unused(7)
+        assert await peer.at_end()
+        await peer.close()
+
+
 async def test_ping_tells_health_and_counters(manager: Manager) -> None:
     async with running(manager, Parrot()):
         await manager.accept()
@@ -182,9 +205,10 @@ async def test_a_drain_waits_for_the_last_session_and_takes_no_new_one(manager: 
         await manager.send({"kind": "drain"})
         refused = await manager.session(8)
         assert await refused.at_end()
+        assert await manager.expect("session_ended") == ended_unused(8)
         assert await peer.ask("x") == {"Ok": "x"}
         await peer.close()
-        await manager.expect("session_ended")
+        assert (await manager.expect("session_ended"))["run"] == 7
         assert await manager.receive() == {"kind": "(closed)"}
         await refused.close()
 
@@ -208,6 +232,7 @@ async def test_sessions_are_bounded(manager: Manager) -> None:
         await manager.configure()
         first, second = await manager.session(1), await manager.session(2)
         assert await second.at_end()
+        assert await manager.expect("session_ended") == ended_unused(2)
         first.send(hello(1) + framed("x"))
         assert await first.receive() == {"Ok": "x"}
         await first.close()
@@ -225,7 +250,7 @@ async def test_an_old_configuration_serves_its_sessions_to_their_end(manager: Ma
         assert not parrot.services[0].closed
         await peer.close()
         await manager.expect("session_ended")
-        assert parrot.services[0].closed
+        await parrot.services[0].over.wait()
         assert not parrot.services[1].closed
 
 

@@ -51,7 +51,7 @@ async def parrot(limit: int = 1 << 20, deadline: float | None = None) -> AsyncIt
     finally:
         task.cancel()
         await asyncio.wait([task])
-        await stream.close()
+        await session.close()
         await peer.close()
 
 
@@ -81,6 +81,7 @@ async def test_an_end_before_a_whole_length_is_clean(rest: bytes) -> None:
         served.peer.send(rest)
         await served.peer.close()
         await served.task
+        await served.session.close()
         assert served.talk.closed
 
 
