@@ -16,6 +16,7 @@ from orchestrator.access import cli as access_cli
 from orchestrator.access.credentials import NoCredentials
 from orchestrator.access.entries import BadTokens
 from orchestrator.contracts.manifest import ManifestError
+from orchestrator.exposure import CannotListen
 from orchestrator.imaging import cli as imaging_cli
 from orchestrator.logs import configure_logs
 from orchestrator.node import cli as node_cli
@@ -77,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         RuntimeFailure,
         BadTokens,
         NoCredentials,
+        CannotListen,
     ) as error:
         print(f"genvm-orchestrator: {error}", file=sys.stderr)
         return 1

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 
 from orchestrator.composition import Manager, manager
+from orchestrator.exposure import CannotListen, Guard, check_exposure, check_free, is_loopback, resolved
 from orchestrator.settings import Settings, ShutdownPolicy
+from orchestrator.unix_listener import SocketAccess, bound_socket, check_path
 
 log = structlog.get_logger(__name__)
 
 BACKLOG = 4096
 """Clients that come at once are taken when the loop gets to them; beyond it the kernel turns them away."""
+
+PRIVATE = 0o077
+"""The process's umask. What others are to reach (sockets, instances' directories) says so itself."""
 
 
 async def serve(settings: Settings) -> None:
@@ -26,8 +32,13 @@ async def serve(settings: Settings) -> None:
 
     Then no run is taken any more, but status and DELETE are answered until the last one has ended: within
     `drain_timeout` by itself, within `shutdown_timeout` by order.
+
+    Raises CannotListen, and what `manager` raises.
     """
+    os.umask(PRIVATE)
     _raise_descriptor_limit()
+    # Before the state directory is touched: what may not listen changes nothing.
+    await asyncio.to_thread(check_listener, settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -67,29 +78,73 @@ async def end_runs(running: Manager) -> None:
 
 @asynccontextmanager
 async def listening(running: Manager) -> AsyncIterator[str]:
-    """Serve the manager's application; the address served on."""
+    """Serve the manager's application; the address served on. Raises CannotListen."""
     settings = running.settings
+    async with served(running.app) as runner:
+        if settings.socket is None:
+            yield await open_port(runner, settings)
+        else:
+            async with unix_site(runner, settings.socket, socket_access(settings)) as where:
+                yield where
+
+
+@asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[web.AppRunner]:
+    """`app`, ready for sites; its requests and connections end with it."""
     runner = web.AppRunner(
-        running.app, handler_cancellation=True, access_log=None, shutdown_timeout=1, lingering_time=2.0
+        app, handler_cancellation=True, access_log=None, shutdown_timeout=1, lingering_time=2.0
     )
     await runner.setup()
     try:
-        if settings.socket is not None:
-            await asyncio.to_thread(_clear, settings.socket)
-            await web.UnixSite(runner, str(settings.socket), backlog=BACKLOG).start()
-            yield f"unix://{settings.socket}"
-        else:
-            await web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG).start()
-            host, port = runner.addresses[0][:2]
-            yield f"http://{host}:{port}"
+        yield runner
     finally:
         await runner.cleanup()
-        if settings.socket is not None:
-            await asyncio.to_thread(settings.socket.unlink, missing_ok=True)
 
 
-def _clear(path: Path) -> None:
-    """A stale socket of an earlier manager would refuse the bind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_socket():
-        path.unlink()
+@asynccontextmanager
+async def unix_site(runner: web.AppRunner, path: Path, access: SocketAccess) -> AsyncIterator[str]:
+    """Take `runner`'s requests on a unix socket as well; its address. The socket goes with it."""
+    with ExitStack() as held:
+        bound = await asyncio.to_thread(held.enter_context, bound_socket(path, access))
+        site = web.SockSite(runner, bound, backlog=BACKLOG)
+        await site.start()
+        try:
+            yield f"unix://{path}"
+        finally:
+            await site.stop()
+            await asyncio.to_thread(held.close)
+
+
+def socket_access(settings: Settings) -> SocketAccess:
+    return SocketAccess(int(settings.socket_mode, 8), settings.socket_group)
+
+
+async def open_port(runner: web.AppRunner, settings: Settings) -> str:
+    """Take `runner`'s requests on the settings' host and port; the address."""
+    addresses = await asyncio.to_thread(guarded_addresses, settings)
+    site = web.TCPSite(runner, addresses, settings.port, backlog=BACKLOG)  # type: ignore[arg-type] # asyncio takes several
+    try:
+        await site.start()
+    except OSError as error:
+        raise CannotListen(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}"
+        ) from error
+    if settings.allow_unauthenticated and not all(map(is_loopback, addresses)):
+        log.warning("listening_without_tokens", addresses=addresses)
+    host, port = runner.addresses[0][:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def check_listener(settings: Settings) -> None:
+    """Whether what the settings name may be listened on. Blocking. Raises CannotListen."""
+    if settings.socket is None:
+        check_free(settings.host, guarded_addresses(settings), settings.port)
+    else:
+        check_path(settings.socket)
+
+
+def guarded_addresses(settings: Settings) -> list[str]:
+    """The addresses to listen on, judged. Blocking. Raises CannotListen."""
+    addresses = resolved(settings.host, settings.port)
+    check_exposure(settings.host, addresses, Guard(tokens=False, acknowledged=settings.allow_unauthenticated))
+    return addresses

@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestrator.directories import make_directory
+
+MODE = 0o711
+"""Others come through to an instance's directory, whose user is none of this host's; they list nothing."""
+
 
 class StateDirUnusable(Exception):
     """The state directory cannot be used; the text says why and what to do."""
@@ -22,7 +27,7 @@ def owned_state_dir(path: Path) -> Iterator[str]:
     Raises StateDirUnusable, also when another manager holds the lock.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o711)
+        make_directory(path, MODE)
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StateDirUnusable(f"state directory {path}: {error.strerror}; set GENVM_STATE_DIR") from error
@@ -49,5 +54,6 @@ def _manager_id(file: Path) -> str:
     if not file.exists():
         draft = file.with_suffix(".new")
         draft.write_text(uuid.uuid4().hex[:12], "ascii")
+        draft.chmod(0o644)
         draft.replace(file)
     return file.read_text("ascii").strip()

@@ -30,7 +30,7 @@ async def exchange(address: str, request: bytes) -> RawAnswer:
         reader, writer = await asyncio.open_unix_connection(address.removeprefix("unix://"))
     else:
         host, _, port = address.removeprefix("http://").rpartition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
+        reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     try:
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

@@ -53,6 +53,7 @@ class ModuleRecord:
         text = json.dumps({kind.value: asdict(entry) for kind, entry in entries.items()}, indent=1)
         draft = self._file.with_suffix(".new")
         with draft.open("w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from genvm_wire.frames import FROM_INSTANCE, FROM_MODULE
+from orchestrator.directories import make_directory
 from orchestrator.runtime.control import SocketControl
 from orchestrator.runtime.port import ChannelClosed, EngineRefused, Role
 
@@ -44,7 +45,7 @@ class InstanceDirectories:
         self.path = state_dir / "instances"
 
     def _open_root(self) -> int:
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(self.path, 0o700)
         return os.open(self.path, _DIRECTORY)
 
     def listen(self, name: str) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,9 @@ async def test_contracts_run_through_a_unix_socket_which_goes_with_its_manager(
         path = Path(folder) / "api" / "manager.sock"
         with running_manager(engine, "--socket", str(path)) as manager:
             assert manager.address == f"unix://{path}"
+            assert stat.S_IMODE(path.stat().st_mode) == 0o660
+            # Whatever is made later on, by whatever library, is nobody else's to read.
+            assert "\nUmask:\t0077\n" in Path(f"/proc/{manager.process.pid}/status").read_text("ascii")
             async with chain_at(manager.address, store) as chain:
                 token = await chain.deploy(source("token.py"), 7)
                 assert await chain.call(token, "grant", token, 3) is None
