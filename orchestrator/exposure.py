@@ -58,8 +58,8 @@ def check_exposure(host: str, addresses: Sequence[str], guard: Guard) -> None:
     where = repr(host) if host in beyond else f"{host!r} ({', '.join(beyond)})"
     raise CannotListen(
         f"refusing to listen on {where}: it is not loopback, and whoever reaches it is as good as root here; "
-        "configure tokens, use 127.0.0.1 or --socket, or set GENVM_ALLOW_UNAUTHENTICATED=true if something "
-        "else keeps strangers away"
+        "set GENVM_TOKENS_FILE, use 127.0.0.1 or --socket, or set GENVM_ALLOW_UNAUTHENTICATED=true "
+        "if something else keeps strangers away"
     )
 
 

@@ -129,7 +129,7 @@ async def open_port(runner: web.AppRunner, settings: Settings) -> str:
         raise CannotListen(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror}"
         ) from error
-    if settings.allow_unauthenticated and not all(map(is_loopback, addresses)):
+    if settings.tokens_file is None and not all(map(is_loopback, addresses)):
         log.warning("listening_without_tokens", addresses=addresses)
     host, port = runner.addresses[0][:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -146,5 +146,6 @@ def check_listener(settings: Settings) -> None:
 def guarded_addresses(settings: Settings) -> list[str]:
     """The addresses to listen on, judged. Blocking. Raises CannotListen."""
     addresses = resolved(settings.host, settings.port)
-    check_exposure(settings.host, addresses, Guard(tokens=False, acknowledged=settings.allow_unauthenticated))
+    guard = Guard(settings.tokens_file is not None, settings.allow_unauthenticated)
+    check_exposure(settings.host, addresses, guard)
     return addresses

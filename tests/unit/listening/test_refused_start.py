@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from orchestrator.exposure import CannotListen
 from orchestrator.serve import check_listener
 from orchestrator.settings import Settings, load_settings
 
@@ -100,3 +101,12 @@ def test_the_compose_file_says_the_second_word_and_publishes_on_loopback_only(
         monkeypatch.setenv(name, service["environment"][name])
     check_listener(load_settings())
     assert [port.split(":")[0] for port in service["ports"]] == ["127.0.0.1"]
+
+
+def test_tokens_are_guard_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENVM_HOST", "0.0.0.0")
+    monkeypatch.setenv("GENVM_PORT", "0")
+    with pytest.raises(CannotListen, match="GENVM_TOKENS_FILE"):
+        check_listener(load_settings())
+    monkeypatch.setenv("GENVM_TOKENS_FILE", str(tmp_path / "tokens.yaml"))
+    check_listener(load_settings())
