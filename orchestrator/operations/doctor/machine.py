@@ -46,13 +46,16 @@ def check_state_dir(settings: Settings) -> Finding:
 
 
 def check_socket_paths(settings: Settings) -> Finding:
-    """Unix socket paths end at 107 bytes: those of instances, and the API's."""
+    """Unix socket paths end at 107 bytes: those of instances, and of the API's listeners."""
     control = len(os.fsencode(settings.state_dir.absolute() / LONGEST_NAME))
-    api = 0 if settings.socket is None else len(os.fsencode(settings.socket.absolute()))
-    if api > SUN_PATH_LIMIT:
-        return fail(
-            "socket_paths", f"GENVM_SOCKET has {api} bytes of {SUN_PATH_LIMIT}", "choose a shorter one"
-        )
+    for name, path in (
+        ("GENVM_SOCKET", settings.socket),
+        ("GENVM_OPERATOR_SOCKET", settings.operator_socket),
+    ):
+        size = 0 if path is None else len(os.fsencode(path.absolute()))
+        if size > SUN_PATH_LIMIT:
+            found = f"{name} has {size} bytes of {SUN_PATH_LIMIT}"
+            return fail("socket_paths", found, "choose a shorter one")
     found = f"control sockets have up to {control} bytes of {SUN_PATH_LIMIT}"
     if control <= SUN_PATH_LIMIT:
         return ok("socket_paths", found)

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from docker import APIClient
 
-from orchestrator.operations.doctor import browser, engine, inside, machine
+from orchestrator.operations.doctor import access, browser, engine, inside, machine
 from orchestrator.operations.doctor.finding import Finding, Level, fail, ok, warn
 from orchestrator.operations.failures import NothingToRead
 from orchestrator.operations.overview import Json
@@ -29,6 +29,8 @@ MACHINE: Sequence[tuple[str, Callable[[Settings], Finding]]] = (
     ("disk", machine.check_disk),
     ("memory", machine.check_memory),
     ("clock", lambda _: machine.check_clock()),
+    ("tokens", access.check_tokens),
+    ("audit", access.check_audit_file),
 )
 
 
