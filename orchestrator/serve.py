@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 
 BACKLOG = 4096
 """Clients that come at once are taken when the loop gets to them; beyond it the kernel turns them away."""
+
+OPERATORS_ONLY = SocketAccess(mode=0o600)
+"""The manager's own user, and root."""
 
 PRIVATE = 0o077
 """The process's umask. What others are to reach (sockets, instances' directories) says so itself."""
@@ -80,12 +83,17 @@ async def end_runs(running: Manager) -> None:
 async def listening(running: Manager) -> AsyncIterator[str]:
     """Serve the manager's application; the address served on. Raises CannotListen."""
     settings = running.settings
-    async with served(running.app) as runner:
+    async with served(running.app) as runner, AsyncExitStack() as sites:
         if settings.socket is None:
-            yield await open_port(runner, settings)
+            where = await open_port(runner, settings)
         else:
-            async with unix_site(runner, settings.socket, socket_access(settings)) as where:
-                yield where
+            site = unix_site(runner, settings.socket, socket_access(settings))
+            where = await sites.enter_async_context(site)
+        if settings.operator_socket is not None:
+            # The same application: it tells by the socket where a request has come in.
+            site = unix_site(runner, settings.operator_socket, OPERATORS_ONLY)
+            await sites.enter_async_context(site)
+        yield where
 
 
 @asynccontextmanager
@@ -141,6 +149,8 @@ def check_listener(settings: Settings) -> None:
         check_free(settings.host, guarded_addresses(settings), settings.port)
     else:
         check_path(settings.socket)
+    if settings.operator_socket is not None:
+        check_path(settings.operator_socket)
 
 
 def guarded_addresses(settings: Settings) -> list[str]:

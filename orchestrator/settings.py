@@ -223,6 +223,12 @@ class Settings(BaseSettings):
             raise ValueError("permits_per_sync and permits_per_nondet are set both or neither")
         return self
 
+    @model_validator(mode="after")
+    def _operators_have_their_own_socket(self) -> Self:
+        if self.operator_socket is not None and self.operator_socket == self.socket:
+            raise ValueError("operator_socket is another socket than socket")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
