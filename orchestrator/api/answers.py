@@ -188,6 +188,7 @@ class ExecutionPage(Answer):
     executions: list[Execution]
     next: dict[str, int] | None
     retained: dict[str, int]
+    namespace: str | None = Field(description="the only one whose runs are listed; null: all")
 
 
 class Collected(Answer):

@@ -64,6 +64,7 @@ async def list_runs(request: web.Request) -> web.StreamResponse:
             "executions": [overview.of_known(run) for run in page],
             "next": following,
             "retained": _retained(runs),
+            "namespace": runs.namespace,
         }
     )
 

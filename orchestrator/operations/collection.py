@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import assert_never
 
 from orchestrator.modules.record import ModuleRecord
-from orchestrator.operations.failures import ManagerAway, NothingToRead
+from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead
 from orchestrator.operations.leftovers import Found, survey_directories, survey_engine
 from orchestrator.operations.overview import Json
 from orchestrator.operations.presentation import table
@@ -78,6 +78,11 @@ async def _survey_beside(settings: Settings, source: ManagerSource) -> Collected
 
     Instances without a run's name are ready ones, which only the manager itself can judge.
     """
+    if (namespace := await source.sees()) is not None:
+        raise ManagerRefused(
+            f"the token sees the runs of namespace {namespace} alone: what belongs to no run, only an "
+            "operator's can say"
+        )
     owner = await asyncio.to_thread(manager_id, settings.state_dir)
     found = await _survey(settings, owner)
     live = {instance_of(run["id"], run["instance"]) for run in await source.runs(ended=False)}

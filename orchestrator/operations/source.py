@@ -54,6 +54,12 @@ class ManagerSource:
             following = page["next"]
         return found
 
+    async def sees(self) -> str | None:
+        """The only namespace whose runs the manager shows to this command; null: all."""
+        page = await self.ask("GET", "/executions", {"limit": 1})
+        namespace: str | None = page.get("namespace")
+        return namespace
+
     async def run(self, run_id: int, *, output: bool) -> Json:
         return await self.ask("GET", f"/executions/{run_id}", {"output": "true" if output else "false"})
 
