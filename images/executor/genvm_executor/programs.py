@@ -16,6 +16,8 @@ from genvm_executor.runner_actions import Launch, interpret
 from genvm_executor.traps import invalid_wasm_text
 from genvm_executor.vm import GuestProgram
 from genvm_executor.wasi.filesystem import FileSystem
+from genvm_executor.wasm_binary import UnexpectedModule
+from genvm_executor.wasm_rules import Ruled, ruled
 from genvm_wire import contract_package
 
 MAX_WASM = 32 * 1024 * 1024
@@ -63,12 +65,15 @@ class Programs:
             prepared=load_prepared(engine, directory),
         )
 
-    def build(self, launch: Launch, contract_line: str) -> GuestProgram:
+    def build(self, launch: Launch, contract_line: str, *, deterministic: bool) -> GuestProgram:
         """The program of a plan. Raises VmFault when its WASM does not compile."""
         if launch.wasm is None:
             return self.python(launch)
+        ruled = self._under_rules(launch.wasm, contract_line, deterministic=deterministic)
         return GuestProgram(
-            module=self._compile(launch.wasm, contract_line),
+            module=Module(self.engine, ruled.wasm),
+            rules=ruled.traps,
+            start=ruled.start,
             arguments=_encoded(launch.arguments or ()),
             variables=_encoded(_pairs(launch)),
             files=self._files(launch),
@@ -80,13 +85,14 @@ class Programs:
             files.add(path, data)
         return files
 
-    def _compile(self, wasm: bytes, contract_line: str) -> Module:
+    def _under_rules(self, wasm: bytes, contract_line: str, *, deterministic: bool) -> Ruled:
         text = invalid_wasm_text(contract_line, "validating")
         if len(wasm) > MAX_WASM:
             raise VmFault(text, f"the WebAssembly module has {len(wasm)} bytes; {MAX_WASM} are allowed")
         try:
-            return Module(self.engine, wasm)
-        except WasmtimeError as error:
+            Module.validate(self.engine, wasm)
+            return ruled(wasm, floats=not deterministic)
+        except (WasmtimeError, UnexpectedModule) as error:
             raise VmFault(text, f"the WebAssembly module is not valid: {error}") from None
 
 

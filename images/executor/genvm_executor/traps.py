@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from wasmtime import Trap, TrapCode, WasmtimeError
 
-_V02_NAMES = {
+from genvm_executor.wasm_rules import Rule
+
+_V02_NAMES: dict[TrapCode | Rule, str] = {
     TrapCode.STACK_OVERFLOW: "StackOverflow",
     TrapCode.MEMORY_OUT_OF_BOUNDS: "MemoryOutOfBounds",
     TrapCode.HEAP_MISALIGNED: "HeapMisaligned",
@@ -18,8 +22,10 @@ _V02_NAMES = {
     TrapCode.INTERRUPT: "Interrupt",
     TrapCode.OUT_OF_FUEL: "OutOfFuel",
     TrapCode.ATOMIC_WAIT_NON_SHARED_MEMORY: "AtomicWaitNonSharedMemory",
+    Rule.BOUND: "StackOverflow",
+    Rule.NO_FLOATS: "NondetInstruction",
 }
-_V03_NAMES = {
+_V03_NAMES: dict[TrapCode | Rule, str] = {
     TrapCode.STACK_OVERFLOW: "stack_overflow",
     TrapCode.MEMORY_OUT_OF_BOUNDS: "memory_out_of_bounds",
     TrapCode.HEAP_MISALIGNED: "heap_misaligned",
@@ -33,15 +39,25 @@ _V03_NAMES = {
     TrapCode.INTERRUPT: "interrupt",
     TrapCode.OUT_OF_FUEL: "out_of_fuel",
     TrapCode.ATOMIC_WAIT_NON_SHARED_MEMORY: "atomic_wait_non_shared_memory",
+    Rule.BOUND: "stack_overflow",
+    Rule.NO_FLOATS: "nondet_instruction",
 }
 
 
-def trap_code(error: WasmtimeError | Trap) -> TrapCode | None:
-    """The code of a trap; None for a trap without one or for an error that is no trap."""
-    return error.trap_code if isinstance(error, Trap) else None
+def trap_code(error: WasmtimeError | Trap, rules: Mapping[int, Rule]) -> TrapCode | Rule | None:
+    """The code of a trap, or the rule that `rules` has where it happened.
+
+    None for a trap without a code and for an error that is no trap.
+    """
+    if not isinstance(error, Trap):
+        return None
+    code = error.trap_code
+    if code is TrapCode.UNREACHABLE and rules and error.frames:
+        return rules.get(error.frames[0].module_offset, code)
+    return code
 
 
-def trap_text(contract_line: str, code: TrapCode | None) -> str:
+def trap_text(contract_line: str, code: TrapCode | Rule | None) -> str:
     """The VM error of a trap."""
     names, other = (_V02_NAMES, "Fault") if contract_line == "v0.2" else (_V03_NAMES, "fault")
     return f"wasm_trap {names.get(code, other) if code is not None else other}"

@@ -56,7 +56,7 @@ class VirtualMachines:
         deterministic = frame.rights.deterministic
         try:
             launch = self.plan(frame)
-            program = self._programs.build(launch, self._run.job.contract_line)
+            program = self._programs.build(launch, self._run.job.contract_line, deterministic=deterministic)
         except VmFault as fault:
             self.explain(fault)
             return vm_error(fault.text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -34,6 +34,7 @@ from genvm_executor.wasi.descriptors import DescriptorTable, OpenDirectory, Open
 from genvm_executor.wasi.filesystem import FileSystem
 from genvm_executor.wasi.functions import GuestExit, WasiEnvironment, wasi_functions
 from genvm_executor.wasi.random import V02_WORDS, GuestRandom
+from genvm_executor.wasm_rules import Rule
 
 ENTRY_NAMES = ("", "_start")
 _TYPES = {"i": ValType.i32, "I": ValType.i64}
@@ -48,6 +49,10 @@ class GuestProgram:
     arguments: Sequence[bytes]
     variables: Sequence[bytes]
     files: FileSystem
+    rules: Mapping[int, Rule] = field(default_factory=dict)
+    """where in the module which rule traps"""
+    start: str | None = None
+    """an export to be called before the entry"""
     random_drawn: int = 0
     """random bytes that the module took before it was prepared: the guest goes on after them"""
 
@@ -126,7 +131,7 @@ class Guest:
         except GuestExit as ended:
             return self._exit_outcome(ended.code)
         except (Trap, WasmtimeError) as error:
-            code = trap_code(error)
+            code = trap_code(error, self._program.rules)
             if code is TrapCode.INTERRUPT:
                 raise RunCancelled("interrupted") from None
             return vm_error(trap_text(self._surroundings.contract_line, code))
@@ -154,13 +159,16 @@ class Guest:
                 linker.define_func(
                     module_name, name, FuncType([_TYPES[t]() for t in types], results), function
                 )
-        # A start section would run before the memory is known to the host functions.
         instance = self._instantiate(linker, store)
         exports = instance.exports(store)
         with suppress(KeyError):
             memory = exports["memory"]
             if isinstance(memory, Memory):
                 self._memory.bind(memory, store)
+        if self._program.start is not None:
+            start = exports[self._program.start]
+            assert isinstance(start, Func)
+            start(store)
         for name in ENTRY_NAMES:
             entry = exports.get(name)
             if isinstance(entry, Func) and not entry.type(store).params:

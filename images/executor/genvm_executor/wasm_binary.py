@@ -1,7 +1,7 @@
-"""Just enough of the WebAssembly binary format to give the interpreter another memory.
+"""Just enough of the WebAssembly binary format to take modules apart and give the interpreter another memory.
 
-Only its shape is handled: one memory, one global (the stack pointer), active data in memory 0. This is a tool
-for building; contracts never come here.
+Of the interpreter only its shape is handled: one memory, one global (the stack pointer), active data in
+memory 0. Contracts' own modules come here from `wasm_rules`, once the engine has found them valid.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 PAGE = 65536
-_HEADER = b"\0asm\1\0\0\0"
+HEADER = b"\0asm\1\0\0\0"
 _CUSTOM, _MEMORY, _GLOBAL, _EXPORT, _DATA = 0, 5, 6, 7, 11
 _BLOCK = 4096
 
@@ -51,9 +51,9 @@ def read_uleb(data: bytes, at: int) -> tuple[int, int]:
 
 def sections(module: bytes) -> Iterator[tuple[int, bytes]]:
     """(id, content) of every section but the custom ones. Raises UnexpectedModule."""
-    if not module.startswith(_HEADER):
+    if not module.startswith(HEADER):
         raise UnexpectedModule("no WebAssembly module")
-    at = len(_HEADER)
+    at = len(HEADER)
     while at < len(module):
         number = module[at]
         size, at = read_uleb(module, at + 1)
@@ -73,7 +73,7 @@ def with_memory(module: bytes, *, pages: int, stack_pointer: int, content: bytes
     }
     if content is not None:
         replaced[_DATA] = _data(content)
-    out = bytearray(_HEADER)
+    out = bytearray(HEADER)
     for number, old in sections(module):
         if number == _GLOBAL and not old.startswith(b"\1\x7f\1\x41"):
             raise UnexpectedModule("more than a stack pointer among the globals")
@@ -83,7 +83,7 @@ def with_memory(module: bytes, *, pages: int, stack_pointer: int, content: bytes
 
 def with_exported_stack_pointer(module: bytes, name: bytes) -> bytes:
     """The module with its global among its exports."""
-    out = bytearray(_HEADER)
+    out = bytearray(HEADER)
     for number, content in sections(module):
         if number == _EXPORT:
             count, at = read_uleb(content, 0)

@@ -140,10 +140,13 @@ def test_unusable_modules_have_their_vm_error(run, code, text):
 
 
 def test_full_stacks_of_nested_modules_fit_on_the_native_stack(run):
+    """1,000 frames with 60 live vectors each are near both bounds of a VM."""
     request = encode({"Sandbox": {"data": b"", "allow_write_ops": False}})
     again = f"(drop (call $gl_call (i32.const 64) (i32.const {len(request)}) (i32.const 0)))"
-    deep = f"""(func $deep (param i32) (result i32)
-      (if (i32.eqz (local.get 0)) (then {again} (return (i32.const 0))))
-      (i32.add (call $deep (i32.sub (local.get 0) (i32.const 1))) (local.get 0)))"""
-    report = run(module("(drop (call $deep (i32.const 30000)))", request, functions=deep))
+    live = range(1, 61)
+    deep = f"""(func $deep (param i32) (local {"v128 " * len(live)})
+      {" ".join(f"(local.set {n} (v128.load (i32.const {1024 + 16 * n})))" for n in live)}
+      (if (local.get 0) (then (call $deep (i32.sub (local.get 0) (i32.const 1)))) (else {again}))
+      {" ".join(f"(v128.store (i32.const {1024 + 16 * n}) (local.get {n}))" for n in live)})"""
+    report = run(module("(call $deep (i32.const 1000))", request, functions=deep))
     assert (report.code, report.value) == (0, None)
