@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wasmtime import Engine, Module, WasmtimeError
@@ -21,6 +21,7 @@ from genvm_executor.wasm_rules import Ruled, ruled
 from genvm_wire import contract_package
 
 MAX_WASM = 32 * 1024 * 1024
+MAX_COMPILED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Programs:
     interpreter: Module
     library: FileSystem
     prepared: Module | None = None
+    compiled: dict[tuple[bytes, bool], tuple[Module, Ruled]] = field(default_factory=dict)
+    """a run's own modules, by bytes and whether their VM is deterministic: sandboxes start the same again"""
 
     def plan(self, code: bytes, *, contract_line: str, debug: bool, deterministic: bool) -> Launch:
         """Parse a package and follow its runner. Raises VmFault `invalid_contract…`."""
@@ -69,9 +72,9 @@ class Programs:
         """The program of a plan. Raises VmFault when its WASM does not compile."""
         if launch.wasm is None:
             return self.python(launch)
-        ruled = self._under_rules(launch.wasm, contract_line, deterministic=deterministic)
+        module, ruled = self._compiled(launch.wasm, contract_line, deterministic=deterministic)
         return GuestProgram(
-            module=Module(self.engine, ruled.wasm),
+            module=module,
             rules=ruled.traps,
             start=ruled.start,
             arguments=_encoded(launch.arguments or ()),
@@ -84,6 +87,15 @@ class Programs:
         for path, data in launch.files.items():
             files.add(path, data)
         return files
+
+    def _compiled(self, wasm: bytes, contract_line: str, *, deterministic: bool) -> tuple[Module, Ruled]:
+        key = wasm, deterministic
+        if key not in self.compiled:
+            if len(self.compiled) >= MAX_COMPILED:
+                self.compiled.clear()
+            ruled = self._under_rules(wasm, contract_line, deterministic=deterministic)
+            self.compiled[key] = Module(self.engine, ruled.wasm), ruled
+        return self.compiled[key]
 
     def _under_rules(self, wasm: bytes, contract_line: str, *, deterministic: bool) -> Ruled:
         text = invalid_wasm_text(contract_line, "validating")
