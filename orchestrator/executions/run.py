@@ -82,7 +82,12 @@ class Run:
             self._set_kill_timer(at)
 
     def mark_delivering(self) -> None:
-        """The outcome is on its way to the node: a kill order waits a little longer."""
+        """The outcome is on its way to the node: a kill order waits a little longer.
+
+        Once: an instance that says it again and again would never be killed.
+        """
+        if self.delivering:
+            return
         self.delivering = True
         if self._kill_timer is not None:
             self._set_kill_timer(asyncio.get_running_loop().time() + FINISHING_GRACE)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +100,12 @@ class ManagerProcess:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
 
-def start_manager(folder: Path, *flags: str, **settings: object) -> ManagerProcess:
+PROGRAM = ("-m", "orchestrator")
+
+
+def start_manager(
+    folder: Path, *flags: str, program: Sequence[str] = PROGRAM, **settings: object
+) -> ManagerProcess:
     """`genvm-orchestrator serve` on a free port (unless the flags say otherwise), settings by environment."""
     # Without warm instances and a shared network, every container there is belongs to a run.
     settings = {"pool_size": 0, "instance_network": "own"} | settings
@@ -108,7 +113,7 @@ def start_manager(folder: Path, *flags: str, **settings: object) -> ManagerProce
     environment |= {f"GENVM_{name.upper()}": str(value) for name, value in settings.items()}
     environment |= {"GENVM_STATE_DIR": str(folder / "state"), "GENVM_LOG_FORMAT": "json"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "orchestrator", "serve", *(flags or ("--port", "0"))],
+        [sys.executable, *program, "serve", *(flags or ("--port", "0"))],
         env=environment,
         stderr=subprocess.PIPE,
     )
@@ -126,10 +131,12 @@ def close(manager: ManagerProcess) -> int:
 
 
 @contextmanager
-def running_manager(engine: docker.APIClient, *flags: str, **settings: object) -> Iterator[ManagerProcess]:
+def running_manager(
+    engine: docker.APIClient, *flags: str, program: Sequence[str] = PROGRAM, **settings: object
+) -> Iterator[ManagerProcess]:
     """A manager for a test or a session; it ends with 0 and leaves nothing but its identity."""
     folder = Path(tempfile.mkdtemp(prefix="genvm-e2e-"))
-    manager = start_manager(folder, *flags, **settings)
+    manager = start_manager(folder, *flags, program=program, **settings)
     try:
         assert manager.address
         yield manager

@@ -36,6 +36,10 @@ MASKED_PATHS = (
     "/sys/firmware",
     "/sys/kernel",
 )
+
+NO_RESOLVER: dict[str, object] = {"Dns": ["127.0.0.1"], "DnsSearch": ["."]}
+"""Of a container without a network, which would be told the host's name servers and domains."""
+
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
@@ -123,8 +127,11 @@ def _host_config(
         "ReadonlyPaths": list(READONLY_PATHS),
         "Devices": [],
         "ReadonlyRootfs": True,
-        "Tmpfs": {TMP: _tmpfs(settings, spec)},
-        "ShmSize": spec.shm_bytes or settings.shm_bytes,
+        # The engine's own mount for shared memory has no bound of inodes, and those are kernel memory.
+        "Tmpfs": {
+            TMP: _tmpfs(settings, spec.tmp_bytes or settings.tmp_bytes),
+            SHM: _tmpfs(settings, spec.shm_bytes or settings.shm_bytes),
+        },
         "Mounts": [
             {
                 "Type": "bind",
@@ -147,12 +154,13 @@ def _host_config(
         ],
         "LogConfig": {"Type": "json-file", "Config": {"max-size": settings.log_size, "max-file": "1"}},
     }
+    if network == "none":
+        body |= NO_RESOLVER
     if _is_module(spec) and network != "host":
         # Providers and signers of the operator's own often listen on the machine itself.
         body["ExtraHosts"] = ["host.docker.internal:host-gateway"]
     return body
 
 
-def _tmpfs(settings: DockerSettings, spec: InstanceSpec) -> str:
-    size = spec.tmp_bytes or settings.tmp_bytes
+def _tmpfs(settings: DockerSettings, size: int) -> str:
     return f"rw,noexec,nosuid,nodev,mode=1777,size={size},nr_inodes={settings.tmp_inodes}"

@@ -39,6 +39,7 @@ def create_body(settings: DockerSettings, seccomp: str) -> dict[str, object]:
         "StopSignal": "SIGKILL",
         "HostConfig": {
             "NetworkMode": OWN,
+            **options.NO_RESOLVER,
             "IpcMode": "none",
             "CgroupnsMode": "private",
             "RestartPolicy": {"Name": "no"},

@@ -100,7 +100,13 @@ def test_a_module_has_the_memory_file_systems_that_its_spec_asks_for() -> None:
     spec = InstanceSpec("one", Role.WEB, "image:1", "v1", None, None, 100, 1, 9, tmp_bytes=7, shm_bytes=8)
     made = host(spec=spec)
     assert "size=7," in made["Tmpfs"]["/tmp"]
-    assert made["ShmSize"] == 8
+    assert "size=8," in made["Tmpfs"]["/dev/shm"]
+
+
+def test_shared_memory_is_bounded_in_files_as_well() -> None:
+    """The engine's own mount is not, and inodes are kernel memory that a container can use up."""
+    assert "nr_inodes=4096" in host()["Tmpfs"]["/dev/shm"]
+    assert "ShmSize" not in host()
 
 
 def test_labels_are_ids_and_times() -> None:

@@ -1,0 +1,19 @@
+"""Row 10 (and 2, 8): the doors to the kernel, one system call each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from genvm_hostile import seccomp_probe as probe
+from genvm_hostile.attempts import attempt
+from genvm_hostile.job import Job
+
+
+@attempt
+def doors(job: Job) -> dict[str, Any]:
+    return {
+        "calls": {name: probe.raw(numbers[probe.column], *[-1] * 6) for name, numbers in probe.CALLS.items()},
+        "clone3": probe.raw(probe.CLONE3[probe.column], 0, 0),
+        "namespaces": {name: probe.clone_into(flag) for name, flag in probe.NAMESPACES.items()},
+        "foreign": probe.column == 0 and probe.in_child(probe.foreign_call_works),
+    }
