@@ -7,7 +7,7 @@ judged what only the manager knows: files, the environment, and whether it can b
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -22,6 +22,8 @@ from orchestrator.modules.kinds import ModuleKind
 from orchestrator.modules.redaction import Redaction, secrets_in
 from orchestrator.modules.templating import Lookup, Template
 from orchestrator.version import VERSION
+
+OWN_ADDRESSES = "own_addresses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,22 @@ def install_names() -> dict[str, str]:
 
 
 def configuration_of(
-    kind: ModuleKind, request: StartRequest, default_file: Path | None, environment: Lookup
+    kind: ModuleKind,
+    request: StartRequest,
+    default_file: Path | None,
+    environment: Lookup,
+    own: Sequence[str] = (),
 ) -> Configuration:
-    """The configuration for `request`. Blocking: reads the default file. Raises BadConfiguration."""
+    """The configuration for `request`; `own`: the machine's addresses, which web must know.
+
+    Blocking: reads the default file. Raises BadConfiguration.
+    """
     source = _default(kind, default_file) if request.config is None else request.config
     template = Template(install_names(), environment)
     values = template.expand(dict(source))
     assert isinstance(values, dict)
+    if own and isinstance(named := values.get(OWN_ADDRESSES) or [], list):
+        values[OWN_ADDRESSES] = [*named, *own]
     try:
         calldata.encode(values)
     except CalldataError as error:

@@ -29,6 +29,8 @@ class ModuleSettings:
     tmp_bytes: int | None = None
     shm_bytes: int | None = None
     default_config: Path | None = None
+    own_addresses: tuple[str, ...] = ()
+    """Of the machine, besides those that its interfaces have; for web."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from orchestrator.modules.failures import ShuttingDown
 from orchestrator.modules.instance import ModuleInstance
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.module import Module, Surroundings
+from orchestrator.modules.own_addresses import own_addresses
 from orchestrator.modules.record import Entry, ModuleRecord
 from orchestrator.modules.status import ModuleStatus, status_of
 from orchestrator.modules.templating import Lookup
@@ -61,12 +62,17 @@ class ModuleService:
 
     def _around(self, kind: ModuleKind) -> Surroundings:
         async def configure(request: StartRequest) -> Configuration:
-            file = self._settings[kind].default_config
-            return await asyncio.to_thread(configuration_of, kind, request, file, self._environment)
+            return await asyncio.to_thread(self._configured, kind, request)
 
         return Surroundings(
             self._runtime, self._settings[kind], self._times, configure, self._save, self._changed
         )
+
+    def _configured(self, kind: ModuleKind, request: StartRequest) -> Configuration:
+        """Blocking. Interfaces come and go: each start looks at them again."""
+        settings = self._settings[kind]
+        own = own_addresses(settings.own_addresses) if kind is ModuleKind.WEB else ()
+        return configuration_of(kind, request, settings.default_config, self._environment, own)
 
     async def recover(self) -> None:
         """Learn which containers are the modules'; from here on no sweep takes them away."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 
 import ada_url
 
 from genvm_module.contract import ConfigurationRefused
+from genvm_web.public_addresses import Network
 from genvm_web.timeouts import timeout_seconds
 from genvm_web.top_level_domains import ascii_label
 
@@ -47,11 +49,15 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """`webdriver` is a base URL without a trailing slash; `browser_sandbox` is for the module's own."""
+    """`webdriver` is a base URL without a trailing slash; `browser_sandbox` is for the module's own.
+
+    `own_networks` are addresses of the machine, which count as not public.
+    """
 
     webdriver: str = DEFAULT_WEBDRIVER
     extra_top_level_domains: frozenset[str] = frozenset()
     allowed_hosts: frozenset[str] = frozenset()
+    own_networks: tuple[Network, ...] = ()
     signer: Signer = field(default_factory=Signer)
     limits: Limits = field(default_factory=Limits)
     browser_sandbox: bool = True
@@ -65,6 +71,7 @@ def read_configuration(config: Mapping[str, object]) -> Configuration:
         webdriver=reader.base_url("webdriver_host", DEFAULT_WEBDRIVER),
         extra_top_level_domains=reader.labels("extra_tld"),
         allowed_hosts=reader.hosts("always_allow_hosts"),
+        own_networks=reader.networks("own_addresses"),
         signer=Signer(reader.text("signer_url", DEFAULT_SIGNER), reader.text_map("signer_headers")),
         limits=Limits(
             max_wait_after_loaded=reader.seconds("max_wait_after_loaded", defaults.max_wait_after_loaded),
@@ -121,6 +128,12 @@ class _Reader:
 
     def hosts(self, key: str) -> frozenset[str]:
         return frozenset(_host(key, host) for host in self._texts(key))
+
+    def networks(self, key: str) -> tuple[Network, ...]:
+        try:
+            return tuple(ip_network(text) for text in self._texts(key))
+        except ValueError as error:
+            raise ConfigurationRefused(f"{key}: {error}") from None
 
     def base_url(self, key: str, default: str) -> str:
         try:

@@ -15,7 +15,7 @@ from genvm_web.configuration import Limits
 from genvm_web.http_client import Outgoing, exchange
 from genvm_web.http_failures import described, is_local, lookup_failure, reading_failure, sending_failure
 from genvm_web.network import Endpoint, LookupFailed, Network, checked
-from genvm_web.public_addresses import address_literal, is_public
+from genvm_web.public_addresses import address_literal
 from genvm_web.urls import UrlRules, WebUrl, host_of
 
 MAX_REDIRECTS = 10
@@ -75,7 +75,8 @@ class Fetcher:
 
     async def _endpoints(self, url: WebUrl) -> list[Endpoint]:
         try:
-            addresses = await checked(self._network, url.host, exempt=url.allow_listed)
+            permitted = None if url.allow_listed else self._rules.permits_address
+            addresses = await checked(self._network, url.host, permitted)
         except LookupFailed as error:
             raise lookup_failure(url.href, error) from None
         return [self._network.endpoint(address, url.port) for address in addresses]
@@ -96,7 +97,11 @@ class Fetcher:
         host = host_of(location, base.href)
         literal = address_literal(host) if host is not None else None
         # An address is refused as what it is, not for the domain that its last number is not.
-        if literal is not None and not is_public(literal) and not self._rules.allows_host(host or ""):
+        if (
+            literal is not None
+            and not self._rules.permits_address(literal)
+            and not self._rules.allows_host(host or "")
+        ):
             ctx = {"url": location, "rust_error": "redirect to an address that is not public"}
             raise ModuleError("ADDRESS_FORBIDDEN", fatal=False, ctx=ctx)
         return self._rules.check(location, base=base.href)

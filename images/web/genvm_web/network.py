@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Protocol
 
-from genvm_web.public_addresses import Address, address_literal, is_public
+from genvm_web.public_addresses import Address, address_literal
 
 LOOKUP_SECONDS = 15.0
 # A name server that does not answer holds its thread for half a minute; others must go on meanwhile.
@@ -99,20 +99,20 @@ def _look_up(host: str) -> list[str]:
 
 
 async def checked(
-    network: Network, host: str, *, exempt: bool = False, all_public: bool = False
+    network: Network, host: str, permitted: Callable[[Address], bool] | None, *, all_permitted: bool = False
 ) -> list[Address]:
     """The addresses of `host` that may be connected to, never empty.
 
-    Non-public ones are left out; with `all_public` a single one refuses the name; with `exempt` none is
-    judged. Raises LookupFailed.
+    Those that are not `permitted` are left out; with `all_permitted` a single one refuses the name; with null
+    none is judged. Raises LookupFailed.
     """
     literal = address_literal(host)
     addresses = [literal] if literal is not None else list(await network.resolve(host))
     if not addresses:
         raise NameUnknown(f"{host} has no address")
-    if exempt:
+    if permitted is None:
         return addresses
-    public = [address for address in addresses if is_public(address)]
-    if not public or (all_public and len(public) < len(addresses)):
+    public = [address for address in addresses if permitted(address)]
+    if not public or (all_permitted and len(public) < len(addresses)):
         raise AddressForbidden(f"{host} is not on the public internet")
     return public

@@ -15,6 +15,7 @@ from ipaddress import (
 from typing import TypeAlias
 
 Address: TypeAlias = IPv4Address | IPv6Address
+Network: TypeAlias = IPv4Network | IPv6Network
 
 NON_PUBLIC_V4 = tuple(
     IPv4Network(text)

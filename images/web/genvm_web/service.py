@@ -52,7 +52,8 @@ def read_trust(configuration: Configuration) -> Trust:
         except (OSError, ssl.SSLError) as error:
             raise ConfigurationRefused(f"{EXTRA_CA_VARIABLE}: {type(error).__name__}") from None
     domains = with_extra(configuration.extra_top_level_domains)
-    return Trust(UrlRules(domains, configuration.allowed_hosts), tls)
+    rules = UrlRules(domains, configuration.allowed_hosts, configuration.own_networks)
+    return Trust(rules, tls)
 
 
 @dataclass(slots=True)
@@ -78,6 +79,8 @@ def _browser_variables(configuration: Configuration) -> dict[str, str]:
     prefix = webdriver_settings.PREFIX
     return {
         f"{prefix}ALWAYS_ALLOW_HOSTS": json.dumps(sorted(configuration.allowed_hosts)),
+        f"{prefix}EXTRA_TLD": json.dumps(sorted(configuration.extra_top_level_domains)),
+        f"{prefix}OWN_ADDRESSES": json.dumps([str(network) for network in configuration.own_networks]),
         **({} if configuration.browser_sandbox else {f"{prefix}CHROME_SANDBOX": "off"}),
     }
 

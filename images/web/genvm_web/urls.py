@@ -6,16 +6,19 @@ their serialised form only, so that no second parser can understand it different
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import ada_url
 
 from genvm_module.errors import ModuleError
-from genvm_web.public_addresses import address_literal
+from genvm_web.public_addresses import Address, Network, address_literal, is_public
+from genvm_wire.calldata import Encodable
 
 SCHEMES = {"http": 80, "https": 443}
 OPEN_PORTS = frozenset(SCHEMES.values())
+LONGEST_HOST = 254
+LONGEST_LABEL = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,21 @@ class WebUrl:
 
 
 class UrlRules:
-    """The rules of one configuration; `allowed_hosts` are exact host names in the form of `WebUrl.host`."""
+    """The rules of one configuration, for both doors: requests and the browser.
 
-    def __init__(self, top_level_domains: Set[str], allowed_hosts: Set[str] = frozenset()) -> None:
+    `allowed_hosts` are exact host names in the form of `WebUrl.host`; `own_networks` are addresses of the
+    machine itself, which are as private as the others however public they look.
+    """
+
+    def __init__(
+        self,
+        top_level_domains: Set[str],
+        allowed_hosts: Set[str] = frozenset(),
+        own_networks: Sequence[Network] = (),
+    ) -> None:
         self._domains = top_level_domains
         self._allowed_hosts = allowed_hosts
+        self._own_networks = tuple(own_networks)
 
     def allows_host(self, host: str) -> bool:
         """Whether a host is exempt from the rules on ports, domains and addresses."""
@@ -70,21 +83,41 @@ class UrlRules:
         scheme = url.protocol.removesuffix(":")
         if scheme not in SCHEMES:
             raise ModuleError("SCHEMA_FORBIDDEN", fatal=False, ctx={"schema": scheme, "url": text})
-        if url.username or url.password:
+        if url.username or url.password or not is_host(url.hostname):
             raise _malformed(text)
         url.hash = ""
         allowed = self.allows_host(url.hostname)
         port = int(url.port) if url.port else SCHEMES[scheme]
-        if not allowed:
-            self._judge(text, url.hostname, port)
+        if not allowed and (refusal := self._refusal(url.hostname, port)) is not None:
+            cause, ctx = refusal
+            raise ModuleError(cause, fatal=False, ctx={**ctx, "url": text})
         return WebUrl(url.href, scheme, url.hostname, port, url.pathname, url.search, allowed)
 
-    def _judge(self, text: str, host: str, port: int) -> None:
+    def permits(self, host: str, port: int) -> bool:
+        """Whether a connection to a host may be asked for; its addresses are judged when it is made."""
+        return self.allows_host(host) or (is_host(host) and self._refusal(host, port) is None)
+
+    def permits_address(self, address: Address) -> bool:
+        """Whether a contract may reach an address of a host that is not allow-listed."""
+        plain = getattr(address, "ipv4_mapped", None) or address
+        return is_public(address) and not any(plain in network for network in self._own_networks)
+
+    def _refusal(self, host: str, port: int) -> tuple[str, dict[str, Encodable]] | None:
+        """The cause, and its context."""
         if port not in OPEN_PORTS:
-            raise ModuleError("PORT_FORBIDDEN", fatal=False, ctx={"port": port, "url": text})
+            return "PORT_FORBIDDEN", {"port": port}
         name, dot, domain = host.rpartition(".")
         if not (name and dot) or domain not in self._domains or address_literal(host) is not None:
-            raise ModuleError("TLD_FORBIDDEN", fatal=False, ctx={"tld": domain, "url": text})
+            return "TLD_FORBIDDEN", {"tld": domain}
+        return None
+
+
+def is_host(host: str) -> bool:
+    """Whether a name server could be asked for it, as far as lengths go; longer ones are no host's."""
+    if host.startswith("["):
+        return True
+    labels = host.removesuffix(".").split(".")
+    return len(host) <= LONGEST_HOST and all(0 < len(label) <= LONGEST_LABEL for label in labels)
 
 
 def host_of(text: str, base: str) -> str | None:

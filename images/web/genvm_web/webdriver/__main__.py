@@ -15,6 +15,8 @@ import structlog
 from aiohttp import web
 
 from genvm_web.network import Network, SystemNetwork
+from genvm_web.top_level_domains import root_zone
+from genvm_web.urls import UrlRules
 from genvm_web.webdriver.browser import Browsers
 from genvm_web.webdriver.http_api import WebdriverApi
 from genvm_web.webdriver.rendering import Renderer
@@ -69,7 +71,9 @@ async def serve(settings: Settings, network: Network, stop: asyncio.Event, ready
     """
     browsers = Browsers(settings)
     async with browsers.running():
-        api = WebdriverApi(settings, Renderer(settings, browsers, network))
+        domains = await asyncio.to_thread(root_zone) | settings.extra_tld
+        rules = UrlRules(domains, settings.always_allow_hosts, settings.own_addresses)
+        api = WebdriverApi(settings, Renderer(settings, browsers, network, rules))
         runner = web.AppRunner(
             api.application, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_SECONDS
         )

@@ -27,8 +27,36 @@ RENDERER_OVERHEAD_MB = 512
 # Where the browser's own errands would go: nobody listens there.
 NOWHERE = "http://127.0.0.1:9"
 
+# What the browser does of its own accord or for its maker. The driver's list, which this one
+# replaces because the browser takes the last, and what it leaves: forms are described to the maker, and pages
+# are rendered before anybody asked for them.
+DISABLED_FEATURES = (
+    "AimEnabled",
+    "AutofillServerCommunication",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "Prerender2",
+    "ThirdPartyStoragePartitioning",
+)
+
 # The browser resolves nothing and connects to nothing but its proxy.
 NETWORK_ARGUMENTS = (
+    f"--disable-features={','.join(DISABLED_FEATURES)}",
+    # Its updates and its accounts: asked for in spite of every switch that turns them off.
+    f"--component-updater=disable-pings,url-source={NOWHERE}/",
+    f"--gaia-url={NOWHERE}",
+    # An error page would try its address again while it is looked at.
+    "--disable-auto-reload",
+    "--disable-client-side-phishing-detection",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
     "--dns-prefetch-disable",
     "--disable-quic",

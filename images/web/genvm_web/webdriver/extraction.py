@@ -14,15 +14,22 @@ from playwright.async_api import CDPSession, Page
 
 from genvm_web.messages import Mode
 
-PROPERTY = {"text": ("HTMLElement", "innerText"), "html": ("Element", "innerHTML")}
+# Of a page's body, and of documents that have none: drawings, feeds, data.
+PROPERTY = {
+    "text": ('HTMLElement.prototype, "innerText"', 'Node.prototype, "textContent"'),
+    "html": ('Element.prototype, "innerHTML"', 'Element.prototype, "outerHTML"'),
+}
+# Where the browser's own view of an XML document keeps what it shows.
+XML_SOURCE = "webkit-xml-viewer-source-xml"
 
 # Through the prototypes' own getters: elements of the page can shadow `document.body`.
 SCRIPT = """(() => {
   const read = (prototype, name, target) =>
     Object.getOwnPropertyDescriptor(prototype, name).get.call(target);
-  const body = read(Document.prototype, "body", document);
-  if (!body) return {text: ""};
-  const text = read(%s.prototype, %s, body);
+  const viewed = %s && Document.prototype.getElementById.call(document, "%s");
+  const body = viewed ? null : read(Document.prototype, "body", document);
+  const bare = viewed ? viewed.firstElementChild : read(Document.prototype, "documentElement", document);
+  const text = body ? read(%s, body) : bare ? read(%s, bare) : "";
   return text.length > %d ? {length: text.length} : {text};
 })()"""
 
@@ -34,7 +41,9 @@ class TooLarge(Exception):
     """More than this service hands out."""
 
 
-async def extract(page: Page, devtools: CDPSession, mode: Mode, limit: int, seconds: float) -> bytes:
+async def extract(
+    page: Page, devtools: CDPSession, mode: Mode, limit: int, seconds: float, *, is_xml: bool = False
+) -> bytes:
     """UTF-8 text or a PNG image of the viewport, at most `limit` characters or bytes.
 
     Raises TooLarge, TimeoutError, PlaywrightError.
@@ -45,19 +54,18 @@ async def extract(page: Page, devtools: CDPSession, mode: Mode, limit: int, seco
             raise TooLarge(f"an image of {len(image)} bytes")
         return image
     async with asyncio.timeout(seconds):
-        text = await _read(devtools, mode, limit)
+        text = await _read(devtools, mode, limit, is_xml)
     return (tidy(text) if mode == "text" else text).encode("utf-8", "replace")
 
 
-async def _read(devtools: CDPSession, mode: Mode, limit: int) -> str:
+async def _read(devtools: CDPSession, mode: Mode, limit: int, is_xml: bool) -> str:
     tree = await devtools.send("Page.getFrameTree")
     frame = tree["frameTree"]["frame"]["id"]
     world = await devtools.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": "genvm"})
-    interface, name = PROPERTY[mode]
     answer = await devtools.send(
         "Runtime.evaluate",
         {
-            "expression": SCRIPT % (interface, json.dumps(name), limit),
+            "expression": SCRIPT % (json.dumps(is_xml), XML_SOURCE, *PROPERTY[mode], limit),
             "contextId": world["executionContextId"],
             "returnByValue": True,
         },

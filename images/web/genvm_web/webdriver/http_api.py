@@ -13,16 +13,10 @@ from playwright.async_api import Error as PlaywrightError
 
 from genvm_web.messages import MODES
 from genvm_web.webdriver.navigation import NodeOffline
-from genvm_web.webdriver.rendering import (
-    LimitExceeded,
-    RenderedPage,
-    Renderer,
-    RenderFailed,
-    RenderOrder,
-    WaitUntil,
-)
+from genvm_web.webdriver.rendering import Renderer
 from genvm_web.webdriver.settings import MIB, Settings
 from genvm_web.webdriver.slots import Saturated
+from genvm_web.webdriver.visit import LimitExceeded, RenderedPage, RenderFailed, RenderOrder, WaitUntil
 
 WAIT_UNTIL: Mapping[str, WaitUntil] = {
     "commit": "commit",

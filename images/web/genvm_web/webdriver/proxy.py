@@ -1,4 +1,4 @@
-"""The only way out of the browser: a forward proxy that connects to public addresses and to nothing else.
+"""The only way out of the browser: a forward proxy with the rules of requests, to public addresses alone.
 
 Whatever a page starts – frames, sockets, workers, redirects – has to come through here, because the browser
 neither resolves names nor opens connections itself. Each render has a proxy of its own on a port of the
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import errno
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ import structlog
 
 from genvm_web.http_failures import LOCAL_ERRORS
 from genvm_web.network import AddressForbidden, LookupFailed, NameUnknown, Network, checked
+from genvm_web.urls import UrlRules
 
 HEAD_LIMIT = 64 * 1024
 HEAD_SECONDS = 30.0
@@ -62,7 +63,7 @@ class FilteringProxy:
     """`refusals` has the latest failure per target; `traffic` counts bytes to the browser."""
 
     network: Network
-    allowed_hosts: Set[str]
+    rules: UrlRules
     traffic_limit: int
     refusals: dict[Target, Refusal] = field(default_factory=dict)
     traffic: int = 0
@@ -130,10 +131,11 @@ class FilteringProxy:
 
     async def _connect(self, target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to an address that was checked; nothing looks the name up again. Raises _Refused."""
+        if not self.rules.permits(target.host, target.port):
+            raise _Refused(Refusal.BLOCKED)
+        permitted = None if self.rules.allows_host(target.host) else self.rules.permits_address
         try:
-            addresses = await checked(
-                self.network, target.host, exempt=target.host in self.allowed_hosts, all_public=True
-            )
+            addresses = await checked(self.network, target.host, permitted, all_permitted=True)
         except AddressForbidden:
             raise _Refused(Refusal.BLOCKED) from None
         except NameUnknown:

@@ -7,8 +7,11 @@ import math
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import TypeVar
 
+from genvm_web.public_addresses import Network
+from genvm_web.top_level_domains import ascii_label
 from genvm_web.webdriver import units
 
 PREFIX = "GVM_WEBDRIVER_"
@@ -31,6 +34,9 @@ class Settings:
     # A unix socket instead of the port.
     socket_path: str | None = None
     always_allow_hosts: frozenset[str] = frozenset()
+    # Domains besides the root zone, and addresses that are the machine's own.
+    extra_tld: frozenset[str] = frozenset()
+    own_addresses: tuple[Network, ...] = ()
 
     # Each render may take `max_page_heap_mb`, in a process of its own.
     max_concurrent_renders: int = 8
@@ -76,6 +82,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         port=read.take("PORT", _port, defaults.port, prefix=""),
         socket_path=read.take("SOCKET", str, defaults.socket_path),
         always_allow_hosts=read.take("ALWAYS_ALLOW_HOSTS", _hosts, defaults.always_allow_hosts),
+        extra_tld=read.take("EXTRA_TLD", _labels, defaults.extra_tld),
+        own_addresses=read.take("OWN_ADDRESSES", _networks, defaults.own_addresses),
         max_concurrent_renders=read.take(
             "MAX_CONCURRENT_RENDERS", _positive, defaults.max_concurrent_renders
         ),
@@ -173,6 +181,14 @@ def _arguments(text: str) -> tuple[str, ...]:
 
 def _hosts(text: str) -> frozenset[str]:
     return frozenset(_text_list(text))
+
+
+def _labels(text: str) -> frozenset[str]:
+    return frozenset(ascii_label(label) for label in _text_list(text))
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(item) for item in _text_list(text))
 
 
 def _text_list(text: str) -> tuple[str, ...]:

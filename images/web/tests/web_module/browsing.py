@@ -8,13 +8,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from genvm_web.top_level_domains import root_zone
+from genvm_web.urls import UrlRules
 from genvm_web.webdriver.browser import Browsers
-from genvm_web.webdriver.rendering import RenderedPage, Renderer, RenderOrder
+from genvm_web.webdriver.rendering import Renderer
 from genvm_web.webdriver.settings import Settings
+from genvm_web.webdriver.visit import RenderedPage, RenderOrder
 from web_module.networks import SmallInternet
 
 MIB = 1024 * 1024
 CHROMIUM = os.environ.get("GVM_WEBDRIVER_CHROME_EXECUTABLE") or shutil.which("chromium") or "chromium"
+
+DOMAINS = root_zone()
 
 # Chromium refuses its sandbox to root, as whom suites may run; what looks at that wall runs in a container.
 SETTINGS = Settings(
@@ -36,7 +41,9 @@ class Browsing:
 
     @property
     def renderer(self) -> Renderer:
-        return Renderer(self.settings, self.browsers, self.internet)
+        settings = self.settings
+        rules = UrlRules(DOMAINS, settings.always_allow_hosts, settings.own_addresses)
+        return Renderer(settings, self.browsers, self.internet, rules)
 
     async def render(
         self, url: str, mode: str = "text", *, wait: float = 0, load_timeout: float = 20

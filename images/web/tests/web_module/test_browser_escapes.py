@@ -17,7 +17,7 @@ from web_module.sites import Canary, Site
 # script, for which loading waits, comes after that.
 ATTEMPTS = """
 <!doctype html><body>
-<img src="http://127.0.0.1:PORT/img"><img src="http://inward.com:PORT/img-name">
+<img src="http://127.0.0.1:PORT/img"><img src="http://inward.com/img-name">
 <iframe src="http://127.0.0.1:PORT/frame"></iframe><iframe src="file:///etc/passwd"></iframe>
 <iframe src="/to-private"></iframe><iframe src="/meta"></iframe>
 <iframe srcdoc="<img src='http://[::ffff:127.0.0.1]:PORT/srcdoc'>"></iframe>
@@ -40,13 +40,13 @@ const inWorker = code => new Worker(URL.createObjectURL(new Blob([code], {type: 
 Promise.all([
   attempt("fetch", () => fetch(`http://${at}/fetch`, {mode: "no-cors"})),
   attempt("redirect", () => fetch("/to-private", {mode: "no-cors"})),
-  attempt("mixed", () => fetch("http://mixed.com:PORT/", {mode: "no-cors"})),
+  attempt("mixed", () => fetch("http://mixed.com/", {mode: "no-cors"})),
   attempt("file", () => fetch("file:///etc/passwd")),
   attempt("beacon", () => navigator.sendBeacon(`http://${at}/beacon`, "x")),
   attempt("events", () => settle(new EventSource(`http://${at}/events`), "error")),
   attempt("socket", () => settle(new WebSocket(`ws://${at}/socket`), "error", "open")),
   attempt("sockets", () => settle(new WebSocket(`wss://${at}/socket`), "error", "open")),
-  attempt("named socket", () => settle(new WebSocket("ws://inward.com:PORT/"), "error", "open")),
+  attempt("named socket", () => settle(new WebSocket("ws://inward.com/"), "error", "open")),
   attempt("worker", () => settle(inWorker(
     `fetch("http://${at}/worker", {mode: "no-cors"}).finally(() => postMessage(1));
      new WebSocket("ws://${at}/worker-socket")`), "message")),
@@ -100,6 +100,7 @@ async def test_nothing_that_a_page_tries_gets_out(
 ) -> None:
     port = str(canary.port)
     internet.names |= {"inward.com": ["127.0.0.1"], "mixed.com": [PUBLIC, "127.0.0.1"]}
+    internet.servers |= {("127.0.0.1", open_port): canary.port for open_port in (80, 443)}
     site.page("/", ATTEMPTS.replace("PORT", port))
     site.page("/meta", f'<meta http-equiv="refresh" content="0;url=http://127.0.0.1:{port}/meta">')
     site.page("/sw.js", SERVICE_WORKER.replace("PORT", port), Content_Type="text/javascript")

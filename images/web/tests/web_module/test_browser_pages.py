@@ -15,7 +15,7 @@ from genvm_web.network import ResolverDown
 from genvm_web.webdriver.extraction import tidy
 from genvm_web.webdriver.navigation import NodeOffline
 from genvm_web.webdriver.processes import browser_processes
-from genvm_web.webdriver.rendering import LimitExceeded, RenderFailed
+from genvm_web.webdriver.visit import LimitExceeded, RenderFailed
 from web_module.browsing import browsing
 from web_module.networks import OTHER_PUBLIC, SmallInternet
 from web_module.sites import Site
@@ -87,6 +87,7 @@ async def test_navigations_that_fail_have_a_status(
                 "http://genvm-site.com/slow",
                 "http://unknown.com/",
                 "https://unknown.com/",
+                "http://refusing.com/",
                 "http://refusing.com:81/",
                 "https://refusing.com/",
                 "https://secure.com/",
@@ -94,7 +95,7 @@ async def test_navigations_that_fail_have_a_status(
                 "http://genvm-site.com/download",
             )
         }
-        assert list(statuses.values()) == [408, 502, 502, 503, 503, 495, 403, 418]
+        assert list(statuses.values()) == [408, 502, 502, 503, 403, 503, 495, 403, 418]
         with pytest.raises(NodeOffline):
             await browser.render("http://offline.com/")
 

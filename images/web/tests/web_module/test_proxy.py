@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 
 import pytest
 
 from genvm_web.network import ResolverDown
+from genvm_web.urls import UrlRules
 from genvm_web.webdriver.proxy import FilteringProxy, Refusal, Target
+from web_module.browsing import DOMAINS
 from web_module.networks import PUBLIC, SmallInternet
 from web_module.sites import Canary, Site
 
 
 @pytest.fixture
 async def proxy(internet: SmallInternet) -> AsyncIterator[FilteringProxy]:
-    async with FilteringProxy(internet, {"inside.lan"}, 1 << 20).serving() as proxy:
+    rules = UrlRules(DOMAINS, {"inside.lan"}, [ip_network("198.41.0.4")])
+    async with FilteringProxy(internet, rules, 1 << 20).serving() as proxy:
         yield proxy
 
 

@@ -90,23 +90,23 @@ def test_networks_are_refused_to_their_last_address(network: str) -> None:
 
 async def test_a_request_keeps_the_public_addresses_of_a_mixed_name() -> None:
     internet = SmallInternet(names={"mixed.com": ["10.0.0.1", "8.8.8.8", "::1"]})
-    assert [str(a) for a in await checked(internet, "mixed.com")] == ["8.8.8.8"]
+    assert [str(a) for a in await checked(internet, "mixed.com", is_public)] == ["8.8.8.8"]
 
 
 async def test_the_browser_refuses_a_mixed_name_altogether() -> None:
     internet = SmallInternet(names={"mixed.com": ["10.0.0.1", "8.8.8.8"]})
     with pytest.raises(AddressForbidden):
-        await checked(internet, "mixed.com", all_public=True)
+        await checked(internet, "mixed.com", is_public, all_permitted=True)
 
 
 async def test_addresses_are_judged_without_a_lookup() -> None:
     internet = SmallInternet()
     with pytest.raises(AddressForbidden):
-        await checked(internet, "[::ffff:10.0.0.1]")
-    assert [str(a) for a in await checked(internet, "8.8.8.8")] == ["8.8.8.8"]
+        await checked(internet, "[::ffff:10.0.0.1]", is_public)
+    assert [str(a) for a in await checked(internet, "8.8.8.8", is_public)] == ["8.8.8.8"]
     assert internet.lookups == []
 
 
 async def test_a_name_without_addresses_is_unknown() -> None:
     with pytest.raises(NameUnknown):
-        await checked(SmallInternet(names={"empty.com": []}), "empty.com")
+        await checked(SmallInternet(names={"empty.com": []}), "empty.com", is_public)
