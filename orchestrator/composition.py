@@ -267,7 +267,7 @@ def module_settings(settings: Settings) -> dict[ModuleKind, ModuleSettings]:
             tmp_bytes=settings.web_tmp_bytes,
             shm_bytes=settings.web_shm_bytes,
             default_config=settings.web_config,
-            own_addresses=tuple(settings.own_addresses),
+            own_addresses=tuple(str(network) for network in settings.own_addresses),
         ),
     }
 

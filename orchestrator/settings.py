@@ -11,7 +11,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -156,6 +164,12 @@ class Settings(BaseSettings):
         "own", description="own: a bridge that the manager makes; or the name of a network that there is"
     )
 
+    # What listens on the machine often listens on these; a manager in a container cannot see them.
+    own_addresses: Annotated[list[IPvAnyNetwork], NoDecode] = Field(
+        [],
+        description="of this machine, with commas, besides its interfaces': web reaches none (docs/web.md)",
+    )
+
     # Warm instances, ready before anybody asks (docs/pool.md). Two per image: a node runs a leader and a
     # validator at a time, an idle one costs about 40 MiB, and two are made again within a second.
     pool_size: int = Field(2, ge=0, le=1000, description="ready instances per executor image; 0: no pool")
@@ -207,7 +221,7 @@ class Settings(BaseSettings):
     log_level: str = "info"
     log_format: LogFormat = LogFormat.AUTO
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "own_addresses", mode="before")
     @classmethod
     def _names_with_commas(cls, value: Any) -> Any:
         """In the environment a list is JSON, or simply has commas."""

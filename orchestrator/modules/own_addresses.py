@@ -22,7 +22,7 @@ def own_addresses(configured: Sequence[str], proc: Path = PROC) -> list[str]:
 
     What the kernel does not tell is left out: other systems have no such files.
     """
-    found = {*_ipv4(proc / "fib_trie"), *_ipv6(proc / "if_inet6")}
+    found: set[IPv4Address | IPv6Address] = {*_ipv4(proc / "fib_trie"), *_ipv6(proc / "if_inet6")}
     return sorted({*configured, *(str(address) for address in found if not _everybodys(address))})
 
 

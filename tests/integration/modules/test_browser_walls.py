@@ -63,15 +63,20 @@ async def test_renderers_are_locked_in_by_the_browser_s_own_sandbox_too(
     run_id = await scene.run(question)
     container = (await scene.module("web"))["container_id"]
     renderers: list[Seen] = []
+    browsers: list[Seen] = []
+    within = 0
     async with asyncio.timeout(BOUND_S):
-        while not (renderers and all(one.inner_pid == 1 for one in renderers)):
+        # One that has just begun is still putting its walls up; one that is without them never gets here.
+        while not (renderers and all(one.inner_pid == 1 and one.filters > within for one in renderers)):
             seen = await asyncio.to_thread(lambda: list(processes(scene.engine, container)))
             renderers = [one for one in seen if "--type=renderer" in one.command]
+            browsers = [one for one in seen if "--genvm-browser=" in one.command]
+            within = max((one.filters for one in browsers if "--type=" not in one.command), default=0)
             await asyncio.sleep(0.05)
-    (browser,) = [one for one in seen if "--genvm-browser=" in one.command and "--type=" not in one.command]
+    (browser,) = [one for one in browsers if "--type=" not in one.command]
     assert browser.seccomp == "2"
     for renderer in renderers:
-        assert (renderer.seccomp, renderer.filters > browser.filters) == ("2", True), renderer
+        assert renderer.seccomp == "2"
         assert renderer.depth > browser.depth
         assert renderer.privileges == "1" + "0" * 16
     assert not [one.command for one in seen if "--no-sandbox" in one.command]

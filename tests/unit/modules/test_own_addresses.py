@@ -10,6 +10,7 @@ import pytest
 from orchestrator.modules.configuration import StartRequest, configuration_of
 from orchestrator.modules.kinds import ModuleKind
 from orchestrator.modules.own_addresses import own_addresses
+from orchestrator.settings import Settings
 
 TRIE = """Main:
   +-- 0.0.0.0/0 3 0 4
@@ -49,6 +50,13 @@ def test_all_interfaces_addresses_are_found_but_those_that_every_machine_has(pro
 
 def test_an_operator_names_what_no_interface_has(proc: Path) -> None:
     assert "198.41.0.0/24" in own_addresses(["198.41.0.0/24"], proc)
+
+
+def test_the_setting_takes_commas_and_refuses_what_is_no_address() -> None:
+    settings = Settings(own_addresses="198.41.0.4, 2001:500::/48")  # type: ignore[arg-type]
+    assert [str(one) for one in settings.own_addresses] == ["198.41.0.4/32", "2001:500::/48"]
+    with pytest.raises(ValueError, match="own_addresses"):
+        Settings(own_addresses="my.example.com")  # type: ignore[arg-type]
 
 
 def test_a_system_that_tells_nothing_leaves_what_was_named(tmp_path: Path) -> None:
