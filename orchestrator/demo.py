@@ -65,6 +65,10 @@ async def playground(folder: Path) -> AsyncIterator[tuple[Manager, ManagerClient
         socket=folder / "manager.sock",
         longest_run=LONGEST_RUN_SECONDS,
         end_grace=0.5,
+        # Whatever the environment says of the machine's own manager.
+        tokens_file=None,
+        operator_socket=None,
+        audit_file=None,
     )
     async with manager(settings) as running, listening(running) as address:
         store = NodeStore(folder / "node.sqlite")
