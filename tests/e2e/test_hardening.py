@@ -77,7 +77,7 @@ async def test_labels_environment_and_command_line_tell_ids_only(
     }
     assert "a-secret" not in str((config, inspected["Args"], inspected["Path"]))
     image = await asyncio.to_thread(engine.inspect_image, inspected["Image"])
-    assert set(config["Env"]) - set(image["Config"]["Env"]) == {"GENVM_CONTROL=/run/genvm/control.sock"}
+    assert set(config["Env"]) - set(image["Config"]["Env"]) == {"GENVM_CONTROL=control.sock"}
 
 
 async def test_its_processes_have_no_privilege_and_cannot_get_any(inspected: dict[str, Any]) -> None:

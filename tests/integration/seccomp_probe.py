@@ -32,6 +32,7 @@ CALLS = {
     "fanotify_init": (300, 262),
     "finit_module": (313, 273),
     "fsopen": (430, 430),
+    "getpeername": (52, 205),
     "init_module": (175, 105),
     "io_setup": (206, 0),
     "io_uring_enter": (426, 426),
@@ -59,9 +60,12 @@ CALLS = {
     "ptrace": (101, 117),
     "quotactl": (179, 60),
     "reboot": (169, 142),
+    "recvmmsg": (299, 243),
     "request_key": (249, 218),
+    "sendmmsg": (307, 269),
     "sethostname": (170, 161),
     "setns": (308, 268),
+    "setsockopt": (54, 208),
     "setuid": (105, 146),
     "setxattr": (188, 5),
     "shmget": (29, 194),
@@ -71,6 +75,30 @@ CALLS = {
     "unshare": (272, 97),
     "userfaultfd": (323, 282),
     "vmsplice": (278, 75),
+}
+# The same, and arguments that are refused. Beside each, ones that get as far as the kernel's own answer.
+ARGUMENTS = {
+    "connect: an address as long as an internet one": ((42, 203), (-1, 0, 16)),
+    "connect: an endless address": ((42, 203), (-1, 0, -1)),
+    "sendto: with an address": ((44, 206), (-1, 0, 0, 0, 4096, 16)),
+    "sendto: with fast open": ((44, 206), (-1, 0, 0, 0x20000000, 0, 0)),
+    "sendto: out of band": ((44, 206), (-1, 0, 0, 1, 0, 0)),
+    "sendmsg: with fast open": ((46, 211), (-1, 0, 0x20000000)),
+    "sendmsg: out of band": ((46, 211), (-1, 0, 1)),
+    "getsockopt: of TCP": ((55, 209), (-1, 6, 11, 0, 0)),
+    "getsockopt: who the peer is": ((55, 209), (-1, 1, 17, 0, 0)),
+    "ioctl: interfaces": ((16, 29), (-1, 0x8912, 0)),
+    "ioctl: routes": ((16, 29), (-1, 0x890B, 0)),
+    "ioctl: a terminal's input": ((16, 29), (-1, 0x5412, 0)),
+    "prlimit64: of another": ((302, 261), (1, 7, 0, 0)),
+}
+BORDERS = {
+    "connect": ((42, 203), (-1, 0, 15), "EBADF"),
+    "sendto": ((44, 206), (-1, 0, 0, 0x4040, 0, 0), "EBADF"),
+    "sendmsg": ((46, 211), (-1, 0, 0x4040), "EBADF"),
+    "getsockopt": ((55, 209), (-1, 1, 3, 0, 0), "EBADF"),
+    "ioctl": ((16, 29), (-1, 0x5421, 0), "EBADF"),
+    "prlimit64": ((302, 261), (0, 7, 0, 0), "ok"),
 }
 CLONE = (56, 220)
 CLONE3 = (435, 435)
@@ -175,7 +203,7 @@ def compiler_runs() -> bool:
 
 def connect_is_allowed() -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        return client.connect_ex("/nowhere.sock") == errno.ENOENT
+        return client.connect_ex("nowhere.sock") == errno.ENOENT
 
 
 def main() -> None:
@@ -184,6 +212,8 @@ def main() -> None:
     report = {
         "status": {key: lines[key].strip() for key in ("Seccomp", "NoNewPrivs", "CapEff")},
         "calls": {name: raw(numbers[column], *[-1] * 6) for name, numbers in CALLS.items()},
+        "arguments": {name: raw(numbers[column], *rest) for name, (numbers, rest) in ARGUMENTS.items()},
+        "borders": {name: raw(numbers[column], *rest) for name, (numbers, rest, _) in BORDERS.items()},
         "clone3": raw(CLONE3[column], 0, 0),
         "namespaces": {name: clone_into(flag) for name, flag in NAMESPACES.items()},
         "sockets": {name: open_family(*pair) for name, pair in FAMILIES.items()},

@@ -10,11 +10,11 @@ from typing import Any
 import docker
 import pytest
 
-import orchestrator.runtime
+import genvm_wire
 from tests.integration import seccomp_probe
 
 IMAGE = "genvm-executor:latest"
-PROFILE = Path(orchestrator.runtime.__file__).with_name("seccomp-executor.json")
+PROFILE = Path(genvm_wire.__file__).with_name("seccomp-executor.json")
 PROBE = Path(seccomp_probe.__file__)
 
 WORKS = ("fork", "thread", "subprocess", "passed descriptor", "connect", "compiler")
@@ -56,6 +56,16 @@ def test_the_filter_is_on_and_nothing_can_be_gained(report: Any) -> None:
 @pytest.mark.parametrize("call", sorted(seccomp_probe.CALLS))
 def test_a_door_to_the_kernel_is_shut(report: Any, call: str) -> None:
     assert report["calls"][call] == "EPERM"
+
+
+@pytest.mark.parametrize("attempt", sorted(seccomp_probe.ARGUMENTS))
+def test_a_call_that_is_let_through_is_let_through_for_its_purpose_only(report: Any, attempt: str) -> None:
+    assert report["arguments"][attempt] == "EPERM"
+
+
+@pytest.mark.parametrize("call", sorted(seccomp_probe.BORDERS))
+def test_what_is_just_inside_the_bounds_reaches_the_kernel(report: Any, call: str) -> None:
+    assert report["borders"][call] == seccomp_probe.BORDERS[call][2]
 
 
 @pytest.mark.parametrize("namespace", sorted(seccomp_probe.NAMESPACES))

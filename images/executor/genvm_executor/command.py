@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from genvm_executor.confinement import confine_executor
 from genvm_executor.control import ChannelUnavailable, ControlChannel
 from genvm_executor.engine import (
     DEFAULT_MEMORY_BYTES,
@@ -21,6 +22,7 @@ from genvm_executor.prepared import PreparationFailed, prepare
 from genvm_executor.programs import Programs
 from genvm_executor.session import Session
 from genvm_executor.succession import Succession
+from genvm_wire.seccomp import FilterRefused, ProfileUnsound
 
 MEMORY_VARIABLE = "GENVM_GUEST_MEMORY_BYTES"
 IDLE_VARIABLE = "GENVM_IDLE_SECONDS"
@@ -41,9 +43,11 @@ def main(arguments: list[str]) -> int:
     except (
         BytecodeFailed,
         ChannelUnavailable,
+        FilterRefused,
         InterpreterUnusable,
         NativeStackTooSmall,
         PreparationFailed,
+        ProfileUnsound,
     ) as error:
         logging.getLogger(__name__).error("%s", error)
         return FAILED
@@ -53,6 +57,7 @@ def main(arguments: list[str]) -> int:
 
 def _serve() -> int:
     reserve_native_stack()
+    confine_executor()
     engine = deterministic_engine()
     programs = Programs.stored(engine, precompiled_directory())
     channel = ControlChannel()

@@ -13,12 +13,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from genvm_wire.calldata import Encodable, Value
 from genvm_wire.frames import PROTOCOL_VERSION, FrameClosed, FrameError, FrameSocket
 
 DEFAULT_PATH = "/run/genvm/control.sock"
 PATH_VARIABLE = "GENVM_CONTROL"
+LONGEST_NAME = 12
+"""Bytes of a socket's name: the filter lets addresses through that are shorter than internet ones."""
 RECONNECT_SECONDS = 0.2
 
 _log = logging.getLogger(__name__)
@@ -29,10 +32,21 @@ class ChannelUnavailable(Exception):
 
 
 class ControlChannel:
-    """One connection at a time; `reconnect` replaces a broken one."""
+    """One connection at a time; `connect` replaces a broken one.
+
+    The process works in the control socket's directory from then on: the address has to be a short one.
+    """
 
     def __init__(self, path: str | None = None) -> None:
-        self._path = path or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH
+        """Raises ChannelUnavailable."""
+        path = path or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH
+        directory, self._name = os.path.split(path)
+        if len(os.fsencode(self._name)) > LONGEST_NAME:
+            raise ChannelUnavailable(f"{path}: the socket's name is over {LONGEST_NAME} bytes")
+        try:
+            os.chdir(directory or ".")
+        except OSError as error:
+            raise ChannelUnavailable(f"cannot work in {directory}: {error}") from error
         self._lock = threading.Lock()
         self._frames: FrameSocket | None = None
 
@@ -40,10 +54,10 @@ class ControlChannel:
         """Raises ChannelUnavailable."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            sock.connect(self._path)
+            sock.connect(self._name)
         except OSError as error:
             sock.close()
-            raise ChannelUnavailable(f"cannot connect to {self._path}: {error}") from error
+            raise ChannelUnavailable(f"cannot connect to {self._name} in {_here()}: {error}") from error
         with self._lock:
             self._frames = FrameSocket(sock)
 
@@ -107,6 +121,13 @@ class ControlChannel:
                 "reuse": runs,
             }
         )
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return "a directory that is gone"
 
 
 class ControlReader(threading.Thread):

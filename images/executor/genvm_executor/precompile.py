@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 
 
 def precompiled_directory() -> Path:
-    return Path(os.environ.get(DIRECTORY_VARIABLE) or DEFAULT_DIRECTORY)
+    """Absolute: the executor goes to work in another directory."""
+    return Path(os.environ.get(DIRECTORY_VARIABLE) or DEFAULT_DIRECTORY).absolute()
 
 
 def cache_key() -> str:

@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 
 from genvm_executor import VERSION
+from genvm_executor.confinement import confine_run
 from genvm_executor.control import ControlChannel
 from genvm_executor.outcome import Outcome
 from genvm_executor.output import OutputTail, Streams
@@ -81,6 +82,7 @@ class Session:
     def _wait_for_job(self) -> bytes:
         """Called inside the guest's first read: its start message, once there is a job."""
         self._succession.begin_run()
+        confine_run()
         frame, fds = self._first_message()
         if frame["kind"] != "job":
             _close_all(fds)

@@ -99,6 +99,7 @@ def body(settings: Settings, role: Role, probe: str) -> dict[str, Any]:
     made["HostConfig"].pop("Mounts")
     made["HostConfig"].pop("ExtraHosts", None)
     return made | {
+        "WorkingDir": "/",
         "Entrypoint": [],
         "Cmd": ["python3", "-IS", "-c", script],
         "Labels": {runtime.label_prefix + "role": "doctor"},

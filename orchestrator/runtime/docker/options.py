@@ -46,7 +46,8 @@ READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 @cache
 def seccomp_profile(role: Role = Role.EXECUTOR) -> str:
     """A role's seccomp profile as one line of JSON. Raises FileNotFoundError when it is missing."""
-    text = resources.files("orchestrator.runtime").joinpath(SECCOMP_FILES[role]).read_text("utf-8")
+    package = "genvm_wire" if role is Role.EXECUTOR else "orchestrator.runtime"
+    text = resources.files(package).joinpath(SECCOMP_FILES[role]).read_text("utf-8")
     return json.dumps(json.loads(text), separators=(",", ":"))
 
 
@@ -86,7 +87,7 @@ def create_body(
     body: dict[str, object] = {
         "Image": spec.image,
         "User": f"{settings.uid}:{settings.uid}",
-        "Env": [f"GENVM_CONTROL={CONTROL_DIR}/{SOCKET_NAME}", *_reuse(spec)],
+        **_meeting_place(spec),
         "Labels": labels(settings, spec, attempt),
         "StopSignal": "SIGKILL",
         "AttachStdin": False,
@@ -98,6 +99,16 @@ def create_body(
         # The engine refuses a name of its own for a container that shares another's network.
         body["Hostname"] = "genvm"
     return body
+
+
+def _meeting_place(spec: InstanceSpec) -> dict[str, object]:
+    """Where the control socket is: for executors a name relative to where they start.
+
+    Their profile lets no address through that is long enough for the internet.
+    """
+    if _is_module(spec):
+        return {"Env": [f"GENVM_CONTROL={CONTROL_DIR}/{SOCKET_NAME}"]}
+    return {"Env": [f"GENVM_CONTROL={SOCKET_NAME}", *_reuse(spec)], "WorkingDir": CONTROL_DIR}
 
 
 def _reuse(spec: InstanceSpec) -> list[str]:

@@ -64,15 +64,24 @@ def test_the_only_mount_is_the_control_directory_and_it_is_read_only() -> None:
     assert "Binds" not in host()
 
 
-def test_the_environment_is_the_control_path_alone() -> None:
-    assert body()["Env"] == ["GENVM_CONTROL=/run/genvm/control.sock"]
+def test_an_executor_starts_beside_its_control_socket_and_is_told_its_name_alone() -> None:
+    """Its profile lets no address through that is as long as an internet one: 16 bytes."""
+    assert (body()["WorkingDir"], body()["Env"]) == ("/run/genvm", ["GENVM_CONTROL=control.sock"])
+    assert 2 + len("control.sock") + 1 < 16
+
+
+def test_a_module_is_told_the_whole_path() -> None:
+    spec = InstanceSpec("one", Role.LLM, "image:1", "v1", None, None, 100, 1, 9)
+    made = body(spec=spec)
+    assert made["Env"] == ["GENVM_CONTROL=/run/genvm/control.sock"]
+    assert "WorkingDir" not in made
 
 
 def test_an_executor_of_several_runs_knows_how_many_and_what_has_to_stay_empty() -> None:
     spec = replace(SPEC, reuse=5)
     created = create_body(SETTINGS, spec, Path("/state/instances/one"), "attempt", "{}")
     assert created["Env"] == [
-        "GENVM_CONTROL=/run/genvm/control.sock",
+        "GENVM_CONTROL=control.sock",
         "GENVM_REUSE=5",
         "GENVM_SCRATCH=/tmp:/dev/shm",
     ]
