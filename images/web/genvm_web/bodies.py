@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 GZIP_WINDOW = 31
 GZIP_NAMES = frozenset({b"gzip", b"x-gzip"})
+PLAIN_NAMES = frozenset({b"", b"identity"})
 
 
 class BodyTooLarge(Exception):

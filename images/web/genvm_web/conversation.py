@@ -85,7 +85,8 @@ class WebConversation:
         headers = header_rules.cleaned(request.headers, signing=request.sign)
         headers.setdefault("user-agent", header_rules.PRODUCT)
         headers.setdefault("accept", b"*/*")
-        headers.setdefault("accept-encoding", b"gzip")
+        # Contracts copy browsers' words for it; only what can be undone may be asked for.
+        headers["accept-encoding"] = header_rules.encodings_asked_for(headers.get("accept-encoding"))
         outgoing = Outgoing(request.method, url, headers, request.body)
         seconds = self._equipment.limits.request_timeout
         async with self._slot():

@@ -10,7 +10,7 @@ import aiohttp
 
 from genvm_module.errors import ModuleError
 from genvm_web import headers as header_rules
-from genvm_web.bodies import GZIP_NAMES, BodyBroken, BodyTooLarge, read_body
+from genvm_web.bodies import GZIP_NAMES, PLAIN_NAMES, BodyBroken, BodyTooLarge, read_body
 from genvm_web.configuration import Limits
 from genvm_web.http_client import Outgoing, exchange
 from genvm_web.http_failures import described, is_local, lookup_failure, reading_failure, sending_failure
@@ -124,4 +124,7 @@ class Fetcher:
         except (aiohttp.ClientError, OSError) as error:
             reason = described(error)
             raise reading_failure(url.href, response.status, headers, reason, fatal=is_local(error)) from None
+        if body and not gzip and encoding not in PLAIN_NAMES:
+            reason = "packed in a way that was not asked for"
+            raise reading_failure(url.href, response.status, headers, reason)
         return Answer(response.status, headers, body)

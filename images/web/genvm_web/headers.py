@@ -75,6 +75,16 @@ def _valid(value: bytes) -> bytes:
     return value.strip(b" \t")
 
 
+def encodings_asked_for(wanted: bytes | None) -> bytes:
+    """An `Accept-Encoding` of what the module undoes: gzip, unless the contract wants bytes as they are."""
+    if wanted is None:
+        return b"gzip"
+    offers = (offer.partition(b";") for offer in wanted.lower().split(b","))
+    refused = {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}
+    taken = {name.strip() for name, _, weight in offers if weight.replace(b" ", b"") not in refused}
+    return b"gzip" if taken & {b"gzip", b"x-gzip", b"*"} else b"identity"
+
+
 def for_other_origin(headers: Mapping[str, bytes]) -> dict[str, bytes]:
     """What a redirect to another origin may take along."""
     return {

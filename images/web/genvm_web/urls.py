@@ -19,6 +19,9 @@ SCHEMES = {"http": 80, "https": 443}
 OPEN_PORTS = frozenset(SCHEMES.values())
 LONGEST_HOST = 254
 LONGEST_LABEL = 63
+ENCODED = "xn--"
+# Some scripts need them inside words.
+JOINERS = {0x200C: None, 0x200D: None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +116,24 @@ class UrlRules:
 
 
 def is_host(host: str) -> bool:
-    """Whether a name server could be asked for it, as far as lengths go; longer ones are no host's."""
+    """Whether a name server could be asked for it: lengths, and encoded labels that stand for words."""
     if host.startswith("["):
         return True
-    labels = host.removesuffix(".").split(".")
-    return len(host) <= LONGEST_HOST and all(0 < len(label) <= LONGEST_LABEL for label in labels)
+    return len(host) <= LONGEST_HOST and all(map(_is_label, host.removesuffix(".").split(".")))
+
+
+def _is_label(label: str) -> bool:
+    if not 0 < len(label) <= LONGEST_LABEL:
+        return False
+    if not label.startswith(ENCODED):
+        return True
+    try:
+        word = label.removeprefix(ENCODED).encode("ascii").decode("punycode")
+        again = word.encode("punycode").decode("ascii")
+    except (UnicodeError, ValueError):
+        return False
+    visible = word.translate(JOINERS).isprintable()
+    return visible and not word.isascii() and again == label.removeprefix(ENCODED)
 
 
 def host_of(text: str, base: str) -> str | None:

@@ -173,7 +173,7 @@ async def test_a_page_that_never_comes_to_rest_did_not_load_in_time(site: Site, 
 
 
 async def test_a_page_that_moves_while_it_is_read_is_read_again(site: Site, browser: Browsing) -> None:
-    """The first reading sets it in motion: it asks for the text of an element that listens."""
+    """The first of its documents replaces itself as soon as it has loaded."""
     turns = iter(range(100))
 
     async def counting(_: web.Request) -> web.Response:

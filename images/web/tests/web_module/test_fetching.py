@@ -391,3 +391,37 @@ async def test_statistics_count_requests_and_their_time(site: Site, opened: Open
     assert isinstance(scripting, dict)
     assert scripting["requests_count"] == 1
     assert scripting["requests_time"] > 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sent"),
+    [
+        (b"gzip, deflate, br, zstd", "gzip"),
+        (b"br, zstd", "identity"),
+        (b"*", "gzip"),
+        (b"gzip;q=0, identity", "identity"),
+        (b"identity", "identity"),
+        (b"br;q=1.0, GZIP;q=0.8", "gzip"),
+    ],
+)
+async def test_only_packing_that_can_be_undone_is_asked_for(
+    site: Site, opened: Open, wanted: bytes, sent: str
+) -> None:
+    site.page("/", "x")
+    await fetch(await opened(), "http://genvm-site.com/", headers={"Accept-Encoding": wanted})
+    assert site.received[0].headers["accept-encoding"] == sent
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, br", "nonsense"])
+async def test_packed_bytes_are_never_an_answer(site: Site, opened: Open, encoding: str) -> None:
+    site.page("/", b"\x1b\x00\x00", Content_Encoding=encoding)
+    with pytest.raises(ModuleError) as failed:
+        await fetch(await opened(), "http://genvm-site.com/")
+    assert (failed.value.causes, failed.value.fatal) == (["READING_BODY"], False)
+
+
+async def test_a_body_that_is_no_gzip_is_an_observation(site: Site, opened: Open) -> None:
+    site.page("/", b"not gzip at all", Content_Encoding="gzip")
+    with pytest.raises(ModuleError) as failed:
+        await fetch(await opened(), "http://genvm-site.com/")
+    assert (failed.value.causes, failed.value.fatal) == (["READING_BODY"], False)

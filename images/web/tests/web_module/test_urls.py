@@ -129,3 +129,37 @@ def test_the_signed_authority_has_no_default_port() -> None:
         "a.com",
         "a.com:443",
     ]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "a" * 64 + ".com",
+        "a." * 130 + "com",
+        "a..com",
+        ".com",
+        "xn--.com",
+        "xn--a.com",
+        "xn--zz--.com",
+        "xn--a-.com",
+        "\u00fc" * 200 + ".com",
+        "\u00fc" * 100_000 + ".com",
+        "a" + "\u0300\u0323" * 100_000 + ".com",
+        "%C3%BC" * 100_000 + ".com",
+    ],
+    ids=lambda host: host[:24],
+)
+def test_a_name_that_no_server_could_be_asked_for_is_no_url(host: str) -> None:
+    with pytest.raises(ModuleError) as refused:
+        RULES.check(f"http://{host}/")
+    assert refused.value.causes == ["MALFORMED_URL"]
+
+
+def test_encoded_labels_that_stand_for_words_are_names() -> None:
+    for host in (
+        "xn--bcher-kva.com",
+        "b\u00fccher.com",
+        "xn--e1afmkfd.xn--p1ai",
+        "\u043f\u0440\u0438.\u0440\u0444",
+    ):
+        assert RULES.check(f"http://{host}/").host.isascii()
