@@ -24,6 +24,7 @@ from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
 from orchestrator.embedded import prepared_executor
 from orchestrator.environment import EnvironmentOverlay
+from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.permits import EARLY_COSTS, NEWEST_COSTS, Costs, PermitPool
 from orchestrator.executions.request import RunRequest
@@ -33,6 +34,7 @@ from orchestrator.executions.supervisor import never
 from orchestrator.memory import MEMINFO, default_permits, default_pool_room
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.service import ModuleService
+from orchestrator.node_rules import node_dialler
 from orchestrator.provider_checks import CheckOne, provider_check
 from orchestrator.runtime.docker.runtime import DockerRuntime
 from orchestrator.runtime.docker.settings import VOID, DockerSettings
@@ -67,6 +69,7 @@ class Manager:
 
     settings: Settings
     executions: Executions
+    nodes: NodeDialler
     modules: ModuleService
     runtime: AdoptingRuntime
     pool: PoolRuntime | None
@@ -103,6 +106,8 @@ async def manager(
         inner = await (make_runtime or named_runtime)(settings, manager_id)
         pool = _pool(settings, inner, permits, default_pool_room(meminfo)) if settings.pool_size else None
         runtime: AdoptingRuntime = pool or inner
+        nodes = await asyncio.to_thread(node_dialler, settings)
+        held.callback(nodes.close)
         background = TaskOwner("manager")
         environment = EnvironmentOverlay()
         # Past the pool: a module is never warm, and is none of its figures.
@@ -113,7 +118,7 @@ async def manager(
         try:
             await modules.recover()
             executions = _executions(
-                settings, runtime, journal, catalogue, permits, pool=pool, modules=modules
+                settings, runtime, journal, catalogue, permits, nodes=nodes, pool=pool, modules=modules
             )
             await executions.recover()
             if pool is not None:
@@ -127,6 +132,7 @@ async def manager(
                 background.spawn("tokens", tokens.keep_looking(settings.tokens_interval))
             context = ApiContext(
                 executions=executions,
+                nodes=nodes,
                 background=background,
                 rules=_rules(settings),
                 catalogue=catalogue,
@@ -149,7 +155,7 @@ async def manager(
                 if pool is not None:
                     _offer_always(pool, catalogue, settings)
                     background.spawn("pool-images", pool.keep_to_images(IMAGE_LOOK))
-                yield Manager(settings, executions, modules, runtime, pool, background, app)
+                yield Manager(settings, executions, nodes, modules, runtime, pool, background, app)
             finally:
                 await executions.aclose()
                 await audit.flushed(AUDIT_TIME)
@@ -317,6 +323,7 @@ def _executions(
     catalogue: Catalogue,
     permits: PermitPool,
     *,
+    nodes: NodeDialler,
     pool: PoolRuntime | None,
     modules: ModuleService,
 ) -> Executions:
@@ -354,6 +361,7 @@ def _executions(
         retention=Retention(keeping),
         queue_limit=settings.queue_limit,
         now=lambda: datetime.now(UTC),
+        nodes=nodes,
         take_back=never if pool is None else pool.take_back,
         modules=modules,
     )

@@ -86,6 +86,7 @@ async def listening(running: Manager) -> AsyncIterator[str]:
     async with served(running.app) as runner, AsyncExitStack() as sites:
         if settings.socket is None:
             where = await open_port(runner, settings)
+            running.nodes.networks.own |= {address[1] for address in runner.addresses}
         else:
             site = unix_site(runner, settings.socket, socket_access(settings))
             where = await sites.enter_async_context(site)

@@ -7,7 +7,9 @@ no `config show` can print them.
 from __future__ import annotations
 
 import json
+import os
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -67,6 +69,28 @@ class LogFormat(StrEnum):
     AUTO = "auto"
     JSON = "json"
     TEXT = "text"
+
+
+PRIVATE_NETWORKS = (
+    "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7",
+)  # fmt: skip
+
+
+def default_node_sockets() -> tuple[Path, ...]:
+    """Temporary directories, where clients' libraries make their sockets, and run directories of nodes."""
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    found = ["/tmp", "/var/tmp", os.environ.get("TMPDIR", ""), "/run/genvm-node"]  # noqa: S108
+    found.append(f"{session}/genvm-node" if session else "")
+    return tuple(dict.fromkeys(Path(name) for name in found if name.startswith("/")))
+
+
+def _split(value: Any, separator: str) -> Any:
+    """A list in one variable, as JSON or simply with separators."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part for part in map(str.strip, value.split(separator)) if part]
 
 
 class Settings(BaseSettings):
@@ -199,6 +223,17 @@ class Settings(BaseSettings):
 
     # What requests may ask for (docs/api.md). Above the ceiling a contract could do what no other node sees.
     debug_ceiling: DebugLevel = DebugLevel.SAFE_UNBOUNDED
+    # Nodes' listening sockets, which the manager connects to with its own rights (docs/api.md). Unix sockets:
+    # where node software makes them, and nothing wider: /run as a whole is full of other services.
+    node_sockets: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(lambda value: _split(value, ":"))] = (
+        Field(default_factory=default_node_sockets, description="directories, absolute, separated by colons")
+    )
+    # Loopback and private networks. Not 100.64.0.0/10, which carriers, overlays and a cloud's metadata share.
+    node_networks: Annotated[
+        tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(lambda value: _split(value, ","))
+    ] = Field(
+        tuple(map(ip_network, PRIVATE_NETWORKS)), description="networks of tcp hosts, separated by commas"
+    )
     allowed_arguments: list[str] = Field(["--debug-mode"], description="of a request's extra_args")
 
     # Times, in seconds.
@@ -225,11 +260,15 @@ class Settings(BaseSettings):
     @classmethod
     def _names_with_commas(cls, value: Any) -> Any:
         """In the environment a list is JSON, or simply has commas."""
-        if not isinstance(value, str):
-            return value
-        if value.lstrip().startswith("["):
-            return json.loads(value)
-        return [name for part in value.split(",") if (name := part.strip())]
+        return _split(value, ",")
+
+    @field_validator("node_sockets")
+    @classmethod
+    def _directories_of_nodes(cls, directories: tuple[Path, ...]) -> tuple[Path, ...]:
+        for one in directories:
+            if not one.is_absolute() or one == Path("/") or ".." in one.parts:
+                raise ValueError(f"{str(one)!r} is no absolute path of a directory below /")
+        return directories
 
     @model_validator(mode="after")
     def _costs_come_together(self) -> Self:

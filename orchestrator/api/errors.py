@@ -17,7 +17,7 @@ from orchestrator.api.body import BadBody, BadHeader, BadQuery, WrongShape
 from orchestrator.contracts.manifest import ManifestError
 from orchestrator.contracts.versions import VersionFailure
 from orchestrator.environment import EnvironmentFull
-from orchestrator.executions.hosts import BadHostAddress
+from orchestrator.executions.hosts import BadHostAddress, HostRefused, HostUnreachable
 from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.refusals import JustEnded, NotRecorded, QueueFull, Refused, ShuttingDown
 from orchestrator.executions.schema import NoSchema
@@ -44,6 +44,8 @@ ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
     (BadQuery, Answer(400)),
     (WrongShape, Answer(500)),
     (BadHostAddress, Answer(500)),
+    (HostRefused, Answer(403)),
+    (HostUnreachable, Answer(503, retry=True)),
     (VersionFailure, Answer(500)),
     (ManifestError, Answer(500)),
     (NoSchema, Answer(500)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -31,7 +30,8 @@ from orchestrator.api.wire.generation_b import RunBodyB1, RunBodyB2, RunBodyB3, 
 from orchestrator.api.wire.generation_c import RunBodyC
 from orchestrator.api.wire.generations import ReceivedBody, received
 from orchestrator.executions.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
-from orchestrator.executions.hosts import BadHostAddress, HostFailure, parse_host, wake_host
+from orchestrator.executions.dialling import NodeDialler
+from orchestrator.executions.hosts import HostFailure
 from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.refusals import Refused
 from orchestrator.executions.request import ResultForm
@@ -77,7 +77,7 @@ CALLDATA_BODIES = (RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4, RunBodyC)
         RunBodyA,
         CALLDATA_BODIES,
         parameters=(IDEMPOTENCY,),
-        failures=(400, 408, 413, 500, 503),
+        failures=(400, 403, 408, 413, 500, 503),
         scope=Scope.NODE,
     )
 )
@@ -91,8 +91,8 @@ async def post_run(request: web.Request) -> web.StreamResponse:
         if (repeated := context.executions.repeated(wanted)) is not None:
             return _started(repeated)
         run = await context.executions.submit(wanted)
-    except (BadHeader, WrongShape, BadHostAddress, Refused, ModulesNotRunning):
-        context.background.spawn("wake-refused-host", _wake_refused(body))
+    except (BadHeader, WrongShape, HostFailure, Refused, ModulesNotRunning):
+        context.background.spawn("wake-refused-host", _wake_refused(context.nodes, body))
         raise
     if wanted.answer_started:
         return await _answer_started(context.executions, run, context.start_wait)
@@ -128,11 +128,10 @@ async def _answer_started(executions: Executions, run: Run, patience: float) -> 
     return _started(run.id)
 
 
-async def _wake_refused(body: ReceivedBody) -> None:
+async def _wake_refused(nodes: NodeDialler, body: ReceivedBody) -> None:
     """A refused client goes on waiting in accept() for ever (manager-api 6.3)."""
     if (host := body.host_to_wake()) is not None:
-        with suppress(HostFailure):
-            await wake_host(parse_host(host))
+        await nodes.wake(host)
 
 
 def _started(run_id: int) -> web.Response:

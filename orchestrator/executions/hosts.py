@@ -1,18 +1,19 @@
-"""The node's listening socket: its address forms, and connecting to it exactly when a run is handed over.
+"""The node's listening socket: its address forms (manager-api 3.3.1, host-protocol 2.1).
 
-Forms (manager-api 3.3.1, host-protocol 2.1): `unix://PATH`, `tcp://HOST:PORT`, `HOST:PORT`.
+`unix://PATH`, `tcp://HOST:PORT`, `HOST:PORT`. Who may be dialled say `node_sockets` and `node_networks`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import socket
-from contextlib import suppress
+import re
 from dataclasses import dataclass
 
 MAX_UNIX_PATH = 107
-GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED})
+LONGEST_NAME = 253
+# What resolvers take without encoding it anew: labels of at most 63 octets. Addresses have colons, too.
+_NAME = re.compile(
+    r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,45}", re.ASCII
+)
 
 
 class HostFailure(Exception):
@@ -20,12 +21,17 @@ class HostFailure(Exception):
 
     HostFailure
     ├── BadHostAddress    the text is none of the known forms
+    ├── HostRefused       the manager does not connect to that
     └── HostUnreachable   nothing accepts there
     """
 
 
 class BadHostAddress(HostFailure):
     """The text is none of the known forms."""
+
+
+class HostRefused(HostFailure):
+    """An address that is no node's, or that the operator has not allowed; the text says which and why."""
 
 
 class HostUnreachable(HostFailure):
@@ -42,6 +48,8 @@ class UnixHost:
 
 @dataclass(frozen=True, slots=True)
 class TcpHost:
+    """`name` is a host name or an address, ASCII."""
+
     name: str
     port: int
 
@@ -53,87 +61,41 @@ HostAddress = UnixHost | TcpHost
 
 
 def parse_host(text: str) -> HostAddress:
-    """The address in `text`. Raises BadHostAddress with the reason."""
+    """The address in `text`. Raises BadHostAddress, and HostRefused for a name that no resolver is asked."""
     if text.startswith("unix://"):
         return _unix(text.removeprefix("unix://"))
     name, colon, port = text.removeprefix("tcp://").rpartition(":")
-    if not colon or not name or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
-        raise BadHostAddress(f"host {text[:200]!r} is neither unix://PATH nor HOST:PORT")
-    return TcpHost(name.removeprefix("[").removesuffix("]"), int(port))
+    if not colon or not name or not _is_port(port):
+        raise BadHostAddress(f"host {shown(text)} is neither unix://PATH nor HOST:PORT")
+    return TcpHost(_name(name.removeprefix("[").removesuffix("]")), int(port))
+
+
+def shown(text: str) -> str:
+    """A client's text in a message or a log: quoted, cut, and nothing in it that UTF-8 cannot carry."""
+    return ascii(text[:200])
+
+
+def _is_port(text: str) -> bool:
+    return len(text) <= 5 and text.isascii() and text.isdigit() and 0 < int(text) < 65536
+
+
+def _name(name: str) -> str:
+    """Encoding a foreign name for a resolver takes seconds when it is long: such names get no further."""
+    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+        raise HostRefused(
+            f"host name {shown(name[:60])} is not ASCII labels of at most 63 characters, "
+            f"{LONGEST_NAME} in all; write an international name in its xn-- form"
+        )
+    return name
 
 
 def _unix(path: str) -> UnixHost:
     if not path or "\0" in path:
         raise BadHostAddress("host unix:// needs a path without NUL bytes")
-    if len(path.encode("utf-8", "surrogateescape")) > MAX_UNIX_PATH:
+    try:
+        length = len(path.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        raise BadHostAddress("host unix:// needs a path of valid Unicode") from None
+    if length > MAX_UNIX_PATH:
         raise BadHostAddress(f"host socket path is longer than {MAX_UNIX_PATH} bytes")
     return UnixHost(path)
-
-
-def still_there(address: HostAddress) -> bool:
-    """False when the node has surely gone: nothing is bound to its socket file, or there is no such file.
-
-    Neither connects nor waits: a datagram socket cannot connect to a listener, but learns of it.
-    """
-    if isinstance(address, TcpHost):
-        return True
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(address.path)
-        except OSError as error:
-            return error.errno not in GONE
-    return True
-
-
-async def connect_host(address: HostAddress, timeout: float, hello: bytes = b"") -> socket.socket:
-    """One connection to the node, blocking mode, owned by the caller; `hello` is said on it. `timeout` in s.
-
-    Raises HostUnreachable.
-    """
-    try:
-        async with asyncio.timeout(timeout):
-            if isinstance(address, UnixHost):
-                return await _connect(socket.AF_UNIX, address.path, hello)
-            return await _connect_tcp(address, hello)
-    except TimeoutError:
-        raise HostUnreachable(f"host {address} did not accept within {timeout:g} s") from None
-    except OSError as error:
-        raise HostUnreachable(f"host {address}: {error.strerror or error}") from error
-
-
-async def _connect_tcp(address: TcpHost, hello: bytes) -> socket.socket:
-    found = await asyncio.get_running_loop().getaddrinfo(address.name, address.port, type=socket.SOCK_STREAM)
-    failure: OSError = OSError(f"no address for {address.name}")
-    for family, _, _, _, target in found:
-        try:
-            connection = await _connect(family, target, hello)
-        except OSError as error:
-            failure = error
-        else:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return connection
-    raise failure
-
-
-async def _connect(family: int, target: object, hello: bytes) -> socket.socket:
-    connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        connection.setblocking(False)
-        loop = asyncio.get_running_loop()
-        await loop.sock_connect(connection, target)  # type: ignore[arg-type]
-        await loop.sock_sendall(connection, hello)
-        connection.setblocking(True)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-async def wake_host(address: HostAddress, timeout: float = 1.0) -> None:
-    """Connect and close at once: a node waiting in accept() sees end of stream (manager-api W3).
-
-    A listener that is gone is the good case: somebody connected before.
-    """
-    with suppress(HostUnreachable):
-        (await connect_host(address, timeout)).close()

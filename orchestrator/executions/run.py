@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.request import RunRequest
@@ -15,6 +15,14 @@ LEAST_GRACE = 0.1
 # One that is telling the node its result gets more, on a machine that may stand still: killed now, its run
 # would be `cancelled` with a result at the node. Less than a last GET waits.
 FINISHING_GRACE = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSeen:
+    """What a look at the node's socket found, and when on the loop's clock."""
+
+    there: bool
+    at: float
 
 
 class Run:
@@ -33,6 +41,7 @@ class Run:
         self.end: asyncio.Future[EndOrder] = loop.create_future()
         self.kill_now: asyncio.Future[None] = loop.create_future()
         self.instance: str | None = None
+        self.node_seen: NodeSeen | None = None
         self.dialled = False
         self.delivering = False
         self.detached = False

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.keys import RunKeys, host_key_of, key_of
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.modules import Modules, NoModules
@@ -41,7 +42,7 @@ from orchestrator.executions.refusals import (
 )
 from orchestrator.executions.request import ModuleUse, RunRequest
 from orchestrator.executions.retention import EndedRun, Retention
-from orchestrator.executions.run import Run
+from orchestrator.executions.run import NodeSeen, Run
 from orchestrator.executions.state import Cause, Execution, State
 from orchestrator.executions.statistics import ServiceStatistics
 from orchestrator.executions.supervisor import (
@@ -78,10 +79,12 @@ class Executions:
         retention: Retention,
         queue_limit: int,
         now: Callable[[], datetime],
+        nodes: NodeDialler,
         take_back: TakeBack = never,
         modules: Modules | None = None,
     ) -> None:
         self._runtime = runtime
+        self._nodes = nodes
         self._modules = modules or NoModules()
         self._journal = journal
         self._permits = permits
@@ -103,6 +106,7 @@ class Executions:
             choose_version=choose_version,
             limits=limits,
             modules=self._modules,
+            nodes=nodes,
             now=now,
             give_back=self._give_back,
             take_back=take_back,
@@ -142,17 +146,20 @@ class Executions:
         A request that repeats a known run is that run: one with its idempotency key, or the very same request
         for a node's socket that nobody has connected to yet (manager-api W2).
 
-        Raises Refused, ModulesNotRunning.
+        Raises Refused, ModulesNotRunning, HostFailure.
         """
         run = self._same_run(request)
-        if run is None and request.modules is ModuleUse.REQUIRED:
-            await self._modules.require()
+        if run is None:
+            seen = NodeSeen(await self._nodes.look(request.host), asyncio.get_running_loop().time())
+            if request.modules is ModuleUse.REQUIRED:
+                await self._modules.require()
             run = self._same_run(request)
             if run is None and self.repeated(request) is not None:
                 raise JustEnded("the same run has just ended: ask again")
         if run is None:
             self._check_acceptable(request)
             run = self._new_run(request)
+            run.node_seen = seen
             accepting = self._tasks.spawn(f"run-{run.id}", self._accept(run))
             accepting.add_done_callback(lambda _: run.never_accepted(ShuttingDown(LEAVING)))
         await asyncio.shield(run.accepted)

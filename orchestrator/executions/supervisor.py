@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -19,14 +19,8 @@ import structlog
 
 from genvm_wire.calldata import Value
 from orchestrator.contracts.versions import ExecutorVersion, VersionFailure
-from orchestrator.executions.hosts import (
-    HostFailure,
-    HostUnreachable,
-    connect_host,
-    parse_host,
-    still_there,
-    wake_host,
-)
+from orchestrator.executions.dialling import NodeDialler
+from orchestrator.executions.hosts import HostFailure, HostRefused, HostUnreachable
 from orchestrator.executions.job import JobLimits, job_message
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.modules import Modules, ModulesNotRunning, introduction_of
@@ -74,6 +68,8 @@ from orchestrator.tasks import finish, first_done, race
 
 log = structlog.get_logger(__name__)
 
+# Seconds for which a look at a node's socket need not be repeated.
+STILL_FRESH = 0.5
 # Seconds for an adopted instance to connect again: it tries every 200 ms.
 RECONNECT_TIME = 10.0
 # Seconds in which the engine says how an adopted instance ended, when it has ended.
@@ -87,6 +83,7 @@ MANAGER_RESTART = "manager_restart"
 CONTROL_LOST = "control_lost"
 HANDED_OVER = "the manager was restarted while the run was handed over"
 MODULES_NOT_RUNNING = "modules_not_running"
+HOST_REFUSED = "host_refused"
 
 T = TypeVar("T")
 Life = Callable[[Run, Holding], Awaitable[Outcome]]
@@ -129,6 +126,7 @@ class Supervisor:
     choose_version: VersionChooser
     limits: RunLimits
     modules: Modules
+    nodes: NodeDialler
     now: Callable[[], datetime]
     give_back: Callable[[int], None]
     take_back: TakeBack = never
@@ -167,6 +165,8 @@ class Supervisor:
             return self._judge(run, FailureReport(Cause.ENGINE, str(lost), lost.reason))
         except ModulesNotRunning as missing:
             return self._judge(run, FailureReport(Cause.UPSTREAM, str(missing), MODULES_NOT_RUNNING))
+        except HostRefused as refused:
+            return self._judge(run, FailureReport(Cause.UPSTREAM, str(refused), HOST_REFUSED))
         except (VersionFailure, HostFailure, RuntimeFailure, StoreFailure) as failure:
             report = FailureReport(_cause_of(failure), str(failure) or type(failure).__name__)
             exit_ = await known_exit(held.instance) if isinstance(failure, InstanceDied) else None
@@ -184,7 +184,7 @@ class Supervisor:
         return await self._life_with_permits(run, held)
 
     async def _life_with_permits(self, run: Run, held: Holding) -> Outcome:
-        version = self._resolve(run)
+        version = await unless_ended(run, self._resolve(run))
         if held.stray:
             await unless_ended(run, self._clear(run, held))
         held.instance = await self._start(run, version)
@@ -238,14 +238,20 @@ class Supervisor:
         held.stray = False
         return True
 
-    def _resolve(self, run: Run) -> ExecutorVersion:
+    async def _resolve(self, run: Run) -> ExecutorVersion:
         """Choose the version; a run whose node has gone meanwhile starts nothing."""
         version = self.choose_version(run.request)
         self._advance(run, Resolved(version.name))
-        address = parse_host(run.request.host)
-        if not still_there(address):
-            raise HostUnreachable(f"host {address} is gone: nothing listens at its socket file")
+        if not await self._node_is_there(run):
+            raise HostUnreachable(f"host {run.request.host} is gone: nothing listens at its socket file")
         return version
+
+    async def _node_is_there(self, run: Run) -> bool:
+        """A run that did not wait was looked at when it came."""
+        seen, now = run.node_seen, asyncio.get_running_loop().time()
+        if seen is not None and now - seen.at < STILL_FRESH:
+            return seen.there
+        return await self.nodes.look(run.request.host)
 
     async def _start(self, run: Run, version: ExecutorVersion) -> Instance:
         run.instance = instance_name(run)
@@ -292,8 +298,8 @@ class Supervisor:
                 held.enter_context(end)
             run.dialled = True
             await unless_ended(run, self._write_progress(run))
-            connecting = connect_host(
-                parse_host(run.request.host), self.limits.host_connect_timeout, run.request.hello
+            connecting = self.nodes.connect(
+                run.request.host, self.limits.host_connect_timeout, run.request.hello
             )
             host = held.enter_context(await unless_ended(run, connecting))
             limits = JobLimits(
@@ -360,8 +366,7 @@ class Supervisor:
         if not run.execution.state.final:
             self._advance(run, Released())
         if run.request.tell_node and not outcome.host_connected:
-            with suppress(HostFailure):
-                await wake_host(parse_host(run.request.host))
+            await self.nodes.wake(run.request.host)
 
     async def _take_away(self, run: Run, held: Holding, outcome: Outcome) -> None:
         if not await self._returned(run, held, outcome):

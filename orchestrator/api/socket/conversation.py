@@ -19,7 +19,7 @@ from orchestrator.api.turned_away import too_many_text, whole_seconds
 from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.executions.artifacts import LONGEST_PIECE, artifact
-from orchestrator.executions.hosts import BadHostAddress
+from orchestrator.executions.hosts import BadHostAddress, HostFailure
 from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.records import FinalStatus
 from orchestrator.executions.refusals import NotEnded, Refused, UnknownRun
@@ -79,7 +79,7 @@ class Conversation:
             self._fail(request, failure)
         except (WrongShape, BadHostAddress) as error:
             self._fail(request, RequestFailed(ErrorCode.MALFORMED_FRAME, str(error)))
-        except (Refused, ModulesNotRunning, StoreFailure) as error:
+        except (HostFailure, Refused, ModulesNotRunning, StoreFailure) as error:
             self._fail(request, RequestFailed(ErrorCode.INTERNAL, str(error)))
         except Exception:
             log.exception("socket_request_failed", method=request.method.name)

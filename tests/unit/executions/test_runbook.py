@@ -6,7 +6,12 @@ import re
 from pathlib import Path
 
 from orchestrator.executions.state import Cause
-from orchestrator.executions.supervisor import CONTROL_LOST, MANAGER_RESTART, MODULES_NOT_RUNNING
+from orchestrator.executions.supervisor import (
+    CONTROL_LOST,
+    HOST_REFUSED,
+    MANAGER_RESTART,
+    MODULES_NOT_RUNNING,
+)
 from orchestrator.runtime.port import Loss
 
 RUNBOOK = Path(__file__).parents[3] / "docs" / "runbook.md"
@@ -17,5 +22,5 @@ def test_every_cause_and_reason_has_an_entry() -> None:
     entries = {(cause, reason or None) for cause, reason in ENTRY.findall(RUNBOOK.read_text("utf-8"))}
     reasons = {MANAGER_RESTART, CONTROL_LOST, *Loss}
     wanted = {(cause.value, None) for cause in Cause} | {("engine", str(reason)) for reason in reasons}
-    wanted |= {("upstream", MODULES_NOT_RUNNING)}
+    wanted |= {("upstream", MODULES_NOT_RUNNING), ("upstream", HOST_REFUSED)}
     assert entries == wanted

@@ -1,0 +1,216 @@
+"""Looking at a node's socket, and connecting to it exactly when a run is handed over.
+
+Resolvers and file systems may take their time: they are asked on threads of their own, a few for each kind,
+so that a slow one holds up neither the loop nor the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import os
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+from orchestrator.executions.hosts import (
+    HostAddress,
+    HostFailure,
+    HostUnreachable,
+    TcpHost,
+    UnixHost,
+    parse_host,
+)
+from orchestrator.executions.node_networks import Address, NetworkRules, literal, plain
+from orchestrator.executions.node_sockets import SocketRules
+
+T = TypeVar("T")
+
+GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED})
+LOOKING_THREADS = 4
+RESOLVING_THREADS = 8
+# Seconds: for a look at a local file system, and between two tries at a node whose queue is full.
+LOOK_TIME = 2.0
+FULL_QUEUE_PAUSE = 0.02
+WAKE_TIME = 1.0
+
+
+class NodeDialler:
+    """Connects to what `sockets` and `networks` let be a node's, and to nothing else."""
+
+    def __init__(self, sockets: SocketRules, networks: NetworkRules) -> None:
+        self.networks = networks
+        self._sockets = sockets
+        self._looking = ThreadPoolExecutor(LOOKING_THREADS, thread_name_prefix="node-sockets")
+        self._resolving = ThreadPoolExecutor(RESOLVING_THREADS, thread_name_prefix="node-names")
+
+    def close(self) -> None:
+        for threads in (self._looking, self._resolving):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    async def look(self, host: str) -> bool:
+        """False when the node has surely gone: nothing is bound to its socket file, or there is no such file.
+
+        Neither connects nor resolves a name. Raises BadHostAddress, HostRefused, HostUnreachable.
+        """
+        address = parse_host(host)
+        if isinstance(address, UnixHost):
+            return await self._in_time(lambda: self._look(address), address)
+        spelled = literal(address.name)
+        if spelled is not None:
+            self.networks.judge(address, spelled)
+        return True
+
+    async def connect(self, host: str, timeout: float, hello: bytes = b"") -> socket.socket:
+        """One connection to the node, in blocking mode, owned by the caller; `hello` is said on it.
+
+        `timeout` is in seconds. Raises BadHostAddress, HostRefused, HostUnreachable.
+        """
+        address = parse_host(host)
+        try:
+            async with asyncio.timeout(timeout):
+                if isinstance(address, UnixHost):
+                    connection = await self._connect_unix(address)
+                else:
+                    connection = await self._connect_tcp(address)
+                return await _greeted(connection, hello)
+        except TimeoutError:
+            raise HostUnreachable(f"host {address} did not accept within {timeout:g} s") from None
+        except (OSError, UnicodeError) as error:
+            raise HostUnreachable(f"host {address}: {getattr(error, 'strerror', None) or error}") from error
+
+    async def wake(self, host: str) -> None:
+        """Connect and close at once: a node waiting in accept() sees end of stream (manager-api W3).
+
+        A listener that is gone is the good case: somebody connected before.
+        """
+        with suppress(HostFailure):
+            (await self.connect(host, WAKE_TIME)).close()
+
+    def _look(self, address: UnixHost) -> bool:
+        try:
+            with self._sockets.opened(address.path) as through:
+                return _is_listened_on(through)
+        except OSError as error:
+            self._sockets.judge_missing(address.path)
+            return error.errno not in GONE
+
+    async def _connect_unix(self, address: UnixHost) -> socket.socket:
+        while True:
+            connection = await self._on_thread(self._looking, lambda: self._dial_unix(address), _close)
+            if connection is not None:
+                return connection
+            await asyncio.sleep(FULL_QUEUE_PAUSE)
+
+    def _dial_unix(self, address: UnixHost) -> socket.socket | None:
+        """None when the node's queue is full: whoever waits for it waits on the loop, not on a thread."""
+        with self._sockets.opened(address.path) as through:
+            connection = _new_socket(socket.AF_UNIX)
+            try:
+                connection.connect(through)
+            except BlockingIOError:
+                connection.close()
+                return None
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+    async def _connect_tcp(self, address: TcpHost) -> socket.socket:
+        failure: OSError = OSError(f"no address for {address.name}")
+        for target in self.networks.allowed(address, await self._addresses(address)):
+            try:
+                return await _dial_tcp(target, address.port)
+            except OSError as error:
+                failure = error
+        raise failure
+
+    async def _addresses(self, address: TcpHost) -> list[Address]:
+        spelled = literal(address.name)
+        if spelled is not None:
+            return [spelled]
+        # Bytes are taken as they are: a text is encoded first, at a cost that grows with its square.
+        name = address.name.encode("ascii")
+
+        def resolve() -> list[Address]:
+            found = socket.getaddrinfo(name, address.port, type=socket.SOCK_STREAM)
+            spellings = dict.fromkeys(str(target[0]).partition("%")[0] for *_, target in found)
+            return [plain(ipaddress.ip_address(one)) for one in spellings]
+
+        return await self._on_thread(self._resolving, resolve)
+
+    async def _in_time(self, work: Callable[[], T], address: HostAddress) -> T:
+        try:
+            async with asyncio.timeout(LOOK_TIME):
+                return await self._on_thread(self._looking, work)
+        except TimeoutError:
+            raise HostUnreachable(
+                f"host {address}: its file system did not answer within {LOOK_TIME:g} s"
+            ) from None
+
+    async def _on_thread(
+        self, threads: ThreadPoolExecutor, work: Callable[[], T], undo: Callable[[T], None] | None = None
+    ) -> T:
+        """What `work` returns. Nobody waits for it after a cancellation: what it makes then is undone."""
+        future = threads.submit(work)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            if undo is not None:
+                future.add_done_callback(lambda done: _undo(done, undo))
+            raise
+
+
+def _undo(done: Future[T], undo: Callable[[T], None]) -> None:
+    if not done.cancelled() and done.exception() is None:
+        undo(done.result())
+
+
+def _close(connection: socket.socket | None) -> None:
+    if connection is not None:
+        connection.close()
+
+
+def _is_listened_on(path: str) -> bool:
+    """A datagram socket cannot connect to a listener, but learns of it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except OSError as error:
+            return error.errno not in GONE
+    return True
+
+
+def _new_socket(family: int) -> socket.socket:
+    connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    connection.setblocking(False)
+    return connection
+
+
+async def _dial_tcp(target: Address, port: int) -> socket.socket:
+    connection = _new_socket(socket.AF_INET if target.version == 4 else socket.AF_INET6)
+    try:
+        await asyncio.get_running_loop().sock_connect(connection, (str(target), port))
+        if connection.getsockname() == connection.getpeername():
+            # A port that nobody listens at can be the connection's own: it would talk to itself.
+            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def _greeted(connection: socket.socket, hello: bytes) -> socket.socket:
+    try:
+        if hello:
+            await asyncio.get_running_loop().sock_sendall(connection, hello)
+        connection.setblocking(True)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

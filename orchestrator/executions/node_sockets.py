@@ -1,0 +1,137 @@
+"""Which unix sockets may be a node's.
+
+The manager may open sockets that its clients may not, the container engine's first of all, and hands what it
+has opened to a contract's instance. So a socket is judged by what it is and where it really lies, on a
+descriptor that holds it, and is connected to through that descriptor: whatever the path leads to meanwhile,
+nothing is dialled that was not judged. Calls here may wait for a file system: none belongs on the loop.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from orchestrator.executions.hosts import HostRefused, shown
+
+# Made by the kernel: paths in there lead out of every directory, into other processes and into hardware.
+KERNEL_DIRECTORIES = ("/proc", "/sys", "/dev")
+# Other programs' sockets in directories that everybody uses: desktops, agents, terminals, databases.
+FOREIGN = (
+    ".*-unix", "ssh-*", "gpg-*", "tmux-*", "screens", "dbus-*", "systemd-private-*", "snap-private-tmp*",
+    ".s.PGSQL.*", "mysql*.sock", "mysqlx.sock",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRules:
+    """Nodes' sockets lie below `directories` and in none of the manager's `own`; links are resolved first.
+
+    The sockets at the paths `protected` are refused by device and inode, by whatever name they are reached.
+    All paths are absolute.
+    """
+
+    directories: tuple[str, ...]
+    own: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+
+    def judge_missing(self, path: str) -> None:
+        """What cannot be opened is judged by where it would be. Raises HostRefused.
+
+        A path in a directory that this machine does not have is no socket of anybody: its node has gone (W2).
+        """
+        self._judge_name(path)
+        place = os.path.realpath(path)
+        if os.path.lexists("/" + place.split("/", 2)[1]):
+            self._judge_place(place, path)
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[str]:
+        """An address that leads to the socket at `path` itself, as long as the context lasts.
+
+        Raises HostRefused, and OSError when there is no socket.
+        """
+        self._judge_name(path)
+        holding = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            through = f"/proc/self/fd/{holding}"
+            self._judge_held(os.fstat(holding), os.readlink(through), path)  # noqa: PTH115
+            yield through
+        finally:
+            os.close(holding)
+
+    def _judge_held(self, held: os.stat_result, place: str, path: str) -> None:
+        if held.st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self._judge_place(place, path)
+        # A name may be of another mount namespace, and then it says nothing about ours.
+        if _identity(place) != (held.st_dev, held.st_ino):
+            raise _refusal(path, "it lies outside the manager's file system")
+        if not stat.S_ISSOCK(held.st_mode):
+            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        if any(_identity(one) == (held.st_dev, held.st_ino) for one in self.protected):
+            raise _refusal(path, "the socket is another service's, not a node's")
+
+    def _judge_place(self, place: str, path: str) -> None:
+        """`place` is where the socket is when all links are resolved."""
+        below = self._below_allowed(place)
+        if below is None:
+            allowed = ", ".join(self.directories) or "none"
+            raise _refusal(path, f"nodes' sockets are expected below GENVM_NODE_SOCKETS ({allowed})")
+        first = below.partition("/")[0]
+        if any(fnmatchcase(first, pattern) for pattern in FOREIGN):
+            raise _refusal(path, f"{shown(first)} is another program's")
+        self._judge_name(place)
+        if self._is_own(place):
+            raise _refusal(path, "it is the manager's own")
+
+    @staticmethod
+    def _judge_name(path: str) -> None:
+        name = os.path.normpath(path)
+        if any(_below(name, one) is not None for one in KERNEL_DIRECTORIES):
+            raise _refusal(path, f"no node's socket is below {', '.join(KERNEL_DIRECTORIES)}")
+
+    def _below_allowed(self, place: str) -> str | None:
+        """The path from the allowed directory on; an allowed directory may be a link itself."""
+        for real in (str, os.path.realpath):
+            for directory in self.directories:
+                if (below := _below(place, real(directory))) is not None:
+                    return below
+        return None
+
+    def _is_own(self, place: str) -> bool:
+        """By inode as well: a directory of the manager may be mounted at a second place."""
+        if any(_below(place, one) is not None for one in self.own):
+            return True
+        mine = {_identity(one) for one in self.own} - {None}
+        return bool(mine) and any(_identity(above) in mine for above in _upwards(place))
+
+
+def _refusal(path: str, why: str) -> HostRefused:
+    return HostRefused(f"host {shown(f'unix://{path}')} is refused: {why}")
+
+
+def _upwards(place: str) -> Iterator[str]:
+    while len(place) > 1:
+        yield place
+        place = place.rpartition("/")[0]
+
+
+def _below(place: str, directory: str) -> str | None:
+    """What follows `directory` in `place`; the empty text for the directory itself."""
+    if place == directory:
+        return ""
+    start = directory.rstrip("/") + "/"
+    return place.removeprefix(start) if place.startswith(start) else None
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,35 @@
+"""Rows that an earlier manager left: written into the journal before the manager under test starts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from orchestrator.api.wire.generation_c import run_request_from_c
+from orchestrator.api.wire.rules import RunRules
+from orchestrator.composition import JOURNAL_FILE
+from orchestrator.executions.output import RunOutput
+from orchestrator.executions.records import accepted_row
+from orchestrator.executions.run import Run
+from orchestrator.executions.state import Execution
+from orchestrator.store.journal import open_journal, sqlite_url
+from orchestrator.store.port import AcceptedRow
+from tests.generation_bodies import fields
+from tests.integration.manager.conftest import Client
+
+
+def queued_row(run_id: int, host: str, **changes: Any) -> AcceptedRow:
+    """A run of the newest clients that was accepted and has not begun."""
+    now = datetime.now(UTC)
+    request = run_request_from_c(fields("C", host, **changes), RunRules())
+    return accepted_row(Run(Execution(run_id, now, now + timedelta(minutes=9)), request, RunOutput(1, 1)))
+
+
+async def leave_behind(client: Client, *rows: AcceptedRow) -> None:
+    """End the manager; the next one on its state directory finds these rows."""
+    await client.leave()
+    state = client.folder / "state"
+    journal = await open_journal(sqlite_url(state / JOURNAL_FILE), (state / "manager-id").read_text())
+    for row in rows:
+        await journal.write(row, durable=True)
+    await journal.aclose()

@@ -1,0 +1,192 @@
+"""Looking at nodes and connecting to them: to what was judged, off the loop, within a time."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.executions.dialling import RESOLVING_THREADS, NodeDialler
+from orchestrator.executions.hosts import HostRefused, HostUnreachable
+from orchestrator.executions.node_networks import NetworkRules
+from orchestrator.executions.node_sockets import SocketRules
+
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="genvm-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+async def nodes(folder: Path) -> AsyncIterator[NodeDialler]:
+    dialler = NodeDialler(SocketRules((str(folder),)), NetworkRules(LOOPBACK))
+    yield dialler
+    dialler.close()
+
+
+@pytest.fixture
+def listener(folder: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
+        one.bind(str(folder / "host"))
+        one.listen(1)
+        one.setblocking(False)
+        yield one
+
+
+@pytest.fixture
+def internet_listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        one.setblocking(False)
+        yield one
+
+
+async def test_a_node_that_listens_is_there_and_sees_nobody(
+    nodes: NodeDialler, listener: socket.socket, folder: Path
+) -> None:
+    assert await nodes.look(f"unix://{folder}/host")
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+async def test_a_node_whose_queue_is_full_is_there_and_is_waited_for(
+    nodes: NodeDialler, listener: socket.socket, folder: Path
+) -> None:
+    with ExitStack() as held:
+        full = False
+        while not full:
+            one = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            one.setblocking(False)
+            try:
+                one.connect(str(folder / "host"))
+            except BlockingIOError:
+                full = True
+        assert await nodes.look(f"unix://{folder}/host")
+        with pytest.raises(HostUnreachable, match="did not accept within"):
+            await nodes.connect(f"unix://{folder}/host", 0.05)
+        connecting = asyncio.create_task(nodes.connect(f"unix://{folder}/host", 60))
+        await asyncio.sleep(0)
+        held.enter_context(listener.accept()[0])
+        held.enter_context(await connecting)
+
+
+async def test_a_node_whose_socket_is_closed_or_removed_has_gone(
+    nodes: NodeDialler, listener: socket.socket, folder: Path
+) -> None:
+    path = folder / "host"
+    listener.close()
+    assert not await nodes.look(f"unix://{path}")
+    path.unlink()
+    assert not await nodes.look(f"unix://{path}")
+    assert not await nodes.look(f"unix://{path}/below")
+    (folder / "file").write_text("")
+    assert not await nodes.look(f"unix://{folder}/file")
+
+
+async def test_who_listens_at_a_distance_is_not_known(nodes: NodeDialler) -> None:
+    assert await nodes.look("127.0.0.1:1")
+    assert await nodes.look("some-name:1")
+
+
+async def test_hello_is_the_first_thing_a_node_hears(
+    nodes: NodeDialler, listener: socket.socket, folder: Path
+) -> None:
+    with await nodes.connect(f"unix://{folder}/host", 10, b"hello"), listener.accept()[0] as heard:
+        heard.setblocking(True)
+        assert heard.recv(5) == b"hello"
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:{}", "tcp://127.0.0.1:{}", "127.1:{}", "::ffff:127.0.0.1:{}"])
+async def test_internet_nodes_are_reached(
+    nodes: NodeDialler, internet_listener: socket.socket, text: str
+) -> None:
+    port = internet_listener.getsockname()[1]
+    with await nodes.connect(text.format(port), 10), internet_listener.accept()[0]:
+        pass
+
+
+def resolving_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[Any]:
+    """Each resolution gives the next answer: a name server that changes its mind."""
+    asked: list[Any] = []
+    left = list(answers)
+
+    def getaddrinfo(name: Any, port: int, **_: Any) -> list[Any]:
+        asked.append(name)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in left.pop(0)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return asked
+
+
+async def test_a_name_is_resolved_once_and_what_was_judged_is_dialled(
+    nodes: NodeDialler, internet_listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = resolving_to(monkeypatch, ["169.254.169.254", "127.0.0.1"], ["169.254.169.254"])
+    port = internet_listener.getsockname()[1]
+    with await nodes.connect(f"node:{port}", 10) as connection, internet_listener.accept()[0]:
+        assert connection.getpeername() == ("127.0.0.1", port)
+    assert asked == [b"node"]
+    with pytest.raises(HostRefused, match=r"169\.254\.169\.254"):
+        await nodes.connect(f"node:{port}", 10)
+
+
+async def test_a_name_that_cannot_be_resolved_is_an_unreachable_node(
+    nodes: NodeDialler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise UnicodeError("label too long")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+    with pytest.raises(HostUnreachable, match="label too long"):
+        await nodes.connect("node:1", 10)
+
+
+async def test_slow_names_hold_up_nobody_else(
+    nodes: NodeDialler, internet_listener: socket.socket, listener: socket.socket, folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    answered = threading.Event()
+
+    def slow(*_: Any, **__: Any) -> Any:
+        answered.wait()
+        raise OSError("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    waiting = [asyncio.create_task(nodes.connect(f"slow{n}:1", 60)) for n in range(3 * RESOLVING_THREADS)]
+    try:
+        await asyncio.sleep(0)
+        port = internet_listener.getsockname()[1]
+        with await nodes.connect(f"127.0.0.1:{port}", 60), internet_listener.accept()[0]:
+            pass
+        (await nodes.connect(f"unix://{folder}/host", 60)).close()
+        with pytest.raises(HostUnreachable, match="did not accept within"):
+            await nodes.connect("one-more:1", 0.05)
+    finally:
+        answered.set()
+        ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(one) for one in ended} == {HostUnreachable}
+
+
+async def test_waking_never_dials_what_is_refused(
+    listener: socket.socket, internet_listener: socket.socket, folder: Path
+) -> None:
+    strict = NodeDialler(SocketRules(()), NetworkRules(()))
+    await strict.wake(f"unix://{folder}/host")
+    await strict.wake(f"127.0.0.1:{internet_listener.getsockname()[1]}")
+    await strict.wake("no form")
+    strict.close()
+    for one in (listener, internet_listener):
+        with pytest.raises(BlockingIOError):
+            one.accept()

@@ -1,0 +1,180 @@
+"""Which unix sockets are dialled: by where they lie and what they are, whatever they are called."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from orchestrator.executions.hosts import HostRefused
+from orchestrator.executions.node_sockets import SocketRules
+
+Bind = Callable[[Path], Path]
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """`nodes` is allowed, `state` is the manager's, `engine.sock` is another service's; short paths."""
+    path = Path(tempfile.mkdtemp(prefix="genvm-"))
+    for name in ("nodes", "state", "elsewhere"):
+        (path / name).mkdir()
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def bind() -> Iterator[Bind]:
+    with ExitStack() as held:
+
+        def listening(path: Path) -> Path:
+            one = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            one.bind(str(path))
+            one.listen(4)
+            return path
+
+        yield listening
+
+
+@pytest.fixture
+def rules(place: Path) -> SocketRules:
+    return SocketRules((str(place / "nodes"),), (str(place / "state"),), (str(place / "engine.sock"),))
+
+
+def dial(rules: SocketRules, path: Path | str) -> None:
+    """Connect as the manager does. Raises HostRefused."""
+    with rules.opened(str(path)) as through, socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(through)
+
+
+def test_a_socket_in_a_nodes_directory_is_dialled(rules: SocketRules, place: Path, bind: Bind) -> None:
+    (place / "nodes" / "run").mkdir()
+    dial(rules, bind(place / "nodes" / "run" / "sock_0"))
+    dial(rules, place / "nodes" / ".." / "nodes" / "run" / "sock_0")
+
+
+def test_an_allowed_directory_may_be_a_link(place: Path, bind: Bind) -> None:
+    (place / "link").symlink_to(place / "nodes")
+    rules = SocketRules((str(place / "link"),))
+    bind(place / "nodes" / "s")
+    dial(rules, place / "nodes" / "s")
+    dial(rules, place / "link" / "s")
+
+
+@pytest.mark.parametrize("name", ["elsewhere/s", "engine.sock", "nodes/../elsewhere/s", "nodes-too"])
+def test_a_socket_elsewhere_is_refused(rules: SocketRules, place: Path, bind: Bind, name: str) -> None:
+    bind(place / name)
+    with pytest.raises(HostRefused, match="GENVM_NODE_SOCKETS"):
+        dial(rules, place / name)
+
+
+def test_a_link_out_of_the_directory_is_refused(rules: SocketRules, place: Path, bind: Bind) -> None:
+    bind(place / "elsewhere" / "s")
+    (place / "nodes" / "file").symlink_to(place / "elsewhere" / "s")
+    (place / "nodes" / "folder").symlink_to(place / "elsewhere")
+    for name in ("file", "folder/s"):
+        with pytest.raises(HostRefused, match="GENVM_NODE_SOCKETS"):
+            dial(rules, place / "nodes" / name)
+
+
+def test_a_link_that_stays_inside_is_followed(rules: SocketRules, place: Path, bind: Bind) -> None:
+    bind(place / "nodes" / "s")
+    (place / "elsewhere" / "link").symlink_to(place / "nodes" / "s")
+    dial(rules, place / "elsewhere" / "link")
+
+
+def test_the_engine_is_refused_by_its_inode(rules: SocketRules, place: Path, bind: Bind) -> None:
+    os.link(bind(place / "engine.sock"), place / "nodes" / "innocent")
+    with pytest.raises(HostRefused, match="another service's"):
+        dial(rules, place / "nodes" / "innocent")
+
+
+def test_the_engine_is_known_again_after_its_restart(rules: SocketRules, place: Path, bind: Bind) -> None:
+    bind(place / "engine.sock").unlink()
+    os.link(bind(place / "engine.sock"), place / "nodes" / "innocent")
+    with pytest.raises(HostRefused, match="another service's"):
+        dial(rules, place / "nodes" / "innocent")
+
+
+def test_what_is_the_managers_own_is_refused_inside_an_allowed_directory(place: Path, bind: Bind) -> None:
+    (place / "state" / "instances").mkdir()
+    control = bind(place / "state" / "instances" / "control.sock")
+    api = bind(place / "api.sock")
+    os.link(api, place / "nodes" / "api")
+    rules = SocketRules((str(place),), (str(place / "state"), str(api)))
+    for path in (control, api, place / "nodes" / "api"):
+        with pytest.raises(HostRefused, match="the manager's own"):
+            dial(rules, path)
+
+
+@pytest.mark.parametrize("root", ["/proc/self/root", f"/proc/{os.getpid()}/root", "/dev/fd/../root"])
+def test_paths_through_proc_lead_where_they_lead(
+    rules: SocketRules, place: Path, bind: Bind, root: str
+) -> None:
+    bind(place / "elsewhere" / "s")
+    with pytest.raises((HostRefused, OSError)):
+        dial(rules, f"{root}{place}/elsewhere/s")
+
+
+def test_an_open_descriptor_of_the_manager_is_no_node(place: Path) -> None:
+    rules = SocketRules(("/",))
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(HostRefused):
+        dial(rules, f"/proc/self/fd/{ours.fileno()}")
+
+
+@pytest.mark.parametrize("kernel", ["/proc/x", "/sys/kernel/x", "/dev/log", "/dev/shm/x"])
+def test_the_kernels_directories_are_refused_even_where_everything_is_allowed(kernel: str) -> None:
+    with pytest.raises(HostRefused):
+        SocketRules(("/",)).judge_missing(kernel)
+
+
+@pytest.mark.parametrize(
+    "name", [".X11-unix", "ssh-AbC", "tmux-1000", "systemd-private-1", ".s.PGSQL.5432", "mysql.sock"]
+)
+def test_other_programs_in_shared_directories_are_refused(
+    rules: SocketRules, place: Path, bind: Bind, name: str
+) -> None:
+    bind(place / "nodes" / name)
+    with pytest.raises(HostRefused, match="another program's"):
+        dial(rules, place / "nodes" / name)
+
+
+def test_a_socket_that_was_replaced_meanwhile_is_not_the_one_dialled(
+    rules: SocketRules, place: Path, bind: Bind
+) -> None:
+    """What was judged is held: between judging and dialling, the path is turned to the engine."""
+    judged = bind(place / "nodes" / "s")
+    engine = bind(place / "engine.sock")
+    with rules.opened(str(judged)) as through, socket.socket(socket.AF_UNIX) as connection:
+        judged.unlink()
+        judged.symlink_to(engine)
+        connection.connect(through)
+        assert connection.getpeername() == str(judged)
+    with pytest.raises(HostRefused):
+        dial(rules, judged)
+
+
+def test_what_is_missing_is_judged_by_where_it_would_be(rules: SocketRules, place: Path) -> None:
+    rules.judge_missing(str(place / "nodes" / "soon"))
+    rules.judge_missing(str(place / "nodes" / "soon" / "below"))
+    (place / "nodes" / "out").symlink_to(place / "elsewhere")
+    for path in (place / "elsewhere" / "s", place / "nodes" / "out" / "s", "/run/docker.sock", "/etc/none"):
+        with pytest.raises(HostRefused):
+            rules.judge_missing(str(path))
+
+
+def test_a_directory_that_the_machine_lacks_names_nobody(rules: SocketRules) -> None:
+    rules.judge_missing("/no-such-directory/sock_0")
+    rules.judge_missing("/no-such.sock")
+
+
+def test_a_file_is_no_node(rules: SocketRules, place: Path) -> None:
+    (place / "nodes" / "file").write_text("")
+    with pytest.raises(ConnectionRefusedError):
+        dial(rules, place / "nodes" / "file")
