@@ -156,6 +156,9 @@ async def listening_node(address: str) -> AsyncIterator[Node]:
         yield node
     finally:
         node.server.close()
+        # Somebody who connected just now, and closed at once, is served within some turns of the loop.
+        for _ in range(8):
+            await asyncio.sleep(0)
         Path(path).unlink(missing_ok=True)
 
 
