@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import pytest
@@ -21,8 +21,11 @@ from cancelling import Moment, at, at_every_await
 
 from genvm_wire.calldata import Value
 from orchestrator.contracts.versions import ExecutorVersion
+from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.modules import Introduction, Metrics
+from orchestrator.executions.node_networks import NetworkRules
+from orchestrator.executions.node_sockets import SocketRules
 from orchestrator.executions.permits import PermitPool
 from orchestrator.executions.refusals import ShuttingDown
 from orchestrator.executions.request import ModuleUse, RunRequest, Selector
@@ -38,6 +41,7 @@ LIMITS = RunLimits(
     end_grace=1, output_tail_bytes=100, log_records=1,
 )  # fmt: skip
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NODES = NodeDialler(SocketRules((gettempdir(),)), NetworkRules(()))
 VERSION = ExecutorVersion("v0.2.1", (0, 2, 1), NOW, "executor:1", "T15b", "v0.2")
 
 
@@ -200,6 +204,7 @@ class Stage:
             retention=Retention(RetentionLimits(timedelta(1), timedelta(1), 100, 10**6)),
             queue_limit=10,
             now=lambda: NOW,
+            nodes=NODES,
             modules=self.modules,
         )
 
