@@ -29,6 +29,7 @@ from orchestrator.api.wire.generation_a import RunBodyA
 from orchestrator.api.wire.generation_b import RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4
 from orchestrator.api.wire.generation_c import RunBodyC
 from orchestrator.api.wire.generations import ReceivedBody, received
+from orchestrator.contracts.versions import VersionFailure
 from orchestrator.executions.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.hosts import HostFailure
@@ -91,7 +92,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
         if (repeated := context.executions.repeated(wanted)) is not None:
             return _started(repeated)
         run = await context.executions.submit(wanted)
-    except (BadHeader, WrongShape, HostFailure, Refused, ModulesNotRunning):
+    except (BadHeader, WrongShape, HostFailure, VersionFailure, Refused, ModulesNotRunning):
         context.background.spawn("wake-refused-host", _wake_refused(context.nodes, body))
         raise
     if wanted.answer_started:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from orchestrator.contracts.patterns import matcher
+
 _NAME = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-([0-9A-Za-z-]+))?", re.ASCII)
 PATTERN_PREFIX = "re:"
-LONGEST_PATTERN = 1000
 MOST_REUSE = 100_000
 
 
@@ -117,12 +118,10 @@ class Manifest:
                 raise NoCompatibleVersion(f"executor version `{version[:100]}` is not in the manifest")
             return named[0]
         try:
-            if len(version) > LONGEST_PATTERN:
-                raise OverflowError
-            pattern = re.compile(version.removeprefix(PATTERN_PREFIX))
-        except (re.error, OverflowError, RecursionError):
-            raise BadSelector(f"version selector `{version[:100]}` is not a valid regex") from None
-        matching = [v for v in self._versions if v.available_after <= at and pattern.search(v.name)]
+            matches = matcher(version.removeprefix(PATTERN_PREFIX))
+        except ValueError as error:
+            raise BadSelector(f"version selector `{version[:100]}` is not a valid regex: {error}") from None
+        matching = [v for v in self._versions if v.available_after <= at and matches(v.name)]
         if not matching:
             raise NoCompatibleVersion(f"no line matches version selector `{version[:100]}`")
         return max(matching, key=lambda found: found.number)

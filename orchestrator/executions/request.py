@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from genvm_wire.calldata import Value
 from orchestrator.access.caller import DEFAULT_NAMESPACE
+from orchestrator.contracts.versions import PATTERN_PREFIX
 
 
 class ResultForm(StrEnum):
@@ -51,6 +52,10 @@ class Selector:
 
     major: int | None = None
     version: str | None = None
+
+    @property
+    def is_pattern(self) -> bool:
+        return self.version is not None and self.version.startswith(PATTERN_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from orchestrator.contracts.versions import NoCompatibleVersion
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.keys import RunKeys, host_key_of, key_of
 from orchestrator.executions.limits import RunLimits
@@ -40,7 +41,7 @@ from orchestrator.executions.refusals import (
     TooExpensive,
     UnknownRun,
 )
-from orchestrator.executions.request import ModuleUse, RunRequest
+from orchestrator.executions.request import ModuleUse, RunRequest, Selector
 from orchestrator.executions.retention import EndedRun, Retention
 from orchestrator.executions.run import NodeSeen, Run
 from orchestrator.executions.state import Cause, Execution, State
@@ -85,6 +86,7 @@ class Executions:
     ) -> None:
         self._runtime = runtime
         self._nodes = nodes
+        self._choose_version = choose_version
         self._modules = modules or NoModules()
         self._journal = journal
         self._permits = permits
@@ -146,10 +148,11 @@ class Executions:
         A request that repeats a known run is that run: one with its idempotency key, or the very same request
         for a node's socket that nobody has connected to yet (manager-api W2).
 
-        Raises Refused, ModulesNotRunning, HostFailure.
+        Raises Refused, ModulesNotRunning, HostFailure, BadSelector.
         """
         run = self._same_run(request)
         if run is None:
+            request = self._settled(request)
             seen = NodeSeen(await self._nodes.look(request.host), asyncio.get_running_loop().time())
             if request.modules is ModuleUse.REQUIRED:
                 await self._modules.require()
@@ -345,6 +348,19 @@ class Executions:
         """Cancel what is left after `shut_down`, or instead of it."""
         self._closing = True
         await self._tasks.aclose()
+
+    def _settled(self, request: RunRequest) -> RunRequest:
+        """With the version that its pattern matches now: a pattern is never written down to be tried again.
+
+        One that matches nothing stays, and its run fails. Raises BadSelector.
+        """
+        if not request.selector.is_pattern:
+            return request
+        try:
+            version = self._choose_version(request)
+        except NoCompatibleVersion:
+            return request
+        return replace(request, selector=Selector(version=version.name))
 
     def _check_acceptable(self, request: RunRequest) -> None:
         if self._closing:

@@ -18,6 +18,7 @@ from orchestrator.api.socket.subscriptions import Subscriptions
 from orchestrator.api.turned_away import too_many_text, whole_seconds
 from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
+from orchestrator.contracts.versions import VersionFailure
 from orchestrator.executions.artifacts import LONGEST_PIECE, artifact
 from orchestrator.executions.hosts import BadHostAddress, HostFailure
 from orchestrator.executions.modules import ModulesNotRunning
@@ -79,7 +80,7 @@ class Conversation:
             self._fail(request, failure)
         except (WrongShape, BadHostAddress) as error:
             self._fail(request, RequestFailed(ErrorCode.MALFORMED_FRAME, str(error)))
-        except (HostFailure, Refused, ModulesNotRunning, StoreFailure) as error:
+        except (HostFailure, VersionFailure, Refused, ModulesNotRunning, StoreFailure) as error:
             self._fail(request, RequestFailed(ErrorCode.INTERNAL, str(error)))
         except Exception:
             log.exception("socket_request_failed", method=request.method.name)
