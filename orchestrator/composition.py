@@ -39,19 +39,18 @@ from orchestrator.provider_checks import CheckOne, provider_check
 from orchestrator.runtime.docker.runtime import DockerRuntime
 from orchestrator.runtime.docker.settings import VOID, DockerSettings
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
-from orchestrator.runtime.port import AdoptingRuntime, EngineUnreachable, InstanceSpec, Role, RuntimeFailure
+from orchestrator.runtime.port import AdoptingRuntime, InstanceSpec, Role
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.settings import InstanceNetwork, RuntimeName, Settings
 from orchestrator.state_dir import owned_state_dir
 from orchestrator.store.journal import open_journal, sqlite_url
 from orchestrator.store.port import Journal
-from orchestrator.tasks import TaskOwner
+from orchestrator.taking_over import take_over
+from orchestrator.tasks import TaskOwner, cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
 JOURNAL_FILE = "journal.sqlite"
-# Seconds that a start waits for modules of an earlier manager; they connect again within 200 ms.
-ADOPTION_PATIENCE = 3.0
 # Seconds after which an image that was built anew under its name is used for what is kept ready.
 IMAGE_LOOK = 30.0
 # Seconds for ending modules that no orderly shutdown has ended.
@@ -75,6 +74,12 @@ class Manager:
     pool: PoolRuntime | None
     background: TaskOwner
     app: web.Application
+    recovery: asyncio.Task[None]
+    """Takes over what an earlier manager left, while the app is served already; its failure is this one's."""
+
+    async def recovered(self) -> None:
+        """Wait until everything is taken over. Raises StoreFailure, RuntimeFailure."""
+        await asyncio.shield(self.recovery)
 
     def let_pool_go(self, *, leave: bool) -> None:
         """Keep none ready from now on: end those that are, or leave them to the next manager.
@@ -116,22 +121,16 @@ async def manager(
         )
         journal = await open_journal(_journal_url(settings), manager_id)
         try:
-            await modules.recover()
             executions = _executions(
                 settings, runtime, journal, catalogue, permits, nodes=nodes, pool=pool, modules=modules
             )
-            await executions.recover()
-            if pool is not None:
-                await _adopt_ready(pool, catalogue.manifest, settings, executions)
-            await modules.adopt(executions.uses_modules, ADOPTION_PATIENCE)
-            await _sweep_at_start(executions)
-            executions.reopen_queue()
-            background.spawn("tend", executions.tend(timedelta(seconds=min(30.0, settings.retention / 4))))
+            recovered = asyncio.Event()
             audit = AuditLog(settings.audit_file, background)
             if tokens is not None:
                 background.spawn("tokens", tokens.keep_looking(settings.tokens_interval))
             context = ApiContext(
                 executions=executions,
+                recovered=recovered,
                 nodes=nodes,
                 background=background,
                 rules=_rules(settings),
@@ -145,6 +144,17 @@ async def manager(
                 access=Access(audit, tokens, settings.operator_socket),
                 check_llm=check_llm if check_llm is not None else await asyncio.to_thread(provider_check),
             )
+
+            async def recover() -> None:
+                pooled = [_pooled(settings, version) for version in catalogue.manifest.versions]
+                await take_over(executions, modules, pool, pooled)
+                if pool is not None:
+                    _offer_always(pool, catalogue, settings)
+                    background.spawn("pool-images", pool.keep_to_images(IMAGE_LOOK))
+                every = timedelta(seconds=min(30.0, settings.retention / 4))
+                background.spawn("tend", executions.tend(every))
+                recovered.set()
+
             try:
                 app = make_app(
                     context,
@@ -152,10 +162,13 @@ async def manager(
                     settings.max_body_bytes,
                     settings.body_timeout,
                 )
-                if pool is not None:
-                    _offer_always(pool, catalogue, settings)
-                    background.spawn("pool-images", pool.keep_to_images(IMAGE_LOOK))
-                yield Manager(settings, executions, nodes, modules, runtime, pool, background, app)
+                recovery = asyncio.create_task(recover(), name="recovery")
+                try:
+                    yield Manager(
+                        settings, executions, nodes, modules, runtime, pool, background, app, recovery
+                    )
+                finally:
+                    await cancel_and_wait(recovery)
             finally:
                 await executions.aclose()
                 await audit.flushed(AUDIT_TIME)
@@ -164,29 +177,6 @@ async def manager(
             await background.aclose()
             await runtime.aclose()
             await journal.aclose()
-
-
-async def _adopt_ready(
-    pool: PoolRuntime, versions: Manifest, settings: Settings, executions: Executions
-) -> None:
-    """Ready instances outlive their manager for a while: making them anew would cost the first runs."""
-    try:
-        adopted = await pool.adopt_idle(
-            [_pooled(settings, version) for version in versions.versions], executions.instances()
-        )
-    except RuntimeFailure as failure:
-        log.warning("pool_not_adopted", error=str(failure))
-    else:
-        if adopted:
-            log.info("pool_adopted", instances=adopted)
-
-
-async def _sweep_at_start(executions: Executions) -> None:
-    """Remove what belongs to no run. An engine that is away is waited for by those who need it."""
-    try:
-        await executions.sweep()
-    except EngineUnreachable as failure:
-        log.warning("engine_unreachable_at_start", error=str(failure))
 
 
 def _rules(settings: Settings) -> RunRules:

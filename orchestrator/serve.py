@@ -16,6 +16,7 @@ from aiohttp import web
 from orchestrator.composition import Manager, manager
 from orchestrator.exposure import CannotListen, Guard, check_exposure, check_free, is_loopback, resolved
 from orchestrator.settings import Settings, ShutdownPolicy
+from orchestrator.tasks import cancel_and_wait, first_done
 from orchestrator.unix_listener import SocketAccess, bound_socket, check_path
 
 log = structlog.get_logger(__name__)
@@ -28,6 +29,9 @@ OPERATORS_ONLY = SocketAccess(mode=0o600)
 
 PRIVATE = 0o077
 """The process's umask. What others are to reach (sockets, instances' directories) says so itself."""
+
+RECOVERY_END_TIME = 5.0
+"""Seconds that a recovery may go on after the order to stop."""
 
 
 async def serve(settings: Settings) -> None:
@@ -48,10 +52,27 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with manager(settings) as running, listening(running) as where:
         log.info("listening", address=where, runtime=settings.runtime, state_dir=str(settings.state_dir))
-        await stop.wait()
+        await _order_to_stop(running, stop)
         log.info("stopping")
         await end_runs(running)
     log.info("stopped")
+
+
+async def _order_to_stop(running: Manager, stop: asyncio.Event) -> None:
+    """Wait for it. Raises what keeps this manager from taking over an earlier one's runs.
+
+    One that is still taking over gets on with it for a moment: what it knows can be ended in order.
+    """
+    ordered = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await first_done(ordered, running.recovery)
+        if not ordered.done():
+            running.recovery.result()
+            await ordered
+        await asyncio.wait([running.recovery], timeout=RECOVERY_END_TIME)
+        await cancel_and_wait(running.recovery)
+    finally:
+        await cancel_and_wait(ordered)
 
 
 def _raise_descriptor_limit() -> None:

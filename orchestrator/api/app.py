@@ -25,6 +25,7 @@ from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import bodies_within, errors_as_json
 from orchestrator.api.gate import gate
 from orchestrator.api.host_names import AcceptedHosts
+from orchestrator.api.recovering import after_recovery
 from orchestrator.api.socket import route as socket
 
 RESOURCES = (
@@ -53,6 +54,7 @@ def make_app(
             audited(context.access),
             errors_as_json,
             known_callers(context.access),
+            after_recovery(context.recovered),
             bodies_within(body_timeout),
         ],
         client_max_size=max_body_bytes,

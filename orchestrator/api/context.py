@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,12 +22,14 @@ from orchestrator.tasks import TaskOwner
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """`engine_reachable` tells what is known now; it never calls the engine.
+    """`recovered` is set when what an earlier manager left has been taken over.
 
+    `engine_reachable` tells what is known now; it never calls the engine.
     `start_wait`: seconds that a client which is answered at the start of its run waits for permits.
     """
 
     executions: Executions
+    recovered: asyncio.Event
     nodes: NodeDialler
     background: TaskOwner
     rules: RunRules

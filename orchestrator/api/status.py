@@ -178,8 +178,11 @@ async def get_health(request: web.Request) -> web.StreamResponse:
 async def get_ready(request: web.Request) -> web.StreamResponse:
     """Ready to run contracts: the engine answers. `problems` are for people, and take nothing from that."""
     context = request.app[CONTEXT]
-    ready, problems = context.engine_reachable(), context.access.problems()
+    recovered, problems = context.recovered.is_set(), context.access.problems()
+    ready = recovered and context.engine_reachable()
     answer: dict[str, Any] = {"ready": ready} | ({"problems": problems} if problems else {})
+    if not recovered:
+        answer["reason"] = "recovering"
     return web.json_response(answer, status=200 if ready else 503)
 
 

@@ -129,6 +129,29 @@ def outcome_row(execution: Execution, run: Run) -> OutcomeRow:
     )
 
 
+def set_aside_row(head: RunHead, at: datetime, reason: str, error: str) -> OutcomeRow:
+    """The end of a run that could not be taken over; nothing of what its row holds is looked at."""
+    return OutcomeRow(
+        id=head.id,
+        state=State.FAILED_TO_START if head.started_at is None else State.FINISHED,
+        cause=Cause.INTERNAL,
+        reason=reason,
+        finished_at=micros(at),
+        exit_code=None,
+        oom_killed=False,
+        host_connected=head.started_at is not None,
+        delivered=False,
+        error=error,
+        result=None,
+        stats=calldata.encode({METRICS: None}),
+        stdout=b"",
+        stdout_total=0,
+        stderr=b"",
+        stderr_total=0,
+        log=b"[]",
+    )
+
+
 def final_status(run: Run) -> FinalStatus | None:
     """The status of a run that is still in memory; None before its outcome."""
     execution, output = run.execution, run.output

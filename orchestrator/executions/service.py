@@ -30,8 +30,10 @@ from orchestrator.executions.records import (
     micros,
     released_row,
     request_from,
+    set_aside_row,
     status_from,
 )
+from orchestrator.executions.recovery import SET_ASIDE, take_over_each
 from orchestrator.executions.refusals import (
     JustEnded,
     NotEnded,
@@ -128,8 +130,7 @@ class Executions:
                 unfinished.append(head)
             else:
                 self._recover_ended(head)
-        for head in unfinished:
-            await self._recover_run(head)
+        await take_over_each(self._journal, unfinished, self._recover_run, self._set_aside)
         if unfinished:
             log.info("recovering", runs=len(unfinished))
         self._forget(self._retention.expire(self._now()))
@@ -420,10 +421,14 @@ class Executions:
 
     def _recover_ended(self, head: RunHead) -> None:
         """An ended run is readable again; one whose instance was still being taken away is over now, too."""
-        ended = ended_from_head(head)
+        try:
+            ended = ended_from_head(head)
+        except Exception:
+            log.exception("row_unreadable", run=head.id)
+            return
         if ended.state != head.state:
             self._journal.note(released_row(head, ended.state))
-        self._ids.append(head.id)
+        insort(self._ids, head.id)
         self._forget(self._retention.add(ended))
         self._keys.remember(ended.key, head.id)
 
@@ -432,6 +437,7 @@ class Executions:
         if row is None or row.request is None:
             return
         request = replace(request_from(row.request), namespace=head.namespace)
+        self._supervisor.rehearse(request)
         run = self._add(execution_from(head), request)
         run.accepted.set_result(None)
         run.instance, run.dialled = head.instance, head.dialled
@@ -439,6 +445,17 @@ class Executions:
             self._permits.restore(run.id, run.execution.permits_held)
         if run.execution.state is not State.QUEUED:
             self._tasks.spawn(f"run-{run.id}", self._recovered(run))
+
+    async def _set_aside(self, head: RunHead, why: str) -> None:
+        """End a run that cannot be taken over; its instance, if there is one, goes with the next sweep."""
+        row = set_aside_row(head, self._now(), SET_ASIDE, why)
+        try:
+            await self._journal.write(row, durable=True)
+        except StoreFailure as failure:
+            log.error("set_aside_not_recorded", run=head.id, error=str(failure))
+        self._recover_ended(
+            replace(head, state=row.state, cause=row.cause, finished_at=row.finished_at, size=0)
+        )
 
     async def _recovered(self, run: Run) -> None:
         await self._supervisor.supervise_again(run)

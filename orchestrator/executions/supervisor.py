@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -20,7 +20,7 @@ import structlog
 from genvm_wire.calldata import Value
 from orchestrator.contracts.versions import ExecutorVersion, VersionFailure
 from orchestrator.executions.dialling import NodeDialler
-from orchestrator.executions.hosts import HostFailure, HostRefused, HostUnreachable
+from orchestrator.executions.hosts import HostFailure, HostRefused, HostUnreachable, parse_host
 from orchestrator.executions.job import JobLimits, job_message
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.modules import Modules, ModulesNotRunning, introduction_of
@@ -140,6 +140,12 @@ class Supervisor:
         queued = run.execution.state is State.QUEUED
         life = self._whole_life if queued else self._second_life
         await self._supervise(run, life, Holding(stray=True))
+
+    def rehearse(self, request: RunRequest) -> None:
+        """Do once what a recovered run does with what it brought, while the journal says whose turn it is."""
+        with suppress(VersionFailure, HostFailure):
+            parse_host(request.host)
+            self.choose_version(request)
 
     async def _supervise(self, run: Run, life: Life, held: Holding) -> None:
         begun = asyncio.get_running_loop().time()

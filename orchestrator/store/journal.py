@@ -40,6 +40,7 @@ from orchestrator.store.port import (
     ForgottenRows,
     OutcomeRow,
     ProgressRow,
+    RecoveryMark,
     RunHead,
     RunRow,
     StoreFailure,
@@ -61,6 +62,7 @@ PAGES_AT_ONCE = 128
 SYNCHRONOUS = "genvm_synchronous"
 LOG_BYTES = 4 * 1024 * 1024
 HEAD_COLUMNS = tuple(runs.c[field.name] for field in dataclasses.fields(RunHead))
+RECOVERY_NAMES = ("recovery_run", "recovery_tries")
 OUTCOME_NAMES = tuple(field.name for field in dataclasses.fields(OutcomeRow))
 
 # Made once: putting a statement together costs ten times as much as running it.
@@ -92,6 +94,9 @@ class JournalReader:
     async def read(self, run_id: int) -> RunRow | None:
         return await asyncio.to_thread(self._read, run_id)
 
+    async def recovery_mark(self) -> RecoveryMark:
+        return await asyncio.to_thread(self._recovery_mark)
+
     async def size(self) -> int:
         return await asyncio.to_thread(self._size)
 
@@ -104,9 +109,9 @@ class JournalReader:
 
     def _highest(self, connection: Connection) -> int:
         """The highest id so far: of a run that is there, or noted when that was forgotten."""
-        noted = connection.scalar(select(properties.c.value).where(*self._named(LAST_ID)))
+        noted = self._property(connection, LAST_ID)
         there = connection.scalar(select(func.max(runs.c.id)).where(runs.c.owner == self._owner))
-        return max(int(noted or 0), int(there or 0))
+        return max(noted, int(there or 0))
 
     def _heads(self) -> list[RunHead]:
         query = select(*HEAD_COLUMNS).where(runs.c.owner == self._owner).order_by(runs.c.id)
@@ -118,6 +123,13 @@ class JournalReader:
         with translated(), self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else _whole(row)
+
+    def _recovery_mark(self) -> RecoveryMark:
+        with translated(), self._engine.connect() as connection:
+            return RecoveryMark(*(self._property(connection, name) for name in RECOVERY_NAMES))
+
+    def _property(self, connection: Connection, name: str) -> int:
+        return int(connection.scalar(select(properties.c.value).where(*self._named(name))) or 0)
 
     def _size(self) -> int:
         with translated(), self._engine.connect() as connection:
@@ -199,6 +211,9 @@ class SqlJournal(JournalReader):
                 self._set(connection, LAST_ID, self._highest(connection))
                 mine = runs.c.owner == self._owner
                 connection.execute(delete(runs).where(mine, runs.c.id.in_(row.ids)))
+            case RecoveryMark():
+                for name, value in zip(RECOVERY_NAMES, (row.id, row.tries), strict=True):
+                    self._set(connection, name, value)
             case _:
                 assert_never(row)
 

@@ -107,7 +107,15 @@ class ForgottenRows:
     ids: Sequence[int]
 
 
-Write = AcceptedRow | ProgressRow | OutcomeRow | FetchedRow | ForgottenRows
+@dataclass(frozen=True, slots=True)
+class RecoveryMark:
+    """The run that a starting manager is about to take over, for the how many-th time; id 0: none."""
+
+    id: int
+    tries: int
+
+
+Write = AcceptedRow | ProgressRow | OutcomeRow | FetchedRow | ForgottenRows | RecoveryMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,9 @@ class Journal(Protocol):
 
     async def read(self, run_id: int) -> RunRow | None:
         """One run, whole."""
+
+    async def recovery_mark(self) -> RecoveryMark:
+        """The last mark written: of a manager that did not get past that run, unless its id is 0."""
 
     async def size(self) -> int:
         """Bytes that the journal takes on disk, other managers' rows in the same database included."""

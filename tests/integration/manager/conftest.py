@@ -204,6 +204,7 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         running = await context.__aenter__()
         server = listening(running)
         where = await server.__aenter__()
+        await running.recovered()
         connector = None if settings.socket is None else UnixConnector(str(settings.socket))
         base = where if settings.socket is None else "http://manager"
         session = ClientSession(base, connector=connector, timeout=ClientTimeout(total=30))

@@ -106,6 +106,7 @@ def open_manager(
         async with AsyncExitStack() as exits:
             running = await exits.enter_async_context(manager(settings))
             address = await exits.enter_async_context(listening(running))
+            await running.recovered()
             node = await exits.enter_async_context(strict_node(address, folder))
             assert running.pool is not None
             yield Pooled(running, running.pool, node, store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from orchestrator.executions.recovery import SET_ASIDE
 from orchestrator.executions.state import Cause
 from orchestrator.executions.supervisor import (
     CONTROL_LOST,
@@ -23,4 +24,5 @@ def test_every_cause_and_reason_has_an_entry() -> None:
     reasons = {MANAGER_RESTART, CONTROL_LOST, *Loss}
     wanted = {(cause.value, None) for cause in Cause} | {("engine", str(reason)) for reason in reasons}
     wanted |= {("upstream", MODULES_NOT_RUNNING), ("upstream", HOST_REFUSED)}
+    wanted |= {("internal", SET_ASIDE)}
     assert entries == wanted

@@ -1,0 +1,157 @@
+"""No row can stop every next start: one that was tried twice is set aside, and the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from orchestrator.executions import recovery
+from orchestrator.executions.recovery import take_over_each
+from orchestrator.store.journal import SqlJournal, open_journal, sqlite_url
+from orchestrator.store.port import AcceptedRow, FetchedRow, RecoveryMark, RunHead, StoreFailure, StoreFull
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[list[EventDict]]:
+    """Tracebacks are not made readable on the loop."""
+    with capture_logs() as lines:
+        yield lines
+
+
+class Died(BaseException):
+    """Stands for the death of the manager: nobody catches it, and nothing comes after it."""
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[SqlJournal]:
+    """With three queued runs."""
+    opened = await open_journal(sqlite_url(tmp_path / "journal"), "manager")
+    for run_id in (1, 2, 3):
+        await opened.write(AcceptedRow(run_id, "queued", 0, 0, 1, None, b"", b""))
+    yield opened
+    await opened.aclose()
+
+
+class Start:
+    """One start of a manager; `trouble` is what a row does to it."""
+
+    def __init__(self, trouble: dict[int, BaseException]) -> None:
+        self.trouble = trouble
+        self.tried: list[int] = []
+        self.taken: list[int] = []
+        self.aside: dict[int, str] = {}
+
+    async def take_over(self, head: RunHead) -> None:
+        self.tried.append(head.id)
+        if head.id in self.trouble:
+            raise self.trouble[head.id]
+        self.taken.append(head.id)
+
+    async def set_aside(self, head: RunHead, why: str) -> None:
+        self.aside[head.id] = why
+
+    async def run(self, journal: SqlJournal) -> Start:
+        await take_over_each(journal, await journal.heads(), self.take_over, self.set_aside)
+        return self
+
+
+async def test_rows_are_taken_over_in_their_order_and_no_mark_is_left(journal: SqlJournal) -> None:
+    assert (await Start({}).run(journal)).taken == [1, 2, 3]
+    assert await journal.recovery_mark() == RecoveryMark(0, 0)
+
+
+async def test_a_row_that_kills_two_managers_is_set_aside_by_the_third(journal: SqlJournal) -> None:
+    for tries in (1, 2):
+        with pytest.raises(Died):
+            await Start({2: Died()}).run(journal)
+        assert await journal.recovery_mark() == RecoveryMark(2, tries)
+    third = await Start({2: Died()}).run(journal)
+    assert (third.taken, list(third.aside)) == ([1, 3], [2])
+    assert "stopped 2 times" in third.aside[2]
+    assert await journal.recovery_mark() == RecoveryMark(0, 0)
+
+
+async def test_two_rows_that_kill_are_set_aside_one_after_the_other(journal: SqlJournal) -> None:
+    """A row that is set aside has ended: the next start does not meet it again."""
+    gone: set[int] = set()
+    for _ in range(4):
+        start = Start({2: Died(), 3: Died()})
+        heads = [head for head in await journal.heads() if head.id not in gone]
+        with pytest.raises(Died):
+            await take_over_each(journal, heads, start.take_over, start.set_aside)
+        gone |= set(start.aside)
+    last = Start({2: Died(), 3: Died()})
+    heads = [head for head in await journal.heads() if head.id not in gone]
+    await take_over_each(journal, heads, last.take_over, last.set_aside)
+    assert (gone, list(last.aside), last.taken) == ({2}, [3], [1])
+
+
+async def test_one_death_is_no_reason(journal: SqlJournal) -> None:
+    with pytest.raises(Died):
+        await Start({2: Died()}).run(journal)
+    again = await Start({}).run(journal)
+    assert (again.taken, again.aside) == ([1, 2, 3], {})
+
+
+@pytest.mark.parametrize("trouble", [ValueError("x"), UnicodeError("x"), RecursionError(), MemoryError()])
+async def test_a_row_that_cannot_be_read_is_set_aside_at_once(
+    journal: SqlJournal, trouble: BaseException
+) -> None:
+    start = await Start({2: trouble}).run(journal)
+    assert (start.tried, start.taken, list(start.aside)) == ([1, 2, 2, 3], [1, 3], [2])
+    assert type(trouble).__name__ in start.aside[2]
+
+
+async def test_a_row_that_never_answers_is_set_aside(
+    journal: SqlJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "ROW_TIME", 0.01)
+    start = Start({})
+
+    async def take_over(head: RunHead) -> None:
+        if head.id == 2:
+            await asyncio.Event().wait()
+        await start.take_over(head)
+
+    await take_over_each(journal, await journal.heads(), take_over, start.set_aside)
+    assert (start.taken, list(start.aside)) == ([1, 3], [2])
+
+
+async def test_an_order_to_stop_is_nothing_that_the_row_did(journal: SqlJournal) -> None:
+    for _ in range(3):
+        reached = asyncio.Event()
+        start = Start({})
+
+        async def take_over(head: RunHead, reached: asyncio.Event = reached) -> None:
+            reached.set()
+            await asyncio.Event().wait()
+
+        going = asyncio.create_task(
+            take_over_each(journal, await journal.heads(), take_over, start.set_aside)
+        )
+        await reached.wait()
+        going.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await going
+        assert start.aside == {}
+        await journal.write(FetchedRow(3, 1))  # what was noted before it is written, too
+
+
+async def test_a_journal_that_is_away_is_not_the_rows_fault(journal: SqlJournal) -> None:
+    with pytest.raises(StoreFailure):
+        await Start({2: StoreFailure("away")}).run(journal)
+
+
+async def test_a_full_disk_keeps_no_run_from_being_taken_over(
+    journal: SqlJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise StoreFull("no space left")
+
+    monkeypatch.setattr(journal, "write", full)
+    assert (await Start({}).run(journal)).taken == [1, 2, 3]
