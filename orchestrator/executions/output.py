@@ -37,6 +37,9 @@ class Tail:
             if excess < len(first):
                 self._chunks.appendleft(first[excess:])
 
+    def emptied(self) -> Tail:
+        return Tail(self._limit)
+
     def bytes(self) -> bytes:
         return b"".join(self._chunks)
 
@@ -66,6 +69,11 @@ class RunOutput:
 
     def add_log(self, records: Iterable[Mapping[str, Any]]) -> None:
         self.log.extend(records)
+
+    def clear(self) -> None:
+        """Forget what was printed and logged, as if there had been nothing."""
+        self.stdout, self.stderr = self.stdout.emptied(), self.stderr.emptied()
+        self.log.clear()
 
     @property
     def size(self) -> int:

@@ -63,7 +63,7 @@ from orchestrator.runtime.port import (
     Role,
     RuntimeFailure,
 )
-from orchestrator.store.port import Journal, StoreFailure
+from orchestrator.store.port import Journal, StoreFailure, StoreFull, StoreUnavailable
 from orchestrator.tasks import finish, first_done, race
 
 log = structlog.get_logger(__name__)
@@ -333,7 +333,7 @@ class Supervisor:
         return max(1, int((run.execution.deadline - self.now()).total_seconds() * 1000))
 
     async def _write_progress(self, run: Run) -> bool:
-        async for attempt in persistently(StoreFailure):
+        async for attempt in persistently(StoreFull, StoreUnavailable):
             with attempt:
                 await self.journal.write(progress_row(run))
         return True
@@ -357,12 +357,7 @@ class Supervisor:
         A node to which nobody connected is told (manager-api W3).
         """
         run.disarm()
-        # While the executor still waits for its acknowledgement: what ends the sessions is this.
-        outcome = replace(outcome, metrics=await self.modules.release(run.id))
-        row = outcome_row(advance(run.execution, Concluded(outcome)), run)
-        async for attempt in persistently(StoreFailure):
-            with attempt:
-                await self.journal.write(row, durable=True)
+        outcome = await self._recorded(run, outcome)
         run.apply(Concluded(outcome))
         try:
             await self._take_away(run, held, outcome)
@@ -373,6 +368,31 @@ class Supervisor:
             self._advance(run, Released())
         if run.request.tell_node and not outcome.host_connected:
             await self.nodes.wake(run.request.host)
+
+    async def _recorded(self, run: Run, outcome: Outcome) -> Outcome:
+        """The outcome that the journal has now: this one, or a plain one where what came with it is at fault.
+
+        What an instance, a module or a node said is in it, and nothing that anybody says keeps a run alive.
+        """
+        try:
+            # While the executor still waits for its acknowledgement: what ends the sessions is this.
+            outcome = replace(outcome, metrics=await self.modules.release(run.id))
+            await self._write_outcome(run, outcome)
+        except Exception as defect:
+            log.exception("outcome_not_recorded")
+            outcome = self._judge(run, FailureReport(Cause.INTERNAL, f"defect: {type(defect).__name__}"))
+            run.output.clear()
+            try:
+                await self._write_outcome(run, outcome)
+            except StoreFailure as failure:
+                log.error("outcome_lost", error=str(failure), consequence="found again at the next start")
+        return outcome
+
+    async def _write_outcome(self, run: Run, outcome: Outcome) -> None:
+        row = outcome_row(advance(run.execution, Concluded(outcome)), run)
+        async for attempt in persistently(StoreFull, StoreUnavailable):
+            with attempt:
+                await self.journal.write(row, durable=True)
 
     async def _take_away(self, run: Run, held: Holding, outcome: Outcome) -> None:
         if not await self._returned(run, held, outcome):

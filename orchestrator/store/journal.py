@@ -31,7 +31,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from orchestrator.store.port import (
@@ -41,6 +41,7 @@ from orchestrator.store.port import (
     OutcomeRow,
     ProgressRow,
     RecoveryMark,
+    RowUnstorable,
     RunHead,
     RunRow,
     StoreFailure,
@@ -334,6 +335,8 @@ class translated:
 def _failure(error: SQLAlchemyError) -> StoreFailure:
     """What an operator needs to know; never the statement's values, which hold contract data."""
     text = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
+    if isinstance(error, DataError):
+        return RowUnstorable("a row cannot be stored: the database refuses its values")
     if "disk is full" in text or "No space left" in text or "disk I/O error" in text:
         return StoreFull(f"the journal cannot be written: {text.strip()}")
     return StoreUnavailable(f"the journal does not answer: {text.strip()}")

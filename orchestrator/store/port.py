@@ -19,6 +19,7 @@ class StoreFailure(Exception):
     StoreFailure
     ├── StoreFull          no space left: nothing of the write is there
     ├── StoreUnavailable   the database does not answer
+    ├── RowUnstorable      this row cannot be stored, however often it is tried
     └── StoreUnusable      the database is not one of ours, or a newer version's
     """
 
@@ -29,6 +30,10 @@ class StoreFull(StoreFailure):
 
 class StoreUnavailable(StoreFailure):
     """The database does not answer."""
+
+
+class RowUnstorable(StoreFailure):
+    """What the row holds cannot be stored: trying again does not help."""
 
 
 class StoreUnusable(StoreFailure):
@@ -171,7 +176,7 @@ class Journal(Protocol):
     async def write(self, row: Write, *, durable: bool = False) -> None:
         """Return when the row survives this process, with `durable` when it survives a power cut.
 
-        Raises StoreFull, StoreUnavailable.
+        Raises StoreFull, StoreUnavailable, RowUnstorable.
         """
 
     def note(self, row: Write) -> None:

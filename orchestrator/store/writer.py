@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from orchestrator.store.port import ForgottenRows, ProgressRow, StoreFailure, StoreUnavailable, Write
+from orchestrator.store.port import (
+    ForgottenRows,
+    ProgressRow,
+    RowUnstorable,
+    StoreFailure,
+    StoreUnavailable,
+    Write,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -130,7 +137,7 @@ class Writer:
             return failure
         except Exception as defect:
             log.exception("journal_defect")
-            return StoreUnavailable(f"{type(defect).__name__}: {defect}")
+            return RowUnstorable(f"a row cannot be stored: {type(defect).__name__}")
         return None
 
 
