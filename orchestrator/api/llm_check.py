@@ -28,6 +28,7 @@ from orchestrator.provider_checks import CheckOne, ChecksUnavailable
 CONCURRENT_CHECKS = 8
 MOST_CHECKS = 1000
 DEFAULT_TIMEOUT = 300.0
+LONGEST_HOST = 2048
 # The rest of what a failure knows (headers, bodies) may hold anything.
 TOLD = ("url", "status")
 
@@ -145,6 +146,9 @@ def _config(context: ApiContext, config: CheckConfig) -> dict[str, Any]:
         host, key = template.expand(config.host), template.expand(config.key)
     except BadConfiguration as unknown:
         raise EntryFailed(str(unknown)) from None
+    if not (isinstance(host, str) and host.isascii() and len(host) <= LONGEST_HOST):
+        # Encoding a foreign host name takes the loop's time, more of it the longer the name is.
+        raise EntryFailed(f"host must be an ASCII URL of at most {LONGEST_HOST} characters")
     return {"host": host, "provider": config.provider, "model": config.model, "key": key}
 
 

@@ -1,0 +1,41 @@
+"""Texts that cost more to read than to send: refused before any library looks at them."""
+
+from __future__ import annotations
+
+import encodings.idna
+import json
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.integration.manager.conftest import Client, MakeClient
+
+# Encoding this as a host name keeps a processor busy for a fifth of a second, one of a megabyte for seconds.
+LONG_NAME = "é" * 60_000
+PROMPT = {"user_message": "?", "temperature": 0.0, "max_tokens": 1}
+
+
+@pytest.mark.parametrize("host", [f"http://{LONG_NAME}/v1", "http://" + "a" * 3000, "http://m\u0301odel/"])
+async def test_a_model_at_a_foreign_or_endless_address_is_not_asked(
+    make_client: MakeClient, host: str
+) -> None:
+    async def ask(config: Mapping[str, Any], prompt: Mapping[str, Any]) -> str:
+        raise AssertionError("asked")
+
+    client = await make_client(check_llm=ask)
+    config = {"host": host, "provider": "ollama", "model": "m", "key": "k"}
+    body = json.dumps({"configs": [config], "test_prompts": [PROMPT]})
+    status, [answer] = await client.ask("POST", "/llm/check", data=body)
+    assert (status, answer["available"], "host must be an ASCII URL" in answer["error"]) == (200, False, True)
+
+
+@pytest.mark.parametrize("name", [LONG_NAME, "a." * 30_000, "\u0344" * 60_000, "xn--" + "a" * 60_000])
+async def test_no_node_is_looked_up_whose_name_would_have_to_be_encoded(
+    client: Client, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(encodings.idna, "nameprep", None)
+    monkeypatch.setattr(socket, "getaddrinfo", None)
+    status, answer = await client.ask("POST", "/genvm/run", json=client.body(host=f"{name}:80"))
+    assert (status, "is not ASCII labels" in answer["error"], len(answer["error"]) < 500) == (403, True, True)
