@@ -10,7 +10,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from orchestrator.executions.dialling import NodeDialler
-from orchestrator.executions.node_networks import NetworkRules, is_this_machine, plain
+from orchestrator.executions.node_networks import Address, NetworkRules, is_this_machine, plain
 from orchestrator.executions.node_sockets import SocketRules
 from orchestrator.settings import Settings
 
@@ -55,13 +55,16 @@ def _services(engine: str) -> Iterable[str]:
 
 
 def _network_rules(settings: Settings, engine: str) -> NetworkRules:
-    rules = NetworkRules(settings.node_networks)
+    def is_local(address: Address) -> bool:
+        return any(address in network for network in settings.own_addresses) or is_this_machine(address)
+
+    rules = NetworkRules(settings.node_networks, is_local=is_local)
     parts = urlsplit(engine if "://" in engine else f"tcp://{engine}")
     with suppress(ValueError, OSError):
         if parts.hostname and parts.port:
             for *_, target in socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM):
                 address = plain(ipaddress.ip_address(str(target[0]).partition("%")[0]))
                 rules.elsewhere.add((address, parts.port))
-                if is_this_machine(address):
+                if is_local(address):
                     rules.own.add(parts.port)
     return rules

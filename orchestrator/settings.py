@@ -225,13 +225,11 @@ class Settings(BaseSettings):
     debug_ceiling: DebugLevel = DebugLevel.SAFE_UNBOUNDED
     # Nodes' listening sockets, which the manager connects to with its own rights (docs/api.md). Unix sockets:
     # where node software makes them, and nothing wider: /run as a whole is full of other services.
-    node_sockets: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(lambda value: _split(value, ":"))] = (
-        Field(default_factory=default_node_sockets, description="directories, absolute, separated by colons")
+    node_sockets: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default_factory=default_node_sockets, description="directories, absolute, separated by colons"
     )
     # Loopback and private networks. Not 100.64.0.0/10, which carriers, overlays and a cloud's metadata share.
-    node_networks: Annotated[
-        tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(lambda value: _split(value, ","))
-    ] = Field(
+    node_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         tuple(map(ip_network, PRIVATE_NETWORKS)), description="networks of tcp hosts, separated by commas"
     )
     allowed_arguments: list[str] = Field(["--debug-mode"], description="of a request's extra_args")
@@ -256,11 +254,16 @@ class Settings(BaseSettings):
     log_level: str = "info"
     log_format: LogFormat = LogFormat.AUTO
 
-    @field_validator("allowed_hosts", "own_addresses", mode="before")
+    @field_validator("allowed_hosts", "own_addresses", "node_networks", mode="before")
     @classmethod
     def _names_with_commas(cls, value: Any) -> Any:
         """In the environment a list is JSON, or simply has commas."""
         return _split(value, ",")
+
+    @field_validator("node_sockets", mode="before")
+    @classmethod
+    def _paths_with_colons(cls, value: Any) -> Any:
+        return _split(value, ":")
 
     @field_validator("node_sockets")
     @classmethod
