@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import assert_never
 
 import structlog
@@ -45,6 +46,7 @@ from orchestrator.settings import InstanceNetwork, RuntimeName, Settings
 from orchestrator.state_dir import owned_state_dir
 from orchestrator.store.journal import open_journal, sqlite_url
 from orchestrator.store.port import Journal
+from orchestrator.store.writability import Writability
 from orchestrator.taking_over import take_over
 from orchestrator.tasks import TaskOwner, cancel_and_wait
 
@@ -57,6 +59,8 @@ IMAGE_LOOK = 30.0
 MODULES_END_TIME = 5.0
 # Seconds for the last lines of the audit log.
 AUDIT_TIME = 5.0
+# Seconds between two looks at whether runs can be written down: one small commit each.
+JOURNAL_LOOK = 5.0
 _NETWORKS = {InstanceNetwork.VOID: VOID, InstanceNetwork.OWN: "none"}
 
 MakeRuntime = Callable[[Settings, str], Awaitable[AdoptingRuntime]]
@@ -139,6 +143,7 @@ async def manager(
                 start_wait=settings.start_wait,
                 max_message_bytes=settings.max_message_bytes,
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
+                journal_trouble=_watched(journal, settings.state_dir, background),
                 pool=pool,
                 modules=modules,
                 access=Access(audit, tokens, settings.operator_socket),
@@ -177,6 +182,13 @@ async def manager(
             await background.aclose()
             await runtime.aclose()
             await journal.aclose()
+
+
+def _watched(journal: Journal, state_dir: Path, background: TaskOwner) -> Callable[[], str | None]:
+    """What tells at any time why runs cannot be written down, or None."""
+    writability = Writability(journal, state_dir)
+    background.spawn("writability", writability.watch(JOURNAL_LOOK))
+    return lambda: writability.trouble
 
 
 def _rules(settings: Settings) -> RunRules:

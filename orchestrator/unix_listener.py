@@ -95,9 +95,9 @@ def _is_served(path: Path) -> bool:
 
 
 def _bind(bound: socket.socket, path: Path, mode: int, gid: int | None) -> tuple[int, int]:
-    """Bind with nobody's permission, then give them; nobody can connect before `listen` anyway."""
+    """Bind for the owner alone, then open it; nobody can connect before `listen` anyway."""
     # Linux takes a socket file's mode from the socket, less the umask.
-    os.fchmod(bound.fileno(), 0)
+    os.fchmod(bound.fileno(), 0o600)
     bound.bind(str(path))
     # By the file itself: its directory may be others' to write in, and lead elsewhere a moment later.
     file = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -174,7 +174,7 @@ class Health(Answer):
 
 class Ready(Answer):
     ready: bool
-    reason: str | None = Field(None, description="`recovering`: earlier runs are being taken over")
+    reason: str | None = Field(None, description="why not; `recovering`: earlier runs are being taken over")
     problems: list[str] | None = Field(None, description="what somebody should look at; no key: nothing")
 
 

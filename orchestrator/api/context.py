@@ -24,7 +24,8 @@ from orchestrator.tasks import TaskOwner
 class ApiContext:
     """`recovered` is set when what an earlier manager left has been taken over.
 
-    `engine_reachable` tells what is known now; it never calls the engine.
+    `engine_reachable` and `journal_trouble` (why runs cannot be written down) tell what is known now: neither
+    asks the engine or touches the disk.
     `start_wait`: seconds that a client which is answered at the start of its run waits for permits.
     """
 
@@ -38,6 +39,7 @@ class ApiContext:
     start_wait: float
     max_message_bytes: int
     engine_reachable: Callable[[], bool]
+    journal_trouble: Callable[[], str | None]
     modules: ModuleService
     check_llm: CheckOne
     access: Access

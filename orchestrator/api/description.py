@@ -35,6 +35,7 @@ class Parameter:
 class Description:
     """`body`: the model of a JSON body. `calldata`: of bodies in calldata. `raw`: any bytes are taken.
 
+    `upgrades`: what is served is no answer but a WebSocket. `answers`: the statuses that come with `answer`.
     `upgrades`: what is served is no answer but a WebSocket. `scope`: what a token needs for it, where there
     are tokens; a route that does not say it is an operator's.
     """
@@ -46,6 +47,7 @@ class Description:
     upgrades: bool = False
     parameters: tuple[Parameter, ...] = ()
     failures: tuple[int, ...] = (500,)
+    answers: tuple[int, ...] = (200,)
     scope: Scope | None = None
 
 

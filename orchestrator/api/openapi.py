@@ -30,6 +30,7 @@ JSON, BYTES = "application/json", "application/octet-stream"
 RUN_ID = {"type": "integer", "minimum": 0, "maximum": 2**64 - 1}
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 REASONS = {
+    200: "done",
     400: "the request cannot be read",
     401: "a token is needed, or the one sent is not known",
     403: "not for a page of another origin, or not with this token's scope",
@@ -140,7 +141,9 @@ def _responses(description: Description, scope: Scope) -> dict[str, Any]:
         responses["101"] = {"description": "the connection is a WebSocket from now on"}
     else:
         schema = {"type": "object"} if description.answer is None else _reference(description.answer)
-        responses["200"] = {"description": "done", "content": {JSON: {"schema": schema}}}
+        content = {JSON: {"schema": schema}}
+        for status in description.answers:
+            responses[str(status)] = {"description": REASONS[status], "content": content}
     turned_away = () if scope is Scope.NONE else TURNED_AWAY
     for status in sorted({*description.failures, *GATE_STATUSES, *turned_away}):
         responses[str(status)] = {

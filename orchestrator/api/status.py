@@ -35,7 +35,7 @@ class StatusBody:
     def __init__(self, context: ApiContext, namespace: str | None) -> None:
         self._context = context
         self._runs = VisibleRuns(context.executions, namespace)
-        self._made_for: tuple[int, int, int, bool] | None = None
+        self._made_for: tuple[int, int, int, bool, str | None] | None = None
         self._body = b""
         self._ended: dict[int, str] = {}
 
@@ -46,6 +46,7 @@ class StatusBody:
             pool,
             self._context.modules.revision,
             self._context.engine_reachable(),
+            self._context.journal_trouble(),
         )
         if current != self._made_for:
             rest = _encode(status_of(self._context, self._runs))
@@ -106,6 +107,7 @@ def status_of(context: ApiContext, runs: VisibleRuns) -> dict[str, Any]:
         },
         "queue": {"depth": permits.waiting, "waiting_for": _reason(permits.waiting, engine)},
         "engine": "reachable" if engine else "unreachable",
+        "journal": context.journal_trouble() or "writable",
         "pool": _pool(context.pool),
         "modules": {kind.value: asdict(module) for kind, module in modules.items()},
         "retained": {"executions": count, "bytes": size},
@@ -174,16 +176,28 @@ async def get_health(request: web.Request) -> web.StreamResponse:
     return web.json_response({"status": "ok"})
 
 
-@describes(Description(Ready, failures=(), scope=Scope.NONE))
+@describes(Description(Ready, answers=(200, 503), failures=(), scope=Scope.NONE))
 async def get_ready(request: web.Request) -> web.StreamResponse:
-    """Ready to run contracts: the engine answers. `problems` are for people, and take nothing from that."""
+    """Ready to run contracts: the engine answers, and runs can be written down.
+
+    `problems` are for people, and take nothing from that.
+    """
     context = request.app[CONTEXT]
-    recovered, problems = context.recovered.is_set(), context.access.problems()
-    ready = recovered and context.engine_reachable()
-    answer: dict[str, Any] = {"ready": ready} | ({"problems": problems} if problems else {})
-    if not recovered:
-        answer["reason"] = "recovering"
-    return web.json_response(answer, status=200 if ready else 503)
+    reason, problems = not_ready(context), context.access.problems()
+    answer: dict[str, Any] = {"ready": reason is None}
+    answer |= {"reason": reason} if reason else {}
+    answer |= {"problems": problems} if problems else {}
+    return web.json_response(answer, status=200 if reason is None else 503)
+
+
+def not_ready(context: ApiContext) -> str | None:
+    """Why; in few words, because who asks needs no token."""
+    if not context.recovered.is_set():
+        return "recovering"
+    if not context.engine_reachable():
+        return "the container engine does not answer"
+    trouble = context.journal_trouble()
+    return None if trouble is None else f"runs cannot be written down: {trouble}"
 
 
 def add_routes(app: web.Application) -> None:

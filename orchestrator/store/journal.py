@@ -38,6 +38,7 @@ from orchestrator.store.port import (
     AcceptedRow,
     FetchedRow,
     ForgottenRows,
+    LookRow,
     OutcomeRow,
     ProgressRow,
     RecoveryMark,
@@ -49,7 +50,7 @@ from orchestrator.store.port import (
     StoreUnavailable,
     Write,
 )
-from orchestrator.store.tables import LAST_ID, check_schema, migrate, properties, runs
+from orchestrator.store.tables import LAST_ID, LOOKED_AT, check_schema, migrate, properties, runs
 from orchestrator.store.writer import Writer
 
 SQLITE = "sqlite"
@@ -215,6 +216,8 @@ class SqlJournal(JournalReader):
             case RecoveryMark():
                 for name, value in zip(RECOVERY_NAMES, (row.id, row.tries), strict=True):
                     self._set(connection, name, value)
+            case LookRow():
+                self._set(connection, LOOKED_AT, row.at)
             case _:
                 assert_never(row)
 

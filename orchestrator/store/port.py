@@ -120,7 +120,16 @@ class RecoveryMark:
     tries: int
 
 
-Write = AcceptedRow | ProgressRow | OutcomeRow | FetchedRow | ForgottenRows | RecoveryMark
+@dataclass(frozen=True, slots=True)
+class LookRow:
+    """Written to see whether the journal can be. `at`, microseconds since the epoch, changes each time:
+    a database does not write what is there already.
+    """
+
+    at: int
+
+
+Write = AcceptedRow | ProgressRow | OutcomeRow | FetchedRow | ForgottenRows | RecoveryMark | LookRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ runs = Table(
 
 SCHEMA = "schema"
 LAST_ID = "last_id"
+LOOKED_AT = "looked_at"
 # The schema's version belongs to the database, not to one manager in it.
 NOBODY = ""
 
