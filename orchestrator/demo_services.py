@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
 
-import docker
 from aiohttp import web
 from docker.errors import DockerException
-from docker.utils import kwargs_from_env
+
+from orchestrator.engine_client import engine_client
 
 # How a module calls the machine that its container runs on.
 MACHINE = "host.docker.internal"
@@ -96,7 +96,7 @@ async def _listen(runner: web.AppRunner, address: str | None) -> int:
 def _bridge_address() -> str | None:
     """The machine's address on the engine's default bridge. Blocking."""
     try:
-        client = docker.APIClient(**kwargs_from_env(), version="auto")
+        client = engine_client(None)
         try:
             network = client.inspect_network("bridge")
         finally:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
+from orchestrator.engine_client import CONFUSED, ClientUnusable, engine_client, without_registries
 from orchestrator.imaging.failures import BaseUnavailable, BuildFailed, EngineAbsent
 
 CONTENT_LABEL = "io.genvm.orchestrator.image.content"
@@ -46,8 +46,11 @@ class ImageEngine:
         """Raises EngineAbsent when nothing answers; without `base_url` DOCKER_HOST or the usual socket."""
         self._base_url = base_url
         try:
-            self._api = self._client(SILENCE_SECONDS)
+            # Builds find their parents in the engine.
+            self._api: Any = without_registries(self._client(SILENCE_SECONDS))
             self.architecture = str(self._api.version()["Arch"])
+        except ClientUnusable as error:
+            raise EngineAbsent(str(error)) from error
         except (DockerException, RequestException) as error:
             raise EngineAbsent(
                 "no container engine answers; `make engine` starts one on Debian and Ubuntu as root, "
@@ -85,7 +88,8 @@ class ImageEngine:
             for event in client.pull(name, tag=tag or "latest", stream=True, decode=True):
                 if "error" in event:
                     raise BaseUnavailable(f"{reference} cannot be pulled: {event['error']}")
-        except (APIError, RequestException) as error:
+        except (DockerException, RequestException, *CONFUSED) as error:
+            # Also what a credential helper that is missing, or no name of one, makes of it.
             raise BaseUnavailable(f"{reference} cannot be pulled: {_reason(error)}") from error
         finally:
             client.close()
@@ -198,9 +202,7 @@ class ImageEngine:
             self._api.remove_container(container, force=True)
 
     def _client(self, timeout: int) -> Any:
-        if self._base_url:
-            return docker.DockerClient(base_url=self._base_url, timeout=timeout).api
-        return docker.from_env(timeout=timeout).api
+        return engine_client(self._base_url, timeout=timeout)
 
 
 def _stored(found: Mapping[str, Any]) -> StoredImage:

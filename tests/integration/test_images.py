@@ -74,6 +74,22 @@ def build_text(images: ImageEngine, tmp_path: Path, dockerfile: str) -> None:
     images.build(context, f"genvm-test-{secrets.token_hex(4)}:latest", {}, {})
 
 
+@pytest.mark.parametrize(
+    "config", ['{"credsStore": "no-such"}', '{"credHelpers": {"registry.invalid": "no-such"}}']
+)
+def test_a_credential_helper_that_is_missing_stops_no_build_and_a_pull_says_so(
+    scratch: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
+) -> None:
+    (tmp_path / "config.json").write_text(config)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with ImageEngine() as images:
+        builder = Builder(find_checkout(tmp_path), images, lambda _: None, "genvm-base:latest")
+        assert not builder.build(scratch).reused
+        # The SDK itself warns as well.
+        with pytest.warns(UserWarning), pytest.raises(BaseUnavailable, match="docker-credential-no-such"):
+            images.pull("registry.invalid/image:latest")
+
+
 @pytest.mark.parametrize("tag", IMAGES)
 def test_an_image_says_what_it_is(images: ImageEngine, tag: str) -> None:
     image = images.find(tag)

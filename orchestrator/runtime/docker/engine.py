@@ -19,8 +19,8 @@ import structlog
 import tenacity
 import urllib3.exceptions
 from docker import APIClient
-from docker.utils import kwargs_from_env
 
+from orchestrator.engine_client import engine_client
 from orchestrator.runtime.docker.settings import DockerSettings
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 
@@ -90,12 +90,9 @@ class Client:
         """The client, made on first use: making it asks the engine for its version. Blocking."""
         with self._lock:
             if self._client is None:
-                url = self._settings.base_url
-                where = {"base_url": url} if url else kwargs_from_env()
-                self._client = APIClient(
-                    **where,
-                    version="auto",
-                    timeout=self._timeout,  # type: ignore[arg-type] # seconds, fractions allowed
+                self._client = engine_client(
+                    self._settings.base_url,
+                    timeout=self._timeout,
                     num_pools=self._threads,
                     max_pool_size=self._threads,
                 )

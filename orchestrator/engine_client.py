@@ -1,0 +1,58 @@
+"""Clients of the container engine's API, as the environment and the user's Docker configuration say.
+
+The SDK raises whatever it runs into when `DOCKER_*` or the configuration file are not what it expects; here
+that is one error with one line.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+from docker import APIClient
+from docker.errors import DockerException, InvalidConfigFile, TLSParameterError
+from docker.utils import kwargs_from_env
+from docker.utils.config import find_config_file
+
+CONFUSED = (ValueError, TypeError, AttributeError, KeyError, LookupError)
+"""What the SDK raises for a configuration of another shape; broken text and addresses are ValueErrors."""
+
+
+class ClientUnusable(DockerException):
+    """No client can be made of the configuration; the text names where it is from."""
+
+
+def engine_client(base_url: str | None, **options: Any) -> APIClient:
+    """A client for `base_url`; None: `DOCKER_HOST` or the usual socket. It asks the engine for its version.
+
+    Blocking. Raises DockerException, also as ClientUnusable.
+    """
+    try:
+        where = {"base_url": base_url} if base_url else kwargs_from_env()
+        return APIClient(**where, version="auto", **options)
+    except (InvalidConfigFile, TLSParameterError, *CONFUSED) as error:
+        raise ClientUnusable(f"{_sources(base_url)} cannot be used: {_line(error)}") from error
+
+
+def without_registries(client: APIClient) -> APIClient:
+    """`client`, which asks no credential helper any more: what needs no registry works without one."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as other:
+        # One entry that is nobody's: finding none, the SDK would read the user's configuration again.
+        other.write('{"auths": {"registry.invalid": {}}}')
+        other.flush()
+        client.reload_config(other.name)
+    return client
+
+
+def _sources(base_url: str | None) -> str:
+    """Where the configuration is from; never what it says, which may be a secret."""
+    file = find_config_file()
+    named = [] if file is None else [str(file)]
+    if base_url is None and os.environ.get("DOCKER_HOST"):
+        named.append("DOCKER_HOST")
+    return f"the container engine client's configuration ({', '.join(named) or base_url or 'DOCKER_*'})"
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
