@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -70,8 +71,8 @@ class StandaloneProgram:
         try:
             if self._listen.startswith("unix://"):
                 path = Path(urlsplit(self._listen).path)
-                await asyncio.to_thread(_make_room, path)
-                server = await loop.create_unix_server(self._reception, os.fspath(path))
+                bound = await asyncio.to_thread(_bound, path)
+                server = await loop.create_unix_server(self._reception, sock=bound)
                 address = self._listen
             else:
                 host, _, port = self._listen.rpartition(":")
@@ -95,6 +96,9 @@ class StandaloneProgram:
     async def _upgrade(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._leave.is_set() or not self._sessions.has_room():
             return web.Response(status=503, text="no session to spare\n")
+        if "Origin" in request.headers:
+            # Only browsers send it, and they let any page connect to any port of their machine.
+            return web.Response(status=403, text="a web page may not use a module\n")
         socket = web.WebSocketResponse(max_msg_size=MESSAGE_LIMIT, compress=False)
         if not socket.can_prepare(request):
             return web.Response(status=426, text="this is a WebSocket endpoint\n")
@@ -124,9 +128,18 @@ def _meet(hello: bytes, served: Served | None, terms: Terms) -> Conversation | M
     return served.meet(caller, terms)
 
 
-def _make_room(path: Path) -> None:
+def _bound(path: Path) -> socket.socket:
+    """A socket at `path` for owner and group, whatever the umask; nobody connects before it listens."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_socket(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        bound.bind(os.fspath(path))
+        path.chmod(0o660)
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def _remove_socket(path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import stat
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -52,6 +54,15 @@ async def test_framed_and_websocket_on_one_port() -> None:
             await ws.send_bytes(encode("over W"))
             assert decode(await ws.receive_bytes()) == {"Ok": "over W"}
         await peer.close()
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://{address}", ""])
+async def test_a_web_page_may_not_connect(origin: str) -> None:
+    async with listening() as address, aiohttp.ClientSession() as http:
+        headers = {"Origin": origin.format(address=address)}
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(f"ws://{address}/", headers=headers)
+        assert refused.value.status == 403
 
 
 async def test_a_ping_before_hello_is_answered() -> None:
@@ -129,6 +140,18 @@ async def test_a_unix_socket_replaces_a_stale_one_and_is_removed_at_the_end(tmp_
         writer.close()
         await writer.wait_closed()
     assert not path.exists()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077], ids=oct)
+async def test_a_unix_socket_is_its_owner_s_and_group_s_whatever_the_umask(
+    tmp_path: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        async with listening(listen=f"unix://{tmp_path}/m.sock"):
+            assert stat.S_IMODE((tmp_path / "m.sock").stat().st_mode) == 0o660
+    finally:
+        os.umask(before)
 
 
 async def test_a_bad_configuration_or_address_ends_the_start() -> None:
