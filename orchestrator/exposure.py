@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
+from orchestrator.settings import Settings
+
 
 class CannotListen(Exception):
     """The manager cannot, or may not, listen where its settings say; the text says why and what to do."""
@@ -32,6 +34,14 @@ def resolved(host: str, port: int) -> list[str]:
         reason = error.strerror if isinstance(error, OSError) else "it is no host name"
         raise CannotListen(f"cannot listen on {host!r}: {reason}; set GENVM_HOST") from None
     return list(dict.fromkeys(str(address[0]) for _, _, _, _, address in found))
+
+
+def guarded_addresses(settings: Settings) -> list[str]:
+    """The addresses to listen on, judged. Blocking. Raises CannotListen."""
+    addresses = resolved(settings.host, settings.port)
+    guard = Guard(settings.tokens_file is not None, settings.allow_unauthenticated)
+    check_exposure(settings.host, addresses, guard)
+    return addresses
 
 
 def check_free(host: str, addresses: Sequence[str], port: int) -> None:

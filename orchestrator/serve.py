@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from orchestrator.composition import Manager, manager
-from orchestrator.exposure import CannotListen, Guard, check_exposure, check_free, is_loopback, resolved
+from orchestrator.exposure import CannotListen, check_free, guarded_addresses, is_loopback
 from orchestrator.settings import Settings, ShutdownPolicy
 from orchestrator.tasks import cancel_and_wait, first_done
 from orchestrator.unix_listener import SocketAccess, bound_socket, check_path
@@ -173,11 +173,3 @@ def check_listener(settings: Settings) -> None:
         check_path(settings.socket)
     if settings.operator_socket is not None:
         check_path(settings.operator_socket)
-
-
-def guarded_addresses(settings: Settings) -> list[str]:
-    """The addresses to listen on, judged. Blocking. Raises CannotListen."""
-    addresses = resolved(settings.host, settings.port)
-    guard = Guard(settings.tokens_file is not None, settings.allow_unauthenticated)
-    check_exposure(settings.host, addresses, guard)
-    return addresses

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from orchestrator.executions.permits import NEWEST_COSTS
+from orchestrator.exposure import CannotListen, guarded_addresses, is_loopback
 from orchestrator.memory import MEMINFO, default_permits
 from orchestrator.operations.doctor.finding import Finding, fail, ok, warn
 from orchestrator.runtime.rendezvous import SOCKET_NAME, SUN_PATH_LIMIT
@@ -43,6 +44,20 @@ def check_state_dir(settings: Settings) -> Finding:
     if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return warn("state_dir", f"{path} can be written by others", f"chmod go-w {path}")
     return ok("state_dir", f"{path}, uid {path.stat().st_uid}, mode {stat.S_IMODE(path.stat().st_mode):o}")
+
+
+def check_listener(settings: Settings) -> Finding:
+    """That `serve` would listen there, and who else than this machine's users could ask."""
+    if settings.socket is not None:
+        return ok("listener", f"{settings.socket}, mode {settings.socket_mode}")
+    try:
+        addresses = guarded_addresses(settings)
+    except CannotListen as refusal:
+        return fail("listener", str(refusal), "docs/api.md says who may ask")
+    found = f"{', '.join(addresses)} port {settings.port}"
+    if settings.tokens_file is None and not all(map(is_loopback, addresses)):
+        return warn("listener", f"{found}, without tokens", "whoever reaches it is as good as root here")
+    return ok("listener", found)
 
 
 def check_socket_paths(settings: Settings) -> Finding:

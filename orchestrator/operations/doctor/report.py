@@ -25,6 +25,7 @@ ENGINE_TIMEOUT = 40.0
 
 MACHINE: Sequence[tuple[str, Callable[[Settings], Finding]]] = (
     ("state_dir", machine.check_state_dir),
+    ("listener", machine.check_listener),
     ("socket_paths", machine.check_socket_paths),
     ("disk", machine.check_disk),
     ("memory", machine.check_memory),

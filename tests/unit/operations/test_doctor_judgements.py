@@ -154,3 +154,19 @@ def test_the_report_says_what_to_do_below_what_is_wrong() -> None:
     ]
     assert report_json(findings)["ok"] is False
     assert report_json(findings[:2])["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("changes", "level"),
+    [
+        ({}, Level.OK),
+        ({"socket": Path("/run/genvm/api.sock"), "host": "0.0.0.0"}, Level.OK),
+        ({"host": "0.0.0.0"}, Level.FAIL),
+        ({"host": "0.0.0.0", "allow_unauthenticated": True}, Level.WARN),
+        ({"host": "0.0.0.0", "tokens_file": Path("/run/genvm/tokens")}, Level.OK),
+        ({"host": "no.such.name.invalid"}, Level.FAIL),
+    ],
+    ids=str,
+)
+def test_a_listener_that_others_reach_is_seen(changes: dict[str, Any], level: Level) -> None:
+    assert machine.check_listener(Settings(**changes)).level is level
