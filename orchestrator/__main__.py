@@ -22,8 +22,9 @@ from orchestrator.logs import configure_logs
 from orchestrator.node import cli as node_cli
 from orchestrator.operations import cli as operations_cli
 from orchestrator.runtime.port import RuntimeFailure
-from orchestrator.settings import LogFormat, Settings, load_settings
+from orchestrator.settings import BadConfig, LogFormat, Settings, load_settings
 from orchestrator.state_dir import StateDirUnusable
+from orchestrator.store.port import StoreFailure
 from orchestrator.version import VERSION
 
 NODE_COMMANDS = ("deploy", "call", "view", "schema")
@@ -82,6 +83,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     ) as error:
         print(f"genvm-orchestrator: {error}", file=sys.stderr)
         return 1
+    except StoreFailure as failure:
+        # Databases say what they have to say in several lines.
+        print(f"genvm-orchestrator: {' '.join(str(failure).split())}", file=sys.stderr)
+        return 1
+    except BadConfig as error:
+        print(f"genvm-orchestrator: {error}", file=sys.stderr)
+        return 2
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False):
             where = ".".join(str(part) for part in problem["loc"])

@@ -13,6 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
+import yaml
 from pydantic import (
     BeforeValidator,
     Field,
@@ -27,6 +28,7 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     YamlConfigSettingsSource,
 )
 
@@ -44,6 +46,13 @@ def _octal(value: Any) -> Any:
 
 
 OctalMode = Annotated[str, BeforeValidator(_octal), StringConstraints(pattern=r"^0?[0-7]{3}$")]
+
+
+LogLevel = Annotated[str, StringConstraints(pattern=r"(?i)^(trace|debug|info|warn|warning|error)$")]
+
+
+class BadConfig(Exception):
+    """The settings cannot be read at all; the text says where, and never what a value is."""
 
 
 class RuntimeName(StrEnum):
@@ -251,7 +260,7 @@ class Settings(BaseSettings):
     retained_bytes: int = Field(256 * MIB, ge=MIB, description="all finished runs together; oldest go first")
     retained_runs: int = Field(10_000, ge=1)
 
-    log_level: str = "info"
+    log_level: LogLevel = "info"
     log_format: LogFormat = LogFormat.AUTO
 
     @field_validator("allowed_hosts", "own_addresses", "node_networks", mode="before")
@@ -306,13 +315,33 @@ class Settings(BaseSettings):
 def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
     """The effective settings; `flags` (command line) win over everything, None means not given.
 
-    Raises pydantic's ValidationError, and FileNotFoundError for a named file that is not there.
+    Raises pydantic's ValidationError, FileNotFoundError for a named file that is not there, BadConfig.
     """
-    if config_file is not None and not config_file.is_file():
-        raise FileNotFoundError(f"config file {config_file} does not exist")
+    if config_file is not None:
+        _check_readable(config_file)
 
     class Sourced(Settings):
         pass
 
     Sourced.config_file = config_file
-    return Sourced(**{name: value for name, value in flags.items() if value is not None})
+    try:
+        return Sourced(**{name: value for name, value in flags.items() if value is not None})
+    except SettingsError as error:
+        raise BadConfig(f"a setting that is a list is JSON in the environment: {error}") from error
+
+
+def _check_readable(config_file: Path) -> None:
+    if not config_file.is_file():
+        raise FileNotFoundError(f"config file {config_file} does not exist")
+    try:
+        found = yaml.safe_load(config_file.read_text("utf-8"))
+    except OSError as error:
+        raise BadConfig(f"config file {config_file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadConfig(f"config file {config_file} is not UTF-8") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = "" if mark is None else f", line {mark.line + 1}"
+        raise BadConfig(f"config file {config_file}{where}: this is not YAML") from error
+    if not isinstance(found, dict | None):
+        raise BadConfig(f"config file {config_file}: lines of `name: value` are wanted")

@@ -1,0 +1,73 @@
+"""Settings that cannot be read, and a journal that cannot be opened, are one line; never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def refusal(code: int, *command: str, **settings: str) -> str:
+    """The one line of a command that ends with `code`."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GENVM_")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "orchestrator", *command],
+        env=environment | {"GENVM_LOG_FORMAT": "text"} | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (code, ""), ended
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("genvm-orchestrator: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"port: [1\n", "line 2: this is not YAML"),
+        (b"port: \t}\n", "this is not YAML"),
+        (b"- 1\n", "`name: value`"),
+        (b"port\n", "`name: value`"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"log_level: loud\n", "setting log_level"),
+        (b"port: secret-in-the-wrong-place\n", "setting port"),
+    ],
+    ids=repr,
+)
+def test_a_config_file_that_is_none(tmp_path: Path, text: bytes, words: str) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_bytes(text)
+    said = refusal(2, "config", "show", "--config", str(config))
+    assert words in said
+    assert "secret" not in said
+
+
+def test_a_list_in_the_environment_that_is_none() -> None:
+    said = refusal(2, "config", "show", GENVM_ALLOWED_ARGUMENTS="a-secret")
+    assert "allowed_arguments" in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("nonsense", "the journal"),
+        ("sqlite:////nonexistent/journal.sqlite", "No such file"),
+        ("postgresql+psycopg://user:a-secret@127.0.0.1:1/genvm", "Connection refused"),
+    ],
+)
+def test_a_journal_that_cannot_be_opened(tmp_path: Path, url: str, words: str) -> None:
+    state_dir = str(tmp_path / "state")
+    said = refusal(1, "serve", "--port", "0", "--state-dir", state_dir, GENVM_DATABASE_URL=url)
+    assert words in said
+    assert "secret" not in said
+
+
+def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").write_text("not a database, " * 100)
+    assert "not a database" in refusal(1, "serve", "--port", "0", "--state-dir", str(tmp_path))
