@@ -115,7 +115,10 @@ class Settings(BaseSettings):
     socket: Path | None = Field(None, description="serve on this unix socket instead of host and port")
     socket_mode: OctalMode = Field("0660", description="of that socket, whatever the umask: owner and group")
     socket_group: str | None = Field(
-        None, min_length=1, description="name or number; unset: the manager's. Its members may do everything"
+        None,
+        min_length=1,
+        coerce_numbers_to_str=True,
+        description="name or number; unset: the manager's. Its members may do everything",
     )
     allow_unauthenticated: bool = Field(
         False, description="listen beyond loopback without tokens: something else keeps strangers away"

@@ -74,8 +74,9 @@ def test_a_socket_s_mode_is_octal(monkeypatch: pytest.MonkeyPatch, text: str) ->
 
 def test_a_socket_s_mode_may_be_written_as_yaml_writes_octal(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    config.write_text("socket_mode: 0640\n")
+    config.write_text("socket_mode: 0640\nsocket_group: 100\n")
     assert load_settings(config).socket_mode == "0640"
+    assert load_settings(config).socket_group == "100"
 
 
 @pytest.mark.parametrize("text", ["rw-rw----", "0o660", "888", "66", "1660", "-660"])
