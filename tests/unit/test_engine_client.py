@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from docker.errors import DockerException
 from orchestrator.engine_client import engine_client
 from orchestrator.imaging.engine import ImageEngine
 from orchestrator.imaging.failures import EngineAbsent
+from orchestrator.store.journal import open_journal, sqlite_url
 
 SECRET = "c2VjcmV0OnNlY3JldA"
 BROKEN = {
@@ -58,14 +60,20 @@ def test_an_address_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch, ho
     assert "\n" not in str(refused.value)
 
 
+async def make_journal(state_dir: Path) -> None:
+    """What `gc` wants to see before it looks at the engine."""
+    await asyncio.to_thread(state_dir.mkdir)
+    await asyncio.to_thread((state_dir / "manager-id").write_text, "an-id")
+    await (await open_journal(sqlite_url(state_dir / "journal.sqlite"), "an-id")).aclose()
+
+
 @pytest.mark.parametrize("case", ["a list", "auths of another shape"])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_no_command_has_a_traceback(
     config: Path, tmp_path: Path, command: tuple[str, ...], case: str
 ) -> None:
     config.write_text(BROKEN[case])
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "manager-id").write_text("an-id")
+    asyncio.run(make_journal(tmp_path / "state"))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GENVM_")}
     environment |= {"GENVM_STATE_DIR": str(tmp_path / "state"), "GENVM_LOG_FORMAT": "text"}
     ended = subprocess.run(
