@@ -298,6 +298,8 @@ async def named_runtime(settings: Settings, manager_id: str) -> AdoptingRuntime:
                     base_url=settings.docker_url,
                     network=_NETWORKS[settings.instance_network],
                     void_image=settings.void_image,
+                    oci_runtime=settings.oci_runtime,
+                    module_oci_runtime=settings.module_oci_runtime,
                     module_network=settings.module_network,
                 )
             )

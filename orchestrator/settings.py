@@ -177,6 +177,11 @@ class Settings(BaseSettings):
     # Making a namespace is half the price of a start; the seccomp profile makes sharing safe (docs/pool.md).
     instance_network: InstanceNetwork = InstanceNetwork.VOID
     void_image: str = Field("genvm-base:latest", description="of the container that holds the shared network")
+    # Less of the host's kernel than any profile leaves (docs/isolation.md).
+    oci_runtime: str | None = Field(
+        None, min_length=1, description="executors' container runtime (runsc, kata, …); unset: the engine's"
+    )
+    module_oci_runtime: str | None = Field(None, min_length=1, description="the same for the modules")
 
     # Modules (docs/modules.md). The browser wants memory, shared memory and processes; the llm module mostly
     # waits for others.

@@ -34,6 +34,7 @@ class PrivateEngine:
 
     folder: Path
     live_restore: bool
+    flags: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -46,6 +47,7 @@ class PrivateEngine:
         flags = [f"{flag}={self.folder / name}" for flag, name in places.items()]
         if self.live_restore:
             flags.append("--live-restore")
+        flags += self.flags
         with (self.folder / "dockerd.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*ALONE, "--host", self.url, *NO_NETWORK, *flags],
@@ -93,13 +95,19 @@ class PrivateEngine:
 
 
 @contextmanager
-def private_engine(source: docker.APIClient, *, live_restore: bool) -> Iterator[PrivateEngine]:
-    """A running engine that has the project's images; at the end nothing of it is left."""
+def private_engine(
+    source: docker.APIClient,
+    *,
+    live_restore: bool,
+    images: Sequence[str] = IMAGES,
+    flags: Sequence[str] = (),
+) -> Iterator[PrivateEngine]:
+    """A running engine that has the images; at the end nothing of it is left."""
     folder = Path(tempfile.mkdtemp(prefix="genvm-engine-"))
-    engine = PrivateEngine(folder, live_restore)
+    engine = PrivateEngine(folder, live_restore, tuple(flags))
     engine.start()
     try:
-        engine.load(source, IMAGES)
+        engine.load(source, images)
         yield engine
     finally:
         engine.stop()

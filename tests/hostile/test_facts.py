@@ -52,6 +52,17 @@ async def test_no_secret_socket_or_environment_of_the_manager_is_there(site: Sit
     assert seen["files"] > 0
 
 
+async def test_the_kernel_s_files_say_nothing_but_what_the_processor_says(site: Site) -> None:
+    """A name that a newer kernel adds fails this: then it belongs into masks.py."""
+    assert set(await site.look("facts.readable")) <= {"/proc/cpuinfo"}
+
+
+async def test_who_dies_first_can_be_lowered_to_what_others_have_and_no_further(site: Site) -> None:
+    seen = await site.look("facts.lower_oom_score")
+    assert seen["tried"]["-1000"] == "EACCES"
+    assert int(seen["is"]) >= 0
+
+
 async def test_the_host_name_is_generic(site: Site) -> None:
     seen = await site.look("facts.of_itself")
     assert (seen["host_name"], seen["etc"]["hostname"].strip()) == ("genvm", "genvm")

@@ -14,6 +14,7 @@ import os
 import platform
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -221,7 +222,7 @@ def main() -> None:
         "works": {
             "fork": in_child(lambda: True),
             "thread": thread_runs(),
-            "subprocess": subprocess.run(["true"], check=False).returncode == 0,
+            "subprocess": subprocess.run([sys.executable, "-ISc", ""], check=False).returncode == 0,
             "passed descriptor": descriptor_passes(),
             "connect": connect_is_allowed(),
             "compiler": compiler_runs(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pwd
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,43 @@ for place, _, names in os.walk("/"):
         if os.lstat(path).st_mode & (stat.S_ISUID | stat.S_ISGID):
             print(path)
 """
+
+
+PROGRAMS = """
+import os
+for place, below, names in os.walk("/"):
+    below[:] = [name for name in below if os.path.join(place, name) not in ("/proc", "/sys")]
+    for path in (os.path.join(place, name) for name in names):
+        if path != "/.dockerenv" and not os.path.islink(path) and os.stat(path).st_mode & 0o111:
+            print(path)
+"""
+UNWANTED = "import shutil; print([name for name in {names!r} if shutil.which(name, path={path!r})])"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+INSTALLERS = ("apt", "apt-get", "apt-key", "dpkg", "dpkg-deb", "perl", "pip", "pip3")
+DANGEROUS = (
+    "su",
+    "sudo",
+    "login",
+    "passwd",
+    "chsh",
+    "newgrp",
+    "mount",
+    "umount",
+    "chroot",
+    "nsenter",
+    "unshare",
+)
+DANGEROUS += (
+    "fsck",
+    "mkfs",
+    "losetup",
+    "pivot_root",
+    "setpriv",
+    "runuser",
+    "useradd",
+    "openssl",
+    "systemctl",
+)
 
 
 @pytest.fixture
@@ -106,8 +144,23 @@ def test_no_image_has_a_set_uid_or_set_gid_file(images: ImageEngine, tag: str) -
     assert images.ask_python(tag, SET_ID_FILES) == ""
 
 
+@pytest.mark.parametrize("tag", ["genvm-executor:latest", "genvm-llm:latest"])
+def test_python_and_its_loader_are_the_only_programs(images: ImageEngine, tag: str) -> None:
+    programs = [Path(path).name for path in images.ask_python(tag, PROGRAMS).split()]
+    assert [name for name in programs if not re.fullmatch(r"python3\.\d+|ld-linux-.*\.so\.\d+", name)] == []
+    assert len(programs) == 2
+
+
+@pytest.mark.parametrize("tag", ["genvm-executor:latest", "genvm-llm:latest", "genvm-web:latest"])
+def test_nothing_installs_mounts_or_changes_users_where_foreign_code_may_run(
+    images: ImageEngine, tag: str
+) -> None:
+    code = UNWANTED.format(names=[*INSTALLERS, *DANGEROUS], path=PATH)
+    assert images.ask_python(tag, code) == "[]"
+
+
 @pytest.mark.parametrize("tag", IMAGES)
-def test_no_image_carries_an_installer_or_the_hosts_name(images: ImageEngine, tag: str) -> None:
+def test_no_image_carries_pip_or_what_it_was_built_from(images: ImageEngine, tag: str) -> None:
     code = "import importlib.util as u, os; print(u.find_spec('pip'), os.path.exists('/wheels'))"
     assert images.ask_python(tag, code) == "None False"
 

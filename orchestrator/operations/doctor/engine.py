@@ -48,6 +48,23 @@ def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdecimal() else 0 for part in parts)
 
 
+def judge_runtimes(info: Mapping[str, Any], wanted: Mapping[str, str | None]) -> Finding:
+    """That the engine knows the container runtimes that the settings name: setting → name, if any."""
+    known = set(info.get("Runtimes") or ())
+    named = {setting: name for setting, name in wanted.items() if name is not None}
+    # A shim by its full name is looked for when a container starts; the engine lists none.
+    unknown = [name for name in named.values() if name not in known and not name.startswith("io.containerd.")]
+    if unknown:
+        return fail(
+            "oci_runtime",
+            f"the engine does not know {', '.join(sorted(set(unknown)))}, only {', '.join(sorted(known))}",
+            "install it and name it under `runtimes` in the engine's daemon.json, or unset "
+            + " and ".join(setting for setting, name in named.items() if name in unknown),
+        )
+    used = ", ".join(f"{name} ({setting})" for setting, name in named.items())
+    return ok("oci_runtime", used or f"the engine's default ({info.get('DefaultRuntime', 'unknown')})")
+
+
 def check_engine_clock(info: Mapping[str, Any]) -> Finding:
     """`info` must be fresh. Deadlines are on containers' labels too, which sweeps compare with the time."""
     text = str(info.get("SystemTime", ""))

@@ -18,6 +18,7 @@ from docker import APIClient
 from orchestrator.operations.doctor.engine import ENGINE_ERRORS, reason
 from orchestrator.operations.doctor.finding import Finding, fail, ok
 from orchestrator.runtime.docker import options
+from orchestrator.runtime.docker.masks import hidden_from
 from orchestrator.runtime.docker.settings import DockerSettings
 from orchestrator.runtime.port import InstanceSpec, Role
 from orchestrator.settings import Settings
@@ -97,6 +98,8 @@ def body(settings: Settings, role: Role, probe: str) -> dict[str, Any]:
     made: dict[str, Any] = options.create_body(runtime, spec, Path("/"), "doctor", seccomp)
     script = resources.files(__package__).joinpath(probe).read_text("utf-8")
     made["HostConfig"].pop("Mounts")
+    # The quota of processor time is read from a file that executors do not see.
+    made["HostConfig"]["MaskedPaths"] = hidden_from(Role.LLM)
     made["HostConfig"].pop("ExtraHosts", None)
     return made | {
         "WorkingDir": "/",

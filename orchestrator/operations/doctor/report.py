@@ -104,6 +104,13 @@ def _ask(client: APIClient, settings: Settings) -> list[Finding]:
     return [
         engine.judge_engine(info),
         engine.check_engine_clock(info),
+        engine.judge_runtimes(
+            info,
+            {
+                "GENVM_OCI_RUNTIME": settings.oci_runtime,
+                "GENVM_MODULE_OCI_RUNTIME": settings.module_oci_runtime,
+            },
+        ),
         engine.check_images(client, settings),
         *inside.check_limits(client, settings),
         browser.check_sandbox(client, settings),

@@ -11,6 +11,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from orchestrator.runtime.docker.masks import hidden_from
 from orchestrator.runtime.docker.settings import DockerSettings
 from orchestrator.runtime.port import InstanceSpec, Role
 from orchestrator.runtime.rendezvous import SOCKET_NAME
@@ -19,23 +20,6 @@ CONTROL_DIR = "/run/genvm"
 SECCOMP_FILES = {role: f"seccomp-{role}.json" for role in Role}
 TMP, SHM = "/tmp", "/dev/shm"  # noqa: S108 (inside the container)
 """All that an instance can write to."""
-
-# The engine's own list, which naming any path replaces, and /sys/kernel.
-MASKED_PATHS = (
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-    "/sys/kernel",
-)
 
 NO_RESOLVER: dict[str, object] = {"Dns": ["127.0.0.1"], "DnsSearch": ["."]}
 """Of a container without a network, which would be told the host's name servers and domains."""
@@ -134,7 +118,7 @@ def _host_config(
         "Privileged": False,
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges:true", f"seccomp={seccomp}"],
-        "MaskedPaths": list(MASKED_PATHS),
+        "MaskedPaths": hidden_from(spec.role),
         "ReadonlyPaths": list(READONLY_PATHS),
         "Devices": [],
         "ReadonlyRootfs": True,
@@ -165,6 +149,8 @@ def _host_config(
         ],
         "LogConfig": {"Type": "json-file", "Config": {"max-size": settings.log_size, "max-file": "1"}},
     }
+    if (runtime := settings.module_oci_runtime if _is_module(spec) else settings.oci_runtime) is not None:
+        body["Runtime"] = runtime
     if network == "none":
         body |= NO_RESOLVER
     if _is_module(spec) and network != "host":

@@ -36,6 +36,10 @@ class DockerSettings:
     module_network: str = OWN_BRIDGE
     """Of llm and web modules, whose work is to talk to the world: `own` is a bridge that the runtime makes
     and removes itself, anything else a network that the engine has."""
+    oci_runtime: str | None = None
+    """What the engine runs executors with, by a name that it knows; None: its default."""
+    module_oci_runtime: str | None = None
+    """The same for modules."""
     uid: int = 64321
     """User and group of every instance: not root, no user of a usual host, the one the images know."""
     tmp_bytes: int = 16 * MIB

@@ -14,6 +14,7 @@ import structlog
 
 from orchestrator.runtime.docker import options
 from orchestrator.runtime.docker.engine import Engine, EngineNotFound
+from orchestrator.runtime.docker.masks import hidden_from
 from orchestrator.runtime.docker.removals import Removals
 from orchestrator.runtime.docker.settings import MIB, VOID, DockerSettings
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable, Role
@@ -45,7 +46,7 @@ def create_body(settings: DockerSettings, seccomp: str) -> dict[str, object]:
             "RestartPolicy": {"Name": "no"},
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges:true", f"seccomp={seccomp}"],
-            "MaskedPaths": list(options.MASKED_PATHS),
+            "MaskedPaths": hidden_from(Role.EXECUTOR),
             "ReadonlyPaths": list(options.READONLY_PATHS),
             "ReadonlyRootfs": True,
             "Memory": MEMORY_BYTES,

@@ -106,6 +106,30 @@ def test_the_engine_s_nanoseconds_are_read() -> None:
     assert engine.check_engine_clock({"SystemTime": "noon"}).level is Level.WARN
 
 
+RUNTIMES = {"Runtimes": {"runc": {}, "runsc": {}}, "DefaultRuntime": "runc"}
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        pytest.param(None, Level.OK, id="the engine's own"),
+        pytest.param("runsc", Level.OK, id="one that it knows"),
+        pytest.param("kata", Level.FAIL, id="one that it does not know"),
+        pytest.param("io.containerd.kata.v2", Level.OK, id="a shim, which it lists nowhere"),
+    ],
+)
+def test_a_container_runtime_has_to_be_the_engine_s(name: str | None, level: Level) -> None:
+    found = engine.judge_runtimes(RUNTIMES, {"GENVM_OCI_RUNTIME": None, "GENVM_MODULE_OCI_RUNTIME": name})
+    assert found.level is level
+
+
+def test_an_unknown_container_runtime_is_named_with_its_setting() -> None:
+    found = engine.judge_runtimes(RUNTIMES, {"GENVM_OCI_RUNTIME": "kata", "GENVM_MODULE_OCI_RUNTIME": "runc"})
+    assert "kata" in found.found
+    assert "GENVM_OCI_RUNTIME" in found.advice
+    assert "GENVM_MODULE_OCI_RUNTIME" not in found.advice
+
+
 def clock(*times: float) -> Iterator[float]:
     yield from times
 
