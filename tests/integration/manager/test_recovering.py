@@ -20,8 +20,8 @@ from orchestrator.runtime.port import EngineRefused
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.serve import listening
 from orchestrator.settings import RuntimeName, Settings
-from orchestrator.store.journal import open_for_reading, sqlite_url
-from orchestrator.store.port import RecoveryMark
+from orchestrator.store.journal import SqlJournal, open_for_reading, sqlite_url
+from orchestrator.store.port import RecoveryMark, RunHead
 from tests.generation_bodies import encoded
 from tests.integration.manager.conftest import Client, MakeClient
 from tests.integration.manager.journal_rows import leave_behind, queued_row
@@ -60,7 +60,7 @@ class Start:
 
 
 @asynccontextmanager
-async def starting(folder: Path) -> AsyncIterator[Start]:
+async def starting(folder: Path, *, at_engine: bool = True) -> AsyncIterator[Start]:
     settings = Settings(
         runtime=RuntimeName.PROCESS, state_dir=folder / "state", socket=folder / "api.sock", pool_size=0
     )
@@ -76,7 +76,8 @@ async def starting(folder: Path) -> AsyncIterator[Start]:
         await held.enter_async_context(listening(running))
         session = ClientSession("http://manager", connector=UnixConnector(str(settings.socket)))
         await held.enter_async_context(session)
-        await engines[0].asked.wait()
+        if at_engine:
+            await engines[0].asked.wait()
         yield Start(session, engines[0], running.recovery)
 
 
@@ -111,16 +112,26 @@ async def test_everything_else_waits_a_little_and_is_to_come_again(
 async def test_a_request_that_is_repeated_meanwhile_finds_its_run(
     make_client: MakeClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Before the journal's rows are read, nothing but waiting tells a new request from a repeated one."""
     monkeypatch.setattr(recovering, "PATIENCE", 3600)
     host = f"unix://{folder}/sock"
     client = await make_client()
     await leave_behind(client, queued_row(7, host, host_genvm_id="tx", deadline="600s"))
-    async with starting(folder) as start:
+    reading, read = asyncio.Event(), SqlJournal.heads
+
+    async def slowly(journal: SqlJournal) -> list[RunHead]:
+        await reading.wait()
+        return await read(journal)
+
+    monkeypatch.setattr(SqlJournal, "heads", slowly)
+    async with starting(folder, at_engine=False) as start:
         body = encoded("C", host, host_genvm_id="tx", deadline="600s")
-        asking = asyncio.create_task(start.ask("POST", "/genvm/run", body))
-        await asyncio.wait([asking], timeout=0.05)
-        assert not asking.done()
         start.engine.answers.set()
+        asking = asyncio.create_task(start.ask("POST", "/genvm/run", body))
+        while (await start.ask("GET", "/readyz"))[1].get("reason") != "recovering":
+            pass
+        assert not asking.done()
+        reading.set()
         await asking
         listed = (await start.ask("GET", "/executions"))[1]["executions"]
         assert [one["id"] for one in listed] == [7]
