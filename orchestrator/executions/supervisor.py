@@ -52,6 +52,7 @@ from orchestrator.executions.watch import (
 )
 from orchestrator.runtime.port import (
     AdoptingRuntime,
+    ChannelClosed,
     Control,
     EngineUnreachable,
     Instance,
@@ -175,7 +176,9 @@ class Supervisor:
             return self._judge(run, FailureReport(Cause.UPSTREAM, str(refused), HOST_REFUSED))
         except (VersionFailure, HostFailure, RuntimeFailure, StoreFailure) as failure:
             report = FailureReport(_cause_of(failure), str(failure) or type(failure).__name__)
-            exit_ = await known_exit(held.instance) if isinstance(failure, InstanceDied) else None
+            # A channel that ends while the job is sent is an instance that is gone, and the engine knows how.
+            gone = isinstance(failure, InstanceDied | ChannelClosed)
+            exit_ = await known_exit(held.instance) if gone else None
             return self._judge(run, report, exit_)
         except Exception as defect:
             log.exception("run_defect")

@@ -32,7 +32,7 @@ from orchestrator.executions.request import ModuleUse, RunRequest, Selector
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
-from orchestrator.runtime.port import ChannelClosed, InstanceExit, InstanceSpec
+from orchestrator.runtime.port import ChannelClosed, InstanceExit, InstanceSpec, Loss
 from orchestrator.store.port import AcceptedRow, OutcomeRow
 
 USED: Metrics = {"llm": None, "web": {"requests_count": 1, "requests_time": 5}}
@@ -62,6 +62,9 @@ class Channel:
         await turn()
         if self.closed:
             raise ChannelClosed("closed")
+        if message["kind"] == "job" and self._instance.lost is not None:
+            self._instance.end()
+            raise ChannelClosed("broken pipe")
         if message["kind"] == "job":
             about = {"run": message["run"], "code": 0, "payload": b"\0\0", "delivered": True}
             self._frames.put_nowait({"kind": "result", **about})
@@ -85,8 +88,9 @@ class Channel:
 class Started:
     engine_id = "engine"
 
-    def __init__(self, spec: InstanceSpec, destroying: Exception | None) -> None:
+    def __init__(self, spec: InstanceSpec, destroying: Exception | None, lost: Loss | None) -> None:
         self.spec = spec
+        self.lost = lost
         self.destroyed = 0
         self._destroying = destroying
         self._exit: asyncio.Future[InstanceExit] = asyncio.get_running_loop().create_future()
@@ -100,7 +104,7 @@ class Started:
 
     def end(self) -> None:
         if not self._exit.done():
-            self._exit.set_result(InstanceExit(0, None, False))
+            self._exit.set_result(InstanceExit(0, None, False, loss=self.lost))
 
     async def kill(self) -> None:
         self.end()
@@ -118,10 +122,11 @@ class Engine:
 
     started: list[Started] = field(default_factory=list)
     destroying: Exception | None = None
+    losing: Loss | None = None
 
     async def start(self, spec: InstanceSpec) -> Started:
         await turn()
-        self.started.append(Started(spec, self.destroying))
+        self.started.append(Started(spec, self.destroying, self.losing))
         return self.started[-1]
 
     async def discard(self, name: str) -> None:
@@ -250,6 +255,16 @@ async def test_an_instance_that_cannot_be_taken_away_for_a_defect_keeps_no_permi
     assert "instance_not_taken_away" in [line["event"] for line in logs]
     assert run.execution.outcome is not None
     assert run.execution.outcome.metrics == USED
+    stage.assert_nothing_is_held()
+
+
+async def test_an_instance_that_is_lost_while_its_job_is_sent_says_by_its_engine_how(host: str) -> None:
+    stage = Stage(Engine(losing=Loss.ENGINE_RESTART))
+    run = await stage.executions.submit(request(host))
+    await stage.executions.shut_down(drain=3600, grace=0)
+    outcome = run.execution.outcome
+    assert outcome is not None
+    assert (outcome.cause, outcome.reason) == (Cause.ENGINE, Loss.ENGINE_RESTART)
     stage.assert_nothing_is_held()
 
 
