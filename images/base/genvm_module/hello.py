@@ -11,6 +11,9 @@ from genvm_module.contract import Caller
 from genvm_module.values import carried
 from genvm_wire.calldata import CalldataError, Value, decode
 
+MOST_VALUES = 50_000
+"""In a hello, and in the node's `host_data`: reading them stops the event loop for some ten milliseconds."""
+
 T = TypeVar("T", int, str)
 
 REQUIRED_HOST_DATA = ("node_address", "tx_id")
@@ -23,7 +26,7 @@ class HelloUnusable(Exception):
 def read_hello(body: bytes) -> Caller:
     """Any subset of the known keys, unknown ones ignored. Raises HelloUnusable for wrong types."""
     try:
-        message = decode(body, max_items=100_000)
+        message = decode(body, max_items=MOST_VALUES)
     except CalldataError as error:
         raise HelloUnusable(f"hello is not calldata: {error.reason}") from None
     if not isinstance(message, dict):
@@ -49,7 +52,7 @@ def require_identity(host_data: Mapping[str, Value]) -> None:
 def registered(message: Mapping[str, Value]) -> Caller:
     """The caller that the manager registered. Raises HelloUnusable for a record of the wrong types.
 
-    `host_data` that is no JSON object leaves the caller without an identity.
+    `host_data` that is no JSON object, or is one of too many values, leaves the caller without an identity.
     """
     run = _typed(message, "run", int)
     if run is None:
@@ -61,8 +64,11 @@ def registered(message: Mapping[str, Value]) -> Caller:
         gas_data=_texts(message.get("gas_data")),
         initial_time_units_allocation=_typed(message, "initial_time_units_allocation", int) or 0,
     )
+    text = _typed(message, "host_data", str) or "null"
+    if sum(map(text.count, "[{,")) >= MOST_VALUES:
+        return caller
     try:
-        host_data = json.loads(_typed(message, "host_data", str) or "null")
+        host_data = json.loads(text)
     except (ValueError, RecursionError):
         return caller
     values = carried(host_data)

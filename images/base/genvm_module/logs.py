@@ -16,33 +16,42 @@ from typing import Any, TextIO
 
 import structlog
 
-from genvm_module.values import carried
+from genvm_module.values import REDACTED, carried
 from genvm_wire.calldata import Encodable
+from genvm_wire.masking import Mask
 
-REDACTED = "[redacted]"
 TELLING = re.compile(r"authorization|key|token|secret|cookie|password|host_data", re.IGNORECASE)
 SHORTEST_SECRET = 6
 """Shorter values are no secrets worth the name, and hiding them would tear up ordinary words."""
+MOST_PASSING = 64
 QUEUE_LIMIT = 1000
 BATCH = 100
 LEVELS = {"trace": 10, "debug": 10, "info": 20, "warning": 30, "warn": 30, "error": 40, "off": 100}
 
 
 class Redactor:
-    """A structlog processor. `learn` adds values that must appear nowhere."""
+    """A structlog processor. `learn` adds values that must appear nowhere.
+
+    Of those that runs bring along, one after another, the newest MOST_PASSING are known.
+    """
 
     def __init__(self) -> None:
-        self._secrets: tuple[str, ...] = ()
+        self._lasting: dict[str, None] = {}
+        self._passing: dict[str, None] = {}
+        self._mask = Mask()
 
-    def learn(self, secrets: Iterable[str]) -> None:
-        fresh = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
-        # Longest first: a secret that contains another is hidden whole.
-        self._secrets = tuple(sorted({*self._secrets, *fresh}, key=len, reverse=True))
+    def learn(self, secrets: Iterable[str], *, passing: bool = False) -> None:
+        known = self._passing if passing else self._lasting
+        fresh = [one for one in secrets if len(one) >= SHORTEST_SECRET and one not in known]
+        known.update(dict.fromkeys(fresh))
+        while len(self._passing) > MOST_PASSING:
+            del self._passing[next(iter(self._passing))]
+        if fresh:
+            secrets = (*self._lasting, *self._passing)
+            self._mask = Mask(secrets, mask=REDACTED, shortest=SHORTEST_SECRET)
 
     def text(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, REDACTED)
-        return text
+        return self._mask.text(text)
 
     def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {key: REDACTED if TELLING.search(key) else self._clean(value) for key, value in event.items()}
@@ -99,7 +108,12 @@ def name_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableM
         code = trace.tb_frame.f_code
         places.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}")
         trace = trace.tb_next
-    return {**event, "error": type(error).__name__, "text": str(error)[:500], "trace": places[-12:]}
+    return {
+        **event,
+        "error": type(error).__name__,
+        "text": REDACTOR.text(str(error))[:500],
+        "trace": places[-12:],
+    }
 
 
 class _Structured(logging.Handler):

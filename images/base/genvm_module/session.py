@@ -19,8 +19,8 @@ from genvm_module.streams import MessageStream, StreamBroken
 from genvm_wire.calldata import CalldataError, Encodable, Value, decode, encode
 
 LAST_WORD_SECONDS = 0.2
-MAX_ITEMS = 1_000_000
-"""Values one request may hold: a byte of calldata can cost a hundred of memory."""
+MAX_ITEMS = 20_000
+"""Values one request may hold: a byte of calldata can cost a hundred of memory, and each costs time."""
 
 log = structlog.get_logger(__name__)
 

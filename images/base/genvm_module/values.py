@@ -11,6 +11,8 @@ from genvm_wire.calldata import Value
 I64_MIN = -(2**63)
 U64_MAX = 2**64 - 1
 EXPONENT_LIMIT = 400
+REDACTED = "[redacted]"
+"""Stands where a secret stood."""
 
 
 def decimal_text(number: float | Decimal) -> str:

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from genvm_llm.failures import Kind, ProviderFailed
 from genvm_llm.json_text import NotAnObject, parse_object
+from genvm_llm.merging import Json
 from genvm_llm.prompt import Format
-from genvm_llm.providers.exchange import Reply
 from genvm_module.contract import Transport
 from genvm_wire.calldata import Encodable, Value
 
@@ -30,13 +30,14 @@ class Undecided(ProviderFailed):
     """A deciding answer without a boolean `result`: the next candidate is asked; failing that it is false."""
 
 
-def answer_of(reply: Reply, form: Format) -> Answer:
-    """Raises ProviderFailed when the reply is not what the format needs."""
+def answer_of(content: str | dict[str, Json] | None, form: Format) -> Answer:
+    """Of a reply's content. Raises ProviderFailed when it is not what the format needs."""
+    if content is None:
+        content = ""
     if form == "text":
-        content = reply.content if reply.content is not None else ""
         return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     try:
-        found = json_object(reply.content if reply.content is not None else "")
+        found = json_object(content)
     except NotAnObject as error:
         failure = Undecided if form == "bool" else ProviderFailed
         raise failure("DESERIALIZING", Kind.UNPARSABLE, ctx={"rust_error": str(error)}) from None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import structlog
 
-from genvm_llm.answers import Answer, answer_of
+from genvm_llm.answers import Answer
 from genvm_llm.configuration import BackendConfig, Model
 from genvm_llm.failures import PROVIDER_FAULTS, Kind, ProviderFailed
 from genvm_llm.ledger import Ledger
@@ -18,7 +18,9 @@ from genvm_llm.merging import MergeRefused
 from genvm_llm.posting import body_limit, post
 from genvm_llm.prompt import Format, Prompt
 from genvm_llm.providers import PROVIDERS
+from genvm_llm.reading import read_reply
 from genvm_llm.usage import ModelTotals, Usage
+from genvm_llm.workshop import Workshop
 from genvm_module.errors import ModuleError
 from genvm_wire.calldata import Encodable
 
@@ -45,6 +47,7 @@ class Backend:
 
     config: BackendConfig
     http: aiohttp.ClientSession
+    workshop: Workshop
     totals: dict[str, ModelTotals] = field(default_factory=dict)
     waiting: int = 0
     _slots: asyncio.Semaphore = field(init=False)
@@ -120,13 +123,12 @@ class Backend:
             )
         finally:
             ledger.call(time.monotonic() - started)
-        reply = provider.read(body, form)
-        if reply.content is None:
+        read = await read_reply(self.workshop, body, self.config.provider, form, self.config.key)
+        if read.empty:
             log.warning("answer_without_content", backend=self.config.id, model=model.name)
         # Before the answer is looked at: the provider has been paid for it whatever it is worth.
-        self._count(model, reply.usage, len(prompt.images), ledger)
-        answer = answer_of(reply, form)
-        return Completion(answer, self.config.id, model.name, reply.usage, _gen(model, reply.usage))
+        self._count(model, read.usage, len(prompt.images), ledger)
+        return Completion(read.answer(), self.config.id, model.name, read.usage, _gen(model, read.usage))
 
     def _count(self, model: Model, usage: Usage, images: int, ledger: Ledger) -> None:
         self.totals[model.name].add(usage, images)
@@ -149,6 +151,8 @@ def _gen(model: Model, usage: Usage) -> int:
     return usage.input * model.gen_per_input_token + usage.output * model.gen_per_output_token
 
 
-def assemble(configs: Iterable[BackendConfig], http: aiohttp.ClientSession) -> dict[str, Backend]:
+def assemble(
+    configs: Iterable[BackendConfig], http: aiohttp.ClientSession, workshop: Workshop
+) -> dict[str, Backend]:
     """By id."""
-    return {config.id: Backend(config, http) for config in configs}
+    return {config.id: Backend(config, http, workshop) for config in configs}

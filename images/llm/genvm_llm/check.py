@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from genvm_llm.answers import answer_of
 from genvm_llm.failures import Kind, ProviderFailed
 from genvm_llm.merging import MergeRefused
-from genvm_llm.posting import body_limit, http_session, post
+from genvm_llm.posting import http_session, post
 from genvm_llm.prompt import Prompt, PromptMalformed, read_prompt
 from genvm_llm.providers import PROVIDERS
+from genvm_llm.reading import read_reply
+from genvm_llm.workshop import Workshop
 from genvm_module.errors import ModuleError
 
 DEFAULT_TIMEOUT = 300.0
+LARGEST_REPLY = 1024 * 1024
+"""Bytes: whoever asks only wants to know whether a model answers."""
 
 
 async def check_one(config: Mapping[str, object], prompt: Mapping[str, object]) -> str:
@@ -41,12 +44,16 @@ async def _answer(host: str, provider_name: str, model: str, key: str, prompt: P
     try:
         call = provider.call(prompt, "text", model, key)
         async with asyncio.timeout(timeout), http_session() as http:
-            body = await post(http, host, call, key, body_limit(prompt.max_tokens))
+            body = await post(http, host, call, key, LARGEST_REPLY)
     except MergeRefused as error:
         raise ModuleError("EXTRA_REFUSED", fatal=True, ctx={"rust_error": str(error)}) from None
     except TimeoutError:
         ctx: dict[str, object] = {"url": host, "rust_error": f"no answer within {timeout:g} s"}
         raise ProviderFailed("SENDING_REQUEST", Kind.TIMEOUT, ctx=ctx) from None
-    answer = answer_of(provider.read(body, "text"), "text")
+    workshop = Workshop(workers=1)
+    try:
+        answer = (await read_reply(workshop, body, provider_name, "text", key)).answer()
+    finally:
+        await workshop.close()
     assert isinstance(answer, str)
     return answer

@@ -22,6 +22,8 @@ from genvm_module.contract import ConfigurationRefused
 
 DEFAULT_TIMEOUT = 180.0
 DEFAULT_CONCURRENCY = 16
+DEFAULT_PROMPT_BYTES = 256 * 1024
+LARGEST_PROMPT_BYTES = 4 * 1024 * 1024
 DEFAULT_FILE = Path(__file__).with_name("default-config.yaml")
 STUDIO_SCRIPTS = frozenset({"llm.lua", "web.lua"})
 
@@ -65,6 +67,8 @@ class Config:
     policy: str = "default"
     policy_source: str | None = field(default=None, repr=False)
     retry: Retry = field(default_factory=Retry)
+    max_prompt_bytes: int = DEFAULT_PROMPT_BYTES
+    """A prompt's text, or all values of a template together, as UTF-8 and before filters."""
     meta: Json = None
     log_level: str = "info"
     notes: tuple[str, ...] = ()
@@ -90,6 +94,7 @@ def read_config(fields: Mapping[str, object], *, allow_empty_backends: bool = Fa
         policy=_policy(fields, notes),
         policy_source=_optional_text(fields, "policy_source"),
         retry=read_retry(fields.get("retry")),
+        max_prompt_bytes=_prompt_bytes(fields),
         meta=cast("Json", fields.get("meta")),
         log_level=str(fields.get("log_level") or "info"),
         notes=tuple(notes),
@@ -230,6 +235,17 @@ def _positive(fields: Mapping[str, object], name: str, where: str, default: int)
     value = fields.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < min(default, 1):
         raise ConfigurationRefused(f"{where}.{name} must be a positive whole number")
+    return value
+
+
+def _prompt_bytes(fields: Mapping[str, object]) -> int:
+    value = fields.get("max_prompt_bytes")
+    if value is None:
+        return DEFAULT_PROMPT_BYTES
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_PROMPT_BYTES:
+        raise ConfigurationRefused(
+            f"max_prompt_bytes must be a whole number from 1 to {LARGEST_PROMPT_BYTES}"
+        )
     return value
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 import structlog
 
@@ -13,7 +12,6 @@ from genvm_llm.policies.policy import Policy
 from genvm_llm.requests import read_request
 from genvm_llm.routing import Desk
 from genvm_llm.tasks import task_of
-from genvm_llm.templates import Template
 from genvm_module.contract import Caller, Terms
 from genvm_module.errors import ModuleError
 from genvm_wire.calldata import Encodable, Value
@@ -24,14 +22,11 @@ log = structlog.get_logger(__name__)
 class LlmConversation:
     """See `genvm_module.contract.Conversation`."""
 
-    def __init__(
-        self, caller: Caller, terms: Terms, policy: Policy, desk: Desk, templates: Mapping[str, Template]
-    ) -> None:
+    def __init__(self, caller: Caller, terms: Terms, policy: Policy, desk: Desk) -> None:
         self._caller = caller
         self._terms = terms
         self._policy = policy
         self._desk = desk
-        self._templates = templates
         self._charged = 0
 
     async def answer(self, request: Value) -> Encodable:
@@ -40,7 +35,7 @@ class LlmConversation:
         if granted.exhausted:
             log.info("budget_exhausted")
             return {"consumed_gen": EXHAUSTED, "data": ""}
-        task = task_of(asked, self._templates, self._caller)
+        task = await task_of(asked, self._desk.config, self._desk.workshop, self._caller)
         spent_before = self._desk.ledger.gen
         try:
             async with asyncio.timeout(granted.seconds):

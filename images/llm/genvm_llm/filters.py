@@ -1,10 +1,15 @@
-"""Text filters for prompts (modules.md, 2.5). All are idempotent."""
+"""Text filters for prompts (modules.md, 2.5). All are idempotent, and take time in proportion to the text.
+
+Normalising puts a row of combining marks into order, at a cost that grows with the square of its length. So
+rows are bounded first, as the Stream-Safe Text Format of UAX 15 does it.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 _BLANKS = re.compile(r"[^\S\n]+")
 _AROUND_NEWLINE = re.compile(r" ?\n ?")
@@ -13,12 +18,47 @@ _INVISIBLE = frozenset({"Mn", "Me", "Cf", "Cc"})
 _BECOMES_SPACE = str.maketrans({"\t": " ", "\r": " "})
 
 
+MOST_NON_STARTERS = 30
+GRAPHEME_JOINER = "\u034f"
+_FIRST_WITH_MARKS = "\u00c0"
+"""No character before it is a combining mark or ends in one when it is decomposed."""
+
+
+def stream_safe(text: str) -> str:
+    """With U+034F after every thirty combining marks in a row, counted in compatibility decomposition."""
+    if not text or max(text) < _FIRST_WITH_MARKS:
+        return text
+    safe: list[str] = []
+    row = 0
+    for char in text:
+        if char < _FIRST_WITH_MARKS:
+            row = 0
+        else:
+            leading, trailing, whole = _marks(char)
+            if row + leading > MOST_NON_STARTERS:
+                safe.append(GRAPHEME_JOINER)
+                row = 0
+            row = row + leading if whole else trailing
+        safe.append(char)
+    return "".join(safe)
+
+
+@lru_cache(maxsize=65536)
+def _marks(char: str) -> tuple[int, int, bool]:
+    """How many marks a character begins and ends with, decomposed, and whether it is nothing else."""
+    classes = [unicodedata.combining(part) for part in unicodedata.normalize("NFKD", char)]
+    starters = [at for at, one in enumerate(classes) if one == 0]
+    if not starters:
+        return len(classes), len(classes), True
+    return starters[0], len(classes) - 1 - starters[-1], False
+
+
 def nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
+    return unicodedata.normalize("NFC", stream_safe(text))
 
 
 def nfkc(text: str) -> str:
-    return unicodedata.normalize("NFKC", text)
+    return unicodedata.normalize("NFKC", stream_safe(text))
 
 
 def remove_zero_width(text: str) -> str:

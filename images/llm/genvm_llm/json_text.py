@@ -12,6 +12,9 @@ from genvm_wire.calldata import Value
 DEPTH_LIMIT = 100
 """Executors parse the text with recursive parsers; the narrowest takes 128 levels."""
 
+MOST_VALUES = 20_000
+"""In one answer: more than a model writes with all the tokens it may have."""
+
 _LEADING_FENCE = re.compile(r"\A```(?:json)?")
 _PARTIAL_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{0,3}\Z")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}\Z")
@@ -114,7 +117,7 @@ def parse_object(text: str) -> tuple[dict[str, Value], str]:
         value = _strict_or_none(cleaned)
     if not isinstance(value, dict):
         raise NotAnObject("the answer is no JSON object")
-    _check_depth(value)
+    _check_shape(value)
     if _LONE_SURROGATE.search(_escapes_resolved(value)):
         cleaned = json.dumps(_plain(value), ensure_ascii=False)
     converted = carried(value)
@@ -140,12 +143,21 @@ def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _check_depth(value: object, depth: int = 0) -> None:
-    if depth > DEPTH_LIMIT:
+def _check_shape(whole: object) -> None:
+    """Raises NotAnObject for too many levels or values."""
+    level, values = [whole], 0
+    for _ in range(DEPTH_LIMIT + 1):
+        values += len(level)
+        if values > MOST_VALUES:
+            raise NotAnObject("the answer holds too many values")
+        level = [
+            item
+            for value in level
+            if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+    if level:
         raise NotAnObject("the answer is nested too deeply")
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            _check_depth(item, depth + 1)
 
 
 def _escapes_resolved(value: object) -> str:

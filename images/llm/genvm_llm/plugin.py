@@ -8,17 +8,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import aiohttp
-
 from genvm_llm.failures import Kind, ProviderFailed
-from genvm_llm.ledger import Ledger
 from genvm_llm.merging import Json
 from genvm_llm.posting import body_limit, post
-from genvm_llm.prompt import Prompt
-from genvm_llm.providers import openai
-from genvm_llm.providers.exchange import Call, Reply
+from genvm_llm.prompt import Format, Prompt
+from genvm_llm.providers.exchange import Call
+from genvm_llm.reading import Reading, read_reply
+from genvm_llm.routing import Desk
 from genvm_module.logs import REDACTOR
 
+PROVIDER = "openai-compatible"
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
@@ -44,10 +43,10 @@ class Plugin:
         url, key = settings.get("api_url"), settings.get("api_key_env_var") or ""
         if not isinstance(url, str) or not isinstance(key, str):
             raise PluginUnusable("plugin_config needs api_url")
-        REDACTOR.learn([key])
+        REDACTOR.learn([key], passing=True)
         return cls(url, key, model, {name: _converted(value) for name, value in config.items()})
 
-    async def ask(self, prompt: Prompt, http: aiohttp.ClientSession, timeout: float, ledger: Ledger) -> Reply:
+    async def ask(self, prompt: Prompt, form: Format, desk: Desk) -> Reading:
         """One attempt. Raises ProviderFailed."""
         text = (prompt.system_message or "") + prompt.user_message
         body: dict[str, Json] = {
@@ -58,13 +57,13 @@ class Plugin:
         call = Call("", {"Authorization": f"Bearer {self.key}"}, body)
         started = time.monotonic()
         try:
-            async with asyncio.timeout(timeout):
-                reply = await post(http, self.url, call, self.key, body_limit(prompt.max_tokens))
+            async with asyncio.timeout(desk.config.timeout):
+                reply = await post(desk.http, self.url, call, self.key, body_limit(prompt.max_tokens))
         except TimeoutError:
             raise ProviderFailed("SENDING_REQUEST", Kind.TIMEOUT) from None
         finally:
-            ledger.call(time.monotonic() - started)
-        return openai.read(reply, "text")
+            desk.ledger.call(time.monotonic() - started)
+        return await read_reply(desk.workshop, reply, PROVIDER, form, self.key)
 
 
 def _converted(value: Json) -> Json:

@@ -5,7 +5,6 @@ Redirects are not followed: the key would travel with them.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import suppress
 
@@ -13,17 +12,18 @@ import aiohttp
 from yarl import URL
 
 from genvm_llm.failures import Kind, ProviderFailed, kind_of_status
-from genvm_llm.merging import Json
+from genvm_llm.masks import mask_of
 from genvm_llm.providers.exchange import Call
-from genvm_module.logs import REDACTED
 
 USER_AGENT = "genvm-llm"
 BODY_FLOOR = 16 * 1024 * 1024
 BYTES_PER_TOKEN = 16
 BODY_CEILING = 32 * 1024 * 1024
 ERROR_BODY_LIMIT = 1024
-THREAD_FROM = 256 * 1024
-"""A reply of this many bytes is parsed off the event loop."""
+LONGEST_SPELLING = 6
+"""Characters for one of a key's, where it is written in escapes."""
+UNREADABLE = (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError)
+"""What reading a body may raise; a body that cannot be unpacked is no ClientError."""
 
 
 def http_session() -> aiohttp.ClientSession:
@@ -42,8 +42,8 @@ def body_limit(max_tokens: int) -> int:
     return min(BODY_FLOOR + BYTES_PER_TOKEN * max_tokens, BODY_CEILING)
 
 
-async def post(http: aiohttp.ClientSession, host: str, call: Call, key: str, limit: int) -> Json:
-    """The JSON value of a 200 reply. Raises ProviderFailed; cancelling closes the connection."""
+async def post(http: aiohttp.ClientSession, host: str, call: Call, key: str, limit: int) -> bytes:
+    """The body of a 200 reply. Raises ProviderFailed; cancelling closes the connection."""
     url = host + call.path
     shown = _shown(url, key)
     try:
@@ -55,7 +55,7 @@ async def post(http: aiohttp.ClientSession, host: str, call: Call, key: str, lim
         ) as response:
             if response.status != 200:
                 raise await _refused(response, shown, key)
-            return await _json(response, shown, limit)
+            return await _body(response, shown, limit)
     except aiohttp.ClientError as error:
         raise _not_sent(shown, error, key) from None
     except (OSError, ValueError) as error:
@@ -63,24 +63,17 @@ async def post(http: aiohttp.ClientSession, host: str, call: Call, key: str, lim
         raise _not_sent(shown, type(error).__name__, key) from None
 
 
-async def _json(response: aiohttp.ClientResponse, url: str, limit: int) -> Json:
+async def _body(response: aiohttp.ClientResponse, url: str, limit: int) -> bytes:
     ctx: dict[str, object] = {"url": url, "status": response.status}
     try:
         body = await _bounded(response, limit)
-    except (aiohttp.ClientError, OSError) as error:
+    except UNREADABLE as error:
         ctx["rust_error"] = type(error).__name__
         raise ProviderFailed("READING_BODY", Kind.NETWORK_ERROR, ctx=ctx) from None
     if len(body) > limit:
         ctx["rust_error"] = f"the reply is longer than {limit} bytes"
         raise ProviderFailed("READING_BODY", Kind.UNKNOWN, ctx=ctx)
-    try:
-        value: Json = (
-            await asyncio.to_thread(json.loads, body) if len(body) > THREAD_FROM else json.loads(body)
-        )
-    except (ValueError, RecursionError):
-        ctx["rust_error"] = "the reply is not JSON"
-        raise ProviderFailed("DESERIALIZING", Kind.UNKNOWN, ctx=ctx) from None
-    return value
+    return body
 
 
 async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -95,13 +88,14 @@ async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 async def _refused(response: aiohttp.ClientResponse, url: str, key: str) -> ProviderFailed:
     body = b""
-    with suppress(aiohttp.ClientError, OSError):
-        body = await _bounded(response, ERROR_BODY_LIMIT)
-    text = body[:ERROR_BODY_LIMIT].decode("utf-8", "replace")
+    with suppress(*UNREADABLE):
+        # So much more that a key which begins within the limit is whole.
+        body = await _bounded(response, ERROR_BODY_LIMIT + LONGEST_SPELLING * len(key))
+    text = mask_of(key).text(body.decode("utf-8", "replace"))[:ERROR_BODY_LIMIT]
     return ProviderFailed(
         "STATUS_NOT_OK",
         kind_of_status(response.status),
-        ctx={"url": url, "status": response.status, "body": text.replace(key, REDACTED) if key else text},
+        ctx={"url": url, "status": response.status, "body": text},
         retry_after=_retry_after(response.headers.get("Retry-After")),
     )
 
@@ -115,7 +109,7 @@ def _not_sent(url: str, error: object, key: str) -> ProviderFailed:
     return ProviderFailed(
         "SENDING_REQUEST",
         Kind.NETWORK_ERROR,
-        ctx={"url": url, "rust_error": text.replace(key, REDACTED) if key else text},
+        ctx={"url": url, "rust_error": mask_of(key).text(text)},
     )
 
 
@@ -123,4 +117,4 @@ def _shown(url: str, key: str) -> str:
     """The URL as errors may name it: without user-info and without a key somebody put into it."""
     with suppress(ValueError):
         url = str(URL(url, encoded=True).with_user(None))
-    return url.replace(key, REDACTED) if key else url
+    return mask_of(key).text(url)

@@ -14,6 +14,7 @@ from genvm_llm.configuration import Config, Model
 from genvm_llm.failures import ProviderFailed
 from genvm_llm.ledger import Ledger
 from genvm_llm.prompt import Format, Prompt
+from genvm_llm.workshop import Workshop
 from genvm_module.errors import ModuleError
 from genvm_wire.calldata import Encodable
 
@@ -55,6 +56,7 @@ class Desk:
     config: Config
     backends: Mapping[str, Backend]
     http: aiohttp.ClientSession
+    workshop: Workshop
     ledger: Ledger = field(default_factory=Ledger)
 
     def candidates(self, form: Format, images: bool) -> list[Candidate]:

@@ -18,6 +18,7 @@ from genvm_llm.policies.policy import Policy
 from genvm_llm.policies.studio import StudioPolicy
 from genvm_llm.posting import http_session
 from genvm_llm.routing import Desk
+from genvm_llm.workshop import Workshop
 from genvm_module.contract import Caller, Health, Terms
 from genvm_module.logs import REDACTOR
 from genvm_wire.calldata import Encodable
@@ -59,25 +60,33 @@ class LlmService:
         self._config = config
         self._policy = policy
         self._http = http
-        self._backends: dict[str, Backend] = assemble(config.backends.values(), http)
+        self._workshop = Workshop()
+        self._backends: dict[str, Backend] = assemble(config.backends.values(), http, self._workshop)
 
     @property
     def notes(self) -> Sequence[str]:
         return self._config.notes
 
     def open(self, caller: Caller, terms: Terms) -> LlmConversation:
-        desk = Desk(self._config, self._backends, self._http)
-        return LlmConversation(caller, terms, self._policy, desk, self._config.templates)
+        desk = Desk(self._config, self._backends, self._http, self._workshop)
+        return LlmConversation(caller, terms, self._policy, desk)
 
     def health(self) -> Health:
         tired = sorted(name for name, backend in self._backends.items() if backend.tired)
+        texts: dict[str, Encodable] = {
+            "handed_over": self._workshop.handed_over,
+            "failed": self._workshop.failed,
+        }
         usable = not self._backends or len(tired) < len(self._backends)
         counters: dict[str, Encodable] = {
             name: {"waiting": backend.waiting, "models": backend.counters()}
             for name, backend in self._backends.items()
         }
-        return Health(usable, f"failing: {', '.join(tired)}" if tired else "", {"backends": counters})
+        return Health(
+            usable, f"failing: {', '.join(tired)}" if tired else "", {"backends": counters, "texts": texts}
+        )
 
     async def close(self) -> None:
         await self._policy.close()
+        await self._workshop.close()
         await self._http.close()

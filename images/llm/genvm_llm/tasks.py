@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from genvm_llm import filters, pictures
+from genvm_llm.configuration import Config
 from genvm_llm.prompt import Format, Prompt
 from genvm_llm.requests import PromptRequest, Request
-from genvm_llm.templates import KINDS, Template
+from genvm_llm.templates import KINDS
+from genvm_llm.workshop import WorkFailed, Workshop
 from genvm_module.contract import Caller
 from genvm_module.errors import ModuleError
 
@@ -28,12 +30,13 @@ class Task:
     caller: Caller = field(repr=False)
 
 
-def task_of(request: Request, templates: Mapping[str, Template], caller: Caller) -> Task:
-    """Raises ModuleError for images that are not allowed."""
+async def task_of(request: Request, config: Config, workshop: Workshop, caller: Caller) -> Task:
+    """Raises ModuleError for images that are not allowed, for too much text or text that is not filtered."""
     if isinstance(request, PromptRequest):
         pictures.check(request.images)
+        texts = await _filtered({"prompt": request.prompt}, filters.PROMPT_FILTERS, config, workshop)
         prompt = Prompt(
-            user_message=filters.apply(request.prompt, filters.PROMPT_FILTERS),
+            user_message=texts["prompt"],
             system_message=JSON_SYSTEM if request.form == "json" else None,
             temperature=TEMPERATURE,
             images=request.images,
@@ -41,8 +44,8 @@ def task_of(request: Request, templates: Mapping[str, Template], caller: Caller)
         )
         return Task("Prompt", request.form, prompt, caller)
     kind = KINDS[request.kind]
-    template = templates[kind.key]
-    values = {name: filters.apply(value, filters.TEMPLATE_FILTERS) for name, value in request.values.items()}
+    template = config.templates[kind.key]
+    values = await _filtered(request.values, filters.TEMPLATE_FILTERS, config, workshop)
     prompt = Prompt(
         user_message=template.filled(values),
         system_message=template.system,
@@ -50,6 +53,21 @@ def task_of(request: Request, templates: Mapping[str, Template], caller: Caller)
         max_tokens=TEMPLATE_TOKENS,
     )
     return Task(request.kind, "bool" if kind.decides else "text", prompt, caller)
+
+
+async def _filtered(
+    texts: Mapping[str, str], names: Sequence[str], config: Config, workshop: Workshop
+) -> Mapping[str, str]:
+    """Both failures are fatal: bound and speed are this node's own, and no observation about anything."""
+    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts.values())
+    if size > config.max_prompt_bytes:
+        ctx = {"bytes": size, "limit": config.max_prompt_bytes}
+        raise ModuleError("PROMPT_TOO_LARGE", fatal=True, ctx=ctx)
+    try:
+        found: Mapping[str, str] = await workshop.do("filtered", dict(texts), tuple(names), size=size)
+    except WorkFailed as failure:
+        raise ModuleError("PROMPT_NOT_FILTERED", fatal=True, ctx={"rust_error": str(failure)}) from None
+    return found
 
 
 def require_text(task: Task) -> None:

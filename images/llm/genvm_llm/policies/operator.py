@@ -13,15 +13,15 @@ from typing import cast
 
 import structlog
 
-from genvm_llm.answers import Answer, JsonObject, json_object
+from genvm_llm.answers import Answer, JsonObject
 from genvm_llm.backends import Completion
 from genvm_llm.failures import ProviderFailed
-from genvm_llm.json_text import NotAnObject
 from genvm_llm.merging import Json
 from genvm_llm.policies.hook_process import HookFailed, HookProcess
 from genvm_llm.prompt import Prompt, PromptMalformed, read_prompt
 from genvm_llm.routing import Attempt, Candidate, Desk, without_success
 from genvm_llm.tasks import Task, require_text
+from genvm_llm.workshop import IN_PLACE, WorkFailed, Workshop
 from genvm_module.contract import ConfigurationRefused
 from genvm_module.errors import ModuleError
 
@@ -52,7 +52,7 @@ class OperatorPolicy:
         facts = _facts(task)
         mock = await self._call("mock", facts)
         if mock is not None:
-            return Completion(_typed(mock, task), "mock", "mock")
+            return Completion(await _typed(mock, task, desk.workshop), "mock", "mock")
         fitting = desk.candidates(task.form, bool(task.prompt.images))
         failed: list[Attempt] = []
         for candidate in await self._chosen(facts, fitting):
@@ -63,7 +63,8 @@ class OperatorPolicy:
                 failed.append(Attempt(candidate, error))
                 log.info("attempt_failed", **failed[-1].told())
                 continue
-            return replace(completion, answer=await self._filtered(facts, task, completion, candidate))
+            answer = await self._filtered(facts, task, completion, candidate, desk.workshop)
+            return replace(completion, answer=answer)
         return without_success(failed)
 
     async def _chosen(self, facts: Json, fitting: list[Candidate]) -> list[Candidate]:
@@ -95,12 +96,12 @@ class OperatorPolicy:
             raise _refused(f"rewrite: {error}") from None
 
     async def _filtered(
-        self, facts: Json, task: Task, completion: Completion, candidate: Candidate
+        self, facts: Json, task: Task, completion: Completion, candidate: Candidate, workshop: Workshop
     ) -> Answer:
         answer = completion.answer
         shown: Json = answer.text if isinstance(answer, JsonObject) else answer
         changed = await self._call("filter", facts, shown, _described(candidate))
-        return answer if changed is None else _typed(changed, task)
+        return answer if changed is None else await _typed(changed, task, workshop)
 
     async def _call(self, hook: str, *arguments: Json) -> Json:
         try:
@@ -151,17 +152,27 @@ def _described(candidate: Candidate) -> Json:
     }
 
 
-def _typed(value: Json, task: Task) -> Answer:
+async def _typed(value: Json, task: Task, workshop: Workshop) -> Answer:
     if task.form == "bool" and isinstance(value, bool):
         return value
     if task.form == "text" and isinstance(value, str):
         return value
     if task.form == "json":
-        try:
-            return json_object(value)
-        except NotAnObject:
-            pass
+        found = await _object(value, workshop)
+        if found is not None:
+            return found
     raise _refused(f"a hook answered with a value that is no {task.form}")
+
+
+async def _object(value: Json, workshop: Workshop) -> JsonObject | None:
+    try:
+        # What came over the policy's pipe as a value has been measured there.
+        found = await workshop.do(
+            "read_object", value, size=len(value) if isinstance(value, str) else IN_PLACE + 1
+        )
+    except WorkFailed as failure:
+        raise _refused(str(failure)) from None
+    return None if found is None else JsonObject(*found)
 
 
 def _refused(text: str) -> ModuleError:

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from genvm_llm.answers import answer_of
 from genvm_llm.backends import Completion
 from genvm_llm.failures import Kind, ProviderFailed
 from genvm_llm.merging import Json
@@ -35,7 +34,7 @@ class StudioPolicy:
         if not task.prompt.images and not task.prompt.user_message.strip():
             ctx = {"reason": "empty_prompt", "format": task.form}
             raise ModuleError("EMPTY_PROMPT", fatal=False, ctx=ctx)
-        if (mock := mocked(task)) is not None:
+        if (mock := await mocked(task, desk.workshop)) is not None:
             return Completion(mock, "mock", "mock")
         prompt = replace(task.prompt, max_tokens=MAX_TOKENS)
         plugin = task.caller.host_data.get("custom_plugin_data")
@@ -100,11 +99,10 @@ async def _ask_plugin(data: Mapping[str, object], prompt: Prompt, task: Task, de
         plugin = Plugin.read(cast("Mapping[str, Json]", data))
     except PluginUnusable as error:
         raise ModuleError("NO_PROVIDER_FOR_PROMPT", fatal=True, ctx={"rust_error": str(error)}) from None
-    timeout = desk.config.timeout
     try:
-        reply = await plugin.ask(prompt, desk.http, timeout, desk.ledger)
         # The deciding templates get JSON, everything else the text as it is.
-        return Completion(answer_of(reply, task.form), "plugin", plugin.model, reply.usage)
+        read = await plugin.ask(prompt, task.form, desk)
+        return Completion(read.answer(), "plugin", plugin.model, read.usage)
     except ProviderFailed as error:
         if task.form == "bool" and error.kind is Kind.UNPARSABLE:
             return Completion(False, "plugin", plugin.model)

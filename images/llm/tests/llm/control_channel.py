@@ -25,6 +25,7 @@ class Manager:
         self._sock: socket.socket
         self._decoder = FrameDecoder(LIMIT_FROM_INSTANCE)
         self._waiting: list[dict[str, Value]] = []
+        self._sending = asyncio.Lock()
 
     async def accept(self) -> dict[str, Value]:
         """The module's greeting."""
@@ -45,7 +46,8 @@ class Manager:
                 return message
 
     async def send(self, message: dict[str, Encodable]) -> None:
-        await asyncio.get_running_loop().sock_sendall(self._sock, encode_frame(message))
+        async with self._sending:
+            await asyncio.get_running_loop().sock_sendall(self._sock, encode_frame(message))
 
     async def configure(self, generation: int, config: Encodable) -> dict[str, Value]:
         await self.send(
@@ -59,7 +61,13 @@ class Manager:
         )
         return await self._receive()
 
-    async def ask(self, run: int, prompt: str) -> Value:
+    async def ping(self, sequence: int) -> None:
+        """Returns when it has been answered."""
+        await self.send({"kind": "ping", "sequence": sequence})
+        pong = await self._receive()
+        assert (pong["kind"], pong["sequence"]) == ("pong", sequence)
+
+    async def ask(self, run: int, prompt: str, form: str = "text") -> Value:
         """The answer to a prompt in a session of its own."""
         ours, theirs = socket.socketpair()
         frame = encode_frame(
@@ -73,11 +81,13 @@ class Manager:
                 "deadline_ms": 60_000,
             }
         )
-        socket.send_fds(self._sock, [frame[:1]], [theirs.fileno()])
-        await asyncio.get_running_loop().sock_sendall(self._sock, frame[1:])
+        async with self._sending:
+            socket.send_fds(self._sock, [frame[:1]], [theirs.fileno()])
+            await asyncio.get_running_loop().sock_sendall(self._sock, frame[1:])
         theirs.close()
         reader, writer = await asyncio.open_connection(sock=ours)
-        request: Encodable = {"Prompt": {"payload": {"prompt": prompt, "images": []}}}
+        payload: Encodable = {"prompt": prompt, "response_format": form, "images": []}
+        request: Encodable = {"Prompt": {"payload": payload}}
         for message in ({"genvm_id": run, "host_data": IDENTITY}, request):
             body = encode(message)
             writer.write(len(body).to_bytes(4, "big") + body)

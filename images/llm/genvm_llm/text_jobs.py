@@ -1,0 +1,70 @@
+"""What workers do: pure functions of plain values, also called in place when there is little to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from genvm_llm import filters
+from genvm_llm.answers import Answer, JsonObject, Undecided, answer_of, json_object
+from genvm_llm.failures import ProviderFailed
+from genvm_llm.json_text import NotAnObject
+from genvm_llm.masks import mask_of
+from genvm_llm.prompt import Format
+from genvm_llm.providers import PROVIDERS
+
+NOT_JSON = "the reply is not JSON"
+
+Plain = Any
+"""None, truth values, numbers, texts, bytes, and tuples, lists and maps of them."""
+
+
+def filtered(texts: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Each text through the filters `names`."""
+    return {key: filters.apply(text, names) for key, text in texts.items()}
+
+
+def read_reply(body: bytes, provider: str, form: Format, key: str) -> Plain:
+    """A provider's reply: `(tokens, has content, answer)`, or a text that says why it is none.
+
+    The key that the provider was asked with is in nothing of it, in no spelling that a mask knows.
+    """
+    try:
+        reply = PROVIDERS[provider].read(json.loads(body), form)
+    except (ValueError, RecursionError):
+        return NOT_JSON
+    content = mask_of(key).value(reply.content)
+    usage = reply.usage
+    tokens = (usage.input, usage.output, usage.total, usage.cache_read, usage.cache_write)
+    return tokens, reply.content is not None, _answer(content, form)
+
+
+def _answer(content: Any, form: Format) -> Plain:
+    try:
+        return _packed(answer_of(content, form))
+    except ProviderFailed as failure:
+        reason = str(failure.ctx.get("rust_error", ""))
+        return "open" if isinstance(failure, Undecided) else "failed", reason
+
+
+def _packed(answer: Answer) -> Plain:
+    if isinstance(answer, JsonObject):
+        return "json", (dict(answer.value), answer.text)
+    return "plain", answer
+
+
+def read_object(content: Plain) -> Plain:
+    """`(value, text)` of a JSON object that somebody wrote as text or as a value; None when it is none."""
+    try:
+        found = json_object(content)
+    except (NotAnObject, TypeError):
+        return None
+    return dict(found.value), found.text
+
+
+JOBS: Mapping[str, Callable[..., Plain]] = {
+    "filtered": filtered,
+    "read_reply": read_reply,
+    "read_object": read_object,
+}

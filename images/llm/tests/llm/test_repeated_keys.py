@@ -1,0 +1,99 @@
+"""A key that a provider repeats reaches nobody; a body that cannot be unpacked is a failed attempt."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from aiohttp import web
+
+from genvm_llm.check import check_one
+from genvm_module.errors import ModuleError
+
+from .provider_server import anthropic_reply, google_reply, ollama_reply, openai_reply
+from .provider_server import provider as providing
+from .talk import KEY, backend, talking
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "plain": lambda key: key,
+    "upper case": str.upper,
+    "base64": lambda key: base64.b64encode(key.encode()).decode(),
+    "base64 behind its scheme": lambda key: base64.b64encode(f"Bearer {key}".encode()).decode(),
+    "base64 for URLs": lambda key: base64.urlsafe_b64encode(f"x{key}".encode()).decode(),
+    "hexadecimal": lambda key: key.encode().hex(),
+    "in a URL": lambda key: quote(key, safe=""),
+    "wholly escaped in a URL": lambda key: "".join(f"%{byte:02X}" for byte in key.encode()),
+    "escaped in JSON": lambda key: "".join(f"\\u{ord(char):04x}" for char in key),
+    "packed in JSON": lambda key: json.dumps(key)[1:-1],
+}
+REPLIES: dict[str, Callable[[str], Any]] = {
+    "openai-compatible": openai_reply,
+    "anthropic": lambda text: anthropic_reply(text, tool={"a": text, text: [text]}),
+    "google": google_reply,
+    "ollama": ollama_reply,
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("provider", REPLIES)
+async def test_a_contract_never_gets_a_key_that_a_provider_repeats(provider: str, spelling: str) -> None:
+    said = SPELLINGS[spelling](KEY)
+    text = REPLIES[provider](f"you sent {said}!")
+    object_ = text if provider == "anthropic" else REPLIES[provider](f'{{"a": "you sent {said}!"}}')
+    async with providing(text, object_) as server, talking(backend(server.url, provider)) as talk:
+        for answer in (await talk.prompt(), json.loads(await talk.prompt(form="json"))):
+            told = json.dumps(answer)
+            assert "[redacted]" in told
+            assert said not in told
+            assert KEY not in told
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_a_long_reply_is_masked_all_the_same(form: str) -> None:
+    reply = openai_reply(json.dumps({"a": "x" * 20_000 + KEY}))
+    async with providing(reply) as server, talking(backend(server.url)) as talk:
+        answer = await talk.prompt(form=form)
+    assert KEY not in answer
+    assert "[redacted]" in answer
+
+
+async def test_a_check_is_told_no_key_either() -> None:
+    async with providing(openai_reply(f"you sent {KEY}")) as server:
+        config = {"host": server.url, "provider": "openai-compatible", "model": "m", "key": KEY}
+        prompt = {"user_message": "?", "temperature": 0, "max_tokens": 10}
+        assert await check_one(config, prompt) == "you sent [redacted]"
+
+
+async def test_an_error_that_is_cut_off_inside_the_key_shows_none_of_it() -> None:
+    async def refusing(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=500, text="x" * 1010 + KEY)
+
+    async with providing(refusing) as server:
+        config = {"host": server.url, "provider": "openai-compatible", "model": "m", "key": KEY}
+        with pytest.raises(ModuleError) as failure:
+            await check_one(config, {"user_message": "?", "temperature": 0, "max_tokens": 10})
+    assert failure.value.ctx["body"] == "x" * 1010 + "[redacted]"
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize(
+    "body",
+    [b"no gzip at all", gzip.compress(b'{"choices": []}' * 100)[:-30], b""],
+    ids=["none", "cut", "empty"],
+)
+async def test_a_body_that_cannot_be_unpacked_is_a_failed_attempt(body: bytes, status: int) -> None:
+    async def packed(_: web.Request) -> web.StreamResponse:
+        headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        return web.Response(status=status, body=body, headers=headers)
+
+    async with (
+        providing(packed) as broken,
+        providing(openai_reply("good")) as good,
+        talking(backend(broken.url, priority=1), backend(good.url)) as talk,
+    ):
+        assert await talk.prompt() == "good"
