@@ -22,8 +22,6 @@ BODY_CEILING = 32 * 1024 * 1024
 ERROR_BODY_LIMIT = 1024
 LONGEST_SPELLING = 6
 """Characters for one of a key's, where it is written in escapes."""
-UNREADABLE = (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError)
-"""What reading a body may raise; a body that cannot be unpacked is no ClientError."""
 
 
 def http_session() -> aiohttp.ClientSession:
@@ -67,7 +65,7 @@ async def _body(response: aiohttp.ClientResponse, url: str, limit: int) -> bytes
     ctx: dict[str, object] = {"url": url, "status": response.status}
     try:
         body = await _bounded(response, limit)
-    except UNREADABLE as error:
+    except (aiohttp.ClientError, OSError) as error:
         ctx["rust_error"] = type(error).__name__
         raise ProviderFailed("READING_BODY", Kind.NETWORK_ERROR, ctx=ctx) from None
     if len(body) > limit:
@@ -88,7 +86,7 @@ async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 async def _refused(response: aiohttp.ClientResponse, url: str, key: str) -> ProviderFailed:
     body = b""
-    with suppress(*UNREADABLE):
+    with suppress(aiohttp.ClientError, OSError):
         # So much more that a key which begins within the limit is whole.
         body = await _bounded(response, ERROR_BODY_LIMIT + LONGEST_SPELLING * len(key))
     text = mask_of(key).text(body.decode("utf-8", "replace"))[:ERROR_BODY_LIMIT]

@@ -80,15 +80,18 @@ async def test_an_error_that_is_cut_off_inside_the_key_shows_none_of_it() -> Non
     assert failure.value.ctx["body"] == "x" * 1010 + "[redacted]"
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
 @pytest.mark.parametrize("status", [200, 500])
 @pytest.mark.parametrize(
     "body",
     [b"no gzip at all", gzip.compress(b'{"choices": []}' * 100)[:-30], b""],
     ids=["none", "cut", "empty"],
 )
-async def test_a_body_that_cannot_be_unpacked_is_a_failed_attempt(body: bytes, status: int) -> None:
+async def test_a_body_that_cannot_be_unpacked_is_a_failed_attempt(
+    body: bytes, status: int, encoding: str
+) -> None:
     async def packed(_: web.Request) -> web.StreamResponse:
-        headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
         return web.Response(status=status, body=body, headers=headers)
 
     async with (
