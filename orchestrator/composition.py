@@ -118,7 +118,7 @@ async def manager(
         nodes = await asyncio.to_thread(node_dialler, settings)
         held.callback(nodes.close)
         background = TaskOwner("manager")
-        environment = EnvironmentOverlay()
+        environment = EnvironmentOverlay(settings.template_variables)
         # Past the pool: a module is never warm, and is none of its figures.
         modules = ModuleService(
             inner, module_settings(settings), environment.get, settings.state_dir, module_times(settings)

@@ -1,16 +1,22 @@
-"""Values for `${ENV[NAME]}` in module configurations and checks: those of `/env`, then the process's own.
+"""Values for `${ENV[NAME]}` in configurations and checks: those of `/env`, then some of the process's own.
 
-What is told is kept in memory only, is never put into the process's environment, and is never shown.
+What is told is kept in memory only, is never put into the process's environment, and is never shown. Of the
+process's environment only the names on a list are to be had: whoever may post a configuration or a check says
+where the values are sent.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-# The manager's own secrets are nobody's template values.
-HIDDEN = frozenset({"GENVM_DATABASE_URL"})
+import structlog
+
+OWN_PREFIX = "GENVM_"
+"""The manager's own settings, secrets among them, are nobody's template values, whatever the list says."""
 MOST_ENTRIES = 10_000
+
+log = structlog.get_logger(__name__)
 
 
 class EnvironmentFull(Exception):
@@ -18,17 +24,24 @@ class EnvironmentFull(Exception):
 
 
 class EnvironmentOverlay:
-    """Names and values above the process's environment. `repr` names no value."""
+    """Names and values above those of the process that are `allowed`. `repr` names no value."""
 
-    def __init__(self, below: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, allowed: Collection[str], below: Mapping[str, str] = os.environ) -> None:
+        self._allowed = frozenset(name for name in allowed if not name.startswith(OWN_PREFIX))
         self._below = below
         self._told: dict[str, str] = {}
+        self._withheld: set[str] = set()
 
     def get(self, name: str) -> str | None:
-        """The value of `name`; None when it is set nowhere."""
+        """The value of `name`; None when it is set nowhere, or not to be had."""
         if name in self._told:
             return self._told[name]
-        return None if name in HIDDEN else self._below.get(name)
+        if name in self._allowed:
+            return self._below.get(name)
+        if name in self._below and name not in self._withheld:
+            self._withheld.add(name)
+            log.warning("variable_withheld", variable=name, advice="name it in GENVM_TEMPLATE_VARIABLES")
+        return None
 
     def set(self, name: str, value: str) -> None:
         """Raises EnvironmentFull."""

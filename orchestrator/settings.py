@@ -40,6 +40,16 @@ MIB = 1024 * 1024
 HostName = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$")]
 
 
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,100}$")]
+
+# As shipped configurations, GenLayer's and the providers' own documentation name them.
+PROVIDER_KEYS = (
+    "MAIN_LLM_KEY", "OPENAIKEY", "ANTHROPICKEY", "GEMINIKEY", "HEURISTKEY", "XAIKEY",
+    "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "XAI_API_KEY",
+    "OPENROUTER_API_KEY", "GROQ_API_KEY", "DEEPSEEK_API_KEY", "MISTRAL_API_KEY", "HEURIST_API_KEY",
+)  # fmt: skip
+
+
 def _octal(value: Any) -> Any:
     """YAML reads 0660 as a number."""
     return f"{value:04o}" if isinstance(value, int) else value
@@ -211,6 +221,12 @@ class Settings(BaseSettings):
         description="of this machine, with commas, besides its interfaces': web reaches none (docs/web.md)",
     )
 
+    # Of the manager's own environment. Who posts a configuration or a check says where a value is sent:
+    # anything else in the environment stays out; values set by POST /env need not be named here.
+    template_variables: Annotated[list[VariableName], NoDecode] = Field(
+        [*PROVIDER_KEYS], description="names that ${ENV[NAME]} may read, with commas; the keys of providers"
+    )
+
     # Warm instances, ready before anybody asks (docs/pool.md). Two per image: a node runs a leader and a
     # validator at a time, an idle one costs about 40 MiB, and two are made again within a second.
     pool_size: int = Field(2, ge=0, le=1000, description="ready instances per executor image; 0: no pool")
@@ -271,7 +287,7 @@ class Settings(BaseSettings):
     log_level: LogLevel = "info"
     log_format: LogFormat = LogFormat.AUTO
 
-    @field_validator("allowed_hosts", "own_addresses", "node_networks", mode="before")
+    @field_validator("allowed_hosts", "own_addresses", "node_networks", "template_variables", mode="before")
     @classmethod
     def _names_with_commas(cls, value: Any) -> Any:
         """In the environment a list is JSON, or simply has commas."""

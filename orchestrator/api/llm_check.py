@@ -45,7 +45,7 @@ def _seconds(value: Any) -> float:
 
 
 class CheckConfig(BaseModel):
-    """`host` and `key` may have `${ENV[NAME]}` in them."""
+    """`key` may have `${ENV[NAME]}` in it, a value of `/env` or a name that the operator allows."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -121,35 +121,37 @@ async def post_check(request: web.Request) -> web.StreamResponse:
 
 async def _checked(context: ApiContext, slots: asyncio.Semaphore, entry: Entry) -> dict[str, Any]:
     try:
-        config = _config(context, entry.config)
+        config, redaction = _config(context, entry.config)
         prompt = _prompt(entry.prompt)
         async with slots:
-            return entry.answer(await _asked(context.check_llm, config, prompt), None)
+            return entry.answer(await _asked(context.check_llm, config, prompt, redaction), None)
     except (EntryFailed, ChecksUnavailable) as failure:
         return entry.answer(None, str(failure))
 
 
-async def _asked(check: CheckOne, config: Mapping[str, Any], prompt: Mapping[str, Any]) -> str:
-    redaction = Redaction([config["key"]])
+async def _asked(
+    check: CheckOne, config: Mapping[str, Any], prompt: Mapping[str, Any], redaction: Redaction
+) -> str:
     try:
-        return await check(config, prompt)
+        return redaction.text(await check(config, prompt))
     except ChecksUnavailable:
         raise
     except Exception as failure:
         raise EntryFailed(redaction.text(_told(failure))) from None
 
 
-def _config(context: ApiContext, config: CheckConfig) -> dict[str, Any]:
-    """With the variables of host and key replaced. Raises EntryFailed."""
+def _config(context: ApiContext, config: CheckConfig) -> tuple[dict[str, Any], Redaction]:
+    """With the variables of host and key replaced, and what may not be shown of it. Raises EntryFailed."""
     template = Template({}, context.environment.get)
     try:
-        host, key = template.expand(config.host), template.expand(config.key)
+        host, key = template.place(config.host), template.text(config.key)
     except BadConfiguration as unknown:
         raise EntryFailed(str(unknown)) from None
-    if not (isinstance(host, str) and host.isascii() and len(host) <= LONGEST_HOST):
+    if not (host.isascii() and len(host) <= LONGEST_HOST):
         # Encoding a foreign host name takes the loop's time, more of it the longer the name is.
         raise EntryFailed(f"host must be an ASCII URL of at most {LONGEST_HOST} characters")
-    return {"host": host, "provider": config.provider, "model": config.model, "key": key}
+    asked = {"host": host, "provider": config.provider, "model": config.model, "key": key}
+    return asked, Redaction({key, *template.taken})
 
 
 def _prompt(prompt: CheckPrompt) -> dict[str, Any]:

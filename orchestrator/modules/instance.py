@@ -215,7 +215,7 @@ class ModuleInstance:
             healthy=message.get("healthy") is not False,
             detail=self._text(message.get("detail")),
             sessions=sessions if isinstance(sessions, int) else 0,
-            counters=plain(counters) if isinstance(counters, dict) else {},
+            counters=self._figures(counters) if isinstance(counters, dict) else {},
         )
         if health.healthy != self.health.healthy:
             log.warning("module_health", module=self.kind, healthy=health.healthy, detail=health.detail)
@@ -229,9 +229,13 @@ class ModuleInstance:
         if session is None:
             return
         if isinstance(requests, int) and isinstance(stats, dict):
-            session.end(Usage(requests, plain(stats)))
+            session.end(Usage(requests, self._figures(stats)))
         else:
             session.end(None)
+
+    def _figures(self, said: dict[str, Value]) -> dict[str, Value]:
+        figures = self._redaction.value(plain(said))
+        return figures if isinstance(figures, dict) else {}
 
     def _log(self, records: Value) -> None:
         for record in records[:MOST_RECORDS] if isinstance(records, list) else ():

@@ -7,39 +7,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 from genvm_wire.calldata import Value
+from genvm_wire.masking import Mask
 
 SECRET_KEY = re.compile(r"key|token|secret|password|authorization|auth|cookie|credential", re.IGNORECASE)
 SHORTEST = 5
 """Shorter values stand in every second sentence, and no key is that short."""
-MASK = "***"
 
 
 class Redaction:
-    """Replaces known secrets in texts."""
+    """Replaces known secrets in texts, in every spelling that `Mask` knows."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        found = sorted({one for one in secrets if len(one) >= SHORTEST}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, found))) if found else None
+        self._mask = Mask(secrets, shortest=SHORTEST)
 
     def __repr__(self) -> str:
         return "Redaction()"
 
     def text(self, text: str) -> str:
-        return text if self._pattern is None else self._pattern.sub(MASK, text)
+        return self._mask.text(text)
 
     def value(self, value: Value) -> Value:
         """`value` with every text in it redacted, keys included."""
-        match value:
-            case str():
-                return self.text(value)
-            case list():
-                return [self.value(item) for item in value]
-            case dict():
-                return {self.text(key): self.value(item) for key, item in value.items()}
-            case _:
-                return value
+        return cast("Value", self._mask.value(value))
 
 
 def secrets_in(config: Value, *, marked: bool = False) -> Iterator[str]:

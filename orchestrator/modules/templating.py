@@ -12,6 +12,8 @@ from typing import Any
 from genvm_wire.calldata import Value
 from orchestrator.modules.failures import BadConfiguration
 
+PLACES = frozenset({"host"})
+"""Keys under which nothing of the environment may stand: a value there is sent to whoever the rest names."""
 VARIABLE = re.compile(r"\$\{([a-zA-Z0-9_]*|ENV\[[a-zA-Z0-9_]*\])\}")
 MOST_DEPTH = 64
 
@@ -30,6 +32,20 @@ class Template:
     environment: Lookup
     taken: set[str] = field(default_factory=set, repr=False)
 
+    def text(self, text: str) -> str:
+        """Raises BadConfiguration for a plain variable that there is not."""
+        return VARIABLE.sub(self._replacement, text)
+
+    def place(self, text: str) -> str:
+        """The address in `text`: plain variables are replaced; one of the environment has to be unset.
+
+        Raises BadConfiguration.
+        """
+        for found in VARIABLE.finditer(text):
+            if found[1].startswith("ENV[") and self.environment(found[1][4:-1]):
+                raise BadConfiguration(f"a host is written out: {found[0]} may not stand in it")
+        return self.text(text)
+
     def expand(self, value: Any, depth: int = 0) -> Value:
         """`value`, as JSON or YAML has it, expanded and as calldata: fractions become decimal text.
 
@@ -43,13 +59,16 @@ class Template:
             case float():
                 return _decimal(value)
             case str():
-                return VARIABLE.sub(self._replacement, value)
+                return self.text(value)
             case list():
                 return [self.expand(item, depth + 1) for item in value]
             case dict():
-                return {_key(key): self.expand(item, depth + 1) for key, item in value.items()}
+                return {_key(key): self._member(key, item, depth + 1) for key, item in value.items()}
             case _:
                 raise BadConfiguration(f"the configuration holds a {type(value).__name__}, which is not JSON")
+
+    def _member(self, key: str, value: Any, depth: int) -> Value:
+        return self.place(value) if key in PLACES and isinstance(value, str) else self.expand(value, depth)
 
     def _replacement(self, found: re.Match[str]) -> str:
         name = found[1]

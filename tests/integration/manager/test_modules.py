@@ -367,10 +367,8 @@ async def test_a_validators_run_is_introduced_with_its_role_and_its_gas(
 SECRET = "sk-one-secret-of-the-operator"
 
 
-async def test_a_secret_is_in_no_error_status_or_file(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TEST_LLM_KEY", SECRET)
+async def test_a_secret_is_in_no_error_status_or_file(client: Client) -> None:
+    await client.ask("POST", "/env", json={"key": "TEST_LLM_KEY", "value": SECRET})
     config = {"fail": "the provider refused ${ENV[TEST_LLM_KEY]}", "key": "${ENV[TEST_LLM_KEY]}"}
     status, answer = await order(client, "start", **LLM, config=config)
     assert (status, answer["error"]) == (500, "the provider refused ***")

@@ -84,3 +84,20 @@ def test_it_remembers_what_came_from_the_environment_and_shows_it_to_nobody() ->
     one.expand("${ENV[SET]}")
     assert one.taken == {"value"}
     assert "value" not in repr(one)
+
+
+@pytest.mark.parametrize(
+    ("host", "place"),
+    [
+        ("http://h", "http://h"),
+        ("http://${ENV[UNSET]}h", "http://h"),
+        ("file://${exeDir}", "file:///opt/bin"),
+    ],
+)
+def test_a_host_is_written_out(host: str, place: str) -> None:
+    assert template().expand({"backends": [{"host": host}]}) == {"backends": [{"host": place}]}
+
+
+def test_a_host_with_a_value_of_the_environment_is_refused() -> None:
+    with pytest.raises(BadConfiguration, match=r"\$\{ENV\[SET\]\} may not stand in it"):
+        template().expand({"backends": {"main": {"host": "http://h/${ENV[SET]}"}}})
