@@ -75,7 +75,7 @@ class Backend:
         try:
             completion = await self._attempt(model, prompt, form, timeout, ledger)
         except ProviderFailed as error:
-            totals.error_count += 1
+            totals.failed(error.kind.value)
             self._failed(error.kind)
             raise
         finally:

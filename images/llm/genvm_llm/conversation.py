@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import structlog
 
@@ -36,7 +37,7 @@ class LlmConversation:
             log.info("budget_exhausted")
             return {"consumed_gen": EXHAUSTED, "data": ""}
         task = await task_of(asked, self._desk.config, self._desk.workshop, self._caller)
-        spent_before = self._desk.ledger.gen
+        spent_before, began = self._desk.ledger.gen, time.monotonic()
         try:
             async with asyncio.timeout(granted.seconds):
                 completion = await self._policy.answer(task, self._desk)
@@ -52,6 +53,7 @@ class LlmConversation:
             format=task.form,
             backend=completion.backend,
             model=completion.model,
+            seconds=round(time.monotonic() - began, 3),
             usage=[completion.usage.input, completion.usage.output, completion.usage.total],
         )
         return {"consumed_gen": consumed, "data": data_of(completion.answer, self._terms.transport)}

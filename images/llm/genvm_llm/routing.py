@@ -79,7 +79,7 @@ class Desk:
         return Candidate(chosen, found) if found else None
 
     async def first_success(
-        self, candidates: Iterable[Candidate], prompt: Prompt, form: Format
+        self, candidates: Iterable[Candidate], prompt: Prompt, form: Format, *, fallback: bool = False
     ) -> Completion:
         """The first good answer. Raises ModuleError NO_PROVIDER_FOR_PROMPT, fatal, when there is none.
 
@@ -88,14 +88,19 @@ class Desk:
         failed: list[Attempt] = []
         for candidate in candidates:
             try:
-                return await self.ask(candidate, prompt, form)
+                return await self.ask(candidate, prompt, form, fallback=fallback or bool(failed))
             except ProviderFailed as error:
                 failed.append(Attempt(candidate, error))
                 log.info("attempt_failed", **failed[-1].told())
         return without_success(failed)
 
-    async def ask(self, candidate: Candidate, prompt: Prompt, form: Format) -> Completion:
-        """One candidate, tried again as the configuration's `retry` says. Raises ProviderFailed."""
+    async def ask(
+        self, candidate: Candidate, prompt: Prompt, form: Format, *, fallback: bool = False
+    ) -> Completion:
+        """One candidate, tried again as the configuration's `retry` says. Raises ProviderFailed.
+
+        `fallback`: another has failed before it.
+        """
         model, backend = candidate.model, candidate.backend
         timeout = _first(prompt.timeout, model.timeout, backend.config.timeout, self.config.timeout)
         prompt = replace(prompt, use_max_completion_tokens=model.use_max_completion_tokens)
@@ -103,7 +108,9 @@ class Desk:
         async def attempt() -> Completion:
             return await backend.ask(model, prompt, form, timeout, self.ledger)
 
-        return await self.config.retry.run(attempt)
+        completion = await self.config.retry.run(attempt)
+        backend.totals[model.name].fallbacks += fallback
+        return completion
 
 
 def without_success(failed: Sequence[Attempt]) -> Completion:

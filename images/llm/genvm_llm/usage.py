@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from genvm_wire.calldata import Encodable
 
@@ -40,6 +40,10 @@ class ModelTotals:
     calls: int = 0
     error_count: int = 0
     milliseconds: int = 0
+    fallbacks: int = 0
+    """Answers that it gave after another model had failed."""
+    failures: dict[str, int] = field(default_factory=dict)
+    """By class (failures.Kind)."""
 
     def add(self, usage: Usage, images: int) -> None:
         self.input_tokens += usage.input
@@ -49,8 +53,13 @@ class ModelTotals:
         self.cache_write_tokens += usage.cache_write
         self.image_units += images
 
+    def failed(self, kind: str) -> None:
+        self.error_count += 1
+        self.failures[kind] = self.failures.get(kind, 0) + 1
+
     def counters(self) -> dict[str, Encodable]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        counters: dict[str, Encodable] = {name: getattr(self, name) for name in self.__slots__}
+        return {**counters, "failures": dict(self.failures)}
 
     def tokens(self) -> dict[str, Encodable]:
         """As in modules.md 1.11."""

@@ -58,7 +58,7 @@ class OperatorPolicy:
         for candidate in await self._chosen(facts, fitting):
             prompt = await self._rewritten(facts, task.prompt, candidate)
             try:
-                completion = await desk.ask(candidate, prompt, task.form)
+                completion = await desk.ask(candidate, prompt, task.form, fallback=bool(failed))
             except ProviderFailed as error:
                 failed.append(Attempt(candidate, error))
                 log.info("attempt_failed", **failed[-1].told())

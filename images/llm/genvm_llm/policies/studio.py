@@ -58,7 +58,8 @@ async def _ask_named(prompt: Prompt, task: Task, desk: Desk) -> Completion:
             failed.append({"backend": name, "cause": "no such backend"})
             continue
         try:
-            return await desk.first_success([candidate], _configured(prompt, candidate), task.form)
+            configured = _configured(prompt, candidate)
+            return await desk.first_success([candidate], configured, task.form, fallback=bool(failed))
         except ModuleError as error:
             if error.causes[0] != "NO_PROVIDER_FOR_PROMPT":
                 raise

@@ -12,7 +12,7 @@ from genvm_llm.budget import Allowance, allowance
 from genvm_module.errors import ModuleError
 
 from .provider_server import ProviderServer, never, openai_reply, provider, raw
-from .talk import backend, talking
+from .talk import Talk, backend, configured, talking
 
 
 async def servers(stack: AsyncExitStack, *answers: Any) -> list[ProviderServer]:
@@ -164,3 +164,20 @@ async def test_tokens_with_a_price_use_up_the_spending_limit() -> None:
         ) as talk:
             assert (await talk.prompt(fuel=10**20))["consumed_gen"] == 11 * 2 + 5 * 10
             assert (await talk.prompt(fuel=10**20))["consumed_gen"] == 2**256 - 1
+
+
+async def test_what_each_model_did_is_counted_by_class_and_without_words() -> None:
+    async with (
+        provider(429, 503, openai_reply("late")) as shaky,
+        provider(openai_reply("steady")) as steady,
+        configured({"backends": {"b0": backend(steady.url), "b1": backend(shaky.url)}}) as service,
+    ):
+        for _ in range(3):
+            await Talk(service).prompt("a secret prompt")
+        backends: Any = service.health().counters["backends"]
+        shaky_model, steady_model = backends["b1"]["models"]["m"], backends["b0"]["models"]["m"]
+        assert shaky_model["failures"] == {"rate_limit": 1, "server_error": 1}
+        assert (shaky_model["calls"], shaky_model["error_count"], shaky_model["fallbacks"]) == (3, 2, 0)
+        assert (steady_model["calls"], steady_model["fallbacks"], steady_model["failures"]) == (2, 2, {})
+        assert steady_model["total_tokens"] == 32
+        assert "secret" not in str(service.health())
