@@ -69,6 +69,7 @@ class Config:
     retry: Retry = field(default_factory=Retry)
     max_prompt_bytes: int = DEFAULT_PROMPT_BYTES
     """A prompt's text, or all values of a template together, as UTF-8 and before filters."""
+    guard_control_tokens: bool = True
     meta: Json = None
     log_level: str = "info"
     notes: tuple[str, ...] = ()
@@ -95,6 +96,7 @@ def read_config(fields: Mapping[str, object], *, allow_empty_backends: bool = Fa
         policy_source=_optional_text(fields, "policy_source"),
         retry=read_retry(fields.get("retry")),
         max_prompt_bytes=_prompt_bytes(fields),
+        guard_control_tokens=_flag(fields, "guard_control_tokens", "configuration", default=True),
         meta=cast("Json", fields.get("meta")),
         log_level=str(fields.get("log_level") or "info"),
         notes=tuple(notes),

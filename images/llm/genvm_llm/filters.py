@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
+from genvm_llm.control_tokens import defused
+
 _BLANKS = re.compile(r"[^\S\n]+")
 _AROUND_NEWLINE = re.compile(r" ?\n ?")
 _MANY_NEWLINES = re.compile(r"\n{3,}")
@@ -84,10 +86,14 @@ FILTERS: Mapping[str, Callable[[str], str]] = {
     "NFKC": nfkc,
     "RmZeroWidth": remove_zero_width,
     "NormalizeWS": normalize_whitespace,
+    "ControlTokens": defused,
 }
 PROMPT_FILTERS = ("NFKC", "RmZeroWidth", "NormalizeWS")
 TEMPLATE_FILTERS = ("NFKC", "RmZeroWidth")
 """For the values in a template, which come from contracts as well; their layout may matter and stays."""
+
+GUARD = ("ControlTokens",)
+"""Behind all others, which could make such a token of something else."""
 
 
 def apply(text: str, names: Sequence[str]) -> str:

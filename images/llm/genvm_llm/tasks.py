@@ -59,12 +59,13 @@ async def _filtered(
     texts: Mapping[str, str], names: Sequence[str], config: Config, workshop: Workshop
 ) -> Mapping[str, str]:
     """Both failures are fatal: bound and speed are this node's own, and no observation about anything."""
+    names = (*names, *filters.GUARD) if config.guard_control_tokens else tuple(names)
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts.values())
     if size > config.max_prompt_bytes:
         ctx = {"bytes": size, "limit": config.max_prompt_bytes}
         raise ModuleError("PROMPT_TOO_LARGE", fatal=True, ctx=ctx)
     try:
-        found: Mapping[str, str] = await workshop.do("filtered", dict(texts), tuple(names), size=size)
+        found: Mapping[str, str] = await workshop.do("filtered", dict(texts), names, size=size)
     except WorkFailed as failure:
         raise ModuleError("PROMPT_NOT_FILTERED", fatal=True, ctx={"rust_error": str(failure)}) from None
     return found
