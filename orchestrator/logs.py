@@ -19,6 +19,10 @@ LEVELS = {
 }
 
 
+# What is done to the manager is logged at every level: whoever changes the level cannot hide what follows.
+AUDIT = "orchestrator.access.audit"
+
+
 def configure_logs(level: str, form: LogFormat) -> None:
     """Send everything, the libraries' lines included, to stderr in one form."""
     as_json = form is LogFormat.JSON or (form is LogFormat.AUTO and not sys.stderr.isatty())
@@ -49,6 +53,7 @@ def configure_logs(level: str, form: LogFormat) -> None:
     # The engine client's own debug lines repeat every request body: not wanted at any level of ours.
     for noisy in ("urllib3", "docker", "asyncio", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger(AUDIT).setLevel(logging.INFO)
     set_level(level)
 
 

@@ -16,6 +16,8 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 HASH = r"^sha256:[0-9a-f]{64}$"
 HASH_PREFIX = "sha256:"
 MOST_TOKENS = 10_000
+# What one can wait for, and what fits a number of the clock's kind.
+LEAST_RATE, MOST_BURST = 1e-6, 10**15
 
 
 class BadTokens(Exception):
@@ -31,10 +33,10 @@ class Entry(BaseModel):
     scopes: Annotated[list[Annotated[Scope, Field(strict=False)]], Field(min_length=1)]
     namespace: Annotated[str, Field(pattern=NAME)]
     hash: Annotated[str, Field(pattern=HASH, repr=False)]
-    requests_per_second: Annotated[float, Field(gt=0, le=1e6)] | None = None
-    requests_burst: Annotated[int, Field(ge=1)] | None = None
-    bytes_per_second: Annotated[float, Field(gt=0, le=1e12)] | None = None
-    bytes_burst: Annotated[int, Field(ge=1)] | None = None
+    requests_per_second: Annotated[float, Field(ge=LEAST_RATE, le=1e6)] | None = None
+    requests_burst: Annotated[int, Field(ge=1, le=MOST_BURST)] | None = None
+    bytes_per_second: Annotated[float, Field(ge=LEAST_RATE, le=1e12)] | None = None
+    bytes_burst: Annotated[int, Field(ge=1, le=MOST_BURST)] | None = None
 
     @field_validator("scopes")
     @classmethod

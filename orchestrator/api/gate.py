@@ -4,6 +4,10 @@ A browser lets every page send requests to every port of its machine, and to the
 a root shell. Browsers say whose page it is (`Origin`, `Sec-Fetch-Site`: the fetch standard) and by what name
 the page knows this machine (`Host`); node software sends neither of the first two, and a `Host` that no page
 can have. The gate judges before anything of the body is read. No answer permits another origin anything.
+
+Browsers do not say all of that everywhere: a page's picture asks with GET and without `Origin`, and outside
+of loopback (`0.0.0.0`, another name or address of this machine) without `Sec-Fetch-Site`. So a browser that
+does not say that its page is the manager's own may look, which tells no page anything, and no more.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 from multidict import istr
 
+from orchestrator.access.scope import Scope
+from orchestrator.api.description import scope_needed
 from orchestrator.api.errors import error_response
 from orchestrator.api.host_names import AcceptedHosts, Authority, is_socket_path, parse_authority
 
@@ -26,8 +32,11 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SEC_FETCH_SITE = istr("Sec-Fetch-Site")
-OWN_SITES = frozenset({"none", "same-origin"})
-"""`none`: typed by the user."""
+OWN_SITE = "same-origin"
+OWN_SITES = frozenset({"none", OWN_SITE})
+"""`none`: typed by the user; a server of elsewhere may have sent the browser on from there."""
+BROWSERS = "Mozilla/"
+"""What every browser's `User-Agent` begins with; no page can change it without an `Origin`."""
 REMEMBERED = 256
 BAD_REQUEST, FORBIDDEN, MISDIRECTED = 400, 403, 421
 STATUSES = (FORBIDDEN, MISDIRECTED)
@@ -35,6 +44,7 @@ STATUSES = (FORBIDDEN, MISDIRECTED)
 
 Refusal = tuple[int, str]
 ELSEWHERE: Refusal = (FORBIDDEN, "a page of another origin may not use the manager")
+ONLY_LOOKING: Refusal = (FORBIDDEN, "a browser may only look here: this route changes or takes something")
 NO_HOST: Refusal = (BAD_REQUEST, "the request needs one header Host, no more and no less")
 
 
@@ -53,10 +63,14 @@ class Gate:
             return own
         if not request.raw_path.startswith("/") and (wrong := self._target(request)):
             return wrong
-        if SEC_FETCH_SITE in headers and not OWN_SITES.issuperset(headers.getall(SEC_FETCH_SITE)):
+        sites = headers.getall(SEC_FETCH_SITE, ())
+        if not OWN_SITES.issuperset(sites):
             return ELSEWHERE
         if hdrs.ORIGIN in headers and not _is_own(headers.getall(hdrs.ORIGIN), own, request.scheme):
             return ELSEWHERE
+        by_browser = bool(sites) or headers.get(hdrs.USER_AGENT, "").startswith(BROWSERS)
+        if by_browser and OWN_SITE not in sites and not _only_looks(request):
+            return ONLY_LOOKING
         return None
 
     def _host(self, request: web.Request) -> Authority | Refusal | None:
@@ -116,6 +130,12 @@ def _is_own(origins: Sequence[str], own: Authority | None, scheme: str) -> bool:
         return False
     named, separator, authority = origins[0].partition("://")
     return bool(separator) and named == scheme and parse_authority(authority) == own
+
+
+def _only_looks(request: web.Request) -> bool:
+    """Whether the route takes nothing away and changes nothing: what reading is enough for."""
+    match = request.match_info
+    return match.http_exception is not None or Scope.READ.reaches(scope_needed(match.handler))
 
 
 def _netloc(target: str) -> str:

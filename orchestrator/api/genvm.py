@@ -212,6 +212,7 @@ async def delete_run(request: web.Request) -> web.StreamResponse:
 
 def add_routes(app: web.Application) -> None:
     app.router.add_post("/genvm/run", post_run)
-    app.router.add_get("/genvm/{genvm_id}", get_run)
+    # No HEAD: it would take the status away and tell nothing of it.
+    app.router.add_get("/genvm/{genvm_id}", get_run, allow_head=False)
     app.router.add_delete("/genvm/{genvm_id}", delete_run)
     app.router.add_get("/genvm/{genvm_id}/artifact", get_artifact)

@@ -25,7 +25,7 @@ async def post_level(request: web.Request) -> web.StreamResponse:
         level = set_level(shaped(LevelBody, body).level)
     except (ValueError, WrongShape):
         raise WrongShape("invalid log level") from None
-    about(request, {"level": level})
+    about(request, {"log_level": level})
     return web.json_response({"result": "log_level_set", "level": level})
 
 

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.access.scope import Scope
+from orchestrator.api.description import scope_needed
 from orchestrator.api.host_names import AcceptedHosts, parse_authority
 from orchestrator.settings import load_settings
 from tests.integration.manager.conftest import Client, MakeClient, folder, make_client, runs_ever
@@ -98,6 +100,22 @@ async def test_no_route_and_no_method_answers_a_web_page(client: Client, case: s
         assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
         if method != "HEAD":
             assert answer.error
+
+
+@pytest.mark.parametrize(
+    "header", ["User-Agent: Mozilla/5.0 (X11; Linux x86_64)", "Sec-Fetch-Site: none"], ids=["unsaid", "typed"]
+)
+async def test_a_browser_that_names_no_page_of_ours_may_look_and_no_more(client: Client, header: str) -> None:
+    """With GET a page's picture has no Origin, and beyond loopback no Sec-Fetch-Site."""
+    for route in client.manager.app.router.routes():
+        assert route.resource is not None
+        target = re.sub(r"\{\w+\}", "1", route.resource.canonical)
+        answer = await send(client, route.method, target, "Host: {own}", header)
+        looks = Scope.READ.reaches(scope_needed(route.handler))  # type: ignore[arg-type]
+        assert (answer.status == 403) is not looks, (route.method, target, answer)
+    assert (await send(client, "GET", "/genvm/%31", "Host: {own}", header)).status == 403
+    own = ("User-Agent: Mozilla/5.0", "Sec-Fetch-Site: same-origin")
+    assert (await send(client, "GET", "/genvm/1", "Host: {own}", *own)).status == 200
 
 
 async def test_every_route_says_that_it_may_refuse_a_page(client: Client) -> None:

@@ -65,7 +65,7 @@ class Connection:
                 case WSMsgType.BINARY:
                     await self._conversation.take(message.data)
                 case WSMsgType.TEXT:
-                    await self._conversation.take_text()
+                    await self._conversation.take_text(message.data)
                 case _:
                     return
 

@@ -71,7 +71,7 @@ class Conversation:
         try:
             request = frames.request_of(message)
         except BadFrame as bad:
-            self._outgoing.put_reply(frames.error(bad.request_id, bad))
+            self._refuse(bad, len(message))
             return
         try:
             self._count(len(message))
@@ -86,10 +86,10 @@ class Conversation:
             log.exception("socket_request_failed", method=request.method.name)
             self._fail(request, DEFECT)
 
-    async def take_text(self) -> None:
+    async def take_text(self, text: str) -> None:
         """Answer a text message, which is none of the protocol's."""
         await self._outgoing.room_for_reply()
-        self._outgoing.put_reply(frames.error(frames.NOTIFICATION, frames.text_message()))
+        self._refuse(frames.text_message(), len(text.encode()))
 
     async def next_frame(self) -> bytes | None:
         """The next frame for the client; None after `finish` when there is none left.
@@ -110,6 +110,15 @@ class Conversation:
     def close(self) -> None:
         """The client has gone. Its runs go on."""
         self._subscriptions.close()
+
+    def _refuse(self, bad: BadFrame, size: int) -> None:
+        """Answer what is no request; for the token's rates it is one."""
+        try:
+            self._count(size)
+        except RequestFailed as over:
+            self._outgoing.put_reply(frames.error(bad.request_id, over))
+        else:
+            self._outgoing.put_reply(frames.error(bad.request_id, bad))
 
     def _count(self, size: int) -> None:
         """Raises RequestFailed when the token is over its rate."""

@@ -86,11 +86,19 @@ async def get_ws(request: web.Request) -> web.StreamResponse:
 
     Its messages are binary; docs/manager-socket.md describes them.
     """
-    if not web.WebSocketResponse().can_prepare(request):
+    if not _can_upgrade(request):
         refusal = error_response("this path speaks WebSocket only", 426)
         refusal.headers["Upgrade"] = "websocket"
         return refusal
     return await request.app[SOCKETS].serve(request)
+
+
+def _can_upgrade(request: web.Request) -> bool:
+    try:
+        return bool(web.WebSocketResponse().can_prepare(request))
+    except ValueError:
+        # A key that is no ASCII: the library decodes it unasked.
+        return False
 
 
 async def _hang_up(app: web.Application) -> None:
@@ -103,5 +111,5 @@ def add_routes(app: web.Application) -> None:
     tokens = context.access.tokens
     register = None if tokens is None else tokens.register
     app[SOCKETS] = Sockets(served, context.max_message_bytes, register)
-    app.router.add_get("/ws", get_ws)
+    app.router.add_get("/ws", get_ws, allow_head=False)
     app.on_shutdown.append(_hang_up)

@@ -17,7 +17,7 @@ from orchestrator.api.context import CONTEXT
 from tests.integration.manager.callers import ALICE, READER, ROOT, MakeAs, TokensFile, make_as, tokens_file
 from tests.integration.manager.conftest import Client, MakeClient, folder, listening_node, make_client
 from tests.integration.manager.socket_requests import request
-from tests.socket_client import INTERNAL, refusal, socket_client
+from tests.socket_client import INTERNAL, MALFORMED, parts, refusal, socket_client
 
 __all__ = ["folder", "make_as", "make_client", "tokens_file"]
 
@@ -143,6 +143,19 @@ async def test_messages_on_the_socket_are_counted(make_as: MakeAs, tokens_file: 
         assert (code, "over its rate" in text) == (INTERNAL, True)
 
 
+async def test_what_is_no_request_is_counted_too(make_as: MakeAs, tokens_file: TokensFile) -> None:
+    tokens_file.add("slow", Scope.NODE, "a", **SLOW, requests_burst=3)
+    tokens_file.write()
+    slow = await (await make_as())("slow")
+    async with slow.session.ws_connect("/ws") as ws:
+        await ws.receive_bytes()
+        answers = []
+        for send in (ws.send_str("nonsense"), ws.send_bytes(b"x"), ws.send_bytes(b"x"), ws.send_str("")):
+            await send
+            answers.append(parts(await ws.receive_bytes())[2]["code"])
+    assert answers == [MALFORMED, MALFORMED, INTERNAL, INTERNAL]
+
+
 def audited(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -181,7 +194,7 @@ async def test_each_administrative_call_is_a_line(make_as: MakeAs, folder: Path)
         (ALICE, "POST /permits", 403),
     ]
     about = [sorted(set(line) - {"time", "who", "origin", "what", "outcome"}) for line in lines]
-    told = [["permits"], ["variable"], [], ["level"], ["level"], ["module"], [], [], ["removed"], []]
+    told = [["permits"], ["variable"], [], ["log_level"], ["log_level"], ["module"], [], [], ["removed"], []]
     assert about == told
     assert "canary" not in path.read_text()
 

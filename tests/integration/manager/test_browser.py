@@ -15,9 +15,11 @@ import pytest
 from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
-from tests.integration.manager.conftest import Client, MakeClient, runs_ever
+from tests.integration.manager.conftest import Client, MakeClient, listening_node, runs_ever
 
 EVIL, REBOUND = "evil.example", "rebound.example"
+# Of this machine as others call it: there a browser says nothing of whose page asks.
+NAMES = ("this-machine", "host.docker.internal")
 POST = """async ([address, body]) => {
     const answer = await fetch(`${address}/genvm/run`, {method: "POST", mode: "no-cors", body});
     return [answer.type, answer.status, await answer.text()];
@@ -36,6 +38,12 @@ READ = """async ([address, path, options]) => {
         return [answer.status, await answer.text()];
     } catch (refused) { return [0, String(refused)]; }
 }"""
+PICTURE = """address => new Promise(resolve => {
+    const picture = new Image();
+    picture.referrerPolicy = "no-referrer";
+    picture.onload = picture.onerror = resolve;
+    picture.src = address;
+})"""
 CONNECT = """address => new Promise(resolve => {
     const socket = new WebSocket(address.replace("http:", "ws:") + "/ws");
     socket.onopen = () => resolve("open"); socket.onerror = () => resolve("refused");
@@ -58,7 +66,7 @@ async def browser() -> AsyncIterator[Browser]:
     found = shutil.which("chromium")
     if found is None:
         pytest.fail("no chromium; `make test` installs it (images/prerequisites.sh test)", pytrace=False)
-    rules = f"MAP {EVIL} 127.0.0.1,MAP {REBOUND} 127.0.0.1"
+    rules = ",".join(f"MAP {name} 127.0.0.1" for name in (EVIL, REBOUND, *NAMES))
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(
             executable_path=found,
@@ -156,6 +164,20 @@ async def test_a_page_of_elsewhere_reads_nothing(client: Client, page: Page) -> 
             opaque = await page.evaluate(READ, [address, path, {"mode": "no-cors"}])
             assert opaque == [0, ""]
         assert await page.evaluate(FRAME, address) == "opaque"
+
+
+async def test_a_page_of_elsewhere_takes_no_status_away(client: Client, page: Page) -> None:
+    """Not even where a browser says nothing of a page that wants a picture."""
+    body = client.body({"answer": 3})
+    async with listening_node(body["host"]):
+        run_id = await client.run(body)
+        run = client.manager.executions.find(run_id)
+        if run is not None:
+            await run.concluded
+    port = client.address.rpartition(":")[2]
+    for name in ("127.0.0.1", "0.0.0.0", *NAMES):
+        await page.evaluate(PICTURE, f"http://{name}:{port}/genvm/{run_id}")
+    assert str(run_id) in (await client.ask("GET", "/status"))[1]["executions"]
 
 
 async def test_a_page_whose_name_was_rebound_to_this_machine_reads_and_starts_nothing(

@@ -227,3 +227,13 @@ async def test_a_dry_run_of_the_api_s_gc_removes_nothing(client: Client) -> None
     assert (status, stray.is_dir()) == (400, True)
     assert "nothing was removed" in answer["error"]
     await client.ask("POST", "/executions/gc")
+
+
+async def test_a_head_request_takes_no_status_away(client: Client) -> None:
+    """Its answer has no body to tell the status in."""
+    run_id = await ended(client)
+    for path in (f"/genvm/{run_id}", f"/executions/{run_id}", "/executions", "/status"):
+        async with client.session.head(path) as response:
+            assert response.status == (404 if path.startswith("/genvm") else 200)
+    assert str(run_id) in (await client.ask("GET", "/status"))[1]["executions"]
+    assert await client.status(run_id) is not None

@@ -16,6 +16,8 @@ from orchestrator.executions.state import State
 from orchestrator.executions.verdict import EndOrder
 from tests.integration.manager.conftest import Client, MakeClient, Node, listening_node
 from tests.integration.manager.socket_requests import request
+from tests.raw_http import exchange
+from tests.raw_http import request as http_request
 from tests.socket_client import (
     ACK,
     ATTACH,
@@ -387,6 +389,14 @@ async def test_a_plain_get_is_told_to_upgrade(client: Client) -> None:
         assert response.status == 426
         assert response.headers["Upgrade"] == "websocket"
         assert set(await response.json()) == {"error"}
+
+
+async def test_so_is_a_handshake_with_a_key_that_is_none(client: Client) -> None:
+    handshake = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+    for key in ("\xff", "AAAA", ""):
+        headers = ("Host: localhost", *handshake, f"Sec-WebSocket-Key: {key}")
+        answer = await exchange(f"unix://{client.folder}/api.sock", http_request("GET", "/ws", *headers))
+        assert (answer.status, answer.error) == (426, "this path speaks WebSocket only")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,3 +126,29 @@ async def test_without_a_file_there_is_the_log_alone(tasks: TaskOwner) -> None:
     log = AuditLog(None, tasks)
     await written(log, 1)
     assert (log.problem, log.lost) == (None, 0)
+
+
+LOUD = """
+import asyncio
+from orchestrator.access.audit import AuditLine, AuditLog
+from orchestrator.logs import configure_logs, set_level
+from orchestrator.settings import LogFormat
+from orchestrator.tasks import TaskOwner
+
+async def main():
+    configure_logs("info", LogFormat.JSON)
+    audit = AuditLog(None, TaskOwner("test"))
+    for level in ("info", "warn", "error"):
+        set_level(level)
+        audit.note(AuditLine("root", "unix:0", "POST /log/level", 200, {"log_level": level}))
+
+asyncio.run(main())
+"""
+
+
+def test_no_level_of_the_log_hides_what_is_done_to_the_manager() -> None:
+    done = subprocess.run([sys.executable, "-c", LOUD], capture_output=True, check=True)
+    lines = [json.loads(one) for one in done.stderr.splitlines()]
+    assert [(one["event"], one["log_level"]) for one in lines] == [
+        ("audit", "info"), ("audit", "warn"), ("audit", "error"),
+    ]  # fmt: skip

@@ -70,6 +70,10 @@ def test_rates_are_taken() -> None:
         ({"requests_per_second": 0}, "token 1: requests_per_second"),
         ({"requests_per_second": "5"}, "token 1: requests_per_second"),
         ({"bytes_per_second": float("inf")}, "token 1: bytes_per_second"),
+        ({"requests_per_second": 5e-324}, "token 1: requests_per_second"),
+        ({"bytes_per_second": 1e-300}, "token 1: bytes_per_second"),
+        ({"requests_per_second": 1, "requests_burst": 10**400}, "token 1: requests_burst"),
+        ({"bytes_per_second": 1, "bytes_burst": 10**400}, "token 1: bytes_burst"),
     ],
 )
 def test_what_is_wrong_is_said_without_the_value(changes: dict[str, object], text: str) -> None:
