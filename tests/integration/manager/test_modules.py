@@ -50,12 +50,13 @@ async def test_a_module_starts_and_stops_under_any_spelling(client: Client, name
     [
         ({"module_type": "simulator"}, "unknown variant `simulator`, expected `Llm` or `Web`"),
         ({"module_type": 7}, "must be `Llm` or `Web`"),
+        ({"module_type": "\ud800"}, "no valid Unicode"),
         ({}, "module_type"),
         ({**LLM, "config": []}, "config"),
         ({**LLM, "user_error": 1}, "user_error"),
         ({**LLM, "config": {"key": "${nonsense}"}}, "unknown variable `nonsense`"),
     ],
-    ids=["unknown", "number", "missing", "config", "flag", "variable"],
+    ids=["unknown", "number", "surrogate", "missing", "config", "flag", "variable"],
 )
 async def test_what_is_no_start_is_refused_and_starts_nothing(
     client: Client, body: dict[str, Any], text: str
