@@ -18,6 +18,8 @@ from orchestrator.access.access import Access
 from orchestrator.access.audit import AuditLog
 from orchestrator.access.watch import TokenWatch
 from orchestrator.api.app import make_app
+from orchestrator.api.bodies import BodyLimits
+from orchestrator.api.bytes_held import BytesHeld
 from orchestrator.api.context import ApiContext
 from orchestrator.api.host_names import AcceptedHosts
 from orchestrator.api.wire.rules import RunRules
@@ -161,12 +163,7 @@ async def manager(
                 recovered.set()
 
             try:
-                app = make_app(
-                    context,
-                    AcceptedHosts(settings.allowed_hosts),
-                    settings.max_body_bytes,
-                    settings.body_timeout,
-                )
+                app = make_app(context, AcceptedHosts(settings.allowed_hosts), _body_limits(settings))
                 recovery = asyncio.create_task(recover(), name="recovery")
                 try:
                     yield Manager(
@@ -189,6 +186,10 @@ def _watched(journal: Journal, state_dir: Path, background: TaskOwner) -> Callab
     writability = Writability(journal, state_dir)
     background.spawn("writability", writability.watch(JOURNAL_LOOK))
     return lambda: writability.trouble
+
+
+def _body_limits(settings: Settings) -> BodyLimits:
+    return BodyLimits(settings.max_body_bytes, settings.body_timeout, BytesHeld(settings.body_bytes))
 
 
 def _rules(settings: Settings) -> RunRules:
@@ -364,6 +365,7 @@ def _executions(
         permits=permits,
         retention=Retention(keeping),
         queue_limit=settings.queue_limit,
+        queue_bytes=settings.queue_bytes,
         now=lambda: datetime.now(UTC),
         nodes=nodes,
         take_back=never if pool is None else pool.take_back,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
@@ -13,16 +12,16 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from orchestrator import descriptors
 from orchestrator.composition import Manager, manager
 from orchestrator.exposure import CannotListen, check_free, guarded_addresses, is_loopback
+from orchestrator.listener.acceptor import Acceptor, ConnectionLimits, connections_for
+from orchestrator.listener.ports import tcp_sockets
 from orchestrator.settings import Settings, ShutdownPolicy
 from orchestrator.tasks import cancel_and_wait, first_done
 from orchestrator.unix_listener import SocketAccess, bound_socket, check_path
 
 log = structlog.get_logger(__name__)
-
-BACKLOG = 4096
-"""Clients that come at once are taken when the loop gets to them; beyond it the kernel turns them away."""
 
 OPERATORS_ONLY = SocketAccess(mode=0o600)
 """The manager's own user, and root."""
@@ -43,7 +42,7 @@ async def serve(settings: Settings) -> None:
     Raises CannotListen, and what `manager` raises.
     """
     os.umask(PRIVATE)
-    _raise_descriptor_limit()
+    descriptors.raise_limit()
     # Before the state directory is touched: what may not listen changes nothing.
     await asyncio.to_thread(check_listener, settings)
     stop = asyncio.Event()
@@ -75,12 +74,6 @@ async def _order_to_stop(running: Manager, stop: asyncio.Event) -> None:
         await cancel_and_wait(ordered)
 
 
-def _raise_descriptor_limit() -> None:
-    """As many sockets as the system allows: a thousand idle clients are not to keep a node out."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 async def end_runs(running: Manager) -> None:
     """End the runs by policy; what does not end in time is left to the next start's sweep."""
     settings = running.settings
@@ -104,44 +97,47 @@ async def end_runs(running: Manager) -> None:
 async def listening(running: Manager) -> AsyncIterator[str]:
     """Serve the manager's application; the address served on. Raises CannotListen."""
     settings = running.settings
-    async with served(running.app) as runner, AsyncExitStack() as sites:
+    limits = ConnectionLimits(
+        connections_for(settings.max_connections), settings.head_timeout, settings.idle_timeout
+    )
+    async with served(running.app, limits) as acceptor, AsyncExitStack() as sites:
         if settings.socket is None:
-            where = await open_port(runner, settings)
-            running.nodes.networks.own |= {address[1] for address in runner.addresses}
+            where = await open_port(acceptor, settings)
+            running.nodes.networks.own |= acceptor.ports
         else:
-            site = unix_site(runner, settings.socket, socket_access(settings))
+            site = unix_site(acceptor, settings.socket, socket_access(settings))
             where = await sites.enter_async_context(site)
         if settings.operator_socket is not None:
             # The same application: it tells by the socket where a request has come in.
-            site = unix_site(runner, settings.operator_socket, OPERATORS_ONLY)
+            site = unix_site(acceptor, settings.operator_socket, OPERATORS_ONLY)
             await sites.enter_async_context(site)
         yield where
 
 
 @asynccontextmanager
-async def served(app: web.Application) -> AsyncIterator[web.AppRunner]:
-    """`app`, ready for sites; its requests and connections end with it."""
-    runner = web.AppRunner(
-        app, handler_cancellation=True, access_log=None, shutdown_timeout=1, lingering_time=2.0
-    )
+async def served(app: web.Application, limits: ConnectionLimits | None = None) -> AsyncIterator[Acceptor]:
+    """`app`, ready for listeners; its requests and connections end with it."""
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
     await runner.setup()
+    assert runner.server is not None
+    acceptor = Acceptor(runner.server, limits or ConnectionLimits(connections_for(None)))
     try:
-        yield runner
+        yield acceptor
     finally:
+        await acceptor.aclose()
         await runner.cleanup()
 
 
 @asynccontextmanager
-async def unix_site(runner: web.AppRunner, path: Path, access: SocketAccess) -> AsyncIterator[str]:
-    """Take `runner`'s requests on a unix socket as well; its address. The socket goes with it."""
+async def unix_site(acceptor: Acceptor, path: Path, access: SocketAccess) -> AsyncIterator[str]:
+    """Accept on a unix socket as well; its address. The socket goes with it."""
     with ExitStack() as held:
         bound = await asyncio.to_thread(held.enter_context, bound_socket(path, access))
-        site = web.SockSite(runner, bound, backlog=BACKLOG)
-        await site.start()
+        acceptor.listen(bound)
         try:
             yield f"unix://{path}"
         finally:
-            await site.stop()
+            acceptor.forget(bound)
             await asyncio.to_thread(held.close)
 
 
@@ -149,19 +145,20 @@ def socket_access(settings: Settings) -> SocketAccess:
     return SocketAccess(int(settings.socket_mode, 8), settings.socket_group)
 
 
-async def open_port(runner: web.AppRunner, settings: Settings) -> str:
-    """Take `runner`'s requests on the settings' host and port; the address."""
+async def open_port(acceptor: Acceptor, settings: Settings) -> str:
+    """Accept on the settings' host and port; the address."""
     addresses = await asyncio.to_thread(guarded_addresses, settings)
-    site = web.TCPSite(runner, addresses, settings.port, backlog=BACKLOG)  # type: ignore[arg-type] # asyncio takes several
     try:
-        await site.start()
+        bound = tcp_sockets(addresses, settings.port)
     except OSError as error:
         raise CannotListen(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror}"
         ) from error
     if settings.tokens_file is None and not all(map(is_loopback, addresses)):
         log.warning("listening_without_tokens", addresses=addresses)
-    host, port = runner.addresses[0][:2]
+    for listener in bound:
+        acceptor.listen(listener)
+    host, port = bound[0].getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

@@ -138,8 +138,21 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[list[HostName], NoDecode] = Field(
         [], description="more names in Host that are this manager's, with commas; *.example.org: all below"
     )
-    max_body_bytes: int = Field(128 * MIB, ge=MIB, description="contracts of 64 MiB arrive base64-inflated")
+    # Other bodies than those that code travels in are bounded by their routes (docs/api.md, Limits).
+    max_body_bytes: int = Field(
+        128 * MIB, ge=MIB, description="of a body with code; contracts of 64 MiB arrive base64-inflated"
+    )
+    body_bytes: int = Field(
+        256 * MIB, ge=MIB, description="of all bodies that are being read; two of the largest fit"
+    )
     body_timeout: float = Field(60.0, gt=0, description="seconds for a request's body to arrive")
+    head_timeout: float = Field(10.0, gt=0, description="seconds for a request's head, once it has begun")
+    idle_timeout: float = Field(
+        75.0, gt=0, description="seconds that a connection may stay without a request"
+    )
+    max_connections: int | None = Field(
+        None, ge=1, description="unset: 4096, or fewer where descriptors are scarce; more wait to be accepted"
+    )
     max_message_bytes: int = Field(
         64 * MIB, ge=MIB, description="of one message on /ws; a client that sends more is disconnected"
     )
@@ -245,6 +258,9 @@ class Settings(BaseSettings):
     permits_per_sync: int | None = Field(None, ge=1, description="cost of a run that uses no modules")
     permits_per_nondet: int | None = Field(None, ge=1, description="cost of a run that may use modules")
     queue_limit: int = Field(1000, ge=0, description="runs waiting for permits; beyond it: refused")
+    queue_bytes: int = Field(
+        1024 * MIB, ge=MIB, description="of the runs that wait, in the journal; beyond it: refused"
+    )
     accept_early: bool = Field(
         True, description="answer a run when it is queued; false: when it started (the reference's way)"
     )
@@ -305,6 +321,12 @@ class Settings(BaseSettings):
             if not one.is_absolute() or one == Path("/") or ".." in one.parts:
                 raise ValueError(f"{str(one)!r} is no absolute path of a directory below /")
         return directories
+
+    @model_validator(mode="after")
+    def _the_largest_body_fits(self) -> Self:
+        if self.body_bytes < self.max_body_bytes:
+            raise ValueError("body_bytes is at least max_body_bytes: a single body could not be read")
+        return self
 
     @model_validator(mode="after")
     def _costs_come_together(self) -> Self:

@@ -20,9 +20,10 @@ from orchestrator.api import (
     vm_error,
 )
 from orchestrator.api.audited import audited
+from orchestrator.api.bodies import LIMITS, BodyLimits, bodies_within
 from orchestrator.api.callers import known_callers
 from orchestrator.api.context import CONTEXT, ApiContext
-from orchestrator.api.errors import bodies_within, errors_as_json
+from orchestrator.api.errors import errors_as_json
 from orchestrator.api.gate import gate
 from orchestrator.api.host_names import AcceptedHosts
 from orchestrator.api.recovering import after_recovery
@@ -44,10 +45,8 @@ RESOURCES = (
 )
 
 
-def make_app(
-    context: ApiContext, accepted_hosts: AcceptedHosts, max_body_bytes: int, body_timeout: float
-) -> web.Application:
-    """The application for `context`; larger bodies and ones that take longer (in seconds) are refused."""
+def make_app(context: ApiContext, accepted_hosts: AcceptedHosts, limits: BodyLimits) -> web.Application:
+    """The application for `context`; bodies beyond `limits` are refused."""
     app = web.Application(
         middlewares=[
             gate(accepted_hosts),
@@ -55,11 +54,11 @@ def make_app(
             errors_as_json,
             known_callers(context.access),
             after_recovery(context.recovered),
-            bodies_within(body_timeout),
-        ],
-        client_max_size=max_body_bytes,
+            bodies_within(limits),
+        ]
     )
     app[CONTEXT] = context
+    app[LIMITS] = limits
     for resource in RESOURCES:
         resource.add_routes(app)
     openapi.add_routes(app)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+
+from orchestrator.api import json_text
+from orchestrator.api.json_text import MOST_ITEMS, BadJson
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -23,6 +25,10 @@ class WrongShape(Exception):
     """The body decodes but is not what the endpoint takes (manager-api 1.3: 500)."""
 
 
+class BodyTooLarge(Exception):
+    """The body is over its route's limit, which the text says (413)."""
+
+
 class BadHeader(Exception):
     """A header is not what the endpoint takes (400)."""
 
@@ -31,12 +37,12 @@ class BadQuery(Exception):
     """A query parameter is missing or not of its type (manager-api 1.3: 400)."""
 
 
-def decode_json(body: bytes) -> Any:
+def decode_json(body: bytes, *, most_items: int = MOST_ITEMS) -> Any:
     """Raises BadBody. A content type is not asked for: clients send several."""
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadBody(f"the body is not JSON: {error}") from None
+        return json_text.decode(body, most_items=most_items)
+    except BadJson as error:
+        raise BadBody(f"the body is not JSON that is taken here: {error}") from None
 
 
 def shaped(model: type[M], value: Any) -> M:

@@ -8,15 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from genvm_wire.contract_package import Detection
 from genvm_wire.storage_layout import pre_deploy_writes
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Schema, SpecifiedMajor, Writes
+from orchestrator.api.bodies import taken
 from orchestrator.api.body import BadHeader, WrongShape
 from orchestrator.api.callers import caller_of
 from orchestrator.api.context import CONTEXT
-from orchestrator.api.description import Description, Parameter, Place, describes
+from orchestrator.api.description import BodyLimit, Description, Parameter, Place, describes
 from orchestrator.contracts.detection import detect
 from orchestrator.contracts.timestamps import parse_timestamp
 from orchestrator.executions.permits import EARLY_COSTS
@@ -25,25 +27,34 @@ from orchestrator.executions.schema import SchemaQuestion, contract_schema
 TIMESTAMP_HEADER = "Deployment-Timestamp"
 READONLY_SECONDS = 30.0
 DEPLOYED_AT = Parameter(TIMESTAMP_HEADER, "RFC 3339", {"type": "string"}, required=True, place=Place.HEADER)
-OF_CODE = (400, 408, 413, 500)
 
 
-@describes(
-    Description(SpecifiedMajor, raw=True, parameters=(DEPLOYED_AT,), failures=OF_CODE, scope=Scope.NODE)
-)
+def _of_code(answer: type[BaseModel]) -> Description:
+    """Of a route that takes a contract's code as its body."""
+    return Description(
+        answer,
+        raw=True,
+        limit=BodyLimit.CODE,
+        parameters=(DEPLOYED_AT,),
+        failures=(400, 500),
+        scope=Scope.NODE,
+    )
+
+
+@describes(_of_code(SpecifiedMajor))
 async def detect_version(request: web.Request) -> web.StreamResponse:
     """The major that the code asks for; `detection_error` says why it could not be read (W17)."""
-    detection = await _detected(request, await request.read(), _deployment_time(request))
+    detection = await _detected(request, taken(request), _deployment_time(request))
     answer: dict[str, Any] = {"specified_major": detection.major}
     if detection.error is not None:
         answer["detection_error"] = detection.error
     return web.json_response(answer)
 
 
-@describes(Description(Writes, raw=True, parameters=(DEPLOYED_AT,), failures=OF_CODE, scope=Scope.NODE))
+@describes(_of_code(Writes))
 async def get_writes(request: web.Request) -> web.StreamResponse:
     """The storage that the oldest nodes write before a deployment."""
-    code = await request.read()
+    code = taken(request)
     detection = await _detected(request, code, _deployment_time(request))
     if detection.major != 0:
         raise WrongShape("only major version 0 is supported for now")
@@ -53,13 +64,11 @@ async def get_writes(request: web.Request) -> web.StreamResponse:
     return web.json_response({"writes": writes})
 
 
-@describes(
-    Description(Schema, raw=True, parameters=(DEPLOYED_AT,), failures=(*OF_CODE, 503), scope=Scope.NODE)
-)
+@describes(_of_code(Schema))
 async def run_readonly(request: web.Request) -> web.StreamResponse:
     """The contract's schema, from running it against an empty chain of the manager's own."""
     at = _deployment_time(request)
-    code = await request.read()
+    code = taken(request)
     context = request.app[CONTEXT]
     detection = await _detected(request, code, at)
     schema = await contract_schema(

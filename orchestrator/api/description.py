@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +13,16 @@ from pydantic import BaseModel
 from orchestrator.access.scope import Scope
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class BodyLimit(Enum):
+    """How large a route's body may be, and how many items its JSON may have."""
+
+    PLAIN = "plain"
+    CODE = "code"
+    """a contract's code travels in it: `GENVM_MAX_BODY_BYTES`"""
+    PICTURES = "pictures"
+    """pictures travel in it, perhaps as lists of byte values"""
 
 
 class Place(StrEnum):
@@ -35,15 +45,16 @@ class Parameter:
 class Description:
     """`body`: the model of a JSON body. `calldata`: of bodies in calldata. `raw`: any bytes are taken.
 
-    `upgrades`: what is served is no answer but a WebSocket. `answers`: the statuses that come with `answer`.
-    `upgrades`: what is served is no answer but a WebSocket. `scope`: what a token needs for it, where there
-    are tokens; a route that does not say it is an operator's.
+    `limit`: how much of it. `upgrades`: what is served is no answer but a WebSocket. `answers`: the statuses
+    that come with `answer`. `scope`: what a token needs for it, where there are tokens; a route that does not
+    say it is an operator's.
     """
 
     answer: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     calldata: tuple[type[BaseModel], ...] = ()
     raw: bool = False
+    limit: BodyLimit = BodyLimit.PLAIN
     upgrades: bool = False
     parameters: tuple[Parameter, ...] = ()
     failures: tuple[int, ...] = (500,)

@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import EnvironmentSet
 from orchestrator.api.audited import about
-from orchestrator.api.body import WrongShape, decode_json
+from orchestrator.api.bodies import json_body
+from orchestrator.api.body import WrongShape
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, describes
 
@@ -24,10 +25,10 @@ class EnvBody(BaseModel):
     value: str = Field(strict=True, description="kept in memory only, never shown")
 
 
-@describes(Description(EnvironmentSet, EnvBody, failures=(400, 408, 413, 500), scope=Scope.OPERATOR))
+@describes(Description(EnvironmentSet, EnvBody, failures=(400, 500), scope=Scope.OPERATOR))
 async def post_env(request: web.Request) -> web.StreamResponse:
     """Set a value for `${ENV[KEY]}`; the answer repeats the key alone."""
-    body = decode_json(await request.read())
+    body = await json_body(request)
     key, value = _text(body, "key"), _text(body, "value")
     if VARIABLE_NAME.fullmatch(key):
         about(request, {"variable": key})

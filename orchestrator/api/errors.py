@@ -5,15 +5,15 @@ Every answer is JSON, because clients decode before they look at the status and 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Middleware
 
-from orchestrator.api.body import BadBody, BadHeader, BadQuery, WrongShape
+from orchestrator.api.bodies import BodyTooSlow, EncodedBody
+from orchestrator.api.body import BadBody, BadHeader, BadQuery, BodyTooLarge, WrongShape
+from orchestrator.api.bytes_held import TooManyBytes
 from orchestrator.contracts.manifest import ManifestError
 from orchestrator.contracts.versions import VersionFailure
 from orchestrator.environment import EnvironmentFull
@@ -36,10 +36,16 @@ RETRY_AFTER_SECONDS = "2"
 class Answer:
     status: int
     retry: bool = False
+    hang_up: bool = False
+    """The rest of the request is not read any more."""
 
 
 ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
     (BadBody, Answer(400)),
+    (BodyTooLarge, Answer(413, hang_up=True)),
+    (BodyTooSlow, Answer(408, hang_up=True)),
+    (EncodedBody, Answer(415, hang_up=True)),
+    (TooManyBytes, Answer(503, retry=True, hang_up=True)),
     (BadHeader, Answer(400)),
     (BadQuery, Answer(400)),
     (WrongShape, Answer(500)),
@@ -63,24 +69,6 @@ ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
 )
 
 
-def bodies_within(seconds: float) -> Middleware:
-    """Read each body before its handler runs, in `seconds` at most: who dribbles may not hold a handler."""
-
-    @web.middleware
-    async def read_body(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.can_read_body and request.match_info.http_exception is None:
-            try:
-                async with asyncio.timeout(seconds):
-                    await request.read()
-            except TimeoutError:
-                response = error_response(f"the body did not come within {seconds:g} s", 408)
-                response.force_close()
-                return response
-        return await handler(request)
-
-    return read_body
-
-
 def error_response(text: str, status: int, *, retry: bool = False) -> web.Response:
     headers = {"Retry-After": RETRY_AFTER_SECONDS} if retry else None
     return web.json_response({"error": text}, status=status, headers=headers)
@@ -91,8 +79,6 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     """Turn whatever a handler raises into an answer; a defect of ours is logged, never shown."""
     try:
         return await handler(request)
-    except web.HTTPRequestEntityTooLarge as error:
-        return error_response(f"the body is larger than {error.text or 'the limit'}", 413)
     except web.HTTPException as refused:
         if refused.status in (404, 405):
             return error_response("Not Found", 404)
@@ -100,6 +86,9 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except Exception as error:
         for kind, answer in ANSWERS:
             if isinstance(error, kind):
-                return error_response(str(error), answer.status, retry=answer.retry)
+                response = error_response(str(error), answer.status, retry=answer.retry)
+                if answer.hang_up:
+                    response.force_close()
+                return response
         log.exception("request_failed", method=request.method, path=request.path)
         return error_response("internal error of the manager, see its log", 500)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import ArtifactPiece, Deleted, RunAnswer, Started
+from orchestrator.api.bodies import let_go, taken
 from orchestrator.api.body import (
     BadHeader,
     BadQuery,
@@ -21,7 +24,7 @@ from orchestrator.api.body import (
 )
 from orchestrator.api.callers import caller_of, runs_of
 from orchestrator.api.context import CONTEXT
-from orchestrator.api.description import Description, Parameter, Place, describes
+from orchestrator.api.description import BodyLimit, Description, Parameter, Place, describes
 from orchestrator.api.errors import error_response
 from orchestrator.api.run_status import status_body
 from orchestrator.api.wire.durations import parse_duration
@@ -29,6 +32,7 @@ from orchestrator.api.wire.generation_a import RunBodyA
 from orchestrator.api.wire.generation_b import RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4
 from orchestrator.api.wire.generation_c import RunBodyC
 from orchestrator.api.wire.generations import ReceivedBody, received
+from orchestrator.aside import aside
 from orchestrator.contracts.versions import VersionFailure
 from orchestrator.executions.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
 from orchestrator.executions.dialling import NodeDialler
@@ -77,27 +81,41 @@ CALLDATA_BODIES = (RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4, RunBodyC)
         Started,
         RunBodyA,
         CALLDATA_BODIES,
+        limit=BodyLimit.CODE,
         parameters=(IDEMPOTENCY,),
-        failures=(400, 403, 408, 413, 500, 503),
+        failures=(400, 403, 500, 503),
         scope=Scope.NODE,
     )
 )
 async def post_run(request: web.Request) -> web.StreamResponse:
     """Accept a run: `{"result":"started","id":…}`."""
     context = request.app[CONTEXT]
-    body = received(await request.read())
+    run = await _submitted(request)
+    if isinstance(run, int):
+        return _started(run)
+    let_go(request)
+    if run.request.answer_started:
+        return await _answer_started(context.executions, run, context.start_wait)
+    return _started(run.id)
+
+
+async def _submitted(request: web.Request) -> Run | int:
+    """The run, or the id of one that has ended; what it was asked with is not held any longer."""
+    context = request.app[CONTEXT]
+    raw = taken(request)
+    size = len(raw)
+    body = await aside(size, partial(received, raw))
+    del raw
     try:
-        wanted = body.shaped().run_request(context.rules, _idempotency_key(request))
-        wanted = wanted.within(caller_of(request).namespace)
+        key = _idempotency_key(request)
+        wanted = await aside(size, lambda: body.shaped().run_request(context.rules, key))
+        wanted = replace(wanted, size=size).within(caller_of(request).namespace)
         if (repeated := context.executions.repeated(wanted)) is not None:
-            return _started(repeated)
-        run = await context.executions.submit(wanted)
+            return repeated
+        return await context.executions.submit(wanted)
     except (BadHeader, WrongShape, HostFailure, VersionFailure, Refused, ModulesNotRunning):
         context.background.spawn("wake-refused-host", _wake_refused(context.nodes, body))
         raise
-    if wanted.answer_started:
-        return await _answer_started(context.executions, run, context.start_wait)
-    return _started(run.id)
 
 
 def _idempotency_key(request: web.Request) -> str | None:

@@ -15,9 +15,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import CheckedModels
-from orchestrator.api.body import WrongShape, decode_json, shaped
+from orchestrator.api.bodies import json_body
+from orchestrator.api.body import WrongShape, shaped
 from orchestrator.api.context import CONTEXT, ApiContext
-from orchestrator.api.description import Description, describes
+from orchestrator.api.description import BodyLimit, Description, describes
 from orchestrator.api.wire.durations import parse_duration
 from orchestrator.api.wire.fields import U32, U64, Flag, Text
 from orchestrator.modules.failures import BadConfiguration
@@ -102,10 +103,12 @@ class Entry:
         }
 
 
-@describes(Description(CheckedModels, CheckBody, failures=(400, 408, 413, 500), scope=Scope.OPERATOR))
+@describes(
+    Description(CheckedModels, CheckBody, limit=BodyLimit.PICTURES, failures=(400, 500), scope=Scope.OPERATOR)
+)
 async def post_check(request: web.Request) -> web.StreamResponse:
     """Ask each model each prompt; one that fails does not fail the others. Models come in the order asked."""
-    body = shaped(CheckBody, decode_json(await request.read()))
+    body = shaped(CheckBody, await json_body(request))
     if len(body.configs) * len(body.test_prompts) > MOST_CHECKS:
         raise WrongShape(f"more than {MOST_CHECKS} checks in one request")
     context, slots = request.app[CONTEXT], asyncio.Semaphore(CONCURRENT_CHECKS)

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import LevelSet
 from orchestrator.api.audited import about
-from orchestrator.api.body import WrongShape, decode_json, shaped
+from orchestrator.api.bodies import json_body
+from orchestrator.api.body import WrongShape, shaped
 from orchestrator.api.description import Description, describes
 from orchestrator.logs import set_level
 
@@ -17,10 +18,10 @@ class LevelBody(BaseModel):
     level: str = Field(strict=True, description="trace, debug, info, warn, warning or error in any case")
 
 
-@describes(Description(LevelSet, LevelBody, failures=(400, 408, 413, 500), scope=Scope.OPERATOR))
+@describes(Description(LevelSet, LevelBody, failures=(400, 500), scope=Scope.OPERATOR))
 async def post_level(request: web.Request) -> web.StreamResponse:
     """Change the level of the manager's own log; answered with its lower-case name."""
-    body = decode_json(await request.read())
+    body = await json_body(request)
     try:
         level = set_level(shaped(LevelBody, body).level)
     except (ValueError, WrongShape):

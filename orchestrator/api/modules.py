@@ -10,7 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import ModuleRestarted, ModuleStarted, ModuleStopped
 from orchestrator.api.audited import about
-from orchestrator.api.body import decode_json, shaped
+from orchestrator.api.bodies import json_body
+from orchestrator.api.body import shaped
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, describes
 from orchestrator.modules.configuration import StartRequest
@@ -52,28 +53,28 @@ class StartBody(ModuleBody):
         return StartRequest(self.config, self.allow_empty_backends, self.user_error)
 
 
-@describes(Description(ModuleStarted, StartBody, failures=(400, 408, 413, 500, 503), scope=Scope.OPERATOR))
+@describes(Description(ModuleStarted, StartBody, failures=(400, 500, 503), scope=Scope.OPERATOR))
 async def start(request: web.Request) -> web.StreamResponse:
     """Answers when the module serves; a client that leaves before undoes the start."""
-    body = shaped(StartBody, decode_json(await request.read()))
+    body = shaped(StartBody, await json_body(request))
     about(request, {"module": body.module_type})
     await request.app[CONTEXT].modules.start(body.module_type, body.wanted)
     return web.json_response({"result": "module_started"})
 
 
-@describes(Description(ModuleStopped, ModuleBody, failures=(400, 408, 413, 500, 503), scope=Scope.OPERATOR))
+@describes(Description(ModuleStopped, ModuleBody, failures=(400, 500, 503), scope=Scope.OPERATOR))
 async def stop(request: web.Request) -> web.StreamResponse:
     """Answers at once: runs that use the module keep it while they last."""
-    body = shaped(ModuleBody, decode_json(await request.read()))
+    body = shaped(ModuleBody, await json_body(request))
     about(request, {"module": body.module_type})
     stopped = await request.app[CONTEXT].modules.stop(body.module_type)
     return web.json_response({"result": "module_stopped" if stopped else "module_not_running"})
 
 
-@describes(Description(ModuleRestarted, StartBody, failures=(400, 408, 413, 500, 503), scope=Scope.OPERATOR))
+@describes(Description(ModuleRestarted, StartBody, failures=(400, 500, 503), scope=Scope.OPERATOR))
 async def restart(request: web.Request) -> web.StreamResponse:
     """Answers when the new one serves; if it cannot, what ran before has never stopped."""
-    body = shaped(StartBody, decode_json(await request.read()))
+    body = shaped(StartBody, await json_body(request))
     about(request, {"module": body.module_type})
     await request.app[CONTEXT].modules.restart(body.module_type, body.wanted)
     return web.json_response({"result": "module_restarted"})

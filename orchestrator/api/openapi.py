@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Failure
+from orchestrator.api.bodies import LIMITS
 from orchestrator.api.description import (
     Description,
     Handler,
@@ -36,7 +37,8 @@ REASONS = {
     403: "not for a page of another origin, or not with this token's scope",
     404: "there is no such thing",
     408: "the body took too long",
-    413: "the body is too large",
+    413: "the body is larger than {limit} bytes",
+    415: "the body has a Content-Encoding",
     421: "the header Host is no name of this manager",
     426: "this path speaks another protocol",
     429: "this token is over its rate: try again after Retry-After",
@@ -51,6 +53,8 @@ SCHEME = {
     "scheme": "bearer",
     "description": "needed where the manager has tokens; roles: scopes read, node, operator (docs/access.md)",
 }
+# Of every route that takes a body.
+OF_BODIES = (408, 413, 415, 503)
 ABOUT = (
     'The GenVM Manager API of all client generations. Errors are {"error": text}. Bodies in calldata are the '
     "binary value format of the GenVM; their fields are described by the schemas under x-calldata."
@@ -67,7 +71,8 @@ def document(app: web.Application) -> dict[str, Any]:
     )
     paths: dict[str, dict[str, Any]] = {}
     for path, method, handler, description in described:
-        paths.setdefault(path, {})[method] = _operation(path, method, handler, description)
+        most_bytes = app[LIMITS].bytes_of(description.limit)
+        paths.setdefault(path, {})[method] = _operation(path, method, handler, description, most_bytes)
     return {
         "openapi": "3.1.0",
         "info": {"title": "GenVM Manager", "version": VERSION, "description": ABOUT},
@@ -90,13 +95,15 @@ def _models(description: Description) -> Iterator[type[BaseModel]]:
             yield model
 
 
-def _operation(path: str, method: str, handler: Handler, description: Description) -> dict[str, Any]:
+def _operation(
+    path: str, method: str, handler: Handler, description: Description, most_bytes: int
+) -> dict[str, Any]:
     scope = scope_needed(handler)
     summary, _, more = (inspect.getdoc(handler) or "").partition("\n\n")
     operation: dict[str, Any] = {
         "operationId": f"{method}_{'_'.join(re.findall(r'[a-z_]+', path))}",
         "summary": summary.replace("\n", " "),
-        "responses": _responses(description, scope),
+        "responses": _responses(description, scope, most_bytes),
         "security": [] if scope is Scope.NONE else [{BEARER: [scope.value]}],
     }
     if more:
@@ -106,7 +113,8 @@ def _operation(path: str, method: str, handler: Handler, description: Descriptio
     if parameters:
         operation["parameters"] = parameters
     if content := _body(description):
-        operation["requestBody"] = {"required": True, "content": content}
+        limit = f"at most {most_bytes} bytes"
+        operation["requestBody"] = {"required": True, "description": limit, "content": content}
     return operation
 
 
@@ -135,7 +143,7 @@ def _body(description: Description) -> dict[str, Any]:
     return content
 
 
-def _responses(description: Description, scope: Scope) -> dict[str, Any]:
+def _responses(description: Description, scope: Scope, most_bytes: int) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     if description.upgrades:
         responses["101"] = {"description": "the connection is a WebSocket from now on"}
@@ -143,11 +151,15 @@ def _responses(description: Description, scope: Scope) -> dict[str, Any]:
         schema = {"type": "object"} if description.answer is None else _reference(description.answer)
         content = {JSON: {"schema": schema}}
         for status in description.answers:
-            responses[str(status)] = {"description": REASONS[status], "content": content}
+            responses[str(status)] = {
+                "description": REASONS[status].format(limit=most_bytes),
+                "content": content,
+            }
+    of_bodies = OF_BODIES if description.body is not None or description.raw else ()
     turned_away = () if scope is Scope.NONE else TURNED_AWAY
-    for status in sorted({*description.failures, *GATE_STATUSES, *turned_away}):
+    for status in sorted({*description.failures, *GATE_STATUSES, *of_bodies, *turned_away}):
         responses[str(status)] = {
-            "description": REASONS[status],
+            "description": REASONS[status].format(limit=most_bytes),
             "content": {JSON: {"schema": _reference(Failure)}},
         }
     return responses

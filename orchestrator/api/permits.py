@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Permits, PermitsSet
 from orchestrator.api.audited import about
-from orchestrator.api.body import WrongShape, decode_json, shaped
+from orchestrator.api.bodies import json_body
+from orchestrator.api.body import WrongShape, shaped
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, describes
 
@@ -26,10 +27,10 @@ async def get_permits(request: web.Request) -> web.StreamResponse:
     return web.json_response({"permits": statistics.permits.maximum})
 
 
-@describes(Description(PermitsSet, PermitsBody, failures=(400, 408, 413, 500), scope=Scope.OPERATOR))
+@describes(Description(PermitsSet, PermitsBody, failures=(400, 500), scope=Scope.OPERATOR))
 async def post_permits(request: web.Request) -> web.StreamResponse:
     """Set the maximum at once; a value that cannot be (too small) leaves it and answers the effective one."""
-    body = decode_json(await request.read())
+    body = await json_body(request)
     try:
         wanted = shaped(PermitsBody, body).permits
     except WrongShape:

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Described
-from orchestrator.api.body import decode_json, required_query, shaped
+from orchestrator.api.bodies import json_body
+from orchestrator.api.body import required_query, shaped
 from orchestrator.api.description import Description, Parameter, describes
 from orchestrator.api.wire.fields import U32
 from orchestrator.contracts.vm_errors import describe
@@ -30,10 +31,10 @@ async def get_description(request: web.Request) -> web.StreamResponse:
     return _described(required_query(request, "error"))
 
 
-@describes(Description(Described, DescribeBody, failures=(400, 408, 413, 500), scope=Scope.READ))
+@describes(Description(Described, DescribeBody, failures=(400, 500), scope=Scope.READ))
 async def post_description(request: web.Request) -> web.StreamResponse:
     """The same for the clients that send a body."""
-    return _described(shaped(DescribeBody, decode_json(await request.read())).error)
+    return _described(shaped(DescribeBody, await json_body(request)).error)
 
 
 def _described(error: str) -> web.Response:

@@ -6,13 +6,15 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+CHUNK = 64 * 1024
+
 
 class Tail:
     """The last `limit` bytes of a stream."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[bytearray] = deque()
         self._kept = 0
         self.total = 0
 
@@ -28,14 +30,19 @@ class Tail:
             fresh = fresh[-self._limit :] if self._limit else b""
         if not fresh:
             return
-        self._chunks.append(fresh)
+        # Whoever prints single bytes gets no object for each.
+        if self._chunks and len(self._chunks[-1]) + len(fresh) <= CHUNK:
+            self._chunks[-1] += fresh
+        else:
+            self._chunks.append(bytearray(fresh))
         self._kept += len(fresh)
         while self._kept > self._limit:
-            first = self._chunks.popleft()
-            excess = self._kept - self._limit
-            self._kept -= min(excess, len(first))
-            if excess < len(first):
-                self._chunks.appendleft(first[excess:])
+            first = self._chunks[0]
+            cut = min(self._kept - self._limit, len(first))
+            del first[:cut]
+            self._kept -= cut
+            if not first:
+                self._chunks.popleft()
 
     def emptied(self) -> Tail:
         return Tail(self._limit)

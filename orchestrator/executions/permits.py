@@ -65,6 +65,12 @@ class PermitPool:
     def statistics(self) -> PermitStatistics:
         return PermitStatistics(self._maximum, self._in_use, len(self._holders), len(self._waiting))
 
+    def would_wait(self, cost: int) -> bool:
+        """Whether a run of `cost` permits that asks now is not admitted at once."""
+        return self._in_use + cost > self._maximum or any(
+            waiting.passed >= self._bypass_limit for waiting in self._waiting.values()
+        )
+
     def ask(self, name: int, cost: int) -> list[int]:
         """Queue `name` for `cost` permits. Raises ValueError for a known name or an impossible cost."""
         if name in self._holders or name in self._waiting:

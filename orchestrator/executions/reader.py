@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
@@ -32,8 +31,6 @@ async def read_report(run: Run, control: Control) -> Report:
     Raises ChannelClosed, ProtocolBroken.
     """
     while True:
-        # A flood is read as fast as it comes: everybody else must get a turn between two messages.
-        await asyncio.sleep(0)
         message = await control.receive()
         match message.get("kind"):
             case "output":

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from genvm_wire import calldata
 from genvm_wire.calldata import Value
 from orchestrator.executions.keys import RunKey, key_of
-from orchestrator.executions.request import DebugLevel, ModuleUse, ResultForm, RunRequest, Selector
+from orchestrator.executions.request import ResultForm, RunRequest
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, Outcome, State
+from orchestrator.executions.written import Written, micros, moment
 from orchestrator.store.port import AcceptedRow, OutcomeRow, ProgressRow, RunHead, RunRow
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 METRICS = "modules"
 
 
@@ -49,20 +48,11 @@ class FinalStatus:
     log: list[Mapping[str, Any]]
 
 
-def micros(moment: datetime) -> int:
-    """Microseconds since the epoch."""
-    return (moment - EPOCH) // MICROSECOND
-
-
-def moment(count: int) -> datetime:
-    return EPOCH + timedelta(microseconds=count)
-
-
 def terms_of(request: RunRequest) -> Terms:
     return Terms(request.host, request.result_form, request.capture_output, request.log_needs_capture)
 
 
-def accepted_row(run: Run) -> AcceptedRow:
+def accepted_row(run: Run, written: Written) -> AcceptedRow:
     execution, request = run.execution, run.request
     return AcceptedRow(
         id=run.id,
@@ -72,7 +62,7 @@ def accepted_row(run: Run) -> AcceptedRow:
         permits=request.permits,
         key=request.idempotency_key,
         namespace=request.namespace,
-        request=calldata.encode(request_map(request)),
+        request=written.data,
         terms=calldata.encode(_terms_map(terms_of(request))),
     )
 
@@ -181,7 +171,7 @@ def status_from(row: RunRow) -> FinalStatus | None:
         key=row.head.key,
         version=row.head.version,
         engine_id=row.head.engine_id,
-        terms=_terms_from(row.head.terms),
+        terms=terms_from(row.head.terms),
         outcome=outcome_from(row.outcome),
         stdout=row.outcome.stdout,
         stdout_total=row.outcome.stdout_total,
@@ -266,7 +256,7 @@ def ended_from_head(head: RunHead) -> EndedRun:
 def _key_from(head: RunHead) -> RunKey | None:
     if head.key is None:
         return None
-    return RunKey(head.namespace, _terms_from(head.terms).host, head.key)
+    return RunKey(head.namespace, terms_from(head.terms).host, head.key)
 
 
 def _stats_map(outcome: Outcome) -> dict[str, Any]:
@@ -283,80 +273,11 @@ def _terms_map(terms: Terms) -> dict[str, Value]:
     }
 
 
-def _terms_from(data: bytes) -> Terms:
+def terms_from(data: bytes) -> Terms:
     terms: Any = calldata.decode(data)
     return Terms(
         host=terms["host"],
         result_form=ResultForm(terms["result_form"]),
         capture_output=terms["capture_output"],
         log_needs_capture=terms["log_needs_capture"],
-    )
-
-
-def request_map(request: RunRequest) -> dict[str, Any]:
-    leader = request.leader_nondet_results
-    return _terms_map(terms_of(request)) | {
-        "major": request.selector.major,
-        "selector": request.selector.version,
-        "timestamp": micros(request.timestamp),
-        "message": dict(request.message),
-        "host_data": request.host_data,
-        "is_sync": request.is_sync,
-        "permits": request.permits,
-        "time_limit": request.time_limit // MICROSECOND,
-        "calldata": request.calldata,
-        "code": request.code,
-        "permissions": request.permissions,
-        "modules": request.modules.value,
-        "debug": request.debug.value,
-        "extra_args": list(request.extra_args),
-        "storage_pages": request.storage_pages,
-        "leader_nondet_results": None if leader is None else list(leader),
-        "passthrough": dict(request.passthrough),
-        "answer_started": request.answer_started,
-        "tell_node": request.tell_node,
-        "one_run_per_host": request.one_run_per_host,
-        "host_tables": list(request.host_tables),
-        "fuel_width": request.fuel_width,
-        "hello": request.hello,
-        "checked_result": request.checked_result,
-        "any_major": request.any_major,
-        "idempotency_key": request.idempotency_key,
-    }
-
-
-def request_from(data: bytes) -> RunRequest:
-    """The request that an unfinished run was accepted with."""
-    saved: Any = calldata.decode(data)
-    leader = saved["leader_nondet_results"]
-    return RunRequest(
-        selector=Selector(saved["major"], saved["selector"]),
-        timestamp=moment(saved["timestamp"]),
-        message=saved["message"],
-        host=saved["host"],
-        host_data=saved["host_data"],
-        is_sync=saved["is_sync"],
-        permits=saved["permits"],
-        time_limit=timedelta(microseconds=saved["time_limit"]),
-        calldata=saved["calldata"],
-        code=saved["code"],
-        permissions=saved["permissions"],
-        modules=ModuleUse(saved["modules"]),
-        debug=DebugLevel(saved["debug"]),
-        extra_args=tuple(saved["extra_args"]),
-        storage_pages=saved["storage_pages"],
-        leader_nondet_results=None if leader is None else tuple(leader),
-        passthrough=saved["passthrough"],
-        capture_output=saved["capture_output"],
-        result_form=ResultForm(saved["result_form"]),
-        log_needs_capture=saved["log_needs_capture"],
-        answer_started=saved["answer_started"],
-        tell_node=saved["tell_node"],
-        one_run_per_host=saved["one_run_per_host"],
-        host_tables=tuple(saved["host_tables"]),
-        fuel_width=saved["fuel_width"],
-        hello=saved["hello"],
-        checked_result=saved["checked_result"],
-        any_major=saved["any_major"],
-        idempotency_key=saved["idempotency_key"],
     )

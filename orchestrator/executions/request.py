@@ -74,6 +74,7 @@ class RunRequest:
     so the same request for it again is a retry. `log_needs_capture`: without captured output the log is null.
     `namespace`: who sees it, and whose idempotency key it is.
     `host_tables`: which host tables the caller's node speaks, best first; empty: whatever the version has.
+    `size`: bytes that it came in, about; what is large is encoded aside from the event loop.
     """
 
     selector: Selector
@@ -106,7 +107,25 @@ class RunRequest:
     any_major: bool = False
     idempotency_key: str | None = None
     namespace: str = DEFAULT_NAMESPACE
+    size: int = field(default=0, compare=False)
 
     def within(self, namespace: str) -> RunRequest:
         """The same run as one of `namespace`."""
         return self if self.namespace == namespace else replace(self, namespace=namespace)
+
+    def without_bulk(self) -> RunRequest:
+        """What is left when the run has its job, or waits for its turn: code alone can be 64 MiB."""
+        return replace(
+            self,
+            selector=Selector(),
+            message={},
+            host_data="",
+            calldata=None,
+            code=None,
+            permissions="",
+            extra_args=(),
+            leader_nondet_results=None,
+            passthrough={},
+            hello=b"",
+            size=0,
+        )

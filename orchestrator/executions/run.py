@@ -28,10 +28,13 @@ class NodeSeen:
 class Run:
     """Mutable: only its supervisor advances it, anybody may order its end or wait."""
 
-    def __init__(self, execution: Execution, request: RunRequest, output: RunOutput) -> None:
+    def __init__(self, execution: Execution, request: RunRequest, output: RunOutput, digest: bytes) -> None:
         loop = asyncio.get_running_loop()
         self.execution = execution
         self.request = request
+        self.digest = digest
+        self.parked = False
+        """Its request is in the journal only."""
         self.output = output
         self.accepted: asyncio.Future[None] = loop.create_future()
         self.admitted: asyncio.Future[None] = loop.create_future()
@@ -43,6 +46,7 @@ class Run:
         self.instance: str | None = None
         self.node_seen: NodeSeen | None = None
         self.dialled = False
+        self.reconnects = 0
         self.delivering = False
         self.detached = False
         self.fetched = False
@@ -67,7 +71,7 @@ class Run:
             _resolve(self.started)
         if self.execution.outcome is not None and not self.concluded.done():
             self.concluded.set_result(self.execution.outcome)
-            self._forget_inputs()
+            self.forget_inputs()
         if self.execution.state.final:
             _resolve(self.released)
 
@@ -113,11 +117,20 @@ class Run:
             self._kill_timer.cancel()
         self._kill_timer = asyncio.get_running_loop().call_at(at, _resolve, self.kill_now)
 
-    def _forget_inputs(self) -> None:
-        """Contract code can be 64 MiB: a retained run does not need it any more."""
-        self.request = replace(
-            self.request, calldata=None, code=None, leader_nondet_results=None, passthrough={}, message={}
-        )
+    def park(self) -> None:
+        """Leave the request to the journal until the run's turn."""
+        self.forget_inputs()
+        self.parked = True
+
+    def bring_back(self, request: RunRequest) -> None:
+        """Its turn has come. Whose it is the row's other columns say; its key may be taken away by now."""
+        mine = self.request
+        self.request = replace(request, idempotency_key=mine.idempotency_key, namespace=mine.namespace)
+        self.parked = False
+
+    def forget_inputs(self) -> None:
+        """The executor has them, or nobody will need them."""
+        self.request = self.request.without_bulk()
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

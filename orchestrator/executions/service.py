@@ -10,10 +10,13 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
+from orchestrator.aside import aside
 from orchestrator.contracts.versions import NoCompatibleVersion
+from orchestrator.executions.backlog import Backlog
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.keys import RunKeys, host_key_of, key_of
 from orchestrator.executions.limits import RunLimits
@@ -27,9 +30,7 @@ from orchestrator.executions.records import (
     ended_from_run,
     execution_from,
     final_status,
-    micros,
     released_row,
-    request_from,
     set_aside_row,
     status_from,
 )
@@ -56,6 +57,7 @@ from orchestrator.executions.supervisor import (
     never,
 )
 from orchestrator.executions.verdict import EndOrder
+from orchestrator.executions.written import Written, digest_of, micros, request_from, written
 from orchestrator.runtime.port import AdoptingRuntime, RuntimeFailure
 from orchestrator.store.port import FetchedRow, ForgottenRows, Journal, RunHead, RunRow, StoreFailure
 from orchestrator.tasks import TaskOwner
@@ -81,6 +83,7 @@ class Executions:
         permits: PermitPool,
         retention: Retention,
         queue_limit: int,
+        queue_bytes: int,
         now: Callable[[], datetime],
         nodes: NodeDialler,
         take_back: TakeBack = never,
@@ -94,6 +97,7 @@ class Executions:
         self._permits = permits
         self._retention = retention
         self._queue_limit = queue_limit
+        self._backlog = Backlog(queue_bytes)
         self._limits = limits
         self._now = now
         self._last_id = 0
@@ -151,21 +155,25 @@ class Executions:
 
         Raises Refused, ModulesNotRunning, HostFailure, BadSelector.
         """
-        run = self._same_run(request)
+        accepted = await aside(request.size, partial(written, request))
+        run = self._same_run(request, accepted)
         if run is None:
-            request = self._settled(request)
+            request, accepted = await self._settled(request, accepted)
             seen = NodeSeen(await self._nodes.look(request.host), asyncio.get_running_loop().time())
             if request.modules is ModuleUse.REQUIRED:
                 await self._modules.require()
-            run = self._same_run(request)
+            run = self._same_run(request, accepted)
             if run is None and self.repeated(request) is not None:
                 raise JustEnded("the same run has just ended: ask again")
         if run is None:
-            self._check_acceptable(request)
-            run = self._new_run(request)
+            self._check_acceptable(request, len(accepted.data))
+            run = self._new_run(request, accepted)
             run.node_seen = seen
-            accepting = self._tasks.spawn(f"run-{run.id}", self._accept(run))
+            accepting = self._tasks.spawn(f"run-{run.id}", self._accept(run, accepted))
             accepting.add_done_callback(lambda _: run.never_accepted(ShuttingDown(LEAVING)))
+            accepting.add_done_callback(lambda _: self._backlog.remove(run.id))
+            # The row may be large, and is the journal's from here on.
+            del accepted
         await asyncio.shield(run.accepted)
         return run
 
@@ -284,6 +292,7 @@ class Executions:
             self._permits.statistics(),
             states,
             len(self._tasks),
+            self._backlog.total,
             len(self._retention),
             self._retention.output_bytes,
             self._journal_bytes,
@@ -350,20 +359,21 @@ class Executions:
         self._closing = True
         await self._tasks.aclose()
 
-    def _settled(self, request: RunRequest) -> RunRequest:
+    async def _settled(self, request: RunRequest, accepted: Written) -> tuple[RunRequest, Written]:
         """With the version that its pattern matches now: a pattern is never written down to be tried again.
 
         One that matches nothing stays, and its run fails. Raises BadSelector.
         """
         if not request.selector.is_pattern:
-            return request
+            return request, accepted
         try:
             version = self._choose_version(request)
         except NoCompatibleVersion:
-            return request
-        return replace(request, selector=Selector(version=version.name))
+            return request, accepted
+        request = replace(request, selector=Selector(version=version.name))
+        return request, await aside(request.size, partial(written, request))
 
-    def _check_acceptable(self, request: RunRequest) -> None:
+    def _check_acceptable(self, request: RunRequest, size: int) -> None:
         if self._closing:
             raise ShuttingDown(LEAVING)
         statistics = self._permits.statistics()
@@ -371,21 +381,37 @@ class Executions:
             raise TooExpensive(
                 f"the run needs {request.permits} permits, the maximum is {statistics.maximum}"
             )
-        if statistics.waiting >= self._queue_limit and request.permits > statistics.available:
+        if not self._permits.would_wait(request.permits):
+            return
+        if statistics.waiting >= self._queue_limit:
             raise QueueFull(
                 f"{statistics.waiting} runs wait for permits already ({statistics.in_use} of "
                 f"{statistics.maximum} in use): try again later"
             )
+        if not self._backlog.takes(size):
+            raise QueueFull(
+                f"{len(self._backlog)} runs of {self._backlog.total} bytes wait for permits already, and "
+                f"{size} bytes more are over GENVM_QUEUE_BYTES: try again later"
+            )
 
-    def _new_run(self, request: RunRequest) -> Run:
+    def _new_run(self, request: RunRequest, accepted: Written) -> Run:
         self._last_id += 1
         accepted_at = self._now()
         seconds = min(request.time_limit.total_seconds(), self._limits.longest_run)
         execution = Execution(self._last_id, accepted_at, accepted_at + timedelta(seconds=seconds))
-        return self._add(execution, request)
+        run = self._add(execution, request, accepted.digest)
+        self._wait_in_backlog(run, len(accepted.data))
+        return run
 
-    def _add(self, execution: Execution, request: RunRequest) -> Run:
-        run = Run(execution, request, RunOutput(self._limits.output_tail_bytes, self._limits.log_records))
+    def _wait_in_backlog(self, run: Run, size: int) -> None:
+        """Count the run's bytes until it is its turn, or there will be none."""
+        self._backlog.add(run.id, size)
+        for future in (run.admitted, run.concluded):
+            future.add_done_callback(lambda _: self._backlog.remove(run.id))
+
+    def _add(self, execution: Execution, request: RunRequest, digest: bytes) -> Run:
+        output = RunOutput(self._limits.output_tail_bytes, self._limits.log_records)
+        run = Run(execution, request, output, digest)
         self._runs[run.id] = run
         insort(self._ids, run.id)
         self._keys.remember(key_of(request), run.id)
@@ -398,17 +424,20 @@ class Executions:
         self.revision += 1
         return run
 
-    async def _accept(self, run: Run) -> None:
+    async def _accept(self, run: Run, accepted: Written) -> None:
         """Write the run down, then live it; a run that cannot be written down never was."""
         try:
-            await self._journal.write(accepted_row(run))
+            await self._journal.write(accepted_row(run, accepted))
         except StoreFailure as failure:
             run.disarm()
             self._remove(run)
             run.never_accepted(NotRecorded(str(failure)))
             return
+        del accepted
         run.accepted.set_result(None)
         self._ask(run)
+        if not run.admitted.done():
+            run.park()
         await self._supervisor.supervise(run)
         self._retain(run)
 
@@ -433,12 +462,9 @@ class Executions:
         self._keys.remember(ended.key, head.id)
 
     async def _recover_run(self, head: RunHead) -> None:
-        row = await self._journal.read(head.id)
-        if row is None or row.request is None:
+        run = await self._run_that_waits(head)
+        if run is None:
             return
-        request = replace(request_from(row.request), namespace=head.namespace)
-        self._supervisor.rehearse(request)
-        run = self._add(execution_from(head), request)
         run.accepted.set_result(None)
         run.instance, run.dialled = head.instance, head.dialled
         if run.execution.permits_held:
@@ -456,6 +482,20 @@ class Executions:
         self._recover_ended(
             replace(head, state=row.state, cause=row.cause, finished_at=row.finished_at, size=0)
         )
+
+    async def _run_that_waits(self, head: RunHead) -> Run | None:
+        """An unfinished run. What it brought is looked at once and left in the journal."""
+        row = await self._journal.read(head.id)
+        if row is None or row.request is None:
+            return None
+        data = row.request
+        request = await aside(len(data), partial(request_from, data, head.key))
+        self._supervisor.rehearse(request)
+        run = self._add(execution_from(head), replace(request, namespace=head.namespace), digest_of(data))
+        run.park()
+        if run.execution.state is State.QUEUED:
+            self._wait_in_backlog(run, head.size)
+        return run
 
     async def _recovered(self, run: Run) -> None:
         await self._supervisor.supervise_again(run)
@@ -475,6 +515,7 @@ class Executions:
     def _remove(self, run: Run) -> None:
         del self._runs[run.id]
         self._unlist(run.id)
+        self._backlog.remove(run.id)
         self._forget_keys(run)
         self.revision += 1
 
@@ -508,7 +549,7 @@ class Executions:
         for key in (key_of(run.request), host_key_of(run.request)):
             self._keys.forget(key, run.id)
 
-    def _same_run(self, request: RunRequest) -> Run | None:
+    def _same_run(self, request: RunRequest, accepted: Written) -> Run | None:
         """The live run that this request repeats."""
         if request.idempotency_key is not None:
             run = self._runs.get(self._keys.find(key_of(request)) or 0)
@@ -516,15 +557,14 @@ class Executions:
                 return run
         if request.one_run_per_host:
             run = self._runs.get(self._keys.find(host_key_of(request)) or 0)
-            if run is not None and _waits_for(run, request):
+            if run is not None and _waits_for(run, request, accepted):
                 return run
         return None
 
 
-def _waits_for(run: Run, request: RunRequest) -> bool:
+def _waits_for(run: Run, request: RunRequest, accepted: Written) -> bool:
     """The very same request, for a socket to which nothing has connected yet; one may lack its key."""
-    if run.dialled or run.concluded.done():
+    if run.dialled or run.concluded.done() or run.digest != accepted.digest:
         return False
-    if None in (run.request.idempotency_key, request.idempotency_key):
-        request = replace(request, idempotency_key=run.request.idempotency_key)
-    return run.request == request
+    keys = (run.request.idempotency_key, request.idempotency_key)
+    return None in keys or keys[0] == keys[1]

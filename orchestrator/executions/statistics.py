@@ -15,6 +15,8 @@ class ServiceStatistics:
     permits: PermitStatistics
     states: dict[State, int]
     supervised: int
+    waiting_bytes: int
+    """Of the requests in the journal whose turn has not come."""
     retained: int
     retained_bytes: int
     journal_bytes: int

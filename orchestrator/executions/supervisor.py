@@ -13,11 +13,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from genvm_wire.calldata import Value
+from orchestrator.aside import aside
 from orchestrator.contracts.versions import ExecutorVersion, VersionFailure
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.hosts import HostFailure, HostRefused, HostUnreachable, parse_host
@@ -50,6 +52,7 @@ from orchestrator.executions.watch import (
     known_exit,
     watch,
 )
+from orchestrator.executions.written import request_from
 from orchestrator.runtime.port import (
     AdoptingRuntime,
     ChannelClosed,
@@ -64,7 +67,7 @@ from orchestrator.runtime.port import (
     Role,
     RuntimeFailure,
 )
-from orchestrator.store.port import Journal, StoreFailure, StoreFull, StoreUnavailable
+from orchestrator.store.port import Journal, RunRow, StoreFailure, StoreFull, StoreUnavailable
 from orchestrator.tasks import finish, first_done, race
 
 log = structlog.get_logger(__name__)
@@ -83,6 +86,7 @@ LETTING_GO_TIME = 5.0
 MANAGER_RESTART = "manager_restart"
 CONTROL_LOST = "control_lost"
 HANDED_OVER = "the manager was restarted while the run was handed over"
+REQUEST_LOST = "request_lost"
 MODULES_NOT_RUNNING = "modules_not_running"
 HOST_REFUSED = "host_refused"
 
@@ -193,6 +197,8 @@ class Supervisor:
         return await self._life_with_permits(run, held)
 
     async def _life_with_permits(self, run: Run, held: Holding) -> Outcome:
+        if run.parked:
+            await unless_ended(run, self._bring_back(run))
         version = await unless_ended(run, self._resolve(run))
         if held.stray:
             await unless_ended(run, self._clear(run, held))
@@ -200,6 +206,18 @@ class Supervisor:
         held.control = await unless_ended(run, self._ready(held.instance))
         await self._hand_over(run, held.instance, held.control, version)
         return self._judge(run, *await watch(run, held))
+
+    async def _bring_back(self, run: Run) -> bool:
+        """Read the run's request, which the journal has had while it waited."""
+        row: RunRow | None = None
+        async for attempt in persistently(StoreFailure):
+            with attempt:
+                row = await self.journal.read(run.id)
+        if row is None or row.request is None:
+            raise Lost(REQUEST_LOST, "the journal has no request of this run any more")
+        data, key = row.request, row.head.key
+        run.bring_back(await aside(len(data), lambda: request_from(data, key)))
+        return True
 
     async def _second_life(self, run: Run, held: Holding) -> Outcome:
         """Find the instance that has the job; a run whose node was never dialled starts over instead.
@@ -317,9 +335,11 @@ class Supervisor:
                 output_limit=self.limits.output_tail_bytes,
                 log_limit=self.limits.log_records,
             )
-            message = job_message(run.id, run.request, version, limits, tuple(modules))
+            making = partial(job_message, run.id, run.request, version, limits, tuple(modules))
+            message = await aside(run.request.size, making)
             self._advance(run, Started(self.now(), instance.engine_id))
             await control.send(message, [host.fileno(), *(end.fileno() for end in modules.values())])
+        run.forget_inputs()
 
     async def _connect_modules(self, run: Run) -> dict[str, socket.socket]:
         """Before the node is dialled: a run that cannot have its modules has not started."""
@@ -392,7 +412,8 @@ class Supervisor:
         return outcome
 
     async def _write_outcome(self, run: Run, outcome: Outcome) -> None:
-        row = outcome_row(advance(run.execution, Concluded(outcome)), run)
+        concluded = advance(run.execution, Concluded(outcome))
+        row = await aside(run.output.size, partial(outcome_row, concluded, run))
         async for attempt in persistently(StoreFull, StoreUnavailable):
             with attempt:
                 await self.journal.write(row, durable=True)
@@ -436,6 +457,7 @@ class Supervisor:
             error=outcome.error,
             host_connected=outcome.host_connected,
             engine_id=execution.engine_id,
+            reconnects=run.reconnects,
             seconds=round(seconds, 3),
         )
 

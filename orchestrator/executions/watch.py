@@ -121,7 +121,10 @@ async def _read(run: Run, held: Holding) -> Report:
                 return await read_report(run, held.control)
             except ChannelClosed:
                 held.control.close()
-                log.warning("channel_broke")
+                # How often it was is in the line about the run's end.
+                if run.reconnects == 0:
+                    log.warning("channel_broke")
+                run.reconnects += 1
                 held.control = await held.instance.connect()
                 if run.end.done():
                     await _cancel(run, held.control)

@@ -19,6 +19,7 @@ from orchestrator.executions.modules import Introduction
 from orchestrator.modules.configuration import Configuration
 from orchestrator.modules.failures import BadConfiguration, NotStarted
 from orchestrator.modules.kinds import ModuleKind, ModuleTimes
+from orchestrator.modules.log_rate import LogRate
 from orchestrator.modules.redaction import Redaction
 from orchestrator.modules.session import Session, Usage, plain, session_message
 from orchestrator.runtime.meeting import describe
@@ -79,6 +80,7 @@ class ModuleInstance:
         self._redaction = Redaction()
         self._unanswered = 0
         self._sequence = 0
+        self._log_rate = LogRate(asyncio.get_running_loop().time)
 
     @property
     def name(self) -> str:
@@ -182,7 +184,8 @@ class ModuleInstance:
     async def _reconnect(self) -> None:
         """A module whose channel broke connects again; one that hangs is found by its pings."""
         self._control, _ = await first_word(self._instance, None, (RESUME,))
-        log.info("module_reconnected", module=self.kind, instance=self.name)
+        if self._log_rate.take():
+            log.info("module_reconnected", module=self.kind, instance=self.name)
         # Sessions that ended meanwhile have their last words said now.
         self._set_up(True)
         if self.draining:
@@ -239,8 +242,10 @@ class ModuleInstance:
 
     def _log(self, records: Value) -> None:
         for record in records[:MOST_RECORDS] if isinstance(records, list) else ():
-            if not isinstance(record, dict):
+            if not isinstance(record, dict) or not self._log_rate.take():
                 continue
+            if dropped := self._log_rate.dropped():
+                log.warning("module_log_dropped", module=self.kind, instance=self.name, records=dropped)
             level = record.get("level")
             fields = {key: value for key, value in record.items() if key not in ("level", "message")}
             getattr(log, level if isinstance(level, str) and level in LEVELS else "info")(

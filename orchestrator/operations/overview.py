@@ -14,8 +14,8 @@ from orchestrator.executions.records import (
     FinalStatus,
     ended_from_head,
     execution_from,
-    request_from,
     status_from,
+    terms_from,
 )
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
@@ -100,10 +100,7 @@ def details_of_run(run: Run, *, output: bool) -> Json:
 def details_of_row(row: RunRow, *, output: bool) -> Json:
     """Everything that the journal has of a run."""
     head, final = row.head, status_from(row)
-    if final is not None:
-        host = final.terms.host
-    else:
-        host = "" if row.request is None else request_from(row.request).host
+    host = terms_from(row.head.terms).host
     held = 0 if final is not None else execution_from(head).permits_held
     details = of_head(head) | _facts(head.engine_id, head.permits, held, host, head.dialled)
     details["instance"] = head.instance

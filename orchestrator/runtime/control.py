@@ -1,7 +1,8 @@
 """One connection of the instance or module protocol, seen from the manager (docs/instance-protocol.md).
 
 The peer is hostile: it may send half a frame and go silent, flood, or attach descriptors. Reading happens
-only while somebody waits in `receive`, so a flood stops at the socket's own buffer.
+only while somebody waits in `receive`, so a flood stops at the socket's own buffer; a frame is decoded when
+it is asked for, and everybody else gets a turn before each.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import array
 import asyncio
 import socket
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from genvm_wire.calldata import CalldataError, Encodable, Value
 from genvm_wire.frames import (
@@ -18,10 +19,11 @@ from genvm_wire.frames import (
     HEADER_SIZE,
     LIMIT_FROM_INSTANCE,
     LIMIT_FROM_MANAGER,
-    FrameDecoder,
     FrameError,
     encode_frame,
 )
+from orchestrator.aside import SMALL, aside
+from orchestrator.runtime.frame_stream import SMALL_FRAME, FrameStream, message_in
 from orchestrator.runtime.port import ChannelClosed, ProtocolBroken
 
 READ_SIZE = 256 * 1024
@@ -48,11 +50,12 @@ class SocketControl:
         self._sock = sock
         self._fd = sock.fileno()
         self._loop = asyncio.get_running_loop()
-        self._decoder = FrameDecoder(receive_limit)
+        self._stream = FrameStream(receive_limit)
         self._kinds = kinds
         self._send_limit = send_limit
         self._frame_timeout = frame_timeout
-        self._frames: deque[dict[str, Value]] = deque()
+        self._body: bytes | None = None
+        """Taken from the stream and not handed out yet: it is decoded, or whoever wanted it was cancelled."""
         self._sending = asyncio.Lock()
         self._receiving = asyncio.Lock()
         self._waiters: set[asyncio.Future[None]] = set()
@@ -70,8 +73,9 @@ class SocketControl:
         nothing after it could be understood. Raises ChannelClosed; ValueError when the message is no calldata
         or is over the limit, and nothing has been sent then.
         """
-        frame = self._encoded(message)
         async with self._sending:
+            size = SMALL + 1 if _is_bulky(message) else 0
+            frame = await aside(size, partial(self._encoded, message))
             begun = False
             try:
                 sent = 0
@@ -88,7 +92,7 @@ class SocketControl:
 
     def quiet(self) -> bool:
         """See `Control.quiet`; one system call that does not wait."""
-        if self._closed or self._frames or not self._decoder.at_border():
+        if self._closed or self._body is not None or not self._stream.at_border:
             return False
         try:
             self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -128,34 +132,55 @@ class SocketControl:
         closed then, and frames that came before have been returned before.
         """
         async with self._receiving:
-            while not self._frames:
-                if self._broken is not None:
-                    raise ProtocolBroken(self._broken)
-                self._check_open()
-                if self._decoder.at_border():
-                    await self._read_more()
-                else:
-                    await self._finish_frame()
-            return self._frames.popleft()
+            # A flood is read as fast as it comes: everybody else must get a turn between two messages.
+            await asyncio.sleep(0)
+            if self._body is None:
+                self._body = self._take()
+            if self._body is None:
+                self._body = await self._next_body()
+            return await self._message(self._body)
 
-    async def _finish_frame(self) -> None:
+    async def _message(self, body: bytes) -> dict[str, Value]:
+        try:
+            message = await aside(len(body), partial(message_in, body, self._kinds), small=SMALL_FRAME)
+        except FrameError as error:
+            raise self._break(str(error)) from None
+        self._body = None
+        return message
+
+    def _take(self) -> bytes | None:
+        try:
+            return self._stream.take()
+        except FrameError as error:
+            raise self._break(str(error)) from None
+
+    async def _next_body(self) -> bytes:
+        if self._broken is not None:
+            raise ProtocolBroken(self._broken)
+        self._check_open()
+        while self._stream.at_border:
+            await self._read_more()
         try:
             async with asyncio.timeout(self._frame_timeout):
-                while not (self._frames or self._decoder.at_border() or self._broken or self._closed):
+                while (body := self._take()) is None:
                     await self._read_more()
+                    # A large frame may come as fast as it is read.
+                    await asyncio.sleep(0)
+                return body
         except TimeoutError:
-            self._break(f"a frame was begun and not finished within {self._frame_timeout:g} s")
+            why = f"a frame was begun and not finished within {self._frame_timeout:g} s"
+            raise self._break(why) from None
 
     async def _read_more(self) -> None:
         data = self._read_some()
         if data is None:
             await self._ready(self._loop.add_reader, self._loop.remove_reader)
         elif data:
-            self._feed(data)
+            self._stream.feed(data)
         else:
-            border = self._decoder.at_border()
+            inside = "" if self._stream.at_border else " inside a frame"
             self.close()
-            raise ChannelClosed("control channel ended" + ("" if border else " inside a frame"))
+            raise ChannelClosed("control channel ended" + inside)
 
     def _read_some(self) -> bytes | None:
         try:
@@ -168,26 +193,13 @@ class SocketControl:
             self.close()
             raise ChannelClosed(f"control channel ended: {error}") from error
         if flags & socket.MSG_CTRUNC:
-            message = "the instance sent descriptors nobody asked for"
-            self._break(message)
-            raise ProtocolBroken(message)
+            raise self._break("the instance sent descriptors nobody asked for")
         return data
 
-    def _feed(self, data: bytes) -> None:
-        try:
-            messages = self._decoder.feed(data)
-        except FrameError as error:
-            self._break(str(error))
-            return
-        for message in messages:
-            if message["kind"] not in self._kinds:
-                self._break(f"unknown message kind {str(message['kind'])[:40]!r}")
-                return
-            self._frames.append(message)
-
-    def _break(self, why: str) -> None:
+    def _break(self, why: str) -> ProtocolBroken:
         self._broken = why
         self.close()
+        return ProtocolBroken(why)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -225,3 +237,19 @@ class SocketControl:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+
+def _is_bulky(message: Mapping[str, Encodable]) -> bool:
+    """Whether encoding takes long enough to be done aside; looks no further than that."""
+    left, found = SMALL, list[object](message.values())
+    while found and left > 0:
+        value = found.pop()
+        left -= 1
+        if isinstance(value, str | bytes | bytearray | memoryview):
+            left -= len(value)
+        elif isinstance(value, Mapping):
+            left -= len(value)
+            found.extend(value.values())
+        elif isinstance(value, Sequence):
+            found.extend(value)
+    return left <= 0

@@ -27,8 +27,9 @@ SUN_PATH_LIMIT = 107
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _BACKLOG = 8
-_ACCEPTS_PER_TURN = 8
 _RETRY_ACCEPT_S = 1.0
+PAUSE_S = 0.25
+"""Seconds after a connection in which no other is accepted: an honest program has no use for a second one."""
 
 
 def check_name(name: str) -> str:
@@ -124,7 +125,10 @@ class InstanceDirectories:
 
 
 class Rendezvous:
-    """Accepts an instance's connections on a listening socket, which it owns; the newest counts."""
+    """Accepts an instance's connections on a listening socket, which it owns; the newest counts.
+
+    A program that does nothing but connect gets a few a second; the others end without having been looked at.
+    """
 
     def __init__(self, listener: socket.socket, role: Role = Role.EXECUTOR) -> None:
         self._kinds = FROM_INSTANCE if role is Role.EXECUTOR else FROM_MODULE
@@ -135,25 +139,38 @@ class Rendezvous:
         self._current: SocketControl | None = None
         self._arrived = asyncio.Event()
         self._closed = False
+        self._resume: asyncio.TimerHandle | None = None
         self.accepted = 0
         self._loop.add_reader(self._fd, self.accept_pending)
 
     def accept_pending(self) -> None:
         """Take what waits in the backlog; called by the event loop, and before an exit is believed."""
-        for _ in range(_ACCEPTS_PER_TURN):
+        newest: socket.socket | None = None
+        pause = PAUSE_S
+        for _ in range(_BACKLOG + 1):
             if self._closed:
-                return
+                break
             try:
                 sock, _ = self._listener.accept()
             except BlockingIOError:
-                return
+                break
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    # The listener stays readable: without a pause the loop would do nothing else.
-                    self._loop.remove_reader(self._fd)
-                    self._loop.call_later(_RETRY_ACCEPT_S, self._resume_accepting)
+                    pause = _RETRY_ACCEPT_S
+                    break
                 return
-            self._take(SocketControl(sock, kinds=self._kinds))
+            if newest is not None:
+                newest.close()
+            newest = sock
+        if newest is not None:
+            self._take(SocketControl(newest, kinds=self._kinds))
+        self._pause_accepting(pause)
+
+    def _pause_accepting(self, seconds: float) -> None:
+        """While the listener is readable the loop would do nothing else."""
+        if self._resume is None and not self._closed:
+            self._loop.remove_reader(self._fd)
+            self._resume = self._loop.call_later(seconds, self._resume_accepting)
 
     def _take(self, control: SocketControl) -> None:
         for older in (self._fresh, self._current):
@@ -164,6 +181,7 @@ class Rendezvous:
         self._arrived.set()
 
     def _resume_accepting(self) -> None:
+        self._resume = None
         if not self._closed:
             self._loop.add_reader(self._fd, self.accept_pending)
 
@@ -187,6 +205,8 @@ class Rendezvous:
             return
         self._closed = True
         self._loop.remove_reader(self._fd)
+        if self._resume is not None:
+            self._resume.cancel()
         self._listener.close()
         for control in (self._fresh, self._current):
             if control is not None:

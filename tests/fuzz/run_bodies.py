@@ -23,8 +23,8 @@ from orchestrator.composition import manager
 from orchestrator.contracts.versions import ExecutorVersion, Number
 from orchestrator.executions.hosts import BadHostAddress
 from orchestrator.executions.job import JobLimits, job_message
-from orchestrator.executions.records import moment, request_from, request_map
 from orchestrator.executions.request import RunRequest
+from orchestrator.executions.written import moment, request_from, request_map
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.serve import listening
 from orchestrator.settings import RuntimeName, Settings
@@ -74,7 +74,7 @@ def taken(raw: bytes) -> str:
 
 def kept(wanted: RunRequest) -> None:
     """What is written down gives the same run again, and what is handed over can be sent."""
-    if request_from(encode(request_map(wanted))) != wanted:
+    if request_from(encode(request_map(wanted)), wanted.idempotency_key) != wanted:
         raise Broken(f"{wanted} is not what was written down")
     encode(job_message(1, wanted, VERSION, LIMITS))
 

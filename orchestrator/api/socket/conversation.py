@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -18,6 +19,7 @@ from orchestrator.api.socket.subscriptions import Subscriptions
 from orchestrator.api.turned_away import too_many_text, whole_seconds
 from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
+from orchestrator.aside import aside
 from orchestrator.contracts.versions import VersionFailure
 from orchestrator.executions.artifacts import LONGEST_PIECE, artifact
 from orchestrator.executions.hosts import BadHostAddress, HostFailure
@@ -126,10 +128,11 @@ class Conversation:
             raise RequestFailed(ErrorCode.INTERNAL, too_many_text(self._caller, whole_seconds(wait)))
 
     async def _answer(self, request: Request) -> None:
-        payload = frames.decoded(request.payload)
+        size = len(request.payload)
+        payload = await aside(size, partial(frames.decoded, request.payload))
         match request.method:
             case Method.RUN:
-                await self._run(request, payload)
+                await self._run(request, payload, size)
             case Method.ATTACH:
                 await self._attach(request, payloads.attach(payload))
             case Method.CANCEL:
@@ -141,9 +144,10 @@ class Conversation:
             case _:
                 raise AssertionError(f"{request.method.name} is no client's method")
 
-    async def _run(self, request: Request, payload: Value) -> None:
-        wanted = run_request_from_c(payloads.run_map(payload), self._served.rules)
-        wanted = wanted.within(self._caller.namespace)
+    async def _run(self, request: Request, payload: Value, size: int) -> None:
+        body = payloads.run_map(payload)
+        wanted = await aside(size, lambda: run_request_from_c(body, self._served.rules))
+        wanted = replace(wanted, size=size).within(self._caller.namespace)
         ended = self._executions.repeated(wanted)
         if ended is not None and (final := await self._executions.status(ended)) is not None:
             self._reply(request, {"genvm_id": ended})

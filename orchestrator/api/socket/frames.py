@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from genvm_wire import calldata
 from genvm_wire.calldata import CalldataError, Encodable, Value
-from orchestrator.api.wire.generations import MOST_ITEMS
+from orchestrator.api.json_text import MOST_ITEMS
 
 PROTOCOL_MAJOR = 0
 NOTIFICATION = 0

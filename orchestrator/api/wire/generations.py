@@ -8,15 +8,16 @@ from typing import Any
 
 from genvm_wire import calldata
 from genvm_wire.calldata import CalldataError
-from orchestrator.api.body import WrongShape, decode_json, shaped
+from orchestrator.api.body import BodyTooLarge, WrongShape, decode_json, shaped
+from orchestrator.api.json_text import MOST_ITEMS
 from orchestrator.api.wire.generation_a import RunBodyA
 from orchestrator.api.wire.generation_b import RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4
 from orchestrator.api.wire.generation_c import RunBodyC
 from orchestrator.api.wire.run_body import RunBody
 
 MAP_KIND, KIND_BITS = 6, 7
-# Far more than any client sends; so many keep a core busy for about half a second, and nobody is served then.
-MOST_ITEMS = 50_000
+# No code travels in JSON; what is larger is not even looked at.
+JSON_BYTES = 1024 * 1024
 
 # The first key that is there decides.
 DISCRIMINATORS: tuple[tuple[str, type[RunBody]], ...] = (
@@ -45,8 +46,13 @@ class ReceivedBody:
 
 
 def received(body: bytes) -> ReceivedBody:
-    """A calldata map or a JSON text: their first bytes have nothing in common. Raises BadBody, WrongShape."""
+    """A calldata map or a JSON text: their first bytes have nothing in common.
+
+    Raises BadBody, BodyTooLarge, WrongShape.
+    """
     if not body or body[0] & KIND_BITS != MAP_KIND:
+        if len(body) > JSON_BYTES:
+            raise BodyTooLarge(f"the body is JSON larger than {JSON_BYTES} bytes: code travels in calldata")
         return ReceivedBody(RunBodyA, decode_json(body))
     try:
         value = calldata.decode(body, max_items=MOST_ITEMS)

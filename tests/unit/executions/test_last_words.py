@@ -208,6 +208,7 @@ class Stage:
             permits=PermitPool(4),
             retention=Retention(RetentionLimits(timedelta(1), timedelta(1), 100, 10**6)),
             queue_limit=10,
+            queue_bytes=10**9,
             now=lambda: NOW,
             nodes=NODES,
             modules=self.modules,
@@ -215,6 +216,7 @@ class Stage:
 
     def assert_nothing_is_held(self) -> None:
         assert self.executions.statistics().permits.in_use == 0
+        assert self.executions.statistics().waiting_bytes == 0
         assert self.modules.open == 0
         assert [one.destroyed for one in self.engine.started] == [1] * len(self.engine.started)
         assert len(self.rows.of(OutcomeRow)) <= 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,3 +55,15 @@ def test_the_tail_is_the_end_of_all_that_came(limit: int, chunks: list[bytes]) -
     for chunk in chunks:
         tail.append(tail.total, chunk)
     assert tail.bytes() == b"".join(chunks)[-limit:]
+
+
+def test_single_bytes_take_no_more_than_themselves() -> None:
+    tail = Tail(1_000_000)
+    tracemalloc.start()
+    try:
+        for offset in range(200_000):
+            tail.append(offset, b"x")
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()
+    assert tail.bytes() == b"x" * 200_000

@@ -90,6 +90,7 @@ async def test_frames_before_a_forbidden_one_are_still_delivered(pair: Pair) -> 
     peer.send(encode_frame(READY))
     assert await control.receive() == READY
     peer.send(encode_frame(READY) + b"\xff\xff\xff\xff")
+    assert await control.receive() == READY
     with pytest.raises(ProtocolBroken):
         await control.receive()
 
@@ -147,10 +148,9 @@ async def test_a_cancelled_receive_loses_nothing(pair: Pair) -> None:
 
 
 async def test_a_send_cancelled_in_the_middle_closes_the_channel(pair: Pair) -> None:
-    control, _ = pair
+    control, peer = pair
     sending = asyncio.create_task(control.send({"kind": "job", "code": bytes(3_000_000)}))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    assert await asyncio.to_thread(peer.recv, 1)
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending

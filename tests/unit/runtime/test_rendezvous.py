@@ -6,13 +6,14 @@ import asyncio
 import socket
 import stat
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from orchestrator.runtime.control import SocketControl
 from orchestrator.runtime.port import ChannelClosed, EngineRefused
-from orchestrator.runtime.rendezvous import InstanceDirectories, Rendezvous, check_name
+from orchestrator.runtime.rendezvous import PAUSE_S, InstanceDirectories, Rendezvous, check_name
 
 
 @pytest.fixture
@@ -141,3 +142,38 @@ async def test_a_new_manager_listens_where_the_earlier_one_did(directories: Inst
 def test_there_is_nothing_to_listen_on_again_without_a_directory(directories: InstanceDirectories) -> None:
     with pytest.raises(EngineRefused):
         directories.relisten("one")
+
+
+async def test_a_connect_loop_gets_a_few_connections_a_second(
+    meeting: Rendezvous, directories: InstanceDirectories
+) -> None:
+    loop = asyncio.get_running_loop()
+    begun, dialled = loop.time(), 0
+
+    def dial_and_leave() -> None:
+        peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        with suppress(BlockingIOError):
+            peer.connect(str(directories.path / "one" / "control.sock"))
+        peer.close()
+
+    while meeting.accepted < 4:
+        dial_and_leave()
+        dialled += 1
+        await asyncio.sleep(0)
+    # Never more than the pauses between them allow, however long it took.
+    assert meeting.accepted - 1 <= (loop.time() - begun) / PAUSE_S
+    assert dialled > 100
+
+
+async def test_of_those_that_come_together_the_newest_counts(
+    meeting: Rendezvous, directories: InstanceDirectories
+) -> None:
+    peers = [dial(directories) for _ in range(5)]
+    peers[-1].send(b"\x01\0\0\0\0")
+    control = await taken(meeting)
+    assert meeting.accepted == 1
+    for peer in peers[:-1]:
+        assert await asyncio.to_thread(peer.recv, 1) == b""
+        peer.close()
+    assert not control.closed
+    peers[-1].close()

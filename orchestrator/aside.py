@@ -1,0 +1,26 @@
+"""Heavy pure computing, aside from the event loop: one thread does it, one piece after the other.
+
+One, because each thread that computes makes the loop wait longer for its turn: the interpreter hands its lock
+over every 5 ms, to any one of those who want it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+SMALL = 16 * 1024
+"""Bytes that are decoded on the loop, in a few milliseconds whatever they hold: a thread would cost more."""
+
+_WORKER = ThreadPoolExecutor(1, "aside")
+
+
+async def aside(size: int, work: Callable[[], T], *, small: int = SMALL) -> T:
+    """The result of `work`, which has `size` bytes to do; a cancelled caller leaves it running to its end."""
+    if size <= small:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(_WORKER, work)

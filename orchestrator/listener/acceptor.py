@@ -1,0 +1,194 @@
+"""Accepts clients' connections: no more than there may be, a few at a time, and watches those that wait.
+
+What is not accepted waits in the kernel's queue. A place is made by ending the connection that has waited
+longest for a request, if any does: who is at work is never cut off for somebody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from orchestrator import descriptors
+from orchestrator.listener.connection import HttpConnection, noting
+from orchestrator.tasks import TaskOwner
+
+log = structlog.get_logger(__name__)
+
+MOST_CONNECTIONS = 4096
+BACKLOG = 4096
+"""Clients that come at once are taken when the loop gets to them; beyond it the kernel turns them away."""
+PER_TURN = 64
+"""Connections taken before everybody else gets a turn."""
+LOOK_EVERY = 1.0
+"""Seconds between looks at those that wait."""
+RETRY_AFTER = 0.2
+"""Seconds until accepting is tried again that nothing else sets going."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Times in seconds: for a request's head once it has begun, and without any request."""
+
+    most: int
+    head: float = 10.0
+    idle: float = 75.0
+
+
+def connections_for(wanted: int | None) -> int:
+    """How many clients there may be: what is wanted, as far as the descriptors go."""
+    possible = max(1, descriptors.limit() - descriptors.reserve() - descriptors.FOR_A_RUN)
+    return min(wanted or MOST_CONNECTIONS, possible)
+
+
+class Acceptor:
+    """Takes connections for `server`."""
+
+    def __init__(self, server: web.Server, limits: ConnectionLimits) -> None:
+        self._server = server
+        self._listeners: list[socket.socket] = []
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._tasks = TaskOwner("accept")
+        self._coming = 0
+        self._open: set[HttpConnection] = set()
+        # In the order in which they began to wait.
+        self._waiting: dict[HttpConnection, None] = {}
+        self._accepting = False
+        self._closed = False
+        self._retry: asyncio.TimerHandle | None = None
+        server.request_handler = noting(server.request_handler)
+        self._resume()
+        self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
+
+    def listen(self, bound: socket.socket) -> None:
+        """Accept on a bound socket that does not block, and close it at the end. Raises OSError."""
+        bound.listen(BACKLOG)
+        self._listeners.append(bound)
+        if self._accepting:
+            self._loop.add_reader(bound, self._accept, bound)
+
+    def forget(self, listener: socket.socket) -> None:
+        """Accept on it no more, and leave it to its owner."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+            self._loop.remove_reader(listener)
+
+    @property
+    def ports(self) -> set[int]:
+        """The TCP ports that are listened on."""
+        internet = (socket.AF_INET, socket.AF_INET6)
+        return {one.getsockname()[1] for one in self._listeners if one.family in internet}
+
+    @property
+    def connections(self) -> int:
+        return len(self._open) + self._coming
+
+    async def aclose(self) -> None:
+        """Accept no more; what is connected goes on."""
+        self._closed = True
+        self._pause()
+        self._look.cancel()
+        if self._retry is not None:
+            self._retry.cancel()
+        for listener in self._listeners:
+            listener.close()
+        await self._tasks.aclose()
+
+    def opened(self, connection: HttpConnection) -> None:
+        self._open.add(connection)
+        self._waiting[connection] = None
+
+    def changed(self, connection: HttpConnection) -> None:
+        self._waiting.pop(connection, None)
+        if connection.waits_since is not None and connection in self._open:
+            self._waiting[connection] = None
+
+    def closed(self, connection: HttpConnection) -> None:
+        self._open.discard(connection)
+        self._waiting.pop(connection, None)
+        self._try_again()
+
+    def _resume(self) -> None:
+        if self._accepting or self._closed or self._retry is not None:
+            return
+        if self.connections >= self._limits.most:
+            return
+        self._accepting = True
+        for listener in self._listeners:
+            self._loop.add_reader(listener, self._accept, listener)
+
+    def _pause(self) -> None:
+        if self._accepting:
+            self._accepting = False
+            for listener in self._listeners:
+                self._loop.remove_reader(listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(PER_TURN):
+            if self.connections >= self._limits.most or descriptors_scarce():
+                self._make_room()
+                return
+            try:
+                client, _ = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if descriptors.used_up(error):
+                    self._make_room()
+                return
+            self._coming += 1
+            self._tasks.spawn("connection", self._connect(client))
+
+    async def _connect(self, client: socket.socket) -> None:
+        try:
+            client.setblocking(False)
+            with suppress(OSError):  # gone already
+                await self._loop.connect_accepted_socket(self._connection, client)
+        except BaseException:
+            client.close()
+            raise
+        finally:
+            self._coming -= 1
+
+    def _connection(self) -> HttpConnection:
+        return HttpConnection(self._server, self, self._limits.idle)
+
+    def _make_room(self) -> None:
+        """Pause until a connection ends, and end the one that has waited longest."""
+        self._pause()
+        longest = next(iter(self._waiting), None)
+        if longest is not None:
+            log.debug("connection_ended_for_another", connections=self.connections)
+            longest.drop()
+        self._retry = self._loop.call_later(RETRY_AFTER, self._try_again)
+
+    def _try_again(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        self._resume()
+
+    def _look_around(self) -> None:
+        now = self._loop.time()
+        for connection in list(self._waiting):
+            if _overdue(connection.head_since, now, self._limits.head) or _overdue(
+                connection.waits_since, now, self._limits.idle
+            ):
+                connection.drop()
+        self._resume()
+        self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
+
+
+def _overdue(since: float | None, now: float, seconds: float) -> bool:
+    return since is not None and now - since > seconds
+
+
+def descriptors_scarce() -> bool:
+    """Whether what is left is the runs'."""
+    return descriptors.left() < descriptors.reserve()

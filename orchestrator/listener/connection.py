@@ -1,0 +1,107 @@
+"""One client's HTTP connection, which knows whether it works or waits, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Protocol
+
+from aiohttp import web
+
+
+class Watcher(Protocol):
+    """Who counts connections."""
+
+    def opened(self, connection: HttpConnection) -> None: ...
+
+    def changed(self, connection: HttpConnection) -> None:
+        """It begins to work, or to wait."""
+
+    def closed(self, connection: HttpConnection) -> None: ...
+
+
+class HttpConnection(web.RequestHandler):
+    """aiohttp's own closes connections that wait too long only once, a while after they began to wait.
+
+    `waits_since`: since when no request has been at work, in the loop's time; None while one is.
+    `head_since`: since when a request's head has been arriving, None when none is.
+    """
+
+    __slots__ = ("_watcher", "head_since", "waits_since")
+
+    def __init__(self, server: web.Server, watcher: Watcher, idle_timeout: float) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(
+            server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type] # as the runner passes it on
+            keepalive_timeout=idle_timeout,
+            lingering_time=2.0,
+            # A body is taken as it comes, or not at all.
+            auto_decompress=False,
+        )
+        self._watcher = watcher
+        self.waits_since: float | None = loop.time()
+        self.head_since: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._watcher.opened(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._watcher.closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.waits_since is not None and self.head_since is None:
+            self.head_since = self._loop.time()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What is no HTTP is its sender's mistake: answered as all mistakes are, without a traceback."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return super().handle_error(request, status, exc, message)
+        text = (message or "no HTTP").partition("\n")[0].strip().rstrip(":")
+        response = web.json_response({"error": f"the request cannot be read: {text}"}, status=status)
+        response.force_close()
+        return response
+
+    def begin(self) -> None:
+        """A request's head is here."""
+        self.waits_since = self.head_since = None
+        self._watcher.changed(self)
+
+    def end(self) -> None:
+        """The request is answered, but for what the client has not read yet."""
+        self.waits_since = self._loop.time()
+        self._watcher.changed(self)
+
+    def drop(self) -> None:
+        """Close at once, whatever has not been read."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def noting(handler: RequestHandler) -> RequestHandler:
+    """`handler`, with its connection told of the beginning and the end of each request."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        assert isinstance(connection, HttpConnection)
+        connection.begin()
+        try:
+            return await handler(request)
+        finally:
+            connection.end()
+
+    return handle

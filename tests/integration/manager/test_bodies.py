@@ -1,0 +1,146 @@
+"""What a request's body may be: how large, how slow, how packed, how many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from orchestrator.api.bodies import LIMITS, PICTURES_BYTES, PLAIN_BYTES
+from orchestrator.api.bytes_held import FREE
+from tests.integration.manager.conftest import Client, MakeClient
+
+MIB = 1024 * 1024
+AT = {"Deployment-Timestamp": "2025-01-01T00:00:00Z"}
+
+
+async def raw(client: Client, *pieces: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_unix_connection(str(client.folder / "api.sock"))
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+    return reader, writer
+
+
+def head(path: str, length: int, *lines: str) -> bytes:
+    fields = (f"POST {path} HTTP/1.1", "Host: m", f"Content-Length: {length}", *lines)
+    return "\r\n".join((*fields, "", "")).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        ("/permits", PLAIN_BYTES),
+        ("/env", PLAIN_BYTES),
+        ("/module/start", PLAIN_BYTES),
+        ("/executions/gc", PLAIN_BYTES),
+        ("/llm/check", PICTURES_BYTES),
+        ("/genvm/run", 2 * MIB),
+        ("/genvm/run/readonly", 2 * MIB),
+        ("/contract/detect-version", 2 * MIB),
+        ("/contract/pre-deploy-writes", 2 * MIB),
+    ],
+)
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+async def test_each_route_has_its_limit_and_says_it(
+    make_client: MakeClient, path: str, limit: int, chunked: bool
+) -> None:
+    client = await make_client(max_body_bytes=2 * MIB)
+
+    async def pieces() -> Any:
+        for _ in range(limit // FREE + 1):
+            yield bytes(FREE)
+
+    body: Any = pieces() if chunked else io.BytesIO(bytes(limit + 1))
+    answer = await client.ask("POST", path, data=body, headers=AT)
+    text = f"the body is larger than {limit} bytes, which is the limit of this route"
+    assert answer == (413, {"error": text})
+    document = (await client.ask("GET", "/openapi.json"))[1]["paths"][path]["post"]
+    if "requestBody" in document:
+        assert document["requestBody"]["description"] == f"at most {limit} bytes"
+        assert document["responses"]["413"]["description"] == f"the body is larger than {limit} bytes"
+
+
+async def test_json_is_never_as_large_as_code(client: Client) -> None:
+    status, answer = await client.ask(
+        "POST", "/genvm/run", data=io.BytesIO(b'{"a":"' + bytes(2 * MIB) + b'"}')
+    )
+    assert (status, "JSON larger than" in answer["error"]) == (413, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "encoding"),
+    [
+        ("/permits", gzip.compress(b'{"permits": 9}'), "gzip"),
+        ("/permits", b"no gzip at all", "gzip"),
+        ("/genvm/run", b"no zlib at all", "deflate"),
+        ("/genvm/run", b"", "br"),
+        ("/nowhere", gzip.compress(bytes(10 * MIB)), "gzip"),
+    ],
+)
+async def test_an_encoded_body_is_refused_as_it_is(
+    client: Client, path: str, body: bytes, encoding: str
+) -> None:
+    status, answer = await client.ask("POST", path, data=body, headers={"Content-Encoding": encoding})
+    assert (status, "Content-Encoding" in answer["error"]) == (415, True)
+
+
+async def test_an_encoding_that_is_none_is_taken(client: Client) -> None:
+    answer = await client.ask(
+        "POST", "/permits", json={"permits": 9}, headers={"Content-Encoding": "Identity"}
+    )
+    assert answer == (200, {"result": "permits_set", "permits": 9})
+
+
+async def test_the_websocket_takes_no_encoding_either(client: Client) -> None:
+    headers = {"Content-Encoding": "gzip", "Upgrade": "websocket", "Connection": "Upgrade"}
+    assert (await client.ask("GET", "/ws", headers=headers))[0] == 415
+
+
+async def test_bodies_on_their_way_are_bounded_together_and_small_ones_go_on(
+    make_client: MakeClient,
+) -> None:
+    client = await make_client(max_body_bytes=2 * MIB, body_bytes=4 * MIB)
+    held = client.manager.app[LIMITS].held
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            _, writer = await raw(client, head("/genvm/run", 2 * MIB), bytes(2 * MIB - 1))
+            stack.callback(writer.close)
+        await client.until(lambda: held.counted == 2 * (2 * MIB - 1 - FREE))
+        async with client.session.post("/genvm/run", data=io.BytesIO(bytes(2 * MIB))) as response:
+            answer = await response.json()
+            assert (response.status, response.headers["Retry-After"]) == (503, "2")
+        assert "GENVM_BODY_BYTES" in answer["error"]
+        # A small request is served, however many large ones hang.
+        assert (await client.ask("POST", "/permits", json={"permits": 9}))[0] == 200
+    await client.until(lambda: held.counted == 0)
+    calldata = io.BytesIO(b"\x06" + bytes(2 * MIB - 1))
+    assert (await client.ask("POST", "/genvm/run", data=calldata))[0] == 500
+
+
+async def test_nothing_stays_counted_of_clients_that_leave_or_dribble(make_client: MakeClient) -> None:
+    client = await make_client(body_timeout=0.2)
+    held = client.manager.app[LIMITS].held
+    for size in (0, 1, FREE, FREE + 1, MIB):
+        _, writer = await raw(client, head("/genvm/run", 2 * MIB), bytes(size))
+        writer.close()
+    reader, writer = await raw(client, head("/genvm/run", 2 * MIB), bytes(MIB))
+    assert b" 408 " in await reader.read()
+    writer.close()
+    await client.until(lambda: held.counted == 0)
+
+
+async def test_what_a_run_came_in_is_not_counted_while_its_client_waits(make_client: MakeClient) -> None:
+    client = await make_client(permits=4, start_wait=60)
+    held = client.manager.app[LIMITS].held
+    # Nobody listens at a node's socket, but the first of the runs has all permits first.
+    body = client.encoded("C", code=bytes(4 * MIB))
+    client.manager.executions.set_permits(4)
+    blocked = asyncio.create_task(client.ask("POST", "/genvm/run", data=io.BytesIO(body)))
+    status, _ = await blocked
+    assert status in {200, 500}
+    assert held.counted == 0

@@ -1,0 +1,129 @@
+"""Connections: bounded in number, and none may wait for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack, suppress
+
+import pytest
+
+from tests.integration.manager.conftest import Client, MakeClient
+
+HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\nHost: m\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: m\r\n\r\n"
+
+
+async def connect(client: Client, said: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_unix_connection(str(client.folder / "api.sock"))
+    writer.write(said)
+    await writer.drain()
+    return reader, writer
+
+
+async def ended(reader: asyncio.StreamReader) -> bytes:
+    """All that is said until the manager hangs up."""
+    said = b""
+    try:
+        while piece := await reader.read(65536):
+            said += piece
+    except ConnectionResetError:
+        pass
+    return said
+
+
+@pytest.mark.parametrize("said", [b"G", REQUEST[:-2], REQUEST + REQUEST[:-1]])
+async def test_a_head_that_does_not_end_is_given_up(make_client: MakeClient, said: bytes) -> None:
+    client = await make_client(head_timeout=0.3, idle_timeout=1)
+    reader, writer = await connect(client, said)
+    answers = await ended(reader)
+    assert answers.count(b"200 OK") == said.count(REQUEST)
+    writer.close()
+
+
+async def test_a_head_that_dribbles_is_given_up(make_client: MakeClient) -> None:
+    client = await make_client(head_timeout=0.3)
+    reader, writer = await connect(client, b"GET /")
+    dribbling = asyncio.create_task(dribble(writer))
+    assert await ended(reader) == b""
+    dribbling.cancel()
+    writer.close()
+
+
+async def dribble(writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("said", [b"", REQUEST])
+async def test_a_connection_without_a_request_is_given_up(make_client: MakeClient, said: bytes) -> None:
+    client = await make_client(idle_timeout=0.3)
+    reader, writer = await connect(client, said)
+    assert (await ended(reader)).count(b"200 OK") == said.count(REQUEST)
+    writer.close()
+
+
+async def test_who_waits_for_an_answer_is_not_idle(make_client: MakeClient) -> None:
+    client = await make_client(idle_timeout=0.3, head_timeout=0.3)
+    run_id = await client.run(client.body(host="127.0.0.1:9"))
+    ever = asyncio.create_task(client.ask("GET", "/genvm/99", params={"wait": "1s"}))
+    assert (await client.ask("GET", f"/genvm/{run_id}", params={"wait": "60s"}))[0] == 200
+    assert (await ever)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x16\x03\x01\x02\0\x01\0",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    ],
+    ids=["another protocol", "no such version", "too long", "a bad length"],
+)
+async def test_what_is_no_http_is_refused_as_json_and_logs_no_traceback(
+    client: Client, said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await connect(client, said)
+    head, _, body = (await ended(reader)).partition(b"\r\n\r\n")
+    assert b" 400 " in head
+    assert b"application/json" in head
+    assert list(json.loads(body)) == ["error"]
+    assert caplog.text == ""
+    writer.close()
+
+
+async def test_no_more_are_accepted_than_may_be_and_waiting_ones_make_room(make_client: MakeClient) -> None:
+    client = await make_client(max_connections=8)
+    async with AsyncExitStack() as stack:
+        crowd = []
+        for _ in range(100):
+            reader, writer = await connect(client)
+            stack.callback(writer.close)
+            crowd.append(reader)
+        # Whoever asks is served: those that waited longest without a word are hung up on for it.
+        for _ in range(5):
+            assert (await client.ask("GET", "/healthz"))[0] == 200
+        assert await ended(crowd[0]) == b""
+
+
+async def test_who_is_at_work_is_not_cut_off_for_others(make_client: MakeClient) -> None:
+    client = await make_client(max_connections=4)
+    reader, writer = await connect(client, HANDSHAKE)
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+    hello = await reader.readexactly(2)
+    async with AsyncExitStack() as stack:
+        for _ in range(50):
+            _, idle = await connect(client)
+            stack.callback(idle.close)
+        assert (await client.ask("GET", "/healthz"))[0] == 200
+        writer.write(b"\x89\x80\0\0\0\0")  # ping
+        await reader.readexactly(hello[1])
+        assert (await reader.readexactly(2))[0] == 0x8A  # pong
+    writer.close()
