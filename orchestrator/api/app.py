@@ -21,7 +21,7 @@ from orchestrator.api import (
 )
 from orchestrator.api.audited import audited
 from orchestrator.api.bodies import LIMITS, BodyLimits, bodies_within
-from orchestrator.api.callers import known_callers
+from orchestrator.api.callers import known_callers, still_known
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import errors_as_json
 from orchestrator.api.gate import gate
@@ -55,6 +55,7 @@ def make_app(context: ApiContext, accepted_hosts: AcceptedHosts, limits: BodyLim
             known_callers(context.access),
             after_recovery(context.recovered),
             bodies_within(limits),
+            still_known(context.access),
         ]
     )
     app[CONTEXT] = context

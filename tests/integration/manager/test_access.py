@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession, UnixConnector
 
+from orchestrator.access.register import Known
 from orchestrator.access.scope import Scope
 from orchestrator.access.watch import TokenWatch
 from orchestrator.api.context import CONTEXT
@@ -76,6 +78,34 @@ async def test_a_token_with_another_scope_opens_its_connection_anew(
         await tokens_of(root).look()
         await socket.closed.wait()
     assert (await root.ask("POST", "/permits", json={"permits": 4}))[0] == 403
+
+
+async def test_a_body_that_was_held_back_does_nothing_for_it_any_more(
+    make_as: MakeAs, tokens_file: TokensFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = await (await make_as(tokens_interval=NEVER))(ROOT)
+    register, let_in, go_on = tokens_of(root).register, asyncio.Event(), asyncio.Event()
+    find = register.find
+
+    def watched(text: str) -> Known | None:
+        let_in.set()
+        return find(text)
+
+    monkeypatch.setattr(register, "find", watched)
+
+    async def held_back() -> AsyncIterator[bytes]:
+        yield b'{"permits"'
+        await go_on.wait()
+        yield b": 4}"
+
+    asking = asyncio.create_task(root.ask("POST", "/permits", data=held_back()))
+    await let_in.wait()
+    del tokens_file.lines[ROOT]
+    tokens_file.write()
+    await tokens_of(root).look()
+    go_on.set()
+    assert (await asking)[0] == 401
+    assert root.manager.executions.statistics().permits.maximum == 8
 
 
 async def test_a_broken_file_is_said_and_the_tokens_from_before_are_in_force(
