@@ -21,7 +21,7 @@ from orchestrator.api.wire.generations import received
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.composition import manager
 from orchestrator.contracts.versions import ExecutorVersion, Number
-from orchestrator.executions.hosts import BadHostAddress
+from orchestrator.executions.hosts import BadHostAddress, HostRefused
 from orchestrator.executions.job import JobLimits, job_message
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.written import moment, request_from, request_map
@@ -39,7 +39,7 @@ RULES = RunRules()
 LIMITS = JobLimits(deadline_ms=1, grace_ms=1, output_limit=1, log_limit=1)
 VERSION = ExecutorVersion("v0.3.0", Number(0, 3, 0), moment(0), "image", "T9n", "v0.3")
 DEFECT = "internal error of the manager"
-Refusal = BadBody | WrongShape | BadHostAddress
+Refusal = BadBody | WrongShape | BadHostAddress | HostRefused
 
 
 def body(chance: random.Random) -> bytes:
@@ -64,7 +64,7 @@ def taken(raw: bytes) -> str:
     """What becomes of a body. Raises whatever it should not."""
     try:
         wanted = received(raw).shaped().run_request(RULES)
-    except (BadBody, WrongShape, BadHostAddress) as refusal:
+    except (BadBody, WrongShape, BadHostAddress, HostRefused) as refusal:
         if not str(refusal):
             raise Broken(f"{raw.hex()} is refused without a reason") from None
         return type(refusal).__name__
@@ -90,7 +90,7 @@ async def sent(session: ClientSession, raw: bytes) -> str:
     async with session.post("/genvm/run", data=raw) as response:
         answer: Any = await response.json()
         fine = answer.get("result") == "started" if response.status == 200 else list(answer) == ["error"]
-        if response.status not in {200, 400, 500, 503} or not fine or DEFECT in str(answer):
+        if response.status not in {200, 400, 403, 500, 503} or not fine or DEFECT in str(answer):
             raise Broken(f"{raw.hex()} is answered {response.status} {answer}")
         return f"http {response.status}"
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from genvm_wire.calldata import decode, encode
+from orchestrator.access.caller import ANYBODY
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.socket.conversation import DEFECT, Conversation, Served
 from orchestrator.composition import Manager, manager
@@ -133,7 +134,7 @@ async def feed(running: Manager, inputs: int, seed: int, node: str) -> Report:
     served = Served(running.executions, running.app[CONTEXT].rules, BOOT_ID)
     report, first, newest = Report(), 0, 0
     while report.inputs < inputs:
-        conversation = Conversation(served)
+        conversation = Conversation(served, ANYBODY)
         assert HEADER.unpack_from(await conversation.next_frame() or b"")[0] == HELLO
         for _ in range(min(ROUND, inputs - report.inputs)):
             sent = message(chance, newest, node)
