@@ -15,6 +15,8 @@ from genvm_llm.prompt import Format
 from genvm_llm.providers import PROVIDERS
 
 NOT_JSON = "the reply is not JSON"
+LONGEST_ANSWER = 1024 * 1024
+"""Characters: many times what a model writes with all the tokens it may have."""
 
 Plain = Any
 """None, truth values, numbers, texts, bytes, and tuples, lists and maps of them."""
@@ -34,10 +36,13 @@ def read_reply(body: bytes, provider: str, form: Format, key: str) -> Plain:
         reply = PROVIDERS[provider].read(json.loads(body), form)
     except (ValueError, RecursionError):
         return NOT_JSON
-    content = mask_of(key).value(reply.content)
+    content = reply.content
+    too_long = isinstance(content, str) and len(content) > LONGEST_ANSWER
     usage = reply.usage
     tokens = (usage.input, usage.output, usage.total, usage.cache_read, usage.cache_write)
-    return tokens, reply.content is not None, _answer(content, form)
+    if too_long:
+        return tokens, True, ("failed", f"the answer is longer than {LONGEST_ANSWER} characters")
+    return tokens, content is not None, _answer(mask_of(key).value(content), form)
 
 
 def _answer(content: Any, form: Format) -> Plain:
