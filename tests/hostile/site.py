@@ -14,7 +14,7 @@ from typing import Any
 import docker
 
 from tests.e2e.manager_process import ManagerProcess
-from tests.e2e.strict_node import StrictNode
+from tests.e2e.strict_node import PATIENT, StrictNode
 
 HONEST, HOSTILE = "v0.2.17", "v1.0.0"
 HOSTILE_MAJOR = 1
@@ -118,7 +118,7 @@ class Site:
 
     @asynccontextmanager
     async def attack(
-        self, attempt: str, *, tcp: bool = False, ended: bool = True, **arguments: Any
+        self, attempt: str, *, tcp: bool = False, sync: bool = True, ended: bool = True, **arguments: Any
     ) -> AsyncIterator[Attack]:
         """A run that makes the attempt; afterwards it is ended, unless the test has seen to its end."""
         node = Node()
@@ -131,7 +131,7 @@ class Site:
             node.uri = f"unix://{path}"
         order = json.dumps({"attempt": attempt, "with": arguments})
         try:
-            run_id = await self.node.post(node.uri, major=HOSTILE_MAJOR, host_data=order, is_sync=True)
+            run_id = await self.node.post(node.uri, major=HOSTILE_MAJOR, host_data=order, is_sync=sync)
             attack = Attack(self, run_id, node)
             yield attack
             if ended:
@@ -142,6 +142,21 @@ class Site:
             server.close()
             node.hang_up()
             path.unlink(missing_ok=True)
+
+    @asynccontextmanager
+    async def module(self, kind: str, **options: Any) -> AsyncIterator[None]:
+        """A module that runs, with the configuration that is built in."""
+        await self._order("start", module_type=kind, config=None, **options)
+        try:
+            yield
+        finally:
+            await self._order("stop", module_type=kind)
+
+    async def _order(self, what: str, **body: Any) -> None:
+        async with self.node.session.post(
+            f"{self.node.base}/module/{what}", json=body, timeout=PATIENT
+        ) as response:
+            assert response.status == 200, await response.text()
 
     async def ask(self, attempt: str, **arguments: Any) -> Any:
         """Make an attempt that ends by itself; what it reported."""
