@@ -82,6 +82,8 @@ SETTLED_TIME = 2.0
 LEAVING_TIME = 0.5
 # Seconds that a cancelled supervisor takes to let an instance go; the next manager's sweep does the rest.
 LETTING_GO_TIME = 5.0
+# Seconds that everybody else has after the grace: the executor's own timer, the manager's kill.
+WATCHDOG_SLACK = 1.0
 
 MANAGER_RESTART = "manager_restart"
 CONTROL_LOST = "control_lost"
@@ -203,8 +205,9 @@ class Supervisor:
         if held.stray:
             await unless_ended(run, self._clear(run, held))
         held.instance = await self._start(run, version)
-        held.control = await unless_ended(run, self._ready(held.instance))
-        await self._hand_over(run, held.instance, held.control, version)
+        control, said = await unless_ended(run, self._ready(held.instance))
+        held.control, held.promise = control, said.get("promise")
+        await self._hand_over(run, held.instance, control, version)
         return self._judge(run, *await watch(run, held))
 
     async def _bring_back(self, run: Run) -> bool:
@@ -233,7 +236,7 @@ class Supervisor:
             held.control, said = await first_word(held.instance, RECONNECT_TIME, (RESUME, READY))
         except InstanceDied:
             return await self._ended_meanwhile(run, held.instance)
-        if said == READY:
+        if said["kind"] == READY:
             raise Lost(MANAGER_RESTART, HANDED_OVER)
         log.info("run_adopted", engine_id=held.instance.engine_id)
         if run.execution.state is State.STARTING:
@@ -256,6 +259,8 @@ class Supervisor:
             with attempt:
                 held.instance = await self.runtime.adopt(spec)
         held.stray = held.instance is None
+        if held.instance is not None:
+            self._bound(run, held.instance)
 
     async def _clear(self, run: Run, held: Holding) -> bool:
         """Remove what an earlier manager left of this run and nobody can use."""
@@ -308,9 +313,8 @@ class Supervisor:
             reuse=reuse or self.limits.reuse,
         )
 
-    async def _ready(self, instance: Instance) -> Control:
-        control, _ = await first_word(instance, self.limits.ready_timeout, (READY,))
-        return control
+    async def _ready(self, instance: Instance) -> tuple[Control, dict[str, Value]]:
+        return await first_word(instance, self.limits.ready_timeout, (READY,))
 
     async def _hand_over(
         self, run: Run, instance: Instance, control: Control, version: ExecutorVersion
@@ -338,8 +342,14 @@ class Supervisor:
             making = partial(job_message, run.id, run.request, version, limits, tuple(modules))
             message = await aside(run.request.size, making)
             self._advance(run, Started(self.now(), instance.engine_id))
+            self._bound(run, instance)
             await control.send(message, [host.fileno(), *(end.fileno() for end in modules.values())])
         run.forget_inputs()
+
+    def _bound(self, run: Run, instance: Instance) -> None:
+        """Its watchdog ends the instance when the run's time is over, if by then nobody else can."""
+        left = self._milliseconds_left(run) / 1000
+        instance.end_within(left + self.limits.end_grace + WATCHDOG_SLACK)
 
     async def _connect_modules(self, run: Run) -> dict[str, socket.socket]:
         """Before the node is dialled: a run that cannot have its modules has not started."""
@@ -436,7 +446,7 @@ class Supervisor:
         """
         if held.control is None or held.instance is None or outcome.result is None:
             return False
-        said = await acknowledge(run, held.control)
+        said = await acknowledge(run, held)
         if said is None:
             # Removed before the engine has seen its end, it would be killed first, by a process for that.
             await known_exit(held.instance, LEAVING_TIME)

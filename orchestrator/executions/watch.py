@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 
 import structlog
 
@@ -43,12 +44,19 @@ class Holding:
 
     instance: Instance | None = None
     control: Control | None = None
+    promise: Value = None
+    """What the instance promised with its `ready`: the hash of what the next one proves itself by."""
     stray: bool = False
     """An earlier manager may have left an instance of this run, and nobody has looked for it yet."""
 
 
-async def first_word(instance: Instance, seconds: float, expected: tuple[str, ...]) -> tuple[Control, str]:
-    """The instance's next connection, and which of `expected` it says on it.
+Message = dict[str, Value]
+
+
+async def first_word(
+    instance: Instance, seconds: float, expected: tuple[str, ...]
+) -> tuple[Control, Message]:
+    """The instance's next connection, and the message of one of the kinds `expected` that it says on it.
 
     Raises InstanceDied, ProtocolBroken.
     """
@@ -56,13 +64,13 @@ async def first_word(instance: Instance, seconds: float, expected: tuple[str, ..
         async with asyncio.timeout(seconds):
             control = await instance.connect()
             try:
-                kind = (await control.receive()).get("kind")
-                if not isinstance(kind, str) or kind not in expected:
+                message = await control.receive()
+                if (kind := message.get("kind")) not in expected:
                     raise ProtocolBroken(f"expected {' or '.join(expected)}, got {str(kind)[:40]!r}")
             except BaseException:
                 control.close()
                 raise
-            return control, kind
+            return control, message
     except TimeoutError:
         raise InstanceDied(f"not {expected[0]} within {seconds:g} s") from None
     except ChannelClosed:
@@ -96,19 +104,32 @@ async def known_exit(instance: Instance | None, seconds: float = ENGINE_TIME) ->
     return None
 
 
-async def acknowledge(run: Run, control: Control) -> dict[str, Value] | None:
+async def acknowledge(run: Run, held: Holding) -> Message | None:
     """The outcome is safe: the executor may leave, and is given a moment to do it by itself.
 
-    One that serves several runs says `ready` instead: that message.
+    One that serves several runs says `ready` instead: that message, when it is the word of the process that
+    forks. A run that has broken out could say it, too, but cannot keep what that one has promised.
     """
+    assert held.control is not None
     with suppress(RuntimeFailure, TimeoutError):
         async with asyncio.timeout(EXIT_TIME):
-            await control.send({"kind": "ack", "run": run.id})
+            await held.control.send({"kind": "ack", "run": run.id})
             while True:
-                message = await control.receive()
+                message = await held.control.receive()
                 if message.get("kind") == READY:
-                    return message
+                    return message if _keeps(held.promise, message) else None
     return None
+
+
+def _keeps(promise: Value, message: Message) -> bool:
+    """An instance that promised nothing is an older one's."""
+    proof = message.get("proof")
+    if promise is None:
+        return True
+    kept = isinstance(proof, bytes) and sha256(proof).digest() == promise
+    if not kept:
+        log.warning("run_said_ready_itself", consequence="its instance is destroyed")
+    return kept
 
 
 async def _read(run: Run, held: Holding) -> Report:

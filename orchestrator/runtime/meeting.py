@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.runtime.control import SocketControl
 from orchestrator.runtime.port import InstanceDied, InstanceExit
 from orchestrator.runtime.rendezvous import Rendezvous
+from orchestrator.runtime.watch_line import WatchLine
 
 
 def describe(ended: InstanceExit) -> str:
@@ -26,8 +27,9 @@ def describe(ended: InstanceExit) -> str:
 class Meeting:
     """An instance's connections and its end, one against the other."""
 
-    def __init__(self, name: str, rendezvous: Rendezvous) -> None:
+    def __init__(self, name: str, rendezvous: Rendezvous, watch_line: WatchLine | None = None) -> None:
         self._name = name
+        self._watch_line = watch_line
         self._rendezvous = rendezvous
         self._exit: asyncio.Future[InstanceExit] = asyncio.get_running_loop().create_future()
 
@@ -60,6 +62,13 @@ class Meeting:
     async def wait_exit(self) -> InstanceExit:
         return await asyncio.shield(self._exit)
 
+    def end_within(self, seconds: float | None) -> None:
+        """See `Instance.end_within`."""
+        if self._watch_line is not None:
+            self._watch_line.tell(seconds)
+
     def close(self) -> None:
         """End all connections and listen no more; idempotent."""
         self._rendezvous.close()
+        if self._watch_line is not None:
+            self._watch_line.close()

@@ -136,6 +136,13 @@ class Instance(Protocol):
         Raises InstanceDied when it ends first, ChannelClosed when the instance was destroyed.
         """
 
+    def end_within(self, seconds: float | None) -> None:
+        """Have it end after so many seconds, whatever it does, and even when this manager is dead by then.
+
+        None: it may wait for as long as there is a manager. Never waits; it counts from when its watchdog
+        hears of it, within a second. A process without a watchdog goes by the deadline in its job alone.
+        """
+
     async def wait_exit(self) -> InstanceExit:
         """Return when the instance has ended. May be awaited by many, cancelled freely."""
 

@@ -96,6 +96,9 @@ class ProcessInstance:
     async def connect(self) -> Control:
         return await self.meeting.connect()
 
+    def end_within(self, seconds: float | None) -> None:
+        """Nobody watches over a process but itself: its kernel timer ends it, from its job on."""
+
     async def wait_exit(self) -> InstanceExit:
         return await self.meeting.wait_exit()
 

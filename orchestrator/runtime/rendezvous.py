@@ -21,6 +21,8 @@ from orchestrator.runtime.control import SocketControl
 from orchestrator.runtime.port import ChannelClosed, EngineRefused, Role
 
 SOCKET_NAME = "control.sock"
+WATCH_NAME = "watch.sock"
+"""Where an instance's watchdog listens to the manager, beside the control socket."""
 SUN_PATH_LIMIT = 107
 """Bytes of a unix socket path that the kernel takes."""
 
@@ -71,29 +73,32 @@ class InstanceDirectories:
         finally:
             os.close(root)
 
-    def relisten(self, name: str) -> socket.socket:
-        """Listen again in a directory that an earlier manager made. Raises EngineRefused when it is gone."""
+    def relisten(self, name: str, socket_name: str = SOCKET_NAME) -> socket.socket:
+        """Listen in a directory that is there already: an earlier manager's, or with one more socket.
+
+        Raises EngineRefused when it is gone.
+        """
         try:
             root = self._open_root()
         except OSError as error:
             raise EngineRefused(f"state directory {self.path}: {error.strerror}") from error
         try:
             with suppress(FileNotFoundError):
-                os.unlink(f"{check_name(name)}/{SOCKET_NAME}", dir_fd=root)
-            return self._listen_in(root, name)
+                os.unlink(f"{check_name(name)}/{socket_name}", dir_fd=root)
+            return self._listen_in(root, name, socket_name)
         except OSError as error:
             raise EngineRefused(f"directory of instance {name}: {error.strerror}") from error
         finally:
             os.close(root)
 
     @staticmethod
-    def _listen_in(root: int, name: str) -> socket.socket:
+    def _listen_in(root: int, name: str, socket_name: str = SOCKET_NAME) -> socket.socket:
         directory = os.open(name, _DIRECTORY, dir_fd=root)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             # The instance's user is none of this host's, hence the open modes; strangers stop at the root.
             os.fchmod(directory, 0o711)
-            address = f"/proc/self/fd/{directory}/{SOCKET_NAME}"
+            address = f"/proc/self/fd/{directory}/{socket_name}"
             listener.bind(address)
             Path(address).chmod(0o666)
             listener.listen(_BACKLOG)

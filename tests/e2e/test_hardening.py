@@ -46,7 +46,7 @@ def processes(inspected: dict[str, Any]) -> list[Path]:
 
 async def test_the_engine_was_told_to_restrict_it(inspected: dict[str, Any]) -> None:
     host = inspected["HostConfig"]
-    assert (host["Privileged"], host["ReadonlyRootfs"], host["Init"]) == (False, True, True)
+    assert (host["Privileged"], host["ReadonlyRootfs"], host["Init"]) == (False, True, False)
     assert (host["CapDrop"], host["CapAdd"]) == (["ALL"], None)
     assert sorted(host["SecurityOpt"]) == ["no-new-privileges:true", f"seccomp={PROFILE}"]
     assert host["NetworkMode"] == "none" or host["NetworkMode"].startswith("container:")

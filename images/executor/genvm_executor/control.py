@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from genvm_executor.pledge import Word
 from genvm_wire.calldata import Encodable, Value
 from genvm_wire.frames import PROTOCOL_VERSION, FrameClosed, FrameError, FrameSocket
 
@@ -110,17 +111,18 @@ class ControlChannel:
                 return True
         return False
 
-    def ready(self, executor: str, served: int, runs: int) -> None:
+    def ready(self, executor: str, served: int, runs: int, word: Word | None = None) -> None:
         """Wait for a job: of `runs` jobs in all, `served` are over."""
-        self.send(
-            {
-                "kind": "ready",
-                "protocol": PROTOCOL_VERSION,
-                "executor": executor,
-                "served": served,
-                "reuse": runs,
-            }
-        )
+        message: dict[str, Encodable] = {
+            "kind": "ready",
+            "protocol": PROTOCOL_VERSION,
+            "executor": executor,
+            "served": served,
+            "reuse": runs,
+        }
+        if word is not None:
+            message |= {"proof": word.proof, "promise": word.promise}
+        self.send(message)
 
 
 def _here() -> str:

@@ -96,7 +96,8 @@ class Session:
 
     def _first_message(self) -> tuple[dict[str, Value], list[int]]:
         while True:
-            self._channel.ready(NAME, self._succession.served, self._succession.runs)
+            succession = self._succession
+            self._channel.ready(NAME, succession.served, succession.runs, succession.word)
             try:
                 return self._channel.receive()
             except FrameClosed as error:

@@ -2,7 +2,7 @@
 
 The process that forks never reads from the control channel: a job, and everything a run makes of it, is only
 ever in the memory of that run's own fork. Whatever a fork leaves behind, or an end that is not clean, ends
-this process too, and the instance with it.
+this process too, and the instance with it. Only this process can say that the next job may come (`pledge`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from genvm_executor.pledge import Pledge, Word
+
 RUNS_VARIABLE = "GENVM_REUSE"
 SCRATCH_VARIABLE = "GENVM_SCRATCH"
 SERVED, FAILED, LEAVE = 0, 1, 3
 """Exit codes of a fork: its outcome is safe; it failed; the instance is wanted no more."""
 
+_WAIT_FOR_ALL = 0x40000000
+"""`__WALL`: children that are told of by no signal, too."""
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -42,6 +46,9 @@ class Succession:
         self.served = 0
         self.forked = False
         """Whether this process is a fork."""
+        self.word: Word | None = None
+        """What this fork's `ready` has to carry."""
+        self._pledge: Pledge | None = None
         self._scratch = scratch
         self._fork: int | None = None
 
@@ -60,8 +67,10 @@ class Succession:
         if self.runs == 1:
             return
         _keep_to_itself()
+        self._pledge = Pledge()
         signal.signal(signal.SIGTERM, self._pass_on)
         while self.served < self.runs:
+            self.word = self._pledge.give()
             if self._forks():
                 return
             self.served += 1
@@ -88,7 +97,7 @@ class Succession:
     def _check_nothing_is_left(self) -> None:
         """Raises Relieved when the next run could meet anything of the last one."""
         try:
-            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT | _WAIT_FOR_ALL)
         except ChildProcessError:
             pass
         else:

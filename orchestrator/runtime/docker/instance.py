@@ -43,6 +43,9 @@ class DockerInstance:
     async def connect(self) -> Control:
         return await self.meeting.connect()
 
+    def end_within(self, seconds: float | None) -> None:
+        self.meeting.end_within(seconds)
+
     async def wait_exit(self) -> InstanceExit:
         return await self.meeting.wait_exit()
 

@@ -25,6 +25,9 @@ NO_RESOLVER: dict[str, object] = {"Dns": ["127.0.0.1"], "DnsSearch": ["."]}
 """Of a container without a network, which would be told the host's name servers and domains."""
 
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+PROC = "/proc"
+"""Read-only as a whole for executors: nothing of theirs writes there, and a hostile process could turn down
+what makes it the first to go when memory runs out. A browser's sandbox writes its user namespace there."""
 
 
 @cache
@@ -64,9 +67,18 @@ def labels(settings: DockerSettings, spec: InstanceSpec, attempt: str) -> dict[s
 
 
 def create_body(
-    settings: DockerSettings, spec: InstanceSpec, directory: Path, attempt: str, seccomp: str
+    settings: DockerSettings,
+    spec: InstanceSpec,
+    directory: Path,
+    attempt: str,
+    seccomp: str,
+    *,
+    guarded: bool = False,
 ) -> dict[str, object]:
-    """The JSON body of *create* for `spec`; `directory` is the control directory as the engine sees it."""
+    """The JSON body of *create* for `spec`; `directory` is the control directory as the engine sees it.
+
+    `guarded`: its image brings an init of its own, which has to be the container's first process.
+    """
     network = settings.module_network if _is_module(spec) else settings.network
     body: dict[str, object] = {
         "Image": spec.image,
@@ -77,7 +89,7 @@ def create_body(
         "AttachStdin": False,
         "OpenStdin": False,
         "Tty": False,
-        "HostConfig": _host_config(settings, spec, directory, network, seccomp),
+        "HostConfig": _host_config(settings, spec, directory, network, seccomp) | {"Init": not guarded},
     }
     if not network.startswith("container:"):
         # The engine refuses a name of its own for a container that shares another's network.
@@ -112,14 +124,13 @@ def _host_config(
         "NetworkMode": network,
         "IpcMode": "private",
         "CgroupnsMode": "private",
-        "Init": True,
         "AutoRemove": False,
         "RestartPolicy": {"Name": "no"},
         "Privileged": False,
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges:true", f"seccomp={seccomp}"],
         "MaskedPaths": hidden_from(spec.role),
-        "ReadonlyPaths": list(READONLY_PATHS),
+        "ReadonlyPaths": [*([] if _is_module(spec) else [PROC]), *READONLY_PATHS],
         "Devices": [],
         "ReadonlyRootfs": True,
         # The engine's own mount for shared memory has no bound of inodes, and those are kernel memory.

@@ -12,7 +12,9 @@ import structlog
 
 from orchestrator.runtime.docker import exits, options
 from orchestrator.runtime.docker.engine import Engine, EngineConflict, EngineNotFound
+from orchestrator.runtime.docker.guarded import GuardedImages
 from orchestrator.runtime.docker.instance import DockerInstance
+from orchestrator.runtime.docker.meeting_place import MeetingPlaces
 from orchestrator.runtime.docker.module_network import ModuleNetwork
 from orchestrator.runtime.docker.removals import Removals
 from orchestrator.runtime.docker.settings import OWN_BRIDGE, VOID, DockerSettings
@@ -26,7 +28,7 @@ from orchestrator.runtime.port import (
     Role,
     RuntimeStatistics,
 )
-from orchestrator.runtime.rendezvous import InstanceDirectories, Rendezvous, check_name
+from orchestrator.runtime.rendezvous import InstanceDirectories, check_name
 from orchestrator.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
@@ -43,8 +45,10 @@ class DockerRuntime:
         self._settings = settings
         self._engine = Engine(settings)
         self._directories = InstanceDirectories(settings.state_dir)
+        self._places = MeetingPlaces(self._directories)
         self._removals = Removals(self._engine, settings.removal_retry)
         self._module_network = ModuleNetwork(self._engine, settings)
+        self._guarded = GuardedImages(self._engine, settings.label_prefix)
         self._void = Void(self._engine, self._removals, settings)
         self.watch = Watch(self._engine, settings)
         self._tasks = TaskOwner("docker")
@@ -116,16 +120,16 @@ class DockerRuntime:
 
     async def _start_in(self, network: str, spec: InstanceSpec) -> DockerInstance:
         seccomp = await asyncio.to_thread(self._seccomp, spec)
-        listener = await asyncio.to_thread(self._directories.listen, spec.name)
-        rendezvous = Rendezvous(listener, spec.role)
+        guarded = spec.role is Role.EXECUTOR and await self._guarded.has(spec.image)
+        meeting = await self._places.make(spec, guarded=guarded)
         container = options.container_name(self._settings, spec.name)
         instance: DockerInstance | None = None
         try:
-            container = await self._create(network, spec, container, seccomp)
-            instance = self._instance(spec, container, rendezvous)
+            container = await self._create(network, spec, container, seccomp, guarded)
+            instance = self._instance(spec, container, meeting)
             await self._engine.once(lambda client: client.start(container))
         except Exception:
-            rendezvous.close()
+            meeting.close()
             if instance is not None:
                 self.watch.discard(instance)
             await self._undo(spec.name, container, created=instance is not None)
@@ -140,11 +144,11 @@ class DockerRuntime:
             name = options.SECCOMP_FILES[spec.role]
             raise EngineRefused(f"{name} is missing or broken: {error}") from error
 
-    def _instance(self, spec: InstanceSpec, container_id: str, rendezvous: Rendezvous) -> DockerInstance:
+    def _instance(self, spec: InstanceSpec, container_id: str, meeting: Meeting) -> DockerInstance:
         instance = DockerInstance(
             spec,
             container_id,
-            Meeting(spec.name, rendezvous),
+            meeting,
             self._engine,
             recheck=self.watch.recheck,
             remove=self._remove,
@@ -152,7 +156,7 @@ class DockerRuntime:
         self.watch.add(instance)
         return instance
 
-    async def _create(self, network: str, spec: InstanceSpec, name: str, seccomp: str) -> str:
+    async def _create(self, network: str, spec: InstanceSpec, name: str, seccomp: str, guarded: bool) -> str:
         """Create the container; its id. A repetition after a lost answer collides with its own name."""
         attempt = secrets.token_hex(8)
         state_dir = self._settings.host_state_dir or self._settings.state_dir
@@ -163,6 +167,7 @@ class DockerRuntime:
             directory,
             attempt,
             seccomp,
+            guarded=guarded,
         )
         await self._removals.release(name)
         for left in reversed(range(CREATE_ATTEMPTS)):
@@ -245,8 +250,9 @@ class DockerRuntime:
         if self._label(inspected["Config"], "managed-by") != self._settings.manager_id:
             return None
         self._module_network.used |= spec.role is not Role.EXECUTOR
-        listener = await asyncio.to_thread(self._directories.relisten, spec.name)
-        instance = self._instance(spec, str(inspected["Id"]), Rendezvous(listener, spec.role))
+        guarded = spec.role is Role.EXECUTOR and inspected["HostConfig"].get("Init") is False
+        meeting = await self._places.find(spec, guarded=guarded)
+        instance = self._instance(spec, str(inspected["Id"]), meeting)
         self.watch.reconcile(instance)
         return instance
 

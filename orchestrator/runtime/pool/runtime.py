@@ -180,6 +180,7 @@ class PoolRuntime:
         born: float,
         wanted_until: float = 0.0,
     ) -> WarmInstance:
+        instance.end_within(None)
         return WarmInstance(
             instance,
             control,
@@ -338,7 +339,9 @@ class PoolRuntime:
     async def adopt_idle(self, specs: Iterable[InstanceSpec], taken: frozenset[str]) -> int:
         """Take over ready instances that an earlier manager left; how many. Before the first `offer`.
 
-        Those named in `taken` are runs'; what is not wanted is left to the next sweep. Raises RuntimeFailure.
+        Those named in `taken` are runs'; what is not wanted is left to the next sweep. Of instances that
+        serve several runs none is taken: nobody knows any more which have served one, and what those
+        promised. Raises RuntimeFailure.
         """
         keys = {key.mark: key for spec in specs if (key := PoolKey.of(spec)) is not None}
         room, wanted = self._room(), dict.fromkeys(keys, self._settings.largest or self._settings.size)
@@ -346,6 +349,8 @@ class PoolRuntime:
         for name, image in sorted((await self._inner.idle()).items()):
             mark = _mark_of(name)
             if name in taken or mark not in keys or keys[mark].image != image or not wanted[mark]:
+                continue
+            if keys[mark].reuse > 1:
                 continue
             if len(adopting) >= room:
                 break

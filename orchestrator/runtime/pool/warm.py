@@ -74,6 +74,9 @@ class ClaimedInstance:
             return control
         return await self._inner.connect()
 
+    def end_within(self, seconds: float | None) -> None:
+        self._inner.end_within(seconds)
+
     async def wait_exit(self) -> InstanceExit:
         return await self._inner.wait_exit()
 

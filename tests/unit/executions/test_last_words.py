@@ -99,6 +99,9 @@ class Started:
         await turn()
         return Channel(self)
 
+    def end_within(self, seconds: float | None) -> None:
+        assert seconds is not None
+
     async def wait_exit(self) -> InstanceExit:
         return await asyncio.shield(self._exit)
 

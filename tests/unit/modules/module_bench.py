@@ -94,6 +94,9 @@ class FakeInstance:
     async def connect(self) -> FakeControl:
         return await self.connections.get()
 
+    def end_within(self, seconds: float | None) -> None:
+        raise AssertionError("modules have no deadline")
+
     async def wait_exit(self) -> InstanceExit:
         return await asyncio.shield(self.exit)
 

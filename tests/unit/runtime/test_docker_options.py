@@ -118,6 +118,18 @@ def test_shared_memory_is_bounded_in_files_as_well() -> None:
     assert "ShmSize" not in host()
 
 
+@pytest.mark.parametrize(("role", "whole"), [(Role.EXECUTOR, True), (Role.LLM, False), (Role.WEB, False)])
+def test_an_executor_s_processes_cannot_write_about_themselves(role: Role, whole: bool) -> None:
+    spec = InstanceSpec("one", role, "image:1", "v1", None, None, 100, 1, 9)
+    assert ("/proc" in host(spec=spec)["ReadonlyPaths"]) is whole
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_an_image_with_a_watchdog_is_its_own_init(guarded: bool) -> None:
+    made: Any = create_body(SETTINGS, SPEC, Path("/state/instances/one"), "ff", "{}", guarded=guarded)
+    assert made["HostConfig"]["Init"] is not guarded
+
+
 def test_labels_are_ids_and_times() -> None:
     deadline = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
     spec = InstanceSpec("one", Role.EXECUTOR, "image:1", "v0.2.12", 7, deadline, 100, 1, 9)

@@ -112,6 +112,7 @@ class ScriptedInstance:
     spec: InstanceSpec
     first: dict[str, Value] | None
     destroyed: bool = False
+    deadlines: list[float | None] = field(default_factory=list)
     control: ScriptedControl = field(default_factory=ScriptedControl)
     exit: asyncio.Future[InstanceExit] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -131,6 +132,9 @@ class ScriptedInstance:
             raise InstanceDied("it ended before it connected")
         self.control.frames.put_nowait(self.first)
         return self.control
+
+    def end_within(self, seconds: float | None) -> None:
+        self.deadlines.append(seconds)
 
     async def wait_exit(self) -> InstanceExit:
         return await asyncio.shield(self.exit)
