@@ -12,7 +12,7 @@ from typing import Any
 
 from docker import APIClient
 from docker.errors import DockerException, InvalidConfigFile, TLSParameterError
-from docker.utils import kwargs_from_env
+from docker.utils import kwargs_from_env, parse_host
 from docker.utils.config import find_config_file
 
 CONFUSED = (ValueError, TypeError, AttributeError, KeyError, LookupError)
@@ -33,6 +33,14 @@ def engine_client(base_url: str | None, **options: Any) -> APIClient:
         return APIClient(**where, version="auto", **options)
     except (InvalidConfigFile, TLSParameterError, *CONFUSED) as error:
         raise ClientUnusable(f"{_sources(base_url)} cannot be used: {_line(error)}") from error
+
+
+def engine_address(base_url: str | None) -> str:
+    """Where `engine_client` connects to, as the SDK reads it (`:4243` is loopback); else the usual socket."""
+    try:
+        return str(parse_host(base_url or os.environ.get("DOCKER_HOST")))
+    except (DockerException, *CONFUSED):
+        return str(parse_host(None))
 
 
 def without_registries(client: APIClient) -> APIClient:

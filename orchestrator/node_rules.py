@@ -9,15 +9,20 @@ from collections.abc import Iterable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from orchestrator.engine_client import engine_address
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.node_networks import Address, NetworkRules, is_this_machine, plain
 from orchestrator.executions.node_sockets import SocketRules
 from orchestrator.settings import Settings
 
-DEFAULT_ENGINE = "unix:///var/run/docker.sock"
+POSTGRESQL = 5432
 # Whoever speaks there as root commands the machine or the session; none of them is a node.
 KNOWN_SERVICES = (
     "/run/docker.sock",
+    "/run/docker/containerd/containerd.sock",
     "/run/containerd/containerd.sock",
     "/run/podman/podman.sock",
     "/run/crio/crio.sock",
@@ -29,8 +34,8 @@ KNOWN_SESSION_SERVICES = ("docker.sock", "podman/podman.sock", "bus", "systemd/p
 
 
 def node_dialler(settings: Settings) -> NodeDialler:
-    """Blocking: paths are resolved, and the engine's name where it is one."""
-    engine = settings.docker_url or os.environ.get("DOCKER_HOST") or DEFAULT_ENGINE
+    """Blocking: paths are resolved, and the names of the engine and of the journal's database."""
+    engine = engine_address(settings.docker_url)
     own = [
         path for path in (settings.state_dir, settings.socket, settings.operator_socket) if path is not None
     ]
@@ -59,12 +64,24 @@ def _network_rules(settings: Settings, engine: str) -> NetworkRules:
         return any(address in network for network in settings.own_addresses) or is_this_machine(address)
 
     rules = NetworkRules(settings.node_networks, is_local=is_local)
-    parts = urlsplit(engine if "://" in engine else f"tcp://{engine}")
-    with suppress(ValueError, OSError):
-        if parts.hostname and parts.port:
-            for *_, target in socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM):
+    for name, port in _endpoints(settings, engine):
+        with suppress(ValueError, OSError):
+            for *_, target in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM):
                 address = plain(ipaddress.ip_address(str(target[0]).partition("%")[0]))
-                rules.elsewhere.add((address, parts.port))
+                rules.elsewhere.add((address, port))
                 if is_local(address):
-                    rules.own.add(parts.port)
+                    rules.own.add(port)
     return rules
+
+
+def _endpoints(settings: Settings, engine: str) -> Iterable[tuple[str, int]]:
+    """Names and ports of what the manager itself is a client of."""
+    with suppress(ValueError):
+        parts = urlsplit(engine)
+        if parts.hostname and parts.port:
+            yield parts.hostname, parts.port
+    if settings.database_url is not None:
+        with suppress(ArgumentError):
+            url = make_url(settings.database_url.get_secret_value())
+            if url.get_backend_name() == "postgresql":
+                yield url.host or "localhost", url.port or POSTGRESQL

@@ -36,6 +36,7 @@ NEVER: tuple[tuple[Network, str], ...] = tuple(
         ("ff00::/8", "multicast"),
         # The network behind these is the one inside them: a gateway would take them there.
         ("::/96", "an IPv4 address inside another"),
+        ("::ffff:0:0:0/96", "an IPv4 address inside another"),
         ("64:ff9b::/96", "an IPv4 address inside another"),
         ("64:ff9b:1::/48", "an IPv4 address inside another"),
         ("2001::/32", "an IPv4 address inside another"),
@@ -43,7 +44,8 @@ NEVER: tuple[tuple[Network, str], ...] = tuple(
     )
 )
 LOOPBACK = ipaddress.ip_network("::1/128")
-# An engine's API without and with TLS, and its cluster's: root on the machine for whoever may speak there.
+# An engine's API without and with TLS, and its cluster's: root on its machine for whoever may speak there. On
+# every machine: the manager's own has addresses that a manager in a container does not know as such.
 ENGINE_PORTS = frozenset({2375, 2376, 2377})
 
 
@@ -77,9 +79,10 @@ def is_this_machine(address: Address) -> bool:
 
 @dataclass(slots=True)
 class NetworkRules:
-    """Nodes listen in `networks`. On this machine the ports in `own` are the manager's and the engine's.
+    """Nodes listen in `networks`. On this machine the ports in `own` are the manager's or of what it uses.
 
-    `elsewhere`: the engine's endpoints on other machines. The manager's port is known once it listens.
+    `elsewhere`: the engine's and the journal's endpoints on other machines. The manager's port is known once
+    it listens.
     """
 
     networks: tuple[Network, ...]
@@ -96,9 +99,11 @@ class NetworkRules:
             allowed = ", ".join(map(str, self.networks)) or "none"
             raise _refusal(host, address, f"not in GENVM_NODE_NETWORKS ({allowed})")
         if (address, host.port) in self.elsewhere:
-            raise _refusal(host, address, "the container engine's")
-        if (host.port in self.own or host.port in ENGINE_PORTS) and self.is_local(address):
-            raise _refusal(host, address, "a port of the manager or of the container engine")
+            raise _refusal(host, address, "the container engine's or the journal's")
+        if host.port in ENGINE_PORTS:
+            raise _refusal(host, address, "a container engine's port")
+        if host.port in self.own and self.is_local(address):
+            raise _refusal(host, address, "a port of the manager, its journal or the engine")
 
     def allowed(self, host: TcpHost, found: Iterable[Address]) -> list[Address]:
         """Those of a name's addresses that may be dialled. Raises HostRefused when there is none."""

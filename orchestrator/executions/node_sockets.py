@@ -20,10 +20,15 @@ from orchestrator.executions.hosts import HostRefused, shown
 
 # Made by the kernel: paths in there lead out of every directory, into other processes and into hardware.
 KERNEL_DIRECTORIES = ("/proc", "/sys", "/dev")
-# Other programs' sockets in directories that everybody uses: desktops, agents, terminals, databases.
+# Other programs' sockets in directories that everybody uses: desktops, agents, terminals, editors, debuggers
+# of runtimes, databases, supervisors, engines. Most of them do whatever they are told there.
 FOREIGN = (
-    ".*-unix", "ssh-*", "gpg-*", "tmux-*", "screens", "dbus-*", "systemd-private-*", "snap-private-tmp*",
-    ".s.PGSQL.*", "mysql*.sock", "mysqlx.sock",
+    ".*-unix", "ssh-*", "vscode-*", "gpg-*", "keyring-*", "tmux-*", "screens", "uscreens", "zellij-*",
+    "dbus-*", "pulse-*", ".esd-*", "systemd-private-*", "snap-private-tmp*",
+    "emacs[0-9]*", "nvim*", ".watchman*", ".java_pid*", "dotnet-diagnostic-*", "clr-debug-pipe-*",
+    ".s.PGSQL.*", "mysql*.sock", "mysqlx.sock", "mongodb-*.sock", "redis*.sock", "memcached*.sock",
+    "php*.sock", "uwsgi*.sock", "supervisor*.sock", "docker*.sock", "podman*.sock", "containerd*.sock",
+    "buildkit*.sock",
 )  # fmt: skip
 
 
@@ -45,7 +50,10 @@ class SocketRules:
         A path in a directory that this machine does not have is no socket of anybody: its node has gone (W2).
         """
         self._judge_name(path)
-        place = os.path.realpath(path)
+        try:
+            place = _with_one_slash(os.path.realpath(path))
+        except OSError as error:
+            raise _refusal(path, f"it cannot be followed ({error.strerror})") from None
         if os.path.lexists("/" + place.split("/", 2)[1]):
             self._judge_place(place, path)
 
@@ -82,16 +90,17 @@ class SocketRules:
         if below is None:
             allowed = ", ".join(self.directories) or "none"
             raise _refusal(path, f"nodes' sockets are expected below GENVM_NODE_SOCKETS ({allowed})")
-        first = below.partition("/")[0]
-        if any(fnmatchcase(first, pattern) for pattern in FOREIGN):
-            raise _refusal(path, f"{shown(first)} is another program's")
+        # At any depth: temporary directories are often split up by user.
+        for part in below.split("/"):
+            if any(fnmatchcase(part, pattern) for pattern in FOREIGN):
+                raise _refusal(path, f"{shown(part)} is another program's")
         self._judge_name(place)
         if self._is_own(place):
             raise _refusal(path, "it is the manager's own")
 
     @staticmethod
     def _judge_name(path: str) -> None:
-        name = os.path.normpath(path)
+        name = _with_one_slash(os.path.normpath(path))
         if any(_below(name, one) is not None for one in KERNEL_DIRECTORIES):
             raise _refusal(path, f"no node's socket is below {', '.join(KERNEL_DIRECTORIES)}")
 
@@ -113,6 +122,11 @@ class SocketRules:
 
 def _refusal(path: str, why: str) -> HostRefused:
     return HostRefused(f"host {shown(f'unix://{path}')} is refused: {why}")
+
+
+def _with_one_slash(path: str) -> str:
+    """Two slashes at the start are kept by whoever normalises, and mean no more than one."""
+    return path[1:] if path.startswith("//") else path
 
 
 def _upwards(place: str) -> Iterator[str]:

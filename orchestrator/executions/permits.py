@@ -81,7 +81,12 @@ class PermitPool:
         return self._admit()
 
     def restore(self, name: int, cost: int) -> None:
-        """Note a holder that an earlier manager admitted; it counts even over the maximum."""
+        """Note a holder that an earlier manager admitted; it counts even over the maximum.
+
+        Raises ValueError for a known name or an impossible cost; nothing is changed then.
+        """
+        if cost <= 0:
+            raise ValueError(f"nobody holds {cost} permits")
         if name in self._holders or name in self._waiting:
             raise ValueError(f"{name} is known already")
         self._holders[name] = cost

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from genvm_wire import calldata
-from genvm_wire.calldata import Value
+from genvm_wire.calldata import CalldataError, Value
 from orchestrator.executions.keys import RunKey, key_of
 from orchestrator.executions.request import ResultForm, RunRequest
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, Outcome, State
-from orchestrator.executions.written import Written, micros, moment
+from orchestrator.executions.written import EPOCH, Written, micros, moment
 from orchestrator.store.port import AcceptedRow, OutcomeRow, ProgressRow, RunHead, RunRow
 
 METRICS = "modules"
@@ -234,22 +234,25 @@ def ended_from_run(run: Run, fetched_at: datetime | None) -> EndedRun:
 
 
 def ended_from_head(head: RunHead) -> EndedRun:
-    """An ended run as the journal knows it; one whose instance was still being taken away has ended, too."""
-    assert head.cause is not None and head.finished_at is not None
+    """An ended run as the journal knows it; one whose instance was still being taken away has ended, too.
+
+    What cannot be read of it is left out: whoever asks is answered, and it is forgotten like any other.
+    """
+    assert head.cause is not None
     unfinished = State.FAILED_TO_START if head.started_at is None else State.FINISHED
     return EndedRun(
         id=head.id,
         state=head.state if State(head.state).final else unfinished,
         version=head.version,
         cause=head.cause,
-        accepted_at=moment(head.accepted_at),
-        started_at=None if head.started_at is None else moment(head.started_at),
-        deadline=moment(head.deadline),
-        finished_at=moment(head.finished_at),
+        accepted_at=moment_or_epoch(head.accepted_at),
+        started_at=None if head.started_at is None else moment_or_epoch(head.started_at),
+        deadline=moment_or_epoch(head.deadline),
+        finished_at=moment_or_epoch(head.finished_at),
         namespace=head.namespace,
         key=_key_from(head),
         size=head.size,
-        fetched_at=None if head.fetched_at is None else moment(head.fetched_at),
+        fetched_at=None if head.fetched_at is None else moment_or_epoch(head.fetched_at),
     )
 
 
@@ -274,10 +277,22 @@ def _terms_map(terms: Terms) -> dict[str, Value]:
 
 
 def terms_from(data: bytes) -> Terms:
-    terms: Any = calldata.decode(data)
-    return Terms(
-        host=terms["host"],
-        result_form=ResultForm(terms["result_form"]),
-        capture_output=terms["capture_output"],
-        log_needs_capture=terms["log_needs_capture"],
-    )
+    """What cannot be read counts as nothing: it keeps nobody from learning how the run ended."""
+    try:
+        terms: Any = calldata.decode(data)
+        return Terms(
+            host=terms["host"],
+            result_form=ResultForm(terms["result_form"]),
+            capture_output=terms["capture_output"],
+            log_needs_capture=terms["log_needs_capture"],
+        )
+    except (CalldataError, LookupError, TypeError, ValueError):
+        return Terms("", ResultForm.ABSENT, capture_output=False, log_needs_capture=False)
+
+
+def moment_or_epoch(count: int | None) -> datetime:
+    """As `moment`; of a row that is only told of, which may hold anything."""
+    try:
+        return EPOCH if count is None else moment(count)
+    except (OverflowError, TypeError):
+        return EPOCH

@@ -463,12 +463,8 @@ class Executions:
 
     async def _recover_run(self, head: RunHead) -> None:
         run = await self._run_that_waits(head)
-        if run is None:
-            return
         run.accepted.set_result(None)
         run.instance, run.dialled = head.instance, head.dialled
-        if run.execution.permits_held:
-            self._permits.restore(run.id, run.execution.permits_held)
         if run.execution.state is not State.QUEUED:
             self._tasks.spawn(f"run-{run.id}", self._recovered(run))
 
@@ -483,15 +479,19 @@ class Executions:
             replace(head, state=row.state, cause=row.cause, finished_at=row.finished_at, size=0)
         )
 
-    async def _run_that_waits(self, head: RunHead) -> Run | None:
+    async def _run_that_waits(self, head: RunHead) -> Run:
         """An unfinished run. What it brought is looked at once and left in the journal."""
         row = await self._journal.read(head.id)
         if row is None or row.request is None:
-            return None
+            raise ValueError("an unfinished run without its request")
         data = row.request
         request = await aside(len(data), partial(request_from, data, head.key))
         self._supervisor.rehearse(request)
-        run = self._add(execution_from(head), replace(request, namespace=head.namespace), digest_of(data))
+        execution = execution_from(head)
+        if execution.permits_held:
+            self._permits.restore(execution.id, execution.permits_held)
+        # From here on nothing fails: what is set aside leaves no half of a run behind.
+        run = self._add(execution, replace(request, namespace=head.namespace), digest_of(data))
         run.park()
         if run.execution.state is State.QUEUED:
             self._wait_in_backlog(run, head.size)

@@ -12,6 +12,7 @@ from orchestrator.executions.output import RunOutput
 from orchestrator.executions.records import accepted_row
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Execution
+from orchestrator.executions.written import written
 from orchestrator.store.journal import open_journal, sqlite_url
 from orchestrator.store.port import AcceptedRow
 from tests.generation_bodies import fields
@@ -22,7 +23,8 @@ def queued_row(run_id: int, host: str, **changes: Any) -> AcceptedRow:
     """A run of the newest clients that was accepted and has not begun."""
     now = datetime.now(UTC)
     request = run_request_from_c(fields("C", host, **changes), RunRules())
-    return accepted_row(Run(Execution(run_id, now, now + timedelta(minutes=9)), request, RunOutput(1, 1)))
+    execution, text = Execution(run_id, now, now + timedelta(minutes=9)), written(request)
+    return accepted_row(Run(execution, request, RunOutput(1, 1), text.digest), text)
 
 
 async def leave_behind(client: Client, *rows: AcceptedRow) -> None:

@@ -66,6 +66,10 @@ def refused(client: Client, engine: Service) -> dict[str, str]:
         "a control socket by dots": f"unix://{folder}/x/../state/instances/run-1/control.sock",
         "a descriptor": "unix:///proc/self/fd/1",
         "a process's root": f"unix:///proc/{os.getpid()}/root/run/docker.sock",
+        "a process's root by two slashes": "unix:////proc/1/root/run/docker.sock",
+        "the usual engine by two slashes": "unix:////run/docker.sock",
+        "an editor": "unix:///tmp/emacs0/server",
+        "a debugger": "unix:///tmp/user/0/.java_pid1",
         "a device": "unix:///dev/log",
         "a service": "unix:///run/dbus/system_bus_socket",
         "link-local": "169.254.169.254:80",
@@ -78,6 +82,7 @@ def refused(client: Client, engine: Service) -> dict[str, str]:
         "public": "8.8.8.8:53",
         "link-local as a number": "2852039166:80",
         "an engine's port": "127.0.0.1:2375",
+        "an engine's port on the machine around a container": "172.17.0.1:2375",
         "a long name": "é" * 50_000 + ":80",
         "an empty label": "a..b:80",
     }

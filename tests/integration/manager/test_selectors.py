@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.contracts.patterns import LONGEST_PATTERN
+from orchestrator.executions.written import request_from
 from tests.generation_bodies import fields
 from tests.integration.manager.conftest import Client, MakeClient, listening_node
 from tests.integration.manager.journal_rows import leave_behind, queued_row
@@ -42,9 +43,10 @@ async def test_a_pattern_becomes_the_version_that_it_matches_and_a_repeated_one_
         holder = await client.run(client.body({"ignore": 0}, is_sync=False, host=f"unix://{first.path}"))
         body = client.encoded("B4", {}, host=f"unix://{second.path}", **changes)
         waiting = await client.run(body)
-        run = client.manager.executions.find(waiting)
-        assert run is not None
-        assert run.request.selector.version == "v0.2.7"
+        row = await client.manager.executions.row(waiting)
+        assert row is not None
+        assert row.request is not None
+        assert request_from(row.request, None).selector.version == "v0.2.7"
         assert await client.run(body) == waiting
         await client.delete(holder, wait_timeout_ms=0)
         assert (await client.finished(waiting))["executor"] == "v0.2.7"

@@ -48,7 +48,7 @@ def test_others_are_refused_unless_the_operator_allows_them(name: str) -> None:
         "::", "fe80::1", "fec0::1", "ff02::1", "fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe",
         "::ffff:169.254.169.254", "::ffff:0.0.0.0", "::ffff:224.0.0.1", "::ffff:255.255.255.255",
         "::127.0.0.1", "::169.254.169.254", "64:ff9b::a9fe:a9fe", "64:ff9b::127.0.0.1", "64:ff9b:1::1",
-        "2002:7f00:1::", "2001:0:7f00:1::",
+        "2002:7f00:1::", "2001:0:7f00:1::", "::ffff:0:a9fe:a9fe", "::ffff:0:127.0.0.1",
     ],
 )  # fmt: skip
 def test_what_is_no_machine_of_a_node_is_refused_whatever_is_allowed(name: str) -> None:
@@ -57,13 +57,20 @@ def test_what_is_no_machine_of_a_node_is_refused_whatever_is_allowed(name: str) 
             judge(rules, name)
 
 
-def test_the_managers_and_the_engines_ports_are_refused_on_this_machine_only() -> None:
+def test_the_managers_ports_are_refused_on_this_machine_only() -> None:
     rules = NetworkRules(DEFAULT.networks, own={3999}, is_local=lambda one: one == ip_address("10.0.0.5"))
-    for port in (3999, 2375, 2376):
-        judge(rules, "10.0.0.6", port)
-        with pytest.raises(HostRefused, match="port of the manager"):
-            judge(rules, "10.0.0.5", port)
+    judge(rules, "10.0.0.6", 3999)
+    with pytest.raises(HostRefused, match="port of the manager"):
+        judge(rules, "10.0.0.5", 3999)
     judge(rules, "10.0.0.5", 4000)
+
+
+@pytest.mark.parametrize("port", [2375, 2376, 2377])
+def test_engines_ports_are_refused_on_every_machine(port: int) -> None:
+    """To a manager in a container its own machine is another one: 172.17.0.1, host.docker.internal."""
+    for name in ("127.0.0.1", "172.17.0.1", "10.0.0.6"):
+        with pytest.raises(HostRefused, match="container engine's port"):
+            judge(EVERYTHING, name, port)
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -134,15 +135,51 @@ def test_the_kernels_directories_are_refused_even_where_everything_is_allowed(ke
         SocketRules(("/",)).judge_missing(kernel)
 
 
-@pytest.mark.parametrize(
-    "name", [".X11-unix", "ssh-AbC", "tmux-1000", "systemd-private-1", ".s.PGSQL.5432", "mysql.sock"]
-)
-def test_other_programs_in_shared_directories_are_refused(
-    rules: SocketRules, place: Path, bind: Bind, name: str
+@pytest.mark.parametrize("path", ["//proc/1/root/run/docker.sock", "//dev/log", "//proc/self/fd/0"])
+def test_two_slashes_at_the_start_are_one(rules: SocketRules, place: Path, path: str) -> None:
+    with pytest.raises(HostRefused, match="/proc, /sys, /dev"):
+        dial(rules, path)
+    with pytest.raises(HostRefused, match="/proc, /sys, /dev"):
+        SocketRules(("/",)).judge_missing(path)
+    rules.judge_missing(f"/{place}/nodes/soon")
+
+
+def test_a_link_that_cannot_be_followed_is_refused(
+    rules: SocketRules, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bind(place / "nodes" / name)
+    """As one into another user's process: whoever asks gets a refusal, not a defect."""
+
+    def denied(path: str, **_: object) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(os, "readlink", denied)
+    (place / "nodes" / "link").symlink_to("/proc/1/root/s")
+    with pytest.raises(HostRefused):
+        rules.judge_missing(str(place / "nodes" / "link"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".X11-unix", "ssh-AbC", "tmux-1000", "systemd-private-1", ".s.PGSQL.5432", "mysql.sock",
+        "vscode-ssh-auth-1.sock", ".java_pid4711", "dotnet-diagnostic-1-2-socket", "emacs1000", "nvim.root",
+        "redis.sock", "supervisor.sock", "php8.2-fpm.sock", "docker.sock", "podman.sock",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("folder", ["nodes", "nodes/user/1000"])
+def test_other_programs_in_shared_directories_are_refused(
+    rules: SocketRules, place: Path, bind: Bind, folder: str, name: str
+) -> None:
+    (place / folder).mkdir(parents=True, exist_ok=True)
+    bind(place / folder / name)
     with pytest.raises(HostRefused, match="another program's"):
-        dial(rules, place / "nodes" / name)
+        dial(rules, place / folder / name)
+
+
+@pytest.mark.parametrize("name", ["tmpab12_x9", "genvm-a1", "pytest-of-root", "docker", "runtime", "sock_0"])
+def test_nodes_directories_are_nobody_elses(rules: SocketRules, place: Path, bind: Bind, name: str) -> None:
+    (place / "nodes" / name).mkdir()
+    dial(rules, bind(place / "nodes" / name / "sock_0"))
 
 
 def test_a_socket_that_was_replaced_meanwhile_is_not_the_one_dialled(
