@@ -50,6 +50,16 @@ async def test_connecting_again_and_again_leaves_no_descriptor(site: Site) -> No
     assert site.manager.descriptors() - before < 50
 
 
+async def test_the_watch_channel_in_others_hands_harms_nobody(site: Site) -> None:
+    descriptors, resident = site.manager.descriptors(), site.manager.resident_bytes()
+    async with site.attack("channel.abuse_the_watch_channel", times=100) as attack:
+        assert (await attack.said())["taken"] > 0
+    await alive(site)
+    # The engine's client may have opened some connections of its own meanwhile.
+    assert site.manager.descriptors() - descriptors < 50
+    assert site.manager.resident_bytes() - resident < RESIDENT_BOUND
+
+
 @pytest.mark.parametrize("count", [1, 3, 250])
 async def test_descriptors_nobody_asked_for_fail_the_run_and_are_closed(site: Site, count: int) -> None:
     before = pipes(site)

@@ -31,5 +31,7 @@ async def test_what_is_listed_of_a_neighbour_s_sockets_names_and_reaches_nobody(
         seen = await site.ask("neighbours.spy", secret=SECRET, paths=[])
         neighbour.node.go_on()
         await neighbour.status()
-    assert all(re.fullmatch(r"/proc/self/fd/\d+/control\.sock", name) for name in seen["names of sockets"])
+    assert all(
+        re.fullmatch(r"/proc/self/fd/\d+/(control|watch)\.sock", name) for name in seen["names of sockets"]
+    )
     assert seen["abstract"] in {"ECONNREFUSED", "EPERM"}

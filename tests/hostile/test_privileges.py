@@ -45,6 +45,13 @@ async def test_the_user_is_the_fixed_one_who_is_nobody_on_the_host(site: Site, u
             pwd.getpwuid(uid)
 
 
+async def test_process_1_cannot_be_read_or_changed(site: Site) -> None:
+    """It is the watchdog that ends the container at its deadline."""
+    seen = await site.look("privileges.trace")
+    told = {act: seen[act] for act in ("read its memory", "write its memory", "its root", "its descriptors")}
+    assert set(told.values()) <= {"EACCES", "EROFS"}, told
+
+
 @pytest.mark.parametrize("call", sorted(seccomp_probe.CALLS))
 async def test_a_door_to_the_kernel_is_shut(site: Site, call: str) -> None:
     assert (await site.look("kernel.doors"))["calls"][call] == "EPERM"

@@ -52,6 +52,25 @@ def connect_again_and_again(job: Job, times: int) -> None:
 
 
 @attempt
+def abuse_the_watch_channel(job: Job, times: int) -> dict[str, int]:
+    """The watchdog's way to the manager, used by another: taken over and over, and filled with anything."""
+    taken, sent = 0, 0
+    for _ in range(times):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(0.05)
+        try:
+            sock.connect("watch.sock")
+            taken += 1
+            while True:
+                sent += sock.send(bytes(65536))
+        except OSError:
+            continue
+        finally:
+            sock.close()
+    return {"taken": taken, "sent": sent}
+
+
+@attempt
 def send_descriptors(job: Job, count: int) -> None:
     """Attached to a message that is otherwise right."""
     reader, _ = os.pipe()

@@ -88,7 +88,7 @@ def trace(job: Job) -> dict[str, str]:
         "read its memory": outcome(lambda: _memory_of(1, os.O_RDONLY)),
         "write its memory": outcome(lambda: _memory_of(1, os.O_RDWR)),
         "its root": outcome(lambda: os.listdir("/proc/1/root")),
-        "its descriptors": outcome(lambda: os.listdir("/proc/1/fd")),
+        "its descriptors": outcome(lambda: os.stat("/proc/1/fd/0")),
         "memory of one's own child": _memory_of_child(),
     }
 

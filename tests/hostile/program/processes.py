@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,9 @@ def outlive(job: Job, leave: bool) -> dict[str, Any]:
 
 @attempt
 def heed_nothing(job: Job) -> None:
-    """Ignore every signal and every message, in two processes."""
+    """Ignore every signal and every message, in two processes, and take the watchdog's way to the manager."""
+    watch = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    watch.connect("watch.sock")
     _child_that_stays(job)
     deaf()
     job.tell_node("deaf")
