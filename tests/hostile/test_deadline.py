@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docker
+import pytest
 
-from tests.e2e.manager_process import close, start_manager, wait_until
+from tests.e2e.manager_process import ManagerProcess, close, start_manager, wait_until
 from tests.e2e.strict_node import strict_node
 from tests.hostile.conftest import MEMORY, PROGRAMS, Pass
 from tests.hostile.site import Site, manifest
@@ -19,15 +21,31 @@ LONGEST_RUN = 8
 ENDED_BOUND = 120.0
 
 
-async def test_a_run_that_heeds_nothing_ends_at_its_deadline_without_a_manager(
-    engine: docker.APIClient, hostile: str, run_pass: Pass, folder: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def managers(
+    engine: docker.APIClient, hostile: str, run_pass: Pass, tmp_path: Path
+) -> Iterator[Callable[[], ManagerProcess]]:
+    """Managers on one state directory; the last one of them takes away what is left."""
     file = tmp_path / "manifest.yaml"
     file.write_text(manifest(hostile))
     place = Path(tempfile.mkdtemp(prefix="genvm-hostile-"))
     settings = {"manifest": file, "instance_memory_bytes": MEMORY, "longest_run": LONGEST_RUN, "permits": 2}
-    program = PROGRAMS[run_pass.name]
-    manager = start_manager(place, program=program, **settings)
+
+    def start() -> ManagerProcess:
+        return start_manager(place, program=PROGRAMS[run_pass.name], **settings)
+
+    yield start
+    last = start()
+    assert last.address
+    last.wait_idle(engine)
+    assert close(last) == 0
+    shutil.rmtree(place)
+
+
+async def test_a_run_that_heeds_nothing_ends_at_its_deadline_without_a_manager(
+    engine: docker.APIClient, managers: Callable[[], ManagerProcess], folder: Path
+) -> None:
+    manager = managers()
     async with strict_node(manager.address, folder) as node:
         site = Site(engine, manager, node, folder)
         async with site.attack("processes.heed_nothing", ended=False) as attack:
@@ -42,8 +60,3 @@ async def test_a_run_that_heeds_nothing_ends_at_its_deadline_without_a_manager(
                 "the container to end by itself",
             )
             await attack.node.ended.wait()
-    successor = start_manager(place, program=program, **settings)
-    assert successor.address
-    await asyncio.to_thread(successor.wait_idle, engine)
-    assert close(successor) == 0
-    shutil.rmtree(place)
