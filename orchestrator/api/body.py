@@ -48,14 +48,6 @@ def decode_json(body: bytes, *, most_items: int = MOST_ITEMS) -> Any:
 def shaped(model: type[M], value: Any) -> M:
     """`value` as `model`. Raises WrongShape with the first problems; input values are never repeated."""
     try:
-        return _validated(model, value)
-    except UnicodeError:
-        # JSON can name half of a pair of surrogates; a message that repeats it cannot be made.
-        raise WrongShape("invalid request: a text in it is no valid Unicode") from None
-
-
-def _validated(model: type[M], value: Any) -> M:
-    try:
         return model.model_validate(value)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
