@@ -20,6 +20,7 @@ from genvm_wire.frames import FrameClosed, FrameSocket
 from genvm_wire.host_tables import ResultForm
 from genvm_wire.results import ResultCode, RunResult, build
 
+OUTPUT_PIECE = 64 * 1024
 VM_ERROR_TIMEOUT = b"\x02\x16\x0bfingerprint\x00\x07message<timeout"
 
 # What modules want of `host_data`, beside the script.
@@ -104,7 +105,9 @@ class Instance:
 
     def do_print(self, text: str) -> None:
         self.printed = text.encode()
-        self.tell({"kind": "output", "stream": "stdout", "offset": 0, "data": self.printed})
+        for offset in range(0, len(self.printed), OUTPUT_PIECE):
+            piece = self.printed[offset : offset + OUTPUT_PIECE]
+            self.tell({"kind": "output", "stream": "stdout", "offset": offset, "data": piece})
 
     def do_ask(self, questions: list[dict[str, Any]]) -> None:
         """Ask modules in turn; each answer is a line of output, and one that does not come says so."""
