@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,25 +131,36 @@ class Node:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+_serving: set[asyncio.Task[None]] = set()
+"""Connections of nodes that are served: some end with their instance only, after their node's listener."""
+
+
 @asynccontextmanager
 async def listening_node(address: str) -> AsyncIterator[Node]:
     path = address.removeprefix("unix://")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        _serving.add(task)
+        task.add_done_callback(_serving.discard)
         node.connections += 1
         node.connected.set()
         reading = asyncio.create_task(reader.readline())
         hanging_up = asyncio.create_task(node.hang_up.wait())
-        await asyncio.wait([reading, hanging_up], return_when=asyncio.FIRST_COMPLETED)
-        for task in (reading, hanging_up):
-            if not task.done():
-                task.cancel()
-        if reading.done() and not reading.cancelled():
-            node.received = reading.result()
-        if not hanging_up.done() or hanging_up.cancelled():
-            writer.write(b"\0")
-        writer.close()
-        node.ended.set()
+        try:
+            await asyncio.wait([reading, hanging_up], return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                node.received = reading.result()
+            if not hanging_up.done():
+                writer.write(b"\0")
+        finally:
+            reading.cancel()
+            hanging_up.cancel()
+            writer.close()
+            node.ended.set()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     node = Node(path, await asyncio.start_unix_server(serve, path))
     try:
@@ -228,6 +239,10 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
     yield make
     while leaving:
         await leaving[-1]()
+    # A connection that outlives its loop is never closed.
+    for serving in _serving:
+        serving.cancel()
+    await asyncio.gather(*_serving, return_exceptions=True)
 
 
 @pytest.fixture
