@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from contextlib import suppress
 
-from genvm_wire.frames import encode_frame
-
+WORD = struct.Struct("<q")
+"""Milliseconds from when they are read."""
+NEVER = -1
 PAUSE_S = 0.2
 """Between two connections that are taken: a watchdog needs one."""
 
@@ -55,14 +57,14 @@ class WatchLine:
     def _say(self) -> None:
         if self._sock is None:
             return
-        left = None if self._until is None else max(0, int((self._until - self._loop.time()) * 1000))
-        frame = encode_frame({"kind": "deadline", "ms": left})
+        left = NEVER if self._until is None else max(0, int((self._until - self._loop.time()) * 1000))
+        word = WORD.pack(left)
         try:
-            if self._sock.send(frame, socket.MSG_NOSIGNAL) == len(frame):
+            if self._sock.send(word, socket.MSG_NOSIGNAL) == len(word):
                 return
         except OSError:
             pass
-        # Half a frame, or none: the next connection gets a whole one.
+        # Half a word, or none: the next connection gets a whole one.
         self._hang_up()
 
     def _hang_up(self) -> None:

@@ -129,10 +129,11 @@ def on_unix(sock: socket.socket, through: socket.socket) -> dict[str, str]:
 
 def main() -> None:
     if "own" in sys.argv:
-        from genvm_executor.confinement import confine_executor, confine_run
+        from genvm_executor.filters import Filters
 
-        confine_executor()
-        confine_run()
+        filters = Filters.compiled()
+        filters.confine_executor()
+        filters.confine_run()
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     control.connect("control.sock")
     data, (tcp_number, unix_number), _, _ = socket.recv_fds(control, 1000, 2)

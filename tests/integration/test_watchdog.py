@@ -54,7 +54,7 @@ def build(engine: docker.APIClient, tag: str, files: dict[str, bytes]) -> str:
 def hostile_image(engine: docker.APIClient) -> str:
     dockerfile = (
         f"FROM {EXECUTOR}\nCOPY {PROBE.name} /opt/genvm/lib/\n"
-        'ENTRYPOINT ["python3", "-P", "-m", "genvm_executor.watchdog", "watchdog_probe"]\n'
+        'ENTRYPOINT ["python3", "-I", "-S", "/opt/genvm/first.py", "watchdog_probe"]\n'
     )
     return build(engine, HOSTILE, {"Dockerfile": dockerfile.encode(), PROBE.name: PROBE.read_bytes()})
 

@@ -1,6 +1,6 @@
 """A hostile program under the executor's watchdog: it does all it can to outlive its deadline.
 
-Runs inside a container as `python3 -m genvm_executor.watchdog watchdog_probe`. It says `ready`, tries
+Runs inside a container as what the image's entry point is told to run. It says `ready`, tries
 everything on the first process, tells what came of it in a log record, and then loops on all cores in as many
 processes as it may have, deaf to every signal.
 """

@@ -8,14 +8,12 @@ exclusive: the engine's own compiler drops rules that overlap, and the two filte
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import platform
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 PROFILE_FILE = "seccomp-executor.json"
@@ -32,7 +30,6 @@ _NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16
 """Offsets in what the kernel shows to a filter; arguments have 64 bits, the low half first."""
 _LOW = 0xFFFFFFFF
 _FARTHEST = 255
-_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 
 Code = list[tuple[int, int, int, int]]
 """Instructions: operation, steps to skip when true and when false, operand."""
@@ -40,10 +37,6 @@ Code = list[tuple[int, int, int, int]]
 
 class ProfileUnsound(Exception):
     """The profile says something that this compiler, or the engine's, does not take as it is meant."""
-
-
-class FilterRefused(Exception):
-    """The kernel did not take the filter: it has none, or the program is broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +55,7 @@ def executor_profile() -> dict[str, Any]:
 
 def compiled(profile: Mapping[str, Any], machine: str = "") -> bytes:
     """`profile` as the kernel's program for `machine` (default: this one). Raises ProfileUnsound."""
-    machine = machine or platform.machine()
+    machine = machine or os.uname().machine
     if machine not in MACHINES:
         raise ProfileUnsound(f"there is no table of system calls for {machine}")
     default = _answer(profile["defaultAction"], profile.get("defaultErrnoRet"))
@@ -77,20 +70,8 @@ def compiled(profile: Mapping[str, Any], machine: str = "") -> bytes:
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in code)
 
 
-def confine(program: bytes) -> None:
-    """Put this thread, and all that it will start, under the filter for good. Raises FilterRefused."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    buffer = ctypes.create_string_buffer(program, len(program))
-    # A count of instructions, padding, and where they are.
-    header = struct.pack("@HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
-    for option, value, more in ((_PR_SET_NO_NEW_PRIVS, 1, 0), (_PR_SET_SECCOMP, _MODE_FILTER, header)):
-        if libc.prctl(option, ctypes.c_ulong(value), more, 0, 0) != 0:
-            reason = os.strerror(ctypes.get_errno())
-            raise FilterRefused(f"this kernel takes no system call filter: {reason}")
-
-
 def _text(name: str) -> str:
-    return resources.files("genvm_wire").joinpath(name).read_text("utf-8")
+    return Path(__file__).with_name(name).read_text("utf-8")
 
 
 def _rules(profile: Mapping[str, Any], machine: str) -> dict[int, list[Rule]]:

@@ -7,7 +7,6 @@ import os
 import sys
 from pathlib import Path
 
-from genvm_executor.confinement import confine_executor
 from genvm_executor.control import ChannelUnavailable, ControlChannel
 from genvm_executor.engine import (
     DEFAULT_MEMORY_BYTES,
@@ -15,6 +14,7 @@ from genvm_executor.engine import (
     deterministic_engine,
     reserve_native_stack,
 )
+from genvm_executor.filters import Filters
 from genvm_executor.interpreter import InterpreterUnusable
 from genvm_executor.library_bytecode import BytecodeFailed, compile_library
 from genvm_executor.precompile import load_interpreter, precompile, precompiled_directory
@@ -22,7 +22,7 @@ from genvm_executor.prepared import PreparationFailed, prepare
 from genvm_executor.programs import Programs
 from genvm_executor.session import Session
 from genvm_executor.succession import Succession
-from genvm_wire.seccomp import FilterRefused, ProfileUnsound
+from genvm_wire.confinement import FilterRefused
 
 MEMORY_VARIABLE = "GENVM_GUEST_MEMORY_BYTES"
 IDLE_VARIABLE = "GENVM_IDLE_SECONDS"
@@ -47,7 +47,6 @@ def main(arguments: list[str]) -> int:
         InterpreterUnusable,
         NativeStackTooSmall,
         PreparationFailed,
-        ProfileUnsound,
     ) as error:
         logging.getLogger(__name__).error("%s", error)
         return FAILED
@@ -57,7 +56,8 @@ def main(arguments: list[str]) -> int:
 
 def _serve() -> int:
     reserve_native_stack()
-    confine_executor()
+    filters = Filters.stored(precompiled_directory())
+    filters.confine_executor()
     engine = deterministic_engine()
     programs = Programs.stored(engine, precompiled_directory())
     channel = ControlChannel()
@@ -68,6 +68,7 @@ def _serve() -> int:
         min(_number(MEMORY_VARIABLE, DEFAULT_MEMORY_BYTES), DEFAULT_MEMORY_BYTES),
         succession=Succession.of_environment(os.environ),
         idle=_number(IDLE_VARIABLE, IDLE_SECONDS),
+        confine=filters.confine_run,
     )
     code = session.serve()
     logging.shutdown()
@@ -87,6 +88,7 @@ def _number(variable: str, default: int) -> int:
 def _precompile(directory: Path) -> int:
     engine = deterministic_engine()
     path = precompile(engine, directory)
+    Filters.compiled().store(directory)
     interpreter = load_interpreter(engine, directory)
     pack = compile_library(engine, interpreter, directory)
     sys.stdout.write(f"{path}\n{pack}\n{prepare(engine, interpreter, directory)}\n")

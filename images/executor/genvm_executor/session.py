@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 from genvm_executor import VERSION
-from genvm_executor.confinement import confine_run
 from genvm_executor.control import ControlChannel
 from genvm_executor.outcome import Outcome
 from genvm_executor.output import OutputTail, Streams
@@ -32,7 +32,8 @@ class NoJob(Exception):
 
 class Session:
     """Serves one run per process. `idle` is how many seconds a channel that breaks before there is a job is
-    tried again: a manager that was restarted finds its ready instances.
+    tried again: a manager that was restarted finds its ready instances. `confine` is called in the process
+    that serves a run, before it reads its job.
 
     `serve` gives the exit code: 0 after a result or without a job, 1 after a failure; in a fork see
     `succession`.
@@ -46,12 +47,14 @@ class Session:
         *,
         succession: Succession | None = None,
         idle: float = 0.0,
+        confine: Callable[[], None] | None = None,
     ) -> None:
         self._channel = channel
         self._programs = programs
         self._memory_limit = memory_limit
         self._succession = succession or Succession()
         self._idle = idle
+        self._confine = confine or (lambda: None)
         self._stdout, self._stderr = OutputTail(), OutputTail()
         self._warm_program = programs.python()
         self._surroundings = GuestSurroundings(self._wait_for_job, self._stdout, self._stderr)
@@ -82,7 +85,7 @@ class Session:
     def _wait_for_job(self) -> bytes:
         """Called inside the guest's first read: its start message, once there is a job."""
         self._succession.begin_run()
-        confine_run()
+        self._confine()
         frame, fds = self._first_message()
         if frame["kind"] != "job":
             _close_all(fds)

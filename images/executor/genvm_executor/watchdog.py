@@ -8,28 +8,24 @@ or its priority. When it ends, the kernel kills all the others.
 The manager tells it the deadline on a channel of its own (docs/instance-protocol.md, the watch channel), in
 which the program has no part. It looks there, and at the clock, twice a second: nothing waits for it.
 
-`python3 -m genvm_executor.watchdog MODULE` runs a module as `python3 -m MODULE` does, under a watchdog where
-this is the container's first process. Under an engine's own init, or as a manager's child, there is none.
+An interpreter is a high price for so little, and every start of a container pays it: this file imports next
+to nothing, and is run without a site (`images/executor/first.py`).
 """
 
 from __future__ import annotations
 
-import ctypes
+import _ctypes
+import _signal  # type: ignore[import-not-found]
+import _socket
 import os
-import runpy
-import signal
-import socket
 import sys
 import time
-from contextlib import suppress
-from pathlib import Path
-
-from genvm_wire.calldata import Value
-from genvm_wire.frames import FrameDecoder, FrameError
 
 CONTROL_VARIABLE = "GENVM_CONTROL"
 DEFAULT_CONTROL = "/run/genvm/control.sock"
 WATCH_NAME = "watch.sock"
+WORD_BYTES = 8
+"""Of a word of the manager's: a signed little-endian number of milliseconds, negative for no deadline."""
 IDLE_VARIABLE = "GENVM_IDLE_SECONDS"
 IDLE_SECONDS = 30
 TICK_SECONDS = 0.5
@@ -37,27 +33,31 @@ READ_BYTES = 4096
 REAPED_AT_ONCE = 64
 FAILED, KILLED_BY_SIGNAL = 1, 128
 
-_PASSED_ON = frozenset(
-    {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
-)
+_PASSED_ON = {
+    _signal.SIGTERM,
+    _signal.SIGINT,
+    _signal.SIGHUP,
+    _signal.SIGQUIT,
+    _signal.SIGUSR1,
+    _signal.SIGUSR2,
+}
 _PR_SET_DUMPABLE = 4
 _WAIT_FOR_ALL = 0x40000000
 """`__WALL`: children that are told of by no signal, too."""
 
 
-def stand_guard() -> None:
-    """Fork. Returns in the child only; this process watches from now on, and ends with it or ends it."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    # Never handled, only asked for: what has no handler does not even reach a namespace's first process.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    child = os.fork()
-    if child == 0:
-        libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return
+def main(arguments: list[str]) -> None:
+    """Run the module that `arguments` names as `python3 -m` does: as a child to watch over, where this is the
+    container's first process; elsewhere in this process's place."""
+    command = [sys.executable, "-P", "-m", *arguments]
+    if os.getpid() != 1:
+        os.execv(command[0], command)  # noqa: S606
     code = FAILED
     try:
+        _hide()
+        # Never handled, only asked for: what has no handler does not even reach a namespace's first process.
+        before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+        child = os.posix_spawn(command[0], command, os.environ, setsigmask=before)
         code = Watchdog(child, _idle_seconds()).watch()
     finally:
         # Whatever went wrong: nothing in this container outlives its watchdog.
@@ -83,7 +83,7 @@ class Watchdog:
             now = time.monotonic()
             due = self._due(now)
             if due is not None and now >= due:
-                return KILLED_BY_SIGNAL + signal.SIGALRM
+                return KILLED_BY_SIGNAL + int(_signal.SIGALRM)
             self._sleep(TICK_SECONDS if due is None else min(TICK_SECONDS, due - now))
 
     def _due(self, now: float) -> float | None:
@@ -109,10 +109,9 @@ class Watchdog:
         return None
 
     def _sleep(self, seconds: float) -> None:
-        told = signal.sigtimedwait(_PASSED_ON | {signal.SIGCHLD}, max(seconds, 0))
+        told = _signal.sigtimedwait({*_PASSED_ON, _signal.SIGCHLD}, max(seconds, 0))
         if told is not None and told.si_signo in _PASSED_ON:
-            with suppress(ProcessLookupError):
-                os.kill(self._child, told.si_signo)
+            os.kill(self._child, told.si_signo)
 
 
 class Manager:
@@ -120,14 +119,16 @@ class Manager:
 
     def __init__(self) -> None:
         path = os.environ.get(CONTROL_VARIABLE) or DEFAULT_CONTROL
-        # The filter lets short addresses through: the name alone, from where it is.
-        with suppress(OSError):
-            os.chdir(Path(path).parent)
+        try:  # noqa: SIM105
+            # The filter lets short addresses through: the name alone, from where it is.
+            os.chdir(os.path.dirname(path) or ".")  # noqa: PTH120
+        except OSError:
+            pass  # the program says so
         self.deadline: float | None = None
         self.known = False
         """Whether there ever was one: an earlier manager knows of no watch channel."""
-        self._sock: socket.socket | None = None
-        self._decoder = FrameDecoder(READ_BYTES)
+        self._sock: _socket.socket | None = None
+        self._rest = b""
 
     @property
     def there(self) -> bool:
@@ -141,27 +142,29 @@ class Manager:
             self._take_in(self._sock)
 
     def _connect(self) -> None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
         try:
             sock.connect(WATCH_NAME)
         except OSError:
             sock.close()
             return
-        self._sock, self._decoder, self.known = sock, FrameDecoder(READ_BYTES), True
+        self._sock, self._rest, self.known = sock, b"", True
 
-    def _take_in(self, sock: socket.socket) -> None:
+    def _take_in(self, sock: _socket.socket) -> None:
         try:
             data = sock.recv(READ_BYTES)
-            messages = self._decoder.feed(data)
         except BlockingIOError:
             return
-        except (OSError, FrameError):
-            data, messages = b"", []
-        for message in messages:
-            if message["kind"] == "deadline":
-                self._note(message.get("ms"))
+        except OSError:
+            data = b""
         if not data:
             self.hang_up()
+        words = self._rest + data
+        whole = len(words) - len(words) % WORD_BYTES
+        self._rest = words[whole:]
+        if whole:
+            left = int.from_bytes(words[whole - WORD_BYTES : whole], "little", signed=True)
+            self.deadline = None if left < 0 else time.monotonic() + left / 1000
 
     def hang_up(self) -> None:
         """End the connection; idempotent."""
@@ -169,21 +172,21 @@ class Manager:
             self._sock.close()
             self._sock = None
 
-    def _note(self, milliseconds: Value) -> None:
-        if milliseconds is None:
-            self.deadline = None
-        elif isinstance(milliseconds, int):
-            self.deadline = time.monotonic() + milliseconds / 1000
+
+def _hide() -> None:
+    """Nobody else may read or write this process's memory or its files in /proc. Raises OSError."""
+
+    class Call(_ctypes.CFuncPtr):
+        _flags_ = _ctypes.FUNCFLAG_CDECL
+
+    # The package `ctypes` costs as much as all the rest. The result is an int without being told so.
+    itself = _ctypes.dlopen(None, os.RTLD_NOW)  # type: ignore[arg-type]
+    prctl = Call(_ctypes.dlsym(itself, "prctl"))
+    if prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise OSError("prctl")
 
 
 def _idle_seconds() -> float:
     """Twice what the program itself waits for a manager: it is to have left before."""
     text = os.environ.get(IDLE_VARIABLE, "")
     return 2.0 * (int(text) if text.isascii() and text.isdigit() else IDLE_SECONDS)
-
-
-if __name__ == "__main__":
-    if os.getpid() == 1:
-        stand_guard()
-    del sys.argv[0]
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

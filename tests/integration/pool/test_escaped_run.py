@@ -27,7 +27,7 @@ SOCKETS = 2
 
 def built(engine: docker.APIClient, base: str, *arguments: str) -> str:
     words = ", ".join(
-        f'"{word}"' for word in ("python3", "-P", "-m", "genvm_executor.watchdog", "escaped_run", *arguments)
+        f'"{word}"' for word in ("python3", "-I", "-S", "/opt/genvm/first.py", "escaped_run", *arguments)
     )
     files = {
         "Dockerfile": f"FROM {base}\nCOPY escaped_run.py /opt/genvm/lib/\nENTRYPOINT [{words}]\n".encode(),

@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from genvm_wire.calldata import Value
-from genvm_wire.frames import FrameDecoder
 from orchestrator.runtime import watch_line
 from orchestrator.runtime.rendezvous import WATCH_NAME, InstanceDirectories
-from orchestrator.runtime.watch_line import WatchLine
+from orchestrator.runtime.watch_line import NEVER, WORD, WatchLine
 
 BOUND = 60.0
 
@@ -41,13 +39,12 @@ class Watchdog:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.connect(str(path))
         self.sock.setblocking(False)
-        self._decoder = FrameDecoder(1024)
 
-    async def hear(self) -> list[dict[str, Value]]:
-        """What comes next; nothing at the end."""
+    async def hear(self) -> list[int]:
+        """The words that come next; none at the end."""
         async with asyncio.timeout(BOUND):
             data = await asyncio.get_running_loop().sock_recv(self.sock, 4096)
-        return self._decoder.feed(data)
+        return [word for (word,) in WORD.iter_unpack(data)]
 
 
 @pytest.fixture
@@ -71,8 +68,7 @@ async def test_a_deadline_told_before_anybody_listens_is_told_to_the_first(
 ) -> None:
     line.tell(10.0)
     (told,) = await connect().hear()
-    assert told["kind"] == "deadline"
-    assert isinstance(told["ms"], int) and 0 < told["ms"] <= 10_000
+    assert 0 < told <= 10_000
 
 
 async def test_each_word_is_told_at_once_and_the_newest_connection_counts(
@@ -80,12 +76,12 @@ async def test_each_word_is_told_at_once_and_the_newest_connection_counts(
 ) -> None:
     line.tell(None)
     first = connect()
-    assert await first.hear() == [{"kind": "deadline", "ms": None}]
+    assert await first.hear() == [NEVER]
     second = connect()
-    assert await second.hear() == [{"kind": "deadline", "ms": None}]
+    assert await second.hear() == [NEVER]
     assert await first.hear() == []
     line.tell(0.0)
-    assert await second.hear() == [{"kind": "deadline", "ms": 0}]
+    assert await second.hear() == [0]
 
 
 async def test_a_word_to_a_watchdog_that_has_gone_is_kept_for_the_next(
@@ -96,7 +92,7 @@ async def test_a_word_to_a_watchdog_that_has_gone_is_kept_for_the_next(
     await first.hear()
     first.sock.close()
     line.tell(0.0)
-    assert await connect().hear() == [{"kind": "deadline", "ms": 0}]
+    assert await connect().hear() == [0]
 
 
 async def test_closing_hangs_up_and_listens_no_more(line: WatchLine, connect: Connect, path: Path) -> None:

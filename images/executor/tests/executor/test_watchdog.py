@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from genvm_executor.watchdog import WATCH_NAME, Manager
-from genvm_wire.frames import encode_frame
 
 
 @pytest.fixture
@@ -32,6 +31,10 @@ def manager(listener: socket.socket) -> Iterator[Manager]:
     made.hang_up()
 
 
+def word(milliseconds: int) -> bytes:
+    return milliseconds.to_bytes(8, "little", signed=True)
+
+
 def said(listener: socket.socket, manager: Manager, data: bytes) -> None:
     """The manager says so to whoever connects, and leaves."""
     manager.listen()
@@ -49,34 +52,31 @@ def test_nobody_is_there_until_somebody_listens(directory: Path, listener: socke
 
 def test_a_deadline_counts_from_when_it_is_heard(listener: socket.socket, manager: Manager) -> None:
     before = time.monotonic()
-    said(listener, manager, encode_frame({"kind": "deadline", "ms": 5000}))
+    said(listener, manager, word(5000))
     after = time.monotonic()
     assert manager.deadline is not None
     assert before + 5 <= manager.deadline <= after + 5
 
 
 def test_the_last_word_stays_when_the_manager_has_gone(listener: socket.socket, manager: Manager) -> None:
-    said(listener, manager, encode_frame({"kind": "deadline", "ms": 5000}))
+    said(listener, manager, word(1) + word(5000))
     manager.listen()
-    manager.listen()
-    assert manager.deadline is not None
+    assert not manager.there
+    assert manager.deadline is not None and manager.deadline > time.monotonic() + 1
     assert manager.known
 
 
-def test_a_deadline_can_be_taken_back_and_what_is_unknown_is_ignored(
-    listener: socket.socket, manager: Manager
-) -> None:
-    frames = ({"kind": "deadline", "ms": 1}, {"kind": "weather"}, {"kind": "deadline", "ms": None})
-    said(listener, manager, b"".join(map(encode_frame, frames)))
+def test_a_deadline_can_be_taken_back(listener: socket.socket, manager: Manager) -> None:
+    said(listener, manager, word(1) + word(-1))
     assert manager.deadline is None
 
 
-@pytest.mark.parametrize("data", [b"\xff" * 8, b"\x04\0\0\0abcd"], ids=["too long", "no calldata"])
-def test_what_is_no_frame_is_the_end_of_the_connection_only(
-    listener: socket.socket, manager: Manager, data: bytes
-) -> None:
-    said(listener, manager, encode_frame({"kind": "deadline", "ms": 5000}))
+def test_half_a_word_counts_when_the_rest_has_come(listener: socket.socket, manager: Manager) -> None:
     manager.listen()
-    said(listener, manager, data)
-    assert not manager.there
+    with listener.accept()[0] as sock:
+        sock.sendall(word(5000)[:3])
+        manager.listen()
+        assert manager.deadline is None
+        sock.sendall(word(5000)[3:])
+        manager.listen()
     assert manager.deadline is not None
