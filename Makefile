@@ -57,6 +57,10 @@ chaos: images ## kill the manager over and over, count what is lost (nothing)
 fuzz: setup ## a million hostile inputs for every target; ARGS are the fuzzer's
 	@$(BIN)/python -m tests.fuzz run-bodies $(ARGS)
 	@$(BIN)/python -m tests.fuzz socket-frames $(ARGS)
+	@$(BIN)/python -m tests.fuzz json-bodies $(ARGS)
+	@$(BIN)/python -m tests.fuzz selectors $(ARGS)
+	@$(BIN)/python -m tests.fuzz host-names $(ARGS)
+	@$(BIN)/python -m tests.fuzz prompts $(ARGS)
 
 lock: ## pin all Python packages again
 	@images/lock.sh

@@ -26,7 +26,7 @@ from orchestrator.api.callers import caller_of, runs_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import BodyLimit, Description, Parameter, Place, describes
 from orchestrator.api.errors import error_response
-from orchestrator.api.run_status import status_body
+from orchestrator.api.run_status import answer, weight
 from orchestrator.api.wire.durations import parse_duration
 from orchestrator.api.wire.generation_a import RunBodyA
 from orchestrator.api.wire.generation_b import RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4
@@ -172,7 +172,8 @@ async def get_run(request: web.Request) -> web.StreamResponse:
         final = None
     if final is not None:
         runs.executions.mark_fetched(run_id)
-    return web.json_response({"genvm_id": run_id, "status": None if final is None else status_body(final)})
+    body = await aside(weight(final), partial(answer, run_id, final))
+    return web.Response(body=body, content_type="application/json")
 
 
 def _wait(request: web.Request) -> float:

@@ -216,7 +216,7 @@ class Executions:
         if self._retention.find(run_id) is None:
             return None
         row = await self._journal.read(run_id)
-        return None if row is None else status_from(row)
+        return None if row is None else await aside(row.head.size, partial(status_from, row))
 
     def between(self, after: int, before: int, *, newest_first: bool) -> Iterator[Run | EndedRun]:
         """Known runs, live and ended, with ids between the two, in the order of their ids."""

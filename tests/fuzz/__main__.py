@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz TARGET --inputs N --seed S`: the long mode; exits with 1 at the first defect."""
+"""`python -m tests.fuzz TARGET --inputs N --seed S`: the long mode; 1 at the first defect or stall."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from tests.fuzz import run_bodies, socket_frames
+from tests.fuzz import host_names, json_bodies, prompts, run_bodies, selectors, socket_frames
 from tests.fuzz.report import Report
 
 TARGETS: dict[str, Callable[[int, int], Awaitable[Report]]] = {
+    "host-names": host_names.fuzz,
+    "json-bodies": json_bodies.fuzz,
+    "prompts": prompts.fuzz,
     "run-bodies": run_bodies.fuzz,
+    "selectors": selectors.fuzz,
     "socket-frames": socket_frames.fuzz,
 }
 

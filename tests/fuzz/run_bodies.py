@@ -30,6 +30,7 @@ from orchestrator.serve import listening
 from orchestrator.settings import RuntimeName, Settings
 from tests.fuzz import values
 from tests.fuzz.report import Broken, Report, resident_bytes
+from tests.fuzz.stalls import in_time
 from tests.generation_bodies import GENERATIONS, encoded, fields
 
 ROUND = 20_000
@@ -81,7 +82,7 @@ def kept(wanted: RunRequest) -> None:
 
 def shown(raw: bytes) -> str:
     try:
-        return taken(raw)
+        return in_time(lambda: taken(raw), raw.hex)
     except Exception as defect:
         raise Broken(f"{raw.hex()}: {defect!r}") from defect
 

@@ -12,11 +12,12 @@ import socket
 import struct
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from genvm_wire.calldata import decode, encode
-from genvm_wire.frames import FrameClosed, FrameSocket
+from genvm_wire.frames import FrameClosed, FrameSocket, encode_frame
 from genvm_wire.host_tables import ResultForm
 from genvm_wire.results import ResultCode, RunResult, build
 
@@ -184,6 +185,57 @@ class Instance:
         while True:
             self.channel.send({"kind": "output", "stream": "stdout", "offset": offset, "data": chunk})
             offset += len(chunk)
+
+    def do_records(self, counts: list[int]) -> None:
+        """So many records in a frame, so many times."""
+        records, times = counts
+        frame = encode_frame({"kind": "log", "records": [{"level": "info", "message": "x"}] * records})
+        for _ in range(times):
+            self.sock.sendall(frame)
+
+    def do_flood_of_logs(self, _: object) -> None:
+        frames = encode_frame({"kind": "log", "records": [{"a": [0] * 20}] * 150}) * 4
+        frames += encode_frame({"kind": "log", "records": []}) * 2000
+        while True:
+            self.sock.sendall(frames)
+
+    def do_flood_of_bytes(self, _: object) -> None:
+        offset = 0
+        while True:
+            frames = b"".join(
+                encode_frame({"kind": "output", "stream": "stdout", "offset": offset + n, "data": b"x"})
+                for n in range(1000)
+            )
+            self.sock.sendall(frames)
+            offset += 1000
+
+    def do_large_result(self, size: int) -> None:
+        self.finish(bytes(size))
+
+    def do_half_a_frame(self, size: int) -> None:
+        self.sock.sendall(struct.pack("<I", size) + bytes(size // 2))
+        signal.pause()
+
+    def do_print_controls(self, size: int) -> None:
+        """Print what JSON has to spell in six characters each."""
+        for offset in range(0, size, 65536):
+            for stream in ("stdout", "stderr"):
+                data = {"stream": stream, "offset": offset, "data": b"\x01" * 65536}
+                self.channel.send({"kind": "output", **data})
+
+    def do_connect_loop(self, _: object) -> None:
+        """Connect again and again, saying each time how often it has been."""
+        told = 0
+        resume = encode_frame({"kind": "resume", "protocol": 1, "run": self.job["run"], "finished": False})
+        while True:
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            sock.setblocking(False)
+            with suppress(OSError):
+                sock.connect(os.environ["GENVM_CONTROL"])
+                said = {"kind": "output", "stream": "stdout", "offset": told, "data": b"x"}
+                sock.send(resume + encode_frame(said))
+                told += 1
+            sock.close()
 
     def do_say(self, message: dict[str, Any]) -> None:
         """One message as told; texts under `data` and `payload` go as bytes."""

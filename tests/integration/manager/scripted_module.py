@@ -145,11 +145,17 @@ class Module:
         if "fail" in config:
             self.say({"kind": "failed", "message": config["fail"]})
             return
+        if config.get("flood_of_logs"):
+            threading.Thread(target=self.flood, daemon=True).start()
         if config.get("log"):
             self.say({"kind": "log", "records": [{"level": "info", "message": config["log"]}]})
         self.config, self.generation = config, message["generation"]
         notes = [f"flags {message['user_error']} {message['allow_empty_backends']}"]
         self.say({"kind": "configured", "generation": self.generation, "notes": notes})
+
+    def flood(self) -> None:
+        while True:
+            self.say({"kind": "log", "records": [{"level": "info", "message": "x" * 100}] * 64})
 
     def do_session(self, message: dict[str, Any], fds: list[int]) -> None:
         session = Session(self, message, socket.socket(fileno=fds[0]))

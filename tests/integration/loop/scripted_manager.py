@@ -1,0 +1,34 @@
+"""A manager process as it is served, but for its instances; its settings come from the environment.
+
+They are the scripted program of the manager's own tests, which does what a run's `host_data` says.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from orchestrator import composition, event_loop
+from orchestrator.logs import configure_logs
+from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+from orchestrator.serve import serve
+from orchestrator.settings import Settings, load_settings
+
+SCRIPTS = Path(__file__).parents[1] / "manager"
+
+
+async def scripted_runtime(settings: Settings, manager_id: str) -> ProcessRuntime:
+    commands = {
+        "scripted": (sys.executable, str(SCRIPTS / "scripted.py")),
+        settings.llm_image: (sys.executable, str(SCRIPTS / "scripted_module.py"), "llm"),
+        settings.web_image: (sys.executable, str(SCRIPTS / "scripted_module.py"), "web"),
+        "absent": (str(settings.state_dir / "no-such-program"),),
+    }
+    return ProcessRuntime(ProcessSettings(manager_id, settings.state_dir, commands))
+
+
+if __name__ == "__main__":
+    composition.named_runtime = scripted_runtime
+    chosen = load_settings()
+    configure_logs(chosen.log_level, chosen.log_format)
+    event_loop.run(serve(chosen))

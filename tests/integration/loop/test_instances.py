@@ -1,0 +1,86 @@
+"""No instance stops the loop, whatever it says, nor fills a log or the memory."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.integration.loop.conftest import Hostile, MakeHostile
+
+MIB = 1024 * 1024
+RECORD = {"level": "info", "message": "x"}
+
+
+@pytest.mark.parametrize("count", [1, 8])
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param({"records": [300_000, 1]}, id="300,000 records in a frame"),
+        pytest.param({"records": [200, 20]}, id="as many records as there may be"),
+        pytest.param({"flood_of_logs": 0}, id="logs without end"),
+        pytest.param({"flood": 0}, id="output without end"),
+        pytest.param({"flood_of_bytes": 0}, id="single bytes without end"),
+        pytest.param({"large_result": 64 * MIB}, id="a result of 64 MiB"),
+        pytest.param({"large_result": 80 * MIB}, id="a result that is too large"),
+        pytest.param({"half_a_frame": 70 * MIB}, id="half a frame"),
+        pytest.param({"connect_loop": 0}, id="connections without end"),
+    ],
+)
+async def test_frames(hostile: Hostile, script: dict[str, Any], count: int) -> None:
+    async def run() -> None:
+        for _ in range(count):
+            await hostile.run(script)
+        # What a run does all the time is seen for a while; the others end.
+        waiting = [asyncio.ensure_future(hostile.status(run_id)) for run_id in hostile.runs]
+        await asyncio.wait(waiting, timeout=3)
+        for one in waiting:
+            one.cancel()
+
+    await hostile.never_stops(run)
+
+
+async def test_a_connect_loop_writes_a_line_and_no_more(hostile: Hostile) -> None:
+    run_id = await hostile.run({"connect_loop": 0})
+    hostile.process.logged("channel_broke")
+    begun, seen = len(hostile.process.log), set[int]()
+    while len(seen) < 5:
+        # Each connection that is looked at says how many there were.
+        seen.add((await hostile.ask("GET", f"/executions/{run_id}"))[1]["output"]["stdout"]["total_bytes"])
+        await asyncio.sleep(0.05)
+    await hostile.end_all()
+    ended = hostile.process.logged("run_ended")
+    assert ended["reconnects"] >= 3
+    assert [one["event"] for one in hostile.process.log].count("channel_broke") == 1
+    assert len(hostile.process.log) - begun < 10
+
+
+async def test_asking_for_all_that_a_hostile_run_has_printed(hostile: Hostile) -> None:
+    run_id = await hostile.run({"print_controls": 5 * MIB, "records": [128, 1]})
+    await hostile.status(run_id)
+
+    async def ask() -> None:
+        for _ in range(3):
+            await hostile.ask("GET", f"/genvm/{run_id}")
+            await hostile.ask("GET", f"/executions/{run_id}", params={"output": "true"})
+            query = {"field": "stdout", "offset": "0", "max_len": str(MIB)}
+            await hostile.ask("GET", f"/genvm/{run_id}/artifact", params=query)
+
+    await hostile.never_stops(ask)
+
+
+async def test_a_module_that_logs_without_end(make_hostile: MakeHostile) -> None:
+    hostile = await make_hostile(module_ping_interval=0.5)
+
+    async def start() -> None:
+        config = {"module_type": "llm", "config": {"flood_of_logs": True}}
+        assert (await hostile.ask("POST", "/module/start", json=config))[0] == 200
+        # It answers no ping meanwhile, and is given up for that.
+        while (await hostile.ask("GET", "/status"))[1]["llm_module"] == "running":
+            if sum(one["event"] == "module_log" for one in hostile.process.log) > 500:
+                break
+            await asyncio.sleep(0.05)
+        await hostile.ask("POST", "/module/stop", json={"module_type": "llm"})
+
+    await hostile.never_stops(start)
