@@ -11,10 +11,14 @@ import errno
 import functools
 import os
 import resource
+from types import TracebackType
+from typing import Self
 
 OPEN = "/proc/self/fd"
 FOR_A_RUN = 24
 """What a run may need at once: listener, channel, calls of the engine, the node, modules, its row."""
+SPARE = 16
+"""For what runs need when they end."""
 LOOK_AGAIN = 0.2
 _USED_UP = frozenset({errno.EMFILE, errno.ENFILE})
 
@@ -54,10 +58,36 @@ def _table() -> int:
     return os.open(OPEN, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-async def room(count: int = FOR_A_RUN) -> None:
-    """Return when `count` can be opened; for as long as that takes."""
-    while left() < count:  # noqa: ASYNC110 (nobody announces it)
+class Lease:
+    """Some descriptors that are about to be opened by one run; a context, at whose end they are."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        _leases.add(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _leases.discard(self)
+
+
+_leases: set[Lease] = set()
+
+
+def lease_now(count: int = FOR_A_RUN) -> Lease | None:
+    """`count` descriptors that nobody else is told of, if there are so many."""
+    promised = sum(one.count for one in _leases)
+    return Lease(count) if left() - promised >= count + SPARE else None
+
+
+async def lease(count: int = FOR_A_RUN) -> Lease:
+    """As `lease_now`; waits as long as that takes."""
+    while (leased := lease_now(count)) is None:  # noqa: ASYNC110 (nobody announces it)
         await asyncio.sleep(LOOK_AGAIN)
+    return leased
 
 
 def used_up(failure: BaseException | None) -> bool:

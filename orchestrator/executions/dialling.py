@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
+from orchestrator.descriptors import used_up
 from orchestrator.executions.hosts import (
     HostAddress,
     HostFailure,
@@ -26,6 +27,7 @@ from orchestrator.executions.hosts import (
 )
 from orchestrator.executions.node_networks import Address, NetworkRules, literal, plain
 from orchestrator.executions.node_sockets import SocketRules
+from orchestrator.runtime.port import NoDescriptors
 
 T = TypeVar("T")
 
@@ -67,7 +69,8 @@ class NodeDialler:
     async def connect(self, host: str, timeout: float, hello: bytes = b"") -> socket.socket:
         """One connection to the node, in blocking mode, owned by the caller; `hello` is said on it.
 
-        `timeout` is in seconds. Raises BadHostAddress, HostRefused, HostUnreachable.
+        `timeout` is in seconds. Raises BadHostAddress, HostRefused, HostUnreachable; NoDescriptors when that
+        is nothing the node has to do with, and no connection has been made.
         """
         address = parse_host(host)
         try:
@@ -80,6 +83,8 @@ class NodeDialler:
         except TimeoutError:
             raise HostUnreachable(f"host {address} did not accept within {timeout:g} s") from None
         except (OSError, UnicodeError) as error:
+            if used_up(error):
+                raise NoDescriptors(f"no file descriptor is left to connect to {address} with") from error
             raise HostUnreachable(f"host {address}: {getattr(error, 'strerror', None) or error}") from error
 
     async def wake(self, host: str) -> None:
@@ -87,7 +92,7 @@ class NodeDialler:
 
         A listener that is gone is the good case: somebody connected before.
         """
-        with suppress(HostFailure):
+        with suppress(HostFailure, NoDescriptors):
             (await self.connect(host, WAKE_TIME)).close()
 
     def _look(self, address: UnixHost) -> bool:

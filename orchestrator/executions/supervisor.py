@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from genvm_wire.calldata import Value
+from orchestrator import descriptors
 from orchestrator.aside import aside
 from orchestrator.contracts.versions import ExecutorVersion, VersionFailure
 from orchestrator.executions.dialling import NodeDialler
@@ -63,6 +64,7 @@ from orchestrator.runtime.port import (
     InstanceExit,
     InstanceSpec,
     Loss,
+    NoDescriptors,
     ProtocolBroken,
     Role,
     RuntimeFailure,
@@ -204,10 +206,12 @@ class Supervisor:
         version = await unless_ended(run, self._resolve(run))
         if held.stray:
             await unless_ended(run, self._clear(run, held))
-        held.instance = await self._start(run, version)
-        control, said = await unless_ended(run, self._ready(held.instance))
-        held.control, held.promise = control, said.get("promise")
-        await self._hand_over(run, held.instance, control, version)
+        leased = descriptors.lease_now()
+        with await unless_ended(run, descriptors.lease()) if leased is None else leased:
+            held.instance = await self._start(run, version)
+            control, said = await unless_ended(run, self._ready(held.instance))
+            held.control, held.promise = control, said.get("promise")
+            await self._hand_over(run, held.instance, control, version)
         return self._judge(run, *await watch(run, held))
 
     async def _bring_back(self, run: Run) -> bool:
@@ -293,9 +297,12 @@ class Supervisor:
         return instance
 
     async def _start_when_reachable(self, spec: InstanceSpec) -> Instance:
-        """An engine that is away is waited for, until the run's deadline: nothing has been promised yet."""
-        async for attempt in persistently(EngineUnreachable):
-            with attempt:
+        """An engine that is away is waited for, until the run's deadline: nothing has been promised yet.
+
+        So is a descriptor: whatever failed for want of one says nothing of the engine.
+        """
+        async for attempt in persistently(EngineUnreachable, NoDescriptors):
+            with attempt, naming_descriptors():
                 return await self.runtime.start(spec)
         raise AssertionError("unreachable")
 
@@ -329,10 +336,7 @@ class Supervisor:
                 held.enter_context(end)
             run.dialled = True
             await unless_ended(run, self._write_progress(run))
-            connecting = self.nodes.connect(
-                run.request.host, self.limits.host_connect_timeout, run.request.hello
-            )
-            host = held.enter_context(await unless_ended(run, connecting))
+            host = held.enter_context(await unless_ended(run, self._connect_node(run)))
             limits = JobLimits(
                 deadline_ms=self._milliseconds_left(run),
                 grace_ms=int(self.limits.end_grace * 1000),
@@ -351,13 +355,25 @@ class Supervisor:
         left = self._milliseconds_left(run) / 1000
         instance.end_within(left + self.limits.end_grace + WATCHDOG_SLACK)
 
+    async def _connect_node(self, run: Run) -> socket.socket:
+        """Where there is no descriptor for it, the node has not been connected to: that is tried again."""
+        request, seconds = run.request, self.limits.host_connect_timeout
+        while True:
+            try:
+                return await self.nodes.connect(request.host, seconds, request.hello)
+            except NoDescriptors:
+                await asyncio.sleep(descriptors.LOOK_AGAIN)
+
     async def _connect_modules(self, run: Run) -> dict[str, socket.socket]:
         """Before the node is dialled: a run that cannot have its modules has not started."""
         use = run.request.modules
         if use is ModuleUse.NONE:
             return {}
         introduction = introduction_of(run.id, run.request, self._milliseconds_left(run))
-        sockets = await self.modules.connect(introduction, required=use is ModuleUse.REQUIRED)
+        sockets: dict[str, socket.socket] = {}
+        async for attempt in persistently(NoDescriptors):
+            with attempt, naming_descriptors():
+                sockets = await self.modules.connect(introduction, required=use is ModuleUse.REQUIRED)
         if not sockets:
             log.warning("run_without_modules", advice="start them with POST /module/start")
         return sockets
@@ -478,6 +494,17 @@ async def unless_ended(run: Run, work: Coroutine[Any, Any, T]) -> T:
     if result is None:
         raise Ended
     return result
+
+
+@contextmanager
+def naming_descriptors() -> Iterator[None]:
+    """A context in which a failure for want of a descriptor is NoDescriptors, wherever it came from."""
+    try:
+        yield
+    except Exception as failure:
+        if descriptors.used_up(failure):
+            raise NoDescriptors("the manager has no file descriptor left (ulimit -n)") from failure
+        raise
 
 
 def instance_name(run: Run) -> str:

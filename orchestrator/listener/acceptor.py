@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -29,6 +28,8 @@ LOOK_EVERY = 1.0
 """Seconds between looks at those that wait."""
 RETRY_AFTER = 0.2
 """Seconds until accepting is tried again that nothing else sets going."""
+AT_ONCE = 0.001
+"""Seconds, but in another turn of the loop: uvloop forgets a reader that is removed and added in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Acceptor:
         await self._tasks.aclose()
 
     def opened(self, connection: HttpConnection) -> None:
+        self._coming -= 1
         self._open.add(connection)
         self._waiting[connection] = None
 
@@ -112,12 +114,14 @@ class Acceptor:
     def closed(self, connection: HttpConnection) -> None:
         self._open.discard(connection)
         self._waiting.pop(connection, None)
-        self._try_again()
+        if not self._accepting:
+            self._retry_in(AT_ONCE)
 
     def _resume(self) -> None:
         if self._accepting or self._closed or self._retry is not None:
             return
         if self.connections >= self._limits.most:
+            self._retry_in(RETRY_AFTER)
             return
         self._accepting = True
         for listener in self._listeners:
@@ -146,32 +150,35 @@ class Acceptor:
             self._tasks.spawn("connection", self._connect(client))
 
     async def _connect(self, client: socket.socket) -> None:
+        connection = HttpConnection(self._server, self, self._limits.idle)
         try:
             client.setblocking(False)
-            with suppress(OSError):  # gone already
-                await self._loop.connect_accepted_socket(self._connection, client)
+            await self._loop.connect_accepted_socket(lambda: connection, client)
+        except OSError:
+            client.close()  # gone already
         except BaseException:
             client.close()
             raise
         finally:
-            self._coming -= 1
-
-    def _connection(self) -> HttpConnection:
-        return HttpConnection(self._server, self, self._limits.idle)
+            if not connection.met:
+                self._coming -= 1
 
     def _make_room(self) -> None:
         """Pause until a connection ends, and end the one that has waited longest."""
         self._pause()
+        self._retry_in(RETRY_AFTER)
         longest = next(iter(self._waiting), None)
         if longest is not None:
             log.debug("connection_ended_for_another", connections=self.connections)
             longest.drop()
-        self._retry = self._loop.call_later(RETRY_AFTER, self._try_again)
 
-    def _try_again(self) -> None:
+    def _retry_in(self, seconds: float) -> None:
         if self._retry is not None:
             self._retry.cancel()
-            self._retry = None
+        self._retry = None if self._closed else self._loop.call_later(seconds, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
         self._resume()
 
     def _look_around(self) -> None:

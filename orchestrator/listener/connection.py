@@ -24,11 +24,12 @@ class Watcher(Protocol):
 class HttpConnection(web.RequestHandler):
     """aiohttp's own closes connections that wait too long only once, a while after they began to wait.
 
-    `waits_since`: since when no request has been at work, in the loop's time; None while one is.
+    `met`: there is, or was, a client. `waits_since`: since when no request has been at work, in the loop's
+    time; None while one is.
     `head_since`: since when a request's head has been arriving, None when none is.
     """
 
-    __slots__ = ("_watcher", "head_since", "waits_since")
+    __slots__ = ("_watcher", "head_since", "met", "waits_since")
 
     def __init__(self, server: web.Server, watcher: Watcher, idle_timeout: float) -> None:
         loop = asyncio.get_running_loop()
@@ -42,11 +43,13 @@ class HttpConnection(web.RequestHandler):
             auto_decompress=False,
         )
         self._watcher = watcher
+        self.met = False
         self.waits_since: float | None = loop.time()
         self.head_since: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.met = True
         self._watcher.opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:

@@ -21,6 +21,7 @@ class RuntimeFailure(Exception):
     RuntimeFailure
     ├── EngineUnreachable    the engine does not answer: nothing is known about the instance
     ├── EngineRefused        the engine answered and said no (image missing, bad option, disk full …)
+    ├── NoDescriptors        this process may open no more files: later it may
     ├── InstanceDied         the instance ended before it was ready
     ├── ChannelClosed        the control channel ended (the instance may still run)
     └── ProtocolBroken       the instance sent what the instance protocol forbids
@@ -33,6 +34,10 @@ class EngineUnreachable(RuntimeFailure):
 
 class EngineRefused(RuntimeFailure):
     """The engine refused the request; the text says why."""
+
+
+class NoDescriptors(RuntimeFailure):
+    """This process has as many descriptors as it may: nothing has been begun, and it can be tried again."""
 
 
 class InstanceDied(RuntimeFailure):

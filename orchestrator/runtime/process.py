@@ -200,7 +200,8 @@ class ProcessRuntime:
                 await asyncio.to_thread(_end, child)
             if rendezvous is not None:
                 rendezvous.close()
-                await asyncio.to_thread(self._directories.remove, spec.name)
+                with suppress(OSError):  # why it did not start is what counts; the next sweep removes it
+                    await asyncio.to_thread(self._directories.remove, spec.name)
             self._instances.pop(spec.name, None)
             raise
         self._instances[spec.name] = instance
@@ -228,14 +229,19 @@ class ProcessRuntime:
             )
         except (OSError, ValueError) as error:
             raise EngineRefused(f"cannot start {command[0]}: {error}") from error
-        with suppress(ProcessLookupError):
-            self._limit(child.pid, spec)
-        process_records.write(path.parent, child.pid)
+        try:
+            with suppress(ProcessLookupError):
+                self._limit(child.pid, spec)
+            process_records.write(path.parent, child.pid)
+        except BaseException:
+            _end(child)
+            raise
         return child
 
     def _limit(self, pid: int, spec: InstanceSpec) -> None:
         resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
-        files = self._settings.open_files
+        # A manager that has fewer itself cannot give more.
+        files = min(self._settings.open_files, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1])
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (files, files))
         if self._settings.data_limit:
             resource.prlimit(pid, resource.RLIMIT_DATA, (spec.memory_bytes, spec.memory_bytes))
@@ -248,7 +254,10 @@ class ProcessRuntime:
         instance.kill_group()
         await instance.wait_exit()
         if self._instances.get(instance.spec.name) is instance:
-            await asyncio.to_thread(self._directories.remove, instance.spec.name)
+            try:
+                await asyncio.to_thread(self._directories.remove, instance.spec.name)
+            except OSError as error:
+                raise EngineRefused(f"directory of {instance.spec.name}: {error.strerror}") from error
             self._instances.pop(instance.spec.name, None)
 
     async def adopt(self, spec: InstanceSpec) -> ProcessInstance | None:

@@ -68,7 +68,8 @@ class InstanceDirectories:
         try:
             return self._listen_in(root, name)
         except OSError as error:
-            shutil.rmtree(name, dir_fd=root)
+            with suppress(OSError):  # what is left goes with the next sweep
+                shutil.rmtree(name, dir_fd=root)
             raise EngineRefused(f"control socket of instance {name}: {error.strerror}") from error
         finally:
             os.close(root)

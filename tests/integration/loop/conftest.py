@@ -150,8 +150,8 @@ def folder() -> Iterator[Path]:
 async def make_hostile(folder: Path) -> AsyncIterator[MakeHostile]:
     async with AsyncExitStack() as stack:
 
-        async def make(**settings: Any) -> Hostile:
-            process = await asyncio.to_thread(start, folder, settings)
+        async def make(*, files: int | None = None, **settings: Any) -> Hostile:
+            process = await asyncio.to_thread(start, folder, settings, files)
             stack.callback(end, process)
             assert await asyncio.to_thread(lambda: process.address)
             connector = UnixConnector(str(folder / "api.sock"), limit=0)
@@ -167,7 +167,7 @@ async def hostile(make_hostile: MakeHostile) -> Hostile:
     return await make_hostile()
 
 
-def start(folder: Path, settings: dict[str, Any]) -> ManagerProcess:
+def start(folder: Path, settings: dict[str, Any], files: int | None) -> ManagerProcess:
     (folder / "manifest.yaml").write_text(MANIFEST)
     chosen = {
         "socket": folder / "api.sock",
@@ -181,7 +181,10 @@ def start(folder: Path, settings: dict[str, Any]) -> ManagerProcess:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GENVM_")}
     environment |= {f"GENVM_{name.upper()}": str(value) for name, value in chosen.items()}
     program = "tests.integration.loop.scripted_manager"
-    process = subprocess.Popen([sys.executable, "-m", program], env=environment, stderr=subprocess.PIPE)
+    arguments = [] if files is None else [str(files)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", program, *arguments], env=environment, stderr=subprocess.PIPE
+    )
     return ManagerProcess(process, folder)
 
 

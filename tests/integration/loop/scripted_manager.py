@@ -1,10 +1,13 @@
 """A manager process as it is served, but for its instances; its settings come from the environment.
 
+The argument is the number of files that it may have open.
+
 They are the scripted program of the manager's own tests, which does what a run's `host_data` says.
 """
 
 from __future__ import annotations
 
+import resource
 import sys
 from pathlib import Path
 
@@ -28,6 +31,9 @@ async def scripted_runtime(settings: Settings, manager_id: str) -> ProcessRuntim
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        files = int(sys.argv[1])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     composition.named_runtime = scripted_runtime
     chosen = load_settings()
     configure_logs(chosen.log_level, chosen.log_format)
