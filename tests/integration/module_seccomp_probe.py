@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def main() -> None:
         "foreign": seccomp_probe.column == 0 and seccomp_probe.in_child(seccomp_probe.foreign_call_works),
         "works": {
             "thread": seccomp_probe.thread_runs(),
-            "subprocess": subprocess.run(["true"], check=False).returncode == 0,
+            "subprocess": subprocess.run([sys.executable, "-S", "-c", ""], check=False).returncode == 0,
             "passed descriptor": seccomp_probe.descriptor_passes(),
             "lookup": answer(lambda: socket.getaddrinfo("localhost", 80)) == "ok",
             "datagram": datagram() == "ok",

@@ -18,9 +18,11 @@ SOURCES = Path(seccomp_probe.__file__).parent
 PROBES = "/probes"
 # What only the web module may: it serves its browser, whose sandbox makes itself a root of nothing.
 SERVING = {"accept", "accept4", "bind", "listen"}
+# What executors alone are refused: a module's connections are its own, to the world, and not a node's.
+NETWORKING = {"getpeername", "recvmmsg", "sendmmsg"}
 CALLS = {
-    Role.LLM: sorted(seccomp_probe.CALLS),
-    Role.WEB: sorted(set(seccomp_probe.CALLS) - SERVING - {"chroot", "unshare"}),
+    Role.LLM: sorted(set(seccomp_probe.CALLS) - NETWORKING - {"setsockopt"}),
+    Role.WEB: sorted(set(seccomp_probe.CALLS) - NETWORKING - SERVING - {"chroot", "unshare"}),
 }
 BROWSER_NAMESPACES = {"user", "pid", "net"}
 REFUSED_NAMESPACES = {Role.LLM: {*seccomp_probe.NAMESPACES}, Role.WEB: {"mount", "cgroup", "uts", "ipc"}}
