@@ -14,7 +14,7 @@ from orchestrator.executions.keys import RunKey, key_of
 from orchestrator.executions.request import ResultForm, RunRequest
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
-from orchestrator.executions.state import Cause, Execution, Outcome, State
+from orchestrator.executions.state import Cause, Execution, Outcome, State, ended_state
 from orchestrator.executions.written import EPOCH, Written, micros, moment
 from orchestrator.store.port import AcceptedRow, OutcomeRow, ProgressRow, RunHead, RunRow
 
@@ -76,8 +76,8 @@ def progress_row(run: Run) -> ProgressRow:
         version=execution.version,
         started_at=None if started_at is None else micros(started_at),
         engine_id=execution.engine_id,
-        instance=run.instance,
-        dialled=run.dialled,
+        instance=execution.instance,
+        dialled=execution.dialled,
     )
 
 
@@ -123,7 +123,7 @@ def set_aside_row(head: RunHead, at: datetime, reason: str, error: str) -> Outco
     """The end of a run that could not be taken over; nothing of what its row holds is looked at."""
     return OutcomeRow(
         id=head.id,
-        state=State.FAILED_TO_START if head.started_at is None else State.FINISHED,
+        state=ended_state(Cause.INTERNAL, started=head.started_at is not None),
         cause=Cause.INTERNAL,
         reason=reason,
         finished_at=micros(at),
@@ -210,6 +210,8 @@ def execution_from(head: RunHead) -> Execution:
         version=head.version,
         started_at=None if head.started_at is None else moment(head.started_at),
         engine_id=head.engine_id,
+        instance=head.instance,
+        dialled=head.dialled,
         permits_held=0 if state is State.QUEUED else head.permits,
     )
 
@@ -239,10 +241,10 @@ def ended_from_head(head: RunHead) -> EndedRun:
     What cannot be read of it is left out: whoever asks is answered, and it is forgotten like any other.
     """
     assert head.cause is not None
-    unfinished = State.FAILED_TO_START if head.started_at is None else State.FINISHED
+    state = State(head.state)
     return EndedRun(
         id=head.id,
-        state=head.state if State(head.state).final else unfinished,
+        state=state if state.final else ended_state(head.cause, started=head.started_at is not None),
         version=head.version,
         cause=head.cause,
         accepted_at=moment_or_epoch(head.accepted_at),

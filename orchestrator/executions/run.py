@@ -43,9 +43,7 @@ class Run:
         self.released: asyncio.Future[None] = loop.create_future()
         self.end: asyncio.Future[EndOrder] = loop.create_future()
         self.kill_now: asyncio.Future[None] = loop.create_future()
-        self.instance: str | None = None
         self.node_seen: NodeSeen | None = None
-        self.dialled = False
         self.reconnects = 0
         self.delivering = False
         self.detached = False

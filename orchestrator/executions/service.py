@@ -319,7 +319,7 @@ class Executions:
     def instances(self) -> frozenset[str]:
         """Names of the instances that belong to runs."""
         begun = [run for run in self._runs.values() if run.execution.state is not State.QUEUED]
-        return frozenset(run.instance or instance_name(run) for run in begun)
+        return frozenset(run.execution.instance or instance_name(run) for run in begun)
 
     async def shut_down(self, *, drain: float, grace: float) -> None:
         """Take no more runs; let those under way go on for `drain` seconds, then end them all.
@@ -344,7 +344,9 @@ class Executions:
     async def detach(self) -> None:
         """Take no more runs, and leave those under way to the next manager on this journal."""
         self._closing = True
-        handing_over = [run.started for run in self.live() if run.dialled and not run.concluded.done()]
+        handing_over = [
+            run.started for run in self.live() if run.execution.dialled and not run.concluded.done()
+        ]
         if handing_over:
             # Cut off between dialling the node and sending the job, a run could not be taken over.
             await asyncio.wait(handing_over, timeout=HAND_OVER_TIME)
@@ -464,7 +466,6 @@ class Executions:
     async def _recover_run(self, head: RunHead) -> None:
         run = await self._run_that_waits(head)
         run.accepted.set_result(None)
-        run.instance, run.dialled = head.instance, head.dialled
         if run.execution.state is not State.QUEUED:
             self._tasks.spawn(f"run-{run.id}", self._recovered(run))
 
@@ -564,7 +565,7 @@ class Executions:
 
 def _waits_for(run: Run, request: RunRequest, accepted: Written) -> bool:
     """The very same request, for a socket to which nothing has connected yet; one may lack its key."""
-    if run.dialled or run.concluded.done() or run.digest != accepted.digest:
+    if run.execution.dialled or run.concluded.done() or run.digest != accepted.digest:
         return False
     keys = (run.request.idempotency_key, request.idempotency_key)
     return None in keys or keys[0] == keys[1]

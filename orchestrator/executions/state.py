@@ -5,7 +5,8 @@
        └──▶ finished | failed_to_start
 
 `finishing` means: the outcome is known and readable, the instance is being taken away, its permit is held
-until it is gone. Effects (containers, sockets, timers) live in the supervisor, never here.
+until it is gone. While a run starts, its node is dialled, once. Effects (containers, sockets, timers) live in
+the supervisor, never here.
 """
 
 from __future__ import annotations
@@ -73,14 +74,29 @@ class Outcome:
     metrics: Mapping[str, Value] | None = None
 
     @property
+    def state(self) -> State:
+        """The state of a run that ended so."""
+        return ended_state(self.cause, started=self.host_connected)
+
+    @property
     def failed_to_start(self) -> bool:
-        """A run that was ended on purpose before it started is finished; one that could not start is not."""
-        return not self.host_connected and self.cause not in ON_PURPOSE
+        return self.state is State.FAILED_TO_START
+
+
+def ended_state(cause: str, *, started: bool) -> State:
+    """Where a run ends, judged here and nowhere else, for live runs and for the rows of earlier managers.
+
+    One that was ended on purpose before it started is finished; one that could not start is not.
+    """
+    return State.FINISHED if started or cause in ON_PURPOSE else State.FAILED_TO_START
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One execution at one moment."""
+    """One execution at one moment.
+
+    `instance`: the name of what runs it. `dialled`: its node has been connected to, or is about to be.
+    """
 
     id: int
     accepted_at: datetime
@@ -89,6 +105,8 @@ class Execution:
     version: str = ""
     started_at: datetime | None = None
     engine_id: str | None = None
+    instance: str | None = None
+    dialled: bool = False
     permits_held: int = 0
     outcome: Outcome | None = None
 
@@ -105,6 +123,18 @@ class Resolved:
     """An executor version was chosen."""
 
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An instance of this name is its own, or is being made: a pooled one had its name before."""
+
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """The node is connected to from now on: whoever takes the run over never does it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,45 +157,48 @@ class Released:
     """The instance is gone and its permits are back."""
 
 
-Event = Admitted | Resolved | Started | Concluded | Released
+Event = Admitted | Resolved | Placed | Dialled | Started | Concluded | Released
 
-ALLOWED: Mapping[State, tuple[type[Event], ...]] = {
-    State.QUEUED: (Admitted, Concluded),
-    State.STARTING: (Resolved, Started, Concluded),
-    State.RUNNING: (Concluded,),
-    State.FINISHING: (Released,),
-    State.FINISHED: (),
-    State.FAILED_TO_START: (),
+# By state, and by whether the node has been dialled where that makes a difference.
+ALLOWED: Mapping[tuple[State, bool], tuple[type[Event], ...]] = {
+    (State.QUEUED, False): (Admitted, Concluded),
+    (State.STARTING, False): (Resolved, Placed, Dialled, Concluded),
+    (State.STARTING, True): (Started, Concluded),
+    (State.RUNNING, True): (Concluded,),
+    (State.FINISHING, False): (Released,),
+    (State.FINISHING, True): (Released,),
 }
 
 
 class ImpossibleTransition(Exception):
-    """An event came in a state that does not take it: a defect of the supervisor."""
+    """An event came in a state that does not take it, or does not fit: a defect of the supervisor."""
 
 
 def advance(execution: Execution, event: Event) -> Execution:
     """The execution after `event`. Raises ImpossibleTransition for what the table does not allow."""
-    if not isinstance(event, ALLOWED[execution.state]):
-        raise ImpossibleTransition(f"{type(event).__name__} in state {execution.state} of run {execution.id}")
+    if not isinstance(event, ALLOWED.get((execution.state, execution.dialled), ())):
+        dialled = ", dialled" if execution.dialled else ""
+        raise ImpossibleTransition(
+            f"{type(event).__name__} in state {execution.state}{dialled} of run {execution.id}"
+        )
     match event:
         case Admitted(permits):
             return replace(execution, state=State.STARTING, permits_held=permits)
         case Resolved(version):
             return replace(execution, version=version)
+        case Placed(instance):
+            return replace(execution, instance=instance)
+        case Dialled():
+            return replace(execution, dialled=True)
         case Started(at, engine_id):
             return replace(execution, state=State.RUNNING, started_at=at, engine_id=engine_id)
         case Concluded(outcome):
+            if outcome.host_connected != (execution.started_at is not None):
+                raise ImpossibleTransition(f"an outcome that belies whether run {execution.id} has started")
             held = execution.permits_held > 0
-            concluded = replace(execution, outcome=outcome)
-            return replace(concluded, state=State.FINISHING if held else _final(concluded))
+            return replace(execution, outcome=outcome, state=State.FINISHING if held else outcome.state)
         case Released():
-            return replace(execution, state=_final(execution), permits_held=0)
+            assert execution.outcome is not None
+            return replace(execution, state=execution.outcome.state, permits_held=0)
         case _:
             assert_never(event)
-
-
-def _final(execution: Execution) -> State:
-    outcome = execution.outcome
-    if execution.started_at is None and outcome is not None and outcome.cause not in ON_PURPOSE:
-        return State.FAILED_TO_START
-    return State.FINISHED

@@ -35,8 +35,10 @@ from orchestrator.executions.state import (
     Admitted,
     Cause,
     Concluded,
+    Dialled,
     Event,
     Outcome,
+    Placed,
     Released,
     Resolved,
     Started,
@@ -231,7 +233,7 @@ class Supervisor:
 
         Orders to end wait for this: a result that the instance has kept outlives them.
         """
-        if not run.dialled:
+        if not run.execution.dialled:
             return await self._life_with_permits(run, held)
         await self._adopt(run, held)
         if held.instance is None:
@@ -258,7 +260,7 @@ class Supervisor:
         return self._judge(run, exit_=exit_)
 
     async def _adopt(self, run: Run, held: Holding) -> None:
-        spec = self._spec(run, run.instance or instance_name(run), run.execution.version, image="")
+        spec = self._spec(run, run.execution.instance or instance_name(run), run.execution.version, image="")
         async for attempt in persistently(EngineUnreachable):
             with attempt:
                 held.instance = await self.runtime.adopt(spec)
@@ -270,7 +272,7 @@ class Supervisor:
         """Remove what an earlier manager left of this run and nobody can use."""
         async for attempt in persistently(RuntimeFailure):
             with attempt:
-                await self.runtime.discard(run.instance or instance_name(run))
+                await self.runtime.discard(run.execution.instance or instance_name(run))
         held.stray = False
         return True
 
@@ -290,10 +292,11 @@ class Supervisor:
         return await self.nodes.look(run.request.host)
 
     async def _start(self, run: Run, version: ExecutorVersion) -> Instance:
-        run.instance = instance_name(run)
-        spec = self._spec(run, run.instance, version.name, version.image, version.reuse)
+        self._advance(run, Placed(instance_name(run)))
+        spec = self._spec(run, instance_name(run), version.name, version.image, version.reuse)
         instance = await unless_ended(run, self._start_when_reachable(spec))
-        run.instance = instance.spec.name  # a pooled one had its name before
+        if instance.spec.name != spec.name:
+            self._advance(run, Placed(instance.spec.name))
         return instance
 
     async def _start_when_reachable(self, spec: InstanceSpec) -> Instance:
@@ -334,7 +337,7 @@ class Supervisor:
             modules = await unless_ended(run, self._connect_modules(run))
             for end in modules.values():
                 held.enter_context(end)
-            run.dialled = True
+            run.apply(Dialled())
             await unless_ended(run, self._write_progress(run))
             host = held.enter_context(await unless_ended(run, self._connect_node(run)))
             limits = JobLimits(

@@ -29,7 +29,7 @@ def of_known(run: Run | EndedRun) -> Json:
     """One line of the list, for a run in the manager's memory."""
     if isinstance(run, EndedRun):
         return of_ended(run)
-    return _of_execution(run.execution, run.instance, run.request.namespace)
+    return _of_execution(run.execution, run.execution.instance, run.request.namespace)
 
 
 def of_head(head: RunHead) -> Json:
@@ -79,7 +79,7 @@ def details_of_run(run: Run, *, output: bool) -> Json:
         run.request.permits,
         run.execution.permits_held,
         run.request.host,
-        run.dialled,
+        run.execution.dialled,
     )
     printed = run.output
     sizes = _sizes(

@@ -12,7 +12,7 @@ from orchestrator.access.caller import Caller
 from orchestrator.access.rates import Allowance
 from orchestrator.api.body import WrongShape
 from orchestrator.api.socket import frames, payloads
-from orchestrator.api.socket.events import failed_to_start, progress, terminal
+from orchestrator.api.socket.events import never_ran, progress, terminal
 from orchestrator.api.socket.frames import BadFrame, ErrorCode, Method, Request, RequestFailed
 from orchestrator.api.socket.outgoing import News, Outgoing
 from orchestrator.api.socket.subscriptions import Subscriptions
@@ -189,7 +189,7 @@ class Conversation:
     async def _get_artifact(self, request: Request, asked: payloads.GetArtifact) -> None:
         await self._outgoing.room_for_artifact()
         final = await self._final(asked.genvm_id)
-        if failed_to_start(final.outcome):
+        if never_ran(final.outcome):
             raise _unknown(asked.genvm_id)
         whole = artifact(final, asked.field)
         piece = whole[asked.offset : asked.offset + min(asked.max_len, LONGEST_PIECE)]

@@ -27,7 +27,7 @@ def terminal(final: FinalStatus) -> Payload:
     """How a run ended."""
     outcome = final.outcome
     who = _who(final.id, final.key)
-    if failed_to_start(outcome):
+    if never_ran(outcome):
         return {"failed_to_start": {**who, "error": outcome.error or "the run did not start"}}
     number = Number.of_run(final.version)
     return {
@@ -45,7 +45,7 @@ def terminal(final: FinalStatus) -> Payload:
     }
 
 
-def failed_to_start(outcome: Outcome) -> bool:
+def never_ran(outcome: Outcome) -> bool:
     """No process was created, or it took no request; one that ended by itself before that is finished."""
     return outcome.failed_to_start and outcome.exit_code is None and not outcome.oom_killed
 

@@ -13,10 +13,12 @@ from orchestrator.executions.state import (
     Admitted,
     Cause,
     Concluded,
+    Dialled,
     Event,
     Execution,
     ImpossibleTransition,
     Outcome,
+    Placed,
     Released,
     Resolved,
     Started,
@@ -32,8 +34,14 @@ def events() -> st.SearchStrategy[Event]:
     """Any event, whether or not it fits."""
     return st.one_of(
         st.builds(Resolved, st.just("v0.2.12")),
+        st.just(Placed("run-1")),
+        st.just(Dialled()),
         st.just(Started(NOW, "container")),
-        st.sampled_from(Cause).map(lambda cause: Concluded(Outcome(cause, NOW))),
+        st.builds(
+            lambda cause, started: Concluded(Outcome(cause, NOW, host_connected=started)),
+            st.sampled_from(Cause),
+            st.booleans(),
+        ),
         st.just(Released()),
     )
 
@@ -47,6 +55,7 @@ class Lives(RuleBasedStateMachine):
         self.lives: dict[int, Execution] = {}
         self.costs: dict[int, int] = {}
         self.finals: dict[int, list[State]] = {}
+        self.dials: dict[int, int] = {}
         self.last_id = 0
 
     def admit(self, ids: list[int]) -> None:
@@ -61,6 +70,7 @@ class Lives(RuleBasedStateMachine):
         except ImpossibleTransition:
             return
         self.lives[run_id] = after
+        self.dials[run_id] += isinstance(event, Dialled)
         if after.state.final:
             self.finals[run_id].append(after.state)
             self.admit(self.pool.give_back(run_id))
@@ -68,7 +78,17 @@ class Lives(RuleBasedStateMachine):
     def new_run(self, cost: int, state: State = State.QUEUED) -> int:
         self.last_id += 1
         held = 0 if state is State.QUEUED else cost
-        self.lives[self.last_id] = Execution(self.last_id, NOW, LATER, state, permits_held=held)
+        started = NOW if state is State.RUNNING else None
+        self.lives[self.last_id] = Execution(
+            self.last_id,
+            NOW,
+            LATER,
+            state,
+            permits_held=held,
+            started_at=started,
+            dialled=started is not None,
+        )
+        self.dials[self.last_id] = int(started is not None)
         self.costs[self.last_id] = cost
         self.finals[self.last_id] = []
         return self.last_id
@@ -99,6 +119,12 @@ class Lives(RuleBasedStateMachine):
         assert all(len(states) <= 1 for states in self.finals.values())
         for run_id, states in self.finals.items():
             assert states == ([self.lives[run_id].state] if self.lives[run_id].state.final else [])
+
+    @invariant()
+    def no_node_is_dialled_twice_and_none_that_has_started_was_not(self) -> None:
+        for run_id, life in self.lives.items():
+            assert self.dials[run_id] == int(life.dialled)
+            assert life.dialled or life.started_at is None
 
     @invariant()
     def a_final_run_has_an_outcome_and_holds_nothing(self) -> None:

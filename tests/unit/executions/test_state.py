@@ -13,15 +13,18 @@ from orchestrator.executions.state import (
     Admitted,
     Cause,
     Concluded,
+    Dialled,
     Event,
     Execution,
     ImpossibleTransition,
     Outcome,
+    Placed,
     Released,
     Resolved,
     Started,
     State,
     advance,
+    ended_state,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,8 +32,11 @@ QUEUED = Execution(1, NOW, NOW + timedelta(minutes=20))
 EVENTS: tuple[Event, ...] = (
     Admitted(2),
     Resolved("v0.2.7"),
+    Placed("run-1"),
+    Dialled(),
     Started(NOW, "container"),
     Concluded(Outcome(Cause.EXITED, NOW)),
+    Concluded(Outcome(Cause.EXITED, NOW, host_connected=True)),
     Concluded(Outcome(Cause.CANCELLED, NOW)),
     Released(),
 )
@@ -47,15 +53,18 @@ def test_a_whole_life_ends_finished_without_permits() -> None:
     ended = after(
         Admitted(2),
         Resolved("v"),
+        Placed("run-1"),
+        Dialled(),
         Started(NOW, "c"),
-        Concluded(Outcome(Cause.EXITED, NOW, result=b"\0\0")),
+        Concluded(Outcome(Cause.EXITED, NOW, result=b"\0\0", host_connected=True)),
         Released(),
     )
     assert (ended.state, ended.permits_held) == (State.FINISHED, 0)
 
 
 def test_an_outcome_is_readable_while_the_instance_is_taken_away() -> None:
-    run = after(Admitted(1), Resolved("v"), Started(NOW, "c"), Concluded(Outcome(Cause.EXITED, NOW)))
+    ended = Concluded(Outcome(Cause.EXITED, NOW, host_connected=True))
+    run = after(Admitted(1), Resolved("v"), Dialled(), Started(NOW, "c"), ended)
     assert run.state is State.FINISHING
     assert run.outcome is not None
     assert run.permits_held == 1
@@ -76,12 +85,31 @@ def test_a_run_that_never_started_failed_unless_it_was_ended_on_purpose(cause: C
     assert after(Admitted(1), Concluded(Outcome(cause, NOW)), Released()).state is state
 
 
-def test_every_state_has_a_row_in_the_table() -> None:
-    assert set(ALLOWED) == set(State)
+def test_every_state_but_the_final_ones_has_a_row_in_the_table() -> None:
+    assert {state for state, _ in ALLOWED} == {state for state in State if not state.final}
 
 
-def test_final_states_take_nothing() -> None:
-    assert all(not ALLOWED[state] for state in State if state.final)
+def test_a_node_is_dialled_once_and_before_the_run_starts() -> None:
+    starting = after(Admitted(1), Resolved("v"), Placed("pooled-7"))
+    with pytest.raises(ImpossibleTransition):
+        advance(starting, Started(NOW, "c"))
+    dialled = advance(starting, Dialled())
+    for event in (Dialled(), Resolved("v"), Placed("run-1")):
+        with pytest.raises(ImpossibleTransition):
+            advance(dialled, event)
+    assert advance(dialled, Started(NOW, "c")).instance == "pooled-7"
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_an_outcome_cannot_belie_whether_the_run_started(started: bool) -> None:
+    events: tuple[Event, ...] = (Dialled(), Started(NOW, "c")) if started else ()
+    with pytest.raises(ImpossibleTransition):
+        after(Admitted(1), *events, Concluded(Outcome(Cause.EXITED, NOW, host_connected=not started)))
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_what_has_started_is_finished_whatever_ended_it(cause: Cause) -> None:
+    assert ended_state(cause, started=True) is State.FINISHED
 
 
 @given(st.lists(st.sampled_from(EVENTS), max_size=12))
