@@ -44,6 +44,7 @@ def job_message(
         "grace_ms": limits.grace_ms,
         "host_table": table,
         "fuel_width": version.fuel_width or request.fuel_width or HOST_TABLES[table].fuel_width,
+        "fuel_width_learnt": HOST_TABLES[table].fuel_width_differs and version.fuel_width is None,
         "contract_line": version.contract_line,
         "executor_version": version.name,
         "message": dict(request.message),

@@ -104,6 +104,8 @@ class HostTable:
     ending: Ending
     own_view: StorageView
     """the view the running contract's data is read with (section 7)"""
+    fuel_width_differs: bool = False
+    """nodes of this table speak 8 or 32 bytes, and only their first amount shows which"""
     by_id: Mapping[int, Method] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -228,6 +230,7 @@ T8: Final = HostTable(
     result_reader=ResultReader.MANAGER,
     ending=Ending.NOTIFY_FINISHED,
     own_view=StorageView.LATEST_NON_FINAL,
+    fuel_width_differs=True,
 )
 T9N: Final = HostTable(
     name="T9n",

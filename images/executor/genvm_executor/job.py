@@ -45,7 +45,8 @@ class Job:
     deadline_ms: int
     grace_ms: int
     host_table: str
-    fuel_width: int
+    fuel_width: int | None
+    """bytes of an amount; null: the table's, or what the node shows where the table's nodes differ"""
     contract_line: str
     executor_version: str
     message: Message
@@ -83,7 +84,7 @@ def parse_job(frame: Mapping[str, Value]) -> Job:
         deadline_ms=_natural(frame, "deadline_ms"),
         grace_ms=_natural(frame, "grace_ms"),
         host_table=_need(frame, "host_table", str),
-        fuel_width=_natural(frame, "fuel_width"),
+        fuel_width=_fuel_width(frame),
         contract_line=contract_line,
         executor_version=_need(frame, "executor_version", str),
         message=_message(_need(frame, "message", dict)),
@@ -104,6 +105,12 @@ def parse_job(frame: Mapping[str, Value]) -> Job:
         fee_buckets=_fee_buckets(extra),
         asks_for_routes=extra.get("hook_cross_contract_calls") is True,
     )
+
+
+def _fuel_width(frame: Mapping[str, Value]) -> int | None:
+    """Managers that know of no learning leave its key out: what they name is meant."""
+    width = _natural(frame, "fuel_width")
+    return None if frame.get("fuel_width_learnt") is True else width
 
 
 def _fee_buckets(extra: Mapping[str, Value]) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from genvm_executor.host.connection import HostConnection
 from genvm_executor.host.errors import HostLost, HostRefused, MethodAbsent
+from genvm_executor.host.fuel import FuelAmounts
 from genvm_wire.address import Address
 from genvm_wire.calldata import CalldataError, decode
 from genvm_wire.host_tables import HostTable, Method, StorageView
@@ -20,13 +21,17 @@ class HostClient:
 
     Every method may raise HostRefused (the run ends with its VM error), HostLost (the run has no result)
     and MethodAbsent (the table moved this to the job or the result). `fuel_width` is in bytes; null takes
-    the table's default.
+    the table's default, and where the table's nodes differ what the node's first amount shows.
     """
 
     def __init__(self, sock: socket.socket, table: HostTable, fuel_width: int | None = None) -> None:
         self.table = table
-        self._fuel_width = table.fuel_width if fuel_width is None else fuel_width
         self._connection = HostConnection(sock)
+        self._fuel = FuelAmounts(
+            self._connection,
+            table.fuel_width if fuel_width is None else fuel_width,
+            learnt=table.fuel_width_differs and fuel_width is None,
+        )
         self._calldata_asked = False
 
     def ask_calldata(self) -> None:
@@ -107,13 +112,13 @@ class HostClient:
 
     def consume_fuel(self, amount: int) -> None:
         """Report used fuel; an amount beyond the width is reported as the most it can say."""
-        most = (1 << 8 * self._fuel_width) - 1
-        self._request(Method.CONSUME_FUEL, min(amount, most).to_bytes(self._fuel_width, "little"))
+        self._fuel.settle()
+        self._request(Method.CONSUME_FUEL, self._fuel.written(amount))
 
     def remaining_fuel(self) -> int:
         self._request(Method.REMAINING_FUEL)
         self._check()
-        return int.from_bytes(self._connection.read(self._fuel_width), "little")
+        return self._fuel.read()
 
     def resolve_executor(self, address: Address, view: StorageView | int, major: int) -> bytes | None:
         """Who is to serve a call: null is this executor, else what a nested run would be started with.
@@ -146,6 +151,7 @@ class HostClient:
         number = self.table.methods.get(method)
         if number is None:
             raise MethodAbsent(f"{self.table.name} has no {method}")
+        self._fuel.settle()
         self._connection.write(b"".join((bytes((number,)), *parts)))
 
     def _check(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from contextlib import suppress
 from typing import Final
@@ -54,6 +55,16 @@ class HostConnection:
         if not chunk:
             raise HostLost(f"the host closed the connection, {missing} bytes short")
         self._input += chunk
+
+    def has_more(self) -> bool:
+        """Whether bytes are here that nobody has read yet; never waits."""
+        if not self._input:
+            poll = select.poll()
+            poll.register(self._sock, select.POLLIN)
+            with suppress(OSError):
+                if poll.poll(0):
+                    self._input += self._sock.recv(_READ_AHEAD)
+        return bool(self._input)
 
     def read_slice(self) -> bytes:
         """u32 length and that many bytes, at most REPLY_LIMIT."""

@@ -31,6 +31,8 @@ class NodeHost:
     nondet: dict[int, bytes] = field(default_factory=dict)
     disagreements: list[int] = field(default_factory=list)
     remaining_fuel: int = 0
+    fuel_width: int | None = None
+    """bytes of an amount; null: the table's"""
     consumed: list[int] = field(default_factory=list)
     route: bytes | None = None
     """answered to who is to serve a call"""
@@ -75,6 +77,8 @@ class NodeHost:
         def piece() -> bytes:
             return take(number())
 
+        fuel_width = self.fuel_width or self.table.fuel_width
+
         match method:
             case Method.GET_CALLDATA:
                 return b"\0" + _slice(self.calldata)
@@ -108,9 +112,9 @@ class NodeHost:
                 self.disagreements.append(number())
                 return b""
             case Method.REMAINING_FUEL:
-                return b"\0" + self.remaining_fuel.to_bytes(self.table.fuel_width, "little")
+                return b"\0" + self.remaining_fuel.to_bytes(fuel_width, "little")
             case Method.CONSUME_FUEL:
-                self.consumed.append(int.from_bytes(take(self.table.fuel_width), "little"))
+                self.consumed.append(int.from_bytes(take(fuel_width), "little"))
                 return b""
             case Method.RESOLVE_EXECUTOR:
                 self.routes.append((take(20), take(1)[0], take(1)[0]))
