@@ -9,9 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
 
 import structlog
 
+from orchestrator.aside import aside
+from orchestrator.executions.admission import Admission
+from orchestrator.executions.known import KnownRuns
+from orchestrator.executions.records import ended_from_head, execution_from, released_row, set_aside_row
+from orchestrator.executions.request import RunRequest
+from orchestrator.executions.run import Run
+from orchestrator.executions.state import Execution, State
+from orchestrator.executions.written import digest_of, request_from
 from orchestrator.store.port import Journal, RecoveryMark, RunHead, StoreFailure
 
 log = structlog.get_logger(__name__)
@@ -64,3 +75,87 @@ async def _mark(journal: Journal, mark: RecoveryMark) -> None:
         await journal.write(mark)
     except StoreFailure as failure:
         log.warning("recovery_not_marked", error=str(failure))
+
+
+class Recovery:
+    """`add` makes a live run of an execution, a request and its digest; `rehearse` tries what it asks for;
+    `live_on` gives it its supervisor.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        known: KnownRuns,
+        admission: Admission,
+        *,
+        now: Callable[[], datetime],
+        rehearse: Callable[[RunRequest], None],
+        add: Callable[[Execution, RunRequest, bytes], Run],
+        live_on: Callable[[Run], None],
+    ) -> None:
+        self._journal = journal
+        self._known = known
+        self._admission = admission
+        self._now = now
+        self._rehearse = rehearse
+        self._add = add
+        self._live_on = live_on
+
+    async def recover(self) -> None:
+        """Ended runs are readable again, unfinished ones live on; queued ones wait. Raises StoreFailure."""
+        unfinished = []
+        for head in await self._journal.heads():
+            if head.cause is None:
+                unfinished.append(head)
+            else:
+                self._recover_ended(head)
+        await take_over_each(self._journal, unfinished, self._recover_run, self._set_aside)
+        if unfinished:
+            log.info("recovering", runs=len(unfinished))
+        self._known.expire(self._now())
+
+    def _recover_ended(self, head: RunHead) -> None:
+        """An ended run is readable again; one whose instance was still being taken away is over now, too."""
+        try:
+            ended = ended_from_head(head)
+        except Exception:
+            log.exception("row_unreadable", run=head.id)
+            return
+        if ended.state != head.state:
+            self._journal.note(released_row(head, ended.state))
+        self._known.add_ended(ended)
+
+    async def _recover_run(self, head: RunHead) -> None:
+        run = await self._run_that_waits(head)
+        run.accepted.set_result(None)
+        if run.execution.state is not State.QUEUED:
+            self._live_on(run)
+
+    async def _run_that_waits(self, head: RunHead) -> Run:
+        """An unfinished run. What it brought is looked at once and left in the journal."""
+        row = await self._journal.read(head.id)
+        if row is None or row.request is None:
+            raise ValueError("an unfinished run without its request")
+        data = row.request
+        request = await aside(len(data), partial(request_from, data, head.key))
+        self._rehearse(request)
+        execution = execution_from(head)
+        if execution.permits_held:
+            self._admission.restore(execution.id, execution.permits_held)
+        # From here on nothing fails: what is set aside leaves no half of a run behind.
+        run = self._add(execution, replace(request, namespace=head.namespace), digest_of(data))
+        run.park()
+        if run.execution.state is State.QUEUED:
+            self._admission.wait(run, head.size)
+        return run
+
+    async def _set_aside(self, head: RunHead, why: str) -> None:
+        """End a run that cannot be taken over; its instance, if there is one, goes with the next sweep."""
+        row = set_aside_row(head, self._now(), SET_ASIDE, why)
+        try:
+            await self._journal.write(row, durable=True)
+        except StoreFailure as failure:
+            log.error("set_aside_not_recorded", run=head.id, error=str(failure))
+        self._recover_ended(
+            replace(head, state=row.state, cause=row.cause, finished_at=row.finished_at, size=0)
+        )

@@ -1,0 +1,105 @@
+"""Whose turn it is: permits, and the bounds of what waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import structlog
+
+from orchestrator.executions.backlog import Backlog
+from orchestrator.executions.known import KnownRuns
+from orchestrator.executions.permits import PermitPool, PermitStatistics
+from orchestrator.executions.refusals import QueueFull, TooExpensive
+from orchestrator.executions.request import RunRequest
+from orchestrator.executions.run import Run
+
+log = structlog.get_logger(__name__)
+
+
+class Admission:
+    """`queue_limit` runs may wait, and `queue_bytes` of their requests."""
+
+    def __init__(self, permits: PermitPool, known: KnownRuns, *, queue_limit: int, queue_bytes: int) -> None:
+        self._permits = permits
+        self._known = known
+        self._queue_limit = queue_limit
+        self._backlog = Backlog(queue_bytes)
+
+    @property
+    def permits(self) -> PermitStatistics:
+        return self._permits.statistics()
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._backlog.total
+
+    def check(self, request: RunRequest, size: int) -> None:
+        """Raises TooExpensive, QueueFull; `size` is the request's bytes in the journal."""
+        statistics = self.permits
+        if request.permits > statistics.maximum:
+            raise TooExpensive(
+                f"the run needs {request.permits} permits, the maximum is {statistics.maximum}"
+            )
+        if not self._permits.would_wait(request.permits):
+            return
+        if statistics.waiting >= self._queue_limit:
+            raise QueueFull(
+                f"{statistics.waiting} runs wait for permits already ({statistics.in_use} of "
+                f"{statistics.maximum} in use): try again later"
+            )
+        if not self._backlog.takes(size):
+            raise QueueFull(
+                f"{len(self._backlog)} runs of {self._backlog.total} bytes wait for permits already, and "
+                f"{size} bytes more are over GENVM_QUEUE_BYTES: try again later"
+            )
+
+    def capacity_text(self, run: Run) -> str:
+        """Why a run waits for permits, for its client."""
+        permits = self.permits
+        return (
+            f"no capacity: the run needs {run.request.permits} permits, {permits.in_use} of "
+            f"{permits.maximum} are in use and {permits.waiting} runs wait: try again later"
+        )
+
+    def wait(self, run: Run, size: int) -> None:
+        """Count the run's bytes until it is its turn, or there will be none."""
+        self._backlog.add(run.id, size)
+        for future in (run.admitted, run.concluded):
+            future.add_done_callback(lambda _: self.leave(run.id))
+
+    def leave(self, run_id: int) -> None:
+        """The run's bytes wait no longer. Idempotent."""
+        self._backlog.remove(run_id)
+
+    def ask(self, run: Run) -> None:
+        """Take the run's place in the queue; its `admitted` is set when it has its permits."""
+        try:
+            self._admit(self._permits.ask(run.id, run.request.permits))
+        except ValueError:
+            # The maximum was lowered meanwhile: the run waits until it is raised again, or its deadline.
+            log.warning("run_too_expensive", run=run.id, permits=run.request.permits)
+
+    def restore(self, run_id: int, permits: int) -> None:
+        """What a run was given by an earlier manager. Raises ValueError."""
+        self._permits.restore(run_id, permits)
+
+    def give_back(self, run_id: int) -> None:
+        self._admit(self._permits.give_back(run_id))
+        self._known.changed()
+
+    def set_maximum(self, maximum: int) -> int:
+        """Change the maximum; the effective one (unchanged when the value is refused)."""
+        try:
+            admitted = self._permits.set_maximum(maximum)
+        except ValueError as refusal:
+            log.warning("permits_refused", asked=maximum, reason=str(refusal))
+        else:
+            self._admit(admitted)
+            self._known.changed()
+        return self.permits.maximum
+
+    def _admit(self, ids: Iterable[int]) -> None:
+        for run_id in ids:
+            run = self._known.supervised(run_id)
+            if run is not None and not run.admitted.done():
+                run.admitted.set_result(None)
