@@ -14,6 +14,8 @@ from genvm_module.values import carried
 from genvm_wire.calldata import Encodable, Value
 
 FATAL_TEXT_LIMIT = 4096
+MOST_CAUSES = 8
+MOST_ITEMS = 16
 
 
 class ModuleError(Exception):
@@ -53,13 +55,31 @@ def error_answer(error: ModuleError) -> dict[str, Encodable]:
 
 
 def fatal_answer(causes: Sequence[str], ctx: Mapping[str, Value] | None = None) -> dict[str, Encodable]:
-    text = json.dumps(
-        {"causes": list(causes), "fatal": True, "ctx": _loggable(ctx or {})},
-        ensure_ascii=False,
-        separators=(",", ":"),
-        default=str,
-    )
-    return {"FatalError": text.encode("utf-8", "replace")[:FATAL_TEXT_LIMIT].decode("utf-8", "ignore")}
+    """At most FATAL_TEXT_LIMIT bytes of JSON, whole: executors read it for nodes that want other words."""
+    told = _loggable(ctx or {})
+    for length in (FATAL_TEXT_LIMIT, 256, 64):
+        text = _text([cause[:length] for cause in causes[:MOST_CAUSES]], _shortened(told, length))
+        if len(text.encode("utf-8", "replace")) <= FATAL_TEXT_LIMIT:
+            break
+    else:
+        text = _text([cause[:64] for cause in causes[:MOST_CAUSES]], {})
+    return {"FatalError": text.encode("utf-8", "replace").decode()}
+
+
+def _text(causes: Sequence[str], ctx: Value) -> str:
+    error = {"causes": list(causes), "fatal": True, "ctx": ctx}
+    return json.dumps(error, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _shortened(value: Value, length: int) -> Value:
+    match value:
+        case str():
+            return value[:length]
+        case dict():
+            return {key[:length]: _shortened(item, length) for key, item in value.items()}
+        case list():
+            return [_shortened(item, length) for item in value[:MOST_ITEMS]]
+    return value
 
 
 def _loggable(ctx: Mapping[str, Value]) -> dict[str, Value]:

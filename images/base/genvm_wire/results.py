@@ -87,7 +87,7 @@ def build(result: RunResult, form: ResultForm) -> bytes:
     if form is not ResultForm.C and code is ResultCode.FATAL_VM_ERROR:
         code = ResultCode.VM_ERROR
     if form is ResultForm.A:
-        return bytes((code,)) + encode(_plain(result))
+        return bytes((code,)) + _plain(result, code)
     fields: dict[str, Value] = {
         "kind": KINDS[code],
         "data": result.data,
@@ -102,10 +102,13 @@ def build(result: RunResult, form: ResultForm) -> bytes:
     return bytes((code,)) + encode(fields)
 
 
-def _plain(result: RunResult) -> Value:
+def _plain(result: RunResult, code: ResultCode) -> bytes:
+    """Calldata, but for an internal error, whose text nodes of this form show as it is."""
+    if code is ResultCode.INTERNAL_ERROR:
+        return _message(result.data).encode("utf-8", "replace")
     if result.succeeded:
-        return result.data
-    return {"fingerprint": result.fingerprint, "message": _message(result.data)}
+        return encode(result.data)
+    return encode({"fingerprint": result.fingerprint, "message": _message(result.data)})
 
 
 def _message(data: Value) -> str:
@@ -185,12 +188,15 @@ def parse(payload: bytes, form: ResultForm) -> RunResult:
         code = ResultCode(payload[0])
     except ValueError:
         raise ResultError(f"unknown result code {payload[0]}") from None
+    text = payload[1:].decode("utf-8", "replace")
+    if form is ResultForm.A and code is ResultCode.INTERNAL_ERROR:
+        return RunResult(code=code, data=text)
     try:
         rest = decode(payload[1:])
     except CalldataError as error:
         if code is ResultCode.RETURN:
             raise ResultError(f"the returned value is not calldata: {error}") from None
-        return RunResult(code=code, data=payload[1:].decode("utf-8", "replace"))
+        return RunResult(code=code, data=text)
     if form is ResultForm.A:
         return _parse_plain(code, rest)
     return _parse_map(code, rest)

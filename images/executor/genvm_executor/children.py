@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from genvm_executor.contract_code import read_code, stored_major
 from genvm_executor.engine import MAX_VM_DEPTH
+from genvm_executor.internal_errors import UNEXPECTED, Cause
 from genvm_executor.leader_results import leader_result, outcome_of
 from genvm_executor.outcome import Outcome, RunBroken, VmFault
 from genvm_executor.run_state import RunState
@@ -72,7 +73,8 @@ class ChildVms:
         if node.resolve_executor(address, view, major) is not None:
             raise RunBroken(
                 f"the node wants another executor to serve the call of {address}; "
-                "runs inside runs (RUN_NESTED) are not provided"
+                "runs inside runs (RUN_NESTED) are not provided",
+                Cause((UNEXPECTED,)),
             )
 
     def sandbox(self, caller: VmFrame, data: bytes, *, write: bool, send: bool) -> bytes:

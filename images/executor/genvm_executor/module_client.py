@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping
 
 from genvm_executor.host import HostClient
+from genvm_executor.internal_errors import NO_ANSWER, Cause, reported
 from genvm_executor.module_link import ModuleLink
 from genvm_executor.modules import MODULE_OF_REQUEST, NoModules
 from genvm_executor.outcome import RunBroken, RunCancelled, VmFault
@@ -94,7 +95,7 @@ class ModuleClient:
             self._node.consume_fuel(prompted.consumed)
             return encode({"ok": _data(request, payload, prompted.data, self._contract_line)})
         except AnswerMalformed as error:
-            raise RunBroken(f"the llm module: {error}") from error
+            raise RunBroken(f"the llm module: {error}", Cause((NO_ANSWER,))) from error
 
     def _answer(self, link: ModuleLink, request: str, wanted: dict[str, Encodable]) -> Ok | UserError:
         try:
@@ -106,7 +107,7 @@ class ModuleClient:
                 raise RunCancelled("cancelled while a module was asked") from None
             raise
         if isinstance(answer, FatalError):
-            raise RunBroken(f"{request}: {answer.text}")
+            raise RunBroken(f"{request}: {answer.text}", reported(answer.text))
         return answer
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from contextlib import suppress
 
+from genvm_executor.internal_errors import NO_ANSWER, Cause
 from genvm_executor.outcome import RunBroken
 from genvm_wire.calldata import Encodable
 from genvm_wire.module_messages import (
@@ -37,9 +38,10 @@ class ModuleLink:
             self._sock.sendall(greeting + message)
             return read_answer(self._receive())
         except OSError as error:
-            raise RunBroken(f"the {self._name} module's connection broke: {error}") from error
+            text = f"the {self._name} module's connection broke: {error}"
+            raise RunBroken(text, Cause((NO_ANSWER,))) from error
         except (AnswerMalformed, ValueError) as error:
-            raise RunBroken(f"the {self._name} module: {error}") from error
+            raise RunBroken(f"the {self._name} module: {error}", Cause((NO_ANSWER,))) from error
 
     def shut_down(self) -> None:
         """Wake whoever waits for the module; thread-safe, idempotent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from genvm_executor.internal_errors import NOT_CONNECTED, Cause
 from genvm_executor.outcome import RunBroken
 from genvm_wire.calldata import Value
 
@@ -41,7 +42,8 @@ class NoModules:
     def ask(self, request: str, payload: Value, memory_left: int) -> bytes:
         del payload, memory_left
         raise RunBroken(
-            f"{request} needs the {MODULE_OF_REQUEST[request]} module, which this run is not connected to"
+            f"{request} needs the {MODULE_OF_REQUEST[request]} module, which this run is not connected to",
+            Cause((NOT_CONNECTED,)),
         )
 
     def interrupt(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from genvm_executor.internal_errors import Cause
 from genvm_wire.results import ResultCode
 
 
@@ -64,4 +65,9 @@ class RunCancelled(ExecutorEnding):
 
 
 class RunBroken(ExecutorEnding):
-    """The run cannot go on through no fault of the contract; the text says why."""
+    """The run cannot go on through no fault of the contract; the text says why, `cause` in codes."""
+
+    def __init__(self, text: str, cause: Cause) -> None:
+        super().__init__(text)
+        self.text = text
+        self.cause = cause

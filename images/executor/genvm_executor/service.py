@@ -13,6 +13,7 @@ from genvm_executor.control import ControlChannel, ControlReader
 from genvm_executor.delivery import deliver
 from genvm_executor.entry import entry_frame, needs_calldata
 from genvm_executor.host import HostClient, HostLost, HostRefused
+from genvm_executor.internal_errors import internal_error_text
 from genvm_executor.job import Job, JobInvalid, parse_job
 from genvm_executor.leader_results import surplus_fault
 from genvm_executor.module_client import ModuleClient
@@ -206,8 +207,8 @@ class Service:
             case RunCancelled():
                 return self._finish(vm_error("timeout"))
             case RunBroken():
-                self._log.add("error", str(ending))
-                return self._finish(Outcome(ResultCode.INTERNAL_ERROR, str(ending).encode()))
+                self._log.add("error", ending.text)
+                return self._finish(self._broken(ending))
             case JobInvalid():
                 return self._fail("protocol", str(ending))
             case HostLost():
@@ -230,6 +231,11 @@ class Service:
             self._leave_modules()
         self._reporter.result(delivered.code, delivered.payload, delivered.acknowledged, self._stats(run))
         return 0
+
+    def _broken(self, ending: RunBroken) -> Outcome:
+        form = self._need_run().node.table.result_form
+        text = internal_error_text(form, ending.text, ending.cause)
+        return Outcome(ResultCode.INTERNAL_ERROR, text.encode("utf-8", "replace"))
 
     @staticmethod
     def _judged(run: RunState, outcome: Outcome) -> Outcome:
