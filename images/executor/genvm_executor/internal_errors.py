@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from genvm_wire.results import ResultForm
+from genvm_wire.host_tables import ResultForm
 
 NO_ANSWER = "MODULE_UNAVAILABLE"
 """The connection broke, or what came was no answer."""
