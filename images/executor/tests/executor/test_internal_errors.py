@@ -9,8 +9,7 @@ import pytest
 
 from genvm_executor.internal_errors import Cause, internal_error_text, reported
 from genvm_wire.calldata import decode
-from genvm_wire.host_tables import HOST_TABLES
-from genvm_wire.host_tables import ResultForm
+from genvm_wire.host_tables import HOST_TABLES, ResultForm
 
 from .executor_process import call, job
 from .module_peer import ModulePeer
