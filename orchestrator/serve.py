@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 
 from orchestrator import descriptors
+from orchestrator.api.expectations import without_expectations
 from orchestrator.composition import Manager, manager
 from orchestrator.exposure import CannotListen, check_free, guarded_addresses, is_loopback
 from orchestrator.listener.acceptor import Acceptor, ConnectionLimits, connections_for
@@ -120,6 +121,7 @@ async def served(app: web.Application, limits: ConnectionLimits | None = None) -
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
     await runner.setup()
     assert runner.server is not None
+    runner.server.request_handler = without_expectations(runner.server.request_handler)
     acceptor = Acceptor(runner.server, limits or ConnectionLimits(connections_for(None)))
     try:
         yield acceptor

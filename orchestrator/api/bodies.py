@@ -19,6 +19,7 @@ from orchestrator.api import json_text
 from orchestrator.api.body import BadBody, BodyTooLarge, decode_json
 from orchestrator.api.bytes_held import BytesHeld, HeldBody
 from orchestrator.api.description import BodyLimit, description_of
+from orchestrator.api.expectations import ask_for_body
 from orchestrator.aside import aside
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -93,6 +94,7 @@ async def _read(request: web.Request, limits: BodyLimits, held: HeldBody) -> byt
     limit = limits.bytes_of(limit_of(request))
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
+    await ask_for_body(request)
     pieces, size = [], 0
     async for piece in request.content.iter_any():
         size += len(piece)

@@ -14,6 +14,7 @@ from aiohttp import web
 from orchestrator.api.bodies import BodyTooSlow, EncodedBody
 from orchestrator.api.body import BadBody, BadHeader, BadQuery, BodyTooLarge, WrongShape
 from orchestrator.api.bytes_held import TooManyBytes
+from orchestrator.api.expectations import UnknownExpectation
 from orchestrator.contracts.manifest import ManifestError
 from orchestrator.contracts.versions import VersionFailure
 from orchestrator.environment import EnvironmentFull
@@ -45,6 +46,7 @@ ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
     (BodyTooLarge, Answer(413, hang_up=True)),
     (BodyTooSlow, Answer(408, hang_up=True)),
     (EncodedBody, Answer(415, hang_up=True)),
+    (UnknownExpectation, Answer(417, hang_up=True)),
     (TooManyBytes, Answer(503, retry=True, hang_up=True)),
     (BadHeader, Answer(400)),
     (BadQuery, Answer(400)),

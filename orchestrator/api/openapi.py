@@ -39,6 +39,7 @@ REASONS = {
     408: "the body took too long",
     413: "the body is larger than {limit} bytes",
     415: "the body has a Content-Encoding",
+    417: "the header Expect has something else than 100-continue",
     421: "the header Host is no name of this manager",
     426: "this path speaks another protocol",
     429: "this token is over its rate: try again after Retry-After",
@@ -54,7 +55,7 @@ SCHEME = {
     "description": "needed where the manager has tokens; roles: scopes read, node, operator (docs/access.md)",
 }
 # Of every route that takes a body.
-OF_BODIES = (408, 413, 415, 503)
+OF_BODIES = (408, 413, 415, 417, 503)
 ABOUT = (
     'The GenVM Manager API of all client generations. Errors are {"error": text}. Bodies in calldata are the '
     "binary value format of the GenVM; their fields are described by the schemas under x-calldata."

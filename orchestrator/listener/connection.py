@@ -7,7 +7,20 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Protocol
 
-from aiohttp import web
+import structlog
+from aiohttp import http_exceptions, web
+
+log = structlog.get_logger(__name__)
+
+DEFECT = "internal error of the manager, see its log"
+NO_HTTP = "it is no HTTP that is taken here"
+UNREADABLE: tuple[tuple[type[Exception], str], ...] = (
+    (http_exceptions.LineTooLong, "a line of its head is too long"),
+    (http_exceptions.InvalidHeader, "one of its headers is broken"),
+    (http_exceptions.BadStatusLine, "its first line is broken"),
+    (http_exceptions.InvalidURLError, "its target is no URL"),
+    (http_exceptions.PayloadEncodingError, "its body is not sent as its headers say"),
+)
 
 
 class Watcher(Protocol):
@@ -68,11 +81,19 @@ class HttpConnection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What is no HTTP is its sender's mistake: answered as all mistakes are, without a traceback."""
+        """What is no HTTP is its sender's mistake: answered as all mistakes are, without a traceback.
+
+        Never in the parser's words, which repeat what was sent.
+        """
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun already")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return super().handle_error(request, status, exc, message)
-        text = (message or "no HTTP").partition("\n")[0].strip().rstrip(":")
-        response = web.json_response({"error": f"the request cannot be read: {text}"}, status=status)
+            log.error("request_failed", status=status, exc_info=exc)
+            text = DEFECT
+        else:
+            reason = next((words for kind, words in UNREADABLE if isinstance(exc, kind)), NO_HTTP)
+            text = f"the request cannot be read: {reason}"
+        response = web.json_response({"error": text}, status=status)
         response.force_close()
         return response
 
