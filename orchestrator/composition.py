@@ -333,11 +333,11 @@ def _executions(
     modules: ModuleService,
 ) -> Executions:
     def choose(request: RunRequest) -> ExecutorVersion:
-        selector, versions = request.selector, catalogue.manifest
+        selector, versions = request.call.selector, catalogue.manifest
         if selector.version is not None:
-            return versions.by_selector(selector.version, request.timestamp)
-        choice = versions.nearest if request.any_major else versions.by_major
-        return choice(selector.major or 0, request.timestamp, request.host_tables)
+            return versions.by_selector(selector.version, request.call.timestamp)
+        choice = versions.nearest if request.manners.any_major else versions.by_major
+        return choice(selector.major or 0, request.call.timestamp, request.manners.host_tables)
 
     limits = RunLimits(
         longest_run=settings.longest_run,

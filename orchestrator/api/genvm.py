@@ -94,7 +94,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
     if isinstance(run, int):
         return _started(run)
     let_go(request)
-    if run.request.answer_started:
+    if run.request.manners.answer_started or not context.rules.accept_early:
         return await _answer_started(context.executions, run, context.start_wait)
     return _started(run.id)
 

@@ -33,9 +33,9 @@ def job_message(
     run_id: int, request: RunRequest, version: ExecutorVersion, limits: JobLimits, modules: Sequence[str] = ()
 ) -> dict[str, Value]:
     """Every key of the protocol's table, present; `modules` are those whose sockets come after the host's."""
-    captured = request.capture_output
+    captured = request.call.capture_output
     table = host_table(request, version)
-    leader = request.leader_nondet_results
+    leader = request.call.leader_nondet_results
     return {
         "kind": "job",
         "run": run_id,
@@ -43,28 +43,28 @@ def job_message(
         "deadline_ms": limits.deadline_ms,
         "grace_ms": limits.grace_ms,
         "host_table": table,
-        "fuel_width": version.fuel_width or request.fuel_width or HOST_TABLES[table].fuel_width,
+        "fuel_width": version.fuel_width or request.manners.fuel_width or HOST_TABLES[table].fuel_width,
         "fuel_width_learnt": HOST_TABLES[table].fuel_width_differs and version.fuel_width is None,
         "contract_line": version.contract_line,
         "executor_version": version.name,
-        "message": dict(request.message),
-        "calldata": _calldata(request.calldata, version.contract_line),
-        "code": request.code,
-        "host_data": request.host_data,
-        "permissions": request.permissions,
-        "is_sync": request.is_sync,
-        "debug": request.debug.reaches(DebugLevel.SAFE),
-        "storage_pages": request.storage_pages,
+        "message": dict(request.call.message),
+        "calldata": _calldata(request.call.calldata, version.contract_line),
+        "code": request.call.code,
+        "host_data": request.call.host_data,
+        "permissions": request.call.permissions,
+        "is_sync": request.call.is_sync,
+        "debug": request.call.debug.reaches(DebugLevel.SAFE),
+        "storage_pages": request.call.storage_pages,
         "leader_nondet_results": None if leader is None else list(leader),
         "output_limit": limits.output_limit if captured else 0,
         "log_limit": limits.log_limit,
-        "extra": dict(request.passthrough),
+        "extra": dict(request.call.passthrough),
     }
 
 
 def host_table(request: RunRequest, version: ExecutorVersion) -> str:
     """The table that is spoken: the version's only one, or the one that the client's node prefers."""
-    return version.host_table or next(iter(request.host_tables), OLDEST_TABLE)
+    return version.host_table or next(iter(request.manners.host_tables), OLDEST_TABLE)
 
 
 def _calldata(data: bytes | None, contract_line: str) -> bytes | None:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.executions.keys import RunKeys, host_key_of, key_of
+from orchestrator.executions.plain import micros
 from orchestrator.executions.records import ended_from_run
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import EndedRun, Retention
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import State
-from orchestrator.executions.written import Written, micros
+from orchestrator.executions.written import Written
 from orchestrator.store.port import FetchedRow, ForgottenRows, Journal
 
 
@@ -84,7 +85,7 @@ class KnownRuns:
         self._runs[run.id] = run
         insort(self._ids, run.id)
         self._keys.remember(key_of(run.request), run.id)
-        if run.request.one_run_per_host:
+        if run.request.manners.one_run_per_host:
             self._keys.remember(host_key_of(run.request), run.id)
         for future in (run.admitted, run.started, run.concluded, run.released):
             future.add_done_callback(self.changed)
@@ -160,7 +161,7 @@ class KnownRuns:
             run = self._runs.get(self._keys.find(key_of(request)) or 0)
             if run is not None:
                 return run
-        if request.one_run_per_host:
+        if request.manners.one_run_per_host:
             run = self._runs.get(self._keys.find(host_key_of(request)) or 0)
             if run is not None and _waits_for(run, request, accepted):
                 return run

@@ -61,12 +61,12 @@ class Modules(Protocol):
 def introduction_of(run_id: int, request: RunRequest, deadline_ms: int) -> Introduction:
     """The role is what the request says: on the host table T15a only the node knows it, and the run counts as
     a leader's."""
-    gas_data = request.passthrough.get("gas_data")
-    allocation = request.passthrough.get("initial_time_units_allocation")
+    gas_data = request.call.passthrough.get("gas_data")
+    allocation = request.call.passthrough.get("initial_time_units_allocation")
     return Introduction(
         run=run_id,
-        role=LEADER if request.leader_nondet_results is None else VALIDATOR,
-        host_data=request.host_data,
+        role=LEADER if request.call.leader_nondet_results is None else VALIDATOR,
+        host_data=request.call.host_data,
         gas_data=gas_data if isinstance(gas_data, dict) else {},
         initial_time_units_allocation=allocation if isinstance(allocation, int) else 0,
         deadline_ms=deadline_ms,

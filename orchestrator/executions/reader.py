@@ -80,7 +80,7 @@ def _take_log(run: Run, message: Mapping[str, Value]) -> None:
 
 def _keep(run: Run, record: Mapping[str, Any]) -> None:
     """A run that captures nothing logs to the manager's own log (manager-api 3.3.1)."""
-    if run.request.capture_output:
+    if run.request.call.capture_output:
         run.output.log.append(record)
     else:
         log.debug("executor_log", record=record)
@@ -125,7 +125,7 @@ def _result(run: Run, message: Mapping[str, Value]) -> ResultReport:
             stats = message.get("stats")
             numbers = stats.items() if isinstance(stats, dict) else ()
             kept = {key[:MAX_TEXT]: value for key, value in numbers if _is_count(value)}
-            if run.request.checked_result:
+            if run.request.manners.checked_result:
                 payload = _checked(payload)
             return ResultReport(payload[0], payload, delivered, kept)
         case _:

@@ -9,16 +9,22 @@ from datetime import datetime
 from typing import Any
 
 from genvm_wire import calldata
-from genvm_wire.calldata import CalldataError, Value
+from genvm_wire.calldata import CalldataError
 from orchestrator.executions.keys import RunKey, key_of
+from orchestrator.executions.output import RunOutput
+from orchestrator.executions.plain import EPOCH, from_plain, hints_of, micros, moment, to_plain
 from orchestrator.executions.request import ResultForm, RunRequest
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, Outcome, State, ended_state
-from orchestrator.executions.written import EPOCH, Written, micros, moment
+from orchestrator.executions.written import Written
 from orchestrator.store.port import AcceptedRow, OutcomeRow, ProgressRow, RunHead, RunRow
 
-METRICS = "modules"
+# Facts of an outcome that have no column of their own lie beside the executor's numbers: whatever is added to
+# an outcome does, under its name.
+COLUMNS = (hints_of(Outcome).keys() & hints_of(OutcomeRow).keys()) - {"stats"}
+BESIDE_STATS = {name: name for name in hints_of(Outcome) if name not in {*COLUMNS, "stats"}}
+BESIDE_STATS["metrics"] = "modules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,8 @@ class FinalStatus:
 
 
 def terms_of(request: RunRequest) -> Terms:
-    return Terms(request.host, request.result_form, request.capture_output, request.log_needs_capture)
+    call, manners = request.call, request.manners
+    return Terms(call.host, manners.result_form, call.capture_output, manners.log_needs_capture)
 
 
 def accepted_row(run: Run, written: Written) -> AcceptedRow:
@@ -63,82 +70,47 @@ def accepted_row(run: Run, written: Written) -> AcceptedRow:
         key=request.idempotency_key,
         namespace=request.namespace,
         request=written.data,
-        terms=calldata.encode(_terms_map(terms_of(request))),
+        terms=calldata.encode(to_plain(terms_of(request))),
     )
 
 
 def progress_row(run: Run) -> ProgressRow:
-    execution = run.execution
-    started_at = execution.started_at
-    return ProgressRow(
-        id=execution.id,
-        state=execution.state,
-        version=execution.version,
-        started_at=None if started_at is None else micros(started_at),
-        engine_id=execution.engine_id,
-        instance=execution.instance,
-        dialled=execution.dialled,
-    )
+    plain = to_plain(run.execution, "outcome")
+    return ProgressRow(**{name: plain[name] for name in hints_of(ProgressRow)})
 
 
 def released_row(head: RunHead, state: str) -> ProgressRow:
     """The row of an ended run whose instance an earlier manager was still taking away."""
-    return ProgressRow(
-        id=head.id,
-        state=state,
-        version=head.version,
-        started_at=head.started_at,
-        engine_id=head.engine_id,
-        instance=head.instance,
-        dialled=head.dialled,
-    )
+    as_it_was = {name: getattr(head, name) for name in hints_of(ProgressRow)}
+    return ProgressRow(**{**as_it_was, "state": state})
 
 
 def outcome_row(execution: Execution, run: Run) -> OutcomeRow:
     """The row for `execution`, which has an outcome, with the output of `run`."""
-    outcome, output = execution.outcome, run.output
-    assert outcome is not None
+    assert execution.outcome is not None
+    return _outcome_row(execution.id, execution.state, execution.outcome, run.output)
+
+
+def set_aside_row(head: RunHead, at: datetime, reason: str, error: str) -> OutcomeRow:
+    """The end of a run that could not be taken over; nothing of what its row holds is looked at."""
+    outcome = Outcome(
+        Cause.INTERNAL, at, host_connected=head.started_at is not None, error=error, reason=reason
+    )
+    return _outcome_row(head.id, outcome.state, outcome, RunOutput(0, 0))
+
+
+def _outcome_row(run_id: int, state: State, outcome: Outcome, output: RunOutput) -> OutcomeRow:
+    plain = to_plain(outcome)
     return OutcomeRow(
-        id=execution.id,
-        state=execution.state,
-        cause=outcome.cause,
-        reason=outcome.reason,
-        finished_at=micros(outcome.finished_at),
-        exit_code=outcome.exit_code,
-        oom_killed=outcome.oom_killed,
-        host_connected=outcome.host_connected,
-        delivered=outcome.delivered,
-        error=outcome.error,
-        result=outcome.result,
-        stats=calldata.encode(_stats_map(outcome)),
+        id=run_id,
+        state=state,
+        **{name: plain[name] for name in COLUMNS},
+        stats=calldata.encode({**plain["stats"], **{key: plain[name] for name, key in BESIDE_STATS.items()}}),
         stdout=output.stdout.bytes(),
         stdout_total=output.stdout.total,
         stderr=output.stderr.bytes(),
         stderr_total=output.stderr.total,
         log=json.dumps(list(output.log)).encode(),
-    )
-
-
-def set_aside_row(head: RunHead, at: datetime, reason: str, error: str) -> OutcomeRow:
-    """The end of a run that could not be taken over; nothing of what its row holds is looked at."""
-    return OutcomeRow(
-        id=head.id,
-        state=ended_state(Cause.INTERNAL, started=head.started_at is not None),
-        cause=Cause.INTERNAL,
-        reason=reason,
-        finished_at=micros(at),
-        exit_code=None,
-        oom_killed=False,
-        host_connected=head.started_at is not None,
-        delivered=False,
-        error=error,
-        result=None,
-        stats=calldata.encode({METRICS: None}),
-        stdout=b"",
-        stdout_total=0,
-        stderr=b"",
-        stderr_total=0,
-        log=b"[]",
     )
 
 
@@ -183,20 +155,10 @@ def status_from(row: RunRow) -> FinalStatus | None:
 
 def outcome_from(row: OutcomeRow) -> Outcome:
     stats: Any = calldata.decode(row.stats)
-    metrics = stats.pop(METRICS, None)
-    return Outcome(
-        cause=Cause(row.cause),
-        reason=row.reason,
-        finished_at=moment(row.finished_at),
-        result=row.result,
-        delivered=row.delivered,
-        exit_code=row.exit_code,
-        oom_killed=row.oom_killed,
-        host_connected=row.host_connected,
-        error=row.error,
-        stats={key: value for key, value in stats.items() if isinstance(value, int)},
-        metrics=metrics,
-    )
+    beside = {name: stats.pop(key) for name, key in BESIDE_STATS.items() if key in stats}
+    columns = {name: getattr(row, name) for name in COLUMNS}
+    numbers = {key: value for key, value in stats.items() if isinstance(value, int)}
+    return from_plain(Outcome, {**columns, **beside}, stats=numbers)
 
 
 def execution_from(head: RunHead) -> Execution:
@@ -264,30 +226,11 @@ def _key_from(head: RunHead) -> RunKey | None:
     return RunKey(head.namespace, terms_from(head.terms).host, head.key)
 
 
-def _stats_map(outcome: Outcome) -> dict[str, Any]:
-    """The executor's numbers and, beside them, what the run used of the modules."""
-    return {**outcome.stats, METRICS: None if outcome.metrics is None else dict(outcome.metrics)}
-
-
-def _terms_map(terms: Terms) -> dict[str, Value]:
-    return {
-        "host": terms.host,
-        "result_form": terms.result_form.value,
-        "capture_output": terms.capture_output,
-        "log_needs_capture": terms.log_needs_capture,
-    }
-
-
 def terms_from(data: bytes) -> Terms:
     """What cannot be read counts as nothing: it keeps nobody from learning how the run ended."""
     try:
         terms: Any = calldata.decode(data)
-        return Terms(
-            host=terms["host"],
-            result_form=ResultForm(terms["result_form"]),
-            capture_output=terms["capture_output"],
-            log_needs_capture=terms["log_needs_capture"],
-        )
+        return from_plain(Terms, terms)
     except (CalldataError, LookupError, TypeError, ValueError):
         return Terms("", ResultForm.ABSENT, capture_output=False, log_needs_capture=False)
 

@@ -59,22 +59,12 @@ class Selector:
 
 
 @dataclass(frozen=True, slots=True)
-class RunRequest:
-    """A run, as the executions see it. Past the edge no client generation is named.
+class Call:
+    """What runs, as the client asked for it. Nothing of it says which generation of clients that was.
 
-    `message` has addresses as addresses, integers as integers. `permits` is what the run costs.
-    `answer_started`: the caller is answered when the run started rather than when it was accepted.
-    `modules`: whether it is connected to the modules. `hello`: bytes for the node, before anything else is
-    said on its connection (host-protocol 2.2). `fuel_width`: bytes of a fuel amount that the node speaks,
-    null: the executor's own. `checked_result`: a result that breaks host-protocol 8.3 counts as a crash.
-    `any_major`: where no version has the major, the newest of all does.
+    `message` has addresses as addresses, integers as integers. `modules`: whether the run is connected to
+    them. `hello`: bytes for the node, before anything else is said on its connection (host-protocol 2.2).
     `passthrough`: what the executor gets as it came.
-    `tell_node`: when the run ends and nobody connected to `host`, connect once and close, so that a node
-    waiting in accept() wakes up (manager-api W3). `one_run_per_host`: `host` is a fresh socket per attempt,
-    so the same request for it again is a retry. `log_needs_capture`: without captured output the log is null.
-    `namespace`: who sees it, and whose idempotency key it is.
-    `host_tables`: which host tables the caller's node speaks, best first; empty: whatever the version has.
-    `size`: bytes that it came in, about; what is large is encoded aside from the event loop.
     """
 
     selector: Selector
@@ -83,8 +73,6 @@ class RunRequest:
     host: str
     host_data: str
     is_sync: bool
-    permits: int
-    time_limit: timedelta
     calldata: bytes | None = None
     code: bytes | None = None
     permissions: str = "rwscn"
@@ -95,26 +83,9 @@ class RunRequest:
     leader_nondet_results: tuple[bytes, ...] | None = None
     passthrough: Mapping[str, Value] = field(default_factory=dict)
     capture_output: bool = True
-    result_form: ResultForm = ResultForm.ABSENT
-    log_needs_capture: bool = False
-    answer_started: bool = False
-    tell_node: bool = True
-    one_run_per_host: bool = True
-    host_tables: tuple[str, ...] = ()
-    fuel_width: int | None = None
     hello: bytes = b""
-    checked_result: bool = False
-    any_major: bool = False
-    idempotency_key: str | None = None
-    namespace: str = DEFAULT_NAMESPACE
-    size: int = field(default=0, compare=False)
 
-    def within(self, namespace: str) -> RunRequest:
-        """The same run as one of `namespace`."""
-        return self if self.namespace == namespace else replace(self, namespace=namespace)
-
-    def without_bulk(self) -> RunRequest:
-        """What is left when the run has its job, or waits for its turn: code alone can be 64 MiB."""
+    def without_bulk(self) -> Call:
         return replace(
             self,
             selector=Selector(),
@@ -127,5 +98,59 @@ class RunRequest:
             leader_nondet_results=None,
             passthrough={},
             hello=b"",
-            size=0,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a client wants to be treated: one constant for each generation, at the edge.
+
+    `host_tables`: those that its node speaks, best first; empty: whatever the version has. `fuel_width`:
+    bytes of a fuel amount there, null: the executor's own. `result_form`: of the result in a status.
+    `log_needs_capture`: without captured output the log is null. `answer_started`: it is answered when the
+    run started, whatever the operator says. `tell_node`: when the run ends and nobody connected to `host`,
+    connect once and close, so that a node waiting in accept() wakes up (manager-api W3). `one_run_per_host`:
+    `host` is a fresh socket per attempt, so the same request for it again is a retry. `checked_result`: a
+    result that breaks host-protocol 8.3 counts as a crash. `any_major`: where no version has the major, the
+    newest of all does.
+    """
+
+    host_tables: tuple[str, ...] = ()
+    fuel_width: int | None = None
+    result_form: ResultForm = ResultForm.ABSENT
+    log_needs_capture: bool = False
+    answer_started: bool = False
+    tell_node: bool = True
+    one_run_per_host: bool = True
+    checked_result: bool = False
+    any_major: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A run, as the executions see it: what runs, how its client is treated, and on which terms.
+
+    `permits` is what the run costs. `namespace`: who sees it, and whose idempotency key it is.
+    `size`: bytes that it came in, about; what is large is encoded aside from the event loop.
+    """
+
+    call: Call
+    permits: int
+    time_limit: timedelta
+    manners: Manners = Manners()
+    idempotency_key: str | None = None
+    namespace: str = DEFAULT_NAMESPACE
+    size: int = field(default=0, compare=False)
+
+    @property
+    def host(self) -> str:
+        """Where the node listens."""
+        return self.call.host
+
+    def within(self, namespace: str) -> RunRequest:
+        """The same run as one of `namespace`."""
+        return self if self.namespace == namespace else replace(self, namespace=namespace)
+
+    def without_bulk(self) -> RunRequest:
+        """What is left when the run has its job, or waits for its turn: code alone can be 64 MiB."""
+        return replace(self, call=self.call.without_bulk(), size=0)

@@ -14,7 +14,7 @@ from orchestrator.contracts.timestamps import format_timestamp
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
 from orchestrator.executions.job import METHOD_KEY, OLD_LINE, OLD_METHOD_KEY, OLDEST_TABLE
 from orchestrator.executions.output import tail_text
-from orchestrator.executions.request import DebugLevel, RunRequest, Selector
+from orchestrator.executions.request import Call, DebugLevel, Manners, RunRequest, Selector
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Outcome
@@ -27,6 +27,8 @@ NOBODYS_DATA = '{"node_address":"0x","tx_id":"0x"}'
 # The one whose nodes ask for schemas this way; the manager speaks every table.
 PREFERRED_TABLES = (OLDEST_TABLE,)
 SHOWN_STDERR = 4000
+# The manager is its own node here.
+MANNERS = Manners(tell_node=False, one_run_per_host=False)
 
 
 class NoSchema(Exception):
@@ -78,7 +80,7 @@ def _method_key(version: ExecutorVersion) -> str:
 
 
 def _request(question: SchemaQuestion, version: ExecutorVersion, host: str, calldata: bytes) -> RunRequest:
-    return RunRequest(
+    call = Call(
         selector=Selector(version=version.name),
         timestamp=question.at,
         message={
@@ -94,14 +96,16 @@ def _request(question: SchemaQuestion, version: ExecutorVersion, host: str, call
         host=host,
         host_data=NOBODYS_DATA,
         is_sync=True,
-        permits=question.permits,
-        time_limit=timedelta(seconds=question.seconds),
         calldata=calldata,
         permissions="r",
         debug=DebugLevel.SAFE,
         leader_nondet_results=(),
-        tell_node=False,
-        one_run_per_host=False,
+    )
+    return RunRequest(
+        call,
+        question.permits,
+        timedelta(seconds=question.seconds),
+        MANNERS,
         namespace=question.namespace,
     )
 

@@ -140,7 +140,7 @@ class Executions:
         if run is None:
             request, accepted = await self._settled(request, accepted)
             seen = NodeSeen(await self._nodes.look(request.host), asyncio.get_running_loop().time())
-            if request.modules is ModuleUse.REQUIRED:
+            if request.call.modules is ModuleUse.REQUIRED:
                 await self._modules.require()
             run = self._known.same_run(request, accepted)
             if run is None and self.repeated(request) is not None:
@@ -312,13 +312,13 @@ class Executions:
 
         One that matches nothing stays, and its run fails. Raises BadSelector.
         """
-        if not request.selector.is_pattern:
+        if not request.call.selector.is_pattern:
             return request, accepted
         try:
             version = self._choose_version(request)
         except NoCompatibleVersion:
             return request, accepted
-        request = replace(request, selector=Selector(version=version.name))
+        request = replace(request, call=replace(request.call, selector=Selector(version=version.name)))
         return request, await aside(request.size, partial(written, request))
 
     def _new_run(self, request: RunRequest, accepted: Written) -> Run:

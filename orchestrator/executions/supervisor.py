@@ -363,13 +363,13 @@ class Supervisor:
         request, seconds = run.request, self.limits.host_connect_timeout
         while True:
             try:
-                return await self.nodes.connect(request.host, seconds, request.hello)
+                return await self.nodes.connect(request.host, seconds, request.call.hello)
             except NoDescriptors:
                 await asyncio.sleep(descriptors.LOOK_AGAIN)
 
     async def _connect_modules(self, run: Run) -> dict[str, socket.socket]:
         """Before the node is dialled: a run that cannot have its modules has not started."""
-        use = run.request.modules
+        use = run.request.call.modules
         if use is ModuleUse.NONE:
             return {}
         introduction = introduction_of(run.id, run.request, self._milliseconds_left(run))
@@ -418,7 +418,7 @@ class Supervisor:
         self.give_back(run.id)
         if not run.execution.state.final:
             self._advance(run, Released())
-        if run.request.tell_node and not outcome.host_connected:
+        if run.request.manners.tell_node and not outcome.host_connected:
             await self.nodes.wake(run.request.host)
 
     async def _recorded(self, run: Run, outcome: Outcome) -> Outcome:

@@ -93,10 +93,10 @@ def test_the_worked_b1_body() -> None:
     body = bytes.fromhex(B1_BODY)
     assert len(body) == 379
     wanted = received(body).shaped().run_request(RULES)
-    assert (wanted.selector, wanted.storage_pages) == (Selector(major=0), 10_000_000)
-    assert wanted.calldata == CALL
-    assert wanted.message["chain_id"] == 61999
-    assert wanted.message["sender_address"] == Address(b"\x01" * 20)
+    assert (wanted.call.selector, wanted.call.storage_pages) == (Selector(major=0), 10_000_000)
+    assert wanted.call.calldata == CALL
+    assert wanted.call.message["chain_id"] == 61999
+    assert wanted.call.message["sender_address"] == Address(b"\x01" * 20)
     assert encode(decode(body)) == body
 
 
@@ -104,9 +104,9 @@ def test_the_worked_c_body() -> None:
     body = bytes.fromhex(C_BODY)
     assert len(body) == 378
     wanted = received(body).shaped().run_request(RULES)
-    assert wanted.selector == Selector(major=0)
-    assert wanted.passthrough["initial_time_units_allocation"] == 60
-    assert (wanted.debug, wanted.is_sync, wanted.code) == (DebugLevel.DISABLED, True, None)
+    assert wanted.call.selector == Selector(major=0)
+    assert wanted.call.passthrough["initial_time_units_allocation"] == 60
+    assert (wanted.call.debug, wanted.call.is_sync, wanted.call.code) == (DebugLevel.DISABLED, True, None)
 
 
 def test_a_b3_body_begins_as_printed() -> None:
@@ -140,7 +140,8 @@ def test_a_generation_brings_its_host_table_and_result_form(
     generation: str, table: str, width: int | None, form: ResultForm
 ) -> None:
     wanted = request(generation)
-    assert (wanted.host_tables, wanted.fuel_width, wanted.result_form) == ((table,), width, form)
+    manners = wanted.manners
+    assert (manners.host_tables, manners.fuel_width, manners.result_form) == ((table,), width, form)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_what_is_not_ours_reaches_the_executor_untouched(generation: str) -> Non
 
 
 def test_the_three_fees_of_b2_are_passed_on() -> None:
-    assert request("B2").passthrough == {
+    assert request("B2").call.passthrough == {
         "data_fees_limit": 10**9,
         "storage_page_cost": 1,
         "receipt_word_cost": 1,
@@ -237,7 +238,7 @@ def test_a_message_is_read_liberally() -> None:
 
 
 def test_a_message_without_a_time_has_the_documented_one() -> None:
-    assert request("C").message["datetime"] == "2024-11-26T06:42:42.424242Z"
+    assert request("C").call.message["datetime"] == "2024-11-26T06:42:42.424242Z"
 
 
 @pytest.mark.parametrize("generation", CALLDATA_GENERATIONS)
@@ -252,25 +253,25 @@ def test_a_message_without_a_time_has_the_documented_one() -> None:
 )
 def test_when_a_run_needs_modules(generation: str, changes: dict[str, Any], use: ModuleUse) -> None:
     """Section 3.2: `not no_modules and not is_sync and "n" in permissions`."""
-    assert request(generation, **changes).modules is use
+    assert request(generation, **changes).call.modules is use
 
 
 @pytest.mark.parametrize(("is_sync", "use"), [(True, ModuleUse.NONE), (False, ModuleUse.IF_RUNNING)])
 def test_the_oldest_clients_are_never_refused_for_modules(is_sync: bool, use: ModuleUse) -> None:
-    assert request("A", is_sync=is_sync).modules is use
+    assert request("A", is_sync=is_sync).call.modules is use
 
 
 @pytest.mark.parametrize("generation", ["B4", "C"])
 def test_reading_needs_no_letter_where_it_is_always_allowed(generation: str) -> None:
-    assert request(generation, permissions="wscn").permissions == "rwscn"
-    assert request(generation, permissions="c").permissions == "rc"
+    assert request(generation, permissions="wscn").call.permissions == "rwscn"
+    assert request(generation, permissions="c").call.permissions == "rc"
 
 
 @pytest.mark.parametrize("level", ["disabled", "safe", "safe-unbounded"])
 @pytest.mark.parametrize("generation", ["B4", "C"])
 def test_output_is_captured_from_safe_on(generation: str, level: str) -> None:
     wanted = request(generation, debug_mode=level)
-    assert wanted.capture_output is (level != "disabled")
+    assert wanted.call.capture_output is (level != "disabled")
     assert job(wanted)["debug"] is (level != "disabled")
 
 
@@ -284,20 +285,20 @@ def test_an_unknown_debug_mode_is_refused() -> None:
 )
 def test_a_reroute_is_honoured_from_safe_on(level: str, chosen: Selector) -> None:
     override = {"reroute_to": "v9.9.9", "initial_recursion": None}
-    assert request("B4", debug_mode=level, reroute_to="v9.9.9").selector == chosen
-    assert request("C", debug_mode=level, unsafe_overrides=override).selector == chosen
+    assert request("B4", debug_mode=level, reroute_to="v9.9.9").call.selector == chosen
+    assert request("C", debug_mode=level, unsafe_overrides=override).call.selector == chosen
 
 
 @pytest.mark.parametrize(("level", "reaches"), [("safe", False), ("unsafe", True)])
 def test_a_recursion_override_is_honoured_from_unsafe_on(level: str, reaches: bool) -> None:
     rules = RunRules(debug_ceiling=DebugLevel.UNSAFE)
     wanted = request("C", rules, debug_mode=level, unsafe_overrides={"initial_recursion": 3})
-    assert ("initial_recursion" in wanted.passthrough) is reaches
+    assert ("initial_recursion" in wanted.call.passthrough) is reaches
 
 
 def test_hello_bytes_for_the_node_are_taken_and_for_the_manager_refused() -> None:
-    assert request("C", host_hello_data=[b"hi"]).hello == b"hi"
-    assert request("C", host_hello_data=[b"hi", b""]).hello == b"hi"
+    assert request("C", host_hello_data=[b"hi"]).call.hello == b"hi"
+    assert request("C", host_hello_data=[b"hi", b""]).call.hello == b"hi"
     with pytest.raises(WrongShape, match=r"^host_hello_data for manager-owned host index 1 is not allowed$"):
         request("C", host_hello_data=[b"", b"x"])
 

@@ -23,8 +23,9 @@ from orchestrator.composition import manager
 from orchestrator.contracts.versions import ExecutorVersion, Number
 from orchestrator.executions.hosts import BadHostAddress, HostRefused
 from orchestrator.executions.job import JobLimits, job_message
+from orchestrator.executions.plain import moment
 from orchestrator.executions.request import RunRequest
-from orchestrator.executions.written import moment, request_from, request_map
+from orchestrator.executions.written import request_from, request_map
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.serve import listening
 from orchestrator.settings import RuntimeName, Settings

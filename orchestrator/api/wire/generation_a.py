@@ -7,9 +7,9 @@ from orchestrator.api.wire.rules import RunRules
 from orchestrator.api.wire.run_body import RunBody
 from orchestrator.executions.hosts import parse_host
 from orchestrator.executions.permits import EARLY_COSTS
-from orchestrator.executions.request import ModuleUse, ResultForm, RunRequest, Selector
+from orchestrator.executions.request import Call, Manners, ModuleUse, ResultForm, RunRequest, Selector
 
-HOST_TABLES = ("T15a",)
+MANNERS = Manners(host_tables=("T15a",), result_form=ResultForm.ABSENT, log_needs_capture=True)
 
 
 class RunBodyA(RunBody):
@@ -21,22 +21,17 @@ class RunBodyA(RunBody):
     def run_request(self, rules: RunRules, idempotency_key: str | None = None) -> RunRequest:
         parse_host(self.host)
         rules.check_arguments(self.extra_args)
-        return RunRequest(
+        call = Call(
             selector=Selector(major=self.major),
             timestamp=self.timestamp,
             message=self.message,
             host=self.host,
             host_data=self.host_data,
             is_sync=self.is_sync,
-            permits=rules.price(EARLY_COSTS, nondet=not self.is_sync),
-            time_limit=self.minutes(),
             modules=ModuleUse.NONE if self.is_sync else ModuleUse.IF_RUNNING,
             debug=rules.debug_by_argument(self.extra_args),
             extra_args=tuple(self.extra_args),
             capture_output=self.capture_output,
-            result_form=ResultForm.ABSENT,
-            log_needs_capture=True,
-            answer_started=not rules.accept_early,
-            host_tables=HOST_TABLES,
-            idempotency_key=idempotency_key,
         )
+        permits = rules.price(EARLY_COSTS, nondet=not self.is_sync)
+        return RunRequest(call, permits, self.minutes(), MANNERS, idempotency_key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
 from typing import ClassVar
 
 from orchestrator.api.wire.fields import U32, U64, Flag, Text
@@ -11,45 +10,27 @@ from orchestrator.api.wire.rules import RunRules
 from orchestrator.api.wire.run_body import CalldataBody
 from orchestrator.executions.hosts import parse_host
 from orchestrator.executions.permits import EARLY_COSTS
-from orchestrator.executions.request import DebugLevel, ResultForm, RunRequest, Selector
+from orchestrator.executions.request import DebugLevel, Manners, ResultForm, RunRequest, Selector
 
 
 class RunBodyB(CalldataBody):
     """What B1 to B4 share: the executor's major, and an answer as early as the rules allow."""
 
-    host_tables: ClassVar[tuple[str, ...]]
-    result_form: ClassVar[ResultForm] = ResultForm.INTEGERS
-    fuel_width: ClassVar[int] = 8
+    manners: ClassVar[Manners]
 
     major: U32
 
     def run_request(self, rules: RunRules, idempotency_key: str | None = None) -> RunRequest:
         parse_host(self.host)
         rules.check_arguments(self.extra_args)
-        return RunRequest(
+        call = self.call(
             selector=self.selector(rules),
-            timestamp=self.timestamp,
-            message=self.message,
-            host=self.host,
-            host_data=self.host_data,
-            is_sync=self.is_sync,
-            permits=rules.price(EARLY_COSTS, nondet=self.needs_modules),
-            time_limit=self.minutes(),
-            calldata=self.calldata,
-            code=self.code,
-            permissions=self.granted,
-            modules=self.modules,
             debug=self.debug(rules),
-            extra_args=tuple(self.extra_args),
-            leader_nondet_results=self.leader_results(),
-            passthrough=self.passthrough(),
+            storage_pages=self.pages(),
             capture_output=self.captures(),
-            result_form=self.result_form,
-            answer_started=not rules.accept_early,
-            host_tables=self.host_tables,
-            fuel_width=self.fuel_width,
-            idempotency_key=idempotency_key,
         )
+        permits = rules.price(EARLY_COSTS, nondet=self.needs_modules)
+        return RunRequest(call, permits, self.minutes(), self.manners, idempotency_key)
 
     def selector(self, rules: RunRules) -> Selector:
         return Selector(major=self.major)
@@ -57,6 +38,10 @@ class RunBodyB(CalldataBody):
     def debug(self, rules: RunRules) -> DebugLevel:
         """Raises WrongShape for a level that is not allowed."""
         return rules.debug_by_argument(self.extra_args)
+
+    def pages(self) -> int | None:
+        """How many pages of storage a run may touch, where the generation says it so."""
+        return None
 
     @abstractmethod
     def captures(self) -> bool:
@@ -73,32 +58,30 @@ class CapturingBody(RunBodyB):
 class RunBodyB1(CapturingBody):
     """Told by `storage_pages`."""
 
-    host_tables = ("T15b",)
-    result_form = ResultForm.ABSENT
+    manners = Manners(("T15b",), fuel_width=8, result_form=ResultForm.ABSENT)
 
     storage_pages: U64
 
-    def run_request(self, rules: RunRules, idempotency_key: str | None = None) -> RunRequest:
-        return replace(super().run_request(rules, idempotency_key), storage_pages=self.storage_pages)
+    def pages(self) -> int | None:
+        return self.storage_pages
 
 
 class RunBodyB2(CapturingBody):
     """Told by `data_fees_limit`."""
 
-    host_tables = ("T9w",)
+    manners = Manners(("T9w",), fuel_width=8, result_form=ResultForm.INTEGERS)
 
 
 class RunBodyB3(CapturingBody):
     """Told by `capture_output` without the keys of the earlier ones."""
 
-    host_tables = ("T8",)
+    manners = Manners(("T8",), fuel_width=8, result_form=ResultForm.INTEGERS)
 
 
 class RunBodyB4(RunBodyB):
     """None of the other generations' keys: output is captured by `debug_mode`."""
 
-    host_tables = ("T8",)
-    fuel_width = 32
+    manners = Manners(("T8",), fuel_width=32, result_form=ResultForm.INTEGERS)
     reads_always = True
 
     debug_mode: DebugLevel = DebugLevel.DISABLED

@@ -15,10 +15,18 @@ from orchestrator.api.wire.rules import RunRules
 from orchestrator.api.wire.run_body import LONGEST_RUN_MINUTES, CalldataBody
 from orchestrator.executions.hosts import parse_host
 from orchestrator.executions.permits import NEWEST_COSTS
-from orchestrator.executions.request import DebugLevel, ResultForm, RunRequest, Selector
+from orchestrator.executions.request import DebugLevel, Manners, ResultForm, RunRequest, Selector
 
-HOST_TABLES = ("T9n",)
-FUEL_WIDTH = 32
+MANNERS = Manners(
+    ("T9n",),
+    fuel_width=32,
+    result_form=ResultForm.BASE64,
+    answer_started=True,
+    tell_node=False,
+    one_run_per_host=False,
+    checked_result=True,
+    any_major=True,
+)
 MANAGER_HOST = 1
 LONGEST_KEY = 1024
 
@@ -65,35 +73,14 @@ class RunBodyC(CalldataBody):
         rules.check_debug(self.debug_mode)
         if any(self.host_hello_data[MANAGER_HOST : MANAGER_HOST + 1]):
             raise WrongShape(f"host_hello_data for manager-owned host index {MANAGER_HOST} is not allowed")
-        return RunRequest(
+        call = self.call(
             selector=self._selector(),
-            timestamp=self.timestamp,
-            message=self.message,
-            host=self.host,
-            host_data=self.host_data,
-            is_sync=self.is_sync,
-            permits=rules.price(NEWEST_COSTS, nondet=self.needs_modules),
-            time_limit=self._time_limit(),
-            calldata=self.calldata,
-            code=self.code,
-            permissions=self.granted,
-            modules=self.modules,
             debug=self.debug_mode,
-            extra_args=tuple(self.extra_args),
-            leader_nondet_results=self.leader_results(),
-            passthrough=self.passthrough(),
             capture_output=self.debug_mode.reaches(DebugLevel.SAFE),
-            result_form=ResultForm.BASE64,
-            answer_started=True,
-            tell_node=False,
-            one_run_per_host=False,
-            host_tables=HOST_TABLES,
-            fuel_width=FUEL_WIDTH,
             hello=self.host_hello_data[0] if self.host_hello_data else b"",
-            checked_result=True,
-            any_major=True,
-            idempotency_key=self.host_genvm_id or idempotency_key,
         )
+        permits = rules.price(NEWEST_COSTS, nondet=self.needs_modules)
+        return RunRequest(call, permits, self._time_limit(), MANNERS, self.host_genvm_id or idempotency_key)
 
     def passthrough(self) -> Mapping[str, Value]:
         found = dict(super().passthrough())

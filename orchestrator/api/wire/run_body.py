@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +15,7 @@ from genvm_wire.calldata import CalldataError, Value
 from orchestrator.api.body import WrongShape
 from orchestrator.api.wire.fields import U64, Bytes, Flag, Message, Text, Timestamp
 from orchestrator.api.wire.rules import RunRules
-from orchestrator.executions.request import ModuleUse, RunRequest
+from orchestrator.executions.request import Call, ModuleUse, RunRequest
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +86,24 @@ class CalldataBody(RunBody):
     @property
     def modules(self) -> ModuleUse:
         return ModuleUse.REQUIRED if self.needs_modules else ModuleUse.NONE
+
+    def call(self, **own: Any) -> Call:
+        """What runs; `own` are the fields that each generation fills in another way."""
+        return Call(
+            timestamp=self.timestamp,
+            message=self.message,
+            host=self.host,
+            host_data=self.host_data,
+            is_sync=self.is_sync,
+            calldata=self.calldata,
+            code=self.code,
+            permissions=self.granted,
+            modules=self.modules,
+            extra_args=tuple(self.extra_args),
+            leader_nondet_results=self.leader_results(),
+            passthrough=self.passthrough(),
+            **own,
+        )
 
     def leader_results(self) -> tuple[bytes, ...] | None:
         return None if self.leader_nondet_results is None else tuple(self.leader_nondet_results)

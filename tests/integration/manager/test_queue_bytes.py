@@ -22,8 +22,8 @@ def waiting_bytes(client: Client) -> int:
 
 
 def bulk(run: Run) -> tuple[Any, ...]:
-    request = run.request
-    return (request.code, request.calldata, request.leader_nondet_results, dict(request.message))
+    call = run.request.call
+    return (call.code, call.calldata, call.leader_nondet_results, dict(call.message))
 
 
 NO_BULK = (None, None, None, {})

@@ -47,10 +47,10 @@ def request(**changes: Any) -> RunRequest:
 def test_the_documented_body_works_verbatim() -> None:
     wanted = request()
     assert wanted.host == "unix:///dir/sock_0"
-    assert wanted.debug is DebugLevel.SAFE
+    assert wanted.call.debug is DebugLevel.SAFE
     assert wanted.time_limit == timedelta(minutes=20)
-    assert wanted.message["sender_address"] == Address(bytes(20))
-    assert wanted.message["value"] == 0
+    assert wanted.call.message["sender_address"] == Address(bytes(20))
+    assert wanted.call.message["value"] == 0
 
 
 @pytest.mark.parametrize(("is_sync", "permits"), [(True, 1), (False, 2)])
@@ -71,11 +71,11 @@ def test_a_sync_run_costs_one_permit_another_two(is_sync: bool, permits: int) ->
     ],
 )
 def test_the_message_is_read_liberally(key: str, value: Any, stored: Any) -> None:
-    assert request(message={key: value}).message.get(key) == stored
+    assert request(message={key: value}).call.message.get(key) == stored
 
 
 def test_a_missing_datetime_has_the_documented_default() -> None:
-    assert request().message["datetime"] == "2024-11-26T06:42:42.424242Z"
+    assert request().call.message["datetime"] == "2024-11-26T06:42:42.424242Z"
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from orchestrator.executions.node_networks import NetworkRules
 from orchestrator.executions.node_sockets import SocketRules
 from orchestrator.executions.permits import PermitPool
 from orchestrator.executions.refusals import ShuttingDown
-from orchestrator.executions.request import ModuleUse, RunRequest, Selector
+from orchestrator.executions.request import Call, ModuleUse, RunRequest, Selector
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
@@ -188,10 +188,8 @@ def host() -> Iterator[str]:
 
 
 def request(host: str) -> RunRequest:
-    return RunRequest(
-        selector=Selector(), timestamp=NOW, message={}, host=host, host_data="{}", is_sync=False, permits=2,
-        time_limit=timedelta(hours=1), modules=ModuleUse.REQUIRED,
-    )  # fmt: skip
+    call = Call(Selector(), NOW, {}, host, host_data="{}", is_sync=False, modules=ModuleUse.REQUIRED)
+    return RunRequest(call, permits=2, time_limit=timedelta(hours=1))
 
 
 @dataclass

@@ -23,7 +23,7 @@ from orchestrator.executions.records import (
     progress_row,
     status_from,
 )
-from orchestrator.executions.request import RunRequest, Selector
+from orchestrator.executions.request import Call, RunRequest, Selector
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import (
     Admitted,
@@ -46,12 +46,7 @@ from orchestrator.store.port import OutcomeRow, Write
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REQUEST = RunRequest(
-    selector=Selector(0),
-    timestamp=NOW,
-    message={},
-    host="unix:///tmp/node",
-    host_data="",
-    is_sync=True,
+    Call(Selector(0), NOW, {}, "unix:///tmp/node", host_data="", is_sync=True),
     permits=1,
     time_limit=timedelta(minutes=20),
     idempotency_key="k",
