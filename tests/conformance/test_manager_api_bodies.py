@@ -118,8 +118,8 @@ def test_the_worked_selectors() -> None:
         "16046b696e642c6d616a6f72056d616a6f7201",
         ("16046b696e643c76657273696f6e0776657273696f6e3c76302e322e3137"),
     )
-    assert request("C", selector=decode(bytes.fromhex(major))).selector == Selector(major=0)
-    assert request("C", selector=decode(bytes.fromhex(version))).selector == Selector(version="v0.2.17")
+    assert request("C", selector=decode(bytes.fromhex(major))).call.selector == Selector(major=0)
+    assert request("C", selector=decode(bytes.fromhex(version))).call.selector == Selector(version="v0.2.17")
 
 
 # 3.3.1: fields
@@ -231,7 +231,7 @@ def test_a_message_is_read_liberally() -> None:
             "contract_address": b"\x02" * 20,
             "sender_address": "0x" + "03" * 20,
         }
-        message = request(generation, message={**fields(generation, HOST)["message"], **odd}).message
+        message = request(generation, message={**fields(generation, HOST)["message"], **odd}).call.message
         assert (message["chain_id"], message["value"]) == (7, 9)
         assert message["contract_address"] == Address(b"\x02" * 20)
         assert message["sender_address"] == Address(b"\x03" * 20)

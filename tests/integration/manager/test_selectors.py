@@ -46,7 +46,7 @@ async def test_a_pattern_becomes_the_version_that_it_matches_and_a_repeated_one_
         row = await client.manager.executions.row(waiting)
         assert row is not None
         assert row.request is not None
-        assert request_from(row.request, None).selector.version == "v0.2.7"
+        assert request_from(row.request, None).call.selector.version == "v0.2.7"
         assert await client.run(body) == waiting
         await client.delete(holder, wait_timeout_ms=0)
         assert (await client.finished(waiting))["executor"] == "v0.2.7"
