@@ -9,6 +9,7 @@ from hashlib import sha3_256
 
 from genvm_wire.calldata import CalldataError, Value, decode, encode
 from genvm_wire.host_tables import ResultForm
+from genvm_wire.later_names import renamed
 
 
 class ResultCode(IntEnum):
@@ -81,8 +82,11 @@ def vm_error(text: str) -> RunResult:
     return RunResult(code=ResultCode.VM_ERROR, data=text)
 
 
-def build(result: RunResult, form: ResultForm) -> bytes:
-    """The payload of CONSUME_RESULT. Raises CalldataError when `data` has no calldata form."""
+def build(result: RunResult, form: ResultForm, *, later_names: bool = False) -> bytes:
+    """The payload of CONSUME_RESULT. Raises CalldataError when `data` has no calldata form.
+
+    `later_names`: form C as nodes read it that call the message's moment `transaction_timestamp`.
+    """
     code = result.code
     if form is not ResultForm.C and code is ResultCode.FATAL_VM_ERROR:
         code = ResultCode.VM_ERROR
@@ -99,6 +103,10 @@ def build(result: RunResult, form: ResultForm) -> bytes:
         fields["events"] = [list(event) for event in result.events]
     else:
         fields |= _later_fields(result, form)
+    if later_names and form is ResultForm.C:
+        fields = renamed(fields)
+        if fields["execution_hash"] and result.execution_hash is None:
+            fields["execution_hash"] = sha3_256(encode(renamed(_hashed(result, form)))).digest()
     return bytes((code,)) + encode(fields)
 
 
@@ -162,6 +170,10 @@ def _execution_hash(result: RunResult, form: ResultForm) -> bytes:
         return result.execution_hash
     if result.code is ResultCode.INTERNAL_ERROR:
         return b""
+    return sha3_256(encode(_hashed(result, form))).digest()
+
+
+def _hashed(result: RunResult, form: ResultForm) -> dict[str, Value]:
     fields: dict[str, Value] = {
         "backtrace": result.backtrace,
         "data": result.data,
@@ -174,7 +186,7 @@ def _execution_hash(result: RunResult, form: ResultForm) -> bytes:
     }
     if form is ResultForm.C:
         fields["emissions"] = list(result.emissions)
-    return sha3_256(encode(fields)).digest()
+    return fields
 
 
 def parse(payload: bytes, form: ResultForm) -> RunResult:

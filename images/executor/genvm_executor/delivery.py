@@ -39,7 +39,8 @@ def deliver(run: RunState, frame: VmFrame | None, outcome: Outcome) -> Delivered
     """
     if outcome.is_return and frame is not None:
         outcome = _hand_over_effects(run.node, frame, outcome)
-    payload = build(_run_result(run, frame, outcome), run.node.table.result_form)
+    result = _run_result(run, frame, outcome)
+    payload = build(result, run.node.table.result_form, later_names=run.job.later_names)
     acknowledged = False
     try:
         if run.node.table.result_reader is ResultReader.NODE:

@@ -64,6 +64,8 @@ class Job:
     initial_time_units_allocation: int
     fee_buckets: tuple[int, ...]
     """what may be spent, in the node's order"""
+    later_names: bool
+    """the node reads results under their later names (host-protocol.md, 12)"""
     asks_for_routes: bool
     """the node wants to be asked which executor serves a call to another contract"""
 
@@ -103,6 +105,7 @@ def parse_job(frame: Mapping[str, Value]) -> Job:
         gas_data=_texts(extra.get("gas_data")),
         initial_time_units_allocation=_count(extra.get("initial_time_units_allocation")),
         fee_buckets=_fee_buckets(extra),
+        later_names="transaction_timestamp" in _need(frame, "message", dict),
         asks_for_routes=extra.get("hook_cross_contract_calls") is True,
     )
 

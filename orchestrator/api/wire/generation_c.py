@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from genvm_wire.calldata import Value
 from orchestrator.api.body import WrongShape, shaped
 from orchestrator.api.wire.fields import U32, Bytes, Duration, Flag, Text
+from orchestrator.api.wire.message import MOMENT, names_a_moment
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.api.wire.run_body import LONGEST_RUN_MINUTES, CalldataBody
 from orchestrator.executions.hosts import parse_host
@@ -66,6 +67,15 @@ class RunBodyC(CalldataBody):
     deadline: Duration | None = None
     host_hello_data: tuple[Bytes, ...] = ()
     hook_cross_contract_calls: Flag = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _executed_when(cls, body: Any) -> Any:
+        """A message that names no moment is executed at the run's own, never at one of our choosing."""
+        message = body.get("message") if isinstance(body, dict) else None
+        if not isinstance(message, dict) or names_a_moment(message) or "timestamp" not in body:
+            return body
+        return {**body, "message": {**message, MOMENT: body["timestamp"]}}
 
     def run_request(self, rules: RunRules, idempotency_key: str | None = None) -> RunRequest:
         parse_host(self.host)

@@ -11,6 +11,8 @@ from genvm_wire.calldata import Address, Value
 from orchestrator.contracts.timestamps import parse_timestamp
 
 DEFAULT_DATETIME = "2024-11-26T06:42:42.424242Z"
+MOMENT, NEWEST_MOMENT = "datetime", "transaction_timestamp"
+"""Two names of one thing. Nodes that write the later one read results in later names too."""
 ADDRESSES = ("contract_address", "sender_address", "origin_address")
 ADDRESS_BYTES = 20
 U256_MAX = 2**256 - 1
@@ -20,7 +22,8 @@ def message_of(raw: Mapping[str, Any]) -> dict[str, Value]:
     """The message with addresses as addresses and integers as integers; keys it does not know are left out.
 
     Accepts an address as atom, 20 raw bytes, base64 or 0x-hex text; `chain_id` and `value` as integer or
-    decimal text; a null value as 0. Raises ValueError naming the key.
+    decimal text; a null value as 0; the moment under either name, which it keeps. Raises ValueError naming
+    the key.
     """
     message: dict[str, Value] = {key: _address(key, raw.get(key)) for key in ADDRESSES}
     signer = raw.get("signer_address")
@@ -31,8 +34,16 @@ def message_of(raw: Mapping[str, Any]) -> dict[str, Value]:
     value = raw.get("value")
     message["value"] = 0 if value is None else _number("value", value)
     message["is_init"] = _flag("is_init", raw.get("is_init"))
-    message["datetime"] = _moment(raw.get("datetime"))
-    return message
+    moments = {key: _moment(key, raw[key]) for key in (MOMENT, NEWEST_MOMENT) if raw.get(key) is not None}
+    if len({parse_timestamp(moment) for moment in moments.values()}) > 1:
+        raise ValueError(f"message.{MOMENT} and message.{NEWEST_MOMENT} are different moments")
+    message[MOMENT] = next(iter(moments.values()), DEFAULT_DATETIME)
+    return message | ({NEWEST_MOMENT: moments[NEWEST_MOMENT]} if NEWEST_MOMENT in moments else {})
+
+
+def names_a_moment(raw: Mapping[str, Any]) -> bool:
+    """Whether a message says when it is executed."""
+    return any(raw.get(key) is not None for key in (MOMENT, NEWEST_MOMENT))
 
 
 def _address(key: str, value: Any) -> Address:
@@ -74,10 +85,8 @@ def _flag(key: str, value: Any) -> bool:
     return value
 
 
-def _moment(value: Any) -> str:
-    if value is None:
-        return DEFAULT_DATETIME
+def _moment(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("message.datetime must be an RFC 3339 text")
+        raise ValueError(f"message.{key} must be an RFC 3339 text")
     parse_timestamp(value)
     return value

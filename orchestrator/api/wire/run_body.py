@@ -34,6 +34,8 @@ OPAQUE_KEYS = frozenset(
     }
 )
 SHOWN_KEYS = 8
+# Later names and shapes of what a run must not go on without: left aside, it would be another run.
+LATER_KEYS = {"leader_public_data": "leader_nondet_results"}
 
 
 class RunBody(BaseModel):
@@ -111,6 +113,7 @@ class CalldataBody(RunBody):
     def passthrough(self) -> Mapping[str, Value]:
         """What is not ours to read. Raises WrongShape when it is too deep to be passed on."""
         found: dict[str, Value] = dict(self.model_extra or {})
+        _refuse_later(found)
         unknown = sorted(key[:40] for key in found if key not in OPAQUE_KEYS)
         if unknown:
             log.info("unknown_keys_in_run_request", keys=unknown[:SHOWN_KEYS], count=len(unknown))
@@ -120,3 +123,12 @@ class CalldataBody(RunBody):
         except CalldataError as error:
             raise WrongShape(f"the request is too deeply nested: {error}") from None
         return found
+
+
+def _refuse_later(found: Mapping[str, Value]) -> None:
+    """Raises WrongShape, naming the key."""
+    for key, known in LATER_KEYS.items():
+        if found.get(key) is not None:
+            raise WrongShape(f"{key} is not understood here: send {known}")
+    if isinstance(found.get("bucket_totals"), dict):
+        raise WrongShape("bucket_totals by name are not understood here: send a list")
