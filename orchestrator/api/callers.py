@@ -19,7 +19,7 @@ from orchestrator.api.description import Handler, scope_needed
 from orchestrator.api.errors import error_response
 from orchestrator.api.peers import served_at
 from orchestrator.api.turned_away import TurnedAway
-from orchestrator.executions.visible import VisibleRuns
+from orchestrator.views.visible import VisibleRuns
 
 CALLER = web.RequestKey("caller", Caller)
 KNOWN = web.RequestKey("known_token", Known)

@@ -22,7 +22,7 @@ from orchestrator.api.description import BodyLimit, Description, Parameter, Plac
 from orchestrator.contracts.detection import detect
 from orchestrator.contracts.timestamps import parse_timestamp
 from orchestrator.executions.permits import EARLY_COSTS
-from orchestrator.executions.schema import SchemaQuestion, contract_schema
+from orchestrator.node.contract_schema import SchemaQuestion, contract_schema
 
 TIMESTAMP_HEADER = "Deployment-Timestamp"
 READONLY_SECONDS = 30.0

@@ -21,9 +21,9 @@ from orchestrator.environment import EnvironmentFull
 from orchestrator.executions.hosts import BadHostAddress, HostRefused, HostUnreachable
 from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.refusals import JustEnded, NotRecorded, QueueFull, Refused, ShuttingDown
-from orchestrator.executions.schema import NoSchema
 from orchestrator.modules.failures import ModuleFailure
 from orchestrator.modules.failures import ShuttingDown as ModulesShuttingDown
+from orchestrator.node.contract_schema import NoSchema
 from orchestrator.runtime.port import EngineUnreachable, RuntimeFailure
 
 log = structlog.get_logger(__name__)

@@ -21,12 +21,12 @@ from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, Parameter, describes
 from orchestrator.api.errors import error_response
 from orchestrator.contracts.timestamps import parse_timestamp
-from orchestrator.executions.visible import VisibleRuns
-from orchestrator.operations import overview
 from orchestrator.operations.reasons import reason_of
 from orchestrator.operations.selection import Selection, named_causes, named_states
 from orchestrator.runtime.port import RuntimeFailure
 from orchestrator.store.port import StoreFailure
+from orchestrator.views import overview
+from orchestrator.views.visible import VisibleRuns
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500

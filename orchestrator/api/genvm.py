@@ -34,7 +34,6 @@ from orchestrator.api.wire.generation_c import RunBodyC
 from orchestrator.api.wire.generations import ReceivedBody, received
 from orchestrator.aside import aside
 from orchestrator.contracts.versions import VersionFailure
-from orchestrator.executions.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.hosts import HostFailure
 from orchestrator.executions.modules import ModulesNotRunning
@@ -45,6 +44,7 @@ from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.tasks import first_done
+from orchestrator.views.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
 
 # Seconds. A DELETE answers inside a client's read timeout of 1.5 s whatever the engine does (6.1, W11);
 # a client that grants a longer grace waits that long, plus what a kill may take.

@@ -23,8 +23,8 @@ from orchestrator.executions.permits import NEWEST_COSTS
 from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import State
-from orchestrator.executions.visible import VisibleRuns
 from orchestrator.runtime.pool import PoolRuntime
+from orchestrator.views.visible import VisibleRuns
 
 JSON_TYPE = "application/json"
 

@@ -13,7 +13,6 @@ from typing import assert_never
 from orchestrator.modules.record import ModuleRecord
 from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead
 from orchestrator.operations.leftovers import Found, survey_directories, survey_engine
-from orchestrator.operations.overview import Json
 from orchestrator.operations.presentation import table
 from orchestrator.operations.reasons import instance_of, reason_of
 from orchestrator.operations.source import ManagerSource, journal_url, manager_id
@@ -25,6 +24,7 @@ from orchestrator.settings import RuntimeName, Settings
 from orchestrator.state_dir import owned_state_dir
 from orchestrator.store.journal import open_for_reading
 from orchestrator.store.port import RunHead, StoreFailure
+from orchestrator.views.overview import Json
 
 
 @dataclass(frozen=True, slots=True)

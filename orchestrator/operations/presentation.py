@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from orchestrator.operations.overview import Json
+from orchestrator.views.overview import Json
 
 COLUMNS = ("ID", "STATE", "CAUSE", "VERSION", "ACCEPTED", "WAITED", "RAN", "INSTANCE")
 _ALLOWED = "\n\t"

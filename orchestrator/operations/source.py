@@ -10,12 +10,12 @@ import aiohttp
 
 from orchestrator.access.credentials import authorization
 from orchestrator.executions.state import State
-from orchestrator.operations import overview
 from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead, UnknownExecution
-from orchestrator.operations.overview import Json
 from orchestrator.settings import Settings
 from orchestrator.store.journal import open_for_reading, sqlite_url
 from orchestrator.store.port import StoreFailure
+from orchestrator.views import overview
+from orchestrator.views.overview import Json
 
 PAGE: Final = 500
 JOURNAL_FILE: Final = "journal.sqlite"

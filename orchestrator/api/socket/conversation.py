@@ -21,7 +21,6 @@ from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.aside import aside
 from orchestrator.contracts.versions import VersionFailure
-from orchestrator.executions.artifacts import LONGEST_PIECE, artifact
 from orchestrator.executions.hosts import BadHostAddress, HostFailure
 from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.records import FinalStatus
@@ -30,8 +29,9 @@ from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import EndOrder
-from orchestrator.executions.visible import VisibleRuns
 from orchestrator.store.port import StoreFailure
+from orchestrator.views.artifacts import LONGEST_PIECE, artifact
+from orchestrator.views.visible import VisibleRuns
 
 log = structlog.get_logger(__name__)
 

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 from genvm_wire.calldata import Encodable
 from orchestrator.contracts.versions import Number
-from orchestrator.executions.artifacts import FIELDS, artifact
 from orchestrator.executions.records import FinalStatus
 from orchestrator.executions.state import ON_PURPOSE, Cause, Execution, Outcome
+from orchestrator.views.artifacts import FIELDS, artifact
 
 Payload = Mapping[str, Encodable]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from genvm_wire.calldata import Value
 from orchestrator.api.socket.frames import ErrorCode, RequestFailed
-from orchestrator.executions.artifacts import FIELDS
+from orchestrator.views.artifacts import FIELDS
 
 U32, U64 = 2**32, 2**64
 SHOWN = 100

@@ -12,7 +12,6 @@ from docker import APIClient
 from orchestrator.operations.doctor import access, browser, engine, inside, machine
 from orchestrator.operations.doctor.finding import Finding, Level, fail, ok, warn
 from orchestrator.operations.failures import NothingToRead
-from orchestrator.operations.overview import Json
 from orchestrator.operations.presentation import harmless, table
 from orchestrator.operations.source import journal_url, manager_id
 from orchestrator.runtime.docker.engine import Client
@@ -20,6 +19,7 @@ from orchestrator.runtime.docker.settings import DockerSettings
 from orchestrator.settings import RuntimeName, Settings
 from orchestrator.store.journal import open_for_reading
 from orchestrator.store.port import StoreFailure
+from orchestrator.views.overview import Json
 
 ENGINE_TIMEOUT = 40.0
 
