@@ -205,8 +205,15 @@ def _rules(settings: Settings) -> RunRules:
 def _permits(settings: Settings, meminfo: str) -> PermitPool:
     """What one run of each kind takes is the least that the maximum may be set to (manager-api 3.13)."""
     costs = _rules(settings).costs
+    least = (costs or EARLY_COSTS).highest
     default = default_permits(meminfo, settings.permits_per_gib, (costs or NEWEST_COSTS).highest)
-    return PermitPool(settings.permits or default, minimum=(costs or EARLY_COSTS).highest)
+    wanted = settings.permits or default
+    if wanted < least:
+        log.warning("permits_raised", asked=wanted, permits=least, reason="the dearest run takes that many")
+    elif costs is None and wanted < NEWEST_COSTS.highest:
+        reason = f"runs of the newest clients take {NEWEST_COSTS.sync} or {NEWEST_COSTS.nondet}"
+        log.warning("permits_below_newest", permits=wanted, reason=reason)
+    return PermitPool(max(wanted, least), minimum=least)
 
 
 def _pool(settings: Settings, inner: AdoptingRuntime, permits: PermitPool, memory_room: int) -> PoolRuntime:

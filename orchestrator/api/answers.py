@@ -97,6 +97,7 @@ class ModuleRestarted(Answer):
 class PermitsSet(Answer):
     result: Literal["permits_set"]
     permits: int
+    note: str | None = Field(None, description="why it is not what was asked for, where prices are set")
 
 
 class Permits(Answer):

@@ -29,15 +29,19 @@ async def get_permits(request: web.Request) -> web.StreamResponse:
 
 @describes(Description(PermitsSet, PermitsBody, failures=(400, 500), scope=Scope.OPERATOR))
 async def post_permits(request: web.Request) -> web.StreamResponse:
-    """Set the maximum at once; a value that cannot be (too small) leaves it and answers the effective one."""
+    """Set the maximum at once; a value that cannot be (too small) leaves it, and the answer says so."""
     body = await json_body(request)
     try:
         wanted = shaped(PermitsBody, body).permits
     except WrongShape:
         raise WrongShape("invalid permits") from None
     about(request, {"permits": wanted})
-    effective = request.app[CONTEXT].executions.set_permits(wanted)
-    return web.json_response({"result": "permits_set", "permits": effective})
+    context = request.app[CONTEXT]
+    refused = context.executions.set_permits(wanted)
+    answer = {"result": "permits_set", "permits": context.executions.statistics().permits.maximum}
+    # Clients of the reference compare this answer whole; prices of our own they cannot know.
+    told = {"note": f"unchanged: {refused}"} if refused and context.rules.costs else {}
+    return web.json_response(answer | told)
 
 
 def add_routes(app: web.Application) -> None:

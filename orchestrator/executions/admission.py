@@ -87,16 +87,16 @@ class Admission:
         self._admit(self._permits.give_back(run_id))
         self._known.changed()
 
-    def set_maximum(self, maximum: int) -> int:
-        """Change the maximum; the effective one (unchanged when the value is refused)."""
+    def set_maximum(self, maximum: int) -> str | None:
+        """Change the maximum; why it was left as it is, if it was."""
         try:
             admitted = self._permits.set_maximum(maximum)
         except ValueError as refusal:
             log.warning("permits_refused", asked=maximum, reason=str(refusal))
-        else:
-            self._admit(admitted)
-            self._known.changed()
-        return self.permits.maximum
+            return str(refusal)
+        self._admit(admitted)
+        self._known.changed()
+        return None
 
     def _admit(self, ids: Iterable[int]) -> None:
         for run_id in ids:

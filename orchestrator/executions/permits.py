@@ -105,7 +105,7 @@ class PermitPool:
         """
         floor = max([self._minimum, *(waiting.cost for waiting in self._waiting.values())])
         if maximum < floor:
-            raise ValueError(f"at least {floor} permits are needed")
+            raise ValueError(f"the dearest run takes {floor} permits: at least {floor} permits are needed")
         self._maximum = maximum
         return self._admit()
 

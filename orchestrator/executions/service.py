@@ -229,8 +229,8 @@ class Executions:
     def ended(self) -> list[EndedRun]:
         return self._known.ended()
 
-    def set_permits(self, maximum: int) -> int:
-        """Change the maximum; the effective one (unchanged when the value is refused)."""
+    def set_permits(self, maximum: int) -> str | None:
+        """Change the maximum; why it was left as it is, if it was."""
         return self._admission.set_maximum(maximum)
 
     def statistics(self) -> ServiceStatistics:
