@@ -19,7 +19,7 @@ from orchestrator.contracts.versions import ExecutorVersion, Number
 from orchestrator.executions.hosts import BadHostAddress
 from orchestrator.executions.job import JobLimits, job_message
 from orchestrator.executions.permits import Costs
-from orchestrator.executions.records import moment
+from orchestrator.executions.plain import moment
 from orchestrator.executions.request import DebugLevel, ModuleUse, ResultForm, RunRequest, Selector
 from tests.generation_bodies import CALL, CALLDATA_GENERATIONS, GENERATIONS, encoded, fields
 

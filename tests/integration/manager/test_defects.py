@@ -65,7 +65,7 @@ async def test_an_outcome_that_no_database_takes_becomes_a_plain_one(client: Cli
         assert run is not None
         await client.until(lambda: run.output.stdout.total > 0)
         run.output.stdout.total = 2**70
-        client.let_go(run.instance)
+        client.let_go(run.execution.instance)
         status = await client.finished(run_id)
     assert (status["cause"], status["error"], status["stdout"]) == ("internal", "defect: RowUnstorable", "")
     await nothing_left(client)

@@ -438,6 +438,6 @@ async def test_runs_go_on_when_their_client_closes(client: Client, node: Node) -
         assert (await socket.event(run_id))[0] == "started"
     run = client.manager.executions.find(run_id)
     assert run is not None
-    client.let_go(run.instance)
+    client.let_go(run.execution.instance)
     assert (await run.concluded).result is not None
     assert run.execution.state in {State.FINISHING, State.FINISHED}

@@ -68,7 +68,7 @@ async def let_end(client: Client, socket: SocketClient, run_id: int) -> tuple[st
     await socket.attach(run_id)
     run = client.manager.executions.find(run_id)
     assert run is not None
-    client.let_go(run.instance)
+    client.let_go(run.execution.instance)
     return await socket.ended(run_id)
 
 

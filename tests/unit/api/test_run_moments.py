@@ -26,17 +26,19 @@ def asked(generation: str, moments: dict[str, Any] | None = None, **changes: Any
 @pytest.mark.parametrize("generation", CALLDATA_GENERATIONS)
 @pytest.mark.parametrize("name", ["datetime", "transaction_timestamp"])
 def test_either_name_is_the_moment(generation: str, name: str) -> None:
-    assert asked(generation, {name: OTHER_YEAR}).message["datetime"] == OTHER_YEAR
+    assert asked(generation, {name: OTHER_YEAR}).call.message["datetime"] == OTHER_YEAR
 
 
 def test_the_later_name_is_kept_for_the_executor_and_only_then() -> None:
-    assert asked("C", {"transaction_timestamp": OTHER_YEAR}).message["transaction_timestamp"] == OTHER_YEAR
-    assert "transaction_timestamp" not in asked("C", {"datetime": OTHER_YEAR}).message
+    assert (
+        asked("C", {"transaction_timestamp": OTHER_YEAR}).call.message["transaction_timestamp"] == OTHER_YEAR
+    )
+    assert "transaction_timestamp" not in asked("C", {"datetime": OTHER_YEAR}).call.message
 
 
 def test_the_newest_clients_run_without_its_message_s_moment_has_its_own() -> None:
-    assert asked("C", timestamp=OTHER_YEAR).message["datetime"] == OTHER_YEAR
-    assert asked("C", {"datetime": None}, timestamp=OTHER_YEAR).message["datetime"] == OTHER_YEAR
+    assert asked("C", timestamp=OTHER_YEAR).call.message["datetime"] == OTHER_YEAR
+    assert asked("C", {"datetime": None}, timestamp=OTHER_YEAR).call.message["datetime"] == OTHER_YEAR
 
 
 def test_the_newest_clients_run_without_any_moment_is_refused() -> None:
@@ -48,7 +50,7 @@ def test_the_newest_clients_run_without_any_moment_is_refused() -> None:
 
 def test_two_names_of_one_moment_may_be_spelled_differently() -> None:
     both = {"datetime": OTHER_YEAR, "transaction_timestamp": SAME}
-    assert asked("C", both).message["datetime"] == OTHER_YEAR
+    assert asked("C", both).call.message["datetime"] == OTHER_YEAR
 
 
 @pytest.mark.parametrize(
@@ -80,4 +82,4 @@ def test_later_shapes_that_would_be_lost_are_refused_by_name(
 
 
 def test_a_later_key_that_says_nothing_is_no_reason_to_refuse() -> None:
-    assert asked("C", leader_public_data=None).leader_nondet_results is None
+    assert asked("C", leader_public_data=None).call.leader_nondet_results is None

@@ -8,7 +8,7 @@ from orchestrator.api.wire.generations import received
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.versions import ExecutorVersion, Number
 from orchestrator.executions.job import JobLimits, job_message
-from orchestrator.executions.records import moment
+from orchestrator.executions.plain import moment
 from tests.generation_bodies import encoded
 
 
