@@ -25,6 +25,10 @@ class WrongShape(Exception):
     """The body decodes but is not what the endpoint takes (manager-api 1.3: 500)."""
 
 
+class BadKey(WrongShape):
+    """An idempotency key that no journal can keep, whichever this manager has (400)."""
+
+
 class BodyTooLarge(Exception):
     """The body is over its route's limit, which the text says (413)."""
 

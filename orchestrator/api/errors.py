@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from orchestrator.api.bodies import BodyTooSlow, EncodedBody
-from orchestrator.api.body import BadBody, BadHeader, BadQuery, BodyTooLarge, WrongShape
+from orchestrator.api.body import BadBody, BadHeader, BadKey, BadQuery, BodyTooLarge, WrongShape
 from orchestrator.api.bytes_held import TooManyBytes
 from orchestrator.api.expectations import UnknownExpectation
 from orchestrator.contracts.manifest import ManifestError
@@ -50,6 +50,7 @@ ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
     (TooManyBytes, Answer(503, retry=True, hang_up=True)),
     (BadHeader, Answer(400)),
     (BadQuery, Answer(400)),
+    (BadKey, Answer(400)),
     (WrongShape, Answer(500)),
     (BadHostAddress, Answer(500)),
     (HostRefused, Answer(403)),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from genvm_wire.calldata import Value
-from orchestrator.api.body import WrongShape, shaped
+from orchestrator.api.body import BadKey, WrongShape, shaped
 from orchestrator.api.wire.fields import U32, Bytes, Duration, Flag, Text
 from orchestrator.api.wire.message import MOMENT, names_a_moment
 from orchestrator.api.wire.rules import RunRules
@@ -81,6 +81,8 @@ class RunBodyC(CalldataBody):
         parse_host(self.host)
         rules.check_arguments(self.extra_args)
         rules.check_debug(self.debug_mode)
+        if "\0" in (self.host_genvm_id or ""):
+            raise BadKey("host_genvm_id must not have a NUL in it")
         if any(self.host_hello_data[MANAGER_HOST : MANAGER_HOST + 1]):
             raise WrongShape(f"host_hello_data for manager-owned host index {MANAGER_HOST} is not allowed")
         call = self.call(

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests import generation_bodies
 from tests.integration.manager.conftest import Client, MakeClient
+from tests.socket_client import MALFORMED, refusal, socket_client
 
 # Encoding this as a host name keeps a processor busy for a fifth of a second, one of a megabyte for seconds.
 LONG_NAME = "é" * 60_000
@@ -39,3 +41,17 @@ async def test_no_node_is_looked_up_whose_name_would_have_to_be_encoded(
     monkeypatch.setattr(socket, "getaddrinfo", None)
     status, answer = await client.ask("POST", "/genvm/run", json=client.body(host=f"{name}:80"))
     assert (status, "is not ASCII labels" in answer["error"], len(answer["error"]) < 500) == (403, True, True)
+
+
+@pytest.mark.parametrize("key", ["\0", "tx-7\0", "a\0b"])
+async def test_a_key_that_some_journals_cannot_keep_is_refused_with_every_journal(
+    client: Client, key: str
+) -> None:
+    """SQLite takes a NUL within a text, PostgreSQL does not: what a client may send does not hang on that."""
+    answer = await client.ask("POST", "/genvm/run", data=client.encoded("C", host_genvm_id=key))
+    assert answer == (400, {"error": "host_genvm_id must not have a NUL in it"})
+    async with socket_client(client.session) as socket:
+        body = generation_bodies.fields("C", f"unix://{client.folder}/node", host_genvm_id=key)
+        code, message = await refusal(socket.run(body))
+    assert (code, "NUL" in message) == (MALFORMED, True)
+    assert client.manager.executions.live() == []
