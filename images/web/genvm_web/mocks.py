@@ -8,6 +8,8 @@ from genvm_web.fetching import Answer
 from genvm_web.messages import FetchRequest, RenderRequest
 from genvm_wire.calldata import Value
 
+GOOD = 200
+
 
 def mocked_fetch(request: FetchRequest, host_data: Mapping[str, Value]) -> Answer | None:
     """The answer for exactly this URL text and method, if there is one."""
@@ -18,12 +20,13 @@ def mocked_fetch(request: FetchRequest, host_data: Mapping[str, Value]) -> Answe
 
 
 def mocked_render(request: RenderRequest, host_data: Mapping[str, Value]) -> Answer | None:
-    """The page for exactly this URL text, if there is one; a screenshot is never mocked."""
-    if request.mode == "screenshot":
-        return None
+    """The page for exactly this URL text, if there is one: of any mode, unless it names its own.
+
+    Its status is 200 unless it names one. The body of a screenshot is the picture's bytes.
+    """
     match _entry(host_data, "nondet_web_render", request.url):
-        case {"status": status, "body": str(body)}:
-            return _answer(status, body)
+        case {"body": str(body), **told} if told.get("mode") in (None, request.mode):
+            return _answer(GOOD if told.get("status") is None else told["status"], body)
     return None
 
 

@@ -68,3 +68,21 @@ async def test_a_supplied_page_may_fail(opened: Open) -> None:
     with pytest.raises(ModuleError, match="WEBPAGE_LOAD_FAILED") as failed:
         await conversation.answer(render(URL, "html"))
     assert failed.value.ctx["status"] == 404
+
+
+async def test_a_supplied_page_is_good_unless_it_says_otherwise(opened: Open) -> None:
+    page: dict[str, Value] = {"mock_web_response": {"nondet_web_render": {URL: {"body": "page"}}}}
+    assert await (await opened(host_data=page)).answer(render(URL, "html")) == {"text": "page"}
+    assert await (await opened(host_data=page)).answer(render(URL, "screenshot")) == {"image": b"page"}
+
+
+@pytest.mark.parametrize("mode", ["text", "html", "screenshot"])
+async def test_a_supplied_page_that_names_its_mode_is_for_that_one(opened: Open, mode: str) -> None:
+    conversation = await opened(host_data=host_data("nondet_web_render", status=None, mode=mode))
+    assert await conversation.answer(render(URL, mode)) == (
+        {"image": b"tea"} if mode == "screenshot" else {"text": "tea"}
+    )
+    for other in {"text", "html", "screenshot"} - {mode}:
+        # No page service is there in these tests: it was asked.
+        with pytest.raises(ModuleError, match="WEBDRIVER_UNAVAILABLE"):
+            await conversation.answer(render(URL, other))
