@@ -24,10 +24,11 @@ def mocked_render(request: RenderRequest, host_data: Mapping[str, Value]) -> Ans
 
     Its status is 200 unless it names one. The body of a screenshot is the picture's bytes.
     """
-    match _entry(host_data, "nondet_web_render", request.url):
-        case {"body": str(body), **told} if told.get("mode") in (None, request.mode):
-            return _answer(GOOD if told.get("status") is None else told["status"], body)
-    return None
+    entry = _entry(host_data, "nondet_web_render", request.url)
+    if not isinstance(entry, dict) or entry.get("mode") not in (None, request.mode):
+        return None
+    status, body = entry.get("status"), entry.get("body")
+    return _answer(GOOD if status is None else status, body) if isinstance(body, str) else None
 
 
 def _entry(host_data: Mapping[str, Value], table: str, url: str) -> Value:
