@@ -11,6 +11,7 @@ from genvm_llm.failures import Kind, ProviderFailed
 from genvm_llm.json_text import NotAnObject, parse_object
 from genvm_llm.merging import Json
 from genvm_llm.prompt import Format
+from genvm_llm.thoughts import without_thoughts
 from genvm_module.contract import Transport
 from genvm_wire.calldata import Encodable, Value
 
@@ -35,7 +36,9 @@ def answer_of(content: str | dict[str, Json] | None, form: Format) -> Answer:
     if content is None:
         content = ""
     if form == "text":
-        return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        return without_thoughts(
+            content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        )
     try:
         found = json_object(content)
     except NotAnObject as error:

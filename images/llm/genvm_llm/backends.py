@@ -11,10 +11,11 @@ import aiohttp
 import structlog
 
 from genvm_llm.answers import Answer
-from genvm_llm.configuration import BackendConfig, Model
+from genvm_llm.configuration import BackendConfig
 from genvm_llm.failures import PROVIDER_FAULTS, Kind, ProviderFailed
 from genvm_llm.ledger import Ledger
 from genvm_llm.merging import MergeRefused
+from genvm_llm.models import Model
 from genvm_llm.posting import body_limit, post
 from genvm_llm.prompt import Format, Prompt
 from genvm_llm.providers import PROVIDERS
@@ -32,13 +33,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An answer and what it cost; `gen` in gen wei."""
+    """An answer and what it cost; `gen` in gen wei. `finish`: the provider's word for why it ended."""
 
     answer: Answer
     backend: str
     model: str
     usage: Usage = field(default_factory=Usage)
     gen: int = 0
+    finish: str = ""
 
 
 @dataclass(slots=True)
@@ -105,7 +107,7 @@ class Backend:
             raise ProviderFailed(
                 "SENDING_REQUEST",
                 Kind.TIMEOUT if calling else Kind.BUSY,
-                ctx={"url": self.config.host, "rust_error": text},
+                ctx={"url": self.config.address, "rust_error": text},
             ) from None
 
     async def _call(self, model: Model, prompt: Prompt, form: Format, ledger: Ledger) -> Completion:
@@ -118,17 +120,21 @@ class Backend:
             raise ModuleError("EXTRA_REFUSED", fatal=True, ctx={"rust_error": str(error)}) from None
         started = time.monotonic()
         try:
-            body = await post(
-                self.http, self.config.host, call, self.config.key, body_limit(prompt.max_tokens)
+            posted = await post(
+                self.http,
+                self.config.address,
+                call,
+                self.config.key,
+                body_limit(prompt.max_tokens),
+                proxy=self.config.proxy,
             )
         finally:
             ledger.call(time.monotonic() - started)
-        read = await read_reply(self.workshop, body, self.config.provider, form, self.config.key)
-        if read.empty:
-            log.warning("answer_without_content", backend=self.config.id, model=model.name)
+        read = await read_reply(self.workshop, posted, self.config.provider, form, self.config.key)
         # Before the answer is looked at: the provider has been paid for it whatever it is worth.
         self._count(model, read.usage, len(prompt.images), ledger)
-        return Completion(read.answer(), self.config.id, model.name, read.usage, _gen(model, read.usage))
+        gen = _gen(model, read.usage)
+        return Completion(read.answer(), self.config.id, model.name, read.usage, gen, read.finish)
 
     def _count(self, model: Model, usage: Usage, images: int, ledger: Ledger) -> None:
         self.totals[model.name].add(usage, images)

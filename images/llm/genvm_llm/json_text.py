@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 
+from genvm_llm.json_repair import objects_in, repaired, strict_or_none
+from genvm_llm.thoughts import without_thoughts
 from genvm_module.values import carried
 from genvm_wire.calldata import Value
 
@@ -108,39 +111,37 @@ def parse_object(text: str) -> tuple[dict[str, Value], str]:
 
     Raises NotAnObject.
     """
-    cleaned = clean(text)
-    try:
-        value = _strict(cleaned)
-    except ValueError:
-        start, stop = cleaned.find("{"), cleaned.rfind("}")
-        cleaned = complete(cleaned[start : stop + 1]) if 0 <= start < stop else ""
-        value = _strict_or_none(cleaned)
-    if not isinstance(value, dict):
-        raise NotAnObject("the answer is no JSON object")
+    value, found = _found(text)
     _check_shape(value)
     if _LONE_SURROGATE.search(_escapes_resolved(value)):
-        cleaned = json.dumps(_plain(value), ensure_ascii=False)
+        found = json.dumps(_plain(value), ensure_ascii=False)
     converted = carried(value)
     assert isinstance(converted, dict)
-    return converted, cleaned
+    return converted, found
 
 
-def _strict(text: str) -> object:
-    try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+def _found(text: str) -> tuple[dict[str, object], str]:
+    """The first reading that gives an object, from the text as it is to what can be cut out of it."""
+    for reading in _readings(text):
+        value = strict_or_none(reading)
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            return _found(value)  # an object that was written as a string
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+            return value[0], reading.strip()[1:-1].strip()
+        if isinstance(value, dict):
+            return value, reading
+        if value is not None:
+            break
+    raise NotAnObject("the answer is no JSON object")
 
 
-def _strict_or_none(text: str) -> object:
-    try:
-        return _strict(text)
-    except ValueError:
-        return None
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")
+def _readings(text: str) -> Iterator[str]:
+    for whole in dict.fromkeys((text, without_thoughts(text))):
+        cleaned = clean(whole)
+        yield cleaned
+        yield repaired(cleaned)
+    for part, closed in objects_in(without_thoughts(text)):
+        yield repaired(part if closed else complete(part))
 
 
 def _check_shape(whole: object) -> None:

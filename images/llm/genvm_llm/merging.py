@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Strategy: TypeAlias = "str | Mapping[str, Strategy] | None"
 
+_FRACTION = re.compile(r"-?[0-9]+\.[0-9]+")
 NAMES = frozenset({"none", "replace", "merge_left", "merge_right"})
 
 
@@ -63,3 +65,14 @@ def _by_key(existing: Json, extra: Json, strategies: Mapping[str, Strategy]) -> 
     for key, value in extra.items():
         merged[key] = merge(existing[key], value, strategies.get(key)) if key in existing else value
     return merged
+
+
+def numeric(value: Json) -> Json:
+    """A fraction that had to travel as text is a number again."""
+    if isinstance(value, str) and _FRACTION.fullmatch(value):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: numeric(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [numeric(item) for item in value]
+    return value

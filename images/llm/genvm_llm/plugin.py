@@ -58,7 +58,9 @@ class Plugin:
         started = time.monotonic()
         try:
             async with asyncio.timeout(desk.config.timeout):
-                reply = await post(desk.http, self.url, call, self.key, body_limit(prompt.max_tokens))
+                limit = body_limit(prompt.max_tokens)
+                proxy = desk.config.ways.proxy
+                reply = await post(desk.http, self.url, call, self.key, limit, proxy=proxy)
         except TimeoutError:
             raise ProviderFailed("SENDING_REQUEST", Kind.TIMEOUT) from None
         finally:

@@ -6,14 +6,19 @@ Redirects are not followed: the key would travel with them.
 from __future__ import annotations
 
 import json
+import ssl
 from contextlib import suppress
+from dataclasses import dataclass
 
 import aiohttp
 from yarl import URL
 
+from genvm_llm.addresses import url_of
 from genvm_llm.failures import Kind, ProviderFailed, kind_of_status
 from genvm_llm.masks import mask_of
+from genvm_llm.merging import Json
 from genvm_llm.providers.exchange import Call
+from genvm_llm.waits import wait_in
 
 USER_AGENT = "genvm-llm"
 BODY_FLOOR = 16 * 1024 * 1024
@@ -24,10 +29,21 @@ LONGEST_SPELLING = 6
 """Characters for one of a key's, where it is written in escapes."""
 
 
-def http_session() -> aiohttp.ClientSession:
-    """A client without cookies, without proxies from the environment, without a limit of its own."""
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A 200 reply: its body, and how long it asks to be left alone, in seconds."""
+
+    body: bytes
+    wait: float | None = None
+
+
+def http_session(tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
+    """A client without cookies, without proxies from the environment, without a limit of its own.
+
+    `tls`: None for the system's authorities.
+    """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=tls or True),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT},
         timeout=aiohttp.ClientTimeout(total=None),
@@ -40,9 +56,11 @@ def body_limit(max_tokens: int) -> int:
     return min(BODY_FLOOR + BYTES_PER_TOKEN * max_tokens, BODY_CEILING)
 
 
-async def post(http: aiohttp.ClientSession, host: str, call: Call, key: str, limit: int) -> bytes:
-    """The body of a 200 reply. Raises ProviderFailed; cancelling closes the connection."""
-    url = host + call.path
+async def post(
+    http: aiohttp.ClientSession, address: str, call: Call, key: str, limit: int, *, proxy: str | None = None
+) -> Posted:
+    """A 200 reply. Raises ProviderFailed; cancelling closes the connection."""
+    url = url_of(address, call.path)
     shown = _shown(url, key)
     try:
         async with http.post(
@@ -50,15 +68,32 @@ async def post(http: aiohttp.ClientSession, host: str, call: Call, key: str, lim
             data=json.dumps(call.body, ensure_ascii=False, allow_nan=False).encode(),
             headers={**call.headers, "Content-Type": "application/json"},
             allow_redirects=False,
+            proxy=proxy,
         ) as response:
             if response.status != 200:
                 raise await _refused(response, shown, key)
-            return await _body(response, shown, limit)
+            return Posted(await _body(response, shown, limit), wait_in(response.headers))
     except aiohttp.ClientError as error:
         raise _not_sent(shown, error, key) from None
     except (OSError, ValueError) as error:
         # A key with a line break, a host that is no URL: the client words it with the value in it.
         raise _not_sent(shown, type(error).__name__, key) from None
+
+
+async def fetched(
+    http: aiohttp.ClientSession, url: str, key: str, limit: int, *, proxy: str | None = None
+) -> Json:
+    """The object that a GET of `url` is answered with under 200 and that is no error; None for all else."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        async with http.get(
+            URL(url, encoded=True), headers=headers, allow_redirects=False, proxy=proxy
+        ) as response:
+            body = await _bounded(response, limit)
+            found = json.loads(body) if response.status == 200 and len(body) <= limit else None
+    except (aiohttp.ClientError, OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and not found.get("error") else None
 
 
 async def _body(response: aiohttp.ClientResponse, url: str, limit: int) -> bytes:
@@ -94,12 +129,8 @@ async def _refused(response: aiohttp.ClientResponse, url: str, key: str) -> Prov
         "STATUS_NOT_OK",
         kind_of_status(response.status),
         ctx={"url": url, "status": response.status, "body": text},
-        retry_after=_retry_after(response.headers.get("Retry-After")),
+        retry_after=wait_in(response.headers),
     )
-
-
-def _retry_after(value: str | None) -> float | None:
-    return float(value) if value and value.isascii() and value.isdigit() else None
 
 
 def _not_sent(url: str, error: object, key: str) -> ProviderFailed:

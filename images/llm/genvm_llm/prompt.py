@@ -13,8 +13,12 @@ from genvm_llm.timeouts import seconds
 
 Format = Literal["text", "json", "bool"]
 
+JsonMode = Literal["object", "schema", "none"]
+
 MAX_TOKENS_LIMIT = 2**32 - 1
 SEED_LIMIT = 2**64 - 1
+KEPT_SEEDS = 2**31 - 1
+"""Servers keep 31 bits, 32 or 63; llama.cpp takes 2**32 - 1, and what is cut to it, for "any"."""
 
 
 class PromptMalformed(ValueError):
@@ -23,18 +27,28 @@ class PromptMalformed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`timeout` in seconds. `images` are PNG or JPEG bytes."""
+    """`timeout` in seconds. `images` are PNG or JPEG bytes. No `temperature`: the provider's own.
+
+    `options` are further fields of a request, in the provider's words; `extra` such of one prompt.
+    """
 
     user_message: str
     system_message: str | None = None
-    temperature: float = 0.7
+    temperature: float | None = 0.7
     images: tuple[bytes, ...] = ()
     max_tokens: int = 8000
     use_max_completion_tokens: bool = False
     seed: int | None = None
+    json_mode: JsonMode = "object"
+    options: Mapping[str, Json] = field(default_factory=dict)
     extra: Mapping[str, Json] = field(default_factory=dict)
     extra_merge_strategy: Strategy = None
     timeout: float | None = None
+
+    @property
+    def kept_seed(self) -> int | None:
+        """The seed as every server keeps it: those above 31 bits are folded into them."""
+        return self.seed if self.seed is None or self.seed <= KEPT_SEEDS else self.seed % KEPT_SEEDS
 
 
 def read_prompt(fields: Mapping[str, object]) -> Prompt:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from genvm_llm.answers import Answer, JsonObject, Undecided
 from genvm_llm.failures import Kind, ProviderFailed
+from genvm_llm.posting import Posted
 from genvm_llm.prompt import Format
 from genvm_llm.text_jobs import NOT_JSON
 from genvm_llm.usage import Usage
@@ -14,10 +15,13 @@ from genvm_llm.workshop import WorkFailed, Workshop
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was paid for, and the answer, or why it is none: the one does not wait for the other."""
+    """What was paid for, and the answer, or why it is none: the one does not wait for the other.
+
+    `finish` is the provider's word for why the answer ended.
+    """
 
     usage: Usage
-    empty: bool
+    finish: str
     outcome: Answer | ProviderFailed
 
     def answer(self) -> Answer:
@@ -27,28 +31,37 @@ class Reading:
         return self.outcome
 
 
-async def read_reply(workshop: Workshop, body: bytes, provider: str, form: Format, key: str) -> Reading:
+async def read_reply(workshop: Workshop, posted: Posted, provider: str, form: Format, key: str) -> Reading:
     """Raises ProviderFailed for a body that is no JSON, or takes too much work to read."""
+    body = posted.body
     try:
         found = await workshop.do("read_reply", body, provider, form, key, size=len(body))
     except WorkFailed as failure:
         raise _unreadable(str(failure), Kind.UNPARSABLE) from None
     if found == NOT_JSON:
         raise _unreadable(NOT_JSON, Kind.UNKNOWN)
-    tokens, full, (what, value) = found
-    return Reading(Usage(*tokens), not full, _outcome(what, value))
+    tokens, finish, (what, value) = found
+    return Reading(Usage(*tokens), finish, _outcome(what, value, posted.wait))
 
 
-def _outcome(what: str, value: object) -> Answer | ProviderFailed:
+def _outcome(what: str, value: object, wait: float | None) -> Answer | ProviderFailed:
     match what, value:
         case "plain", str() | bool():
             return value
         case "json", (dict(fields), str(text)):
             return JsonObject(fields, text)
+        case "fault", (str(kind), str(reason), None | int() as status, None | float() as inner):
+            return _fault(Kind(kind), reason, status, wait if inner is None else inner)
         case "open", _:
             return Undecided("DESERIALIZING", Kind.UNPARSABLE, ctx={"rust_error": value})
         case _:
             return _unreadable(str(value), Kind.UNPARSABLE)
+
+
+def _fault(kind: Kind, reason: str, status: int | None, wait: float | None) -> ProviderFailed:
+    """With the status that the provider put into the body, so that a rate limit is seen for one."""
+    ctx: dict[str, object] = {"status": 200 if status is None else status, "rust_error": reason}
+    return ProviderFailed("NO_ANSWER" if status is None else "STATUS_NOT_OK", kind, ctx=ctx, retry_after=wait)
 
 
 def _unreadable(reason: str, kind: Kind) -> ProviderFailed:

@@ -24,11 +24,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often one candidate is tried, and the first wait in seconds. By default once."""
+    """How often one candidate is tried, the first wait and the longest in seconds. By default once."""
 
     attempts: int = 1
     wait: float = 0.5
     kinds: frozenset[Kind] = PASSING
+    longest_wait: float = LONGEST_WAIT
 
     async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """The first success. Raises what the last attempt raised."""
@@ -41,17 +42,20 @@ class Retry:
         return await retrying(attempt)
 
     def _passing(self, error: BaseException) -> bool:
-        return isinstance(error, ProviderFailed) and error.kind in self.kinds
+        """Whoever asks for more time than that is left alone: the next candidate is there now."""
+        if not isinstance(error, ProviderFailed) or error.kind not in self.kinds:
+            return False
+        return error.retry_after is None or error.retry_after <= self.longest_wait
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, ProviderFailed) and error.retry_after is not None:
-            return min(error.retry_after, LONGEST_WAIT)
-        return wait_random_exponential(multiplier=self.wait, max=LONGEST_WAIT)(state)
+            return error.retry_after
+        return wait_random_exponential(multiplier=self.wait, max=self.longest_wait)(state)
 
 
 def read_retry(raw: object) -> Retry:
-    """`{attempts, wait, kinds}`, all optional. Raises ConfigurationRefused."""
+    """`{attempts, wait, longest_wait, kinds}`, all optional. Raises ConfigurationRefused."""
     if raw is None:
         return Retry()
     if not isinstance(raw, Mapping):
@@ -60,12 +64,14 @@ def read_retry(raw: object) -> Retry:
     if not isinstance(attempts, int) or isinstance(attempts, bool) or not 1 <= attempts <= 10:
         raise ConfigurationRefused("retry.attempts must be a whole number from 1 to 10")
     try:
-        wait = seconds(raw.get("wait"))
+        wait, longest = seconds(raw.get("wait")), seconds(raw.get("longest_wait"))
         chosen = PASSING if kinds is None else frozenset(Kind(kind) for kind in kinds)
     except TimeoutMalformed as error:
-        raise ConfigurationRefused(f"retry.wait: {error}") from None
+        raise ConfigurationRefused(f"retry: {error}") from None
     except (TypeError, ValueError):
         raise ConfigurationRefused(
             f"retry.kinds must be a list of {', '.join(kind.value for kind in Kind)}"
         ) from None
-    return Retry(attempts, 0.5 if wait is None else wait, chosen)
+    return Retry(
+        attempts, 0.5 if wait is None else wait, chosen, LONGEST_WAIT if longest is None else longest
+    )

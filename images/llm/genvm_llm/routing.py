@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import aiohttp
 import structlog
 
 from genvm_llm.answers import Undecided
 from genvm_llm.backends import Backend, Completion
-from genvm_llm.configuration import Config, Model
+from genvm_llm.configuration import Config
 from genvm_llm.failures import ProviderFailed
 from genvm_llm.ledger import Ledger
+from genvm_llm.models import Model
 from genvm_llm.prompt import Format, Prompt
 from genvm_llm.workshop import Workshop
 from genvm_module.errors import ModuleError
@@ -81,12 +82,19 @@ class Desk:
     async def first_success(
         self, candidates: Iterable[Candidate], prompt: Prompt, form: Format, *, fallback: bool = False
     ) -> Completion:
-        """The first good answer. Raises ModuleError NO_PROVIDER_FOR_PROMPT, fatal, when there is none.
+        """The first good answer; see `first_of`."""
+        return await self.first_of(((one, prompt) for one in candidates), form, fallback=fallback)
 
-        A decision that every model that answered left open is false.
+    async def first_of(
+        self, asked: Iterable[tuple[Candidate, Prompt]], form: Format, *, fallback: bool = False
+    ) -> Completion:
+        """The first good answer, each candidate asked its own prompt.
+
+        Raises ModuleError NO_PROVIDER_FOR_PROMPT, fatal, when there is none. A decision that the last of
+        them leaves open is false.
         """
         failed: list[Attempt] = []
-        for candidate in candidates:
+        for candidate, prompt in asked:
             try:
                 return await self.ask(candidate, prompt, form, fallback=fallback or bool(failed))
             except ProviderFailed as error:
@@ -103,7 +111,7 @@ class Desk:
         """
         model, backend = candidate.model, candidate.backend
         timeout = _first(prompt.timeout, model.timeout, backend.config.timeout, self.config.timeout)
-        prompt = replace(prompt, use_max_completion_tokens=model.use_max_completion_tokens)
+        prompt = model.shaped(prompt)
 
         async def attempt() -> Completion:
             return await backend.ask(model, prompt, form, timeout, self.ledger)
@@ -114,15 +122,15 @@ class Desk:
 
 
 def without_success(failed: Sequence[Attempt]) -> Completion:
-    """What is left when no attempt was good: false, if a decision was left open by all who answered.
+    """What is left when no attempt was good: false, if the last of them left a decision open.
 
     Raises ModuleError NO_PROVIDER_FOR_PROMPT, fatal, otherwise.
     """
     told: list[Encodable] = [attempt.told() for attempt in failed]
-    for attempt in failed:
-        if isinstance(attempt.error, Undecided):
-            log.error("decision_left_open", attempts=told)
-            return Completion(False, attempt.candidate.backend.config.id, attempt.candidate.model.name)
+    last = failed[-1] if failed else None
+    if last is not None and isinstance(last.error, Undecided):
+        log.error("decision_left_open", attempts=told)
+        return Completion(False, last.candidate.backend.config.id, last.candidate.model.name)
     raise ModuleError("NO_PROVIDER_FOR_PROMPT", fatal=True, ctx={"attempts": told})
 
 

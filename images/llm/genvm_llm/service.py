@@ -41,7 +41,7 @@ class LlmModule:
         REDACTOR.learn(backend.key for backend in settings.backends.values())
         policy = await _policy(settings)
         log.info("backends", ids=sorted(settings.backends), policy=settings.policy)
-        return LlmService(settings, policy, http_session())
+        return LlmService(settings, policy, http_session(settings.ways.tls))
 
 
 async def _policy(config: Config) -> Policy:

@@ -10,11 +10,13 @@ from genvm_llm import filters
 from genvm_llm.answers import Answer, JsonObject, Undecided, answer_of, json_object
 from genvm_llm.failures import ProviderFailed
 from genvm_llm.json_text import NotAnObject
+from genvm_llm.judging import fault_of_reply
 from genvm_llm.masks import mask_of
 from genvm_llm.prompt import Format
 from genvm_llm.providers import PROVIDERS
 
 NOT_JSON = "the reply is not JSON"
+LONGEST_FINISH = 40
 LONGEST_ANSWER = 1024 * 1024
 """Characters: many times what a model writes with all the tokens it may have."""
 
@@ -28,7 +30,7 @@ def filtered(texts: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
 
 
 def read_reply(body: bytes, provider: str, form: Format, key: str) -> Plain:
-    """A provider's reply: `(tokens, has content, answer)`, or a text that says why it is none.
+    """A provider's reply: `(tokens, why it ended, answer)`, or a text that says why it is none.
 
     The key that the provider was asked with is in nothing of it, in no spelling that a mask knows.
     """
@@ -36,13 +38,20 @@ def read_reply(body: bytes, provider: str, form: Format, key: str) -> Plain:
         reply = PROVIDERS[provider].read(json.loads(body), form)
     except (ValueError, RecursionError):
         return NOT_JSON
-    content = reply.content
+    content, usage = reply.content, reply.usage
     too_long = isinstance(content, str) and len(content) > LONGEST_ANSWER
-    usage = reply.usage
     tokens = (usage.input, usage.output, usage.total, usage.cache_read, usage.cache_write)
+    mask = mask_of(key)
+    finish = mask.text(reply.finish[:LONGEST_FINISH])
     if too_long:
-        return tokens, True, ("failed", f"the answer is longer than {LONGEST_ANSWER} characters")
-    return tokens, content is not None, _answer(mask_of(key).value(content), form)
+        return tokens, finish, ("failed", f"the answer is longer than {LONGEST_ANSWER} characters")
+    if (fault := fault_of_reply(reply)) is not None:
+        return (
+            tokens,
+            finish,
+            ("fault", (fault.kind.value, mask.text(fault.reason), fault.status, fault.wait)),
+        )
+    return tokens, finish, _answer(mask.value(content), form)
 
 
 def _answer(content: Any, form: Format) -> Plain:

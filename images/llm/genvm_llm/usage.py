@@ -19,6 +19,11 @@ class Usage:
     cache_read: int = 0
     cache_write: int = 0
 
+    @property
+    def any(self) -> bool:
+        """Whether the provider told of any token."""
+        return bool(self.input or self.output or self.total)
+
 
 def count(value: object) -> int:
     """A token count as a provider wrote it, saturated at 32 bits; nonsense is 0."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
@@ -10,12 +9,13 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from genvm_llm.answers import Undecided
 from genvm_llm.backends import Completion
-from genvm_llm.failures import Kind, ProviderFailed
-from genvm_llm.merging import Json
+from genvm_llm.failures import ProviderFailed
+from genvm_llm.merging import Json, numeric
 from genvm_llm.plugin import Plugin, PluginUnusable
 from genvm_llm.policies.mocks import mocked
-from genvm_llm.prompt import Prompt, PromptMalformed, number
+from genvm_llm.prompt import SEED_LIMIT, Prompt, PromptMalformed, number
 from genvm_llm.routing import Candidate, Desk
 from genvm_llm.tasks import Task
 from genvm_module.errors import ModuleError
@@ -23,7 +23,6 @@ from genvm_wire.calldata import Encodable
 
 MAX_TOKENS = 4000
 NOT_EXTRA = frozenset({"temperature", "max_tokens", "use_max_completion_tokens"})
-_FRACTION = re.compile(r"-?[0-9]+\.[0-9]+")
 
 log = structlog.get_logger(__name__)
 
@@ -48,32 +47,33 @@ class StudioPolicy:
 
 async def _ask_named(prompt: Prompt, task: Task, desk: Desk) -> Completion:
     """The run's backend, then its fall-back, once each; an id that is not configured is a failed attempt."""
-    failed: list[Encodable] = []
-    for key in ("studio_llm_id", "fallback_llm_id"):
-        name = task.caller.host_data.get(key)
-        if not isinstance(name, str):
-            continue
-        candidate = desk.candidate(name)
-        if candidate is None:
-            failed.append({"backend": name, "cause": "no such backend"})
-            continue
-        try:
-            configured = _configured(prompt, candidate)
-            return await desk.first_success([candidate], configured, task.form, fallback=bool(failed))
-        except ModuleError as error:
-            if error.causes[0] != "NO_PROVIDER_FOR_PROMPT":
-                raise
-            attempts = error.ctx.get("attempts")
-            failed += attempts if isinstance(attempts, list) else []
+    named = [task.caller.host_data.get(key) for key in ("studio_llm_id", "fallback_llm_id")]
+    names = [name for name in named if isinstance(name, str)]
+    candidates = [desk.candidate(name) for name in names]
+    asked = [(one, _configured(prompt, one)) for one in candidates if one is not None]
+    first_is_there = bool(candidates) and candidates[0] is not None
+    try:
+        return await desk.first_of(asked, task.form, fallback=not first_is_there)
+    except ModuleError as error:
+        if error.causes[0] != "NO_PROVIDER_FOR_PROMPT":
+            raise
+        told = error.ctx.get("attempts")
+        attempts: list[Encodable] = [*told] if isinstance(told, list) else []
+    unknown: list[Encodable] = [
+        {"backend": name, "cause": "no such backend"}
+        for name, candidate in zip(names, candidates, strict=True)
+        if candidate is None
+    ]
+    # In the order in which they were named: nodes take the first for the run's own backend.
+    failed = [*attempts, *unknown] if first_is_there else [*unknown, *attempts]
     log.error("studio_backends_failed", attempts=failed)
     raise ModuleError("NO_PROVIDER_FOR_PROMPT", fatal=True, ctx={"attempts": failed})
 
 
 def _configured(prompt: Prompt, candidate: Candidate) -> Prompt:
-    """With the parameters that Studio keeps in the backend's `meta.config`."""
-    meta = candidate.backend.config.meta
-    config = meta.get("config") if isinstance(meta, dict) else None
-    if not isinstance(config, dict):
+    """With the parameters that Studio keeps in `meta.config`: the model's, else the backend's."""
+    config = _config_in(candidate.model.meta) or _config_in(candidate.backend.config.meta)
+    if config is None:
         return prompt
     extra = {key: numeric(value) for key, value in config.items() if key not in NOT_EXTRA}
     temperature = config.get("temperature")
@@ -81,18 +81,17 @@ def _configured(prompt: Prompt, candidate: Candidate) -> Prompt:
         chosen = prompt.temperature if temperature is None else number(temperature, "temperature")
     except PromptMalformed as error:
         raise ModuleError("CONFIG_UNUSABLE", fatal=True, ctx={"rust_error": str(error)}) from None
-    return replace(prompt, temperature=chosen, extra=extra)
+    seed = extra.pop("seed", None) if _is_seed(config.get("seed")) else prompt.seed
+    return replace(prompt, temperature=chosen, seed=cast("int | None", seed), extra=extra)
 
 
-def numeric(value: Json) -> Json:
-    """A fraction that had to travel as text is a number again."""
-    if isinstance(value, str) and _FRACTION.fullmatch(value):
-        return float(value)
-    if isinstance(value, dict):
-        return {key: numeric(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [numeric(item) for item in value]
-    return value
+def _is_seed(value: Json) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= SEED_LIMIT
+
+
+def _config_in(meta: Json) -> dict[str, Json] | None:
+    config = meta.get("config") if isinstance(meta, dict) else None
+    return config if isinstance(config, dict) else None
 
 
 async def _ask_plugin(data: Mapping[str, object], prompt: Prompt, task: Task, desk: Desk) -> Completion:
@@ -105,7 +104,7 @@ async def _ask_plugin(data: Mapping[str, object], prompt: Prompt, task: Task, de
         read = await plugin.ask(prompt, task.form, desk)
         return Completion(read.answer(), "plugin", plugin.model, read.usage)
     except ProviderFailed as error:
-        if task.form == "bool" and error.kind is Kind.UNPARSABLE:
+        if isinstance(error, Undecided):
             return Completion(False, "plugin", plugin.model)
         host = urlsplit(plugin.url).hostname
         ctx = {"attempts": [{"backend": host, "model": plugin.model, "kind": error.kind.value}]}

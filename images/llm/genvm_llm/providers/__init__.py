@@ -8,8 +8,8 @@ from genvm_llm.providers import anthropic, google, ollama, openai
 from genvm_llm.providers.exchange import Provider
 
 PROVIDERS: Mapping[str, Provider] = {
-    "openai-compatible": Provider(openai.call, openai.read, takes_extra=True),
-    "anthropic": Provider(anthropic.call, anthropic.read),
-    "google": Provider(google.call, google.read),
-    "ollama": Provider(ollama.call, ollama.read),
+    "openai-compatible": Provider(openai.call, openai.read, "/v1", takes_extra=True),
+    "anthropic": Provider(anthropic.call, anthropic.read, "/v1"),
+    "google": Provider(google.call, google.read, "/v1beta"),
+    "ollama": Provider(ollama.call, ollama.read, "/api"),
 }

@@ -5,44 +5,89 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from genvm_llm import pictures
-from genvm_llm.merging import Json
+from genvm_llm.merging import Json, merge
 from genvm_llm.prompt import Format, Prompt
-from genvm_llm.providers.exchange import Call, Reply, at, text_at
+from genvm_llm.providers.endings import Ending, ending_of
+from genvm_llm.providers.exchange import Call, Reply, at, list_at, text_at
+from genvm_llm.providers.faults import Fault, error_in, missing, refused, tool_called
 from genvm_llm.usage import Usage, count
+
+_DECISION: Json = {
+    "type": "OBJECT",
+    "properties": {"reason": {"type": "STRING"}, "result": {"type": "BOOLEAN"}},
+    "required": ["reason", "result"],
+    "propertyOrdering": ["reason", "result"],
+}
+"""In the dialect of `responseSchema`, which has no form for an object of any members."""
 
 
 def call(prompt: Prompt, form: Format, model: str, key: str) -> Call:
-    """Raises ModuleError INVALID_IMAGE."""
+    """Raises ModuleError INVALID_IMAGE, MergeRefused."""
     parts: list[Json] = [
         {"inline_data": {"mime_type": pictures.media_type(image), "data": pictures.encoded(image)}}
         for image in prompt.images
     ]
     body: dict[str, Json] = {
         "contents": [{"parts": [*parts, {"text": prompt.user_message}]}],
-        "generationConfig": {
-            "responseMimeType": "text/plain" if form == "text" else "application/json",
-            "temperature": prompt.temperature,
-            "maxOutputTokens": prompt.max_tokens,
-        },
+        "generationConfig": merge(_generation(prompt, form), dict(prompt.options)),
     }
     if prompt.system_message is not None:
         body["system_instruction"] = {"parts": [{"text": prompt.system_message}]}
-    path = f"/v1beta/models/{quote(model, safe='/:')}:generateContent"
-    return Call(path, {"x-goog-api-key": key}, body)
+    return Call(f"/models/{quote(model, safe='/:')}:generateContent", {"x-goog-api-key": key}, body)
+
+
+def _generation(prompt: Prompt, form: Format) -> dict[str, Json]:
+    plain = form == "text" or prompt.json_mode == "none"
+    config: dict[str, Json] = {
+        "responseMimeType": "text/plain" if plain else "application/json",
+        "maxOutputTokens": prompt.max_tokens,
+    }
+    if prompt.temperature is not None:
+        config["temperature"] = prompt.temperature
+    if form == "bool" and prompt.json_mode == "schema":
+        config["responseSchema"] = _DECISION
+    return config
 
 
 def read(body: Json, form: Format) -> Reply:
-    text = text_at(body, "candidates", 0, "content", "parts", 0, "text")
-    cut_off = at(body, "candidates", 0, "finishReason") == "MAX_TOKENS"
-    if cut_off and form != "text" and not (text or "").lstrip().startswith(("{", "```")):
+    ending = ending_of(at(body, "candidates", 0, "finishReason"))
+    text = _text(body)
+    if text and ending is Ending.LENGTH and form != "text" and "{" not in text:
         text = "{}"
     usage = at(body, "usageMetadata")
     return Reply(
-        text,
-        Usage(
+        content=text,
+        usage=Usage(
             input=count(at(usage, "promptTokenCount")),
             output=count(at(usage, "candidatesTokenCount")),
             total=count(at(usage, "totalTokenCount")),
             cache_read=count(at(usage, "cachedContentTokenCount")),
         ),
+        ending=ending,
+        finish=text_at(body, "candidates", 0, "finishReason") or "",
+        fault=_fault(body, ending),
     )
+
+
+def _fault(body: Json, ending: Ending) -> Fault | None:
+    if fault := error_in(body):
+        return fault
+    if blocked := at(body, "promptFeedback", "blockReason"):
+        return refused(blocked)
+    if not isinstance(at(body, "candidates", 0), dict):
+        return missing(body, "candidates")
+    if ending is Ending.REFUSED:
+        return refused(at(body, "candidates", 0, "finishReason"))
+    if any(at(part, "functionCall") is not None for part in _parts(body)):
+        return tool_called()
+    return None
+
+
+def _parts(body: Json) -> list[Json]:
+    return list_at(body, "candidates", 0, "content", "parts")
+
+
+def _text(body: Json) -> str | None:
+    """All parts but thoughts, joined."""
+    texts = [text_at(part, "text") for part in _parts(body) if not at(part, "thought")]
+    return "".join(text for text in texts if text) if texts else None

@@ -5,7 +5,10 @@ from __future__ import annotations
 from genvm_llm import pictures
 from genvm_llm.merging import Json, merge
 from genvm_llm.prompt import Format, Prompt
-from genvm_llm.providers.exchange import Call, Reply, at, text_at
+from genvm_llm.providers.endings import Ending, ending_of
+from genvm_llm.providers.exchange import Call, Reply, at, list_at, text_at
+from genvm_llm.providers.faults import Fault, error_in, fault_of, missing, refused, tool_called
+from genvm_llm.providers.schemas import ANY_OBJECT, DECISION
 from genvm_llm.usage import Usage, count
 
 
@@ -16,46 +19,95 @@ def call(prompt: Prompt, form: Format, model: str, key: str) -> Call:
         "model": model,
         "messages": _messages(prompt),
         "stream": False,
-        "temperature": prompt.temperature,
         cap: prompt.max_tokens,
     }
-    if prompt.seed is not None:
-        body["seed"] = prompt.seed
-    if form != "text":
-        body["response_format"] = {"type": "json_object"}
-    merged = merge(body, dict(prompt.extra), prompt.extra_merge_strategy) if prompt.extra else body
+    if prompt.temperature is not None:
+        body["temperature"] = prompt.temperature
+    if (seed := prompt.kept_seed) is not None:
+        body["seed"] = seed
+    if form != "text" and prompt.json_mode != "none":
+        body["response_format"] = _response_format(prompt, form)
+    merged = merge(body, dict(prompt.options))
+    merged = merge(merged, dict(prompt.extra), prompt.extra_merge_strategy) if prompt.extra else merged
     assert isinstance(merged, dict)
-    return Call("/v1/chat/completions", {"Authorization": f"Bearer {key}"}, merged)
+    return Call("/chat/completions", {"Authorization": f"Bearer {key}"}, merged)
+
+
+def _response_format(prompt: Prompt, form: Format) -> Json:
+    """Servers enforce a schema in exactly this wrapping and ignore it in any other, under a 200."""
+    if prompt.json_mode == "object":
+        return {"type": "json_object"}
+    # `strict` is for schemas that name every member.
+    schema: Json = (
+        {"name": "decision", "strict": True, "schema": DECISION}
+        if form == "bool"
+        else {"name": "answer", "schema": ANY_OBJECT}
+    )
+    return {"type": "json_schema", "json_schema": schema}
 
 
 def _messages(prompt: Prompt) -> list[Json]:
-    content: list[Json] = [{"type": "text", "text": prompt.user_message}]
-    for image in prompt.images:
-        url = f"data:{pictures.media_type(image)};base64,{pictures.encoded(image)}"
-        content.append({"type": "image_url", "image_url": {"url": url}})
-    messages: list[Json] = [{"role": "user", "content": content}]
+    messages: list[Json] = [{"role": "user", "content": _user_content(prompt)}]
     if prompt.system_message is not None:
         messages.insert(0, {"role": "system", "content": prompt.system_message})
     return messages
 
 
+def _user_content(prompt: Prompt) -> Json:
+    """A list of parts only where a picture needs one: many servers take nothing but text."""
+    if not prompt.images:
+        return prompt.user_message
+    content: list[Json] = [{"type": "text", "text": prompt.user_message}]
+    for image in prompt.images:
+        url = f"data:{pictures.media_type(image)};base64,{pictures.encoded(image)}"
+        content.append({"type": "image_url", "image_url": {"url": url}})
+    return content
+
+
 def read(body: Json, form: Format) -> Reply:
     del form
-    usage = at(body, "usage")
+    usage, choice = at(body, "usage"), at(body, "choices", 0)
     return Reply(
-        _content(at(body, "choices", 0, "message", "content")),
-        Usage(
+        content=_content(at(choice, "message", "content")),
+        usage=Usage(
             input=count(at(usage, "prompt_tokens")),
             output=count(at(usage, "completion_tokens")),
             total=count(at(usage, "total_tokens")),
             cache_read=count(at(usage, "prompt_tokens_details", "cached_tokens")),
             cache_write=count(at(usage, "prompt_tokens_details", "cache_write_tokens")),
         ),
+        ending=ending_of(at(choice, "finish_reason")),
+        finish=text_at(choice, "finish_reason") or "",
+        fault=error_in(body) or _fault(body, choice),
     )
 
 
-def _content(content: Json) -> str | None:
-    """Some vendors answer with a list of parts."""
+def _fault(body: Json, choice: Json) -> Fault | None:
+    if not isinstance(choice, dict):
+        return missing(body, "choices")
+    if error := choice.get("error"):
+        return fault_of(error)
+    message = at(choice, "message")
+    if refusal := _refusal(message):
+        return refused(refusal)
+    for reason in (at(choice, "finish_reason"), at(choice, "native_finish_reason")):
+        if ending_of(reason) is Ending.REFUSED:
+            return refused(reason)
+    return tool_called() if at(message, "tool_calls") or at(message, "function_call") else None
+
+
+def _refusal(message: Json) -> Json:
+    parts = list_at(message, "content")
+    return at(message, "refusal") or next((found for part in parts if (found := at(part, "refusal"))), None)
+
+
+def _content(content: Json) -> str | dict[str, Json] | None:
+    """Some vendors answer with a list of parts, some with the object that was asked for."""
     if isinstance(content, list):
-        return "".join(text_at(part, "text") or "" for part in content)
-    return content if isinstance(content, str) else None
+        return "".join(part if isinstance(part, str) else _part_text(part) for part in content)
+    return content if isinstance(content, str | dict) else None
+
+
+def _part_text(part: Json) -> str:
+    """Of parts that are no thoughts."""
+    return (text_at(part, "text") or "") if at(part, "type") in (None, "text", "output_text") else ""

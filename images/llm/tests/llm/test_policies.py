@@ -74,6 +74,30 @@ async def test_the_fall_back_is_asked_after_the_first_failed() -> None:
         assert (len(bad.received), len(good.received)) == (1, 1)
 
 
+async def test_the_fall_back_is_asked_for_a_decision_that_the_first_left_open() -> None:
+    async with AsyncExitStack() as stack:
+        vague = await stack.enter_async_context(provider(openai_reply("hm")))
+        good = await stack.enter_async_context(provider(openai_reply('{"result": true}')))
+        host_data: Any = {"studio_llm_id": "b0", "fallback_llm_id": "b1"}
+        async with studio(backend(vague.url), backend(good.url), host_data=host_data) as talk:
+            assert await talk.compare() is True
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ({"studio_llm_id": "b0", "fallback_llm_id": "gone"}, ["b0", "gone"]),
+        ({"studio_llm_id": "gone", "fallback_llm_id": "b0"}, ["gone", "b0"]),
+    ],
+)
+async def test_attempts_are_told_in_the_order_in_which_backends_were_named(named: Any, told: Any) -> None:
+    async with provider(429) as server, studio(backend(server.url), host_data=named) as talk:
+        with pytest.raises(ModuleError) as failure:
+            await talk.prompt()
+    attempts: Any = failure.value.ctx["attempts"]
+    assert [attempt["backend"] for attempt in attempts] == told
+
+
 @pytest.mark.parametrize("host_data", [{}, {"studio_llm_id": "gone", "fallback_llm_id": 5}])
 async def test_backends_that_are_not_there_are_failures_and_no_crash(host_data: Any) -> None:
     async with studio(host_data=host_data) as talk:
@@ -88,6 +112,16 @@ async def test_parameters_come_from_the_backends_meta() -> None:
             await talk.prompt()
         body = server.received[0].body
     assert (body["temperature"], body["top_p"], body["seed"], body["max_tokens"]) == (0.25, 0.5, 3, 4000)
+
+
+async def test_the_models_meta_comes_before_the_backends() -> None:
+    meta = {"config": {"temperature": "0.25", "top_p": "0.5"}}
+    async with provider() as server:
+        one = {**backend(server.url, meta={"config": {"temperature": "0.75", "top_k": 5}}), "meta": meta}
+        async with studio(one, host_data={"studio_llm_id": "b0"}) as talk:
+            await talk.prompt()
+        body = server.received[0].body
+    assert (body["temperature"], body["top_k"], body.get("top_p")) == (0.75, 5, None)
 
 
 async def test_an_empty_prompt_is_the_contracts_fault() -> None:
@@ -153,7 +187,7 @@ async def test_an_operators_hooks_choose_rewrite_and_filter() -> None:
         async with talking(backend(chosen.url), backend(other.url, priority=9), policy_source=HOOK) as talk:
             assert await talk.prompt("well") == "YES"
         body = chosen.received[0].body
-        assert body["messages"][0]["content"][0]["text"] == "well!"
+        assert body["messages"][0]["content"] == "well!"
         assert body["temperature"] == 0.1
         assert other.received == []
 

@@ -63,7 +63,15 @@ async def test_the_key_is_in_no_url_and_where_the_provider_wants_it(name: str) -
         assert KEY not in received.path
         wanted = {"openai-compatible": "authorization", "anthropic": "x-api-key", "google": "x-goog-api-key"}
         holders = [header for header, value in received.headers.items() if KEY in value]
-        assert holders == ([wanted[name]] if name in wanted else [])
+        assert holders == [wanted.get(name, "authorization")]
+
+
+@pytest.mark.parametrize("key", ["", "${ENV[<no-key>]}"], ids=["none", "what Studio says for none"])
+async def test_ollama_without_a_key_sends_none(key: str) -> None:
+    async with provider(ollama_reply()) as server:
+        async with talking({**backend(server.url, "ollama"), "key": key}) as talk:
+            await talk.prompt()
+        assert "authorization" not in server.received[0].headers
 
 
 @pytest.mark.parametrize(
@@ -90,9 +98,7 @@ async def test_a_json_answer_is_text_on_s_and_a_map_without_fractions_on_w(name:
 @pytest.mark.parametrize(
     ("name", "reply"),
     [
-        ("openai-compatible", openai_reply(None, "length")),
         ("openai-compatible", openai_reply('{"a": "cut o', "length")),
-        ("google", google_reply(None, "MAX_TOKENS")),
         ("google", google_reply("Well, let me", "MAX_TOKENS")),
         ("ollama", ollama_reply('{"a": [1, ')),
     ],
@@ -103,10 +109,17 @@ async def test_a_json_answer_that_was_cut_off_is_still_an_object(name: str, repl
         assert tokens_of(talk.conversation.statistics())["b0/m"]["output"] == 5
 
 
+EMPTY = {
+    "openai-compatible": openai_reply(None),
+    "anthropic": anthropic_reply() | {"content": []},
+    "google": google_reply(None),
+    "ollama": ollama_reply(""),
+}
+
+
 @EVERY
 async def test_missing_content_is_an_empty_answer_that_was_paid_for(name: str) -> None:
-    bare = {key: value for key, value in REPLIES[name]().items() if "usage" in key or "count" in key}
-    async with provider(bare) as server, talking(backend(server.url, name)) as talk:
+    async with provider(EMPTY[name]) as server, talking(backend(server.url, name)) as talk:
         assert await talk.prompt() == ""
         assert tokens_of(talk.conversation.statistics())["b0/m"]["input"] == 11
 

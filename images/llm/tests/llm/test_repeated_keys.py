@@ -33,7 +33,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 REPLIES: dict[str, Callable[[str], Any]] = {
     "openai-compatible": openai_reply,
-    "anthropic": lambda text: anthropic_reply(text, tool={"a": text, text: [text]}),
+    "anthropic": anthropic_reply,
     "google": google_reply,
     "ollama": ollama_reply,
 }
@@ -44,7 +44,9 @@ REPLIES: dict[str, Callable[[str], Any]] = {
 async def test_a_contract_never_gets_a_key_that_a_provider_repeats(provider: str, spelling: str) -> None:
     said = SPELLINGS[spelling](KEY)
     text = REPLIES[provider](f"you sent {said}!")
-    object_ = text if provider == "anthropic" else REPLIES[provider](f'{{"a": "you sent {said}!"}}')
+    object_ = REPLIES[provider](f'{{"a": "you sent {said}!"}}')
+    if provider == "anthropic":
+        object_ = anthropic_reply("", tool={"a": f"you sent {said}!", said: [said]})
     async with providing(text, object_) as server, talking(backend(server.url, provider)) as talk:
         for answer in (await talk.prompt(), json.loads(await talk.prompt(form="json"))):
             told = json.dumps(answer)

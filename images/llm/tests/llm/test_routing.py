@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -102,7 +103,7 @@ async def test_calls_at_once_are_bounded_per_backend() -> None:
 
     async def wait(request: Any) -> Any:
         await gate.wait()
-        return await raw(b"{}")(request)
+        return await raw(json.dumps(openai_reply()).encode())(request)
 
     async with provider(wait) as server:
         async with talking({**backend(server.url), "max_concurrent": 2}) as talk:

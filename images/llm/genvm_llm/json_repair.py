@@ -1,0 +1,66 @@
+"""Finding the one object in what a model wrote around and beside it (modules.md, 2.7 and correction 3)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NoReturn
+
+MOST_STARTS = 32
+"""Places at which an object is looked for: each may cost the whole text."""
+
+_STRING_OR_COMMA = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|,(?=\s*[}\]])', re.DOTALL)
+_BRACE_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|[{}]', re.DOTALL)
+_CONTROL = re.compile("[\x00-\x1f]")
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
+
+
+def strict_or_none(text: str) -> object:
+    """The value of a JSON document, its fractions as Decimal; None too where it is no document."""
+    try:
+        return _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def repaired(text: str) -> str:
+    """Raw line breaks inside strings written as escapes, trailing commas left out; the rest as it is."""
+    return _STRING_OR_COMMA.sub(_mended, text)
+
+
+def _mended(found: re.Match[str]) -> str:
+    part = found[0]
+    return "" if part == "," else _CONTROL.sub(lambda raw: _SHORT.get(raw[0], f"\\u{ord(raw[0]):04x}"), part)
+
+
+def objects_in(text: str) -> Iterator[tuple[str, bool]]:
+    """Texts that may be objects, in order, each with whether it is whole; the last may lack its end.
+
+    What stands inside of something unreadable is not what was meant, and is not among them.
+    """
+    start: int | None = text.find("{")
+    for _ in range(MOST_STARTS):
+        if start is None or start < 0:
+            return
+        end = _end_of_brackets(text, start)
+        yield text[start:end], end is not None
+        start = None if end is None else text.find("{", end)
+
+
+def _end_of_brackets(text: str, start: int) -> int | None:
+    """Behind the brace that closes the one at `start`; None when there is none."""
+    depth = 0
+    for found in _BRACE_OR_STRING.finditer(text, start):
+        depth += {"{": 1, "}": -1}.get(found[0], 0)
+        if depth == 0 and found[0] == "}":
+            return found.end()
+    return None

@@ -1,0 +1,32 @@
+"""Whether a reply under status 200 is an answer at all (modules.md, correction 2)."""
+
+from __future__ import annotations
+
+from genvm_llm.failures import Kind
+from genvm_llm.providers.endings import Ending
+from genvm_llm.providers.exchange import Reply
+from genvm_llm.providers.faults import Fault
+from genvm_llm.thoughts import only_thoughts, without_thoughts
+
+
+def fault_of_reply(reply: Reply) -> Fault | None:
+    """Why it is none; None where it is one, the empty answer that a model chose and was paid for included."""
+    if reply.fault is not None:
+        return reply.fault
+    if reply.ending is Ending.BROKEN:
+        return Fault(Kind.NO_ANSWER, f"the server gave up: {reply.finish or 'a piece of a stream'}")
+    if _says_something(reply):
+        return None
+    if reply.ending is Ending.LENGTH:
+        return Fault(Kind.CUT_OFF, "the tokens were used up before the answer began")
+    if reply.ending is Ending.NATURAL and reply.usage.any:
+        return None
+    return Fault(Kind.NO_ANSWER, f"no text, and no natural end: {reply.finish or 'nothing said'}")
+
+
+def _says_something(reply: Reply) -> bool:
+    if not isinstance(reply.content, str):
+        return reply.content is not None
+    if reply.ending is Ending.LENGTH and only_thoughts(reply.content):
+        return False
+    return bool(without_thoughts(reply.content).strip())

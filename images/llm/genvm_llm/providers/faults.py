@@ -1,0 +1,106 @@
+"""Replies under status 200 that are no answers: errors, refusals, tool calls (modules.md, correction 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from genvm_llm.failures import Kind, kind_of_status
+from genvm_llm.merging import Json
+from genvm_llm.waits import wait_of
+
+LONGEST_REASON = 300
+
+_STATUS_BY_WORD = (
+    ("rate_limit", 429), ("ratelimit", 429), ("resource_exhausted", 429), ("quota", 429),
+    ("too_many_requests", 429), ("throttl", 429), ("overloaded", 529), ("api_key", 401),
+    ("authenticat", 401), ("unauthorized", 401), ("permission", 403), ("not_found", 404),
+    ("timeout", 504), ("timed_out", 504), ("deadline", 504), ("unavailable", 503),
+    ("invalid_", 400), ("bad_request", 400), ("context_length", 400), ("server_error", 500),
+    ("internal", 500), ("api_error", 500),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a reply is no answer. `status`: what it would have had outside of a 200; `wait` in seconds."""
+
+    kind: Kind
+    reason: str
+    status: int | None = None
+    wait: float | None = None
+
+
+def error_in(body: Json) -> Fault | None:
+    """The error that a reply carries, whatever else it holds; also a reply that is no object."""
+    if isinstance(body, list):
+        inner = [fault for one in body[:1] if isinstance(one, dict) and (fault := error_in(one))]
+        return inner[0] if inner else Fault(Kind.UNKNOWN, "the reply is a list")
+    if not isinstance(body, dict):
+        return Fault(Kind.UNKNOWN, "the reply is no object")
+    if error := body.get("error"):
+        return fault_of(error)
+    if "error" in (body.get("type"), body.get("object")):
+        return fault_of(body)
+    return None
+
+
+def fault_of(error: Json) -> Fault:
+    """Of an error object or an error's text, by its codes first, then its names, then its words."""
+    status = _status(error)
+    kind = Kind.UNKNOWN if status is None else kind_of_status(status)
+    return Fault(kind, f"an error inside of a 200: {_words(error)}", status, _wait(error))
+
+
+def missing(body: Json, name: str) -> Fault:
+    """A reply without what answers stand in."""
+    found = fault_of(body)
+    return Fault(found.kind, f"the reply has no {name}", found.status, found.wait)
+
+
+def refused(why: object) -> Fault:
+    return Fault(Kind.REFUSED, f"the model or a filter refused: {str(why)[:LONGEST_REASON]}")
+
+
+def tool_called() -> Fault:
+    return Fault(Kind.NO_ANSWER, "the model called a tool that nobody offered")
+
+
+def _status(error: Json) -> int | None:
+    fields = error if isinstance(error, dict) else {"message": error}
+    for name in ("code", "status", "status_code", "http_status", "type", "reason", "message", "detail"):
+        if (status := _status_in(fields.get(name))) is not None:
+            return status
+    inner = fields.get("error") or fields.get("base_resp")
+    return _status(inner) if isinstance(inner, dict) else None
+
+
+def _status_in(value: Json) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 3:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if 400 <= value < 600 else None
+    if not isinstance(value, str):
+        return None
+    word = value[:LONGEST_REASON].lower().replace(" ", "_").replace("-", "_")
+    return next((status for part, status in _STATUS_BY_WORD if part in word), None)
+
+
+def _words(error: Json) -> str:
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("type") or error.get("code") or error.get("status")
+    return str(error)[:LONGEST_REASON]
+
+
+def _wait(error: Json) -> float | None:
+    """Seconds, where an error says them: OpenRouter's metadata, Google's RetryInfo."""
+    if not isinstance(error, dict):
+        return None
+    metadata, details = error.get("metadata"), error.get("details")
+    places: list[Json] = [error, metadata, *(details if isinstance(details, list) else [])]
+    if isinstance(metadata, dict):
+        places.append(metadata.get("headers"))
+    for place in places:
+        for name, value in place.items() if isinstance(place, dict) else ():
+            if name.lower().replace("-", "_") in ("retry_after", "retry_after_seconds", "retrydelay"):
+                return wait_of(str(value).removesuffix("s"))
+    return None

@@ -1,0 +1,285 @@
+"""What providers answer under status 200, and how each is meant (modules.md, corrections 2 and 3).
+
+A shape is a body and what it gives for text, JSON and a decision: an answer, or how the attempt failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .provider_server import anthropic_reply, google_reply, ollama_reply, openai_reply
+
+
+@dataclass(frozen=True)
+class Failed:
+    """`kind` as counted; `open`: a decision without a boolean, false where nobody else is left."""
+
+    kind: str
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class Shape:
+    body: Any
+    text: Any
+    json: Any = None
+    decision: Any = None
+
+    def expected(self, form: str) -> Any:
+        """Shapes that are no answer at all are told once."""
+        found = {"text": self.text, "json": self.json, "bool": self.decision}[form]
+        return self.text if found is None else found
+
+
+NO_JSON = Failed("unparsable")
+OPEN = Failed("unparsable", open=True)
+UNKNOWN, LIMITED, REFUSED = Failed("unknown"), Failed("rate_limit"), Failed("refused")
+CUT_OFF, NO_ANSWER = Failed("cut_off"), Failed("no_answer")
+USAGE = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
+YES = '{"reason": "same", "result": true}'
+TOOL_CALLS = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": YES}}]
+
+
+def chat(finish: Any = "stop", usage: Any = USAGE, **message: Any) -> Any:
+    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}
+    return {"object": "chat.completion", "choices": [choice], "usage": usage}
+
+
+def gemini(*parts: Any, finish: Any = "STOP", **more: Any) -> Any:
+    reply = google_reply()
+    reply["candidates"][0] = {"content": {"role": "model", "parts": list(parts)}, "finishReason": finish}
+    return reply | more
+
+
+def claude(*blocks: Any, stop: Any = "end_turn") -> Any:
+    return anthropic_reply() | {"content": list(blocks), "stop_reason": stop}
+
+
+def said(text: str) -> Any:
+    return {"type": "text", "text": text}
+
+
+def used(name: str, **given: Any) -> Any:
+    return {"type": "tool_use", "id": "t", "name": name, "input": given}
+
+
+def generated(text: str = YES, **more: Any) -> Any:
+    return ollama_reply(text) | more
+
+
+OPENAI = {
+    "plain": Shape(openai_reply(YES), YES, YES, True),
+    "an object": Shape(chat(content={"result": True}), '{"result": true}', '{"result": true}', True),
+    "parts": Shape(chat(content=[said('{"result":'), said("true}")]), '{"result":true}', None, True),
+    "parts with thoughts": Shape(
+        chat(
+            content=[{"type": "thinking", "thinking": [said("hm")]}, {"type": "reasoning", "text": "hm"}, YES]
+        ),
+        YES,
+        YES,
+        True,
+    ),
+    "a refusal in parts": Shape(chat(content=[{"type": "refusal", "refusal": "No."}]), REFUSED),
+    "an error": Shape({"error": {"message": "bad", "code": 500}}, Failed("server_error")),
+    "an error beside an answer": Shape(chat(content=YES) | {"error": {"code": 502}}, Failed("server_error")),
+    "an error's text": Shape({"error": "model is overloaded"}, Failed("server_overloaded")),
+    "no error": Shape(chat(content=YES) | {"error": None}, YES, YES, True),
+    "429 inside": Shape({"error": {"message": "slow down", "code": 429}}, LIMITED),
+    "429 as text": Shape({"error": {"code": "429", "message": "x"}}, LIMITED),
+    "a rate limit by name": Shape({"error": {"type": "rate_limit_error", "message": "x"}}, LIMITED),
+    "no quota": Shape({"error": {"code": "insufficient_quota", "message": "x"}}, LIMITED),
+    "a bad key": Shape({"error": {"code": "invalid_api_key"}}, Failed("auth_error")),
+    "an error object of vLLM": Shape({"object": "error", "message": "x", "code": 400}, Failed("bad_request")),
+    "a list": Shape([{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}], LIMITED),
+    "a list of answers": Shape([openai_reply(YES)], UNKNOWN),
+    "an empty list": Shape([], UNKNOWN),
+    "text": Shape('"hello"', UNKNOWN),
+    "nothing": Shape({}, UNKNOWN),
+    "usage alone": Shape({"usage": USAGE}, UNKNOWN),
+    "a code alone": Shape({"code": 429, "msg": "x", "success": False}, LIMITED),
+    "no choices": Shape(openai_reply() | {"choices": []}, UNKNOWN),
+    "null for choices": Shape(openai_reply() | {"choices": None}, UNKNOWN),
+    "null for a choice": Shape(openai_reply() | {"choices": [None]}, UNKNOWN),
+    "an error in the choice": Shape(
+        {"choices": [{"error": {"code": 429}, "message": {"content": YES}, "finish_reason": "error"}]},
+        LIMITED,
+    ),
+    "a server that gave up": Shape(chat("error", content="The cap"), NO_ANSWER),
+    "a server without room": Shape(chat("insufficient_system_resource", content=YES), NO_ANSWER),
+    "refused": Shape(chat(content=None, refusal="I cannot."), REFUSED),
+    "refused beside text": Shape(chat(content=YES, refusal="I cannot."), REFUSED),
+    "not refused": Shape(chat(content=YES, refusal=None), YES, YES, True),
+    "not refused, as text": Shape(chat(content=YES, refusal=""), YES, YES, True),
+    "filtered": Shape(chat("content_filter", content=""), REFUSED),
+    "filtered in the middle": Shape(chat("content_filter", content=YES), REFUSED),
+    "filtered behind a router": Shape(chat(content=""), "", "{}", OPEN),
+    "a tool call": Shape(chat("tool_calls", content=None, tool_calls=TOOL_CALLS), NO_ANSWER),
+    "a tool call beside text": Shape(chat(content=YES, tool_calls=TOOL_CALLS), NO_ANSWER),
+    "an old tool call": Shape(chat("function_call", content=None, function_call={"name": "f"}), NO_ANSWER),
+    "no tool calls": Shape(chat(content=YES, tool_calls=[]), YES, YES, True),
+    "nothing but a length": Shape(chat("length", content=None), CUT_OFF),
+    "blanks and a length": Shape(chat("length", content=" \n"), CUT_OFF),
+    "thoughts until the end": Shape(
+        chat("length", content="", reasoning_content="Let me see: " + YES), CUT_OFF
+    ),
+    "thoughts in the text until the end": Shape(chat("length", content="<think>maybe " + YES), CUT_OFF),
+    "cut off": Shape(
+        chat("length", content='{"reason": "x", "result": tr'),
+        '{"reason": "x", "result": tr',
+        '{"reason": "x", "result": true}',
+        True,
+    ),
+    "empty": Shape(chat(content=""), "", "{}", OPEN),
+    "null": Shape(chat(content=None), "", "{}", OPEN),
+    "no content": Shape(chat(), "", "{}", OPEN),
+    "empty and unpaid": Shape(chat(content="", usage=None), NO_ANSWER),
+    "empty without an end": Shape(chat(None, content=""), NO_ANSWER),
+    "text without an end": Shape(chat(None, content=YES), YES, YES, True),
+    "text with an unknown end": Shape(chat("done-ish", content=YES), YES, YES, True),
+    "text without usage": Shape(chat(content=YES, usage=None), YES, YES, True),
+    "a piece of a stream": Shape({"choices": [{"delta": {"content": YES}}], "usage": USAGE}, NO_ANSWER),
+    "thoughts": Shape(chat(content='<think>{"a": 1} no…</think>\n\n' + YES), YES, YES, True),
+    "thoughts without a beginning": Shape(chat(content="hm</think>hm</think> " + YES), YES, YES, True),
+    "thoughts alone": Shape(chat(content=f"<think>{YES}</think>"), "", "{}", OPEN),
+    "a tag in a string": Shape(
+        chat(content='{"a": "</think>", "result": true}'),
+        '", "result": true}',
+        '{"a": "</think>", "result": true}',
+        True,
+    ),
+    "fences": Shape(chat(content=f"```json\n{YES}\n```"), f"```json\n{YES}\n```", YES, True),
+    "chatter and fences": Shape(
+        chat(content=f"Sure:\n```json\n{YES}\n```\nDone {{x}}"),
+        f"Sure:\n```json\n{YES}\n```\nDone {{x}}",
+        YES,
+        True,
+    ),
+    "line breaks in a string": Shape(
+        chat(content='{"reason": "a\nb\tc", "result": true}'),
+        '{"reason": "a\nb\tc", "result": true}',
+        '{"reason": "a\\nb\\tc", "result": true}',
+        True,
+    ),
+    "trailing commas": Shape(
+        chat(content='{"a": [1, 2, ], "result": true,\n}'),
+        '{"a": [1, 2, ], "result": true,\n}',
+        '{"a": [1, 2 ], "result": true\n}',
+        True,
+    ),
+    "a comma in a string": Shape(
+        chat(content='{"a": ",}", "result": true,}'),
+        '{"a": ",}", "result": true,}',
+        '{"a": ",}", "result": true}',
+        True,
+    ),
+    "two objects": Shape(chat(content=YES + '\n{"result": false}'), YES + '\n{"result": false}', YES, True),
+    "an object in a list": Shape(chat(content=f"[{YES},]"), f"[{YES},]", YES, True),
+    "two objects in a list": Shape(chat(content=f"[{YES}, {YES}]"), f"[{YES}, {YES}]", NO_JSON, OPEN),
+    "an object written as a string": Shape(
+        chat(content='"{\\"result\\": true}"'), '"{\\"result\\": true}"', '{"result": true}', True
+    ),
+    "chatter before a cut-off object": Shape(
+        chat("length", content='Well: {"in": {"result": false}, "result": tr'),
+        'Well: {"in": {"result": false}, "result": tr',
+        '{"in": {"result": false}, "result": true}',
+        True,
+    ),
+    "no object": Shape(chat(content="I cannot say."), "I cannot say.", NO_JSON, OPEN),
+    "no boolean": Shape(chat(content='{"result": "true"}'), '{"result": "true"}', '{"result": "true"}', OPEN),
+    "fractions": Shape(
+        chat(content='{"a": 1.50, "result": true}'),
+        '{"a": 1.50, "result": true}',
+        '{"a": 1.50, "result": true}',
+        True,
+    ),
+}
+OPENAI["filtered behind a router"].body["choices"][0]["native_finish_reason"] = "SAFETY"
+OPENAI["filtered behind a router"] = Shape(OPENAI["filtered behind a router"].body, REFUSED)
+
+GOOGLE = {
+    "plain": Shape(google_reply(YES), YES, YES, True),
+    "parts": Shape(gemini({"text": '{"result":'}, {"text": "true}"}), '{"result":true}', None, True),
+    "thoughts": Shape(gemini({"text": "{}", "thought": True}, {"text": YES}), YES, YES, True),
+    "thoughts until the end": Shape(gemini({"text": "I", "thought": True}, finish="MAX_TOKENS"), CUT_OFF),
+    "nothing but a length": Shape(google_reply(None, "MAX_TOKENS"), CUT_OFF),
+    "cut off": Shape(google_reply('{"result": tr', "MAX_TOKENS"), '{"result": tr', '{"result": true}', True),
+    "cut off before the object": Shape(google_reply("Well,", "MAX_TOKENS"), "Well,", "{}", OPEN),
+    "empty": Shape(google_reply(None), "", "{}", OPEN),
+    "empty without an end": Shape(google_reply(None, "FINISH_REASON_UNSPECIFIED"), NO_ANSWER),
+    "an error": Shape({"error": {"code": 503, "status": "UNAVAILABLE"}}, Failed("server_error")),
+    "429 inside": Shape({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}, LIMITED),
+    "a list": Shape([{"error": {"code": 400, "status": "INVALID_ARGUMENT"}}], Failed("bad_request")),
+    "no candidates": Shape(google_reply() | {"candidates": []}, UNKNOWN),
+    "usage alone": Shape({"usageMetadata": {"promptTokenCount": 3}}, UNKNOWN),
+    "blocked": Shape({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {}}, REFUSED),
+    "not blocked": Shape(google_reply(YES) | {"promptFeedback": {"safetyRatings": []}}, YES, YES, True),
+    "unsafe": Shape(google_reply(None, "SAFETY"), REFUSED),
+    "unsafe in the middle": Shape(google_reply("The cap", "PROHIBITED_CONTENT"), REFUSED),
+    "recited": Shape(google_reply(YES, "RECITATION"), REFUSED),
+    "a tool call": Shape(gemini({"functionCall": {"name": "f", "args": {}}}), NO_ANSWER),
+    "a broken tool call": Shape(google_reply(None, "MALFORMED_FUNCTION_CALL"), NO_ANSWER),
+    "another end": Shape(google_reply("The cap", "OTHER"), NO_ANSWER),
+}
+
+ANTHROPIC = {
+    "text": Shape(claude(said(YES)), YES, YES, True),
+    "blocks": Shape(
+        claude(said('{"result":'), {"type": "thinking"}, said("true}")), '{"result":true}', None, True
+    ),
+    "the tool": Shape(
+        claude(used("json_out", result=True), stop="tool_use"), NO_ANSWER, '{"result": true}', True
+    ),
+    "the tool behind text": Shape(
+        claude(said("Here:"), used("json_out", result=True)), NO_ANSWER, '{"result": true}', True
+    ),
+    "another tool": Shape(claude(used("search", result=True), stop="tool_use"), NO_ANSWER),
+    "refused": Shape(claude(stop="refusal"), REFUSED),
+    "refused in the middle": Shape(claude(said(YES), stop="refusal"), REFUSED),
+    "an error": Shape({"type": "error", "error": {"type": "overloaded_error"}}, Failed("server_overloaded")),
+    "429 inside": Shape({"type": "error", "error": {"type": "rate_limit_error"}}, LIMITED),
+    "no content": Shape({"type": "message", "usage": {"input_tokens": 1, "output_tokens": 0}}, UNKNOWN),
+    "a list": Shape([], UNKNOWN),
+    "empty": Shape(claude(), "", "{}", OPEN),
+    "nothing but a length": Shape(claude(stop="max_tokens"), CUT_OFF),
+    "thoughts until the end": Shape(
+        claude({"type": "thinking", "thinking": "x"}, stop="max_tokens"), CUT_OFF
+    ),
+    "the tool cut off at once": Shape(
+        claude(used("json_out"), stop="max_tokens"), NO_ANSWER, CUT_OFF, CUT_OFF
+    ),
+    "cut off": Shape(
+        claude(said('{"result": tr'), stop="max_tokens"), '{"result": tr', '{"result": true}', True
+    ),
+    "no room": Shape(claude(stop="model_context_window_exceeded"), CUT_OFF),
+}
+
+OLLAMA = {
+    "plain": Shape(generated(done_reason="stop"), YES, YES, True),
+    "an old server": Shape(generated(), YES, YES, True),
+    "thoughts": Shape(generated(thinking="hm", done_reason="stop"), YES, YES, True),
+    "thoughts in the text": Shape(generated(f"<think>x</think>{YES}"), YES, YES, True),
+    "thoughts until the end": Shape(generated("", thinking="hm", done_reason="length"), CUT_OFF),
+    "cut off": Shape(
+        generated('{"result": tr', done_reason="length"), '{"result": tr', '{"result": true}', True
+    ),
+    "empty": Shape(generated("", done_reason="stop"), "", "{}", OPEN),
+    "loaded": Shape({"model": "m", "response": "", "done": True, "done_reason": "load"}, NO_ANSWER),
+    "a piece of a stream": Shape(generated(done=False), NO_ANSWER),
+    "an error": Shape({"error": "model 'm' not found"}, Failed("model_unavailable")),
+    "LM Studio": Shape({"error": "Unexpected endpoint or method. (POST /api/generate)"}, UNKNOWN),
+    "429 inside": Shape({"error": "429: too many requests"}, LIMITED),
+    "no response": Shape({"done": True, "prompt_eval_count": 11, "eval_count": 5}, UNKNOWN),
+    "a list": Shape([generated()], UNKNOWN),
+}
+
+SHAPES = {
+    (provider, name): shape
+    for provider, shapes in {
+        "openai-compatible": OPENAI,
+        "google": GOOGLE,
+        "anthropic": ANTHROPIC,
+        "ollama": OLLAMA,
+    }.items()
+    for name, shape in shapes.items()
+}
