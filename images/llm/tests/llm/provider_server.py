@@ -74,7 +74,7 @@ class ProviderServer:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.received.append(Received(request.path_qs, headers, json.loads(await request.read())))
+        self.received.append(Received(request.path_qs, headers, json.loads(await request.read() or b"null")))
         self.arrived.set()
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)

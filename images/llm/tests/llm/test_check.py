@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from genvm_llm.check import check_one
 from genvm_module.errors import ModuleError
@@ -74,3 +75,49 @@ async def test_prompts_that_cannot_be_sent(change: dict[str, Any], cause: str) -
 async def test_an_unknown_provider() -> None:
     with pytest.raises(ModuleError, match="UNKNOWN_PROVIDER"):
         await check_one(config("http://127.0.0.1:1", "simulator"), PROMPT)
+
+
+DOORS: dict[str, tuple[Any, dict[str, Any], bool]] = {
+    "llama.cpp": (raw(b"Not Found", 404), {"/v1/models": {"object": "list", "data": []}}, True),
+    "LM Studio": (
+        {"error": "Unexpected endpoint or method. (POST /api/generate)"},
+        {"/v1/models": {"data": []}, "/api/version": {"error": "Unexpected endpoint or method."}},
+        True,
+    ),
+    "vLLM": (raw(b'{"detail": "Not Found"}', 404), {"/v1/models": {"data": [{"id": "m"}]}}, True),
+    "Ollama without the model": (
+        raw(b'{"error": "model not found"}', 404),
+        {"/v1/models": {"data": []}, "/api/version": {"version": "0.12.0"}},
+        False,
+    ),
+    "something else": (raw(b"Not Found", 404), {}, False),
+}
+
+
+@pytest.mark.parametrize(("generate", "others", "told"), DOORS.values(), ids=DOORS)
+async def test_ollama_is_refused_for_a_server_that_speaks_openais_interface_alone(
+    generate: Any, others: dict[str, Any], told: bool
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path in others:
+            return web.json_response(others[request.path])
+        if request.path != "/api/generate":
+            return web.Response(status=404)
+        if isinstance(generate, dict):
+            return web.json_response(generate)
+        response: web.StreamResponse = await generate(request)
+        return response
+
+    async with provider(answer) as server:
+        with pytest.raises(ModuleError) as failure:
+            await check_one(config(server.url, "ollama"), PROMPT)
+    assert ("its provider is openai-compatible" in failure.value.causes[0]) is told
+    assert failure.value.fatal
+
+
+async def test_why_a_reply_is_no_answer_is_told_without_the_key() -> None:
+    async with provider({"error": {"code": 401, "message": f"bad key {KEY}"}}) as server:
+        with pytest.raises(ModuleError) as failure:
+            await check_one(config(server.url), PROMPT)
+    assert failure.value.causes == ["STATUS_NOT_OK", "an error inside of a 200: bad key [redacted]"]
+    assert failure.value.ctx["status"] == 401
