@@ -200,7 +200,8 @@ def ended_from_run(run: Run, fetched_at: datetime | None) -> EndedRun:
 def ended_from_head(head: RunHead) -> EndedRun:
     """An ended run as the journal knows it; one whose instance was still being taken away has ended, too.
 
-    What cannot be read of it is left out: whoever asks is answered, and it is forgotten like any other.
+    What cannot be read of it is left out: whoever asks is answered, and it is forgotten like any other. One
+    that was lost with its manager has no key: its client asks again for a result.
     """
     assert head.cause is not None
     state = State(head.state)
@@ -214,7 +215,7 @@ def ended_from_head(head: RunHead) -> EndedRun:
         deadline=moment_or_epoch(head.deadline),
         finished_at=moment_or_epoch(head.finished_at),
         namespace=head.namespace,
-        key=_key_from(head),
+        key=None if head.cause == Cause.SHUTDOWN else _key_from(head),
         size=head.size,
         fetched_at=None if head.fetched_at is None else moment_or_epoch(head.fetched_at),
     )

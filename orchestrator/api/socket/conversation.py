@@ -12,7 +12,7 @@ from orchestrator.access.caller import Caller
 from orchestrator.access.rates import Allowance
 from orchestrator.api.body import WrongShape
 from orchestrator.api.socket import frames, payloads
-from orchestrator.api.socket.events import never_ran, progress, terminal
+from orchestrator.api.socket.events import lost, never_ran, progress, terminal
 from orchestrator.api.socket.frames import BadFrame, ErrorCode, Method, Request, RequestFailed
 from orchestrator.api.socket.outgoing import News, Outgoing
 from orchestrator.api.socket.subscriptions import Subscriptions
@@ -168,7 +168,10 @@ class Conversation:
             self._reply(request, {"snapshot": snapshot})
             self._subscriptions.follow(run)
             return
-        self._reply(request, {"snapshot": terminal(await self._final(asked.genvm_id))})
+        final = await self._final(asked.genvm_id)
+        if lost(final.outcome):
+            raise RequestFailed(ErrorCode.UNKNOWN_ID, f"GenVM with id {final.id} was lost with its manager")
+        self._reply(request, {"snapshot": terminal(final)})
 
     def _cancel(self, request: Request, run_id: int) -> None:
         if (run := self._live(run_id)) is not None:

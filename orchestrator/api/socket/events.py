@@ -50,6 +50,14 @@ def never_ran(outcome: Outcome) -> bool:
     return outcome.failed_to_start and outcome.exit_code is None and not outcome.oom_killed
 
 
+def lost(outcome: Outcome) -> bool:
+    """Whether the run ended only because its manager left: there is no result, and no client is told of one.
+
+    Clients see their connection dropped, and another boot id after it.
+    """
+    return outcome.cause is Cause.SHUTDOWN
+
+
 def cause(outcome: Outcome) -> Cause:
     """One of `exited`, `cancelled`, `deadline`, `shutdown`."""
     return outcome.cause if outcome.cause in ON_PURPOSE else Cause.EXITED

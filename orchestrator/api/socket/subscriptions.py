@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.api.socket import frames
-from orchestrator.api.socket.events import progress, terminal
+from orchestrator.api.socket.events import lost, progress, terminal
 from orchestrator.api.socket.outgoing import Outgoing
 from orchestrator.executions.records import FinalStatus, final_status
 from orchestrator.executions.run import Run
@@ -36,7 +36,10 @@ class _Ended:
 
 
 class Subscriptions:
-    """Each run that is followed gets exactly one last event, and is then no longer followed."""
+    """Each run that is followed gets exactly one last event, and is then no longer followed.
+
+    But for runs that are lost with this manager: those get none.
+    """
 
     def __init__(self, executions: Executions, outgoing: Outgoing) -> None:
         self._executions = executions
@@ -106,10 +109,13 @@ class Subscriptions:
     def _end(self, run: Run) -> None:
         final = final_status(run)
         assert final is not None
+        self._runs.pop(run.id, None)
         self._hold(final)
 
     def _hold(self, final: FinalStatus) -> None:
         """Keep the last event rather than the run: what it printed may be large, and be forgotten soon."""
+        if lost(final.outcome):
+            return
         frame = frames.event(terminal(final))
         if self._held + len(frame) > HELD_BYTES:
             self._runs[final.id] = _Ended(None)

@@ -7,7 +7,7 @@ import asyncio
 from orchestrator.serve import end_runs
 from tests.integration.manager.conftest import MakeClient, listening_node
 from tests.integration.manager.socket_requests import request
-from tests.socket_client import ACK, BOOT_ID_MISMATCH, SocketClient, refusal, socket_client
+from tests.socket_client import ACK, BOOT_ID_MISMATCH, UNKNOWN_ID, SocketClient, refusal, socket_client
 
 
 async def test_after_a_restart_the_old_boot_id_is_refused_and_the_run_is_still_known(
@@ -52,22 +52,53 @@ async def test_what_was_acknowledged_stays_forgotten_after_a_restart(make_client
             await after.ended(again)
 
 
-async def test_at_shutdown_runs_end_with_that_cause_and_the_connection_is_dropped(
+async def test_a_run_whose_manager_leaves_is_lost_to_its_client_and_not_ended(
     make_client: MakeClient,
 ) -> None:
-    client = await make_client()
-    async with (
-        listening_node(f"unix://{client.folder}/node") as node,
-        socket_client(client.session) as socket,
-    ):
-        run_id = await socket.run(request(node, {"ignore": None}))
-        assert (await socket.event(run_id))[0] == "started"
-        await end_runs(client.manager)
-        tag, ended = await socket.event(run_id)
-        assert (tag, ended["cause"], ended["exit_code"]) == ("finished", "shutdown", None)
-        await client.leave()
-        await asyncio.wait_for(socket.closed.wait(), 60)
-        assert socket.close_code == 1006
+    """What the newest clients take an end with `shutdown` for is a result; a dropped connection it is not."""
+    client = await make_client(permits=4)
+    async with listening_node(f"unix://{client.folder}/node") as node:
+        wanted = request(node, {"ignore": None}, host_genvm_id="tx-9")
+        async with socket_client(client.session) as socket:
+            run_id = await socket.run(wanted)
+            assert (await socket.event(run_id))[0] == "started"
+            queued = await socket.run(request(node, {"ignore": None}, host_genvm_id="tx-10"))
+            await end_runs(client.manager)
+            for lost in (run_id, queued):
+                assert (await refusal(socket.attach(lost)))[0] == UNKNOWN_ID
+            await client.leave()
+            await asyncio.wait_for(socket.closed.wait(), 60)
+            assert (socket.close_code, socket.waiting(run_id), socket.waiting(queued)) == (1006, 0, 0)
+
+        client = await make_client()
+        status = await client.status(run_id)
+        assert (status["cause"], status["consumed_result"]) == ("shutdown", None)
+        async with socket_client(client.session) as after:
+            assert (await refusal(after.attach(run_id, socket.boot_id)))[0] == BOOT_ID_MISMATCH
+            assert (await refusal(after.attach(run_id)))[0] == UNKNOWN_ID
+            # The same transaction is executed again: nobody has its result.
+            again = await after.run({**wanted, "host_data": "{}"})
+            assert again > queued
+            await after.ended(again)
+
+
+async def test_a_run_that_its_manager_leaves_to_the_next_one_is_told_nothing(make_client: MakeClient) -> None:
+    client = await make_client(shutdown_policy="detach")
+    async with listening_node(f"unix://{client.folder}/node") as node:
+        wanted = request(node, {"ignore": None}, host_genvm_id="tx-9")
+        async with socket_client(client.session) as socket:
+            run_id = await socket.run(wanted)
+            assert (await socket.event(run_id))[0] == "started"
+            await end_runs(client.manager)
+            await client.leave()
+            await asyncio.wait_for(socket.closed.wait(), 60)
+            assert (socket.close_code, socket.waiting(run_id)) == (1006, 0)
+
+        client = await make_client(shutdown_policy="detach")
+        async with socket_client(client.session) as after:
+            assert await after.run(wanted) == run_id
+            await after.cancel(run_id)
+            await after.ended(run_id)
 
 
 async def test_an_ack_whose_client_was_lost_before_the_reply_holds_all_the_same(
