@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from bench.against import against, comparison
 from bench.burst import burst
 from bench.chart import draw
 from bench.figures import Results, table
@@ -64,6 +65,16 @@ def report(name: str, about: dict[str, object], found: tuple[dict[str, object], 
     return 0 if sound else 1
 
 
+def compared(args: argparse.Namespace, about: dict[str, object]) -> int:
+    """Measure both sides; their figures and ratios."""
+    arguments = ["--runs", str(args.runs), "--seconds", str(args.seconds)]
+    arguments += [word for part in args.only or () for word in ("--only", part)]
+    ours, theirs = against(args.against, arguments, args.turns)
+    print(comparison(ours, theirs))
+    print(f"written to {write('against', {**about, 'against': args.against, 'here': ours, 'there': theirs})}")
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("--runs", type=int, default=20, help="of each kind, where times are measured")
@@ -73,12 +84,16 @@ def main() -> int:
     parser.add_argument("--soak-runs", type=int, default=10_000)
     parser.add_argument("--burst", action="store_true", help="1,000 runs at once instead")
     parser.add_argument("--burst-runs", type=int, default=1000)
+    parser.add_argument("--against", metavar="REV", help="this checkout beside that commit, turn by turn")
+    parser.add_argument("--turns", type=int, default=2, help="with --against: of each side")
     args = parser.parse_args()
     about: dict[str, object] = {"machine": machine(), "commit": commit()}
     if args.soak:
         return report("soak", about, asyncio.run(soak(args.soak_runs)))
     if args.burst:
         return report("burst", about, asyncio.run(burst(args.burst_runs)))
+    if args.against:
+        return compared(args, about)
     results = asyncio.run(measure(args.only or list(MEASURES), Effort(args.runs, args.seconds)))
     print(table(results))
     path = write("latest", {**about, "results": results})
