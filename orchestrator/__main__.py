@@ -36,8 +36,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="run the manager")
+    serve = commands.add_parser("serve", aliases=["manager"], help="run the manager")
     _add_settings_flags(serve)
+    serve.add_argument(
+        "--die-with-parent", action="store_true", help="end when the process that started it does"
+    )
     config = commands.add_parser("config", help="show the effective settings")
     shown = config.add_subparsers(dest="config_command", required=True, metavar="COMMAND")
     _add_settings_flags(shown.add_parser("show", help="print them as YAML, secrets masked"))
@@ -100,12 +103,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    if args.command == "serve":
+    if args.command in ("serve", "manager"):
         from orchestrator.serve import serve  # noqa: PLC0415 - the other commands start without the server
 
         settings = _settings(args)
         configure_logs(settings.log_level, settings.log_format)
-        event_loop.run(serve(settings))
+        event_loop.run(serve(settings, die_with_parent=args.die_with_parent))
         return 0
     if args.command == "config":
         print(yaml.safe_dump(_settings(args).model_dump(mode="json"), sort_keys=False), end="")

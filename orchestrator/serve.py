@@ -18,6 +18,7 @@ from orchestrator.composition import Manager, manager
 from orchestrator.exposure import CannotListen, check_free, guarded_addresses, is_loopback
 from orchestrator.listener.acceptor import Acceptor, ConnectionLimits, connections_for
 from orchestrator.listener.ports import tcp_sockets
+from orchestrator.parent import watched_parent
 from orchestrator.settings import Settings, ShutdownPolicy
 from orchestrator.tasks import cancel_and_wait, first_done
 from orchestrator.unix_listener import SocketAccess, bound_socket, check_path
@@ -34,8 +35,8 @@ RECOVERY_END_TIME = 5.0
 """Seconds that a recovery may go on after the order to stop."""
 
 
-async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT.
+async def serve(settings: Settings, *, die_with_parent: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT, or until the parent has ended where that is asked for.
 
     Then no run is taken any more, but status and DELETE are answered until the last one has ended: within
     `drain_timeout` by itself, within `shutdown_timeout` by order.
@@ -50,7 +51,11 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with manager(settings) as running, listening(running) as where:
+    async with AsyncExitStack() as until:
+        if die_with_parent:
+            await until.enter_async_context(watched_parent(stop.set))
+        running = await until.enter_async_context(manager(settings))
+        where = await until.enter_async_context(listening(running))
         log.info("listening", address=where, runtime=settings.runtime, state_dir=str(settings.state_dir))
         await _order_to_stop(running, stop)
         log.info("stopping")
