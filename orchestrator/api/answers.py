@@ -137,6 +137,7 @@ class ManagerStatus(Answer):
     queue: Queue
     engine: str
     modules: dict[str, dict[str, Any]]
+    misuse: dict[str, int] = Field(description="what was tried and refused since the manager has started")
 
 
 class CheckedModel(Answer):

@@ -49,7 +49,7 @@ def make_app(context: ApiContext, accepted_hosts: AcceptedHosts, limits: BodyLim
     """The application for `context`; bodies beyond `limits` are refused."""
     app = web.Application(
         middlewares=[
-            gate(accepted_hosts),
+            gate(accepted_hosts, context.executions.misuse),
             audited(context.access),
             errors_as_json,
             known_callers(context.access),

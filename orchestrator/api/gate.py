@@ -26,6 +26,7 @@ from orchestrator.access.scope import Scope
 from orchestrator.api.description import scope_needed
 from orchestrator.api.errors import error_response
 from orchestrator.api.host_names import AcceptedHosts, Authority, is_socket_path, parse_authority
+from orchestrator.executions.misuse import Misuse, MisuseTally
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +101,7 @@ class Gate:
         return MISDIRECTED, f"{authority.host} is no name of this manager; GENVM_ALLOWED_HOSTS adds names"
 
 
-def gate(accepted: AcceptedHosts) -> Middleware:
+def gate(accepted: AcceptedHosts, tally: MisuseTally) -> Middleware:
     """The outermost middleware: what it refuses has reached no handler, and nothing of its body was read."""
     judge = Gate(accepted)
     refused = 0
@@ -113,6 +114,7 @@ def gate(accepted: AcceptedHosts) -> Middleware:
             return await handler(request)
         status, text = refusal
         refused += 1
+        tally.count(Misuse.GATE)
         # The 1st, 2nd, 4th, 8th …: a page that tries for ever does not fill the log.
         if refused.bit_count() == 1:
             log.warning("refused_at_the_gate", refused=refused, status=status, reason=text)

@@ -23,7 +23,7 @@ from orchestrator.api.body import (
     unsigned_query,
 )
 from orchestrator.api.callers import caller_of, runs_of
-from orchestrator.api.context import CONTEXT
+from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.description import BodyLimit, Description, Parameter, Place, describes
 from orchestrator.api.errors import error_response
 from orchestrator.api.run_status import answer, weight
@@ -34,7 +34,6 @@ from orchestrator.api.wire.generation_c import RunBodyC
 from orchestrator.api.wire.generations import ReceivedBody, received
 from orchestrator.aside import aside
 from orchestrator.contracts.versions import VersionFailure
-from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.hosts import HostFailure
 from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.refusals import Refused
@@ -114,7 +113,8 @@ async def _submitted(request: web.Request) -> Run | int:
             return repeated
         return await context.executions.submit(wanted)
     except (BadHeader, WrongShape, HostFailure, VersionFailure, Refused, ModulesNotRunning):
-        context.background.spawn("wake-refused-host", _wake_refused(context.nodes, body))
+        waking = _wake_refused(context, body, caller_of(request).namespace)
+        context.background.spawn("wake-refused-host", waking)
         raise
 
 
@@ -147,10 +147,10 @@ async def _answer_started(executions: Executions, run: Run, patience: float) -> 
     return _started(run.id)
 
 
-async def _wake_refused(nodes: NodeDialler, body: ReceivedBody) -> None:
+async def _wake_refused(context: ApiContext, body: ReceivedBody, namespace: str) -> None:
     """A refused client goes on waiting in accept() for ever (manager-api 6.3)."""
     if (host := body.host_to_wake()) is not None:
-        await nodes.wake(host)
+        await context.nodes.wake(host, context.executions.claims.of(namespace).check)
 
 
 def _started(run_id: int) -> web.Response:

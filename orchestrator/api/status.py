@@ -35,7 +35,7 @@ class StatusBody:
     def __init__(self, context: ApiContext, namespace: str | None) -> None:
         self._context = context
         self._runs = VisibleRuns(context.executions, namespace)
-        self._made_for: tuple[int, int, int, bool, str | None] | None = None
+        self._made_for: tuple[int, int, int, int, bool, str | None] | None = None
         self._body = b""
         self._ended: dict[int, str] = {}
 
@@ -45,6 +45,7 @@ class StatusBody:
             self._context.executions.revision,
             pool,
             self._context.modules.revision,
+            self._context.executions.misuse.revision,
             self._context.engine_reachable(),
             self._context.journal_trouble(),
         )
@@ -110,6 +111,7 @@ def status_of(context: ApiContext, runs: VisibleRuns) -> dict[str, Any]:
         "journal": context.journal_trouble() or "writable",
         "pool": _pool(context.pool),
         "modules": {kind.value: asdict(module) for kind, module in modules.items()},
+        "misuse": context.executions.misuse.counts(),
         "retained": {"executions": count, "bytes": size},
     }
 

@@ -11,8 +11,10 @@ from aiohttp import hdrs, web
 from orchestrator.access.caller import Caller
 from orchestrator.access.rates import Bucket, Clock
 from orchestrator.access.scope import Scope
+from orchestrator.api.context import CONTEXT
 from orchestrator.api.errors import error_response
 from orchestrator.api.peers import origin_of
+from orchestrator.executions.misuse import Misuse
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,7 @@ class TurnedAway:
         return response
 
     def _log(self, request: web.Request, caller: Caller | None, why: str) -> None:
+        request.app[CONTEXT].executions.misuse.count(Misuse.TOKEN)
         if self._bucket.wait_for(1) > 0:
             self._unlogged += 1
             return

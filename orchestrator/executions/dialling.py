@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from orchestrator.descriptors import used_up
+from orchestrator.executions.claims import Admit, Place, TcpPlace, UnixPlace, anybody
 from orchestrator.executions.hosts import (
     HostAddress,
     HostFailure,
@@ -53,21 +54,28 @@ class NodeDialler:
         for threads in (self._looking, self._resolving):
             threads.shutdown(wait=False, cancel_futures=True)
 
-    async def look(self, host: str) -> bool:
+    async def look(self, host: str, admit: Admit = anybody) -> bool:
         """False when the node has surely gone: nothing is bound to its socket file, or there is no such file.
 
-        Neither connects nor resolves a name. Raises BadHostAddress, HostRefused, HostUnreachable.
+        Neither connects nor resolves a name; `admit` may refuse what is found.
+
+        Raises BadHostAddress, HostRefused, HostUnreachable.
         """
         address = parse_host(host)
         if isinstance(address, UnixHost):
-            return await self._in_time(lambda: self._look(address), address)
+            return await self._in_time(lambda: self._look(address, admit), address)
         spelled = literal(address.name)
         if spelled is not None:
             self.networks.judge(address, spelled)
+            admit(self._tcp_place(spelled, address.port))
         return True
 
-    async def connect(self, host: str, timeout: float, hello: bytes = b"") -> socket.socket:
+    async def connect(
+        self, host: str, timeout: float, hello: bytes = b"", admit: Admit = anybody
+    ) -> socket.socket:
         """One connection to the node, in blocking mode, owned by the caller; `hello` is said on it.
+
+        `admit` is asked before, about what is then dialled.
 
         `timeout` is in seconds. Raises BadHostAddress, HostRefused, HostUnreachable; NoDescriptors when that
         is nothing the node has to do with, and no connection has been made.
@@ -76,9 +84,9 @@ class NodeDialler:
         try:
             async with asyncio.timeout(timeout):
                 if isinstance(address, UnixHost):
-                    connection = await self._connect_unix(address)
+                    connection = await self._connect_unix(address, admit)
                 else:
-                    connection = await self._connect_tcp(address)
+                    connection = await self._connect_tcp(address, admit)
                 return await _greeted(connection, hello)
         except TimeoutError:
             raise HostUnreachable(f"host {address} did not accept within {timeout:g} s") from None
@@ -87,32 +95,34 @@ class NodeDialler:
                 raise NoDescriptors(f"no file descriptor is left to connect to {address} with") from error
             raise HostUnreachable(f"host {address}: {getattr(error, 'strerror', None) or error}") from error
 
-    async def wake(self, host: str) -> None:
+    async def wake(self, host: str, admit: Admit = anybody) -> None:
         """Connect and close at once: a node waiting in accept() sees end of stream (manager-api W3).
 
         A listener that is gone is the good case: somebody connected before.
         """
         with suppress(HostFailure, NoDescriptors):
-            (await self.connect(host, WAKE_TIME)).close()
+            (await self.connect(host, WAKE_TIME, admit=admit)).close()
 
-    def _look(self, address: UnixHost) -> bool:
+    def _look(self, address: UnixHost, admit: Admit) -> bool:
         try:
             with self._sockets.opened(address.path) as through:
+                admit(_unix_place(through))
                 return _is_listened_on(through)
         except OSError as error:
             self._sockets.judge_missing(address.path)
             return error.errno not in GONE
 
-    async def _connect_unix(self, address: UnixHost) -> socket.socket:
+    async def _connect_unix(self, address: UnixHost, admit: Admit) -> socket.socket:
         while True:
-            connection = await self._on_thread(self._looking, lambda: self._dial_unix(address), _close)
+            connection = await self._on_thread(self._looking, lambda: self._dial_unix(address, admit), _close)
             if connection is not None:
                 return connection
             await asyncio.sleep(FULL_QUEUE_PAUSE)
 
-    def _dial_unix(self, address: UnixHost) -> socket.socket | None:
+    def _dial_unix(self, address: UnixHost, admit: Admit) -> socket.socket | None:
         """None when the node's queue is full: whoever waits for it waits on the loop, not on a thread."""
         with self._sockets.opened(address.path) as through:
+            admit(_unix_place(through))
             connection = _new_socket(socket.AF_UNIX)
             try:
                 connection.connect(through)
@@ -124,9 +134,10 @@ class NodeDialler:
                 raise
             return connection
 
-    async def _connect_tcp(self, address: TcpHost) -> socket.socket:
+    async def _connect_tcp(self, address: TcpHost, admit: Admit) -> socket.socket:
         failure: OSError = OSError(f"no address for {address.name}")
         for target in self.networks.allowed(address, await self._addresses(address)):
+            admit(self._tcp_place(target, address.port))
             try:
                 return await _dial_tcp(target, address.port)
             except OSError as error:
@@ -146,6 +157,9 @@ class NodeDialler:
             return [plain(ipaddress.ip_address(one)) for one in spellings]
 
         return await self._on_thread(self._resolving, resolve)
+
+    def _tcp_place(self, address: Address, port: int) -> Place:
+        return TcpPlace("" if self.networks.is_local(address) else str(address), port)
 
     async def _in_time(self, work: Callable[[], T], address: HostAddress) -> T:
         try:
@@ -167,6 +181,12 @@ class NodeDialler:
             if undo is not None:
                 future.add_done_callback(lambda done: _undo(done, undo))
             raise
+
+
+def _unix_place(through: str) -> Place:
+    """`through` is a link of the kernel's to a socket that is held."""
+    found = os.stat(through)  # noqa: PTH116
+    return UnixPlace(found.st_dev, found.st_ino, os.readlink(through))  # noqa: PTH115
 
 
 def _undo(done: Future[T], undo: Callable[[T], None]) -> None:

@@ -35,6 +35,8 @@ class Terms:
     result_form: ResultForm
     capture_output: bool
     log_needs_capture: bool
+    tell_node: bool = False
+    """A node that waits in accept() is woken when its run ends before anybody has connected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,13 @@ class FinalStatus:
 
 def terms_of(request: RunRequest) -> Terms:
     call, manners = request.call, request.manners
-    return Terms(call.host, manners.result_form, call.capture_output, manners.log_needs_capture)
+    return Terms(
+        call.host,
+        manners.result_form,
+        call.capture_output,
+        manners.log_needs_capture,
+        manners.tell_node,
+    )
 
 
 def accepted_row(run: Run, written: Written) -> AcceptedRow:

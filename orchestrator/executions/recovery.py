@@ -79,7 +79,7 @@ async def _mark(journal: Journal, mark: RecoveryMark) -> None:
 
 class Recovery:
     """`add` makes a live run of an execution, a request and its digest; `rehearse` tries what it asks for;
-    `live_on` gives it its supervisor.
+    `live_on` gives it its supervisor; `tell_node` wakes the node of a run that has ended without one.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class Recovery:
         rehearse: Callable[[RunRequest], None],
         add: Callable[[Execution, RunRequest, bytes], Run],
         live_on: Callable[[Run], None],
+        tell_node: Callable[[RunHead], None],
     ) -> None:
         self._journal = journal
         self._known = known
@@ -100,6 +101,7 @@ class Recovery:
         self._rehearse = rehearse
         self._add = add
         self._live_on = live_on
+        self._tell_node = tell_node
 
     async def recover(self) -> None:
         """Ended runs are readable again, unfinished ones live on; queued ones wait. Raises StoreFailure."""
@@ -159,3 +161,4 @@ class Recovery:
         self._recover_ended(
             replace(head, state=row.state, cause=row.cause, finished_at=row.finished_at, size=0)
         )
+        self._tell_node(head)

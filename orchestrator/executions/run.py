@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 
+from orchestrator.executions.claims import HostClaim, HostClaims
+from orchestrator.executions.misuse import Misuse
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.state import Event, Execution, Outcome, advance
@@ -28,7 +30,14 @@ class NodeSeen:
 class Run:
     """Mutable: only its supervisor advances it, anybody may order its end or wait."""
 
-    def __init__(self, execution: Execution, request: RunRequest, output: RunOutput, digest: bytes) -> None:
+    def __init__(
+        self,
+        execution: Execution,
+        request: RunRequest,
+        output: RunOutput,
+        digest: bytes,
+        claim: HostClaim | None = None,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.execution = execution
         self.request = request
@@ -43,6 +52,8 @@ class Run:
         self.released: asyncio.Future[None] = loop.create_future()
         self.end: asyncio.Future[EndOrder] = loop.create_future()
         self.kill_now: asyncio.Future[None] = loop.create_future()
+        self.claim = claim or HostClaims().of(request.namespace)
+        self.misuse: set[Misuse] = set()
         self.node_seen: NodeSeen | None = None
         self.reconnects = 0
         self.delivering = False
@@ -70,6 +81,7 @@ class Run:
         if self.execution.outcome is not None and not self.concluded.done():
             self.concluded.set_result(self.execution.outcome)
             self.forget_inputs()
+            self.claim.release()
         if self.execution.state.final:
             _resolve(self.released)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,13 +17,16 @@ import structlog
 from orchestrator.aside import aside
 from orchestrator.contracts.versions import NoCompatibleVersion
 from orchestrator.executions.admission import Admission
+from orchestrator.executions.claims import HostClaim, HostClaims
 from orchestrator.executions.dialling import NodeDialler
+from orchestrator.executions.hosts import HostFailure, HostRefused
 from orchestrator.executions.known import KnownRuns
 from orchestrator.executions.limits import RunLimits
+from orchestrator.executions.misuse import Misuse, MisuseTally, misuse_in
 from orchestrator.executions.modules import Modules, NoModules
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.permits import PermitPool
-from orchestrator.executions.records import FinalStatus, accepted_row, final_status, status_from
+from orchestrator.executions.records import FinalStatus, accepted_row, final_status, status_from, terms_from
 from orchestrator.executions.recovery import Recovery
 from orchestrator.executions.refusals import JustEnded, NotEnded, NotRecorded, ShuttingDown, UnknownRun
 from orchestrator.executions.request import ModuleUse, RunRequest, Selector
@@ -40,7 +44,7 @@ from orchestrator.executions.supervisor import (
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.executions.written import Written, written
 from orchestrator.runtime.port import AdoptingRuntime, RuntimeFailure
-from orchestrator.store.port import ForgottenRows, Journal, RunRow, StoreFailure
+from orchestrator.store.port import ForgottenRows, Journal, RunHead, RunRow, StoreFailure
 from orchestrator.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
@@ -81,6 +85,8 @@ class Executions:
         self._now = now
         self._last_id = 0
         self._journal_bytes = 0
+        self.claims = HostClaims()
+        self.misuse = MisuseTally()
         self._tasks = TaskOwner("executions")
         self._closing = False
         self._supervisor = Supervisor(
@@ -102,6 +108,7 @@ class Executions:
             rehearse=self._supervisor.rehearse,
             add=self._add,
             live_on=self._live_on,
+            tell_node=self._tell_node,
         )
 
     @property
@@ -136,26 +143,9 @@ class Executions:
         Raises Refused, ModulesNotRunning, HostFailure, BadSelector.
         """
         accepted = await aside(request.size, partial(written, request))
-        run = self._known.same_run(request, accepted)
-        if run is None:
-            request, accepted = await self._settled(request, accepted)
-            seen = NodeSeen(await self._nodes.look(request.host), asyncio.get_running_loop().time())
-            if request.call.modules is ModuleUse.REQUIRED:
-                await self._modules.require()
-            run = self._known.same_run(request, accepted)
-            if run is None and self.repeated(request) is not None:
-                raise JustEnded("the same run has just ended: ask again")
-        if run is None:
-            if self._closing:
-                raise ShuttingDown(LEAVING)
-            self._admission.check(request, len(accepted.data))
-            run = self._new_run(request, accepted)
-            run.node_seen = seen
-            accepting = self._tasks.spawn(f"run-{run.id}", self._accept(run, accepted))
-            accepting.add_done_callback(lambda _: run.never_accepted(ShuttingDown(LEAVING)))
-            accepting.add_done_callback(lambda _: self._admission.leave(run.id))
-            # The row may be large, and is the journal's from here on.
-            del accepted
+        run = self._known.same_run(request, accepted) or await self._begun(request, accepted)
+        # The row may be large, and is the journal's from here on.
+        del accepted
         await asyncio.shield(run.accepted)
         return run
 
@@ -321,18 +311,55 @@ class Executions:
         request = replace(request, call=replace(request.call, selector=Selector(version=version.name)))
         return request, await aside(request.size, partial(written, request))
 
-    def _new_run(self, request: RunRequest, accepted: Written) -> Run:
+    async def _begun(self, request: RunRequest, accepted: Written) -> Run:
+        """A new run that is being written down; or the one that began while this one was looked at."""
+        request, accepted = await self._settled(request, accepted)
+        with ExitStack() as undo:
+            claim = self.claims.of(request.namespace)
+            undo.callback(claim.release)
+            seen = await self._look(request, claim)
+            if request.call.modules is ModuleUse.REQUIRED:
+                await self._modules.require()
+            run = self._known.same_run(request, accepted)
+            if run is not None:
+                return run
+            if self.repeated(request) is not None:
+                raise JustEnded("the same run has just ended: ask again")
+            if self._closing:
+                raise ShuttingDown(LEAVING)
+            self._admission.check(request, len(accepted.data))
+            run = self._new_run(request, accepted, claim)
+            undo.pop_all()
+        run.node_seen = seen
+        accepting = self._tasks.spawn(f"run-{run.id}", self._accept(run, accepted))
+        accepting.add_done_callback(lambda _: run.never_accepted(ShuttingDown(LEAVING)))
+        accepting.add_done_callback(lambda _: self._admission.leave(run.id))
+        accepting.add_done_callback(claim.release)
+        return run
+
+    async def _look(self, request: RunRequest, claim: HostClaim) -> NodeSeen:
+        """What is at the node's socket, which nobody else's runs may name from now on."""
+        try:
+            there = await self._nodes.look(request.host, claim.take)
+        except HostRefused:
+            self.misuse.count(Misuse.HOST)
+            raise
+        return NodeSeen(there, asyncio.get_running_loop().time())
+
+    def _new_run(self, request: RunRequest, accepted: Written, claim: HostClaim) -> Run:
         self._last_id += 1
         accepted_at = self._now()
         seconds = min(request.time_limit.total_seconds(), self._limits.longest_run)
         execution = Execution(self._last_id, accepted_at, accepted_at + timedelta(seconds=seconds))
-        run = self._add(execution, request, accepted.digest)
+        run = self._add(execution, request, accepted.digest, claim)
         self._admission.wait(run, len(accepted.data))
         return run
 
-    def _add(self, execution: Execution, request: RunRequest, digest: bytes) -> Run:
+    def _add(
+        self, execution: Execution, request: RunRequest, digest: bytes, claim: HostClaim | None = None
+    ) -> Run:
         output = RunOutput(self._limits.output_tail_bytes, self._limits.log_records)
-        run = Run(execution, request, output, digest)
+        run = Run(execution, request, output, digest, claim or self.claims.of(request.namespace))
         self._known.add(run)
         left = (execution.deadline - self._now()).total_seconds()
         run.arm_deadline(left, EndOrder(Cause.DEADLINE, self._limits.end_grace))
@@ -354,11 +381,26 @@ class Executions:
         if not run.admitted.done():
             run.park()
         await self._supervisor.supervise(run)
-        self._known.retain(run, self._now())
+        self._retain(run)
 
     def _live_on(self, run: Run) -> None:
         self._tasks.spawn(f"run-{run.id}", self._recovered(run))
 
     async def _recovered(self, run: Run) -> None:
+        with suppress(HostFailure):
+            await self._nodes.look(run.request.host, run.claim.take)
         await self._supervisor.supervise_again(run)
+        self._retain(run)
+
+    def _retain(self, run: Run) -> None:
+        """Its supervisor is done with it."""
+        for kind in run.misuse | misuse_in(run.execution.outcome):
+            self.misuse.count(kind)
         self._known.retain(run, self._now())
+
+    def _tell_node(self, head: RunHead) -> None:
+        """As at every end: a node to which nobody connected would wait in accept() for ever (W3)."""
+        terms = terms_from(head.terms)
+        if terms.tell_node and head.started_at is None:
+            check = self.claims.of(head.namespace).check
+            self._tasks.spawn(f"wake-{head.id}", self._nodes.wake(terms.host, check))

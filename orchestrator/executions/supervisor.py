@@ -26,6 +26,7 @@ from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.hosts import HostFailure, HostRefused, HostUnreachable, parse_host
 from orchestrator.executions.job import JobLimits, job_message
 from orchestrator.executions.limits import RunLimits
+from orchestrator.executions.misuse import HOST_REFUSED
 from orchestrator.executions.modules import Modules, ModulesNotRunning, introduction_of
 from orchestrator.executions.persistence import persistently
 from orchestrator.executions.records import outcome_row, progress_row
@@ -94,7 +95,6 @@ CONTROL_LOST = "control_lost"
 HANDED_OVER = "the manager was restarted while the run was handed over"
 REQUEST_LOST = "request_lost"
 MODULES_NOT_RUNNING = "modules_not_running"
-HOST_REFUSED = "host_refused"
 
 T = TypeVar("T")
 Life = Callable[[Run, Holding], Awaitable[Outcome]]
@@ -289,7 +289,7 @@ class Supervisor:
         seen, now = run.node_seen, asyncio.get_running_loop().time()
         if seen is not None and now - seen.at < STILL_FRESH:
             return seen.there
-        return await self.nodes.look(run.request.host)
+        return await self.nodes.look(run.request.host, run.claim.take)
 
     async def _start(self, run: Run, version: ExecutorVersion) -> Instance:
         self._advance(run, Placed(instance_name(run)))
@@ -363,7 +363,7 @@ class Supervisor:
         request, seconds = run.request, self.limits.host_connect_timeout
         while True:
             try:
-                return await self.nodes.connect(request.host, seconds, request.call.hello)
+                return await self.nodes.connect(request.host, seconds, request.call.hello, run.claim.take)
             except NoDescriptors:
                 await asyncio.sleep(descriptors.LOOK_AGAIN)
 
@@ -419,7 +419,7 @@ class Supervisor:
         if not run.execution.state.final:
             self._advance(run, Released())
         if run.request.manners.tell_node and not outcome.host_connected:
-            await self.nodes.wake(run.request.host)
+            await self.nodes.wake(run.request.host, run.claim.check)
 
     async def _recorded(self, run: Run, outcome: Outcome) -> Outcome:
         """The outcome that the journal has now: this one, or a plain one where what came with it is at fault.

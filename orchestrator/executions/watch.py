@@ -10,6 +10,7 @@ from hashlib import sha256
 import structlog
 
 from genvm_wire.calldata import Value
+from orchestrator.executions.misuse import Misuse
 from orchestrator.executions.persistence import persistently
 from orchestrator.executions.reader import read_report
 from orchestrator.executions.run import Run
@@ -117,7 +118,10 @@ async def acknowledge(run: Run, held: Holding) -> Message | None:
             while True:
                 message = await held.control.receive()
                 if message.get("kind") == READY:
-                    return message if _keeps(held.promise, message) else None
+                    if _keeps(held.promise, message):
+                        return message
+                    run.misuse.add(Misuse.FALSE_READY)
+                    return None
     return None
 
 
@@ -167,6 +171,7 @@ async def _cancel(run: Run, control: Control) -> None:
 
 async def _kill_at_end(run: Run, instance: Instance) -> None:
     await asyncio.shield(run.kill_now)
+    run.misuse.add(Misuse.KILLED)
     log.info("run_killed", cause=run.end.result().cause)
     async for attempt in persistently(RuntimeFailure):
         with attempt:

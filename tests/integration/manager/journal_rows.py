@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from orchestrator.access.caller import DEFAULT_NAMESPACE
 from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.composition import JOURNAL_FILE
@@ -19,10 +22,18 @@ from tests.generation_bodies import fields
 from tests.integration.manager.conftest import Client
 
 
-def queued_row(run_id: int, host: str, **changes: Any) -> AcceptedRow:
-    """A run of the newest clients that was accepted and has not begun."""
+def queued_row(
+    run_id: int,
+    host: str,
+    *,
+    namespace: str = DEFAULT_NAMESPACE,
+    manners: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> AcceptedRow:
+    """A run of the newest clients that was accepted and has not begun; `manners` that are not theirs."""
     now = datetime.now(UTC)
-    request = run_request_from_c(fields("C", host, **changes), RunRules())
+    request = run_request_from_c(fields("C", host, **changes), RunRules()).within(namespace)
+    request = replace(request, manners=replace(request.manners, **(manners or {})))
     execution, text = Execution(run_id, now, now + timedelta(minutes=9)), written(request)
     return accepted_row(Run(execution, request, RunOutput(1, 1), text.digest), text)
 

@@ -139,30 +139,35 @@ async def test_an_idempotency_key_is_its_namespace_s(speaking_as: As) -> None:
     body, headers = alice.body({"ignore": None}), {"Idempotency-Key": "tx-7"}
     async with listening_node(body["host"]):
         _, first = await alice.ask("POST", "/genvm/run", json=body, headers=headers)
-        _, foreign = await bob.ask("POST", "/genvm/run", json=body, headers=headers)
+        foreign, _ = await bob.ask("POST", "/genvm/run", json=body, headers=headers)
         _, again = await alice.ask("POST", "/genvm/run", json=body, headers=headers)
-        assert foreign["id"] != first["id"] == again["id"]
-        for client, answer in ((alice, first), (bob, foreign)):
-            await client.delete(answer["id"], wait_timeout_ms=0)
+        assert (foreign, again["id"]) == (403, first["id"])
+        own = bob.body({"ignore": None}, host=f"unix://{bob.folder}/his")
+        async with listening_node(own["host"]):
+            _, his = await bob.ask("POST", "/genvm/run", json=own, headers=headers)
+            assert his["id"] != first["id"]
+            for client, answer in ((alice, first), (bob, his)):
+                await client.delete(answer["id"], wait_timeout_ms=0)
 
 
-async def test_the_same_request_for_the_same_socket_is_another_namespace_s_run(make_as: MakeAs) -> None:
+async def test_the_same_request_for_the_same_socket_is_no_run_of_another_namespace(make_as: MakeAs) -> None:
     speaking_as = await make_as(permits=2)
     alice, bob = await speaking_as(ALICE), await speaking_as(BOB)
     holder, waiting = alice.body({"ignore": None}, is_sync=False), alice.body()
     async with listening_node(holder["host"]), listening_node(waiting["host"]):
         first = await alice.run(holder)
-        hers, his = await alice.run(waiting), await bob.run(waiting)
-        assert hers != his
-        assert (await alice.run(waiting), await bob.run(waiting)) == (hers, his)
-        for client, run_id in ((alice, hers), (bob, his), (alice, first)):
-            await client.delete(run_id, wait_timeout_ms=0)
+        hers = await alice.run(waiting)
+        assert (await bob.ask("POST", "/genvm/run", json=waiting))[0] == 403
+        assert await alice.run(waiting) == hers
+        for run_id in (hers, first):
+            await alice.delete(run_id, wait_timeout_ms=0)
 
 
 async def test_the_socket_knows_no_foreign_run(speaking_as: As) -> None:
     alice, bob, root = [await speaking_as(name) for name in (ALICE, BOB, ROOT)]
     async with (
         listening_node(f"unix://{alice.folder}/node") as node,
+        listening_node(f"unix://{alice.folder}/his") as his_node,
         socket_client(alice.session) as hers,
         socket_client(bob.session) as his,
         socket_client(root.session) as roots,
@@ -175,7 +180,7 @@ async def test_the_socket_knows_no_foreign_run(speaking_as: As) -> None:
             assert (code, text) == (UNKNOWN_ID, f"GenVM with id {run_id} not found")
             assert (code, text.replace(str(run_id), str(NEVER))) == await refusal(ask(NEVER))
         assert (await roots.attach(run_id))[0] == "started"
-        own = await his.run(wanted)
+        own = await his.run(request(his_node, {"ignore": None}, host_genvm_id="tx-1"))
         assert own != run_id
         await his.cancel(own)
         await his.ended(own)
@@ -208,9 +213,7 @@ async def test_namespaces_outlive_the_manager(make_as: MakeAs) -> None:
         assert {run["id"] for run in (await alice.ask("GET", "/executions"))[1]["executions"]} == ids
         assert (await bob.ask("GET", "/executions"))[1]["executions"] == []
         assert [(await bob.ask("GET", f"/executions/{one}"))[0] for one in ids] == [404, 404, 404]
-        _, foreign = await bob.ask("POST", "/genvm/run", json=waiting, headers=headers)
-        assert foreign["id"] not in ids
+        assert (await bob.ask("POST", "/genvm/run", json=waiting, headers=headers))[0] == 403
         assert await alice.ask("POST", "/genvm/run", json=waiting, headers=headers) == (200, queued)
-        await bob.delete(foreign["id"], wait_timeout_ms=0)
         for run_id in (queued["id"], running):
             await alice.delete(run_id, wait_timeout_ms=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.executions.supervisor import HOST_REFUSED
+from orchestrator.executions.misuse import HOST_REFUSED
 from tests.generation_bodies import GENERATIONS, fields
 from tests.integration.manager.conftest import Client, MakeClient, listening_node
 from tests.integration.manager.journal_rows import leave_behind, queued_row

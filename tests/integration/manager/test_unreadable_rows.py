@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from orchestrator.composition import JOURNAL_FILE
 from orchestrator.executions.recovery import SET_ASIDE
-from tests.integration.manager.conftest import MakeClient
+from orchestrator.executions.request import ResultForm
+from tests.integration.manager.conftest import MakeClient, listening_node
 from tests.integration.manager.journal_rows import leave_behind, queued_row
 
 DAMAGE: dict[str, dict[str, Any]] = {
@@ -53,6 +54,28 @@ async def test_an_unreadable_row_is_set_aside_whole(make_client: MakeClient, fol
         await client.until(lambda: not client.manager.executions.statistics().supervised)
         permits = client.manager.executions.statistics().permits
         assert (permits.in_use, permits.holders, permits.waiting) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["a node in accept()", "a node that sees it by itself"])
+async def test_the_node_of_a_run_that_was_set_aside_is_told(
+    make_client: MakeClient, folder: Path, waits: bool
+) -> None:
+    hosts = [f"unix://{folder}/s{number}" for number in (1, 2)]
+    manners = {"tell_node": waits, "result_form": ResultForm.ABSENT}
+    rows = [queued_row(number, host, manners=manners) for number, host in enumerate(hosts, 1)]
+    await leave_behind(await make_client(pool_size=0), *rows)
+    await asyncio.to_thread(damage, folder, 1, DAMAGE["request"])
+    async with listening_node(hosts[0]) as node, listening_node(hosts[1]) as other:
+        with capture_logs():
+            client = await make_client(pool_size=0)
+            _, told = await client.ask("GET", "/genvm/1", params={"wait": "60s"})
+            assert (told["status"]["cause"], told["status"]["reason"]) == ("internal", SET_ASIDE)
+            if waits:
+                await node.ended.wait()
+            await other.connected.wait()
+            await client.finished(2)
+            await client.until(lambda: not client.manager.executions.statistics().supervised)
+        assert (node.connections, node.received) == (int(waits), b"")
 
 
 async def test_an_ended_row_whose_terms_are_unreadable_is_told_of(

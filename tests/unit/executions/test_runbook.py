@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from orchestrator.executions.misuse import HOST_REFUSED
 from orchestrator.executions.recovery import SET_ASIDE
 from orchestrator.executions.state import Cause
 from orchestrator.executions.supervisor import (
     CONTROL_LOST,
-    HOST_REFUSED,
     MANAGER_RESTART,
     MODULES_NOT_RUNNING,
     REQUEST_LOST,
