@@ -25,6 +25,12 @@ async def speaking_as(make_as: MakeAs) -> As:
     return await make_as()
 
 
+async def end(client: Client, run_id: int) -> None:
+    """Returns when nothing of the run is left, nor on its way to its node."""
+    await client.delete(run_id, wait_timeout_ms=0)
+    await client.until(lambda: client.manager.executions.find(run_id) is None)
+
+
 async def is_refused(client: Client, host: str) -> bool:
     """By a text that says nothing of whose it is, nor which."""
     status, answer = await client.ask("POST", "/genvm/run", json=client.body(host=host))
@@ -48,8 +54,7 @@ async def test_a_node_of_another_namespace_s_run_is_refused_by_whatever_name(spe
         # Her own may go on using it; nobody else was there, not even to wake somebody.
         second = await alice.run(alice.body(IGNORES, host=body["host"]))
         for one in (run_id, second):
-            await alice.delete(one, wait_timeout_ms=0)
-            await alice.finished(one)
+            await end(alice, one)
         assert node.connections <= 2
         assert (await bob.ask("GET", "/status"))[1]["misuse"]["host"] == 5
         assert not await is_refused(bob, body["host"])
@@ -66,8 +71,7 @@ async def test_a_run_that_waits_for_its_turn_has_its_node_already(speaking_as: A
         ids.append(await alice.run(waiting))
         assert await is_refused(bob, waiting["host"])
         for one in reversed(ids):
-            await alice.delete(one, wait_timeout_ms=0)
-            await alice.finished(one)
+            await end(alice, one)
         assert second.connections <= 1  # hers was told of its end
     assert len(alice.manager.executions.claims) == 0
 
@@ -88,8 +92,7 @@ async def test_a_socket_that_becomes_another_s_while_its_run_waits_is_not_dialle
             status = await bob.finished(waiting)
         assert (status["cause"], status["reason"]) == ("upstream", HOST_REFUSED)
         assert node.connections == 1
-        await alice.delete(holding, wait_timeout_ms=0)
-        await alice.finished(holding)
+        await end(alice, holding)
 
 
 async def test_ports_are_told_apart_from_other_machines_and_from_nothing_else(speaking_as: As) -> None:
@@ -101,8 +104,7 @@ async def test_ports_are_told_apart_from_other_machines_and_from_nothing_else(sp
         # A name is resolved when its run has its turn.
         status = await bob.finished(await bob.run(bob.body(host=f"localhost:{port}")))
         assert (status["cause"], status["reason"]) == ("upstream", HOST_REFUSED)
-        await alice.delete(run_id, wait_timeout_ms=0)
-        await alice.finished(run_id)
+        await end(alice, run_id)
 
 
 async def test_the_next_manager_knows_whose_it_is(
@@ -116,6 +118,5 @@ async def test_the_next_manager_knows_whose_it_is(
         alice, bob = [await speaking_as(name) for name in (ALICE, BOB)]
         await node.connected.wait()
         assert await is_refused(bob, host)
-        await alice.delete(1, wait_timeout_ms=0)
-        await alice.finished(1)
+        await end(alice, 1)
         assert node.connections == 1
