@@ -34,10 +34,10 @@ test: images ## the whole test suite; ARGS are pytest's
 	@images/prerequisites.sh test
 	@$(BIN)/pytest $(ARGS)
 
-test-llm: setup ## ask a real model; needs GENVM_TEST_LLM_URL and _MODEL, takes _KEY (docs/llm.md)
+test-llm: setup ## ask a real model; needs GENVM_TEST_LLM_URL and _MODEL, takes _KEY and more (docs/llm.md)
 	@test -n "$$GENVM_TEST_LLM_URL" -a -n "$$GENVM_TEST_LLM_MODEL" || \
 		{ echo "set GENVM_TEST_LLM_URL and GENVM_TEST_LLM_MODEL (see docs/llm.md)" >&2; exit 2; }
-	@$(BIN)/pytest images/llm/tests/llm/test_real_model.py $(ARGS)
+	@$(BIN)/pytest images/llm/tests/llm/test_real_model.py -s $(ARGS)
 
 serve: images ## run the manager on 127.0.0.1:3999; ARGS are its flags
 	@$(ORCHESTRATOR) serve $(ARGS)

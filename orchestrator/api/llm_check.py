@@ -54,6 +54,7 @@ class CheckConfig(BaseModel):
     provider: Literal["openai-compatible", "anthropic", "google", "ollama"]
     model: Text
     key: Text = Field(repr=False)
+    api_path: Text | None = Field(None, description="what the API's paths begin with, where not as usual")
 
 
 class CheckPrompt(BaseModel):
@@ -153,7 +154,13 @@ def _config(context: ApiContext, config: CheckConfig) -> tuple[dict[str, Any], R
     if not (host.isascii() and len(host) <= LONGEST_HOST):
         # Encoding a foreign host name takes the loop's time, more of it the longer the name is.
         raise EntryFailed(f"host must be an ASCII URL of at most {LONGEST_HOST} characters")
-    asked = {"host": host, "provider": config.provider, "model": config.model, "key": key}
+    asked = {
+        "host": host,
+        "api_path": config.api_path,
+        "provider": config.provider,
+        "model": config.model,
+        "key": key,
+    }
     return asked, Redaction({key, *template.taken})
 
 

@@ -93,7 +93,7 @@ class ModuleClient:
                 raise VmFault("timeout")
             self._consumed += prompted.consumed
             self._node.consume_fuel(prompted.consumed)
-            return encode({"ok": _data(request, payload, prompted.data, self._contract_line)})
+            return encode({"ok": data_for(request, payload, prompted.data, self._contract_line)})
         except AnswerMalformed as error:
             raise RunBroken(f"the llm module: {error}", Cause((NO_ANSWER,))) from error
 
@@ -119,8 +119,11 @@ def _complete(request: str, payload: Value) -> Value:
     return defaults | payload
 
 
-def _data(request: str, payload: Value, data: Value, contract_line: str) -> Value:
-    """What the contract reads. Raises AnswerMalformed."""
+def data_for(request: str, payload: Value, data: Value, contract_line: str) -> Value:
+    """What the contract reads. Raises AnswerMalformed.
+
+    JSON reaches line v0.2 as an object without fractions, later ones as its text: their library reads it.
+    """
     wanted = payload if isinstance(payload, dict) else {}
     if request == "ExecPromptTemplate":
         kind: type = bool if wanted.get("template") in BOOLEAN_TEMPLATES else str
@@ -132,6 +135,8 @@ def _data(request: str, payload: Value, data: Value, contract_line: str) -> Valu
             raise AnswerMalformed("a text prompt's answer is no text")
         return data
     if contract_line != "v0.2":
+        if not isinstance(data, str):
+            raise AnswerMalformed("a JSON prompt's answer is no text")
         return data
     return data if isinstance(data, dict) else _parsed(data)
 
