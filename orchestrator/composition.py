@@ -137,7 +137,6 @@ async def manager(
             context = ApiContext(
                 executions=executions,
                 recovered=recovered,
-                nodes=nodes,
                 background=background,
                 rules=_rules(settings),
                 catalogue=catalogue,

@@ -12,7 +12,6 @@ from orchestrator.access.access import Access
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.environment import EnvironmentOverlay
-from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.service import Executions
 from orchestrator.modules.service import ModuleService
 from orchestrator.provider_checks import CheckOne
@@ -31,7 +30,6 @@ class ApiContext:
 
     executions: Executions
     recovered: asyncio.Event
-    nodes: NodeDialler
     background: TaskOwner
     rules: RunRules
     catalogue: Catalogue

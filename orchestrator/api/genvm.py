@@ -40,8 +40,6 @@ from orchestrator.executions.refusals import Refused
 from orchestrator.executions.request import ResultForm
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
-from orchestrator.executions.state import Cause
-from orchestrator.executions.verdict import EndOrder
 from orchestrator.tasks import first_done
 from orchestrator.views.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
 
@@ -150,7 +148,7 @@ async def _answer_started(executions: Executions, run: Run, patience: float) -> 
 async def _wake_refused(context: ApiContext, body: ReceivedBody, namespace: str) -> None:
     """A refused client goes on waiting in accept() for ever (manager-api 6.3)."""
     if (host := body.host_to_wake()) is not None:
-        await context.nodes.wake(host, context.executions.claims.of(namespace).check)
+        await context.executions.wake(host, namespace)
 
 
 def _started(run_id: int) -> web.Response:
@@ -221,7 +219,7 @@ async def delete_run(request: web.Request) -> web.StreamResponse:
         error = f"GenVM with id {run_id} not found"
         return web.json_response({"error": error, "genvm_id": run_id})
     if (run := runs.find(run_id)) is not None:
-        run.order_end(EndOrder(Cause.CANCELLED, grace))
+        request.app[CONTEXT].executions.cancel(run, grace)
         quick = grace < QUICK_DELETE
         await asyncio.wait([run.released], timeout=QUICK_DELETE if quick else grace + KILL_BOUND)
         if not quick and not run.released.done():

@@ -19,8 +19,8 @@ from orchestrator.api.callers import caller_of
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.description import Description, describes
 from orchestrator.contracts.timestamps import format_timestamp
+from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.permits import NEWEST_COSTS
-from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import State
 from orchestrator.runtime.pool import PoolRuntime

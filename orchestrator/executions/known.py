@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.keys import RunKeys, host_key_of, key_of
 from orchestrator.executions.plain import micros
 from orchestrator.executions.records import ended_from_run
 from orchestrator.executions.request import RunRequest
-from orchestrator.executions.retention import EndedRun, Retention
+from orchestrator.executions.retention import Retention
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import State
 from orchestrator.executions.written import Written

@@ -10,11 +10,11 @@ from typing import Any
 
 from genvm_wire import calldata
 from genvm_wire.calldata import CalldataError
+from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.keys import RunKey, key_of
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.plain import EPOCH, from_plain, hints_of, micros, moment, to_plain
 from orchestrator.executions.request import ResultForm, RunRequest
-from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, Outcome, State, ended_state
 from orchestrator.executions.written import Written

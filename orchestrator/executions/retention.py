@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from orchestrator.executions.keys import RunKey
+from orchestrator.executions.ended import EndedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +20,6 @@ class RetentionLimits:
     keep_fetched: timedelta
     runs: int
     output_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class EndedRun:
-    """A run whose story is over; `size` is what it takes in the journal, in bytes."""
-
-    id: int
-    state: str
-    version: str
-    cause: str
-    accepted_at: datetime
-    started_at: datetime | None
-    deadline: datetime
-    finished_at: datetime
-    namespace: str
-    key: RunKey | None
-    size: int
-    fetched_at: datetime | None = None
 
 
 class Retention:

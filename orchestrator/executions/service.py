@@ -19,6 +19,7 @@ from orchestrator.contracts.versions import NoCompatibleVersion
 from orchestrator.executions.admission import Admission
 from orchestrator.executions.claims import HostClaim, HostClaims
 from orchestrator.executions.dialling import NodeDialler
+from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.hosts import HostFailure, HostRefused
 from orchestrator.executions.known import KnownRuns
 from orchestrator.executions.limits import RunLimits
@@ -30,7 +31,7 @@ from orchestrator.executions.records import FinalStatus, accepted_row, final_sta
 from orchestrator.executions.recovery import Recovery
 from orchestrator.executions.refusals import JustEnded, NotEnded, NotRecorded, ShuttingDown, UnknownRun
 from orchestrator.executions.request import ModuleUse, RunRequest, Selector
-from orchestrator.executions.retention import EndedRun, Retention
+from orchestrator.executions.retention import Retention
 from orchestrator.executions.run import NodeSeen, Run
 from orchestrator.executions.state import Cause, Execution, State
 from orchestrator.executions.statistics import ServiceStatistics
@@ -157,6 +158,14 @@ class Executions:
         """End a run whose client has been told that it did not start: the same request again is a new run."""
         self._known.withdraw_key(run)
         run.order_end(EndOrder(Cause.CANCELLED, 0))
+
+    def cancel(self, run: Run, grace: float) -> None:
+        """Its client wants it to end: by itself within `grace` seconds, else it is killed."""
+        run.order_end(EndOrder(Cause.CANCELLED, grace))
+
+    async def wake(self, host: str, namespace: str) -> None:
+        """Let a node know that no run will connect to it (manager-api W3); never raises."""
+        await self._nodes.wake(host, self.claims.of(namespace).check)
 
     def capacity_text(self, run: Run) -> str:
         """Why a run waits for permits, for its client."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestrator.executions.retention import EndedRun
+from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, State
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.contracts.timestamps import format_timestamp
+from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.output import tail_text
 from orchestrator.executions.records import (
     FinalStatus,
@@ -17,7 +18,6 @@ from orchestrator.executions.records import (
     status_from,
     terms_from,
 )
-from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Execution, Outcome
 from orchestrator.store.port import RunHead, RunRow

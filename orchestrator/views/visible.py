@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.records import FinalStatus
 from orchestrator.executions.refusals import UnknownRun
-from orchestrator.executions.retention import EndedRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
 from orchestrator.store.port import RunRow

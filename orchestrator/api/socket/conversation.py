@@ -27,8 +27,6 @@ from orchestrator.executions.records import FinalStatus
 from orchestrator.executions.refusals import NotEnded, Refused, UnknownRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
-from orchestrator.executions.state import Cause
-from orchestrator.executions.verdict import EndOrder
 from orchestrator.store.port import StoreFailure
 from orchestrator.views.artifacts import LONGEST_PIECE, artifact
 from orchestrator.views.visible import VisibleRuns
@@ -175,7 +173,7 @@ class Conversation:
 
     def _cancel(self, request: Request, run_id: int) -> None:
         if (run := self._live(run_id)) is not None:
-            run.order_end(EndOrder(Cause.CANCELLED, 0))
+            self._executions.cancel(run, 0)
         elif not self._visible.knows(run_id):
             raise _unknown(run_id)
         self._reply(request, {})
