@@ -109,8 +109,11 @@ class KnownRuns:
         """Its supervisor is done with it: it is an ended run now, unless its client has had enough of it."""
         del self._runs[run.id]
         self._keys.forget(host_key_of(run.request), run.id)
+        ended = ended_from_run(run, now if run.fetched else None)
+        if ended.key is None:
+            self._keys.forget(key_of(run.request), run.id)
         if not run.acknowledged:
-            self._keep(ended_from_run(run, now if run.fetched else None))
+            self._keep(ended)
         self.changed()
 
     def expire(self, now: datetime) -> None:

@@ -199,7 +199,7 @@ def ended_from_run(run: Run, fetched_at: datetime | None) -> EndedRun:
         deadline=execution.deadline,
         finished_at=outcome.finished_at,
         namespace=run.request.namespace,
-        key=key_of(run.request),
+        key=_kept(key_of(run.request), outcome.cause),
         size=run.output.size + len(outcome.result or b""),
         fetched_at=fetched_at,
     )
@@ -208,8 +208,7 @@ def ended_from_run(run: Run, fetched_at: datetime | None) -> EndedRun:
 def ended_from_head(head: RunHead) -> EndedRun:
     """An ended run as the journal knows it; one whose instance was still being taken away has ended, too.
 
-    What cannot be read of it is left out: whoever asks is answered, and it is forgotten like any other. One
-    that was lost with its manager has no key: its client asks again for a result.
+    What cannot be read of it is left out: whoever asks is answered, and it is forgotten like any other.
     """
     assert head.cause is not None
     state = State(head.state)
@@ -223,10 +222,16 @@ def ended_from_head(head: RunHead) -> EndedRun:
         deadline=moment_or_epoch(head.deadline),
         finished_at=moment_or_epoch(head.finished_at),
         namespace=head.namespace,
-        key=None if head.cause == Cause.SHUTDOWN else _key_from(head),
+        key=_kept(_key_from(head), head.cause),
         size=head.size,
         fetched_at=None if head.fetched_at is None else moment_or_epoch(head.fetched_at),
     )
+
+
+def _kept(key: RunKey | None, cause: str) -> RunKey | None:
+    """What an ended run is known by. One that was lost with its manager has no key: its client asks again
+    for a result."""
+    return None if cause == Cause.SHUTDOWN else key
 
 
 def _key_from(head: RunHead) -> RunKey | None:
