@@ -6,8 +6,10 @@ from urllib.parse import SplitResult, urlsplit
 
 TAKEN_OFF = "/v1"
 """People copy base addresses from manuals, where most end in it."""
-SHIPPED = frozenset({"https://openrouter.ai/api"})
-"""Addresses with a path that upstream's own configuration carries; nodes send it back as it is."""
+SHIPPED = frozenset(
+    {"https://openrouter.ai/api", "https://api.intelligence.io.solutions/api", "https://api.mor.org/api"}
+)
+"""Addresses with a path that configurations of nodes and of Studio carry: to be taken as they are."""
 
 
 class AddressRefused(ValueError):

@@ -35,6 +35,8 @@ ADDRESSES = {
     (X + ":8443/v1", None): X + ":8443/v1",
     ("https://api.groq.com/openai/v1", None): "https://api.groq.com/openai/v1",
     ("https://openrouter.ai/api", None): "https://openrouter.ai/api/v1",
+    ("https://api.intelligence.io.solutions/api", None): "https://api.intelligence.io.solutions/api/v1",
+    ("https://api.mor.org/api", None): "https://api.mor.org/api/v1",
     ("https://openrouter.ai/api/v1", None): "https://openrouter.ai/api/v1",
     (X, "/v1beta/openai"): X + "/v1beta/openai",
     (X + "/v1", "/v1beta/openai/"): X + "/v1beta/openai",
