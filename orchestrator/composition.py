@@ -142,7 +142,8 @@ async def manager(
                 catalogue=catalogue,
                 environment=environment,
                 start_wait=settings.start_wait,
-                max_message_bytes=settings.max_message_bytes,
+                # One that could never be held would be told for ever to come again.
+                max_message_bytes=min(settings.max_message_bytes, settings.body_bytes),
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
                 journal_trouble=_watched(journal, settings.state_dir, background),
                 pool=pool,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import http_exceptions, web
@@ -39,10 +39,11 @@ class HttpConnection(web.RequestHandler):
 
     `met`: there is, or was, a client. `waits_since`: since when no request has been at work, in the loop's
     time; None while one is.
+    `look_first`: what comes before the parser of what the connection is upgraded to.
     `head_since`: since when a request's head has been arriving, None when none is.
     """
 
-    __slots__ = ("_watcher", "head_since", "met", "waits_since")
+    __slots__ = ("_watcher", "head_since", "look_first", "met", "waits_since")
 
     def __init__(self, server: web.Server, watcher: Watcher, idle_timeout: float) -> None:
         loop = asyncio.get_running_loop()
@@ -57,6 +58,7 @@ class HttpConnection(web.RequestHandler):
         )
         self._watcher = watcher
         self.met = False
+        self.look_first: Callable[[Any], Any] | None = None
         self.waits_since: float | None = loop.time()
         self.head_since: float | None = None
 
@@ -68,6 +70,9 @@ class HttpConnection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         self._watcher.closed(self)
+
+    def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
+        super().set_parser(parser if self.look_first is None else self.look_first(parser), data_received_cb)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import structlog
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from orchestrator.api.socket.conversation import Conversation
+from orchestrator.api.socket.incoming import Incoming
 from orchestrator.api.socket.subscriptions import EventLost
 from orchestrator.store.port import StoreFailure
-from orchestrator.tasks import cancel_and_wait
+from orchestrator.tasks import cancel_and_wait, race
 
 log = structlog.get_logger(__name__)
+
+# Seconds for a client to take leave that sends more than there is room for.
+TURNING_AWAY = 0.5
+FULL = b"requests that are being read hold all of GENVM_BODY_BYTES: try again later"
 
 
 class Connection:
     """One client, from the accepted handshake to the end of its connection."""
 
     def __init__(
-        self, socket: web.WebSocketResponse, transport: asyncio.Transport, conversation: Conversation
+        self,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        conversation: Conversation,
+        incoming: Incoming,
+        full: asyncio.Future[None],
     ) -> None:
         self._socket = socket
         self._transport = transport
         self._conversation = conversation
+        self._incoming = incoming
+        self._full = full
         self._sending: asyncio.Task[None] | None = None
         self._cut = False
 
@@ -36,7 +49,9 @@ class Connection:
         """Until the client closes, or is hung up on."""
         self._sending = asyncio.create_task(self._send(), name="socket:send")
         try:
-            await self._receive()
+            await race(self._receive(), self._full)
+            if self._full.done():
+                await self._turn_away()
         finally:
             self._conversation.close()
             await cancel_and_wait(self._sending)
@@ -56,6 +71,14 @@ class Connection:
         self._cut = True
         self._transport.abort()
 
+    async def _turn_away(self) -> None:
+        """What all clients have on their way is too much: this one is told to come again."""
+        log.warning("socket_turned_away", reason="GENVM_BODY_BYTES")
+        with suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(TURNING_AWAY):
+                await self._socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=FULL)
+        self._transport.abort()
+
     async def _receive(self) -> None:
         while True:
             message = await self._socket.receive()
@@ -64,8 +87,10 @@ class Connection:
             match message.type:
                 case WSMsgType.BINARY:
                     await self._conversation.take(message.data)
+                    self._incoming.answered(len(message.data))
                 case WSMsgType.TEXT:
                     await self._conversation.take_text(message.data)
+                    self._incoming.answered(len(message.data.encode()))
                 case _:
                     return
 

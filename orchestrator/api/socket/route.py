@@ -9,12 +9,15 @@ from aiohttp import web
 
 from orchestrator.access.register import Known, Register
 from orchestrator.access.scope import Scope
+from orchestrator.api.bodies import LIMITS
 from orchestrator.api.callers import KNOWN, caller_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, describes
 from orchestrator.api.errors import error_response
 from orchestrator.api.socket.connection import Connection
 from orchestrator.api.socket.conversation import Conversation, Served
+from orchestrator.api.socket.incoming import Incoming
+from orchestrator.listener.connection import HttpConnection
 
 # Seconds in which a client may read its last events when the manager goes.
 LAST_WORDS = 0.5
@@ -48,21 +51,35 @@ class Sockets:
             # Wait for the client after every frame, not after every 64 KiB of them.
             writer_limit=0,
         )
-        await socket.prepare(request)
-        transport = request.transport
-        if transport is None:
-            return socket
+        full: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with request.app[LIMITS].held.body() as held:
+            incoming = Incoming(held, lambda: full.set_result(None))
+            protocol = request.protocol
+            assert isinstance(protocol, HttpConnection)
+            protocol.look_first = incoming.before
+            await socket.prepare(request)
+            if request.transport is not None:
+                await self._converse(request, socket, request.transport, incoming, full)
+        return socket
+
+    async def _converse(
+        self,
+        request: web.Request,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        incoming: Incoming,
+        full: asyncio.Future[None],
+    ) -> None:
         known = request.get(KNOWN)
         allowance = None if known is None else known.allowance
         conversation = Conversation(self._served, caller_of(request), allowance)
-        connection = Connection(socket, transport, conversation)
+        connection = Connection(socket, transport, conversation, incoming, full)
         self._open[connection] = known
         self._cut_off()
         try:
             await connection.serve()
         finally:
             del self._open[connection]
-        return socket
 
     def _cut_off(self) -> None:
         """Drop the connections whose token is not in force any more as it was when they were opened."""

@@ -1,0 +1,108 @@
+"""What clients' messages hold before they are answered: counted as bodies are, together with them.
+
+A message may be large and may take for ever, and so may that of every other connection. The library collects
+pieces where nobody can look, so what is fed to it is looked at first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from orchestrator.api.bytes_held import HeldBody, TooManyBytes
+
+SHORT, LONG = 126, 127
+"""Lengths that say: it is in the next two, or eight, bytes (RFC 6455, 5.2)."""
+CONTROL = 0x8
+
+
+class Parser(Protocol):
+    """What the library feeds with the bytes of an upgraded connection."""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]: ...
+
+    def feed_eof(self) -> None: ...
+
+
+class FrameMeter:
+    """How much of what a client sends is messages, and not their frames or what keeps connections open."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._left = 0
+        self._counts = False
+
+    def count(self, data: bytes) -> int:
+        """Bytes of messages in the next piece, wherever it was cut."""
+        counted, at = 0, 0
+        while at < len(data):
+            if self._left:
+                step = min(self._left, len(data) - at)
+                self._left -= step
+                counted += step if self._counts else 0
+            else:
+                step = self._read_head(data, at)
+            at += step
+        return counted
+
+    def _read_head(self, data: bytes, at: int) -> int:
+        """Take what is missing of a frame's head; how many bytes that were."""
+        piece = data[at : at + _head_length(self._head) - len(self._head)]
+        self._head += piece
+        if len(self._head) >= 2 and len(self._head) == _head_length(self._head):
+            self._counts = self._head[0] & 0xF < CONTROL
+            self._left = _payload_length(self._head)
+            self._head = b""
+        return len(piece)
+
+
+def _head_length(head: bytes) -> int:
+    """As far as the head has come; its second byte says how long it is."""
+    if len(head) < 2:
+        return 2
+    length, masked = head[1] & 0x7F, head[1] & 0x80
+    return 2 + {SHORT: 2, LONG: 8}.get(length, 0) + (4 if masked else 0)
+
+
+def _payload_length(head: bytes) -> int:
+    length = head[1] & 0x7F
+    if length < SHORT:
+        return length
+    return int.from_bytes(head[2:4] if length == SHORT else head[2:10], "big")
+
+
+class Incoming:
+    """One connection's account. `over` is called once, when all that is on its way is too much with this."""
+
+    def __init__(self, held: HeldBody, over: Callable[[], None]) -> None:
+        self._held = held
+        self._over = over
+        self._meter = FrameMeter()
+        self._parser: Parser | None = None
+        self._turned_away = False
+
+    def before(self, parser: Parser) -> Parser:
+        """A parser that counts what it hands on to `parser`."""
+        self._parser = parser
+        return self
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Nothing is handed on any more once it was too much."""
+        assert self._parser is not None
+        if self._turned_away:
+            return False, b""
+        try:
+            self._held.resize(self._held.size + self._meter.count(data))
+        except TooManyBytes:
+            self._turned_away = True
+            self._over()
+            return False, b""
+        return self._parser.feed_data(data)
+
+    def feed_eof(self) -> None:
+        assert self._parser is not None
+        self._parser.feed_eof()
+
+    def answered(self, size: int) -> None:
+        """A message of `size` bytes is no longer held."""
+        self._held.resize(max(0, self._held.size - size))

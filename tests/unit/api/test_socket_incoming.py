@@ -1,0 +1,85 @@
+"""How much of what a client sends is messages: the same however it is cut into pieces."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.api.bytes_held import FREE, BytesHeld
+from orchestrator.api.socket.incoming import FrameMeter, Incoming
+
+BINARY, CONTINUATION, TEXT, CLOSE, PING = 2, 0, 1, 8, 9
+
+
+def frame(opcode: int, size: int, *, masked: bool = True, last: bool = True) -> bytes:
+    head = bytes([opcode | (0x80 if last else 0)])
+    mask = 0x80 if masked else 0
+    if size < 126:
+        head += bytes([mask | size])
+    elif size < 2**16:
+        head += bytes([mask | 126]) + size.to_bytes(2, "big")
+    else:
+        head += bytes([mask | 127]) + size.to_bytes(8, "big")
+    return head + (b"mask" if masked else b"") + bytes(size)
+
+
+FRAMES = st.lists(
+    st.builds(
+        lambda opcode, size, masked, last: (opcode, size, frame(opcode, size, masked=masked, last=last)),
+        st.sampled_from([BINARY, CONTINUATION, TEXT, CLOSE, PING]),
+        st.sampled_from([0, 1, 125, 126, 127, 65535, 65536]),
+        st.booleans(),
+        st.booleans(),
+    ),
+    max_size=6,
+)
+
+
+@given(frames=FRAMES, cuts=st.lists(st.integers(0, 400_000), max_size=40))
+def test_messages_are_counted_and_nothing_else(frames: list[tuple[int, int, bytes]], cuts: list[int]) -> None:
+    sent = b"".join(data for *_, data in frames)
+    places = sorted({0, len(sent), *(cut for cut in cuts if cut < len(sent))})
+    meter = FrameMeter()
+    counted = sum(meter.count(sent[begin:end]) for begin, end in pairwise(places))
+    assert counted == sum(size for opcode, size, _ in frames if opcode < CLOSE)
+
+
+def test_byte_by_byte() -> None:
+    meter, sent = FrameMeter(), frame(TEXT, 300) + frame(PING, 9) + frame(BINARY, 70_000)
+    assert sum(meter.count(sent[at : at + 1]) for at in range(len(sent))) == 70_300
+
+
+class Fed:
+    """The parser behind."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None:
+        self.data += b"|"
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_what_is_too_much_with_all_others_is_not_handed_on(large: bool) -> None:
+    everything, told = BytesHeld(100), list[None]()
+    with everything.body() as held:
+        incoming, fed = Incoming(held, lambda: told.append(None)), Fed()
+        counted = incoming.before(fed)
+        counted.feed_data(frame(BINARY, FREE))
+        incoming.answered(FREE)
+        before = fed.data
+        counted.feed_data(frame(BINARY, FREE + (101 if large else 100)))
+        assert (len(told), everything.counted) == ((1, 0) if large else (0, 100))
+        assert (fed.data == before) is large
+        counted.feed_data(b"x")
+        counted.feed_eof()
+        assert len(told) == 1 or not large
+        assert fed.data.endswith(b"|")
+    assert everything.counted == 0
