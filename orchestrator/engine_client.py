@@ -12,8 +12,11 @@ from typing import Any
 
 from docker import APIClient
 from docker.errors import DockerException, InvalidConfigFile, TLSParameterError
+from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env, parse_host
 from docker.utils.config import find_config_file
+
+from orchestrator.docker_context import DockerContext, chosen_context
 
 CONFUSED = (ValueError, TypeError, AttributeError, KeyError, LookupError)
 """What the SDK raises for a configuration of another shape; broken text and addresses are ValueErrors."""
@@ -24,12 +27,13 @@ class ClientUnusable(DockerException):
 
 
 def engine_client(base_url: str | None, **options: Any) -> APIClient:
-    """A client for `base_url`; None: `DOCKER_HOST` or the usual socket. It asks the engine for its version.
+    """A client for `base_url`; None: `DOCKER_HOST`, the context that is in use, or the usual socket. It asks
+    the engine for its version.
 
     Blocking. Raises DockerException, also as ClientUnusable.
     """
     try:
-        where = {"base_url": base_url} if base_url else kwargs_from_env()
+        where = {"base_url": base_url} if base_url else _usual()
         return APIClient(**where, version="auto", **options)
     except (InvalidConfigFile, TLSParameterError, *CONFUSED) as error:
         raise ClientUnusable(f"{_sources(base_url)} cannot be used: {_line(error)}") from error
@@ -38,7 +42,7 @@ def engine_client(base_url: str | None, **options: Any) -> APIClient:
 def engine_address(base_url: str | None) -> str:
     """Where `engine_client` connects to, as the SDK reads it (`:4243` is loopback); else the usual socket."""
     try:
-        return str(parse_host(base_url or os.environ.get("DOCKER_HOST")))
+        return str(parse_host(base_url or os.environ.get("DOCKER_HOST") or _host(chosen_context())))
     except (DockerException, *CONFUSED):
         return str(parse_host(None))
 
@@ -53,12 +57,29 @@ def without_registries(client: APIClient) -> APIClient:
     return client
 
 
+def _usual() -> dict[str, Any]:
+    context = chosen_context()
+    if context is None:
+        return dict(kwargs_from_env())
+    if context.tls is None:
+        return {"base_url": context.host}
+    authority, certificate, key = context.tls
+    tls = TLSConfig(client_cert=(certificate, key), ca_cert=authority, verify=context.verify)
+    return {"base_url": context.host.replace("tcp://", "https://", 1), "tls": tls}
+
+
+def _host(context: DockerContext | None) -> str | None:
+    return None if context is None else context.host
+
+
 def _sources(base_url: str | None) -> str:
     """Where the configuration is from; never what it says, which may be a secret."""
     file = find_config_file()
     named = [] if file is None else [str(file)]
     if base_url is None and os.environ.get("DOCKER_HOST"):
         named.append("DOCKER_HOST")
+    elif base_url is None and os.environ.get("DOCKER_CONTEXT"):
+        named.append("DOCKER_CONTEXT")
     return f"the container engine client's configuration ({', '.join(named) or base_url or 'DOCKER_*'})"
 
 

@@ -20,6 +20,13 @@ START_BOUND = 60.0
 IMAGES = ("genvm-base:latest", "genvm-executor:latest")
 # In a network of its own: told to have no bridge, an engine removes that of the machine's other engine.
 ALONE = ("unshare", "--net", "dockerd")
+# The same with users of its own, which the machine's own files need not know of.
+REMAPPED = (
+    "unshare", "--net", "--mount", "sh", "-c",
+    'mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid &&'
+    ' exec dockerd --userns-remap=daemon "$@"',
+)  # fmt: skip
+SUBORDINATE = "daemon:300000:65536\n"
 NO_NETWORK = ("--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
 
 
@@ -35,6 +42,7 @@ class PrivateEngine:
     folder: Path
     live_restore: bool
     flags: tuple[str, ...] = ()
+    remapped: bool = False
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -50,7 +58,7 @@ class PrivateEngine:
         flags += self.flags
         with (self.folder / "dockerd.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*ALONE, "--host", self.url, *NO_NETWORK, *flags],
+                [*self._program(), "--host", self.url, *NO_NETWORK, *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -61,6 +69,14 @@ class PrivateEngine:
             assert self.process.poll() is None, (self.folder / "dockerd.log").read_text()[-2000:]
             assert time.monotonic() < end, "the engine does not answer"
             time.sleep(0.1)
+
+    def _program(self) -> tuple[str, ...]:
+        if not self.remapped:
+            return ALONE
+        self.folder.chmod(0o711)
+        ids = self.folder / "ids"
+        ids.write_text(SUBORDINATE)
+        return (*REMAPPED, str(ids))
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Returns when its process has ended."""
@@ -101,10 +117,11 @@ def private_engine(
     live_restore: bool,
     images: Sequence[str] = IMAGES,
     flags: Sequence[str] = (),
+    remapped: bool = False,
 ) -> Iterator[PrivateEngine]:
     """A running engine that has the images; at the end nothing of it is left."""
     folder = Path(tempfile.mkdtemp(prefix="genvm-engine-"))
-    engine = PrivateEngine(folder, live_restore, tuple(flags))
+    engine = PrivateEngine(folder, live_restore, tuple(flags), remapped)
     engine.start()
     try:
         engine.load(source, images)

@@ -43,6 +43,12 @@ def judge_engine(info: Mapping[str, Any]) -> Finding:
     return ok("engine", found)
 
 
+def kind_of(info: Mapping[str, Any]) -> list[str]:
+    """What of `selinux`, `rootless`, `userns` the engine says of itself."""
+    options = {part for one in info.get("SecurityOptions") or () for part in str(one).split(",")}
+    return [kind for kind in ("selinux", "rootless", "userns") if f"name={kind}" in options]
+
+
 def _number(version: str) -> tuple[int, ...]:
     parts = re.split(r"[-+]", version, maxsplit=1)[0].split(".")[:2]
     return tuple(int(part) if part.isdecimal() else 0 for part in parts)

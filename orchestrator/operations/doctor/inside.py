@@ -78,8 +78,11 @@ def _held(name: str, holds: bool, what: str, advice: str) -> Finding:
     )
 
 
-def body(settings: Settings, role: Role, probe: str) -> dict[str, Any]:
-    """Of *create*: a small container as `role` has it, without a network; it runs one of our probes."""
+def body(settings: Settings, role: Role, probe: str, directory: Path | None = None) -> dict[str, Any]:
+    """Of *create*: a small container as `role` has it, without a network; it runs one of our probes.
+
+    `directory` is mounted where an instance has its control socket.
+    """
     spec = InstanceSpec(
         name="doctor",
         role=role,
@@ -95,14 +98,15 @@ def body(settings: Settings, role: Role, probe: str) -> dict[str, Any]:
         manager_id="doctor", state_dir=settings.state_dir, network="none", module_network="none"
     )
     seccomp = options.seccomp_profile(role)
-    made: dict[str, Any] = options.create_body(runtime, spec, Path("/"), "doctor", seccomp)
+    made: dict[str, Any] = options.create_body(runtime, spec, directory or Path("/"), "doctor", seccomp)
     script = resources.files(__package__).joinpath(probe).read_text("utf-8")
-    made["HostConfig"].pop("Mounts")
+    if directory is None:
+        made["HostConfig"].pop("Mounts")
+        made["WorkingDir"] = "/"
     # The quota of processor time is read from a file that executors do not see.
     made["HostConfig"]["MaskedPaths"] = hidden_from(Role.LLM)
     made["HostConfig"].pop("ExtraHosts", None)
     return made | {
-        "WorkingDir": "/",
         "Entrypoint": [],
         "Cmd": ["python3", "-IS", "-c", script],
         "Labels": {runtime.label_prefix + "role": "doctor"},

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 from docker import APIClient
 
-from orchestrator.operations.doctor import access, browser, engine, inside, machine
+from orchestrator.operations.doctor import access, browser, engine, inside, machine, meeting, surroundings
 from orchestrator.operations.doctor.finding import Finding, Level, fail, ok, warn
 from orchestrator.operations.failures import NothingToRead
 from orchestrator.operations.presentation import harmless, table
@@ -113,6 +114,10 @@ def _ask(client: APIClient, settings: Settings) -> list[Finding]:
         ),
         engine.check_images(client, settings),
         *inside.check_limits(client, settings),
+        meeting.check_meeting(client, settings, info),
+        surroundings.check_gateway(client),
+        surroundings.judge_proxies(info, os.environ),
+        surroundings.check_registries(),
         browser.check_sandbox(client, settings),
     ]
 

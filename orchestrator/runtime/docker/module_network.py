@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 NAME = "modules"
 # Containers on it talk to the gateway alone: a page in the browser has nothing to say to the llm module.
 OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}
+MTU = "com.docker.network.driver.mtu"
+ENGINES_OWN = "bridge"
 
 
 class ModuleNetwork:
@@ -51,15 +53,27 @@ class ModuleNetwork:
             self._settings.label_prefix + "managed-by": self._settings.manager_id,
             self._settings.label_prefix + "role": NAME,
         }
+        options = OPTIONS | await self._mtu()
         try:
             await self._engine.once(
                 lambda client: client.create_network(
-                    self.name, driver="bridge", options=OPTIONS, labels=labels, check_duplicate=True
+                    self.name, driver="bridge", options=options, labels=labels, check_duplicate=True
                 )
             )
         except EngineConflict:
             return  # an earlier answer was lost: it is there
         log.info("module_network_made", network=self.name)
+
+    async def _mtu(self) -> dict[str, str]:
+        """As the engine's own bridge has it: in a tunnel or a cloud's network larger packets are lost, and an
+        engine that was told so for its own gives other bridges 1500 all the same.
+        """
+        try:
+            own = await self._engine.quick(lambda client: client.inspect_network(ENGINES_OWN))
+        except EngineNotFound:
+            return {}
+        found = (own.get("Options") or {}).get(MTU)
+        return {MTU: str(found)} if found else {}
 
     async def remove(self) -> None:
         """Take it away; one that is still in use stays, and is found by the next manager."""

@@ -24,6 +24,9 @@ TMP, SHM = "/tmp", "/dev/shm"  # noqa: S108 (inside the container)
 NO_RESOLVER: dict[str, object] = {"Dns": ["127.0.0.1"], "DnsSearch": ["."]}
 """Of a container without a network, which would be told the host's name servers and domains."""
 
+HOST_GATEWAY = "host-gateway"
+"""The engine's word for the machine's own address."""
+
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 PROC = "/proc"
 """Read-only as a whole for executors: nothing of theirs writes there, and a hostile process could turn down
@@ -74,12 +77,15 @@ def create_body(
     seccomp: str,
     *,
     guarded: bool = False,
+    host_gateway: bool = True,
 ) -> dict[str, object]:
     """The JSON body of *create* for `spec`; `directory` is the control directory as the engine sees it.
 
     `guarded`: its image brings an init of its own, which has to be the container's first process.
+    `host_gateway`: the engine knows an address of the machine, for modules.
     """
     network = settings.module_network if _is_module(spec) else settings.network
+    host_config = _host_config(settings, spec, directory, network, seccomp) | {"Init": not guarded}
     body: dict[str, object] = {
         "Image": spec.image,
         "User": f"{settings.uid}:{settings.uid}",
@@ -89,8 +95,11 @@ def create_body(
         "AttachStdin": False,
         "OpenStdin": False,
         "Tty": False,
-        "HostConfig": _host_config(settings, spec, directory, network, seccomp) | {"Init": not guarded},
+        "HostConfig": host_config,
     }
+    if _is_module(spec) and network != "host" and host_gateway:
+        # Providers and signers of the operator's own often listen on the machine itself.
+        host_config["ExtraHosts"] = [f"host.docker.internal:{HOST_GATEWAY}"]
     if not network.startswith("container:"):
         # The engine refuses a name of its own for a container that shares another's network.
         body["Hostname"] = "genvm"
@@ -164,9 +173,6 @@ def _host_config(
         body["Runtime"] = runtime
     if network == "none":
         body |= NO_RESOLVER
-    if _is_module(spec) and network != "host":
-        # Providers and signers of the operator's own often listen on the machine itself.
-        body["ExtraHosts"] = ["host.docker.internal:host-gateway"]
     return body
 
 

@@ -54,6 +54,7 @@ class DockerRuntime:
         self._tasks = TaskOwner("docker")
         self._errands = TaskOwner("docker-errands")
         self._starting: dict[str, asyncio.Future[DockerInstance]] = {}
+        self._host_gateway = True
         self._opened = False
         self._closed = False
 
@@ -103,10 +104,18 @@ class DockerRuntime:
         network = await self._network(spec)
         try:
             return await self._start_in(network, spec)
-        except EngineRefused:
-            if not (self._has_void and await self._void.fell(network)):
+        except EngineRefused as refused:
+            if not (self._lacks_gateway(refused) or (self._has_void and await self._void.fell(network))):
                 raise
             return await self._start_in(await self._network(spec), spec)
+
+    def _lacks_gateway(self, refused: EngineRefused) -> bool:
+        """An engine without a bridge of its own knows no address of the machine: modules do without, too."""
+        if options.HOST_GATEWAY not in str(refused) or not self._host_gateway:
+            return False
+        self._host_gateway = False
+        log.warning("no_host_gateway", consequence="host.docker.internal leads nowhere", error=str(refused))
+        return True
 
     @property
     def _has_void(self) -> bool:
@@ -168,6 +177,7 @@ class DockerRuntime:
             attempt,
             seccomp,
             guarded=guarded,
+            host_gateway=self._host_gateway,
         )
         await self._removals.release(name)
         for left in reversed(range(CREATE_ATTEMPTS)):

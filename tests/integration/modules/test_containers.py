@@ -40,6 +40,9 @@ async def test_modules_share_a_network_of_the_manager_and_cannot_talk_to_each_ot
     network = scene.engine.inspect_network(name)
     assert network["Options"]["com.docker.network.bridge.enable_icc"] == "false"
     assert len(network["Containers"]) == 2
+    # Where packets have to be smaller, the engine's own bridge knows it and new ones do not.
+    mtu = "com.docker.network.driver.mtu"
+    assert network["Options"][mtu] == scene.engine.inspect_network("bridge")["Options"][mtu]
 
 
 async def test_the_next_manager_finds_modules_and_runs_that_use_them(scene: Scene) -> None:

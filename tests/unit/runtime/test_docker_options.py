@@ -6,13 +6,14 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from orchestrator.runtime.docker import DockerSettings
 from orchestrator.runtime.docker.options import create_body, labels, seccomp_profile
-from orchestrator.runtime.port import InstanceSpec, Role
+from orchestrator.runtime.docker.runtime import DockerRuntime
+from orchestrator.runtime.port import EngineRefused, InstanceSpec, Role
 
 SETTINGS = DockerSettings(manager_id="m1", state_dir=Path("/state"))
 SPEC = InstanceSpec("one", Role.EXECUTOR, "image:1", "v0.2.12", 7, None, 100, 1.5, 9)
@@ -99,6 +100,18 @@ def test_modules_have_a_network_and_know_the_machine_by_a_name(role: Role) -> No
     made = host(settings=replace(SETTINGS, module_network="world"), spec=spec)
     assert made["NetworkMode"] == "world"
     assert made["ExtraHosts"] == ["host.docker.internal:host-gateway"]
+
+
+async def test_where_the_engine_knows_no_address_of_the_machine_modules_do_without(tmp_path: Path) -> None:
+    spec = replace(SPEC, role=Role.LLM)
+    made = create_body(SETTINGS, spec, Path("/x"), "attempt", "{}", host_gateway=False)
+    assert "ExtraHosts" not in cast(dict[str, Any], made["HostConfig"])
+    runtime = DockerRuntime(replace(SETTINGS, state_dir=tmp_path))
+    words = "unable to derive the IP value for host-gateway"
+    refusals = [EngineRefused(text) for text in ("no such image", words, words)]
+    # Once: what is refused without it is refused for another reason.
+    assert [runtime._lacks_gateway(one) for one in refusals] == [False, True, False]
+    await runtime.aclose()
 
 
 def test_an_executor_knows_no_host() -> None:

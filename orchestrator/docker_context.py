@@ -1,0 +1,71 @@
+"""Where the user's Docker client would go: `docker context use` is remembered in files of its own.
+
+The SDK knows nothing of contexts: without this, whoever has chosen one (rootless, Desktop, Colima, a machine
+elsewhere) would be told that no engine answers at the usual socket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEFAULT = "default"
+TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
+
+
+class BadContext(ValueError):
+    """A context that is chosen, and not to be found or of another shape; the text has its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class DockerContext:
+    """`tls`: certificate of the authority, own certificate and key; null where the engine has none."""
+
+    name: str
+    host: str
+    tls: tuple[str, str, str] | None = None
+    verify: bool = True
+
+
+def chosen_context(environ: Mapping[str, str] = os.environ) -> DockerContext | None:
+    """The context that the user's client would use, in the client's own order; null: none is chosen.
+
+    Blocking. Raises BadContext.
+    """
+    if environ.get("DOCKER_HOST"):
+        return None
+    folder = Path(environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    name = environ.get("DOCKER_CONTEXT") or _current(folder)
+    return None if name in ("", DEFAULT) else _context(folder / "contexts", name)
+
+
+def _current(folder: Path) -> str:
+    """A file of another shape is somebody else's to complain about: the SDK reads it, too."""
+    try:
+        found = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return ""
+    name = found.get("currentContext") if isinstance(found, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _context(folder: Path, name: str) -> DockerContext:
+    identity = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    try:
+        meta: Any = json.loads((folder / "meta" / identity / "meta.json").read_text("utf-8"))
+        endpoint = meta["Endpoints"]["docker"]
+        host, verify = endpoint["Host"], not endpoint.get("SkipTLSVerify", False)
+    except FileNotFoundError:
+        raise BadContext(f"there is no context {name!r}; `docker context ls` shows those there are") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BadContext(f"context {name!r} cannot be read ({type(error).__name__})") from None
+    if not isinstance(host, str) or not host:
+        raise BadContext(f"context {name!r} names no host")
+    files = [folder / "tls" / identity / "docker" / file for file in TLS_FILES]
+    tls = (str(files[0]), str(files[1]), str(files[2])) if all(file.exists() for file in files) else None
+    return DockerContext(name, host, tls, verify)
