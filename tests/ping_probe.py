@@ -1,0 +1,122 @@
+"""Holds a module as a manager does and pings it, over and over, beside a server that does nothing else.
+
+`python -m tests.ping_probe PATH SESSIONS FD CONFIG`, a process of its own: whoever sends hostile input is
+busy. It listens for the module at PATH, and says so in a line; when its input has the module's process id it
+configures the module, opens SESSIONS sessions whose ends it hands over through the socket FD, says `begun`,
+and when its input ends, the worst it has seen. What is judged is what `loop_probe` judges.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import sys
+import time
+from typing import Any
+
+from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameDecoder, encode_frame
+from tests.loop_probe import PATIENCE, PAUSE, Seen, control_server, waited_by
+
+IDENTITY = '{"node_address": "0x01", "tx_id": "0x02"}'
+
+
+class Held:
+    """The module's control channel."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._decoder = FrameDecoder(LIMIT_FROM_INSTANCE)
+        self._waiting: list[dict[str, Any]] = []
+
+    def until(self, *kinds: str) -> dict[str, Any]:
+        """The next message of one of these kinds; what else a module tells of itself is left aside."""
+        while True:
+            while self._waiting:
+                message = self._waiting.pop(0)
+                if message["kind"] in kinds:
+                    return message
+            data = self.sock.recv(65536)
+            assert data, "the module has closed its channel"
+            self._waiting += self._decoder.feed(data)
+
+    def send(self, message: dict[str, Any], *fds: int) -> None:
+        frame = encode_frame(message)
+        if fds:
+            socket.send_fds(self.sock, [frame[:1]], list(fds))
+            frame = frame[1:]
+        self.sock.sendall(frame)
+
+    def session(self, run: int) -> socket.socket:
+        """Our end of a new session."""
+        ours, theirs = socket.socketpair()
+        message = {
+            "kind": "session", "run": run, "role": "Leader", "host_data": IDENTITY, "gas_data": {},
+            "initial_time_units_allocation": 0, "deadline_ms": 60_000,
+        }  # fmt: skip
+        with theirs:
+            self.send(message, theirs.fileno())
+        return ours
+
+
+def question(module: Held, control: socket.socket, sequence: int, pid: int) -> Seen:
+    """Ask both at once; whichever answers first is timed when it does."""
+    before, begun = waited_by(pid), time.monotonic()
+    module.send({"kind": "ping", "sequence": sequence})
+    control.sendall(b"?")
+    took = dict[socket.socket, float]()
+    while len(took) < 2:
+        waiting = [sock for sock in (module.sock, control) if sock not in took]
+        ready, _, _ = select.select(waiting, [], [], PATIENCE)
+        if not ready:
+            break
+        if control in ready:
+            control.recv(1)
+            took[control] = time.monotonic() - begun
+        if module.sock in ready:
+            assert module.until("pong")["sequence"] == sequence
+            took[module.sock] = time.monotonic() - begun
+    return Seen(took.get(module.sock, PATIENCE), took.get(control, 0.0), waited_by(pid) - before)
+
+
+def main() -> None:
+    path, sessions, fd, config = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(1)
+    print("listening", flush=True)
+    pid = int(sys.stdin.buffer.raw.readline())  # type: ignore[attr-defined]
+    sock, _ = listener.accept()
+    sock.settimeout(PATIENCE)
+    module = Held(sock)
+    module.until("ready")
+    module.send(
+        {
+            "kind": "configure", "generation": 1, "config": config, "user_error": False,
+            "allow_empty_backends": False,
+        }
+    )  # fmt: skip
+    answer = module.until("configured", "refused")
+    assert answer["kind"] == "configured", answer
+    with socket.socket(fileno=fd) as parent:
+        for run in range(1, sessions + 1):
+            with module.session(run) as ours:
+                socket.send_fds(parent, [b"s"], [ours.fileno()])
+    host, _, port = control_server().rpartition(":")
+    control = socket.create_connection((host, int(port)), PATIENCE)
+    seen = question(module, control, 0, pid)
+    worst, count = Seen(0, 0, 0), 0
+    print("begun", flush=True)
+    os.set_blocking(0, False)
+    while sys.stdin.buffer.raw.read(1) is None:  # type: ignore[attr-defined]
+        count += 1
+        seen = question(module, control, count, pid)
+        if seen.excess >= worst.excess:
+            worst = seen
+        time.sleep(PAUSE)
+    print(json.dumps({"excess": worst.excess, "asked": count, **vars(worst)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
