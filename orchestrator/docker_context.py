@@ -32,6 +32,11 @@ class DockerContext:
     verify: bool = True
 
 
+def config_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the user's Docker client keeps its files. A user without a home has none, and no failure."""
+    return Path(environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))  # noqa: PTH111
+
+
 def chosen_context(environ: Mapping[str, str] = os.environ) -> DockerContext | None:
     """The context that the user's client would use, in the client's own order; null: none is chosen.
 
@@ -39,7 +44,7 @@ def chosen_context(environ: Mapping[str, str] = os.environ) -> DockerContext | N
     """
     if environ.get("DOCKER_HOST"):
         return None
-    folder = Path(environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    folder = config_folder(environ)
     name = environ.get("DOCKER_CONTEXT") or _current(folder)
     return None if name in ("", DEFAULT) else _context(folder / "contexts", name)
 

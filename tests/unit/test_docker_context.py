@@ -66,6 +66,12 @@ def test_no_client_of_the_user_s_at_all(tmp_path: Path) -> None:
     assert chosen_context({"DOCKER_CONFIG": str(tmp_path / "none")}) is None
 
 
+def test_a_user_without_a_home_has_chosen_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    assert chosen_context({}) is None
+
+
 def test_its_engine_is_the_one_that_is_asked_and_protected(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,13 +6,13 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from docker import APIClient
 from docker.errors import NotFound
 
+from orchestrator.docker_context import config_folder
 from orchestrator.operations.doctor.finding import Finding, ok, warn
 
 PROXIES = {"HttpProxy": "HTTP_PROXY", "HttpsProxy": "HTTPS_PROXY"}
@@ -47,7 +47,7 @@ def _without_secrets(url: str) -> str:
 
 def check_registries(environ: Mapping[str, str] = os.environ) -> Finding:
     """That the programs are there which the user's Docker configuration asks for keys. Blocking."""
-    file = Path(environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+    file = config_folder(environ) / "config.json"
     try:
         config = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
