@@ -54,7 +54,12 @@ class Burst:
 
 async def burst(runs: int) -> tuple[dict[str, object], bool]:
     """What came of it, and whether that was sound."""
-    settings = {"permits": PERMITS, "pool_size": READY, "queue_limit": runs, "retention": 3600}
+    settings: dict[str, Any] = {
+        "permits": PERMITS,
+        "pool_size": READY,
+        "queue_limit": runs,
+        "retention": 3600,
+    }
     async with manager(**settings) as under_test, AsyncExitStack() as stack:
         await under_test.runs(4 * PERMITS, PERMITS)
         await under_test.until_ready(READY)

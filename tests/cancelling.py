@@ -14,10 +14,13 @@ def cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
 
 
+Work = Coroutine[Any, Any, Any] | Generator[Any, None, Any]
+
+
 class _Stepped(Coroutine[Any, Any, Any]):
     """`work`, with `after_step` called whenever it has come to an await."""
 
-    def __init__(self, work: Coroutine[Any, Any, Any], after_step: Callable[[], None]) -> None:
+    def __init__(self, work: Work, after_step: Callable[[], None]) -> None:
         self._work = work
         self._after_step = after_step
 
@@ -35,7 +38,7 @@ class _Stepped(Coroutine[Any, Any, Any]):
         self._work.close()
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return self._work.__await__()
+        yield from self._work.__await__() if isinstance(self._work, Coroutine) else self._work
 
 
 class Moment:
@@ -50,7 +53,11 @@ class Moment:
         self.reached = False
 
     def factory(
-        self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **details: Any
+        self,
+        loop: asyncio.AbstractEventLoop,
+        work: Coroutine[Any, Any, Any] | Generator[Any, None, Any],
+        /,
+        **details: Any,
     ) -> asyncio.Task[Any]:
         # Before Python 3.13 a task has no name yet here.
         if getattr(work, "__name__", "") not in self._names:

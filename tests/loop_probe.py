@@ -136,8 +136,10 @@ def main() -> None:
     seen = question(manager, control, pid)
     worst, count = Seen(0, 0, 0), 0
     print("begun", flush=True)
+    # Unbuffered: a buffered reader would wait for more where there is nothing yet.
     os.set_blocking(0, False)
-    while sys.stdin.buffer.raw.read(1) is None:  # type: ignore[attr-defined]
+    said = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115
+    while said.read(1) is None:
         seen = question(manager, control, pid)
         count += 1
         if seen.excess >= worst.excess:

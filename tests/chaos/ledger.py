@@ -36,4 +36,7 @@ def read_journal(state_dir: Path) -> list[JournalRow]:
     columns = "id, key, state, instance, dialled, cause, reason, finished_at, result, error"
     with closing(sqlite3.connect(state_dir / JOURNAL, timeout=10)) as connection:
         rows = connection.execute(f"SELECT {columns} FROM genvm_runs ORDER BY id").fetchall()
-    return [JournalRow(*row[:4], bool(row[4]), *row[5:]) for row in rows]
+    return [
+        JournalRow(id_, key, state, instance, bool(dialled), cause, reason, finished_at, result, error)
+        for id_, key, state, instance, dialled, cause, reason, finished_at, result, error in rows
+    ]

@@ -94,7 +94,7 @@ class PrivateEngine:
         own = docker.APIClient(base_url=self.url, version="auto", timeout=120)
         try:
             for image in images:
-                own.load_image(source.get_image(image))
+                own.load_image(source.get_image(image))  # type: ignore[no-untyped-call]
         finally:
             own.close()
 

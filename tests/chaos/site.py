@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class Site:
 
     engine: docker.APIClient
     folder: Path
-    settings: dict[str, object]
+    settings: dict[str, Any]
     own_engine: PrivateEngine | None = None
     """The process behind `engine`, where it is the site's own."""
     disk: SmallDisk | None = None
@@ -58,7 +59,7 @@ class Site:
     async def start(self) -> ManagerProcess:
         """A manager that answers."""
         started = await asyncio.to_thread(
-            start_manager, self.folder, "--socket", str(self.api), **self.settings
+            partial(start_manager, self.folder, "--socket", str(self.api), **self.settings)
         )
         self.manager = started
         await asyncio.to_thread(lambda: started.address)

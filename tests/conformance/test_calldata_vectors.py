@@ -18,7 +18,8 @@ def untag(tagged: Any) -> Value:
     if isinstance(tagged, list):
         return [untag(item) for item in tagged]
     if not isinstance(tagged, dict):
-        return tagged
+        plain: Value = tagged
+        return plain
     match list(tagged.items()):
         case [("$int", text)]:
             return int(text)

@@ -111,7 +111,7 @@ async def test_a_browser_that_names_no_page_of_ours_may_look_and_no_more(client:
         assert route.resource is not None
         target = re.sub(r"\{\w+\}", "1", route.resource.canonical)
         answer = await send(client, route.method, target, "Host: {own}", header)
-        looks = Scope.READ.reaches(scope_needed(route.handler))  # type: ignore[arg-type]
+        looks = Scope.READ.reaches(scope_needed(route.handler))
         assert (answer.status == 403) is not looks, (route.method, target, answer)
     assert (await send(client, "GET", "/genvm/%31", "Host: {own}", header)).status == 403
     own = ("User-Agent: Mozilla/5.0", "Sec-Fetch-Site: same-origin")

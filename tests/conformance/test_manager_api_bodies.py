@@ -173,7 +173,7 @@ def test_unlisted_keys_are_tolerated(generation: str) -> None:
 
 @pytest.mark.parametrize("generation", CALLDATA_GENERATIONS)
 def test_what_is_not_ours_reaches_the_executor_untouched(generation: str) -> None:
-    opaque = {
+    opaque: dict[str, Any] = {
         "bucket_totals": [1, 2, 3],
         "gas_data": {"a": "1"},
         "message_fee_allocation": [{"budget": 2**200, "children": [], "recipient": None}],

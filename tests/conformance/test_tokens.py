@@ -90,7 +90,7 @@ async def test_every_route_says_its_scope(speaking_as: As) -> None:
     client = await speaking_as(ROOT)
     served = set()
     for route in client.manager.app.router.routes():
-        assert description_of(route.handler).scope is not None, route  # type: ignore[arg-type]
+        assert description_of(route.handler).scope is not None, route
         if route.resource is not None and route.method != "HEAD":
             served.add((route.method.lower(), route.resource.canonical))
     assert served == set(await operations(client))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -32,7 +33,11 @@ NO_ANSWER = 2.0
 @pytest.fixture(scope="module")
 def strict_manager(engine: docker.APIClient, executor_image: str) -> Iterator[ManagerProcess]:
     """Short runs, small instances."""
-    settings = {"longest_run": LONGEST_RUN, "instance_memory_bytes": 256 * MIB, "end_grace": END_GRACE}
+    settings: dict[str, Any] = {
+        "longest_run": LONGEST_RUN,
+        "instance_memory_bytes": 256 * MIB,
+        "end_grace": END_GRACE,
+    }
     with running_manager(engine, permits=10, **settings) as running:
         yield running
 

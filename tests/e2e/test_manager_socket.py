@@ -116,7 +116,7 @@ async def test_what_a_contract_prints_is_fetched_page_by_page_and_then_acknowled
 
 async def test_several_runs_at_once_on_one_connection(node: SocketNode) -> None:
     await node.data({"args": [1000]}, source("token.py"))
-    call = {"method": "balance_of", "args": [ALICE]}
+    call: dict[str, Encodable] = {"method": "balance_of", "args": [ALICE]}
     balances = await asyncio.gather(*(node.data(call) for _ in range(4)))
     assert balances == [1000] * 4
 

@@ -38,4 +38,4 @@ def test_a_manager_ends_in_order_with_the_process_that_started_it(
     assert '"parent_ended"' in after
     assert '"stopped"' in after.splitlines()[-1]
     label = f"io.genvm.orchestrator.managed-by={(state_dir / 'manager-id').read_text('ascii')}"
-    assert engine.containers(all=True, filters={"label": label}) == []  # type: ignore[no-untyped-call]
+    assert engine.containers(all=True, filters={"label": label}) == []

@@ -8,14 +8,15 @@ import logging
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
 from tests.fuzz import host_names, json_bodies, prompts, run_bodies, selectors, socket_frames
 from tests.fuzz.report import Report
 
-TARGETS: dict[str, Callable[[int, int], Awaitable[Report]]] = {
+TARGETS: dict[str, Callable[[int, int], Coroutine[Any, Any, Report]]] = {
     "host-names": host_names.fuzz,
     "json-bodies": json_bodies.fuzz,
     "prompts": prompts.fuzz,
@@ -34,7 +35,7 @@ def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     seed = random.SystemRandom().randrange(2**32) if options.seed is None else options.seed
     begun = time.monotonic()
-    report = asyncio.run(TARGETS[options.target](options.inputs, seed))  # type: ignore[arg-type]
+    report = asyncio.run(TARGETS[options.target](options.inputs, seed))
     seconds = time.monotonic() - begun
     print(
         f"fuzz: target={options.target} inputs={report.inputs} seed={seed} seconds={seconds:.0f} "

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from genvm_wire.calldata import decode, encode
+from genvm_wire.calldata import Encodable, decode, encode
 from orchestrator.access.caller import ANYBODY
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.socket.conversation import DEFECT, Conversation, Served
@@ -50,7 +50,9 @@ def request(chance: random.Random, newest: int, node: str) -> tuple[int, Any]:
     method = chance.choice(CLIENT_METHODS)
     match method:
         case 3:
-            named = {} if chance.random() < 0.5 else {"host_genvm_id": f"tx-{chance.randrange(50)}"}
+            named: dict[str, Any] = (
+                {} if chance.random() < 0.5 else {"host_genvm_id": f"tx-{chance.randrange(50)}"}
+            )
             host = chance.choice((node, "unix:///nowhere/sock"))
             return method, {"run": fields("C", host, **named)}
         case 4:
@@ -62,7 +64,7 @@ def request(chance: random.Random, newest: int, node: str) -> tuple[int, Any]:
         case _:
             name = chance.choice(("stdout", "stderr", "genvm_log", "result"))
             offset = chance.choice((0, 5, 2**64 - 1))
-            asked = {"genvm_id": run_id, "field": name, "offset": offset, "max_len": 9}
+            asked: dict[str, Encodable] = {"genvm_id": run_id, "field": name, "offset": offset, "max_len": 9}
             return method, {"get_artifact": asked}
 
 
@@ -156,8 +158,8 @@ async def feed(running: Manager, inputs: int, seed: int, node: str) -> Report:
 
 def afterwards(run_id: int) -> list[bytes]:
     """All that a client asks about a run that has ended."""
-    asked = {"genvm_id": run_id, "field": "stdout", "offset": 0, "max_len": 9}
-    payloads = {
+    asked: dict[str, Encodable] = {"genvm_id": run_id, "field": "stdout", "offset": 0, "max_len": 9}
+    payloads: dict[int, Encodable] = {
         ATTACH: {"attach": {"boot_id": BOOT_ID, "genvm_id": run_id}},
         GET_ARTIFACT: {"get_artifact": asked},
         ACK: {"ack": {"genvm_id": run_id}},

@@ -13,5 +13,5 @@ from orchestrator.__main__ import main
 from orchestrator.runtime.docker.settings import DockerSettings
 
 if __name__ == "__main__":
-    composition.DockerSettings = partial(DockerSettings, uid=0)  # type: ignore[assignment, misc]
+    composition.DockerSettings = partial(DockerSettings, uid=0)  # type: ignore[assignment, attr-defined]
     sys.exit(main())

@@ -29,7 +29,7 @@ def engine() -> Iterator[docker.APIClient]:
 @pytest.fixture(scope="session")
 def base_image(engine: docker.APIClient) -> str:
     try:
-        engine.inspect_image(BASE_IMAGE)
+        engine.inspect_image(BASE_IMAGE)  # type: ignore[no-untyped-call]
     except docker.errors.ImageNotFound:
         pytest.fail(f"image {BASE_IMAGE} is missing; `make images` builds it", pytrace=False)
     return BASE_IMAGE

@@ -10,8 +10,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import seccomp_probe  # beside this file, wherever it is mounted
+if TYPE_CHECKING:
+    from tests.integration import seccomp_probe
+else:  # beside this file, wherever it is mounted
+    import seccomp_probe
 
 USER, PID, NET = 0x10000000, 0x20000000, 0x40000000
 NAMESPACES = {**seccomp_probe.NAMESPACES, "time": 0x80}

@@ -46,7 +46,7 @@ for place, below, names in os.walk("/"):
 UNWANTED = "import shutil; print([name for name in {names!r} if shutil.which(name, path={path!r})])"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSTALLERS = ("apt", "apt-get", "apt-key", "dpkg", "dpkg-deb", "perl", "pip", "pip3")
-DANGEROUS = (
+DANGEROUS: tuple[str, ...] = (
     "su",
     "sudo",
     "login",
@@ -196,7 +196,7 @@ def test_the_manager_knows_its_own_version(images: ImageEngine) -> None:
 
 
 def test_the_manager_image_serves_and_watches_its_health(engine: docker.APIClient) -> None:
-    config = engine.inspect_image("genvm-manager:latest")["Config"]
+    config = engine.inspect_image("genvm-manager:latest")["Config"]  # type: ignore[no-untyped-call]
     assert config["Entrypoint"] == ["genvm-orchestrator"]
     assert config["Cmd"] == ["serve"]
     assert config["Healthcheck"]["Test"] == ["CMD", "python3", "/opt/genvm/bin/healthcheck.py"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from genvm_hostile import (
+from . import (
     channel,
     descriptors,
     facts,
@@ -16,8 +16,8 @@ from genvm_hostile import (
     privileges,
     processes,
 )
-from genvm_hostile.attempts import ATTEMPTS
-from genvm_hostile.job import Job, connect
+from .attempts import ATTEMPTS
+from .job import Job, connect
 
 __all__ = ["channel", "descriptors", "facts", "files", "kernel", "neighbours", "network"]
 __all__ += ["privileges", "processes"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from genvm_hostile.job import Job
+    from .job import Job
 
 MIB = 1024 * 1024
 

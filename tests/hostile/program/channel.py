@@ -6,9 +6,9 @@ import os
 import socket
 from typing import Any
 
-from genvm_hostile.attempts import attempt
-from genvm_hostile.broken import BROKEN
-from genvm_hostile.job import Job, connect
+from .attempts import attempt
+from .broken import BROKEN
+from .job import Job, connect
 
 
 def _flood(job: Job, message: dict[str, Any]) -> None:

@@ -8,11 +8,15 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genvm_hostile.attempts import attempt, name_of, outcome
-from genvm_hostile.job import Job
-from genvm_hostile.seccomp_probe import column, raw
+from .attempts import attempt, name_of, outcome
+from .job import Job
+
+if TYPE_CHECKING:
+    from tests.integration.seccomp_probe import column, raw
+else:  # beside this file in the image
+    from .seccomp_probe import column, raw
 
 SIOCGIFCONF, SIOCGIFADDR, SIOCADDRT, SIOCGIFINDEX, SIOCGIFNAME = 0x8912, 0x8915, 0x890B, 0x8933, 0x8910
 SIOCGSKNS, SIOCGARP, SIOCETHTOOL = 0x894C, 0x8954, 0x8946

@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from genvm_hostile.attempts import attempt, outcome
-from genvm_hostile.job import Job
+from .attempts import attempt, outcome
+from .job import Job
 
 PIECE = 4096
 DEEPEST = 3

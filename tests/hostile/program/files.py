@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import resource
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from genvm_hostile.attempts import attempt, name_of, outcome
-from genvm_hostile.job import Job
+from .attempts import attempt, name_of, outcome
+from .job import Job
 
 CONTROL = "/run/genvm"
 MIB = 1024 * 1024
@@ -108,7 +108,7 @@ def print_much(job: Job, count: int) -> dict[str, Any]:
 
 
 @attempt
-def send_much(job: Job, count: int) -> dict[str, Any]:
+def send_much(job: Job, count: int) -> NoReturn:
     """`count` bytes as the run's stdout, on the control channel."""
     block = b"x" * 60_000
     while job.written < count:

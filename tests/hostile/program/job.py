@@ -25,8 +25,8 @@ class Job:
         self.frames = FrameSocket(sock)
         self.frames.send({"kind": "ready", "protocol": 1, "executor": "hostile"})
         message, fds = self.frames.receive()
-        self.message: dict[str, Any] = message
-        names = self.message["sockets"]
+        self.message: dict[str, Any] = dict(message)
+        names: list[str] = self.message["sockets"]
         self.sockets = {str(name): socket.socket(fileno=fd) for name, fd in zip(names, fds, strict=True)}
         self.written = 0
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genvm_hostile import seccomp_probe as probe
-from genvm_hostile.attempts import attempt
-from genvm_hostile.job import Job
+if TYPE_CHECKING:
+    from tests.integration import seccomp_probe as probe
+else:  # beside this file in the image
+    from . import seccomp_probe as probe
+from .attempts import attempt
+from .job import Job
 
 
 @attempt

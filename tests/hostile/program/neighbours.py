@@ -7,8 +7,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from genvm_hostile.attempts import attempt, outcome
-from genvm_hostile.job import Job
+from .attempts import attempt, outcome
+from .job import Job
 
 
 @attempt

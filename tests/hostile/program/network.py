@@ -6,8 +6,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from genvm_hostile.attempts import attempt, outcome
-from genvm_hostile.job import Job
+from .attempts import attempt, outcome
+from .job import Job
 
 STREAM, DATAGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
 RAW, SEQPACKET, RDM, DCCP, PACKET = 3, 5, 4, 6, 10

@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from genvm_hostile.attempts import attempt, outcome
-from genvm_hostile.job import Job
+from .attempts import attempt, outcome
+from .job import Job
 
 libc = ctypes.CDLL(None, use_errno=True)
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP = 47, 2, 24

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from genvm_hostile.attempts import attempt, outcome
-from genvm_hostile.job import Job
+from .attempts import attempt, outcome
+from .job import Job
 
 MIB = 1024 * 1024
 THROTTLED = (

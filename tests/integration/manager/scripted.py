@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from genvm_wire.calldata import decode, encode
+from genvm_wire.calldata import Value, decode, encode
 from genvm_wire.frames import FrameClosed, FrameSocket, encode_frame
 from genvm_wire.host_tables import ResultForm
 from genvm_wire.results import ResultCode, RunResult, build
@@ -77,7 +77,8 @@ class Instance:
 
     def do_show_job(self, keys: list[str]) -> None:
         """Print what the job says under `keys`; of bytes under `KEY_size` how many there are."""
-        told = [len(self.job[key[:-5]]) if key.endswith("_size") else self.job[key] for key in keys]
+        job: dict[str, Any] = dict(self.job)
+        told = [len(job[key[:-5]]) if key.endswith("_size") else job[key] for key in keys]
         self.do_print(repr(told))
 
     def do_answer(self, size: int) -> None:
@@ -220,8 +221,8 @@ class Instance:
         """Print what JSON has to spell in six characters each."""
         for offset in range(0, size, 65536):
             for stream in ("stdout", "stderr"):
-                data = {"stream": stream, "offset": offset, "data": b"\x01" * 65536}
-                self.channel.send({"kind": "output", **data})
+                data = b"\x01" * 65536
+                self.channel.send({"kind": "output", "stream": stream, "offset": offset, "data": data})
 
     def do_connect_loop(self, _: object) -> None:
         """Connect again and again, saying each time how often it has been."""
@@ -232,15 +233,15 @@ class Instance:
             sock.setblocking(False)
             with suppress(OSError):
                 sock.connect(os.environ["GENVM_CONTROL"])
-                said = {"kind": "output", "stream": "stdout", "offset": told, "data": b"x"}
+                said: dict[str, Value] = {"kind": "output", "stream": "stdout", "offset": told, "data": b"x"}
                 sock.send(resume + encode_frame(said))
                 told += 1
             sock.close()
 
     def do_say(self, message: dict[str, Any]) -> None:
         """One message as told; texts under `data` and `payload` go as bytes."""
-        run = {"run": self.job["run"]}
-        raw = {key: message[key].encode() for key in ("data", "payload") if key in message}
+        run: dict[str, Value] = {"run": self.job["run"]}
+        raw: dict[str, Value] = {key: message[key].encode() for key in ("data", "payload") if key in message}
         self.channel.send({**run, **message, **raw})
         signal.pause()
 

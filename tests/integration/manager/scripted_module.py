@@ -121,7 +121,7 @@ class Module:
             except FrameClosed:
                 self.reconnect()
                 continue
-            getattr(self, f"do_{message['kind']}")(message, fds)
+            getattr(self, f"do_{message['kind']!s}")(message, fds)
 
     def reconnect(self) -> None:
         with self.lock:

@@ -256,7 +256,8 @@ async def test_an_audit_file_that_cannot_be_written_is_said_and_stops_nothing(
     assert (await root.ask("POST", "/permits", json={"permits": 5}))[0] == 200
 
     async def said() -> list[str]:
-        return (await nobody.ask("GET", "/readyz"))[1].get("problems", [])
+        problems: list[str] = (await nobody.ask("GET", "/readyz"))[1].get("problems", [])
+        return problems
 
     while not (problems := await said()):
         pass
@@ -274,7 +275,7 @@ async def test_operator_routes_are_on_their_own_socket_alone(
     changes = {"tokens_file": tokens_file.path} if with_tokens else {}
     client = await make_client(operator_socket=path, **changes)
     headers = tokens_file.header(ROOT) if with_tokens else {}
-    asked = {"json": {"permits": 4}, "headers": headers}
+    asked: dict[str, Any] = {"json": {"permits": 4}, "headers": headers}
     status, answer = await client.ask("POST", "/permits", **asked)
     assert (status, "operator socket" in answer["error"]) == (403, True)
     assert await client.ask("GET", "/permits", headers=headers) == (200, {"permits": 8})

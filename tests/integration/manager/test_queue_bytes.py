@@ -26,7 +26,7 @@ def bulk(run: Run) -> tuple[Any, ...]:
     return (call.code, call.calldata, call.leader_nondet_results, dict(call.message))
 
 
-NO_BULK = (None, None, None, {})
+NO_BULK: tuple[Any, ...] = (None, None, None, {})
 
 
 def live(client: Client, run_id: int) -> Run:

@@ -57,7 +57,7 @@ class World:
 def module_images(engine: docker.APIClient) -> None:
     for image in (WEB_IMAGE, LLM_IMAGE):
         try:
-            engine.inspect_image(image)
+            engine.inspect_image(image)  # type: ignore[no-untyped-call]
         except docker.errors.ImageNotFound:
             pytest.fail(f"image {image} is missing; `make images` builds it", pytrace=False)
 

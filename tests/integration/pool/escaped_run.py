@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from genvm_executor import command
 from genvm_executor.outcome import Outcome
@@ -76,7 +76,7 @@ def hostile(self: Service, ending: Outcome | BaseException) -> int:
     steal(self)
 
 
-def steal(self: Service) -> Any:
+def steal(self: Service) -> NoReturn:
     promise = hashlib.sha256(b"forged").digest()
     self._channel.send(
         {
@@ -105,5 +105,5 @@ def steal(self: Service) -> Any:
 
 
 if __name__ == "__main__":
-    Service.end = hostile  # type: ignore[method-assign, assignment]
+    Service.end = hostile  # type: ignore[method-assign]
     sys.exit(command.main([]))

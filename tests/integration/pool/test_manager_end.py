@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -61,7 +62,7 @@ async def test_sigterm_while_the_pool_is_being_filled_leaves_nothing(
 async def test_the_next_manager_takes_over_the_ready_instances_and_starts_none(
     engine: docker.APIClient, executor_image: str, state_folder: Path, folder: Path, end: str
 ) -> None:
-    settings: dict[str, object] = {"permits": 4, "pool_size": 2, "shutdown_policy": "detach"}
+    settings: dict[str, Any] = {"permits": 4, "pool_size": 2, "shutdown_policy": "detach"}
     first = start_manager(state_folder, **settings)
     await wait_ready(first, folder, 2)
     left = containers(engine, first.state_dir, "executor")

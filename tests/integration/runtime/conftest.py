@@ -13,11 +13,11 @@ from pathlib import Path
 
 import docker
 import pytest
-from runtime_kit import IMAGE, MIB, MODES, PROBE, AnyRuntime, MakeSpec, leftovers
 
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings
 from orchestrator.runtime.port import InstanceSpec, Role
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+from tests.integration.runtime.runtime_kit import IMAGE, MIB, MODES, PROBE, AnyRuntime, MakeSpec, leftovers
 
 
 def build(engine: docker.APIClient, base: str, mode: str) -> None:
@@ -74,7 +74,8 @@ async def docker_runtime(
 
 @pytest.fixture
 async def process_runtime(state_dir: Path) -> AsyncIterator[ProcessRuntime]:
-    commands = {f"{IMAGE}:{mode}": (sys.executable, str(PROBE), mode) for mode in MODES}
+    commands: dict[str, tuple[str, ...]] = {"absent": ("/nonexistent",)}
+    commands |= {f"{IMAGE}:{mode}": (sys.executable, str(PROBE), mode) for mode in MODES}
     runtime = ProcessRuntime(ProcessSettings("test", state_dir, commands))
     yield runtime
     await runtime.aclose()
@@ -82,7 +83,8 @@ async def process_runtime(state_dir: Path) -> AsyncIterator[ProcessRuntime]:
 
 @pytest.fixture(params=["docker", "process"])
 def runtime(request: pytest.FixtureRequest) -> AnyRuntime:
-    return request.getfixturevalue(f"{request.param}_runtime")
+    made: AnyRuntime = request.getfixturevalue(f"{request.param}_runtime")
+    return made
 
 
 @pytest.fixture

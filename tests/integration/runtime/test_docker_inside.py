@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from runtime_kit import MIB, MakeSpec
 
 from orchestrator.runtime.docker import DockerRuntime
+from tests.integration.runtime.runtime_kit import MIB, MakeSpec
 
 DEVICES = {
     "core",

@@ -9,11 +9,11 @@ from typing import Any
 
 import docker
 import pytest
-from runtime_kit import IMAGE, MakeSpec
 
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings
 from orchestrator.runtime.port import EngineRefused, Role
 from tests.chaos.private_engine import PrivateEngine, private_engine
+from tests.integration.runtime.runtime_kit import IMAGE, MakeSpec
 
 OTHER = "another-one"
 """The engine's own program under a name of its own: that the name is passed on is all there is to see."""

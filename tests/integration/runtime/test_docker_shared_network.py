@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import docker
 import pytest
-from runtime_kit import IMAGE, MakeSpec
 
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings
 from orchestrator.runtime.port import EngineRefused
+from tests.integration.runtime.runtime_kit import IMAGE, MakeSpec
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import docker
 import pytest
-from runtime_kit import MakeSpec, leftovers
 
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings, guarded
 from orchestrator.runtime.docker.options import container_name
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
+from tests.integration.runtime.runtime_kit import MakeSpec, leftovers
 
 # The Docker SDK leaves its socket to the garbage collector when it cannot connect.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -9,11 +9,11 @@ from typing import Any
 
 import docker
 import pytest
-from runtime_kit import MakeSpec, leftovers
 
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings
 from orchestrator.runtime.docker.settings import VOID
 from orchestrator.runtime.port import Control, Instance
+from tests.integration.runtime.runtime_kit import MakeSpec, leftovers
 
 # What an instance under the sway of its contract would try. Each says the name of the error, or `ok`.
 ATTEMPT = """

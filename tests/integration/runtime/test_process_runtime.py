@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from runtime_kit import MakeSpec
 from structlog.testing import capture_logs
 
 from orchestrator.runtime import process_records
 from orchestrator.runtime.port import EngineRefused
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+from tests.integration.runtime.runtime_kit import MakeSpec
 
 
 def test_it_says_that_it_does_not_isolate(state_dir: Path) -> None:

@@ -7,7 +7,6 @@ import socket
 from pathlib import Path
 
 import pytest
-from runtime_kit import AnyRuntime, MakeSpec
 
 from orchestrator.runtime.port import (
     ChannelClosed,
@@ -17,6 +16,7 @@ from orchestrator.runtime.port import (
     InstanceDied,
     ProtocolBroken,
 )
+from tests.integration.runtime.runtime_kit import AnyRuntime, MakeSpec
 
 
 async def given(instance: Instance, do: str) -> Control:
@@ -175,7 +175,7 @@ async def test_two_instances_cannot_have_one_name(runtime: AnyRuntime, spec: Mak
 async def test_a_cancelled_start_leaves_nothing(
     runtime: AnyRuntime, spec: MakeSpec, state_dir: Path, delay: float
 ) -> None:
-    starting = asyncio.create_task(runtime.start(spec()))
+    starting: asyncio.Task[Instance] = asyncio.create_task(runtime.start(spec()))
     await asyncio.wait([starting], timeout=delay)
     if starting.cancel():
         with pytest.raises(asyncio.CancelledError):
@@ -217,10 +217,8 @@ async def test_sweep_removes_what_an_earlier_manager_left_and_keeps_what_is_name
 
 
 async def test_a_missing_program_is_refused_and_leaves_nothing(
-    runtime: AnyRuntime, spec: MakeSpec, state_dir: Path, process_runtime: object
+    runtime: AnyRuntime, spec: MakeSpec, state_dir: Path
 ) -> None:
-    if runtime is process_runtime:
-        runtime._settings.commands["absent"] = ("/nonexistent",)  # type: ignore[index, union-attr]
     with pytest.raises(EngineRefused):
         await runtime.start(spec(image="absent"))
     assert list((state_dir / "instances").iterdir()) == []

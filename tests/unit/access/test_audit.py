@@ -72,7 +72,8 @@ async def test_a_file_that_cannot_be_written_stops_nothing_and_is_said(
     path = tmp_path / "away" / "audit"
     log = AuditLog(path, tasks)
     await written(log, 1, 2)
-    assert log.problem is not None and "No such file" in log.problem
+    problem: str | None = log.problem
+    assert problem is not None and "No such file" in problem
     assert log.lost == 2
     path.parent.mkdir()
     await written(log, 3)

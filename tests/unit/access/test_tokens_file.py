@@ -157,7 +157,7 @@ async def test_a_bad_file_changes_nothing_and_is_said_until_it_is_mended(tmp_pat
     path = write(tmp_path / "tokens", LINE)
     watch = await TokenWatch.open(path)
     for spoil in (lambda: write(path, "nonsense"), lambda: path.chmod(0o644), path.unlink):
-        spoil()  # type: ignore[operator]
+        spoil()
         await watch.look()
         assert watch.register.find(SECRET) is not None
         assert watch.problem is not None

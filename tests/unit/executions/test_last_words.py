@@ -17,10 +17,9 @@ from typing import Any
 
 import pytest
 import structlog
-from cancelling import Moment, at, at_every_await
 
 from genvm_wire.calldata import Value
-from orchestrator.contracts.versions import ExecutorVersion
+from orchestrator.contracts.versions import ExecutorVersion, Number
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.modules import Introduction, Metrics
@@ -34,6 +33,7 @@ from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
 from orchestrator.runtime.port import ChannelClosed, InstanceExit, InstanceSpec, Loss
 from orchestrator.store.port import AcceptedRow, OutcomeRow
+from tests.cancelling import Moment, at, at_every_await
 
 USED: Metrics = {"llm": None, "web": {"requests_count": 1, "requests_time": 5}}
 LIMITS = RunLimits(
@@ -42,7 +42,7 @@ LIMITS = RunLimits(
 )  # fmt: skip
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NODES = NodeDialler(SocketRules((gettempdir(),)), NetworkRules(()))
-VERSION = ExecutorVersion("v0.2.1", (0, 2, 1), NOW, "executor:1", "T15b", "v0.2")
+VERSION = ExecutorVersion("v0.2.1", Number(0, 2, 1), NOW, "executor:1", "T15b", "v0.2")
 
 
 async def turn() -> None:

@@ -140,7 +140,6 @@ async def lived(sequence: Sequence[Event]) -> Life:
 async def read_at_every_moment(journal: SqlJournal, life: Life) -> None:
     """The manager dies after each row in turn; from the outcome's on, the next one tells the whole truth."""
     run, concluded = life.run, False
-    final_state = run.execution.outcome and run.execution.outcome.state
     for row in life.rows:
         await journal.write(row, durable=True)
         concluded = concluded or isinstance(row, OutcomeRow)
@@ -151,7 +150,8 @@ async def read_at_every_moment(journal: SqlJournal, life: Life) -> None:
             continue
         assert status_from(read) == final_status(run)
         recovered, live = ended_from_head(read.head), ended_from_run(run, None)
-        assert recovered == replace(live, state=final_state, size=recovered.size)
+        assert run.execution.outcome is not None
+        assert recovered == replace(live, state=run.execution.outcome.state, size=recovered.size)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -20,6 +20,7 @@ from orchestrator.runtime.port import (
     RuntimeStatistics,
 )
 
+NO_ENVIRONMENT: dict[str, str] = {}
 # What no test waits out is longer than this machine may stand still.
 TIMES = ModuleTimes(
     ready=60, configure=60, reconnect=1, ping_interval=30, close=1, exit=1,
@@ -165,7 +166,7 @@ class FakeRuntime:
 
 
 def service(runtime: FakeRuntime, state_dir: Path, times: ModuleTimes = TIMES) -> ModuleService:
-    return ModuleService(runtime, dict.fromkeys(ModuleKind, SETTINGS), {}.get, state_dir, times)
+    return ModuleService(runtime, dict.fromkeys(ModuleKind, SETTINGS), NO_ENVIRONMENT.get, state_dir, times)
 
 
 def introduction(run: int) -> Introduction:

@@ -12,6 +12,7 @@ from orchestrator.modules.failures import BadConfiguration
 from orchestrator.modules.kinds import ModuleKind
 from orchestrator.modules.redaction import Redaction, secrets_in
 
+NO_ENVIRONMENT: dict[str, str] = {}
 KEY = "sk-0123456789"
 
 
@@ -33,7 +34,7 @@ def test_the_message_is_the_protocols() -> None:
 
 @pytest.mark.parametrize("kind", list(ModuleKind))
 def test_each_module_has_a_default_that_is_built_in(kind: ModuleKind) -> None:
-    values = configuration_of(kind, StartRequest(), None, {}.get).values
+    values = configuration_of(kind, StartRequest(), None, NO_ENVIRONMENT.get).values
     assert values["backends" if kind is ModuleKind.LLM else "always_allow_hosts"] in ({}, [])
 
 

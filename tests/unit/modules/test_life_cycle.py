@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from module_bench import FakeInstance, FakeRuntime, introduction, service
 
 from genvm_wire.calldata import Value
 from orchestrator.modules.configuration import StartRequest
@@ -17,6 +16,7 @@ from orchestrator.modules.record import Entry, ModuleRecord
 from orchestrator.modules.service import ModuleService
 from orchestrator.modules.status import ModuleState
 from orchestrator.runtime.port import EngineRefused, InstanceSpec, Role
+from tests.unit.modules.module_bench import FakeInstance, FakeRuntime, introduction, service
 
 LLM, WEB = ModuleKind.LLM, ModuleKind.WEB
 EMPTY = StartRequest({})

@@ -12,6 +12,7 @@ from orchestrator.modules.kinds import ModuleKind
 from orchestrator.modules.own_addresses import own_addresses
 from orchestrator.settings import Settings
 
+NO_ENVIRONMENT: dict[str, str] = {}
 TRIE = """Main:
   +-- 0.0.0.0/0 3 0 4
      |-- 0.0.0.0
@@ -53,10 +54,10 @@ def test_an_operator_names_what_no_interface_has(proc: Path) -> None:
 
 
 def test_the_setting_takes_commas_and_refuses_what_is_no_address() -> None:
-    settings = Settings(own_addresses="198.41.0.4, 2001:500::/48")  # type: ignore[arg-type]
+    settings = Settings(own_addresses="198.41.0.4, 2001:500::/48")
     assert [str(one) for one in settings.own_addresses] == ["198.41.0.4/32", "2001:500::/48"]
     with pytest.raises(ValueError, match="own_addresses"):
-        Settings(own_addresses="my.example.com")  # type: ignore[arg-type]
+        Settings(own_addresses="my.example.com")
 
 
 def test_a_system_that_tells_nothing_leaves_what_was_named(tmp_path: Path) -> None:
@@ -76,10 +77,12 @@ def test_the_address_that_this_machine_speaks_from_is_among_them() -> None:
 
 def test_the_web_module_is_told_beside_what_its_configuration_names() -> None:
     request = StartRequest({"own_addresses": ["192.0.2.7"]})
-    values = configuration_of(ModuleKind.WEB, request, None, {}.get, ["8.8.4.4"]).values
+    values = configuration_of(ModuleKind.WEB, request, None, NO_ENVIRONMENT.get, ["8.8.4.4"]).values
     assert values["own_addresses"] == ["192.0.2.7", "8.8.4.4"]
 
 
 def test_what_is_no_list_is_the_module_s_to_refuse() -> None:
-    values = configuration_of(ModuleKind.WEB, StartRequest({"own_addresses": "x"}), None, {}.get, ["8.8.4.4"])
+    values = configuration_of(
+        ModuleKind.WEB, StartRequest({"own_addresses": "x"}), None, NO_ENVIRONMENT.get, ["8.8.4.4"]
+    )
     assert values.values["own_addresses"] == "x"

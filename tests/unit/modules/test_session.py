@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from genvm_wire.calldata import Value
 from orchestrator.modules.kinds import ModuleKind
 from orchestrator.modules.session import LARGEST_STATS, Usage, plain
 
-SCRIPTING = {"requests_count": 2, "requests_time": 9}
-STATS = {"scripting": SCRIPTING, "tokens": {"main/m": {"input": 1, "output": 2, "total": 3}}}
+SCRIPTING: dict[str, Value] = {"requests_count": 2, "requests_time": 9}
+STATS: dict[str, Value] = {
+    "scripting": SCRIPTING,
+    "tokens": {"main/m": {"input": 1, "output": 2, "total": 3}},
+}
 
 
 def test_the_llm_modules_stats_are_shown_whole() -> None:

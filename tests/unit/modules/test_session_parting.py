@@ -12,8 +12,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from cancelling import Moment, at, at_every_await
-from module_bench import TIMES, FakeRuntime, introduction, service
 
 from genvm_module.contract import Conversation
 from genvm_module.session import Session, Tally
@@ -22,6 +20,8 @@ from genvm_module.streams import FramedStream
 from genvm_wire.calldata import Encodable, Value, encode
 from orchestrator.modules.configuration import StartRequest
 from orchestrator.modules.kinds import ModuleKind
+from tests.cancelling import Moment, at, at_every_await
+from tests.unit.modules.module_bench import TIMES, FakeRuntime, introduction, service
 
 STATISTICS: dict[str, Encodable] = {"scripting": {"requests_count": 1, "requests_time": 5}}
 TASKS = {"_serve", "_see_out", "tell", "_put_away"}

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from genvm_wire.calldata import Value
 from genvm_wire.frames import FrameSocket, encode_frame
 from orchestrator.runtime.control import SocketControl
 from orchestrator.runtime.port import ChannelClosed, ProtocolBroken
 
-READY = {"kind": "ready", "protocol": 1, "executor": "x"}
+READY: dict[str, Value] = {"kind": "ready", "protocol": 1, "executor": "x"}
 
 
 @pytest.fixture
@@ -183,11 +184,11 @@ async def test_a_slow_reader_gets_large_frames_whole(pair: Pair) -> None:
 
 @pytest.mark.parametrize("message", [{"x": 1.5}, {"code": bytes(4_000_001)}], ids=["no calldata", "oversize"])
 async def test_a_message_that_cannot_be_sent_leaves_the_channel_open(
-    pair: Pair, message: dict[str, object]
+    pair: Pair, message: dict[str, Value]
 ) -> None:
     control, peer = pair
     with pytest.raises(ValueError, match=r"calldata|over"):
-        await control.send(message)  # type: ignore[arg-type]
+        await control.send(message)
     await control.send({"kind": "ack"})
     assert FrameSocket(peer).receive()[0] == {"kind": "ack"}
 

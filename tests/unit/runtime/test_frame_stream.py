@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvm_wire.calldata import encode
+from genvm_wire.calldata import Value, encode
 from genvm_wire.frames import FROM_INSTANCE, FrameError, encode_frame
 from orchestrator.runtime.control import SocketControl
 from orchestrator.runtime.frame_stream import (
@@ -24,7 +24,7 @@ from orchestrator.runtime.frame_stream import (
 )
 from orchestrator.runtime.port import ProtocolBroken
 
-READY = {"kind": "ready", "protocol": 1}
+READY: dict[str, Value] = {"kind": "ready", "protocol": 1}
 
 
 @given(st.lists(st.binary(max_size=40)), st.integers(1, 50))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -48,14 +48,14 @@ class Watchdog:
 
 
 @pytest.fixture
-def connect(path: Path) -> AsyncIterator[Callable[[], Watchdog]]:
+def connect(path: Path) -> Iterator[Callable[[], Watchdog]]:
     made: list[Watchdog] = []
 
     def one() -> Watchdog:
         made.append(Watchdog(path))
         return made[-1]
 
-    yield one  # type: ignore[misc]
+    yield one
     for each in made:
         each.sock.close()
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from genvm_wire.calldata import encode
+from genvm_wire.calldata import Value, encode
 from genvm_wire.frames import FrameClosed, FrameDecoder, FrameError, FrameSocket, encode_frame
 
-READY = {"kind": "ready", "protocol": 1, "executor": "x"}
+READY: dict[str, Value] = {"kind": "ready", "protocol": 1, "executor": "x"}
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from genvm_wire.calldata import Value
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
@@ -269,8 +270,8 @@ class Bench:
         return [one for one in self.inner.instances if one.spec.name != "run-7" and not one.destroyed]
 
 
-def bench(room: Callable[[], int] = no_bound, **settings: object) -> Bench:
+def bench(room: Callable[[], int] = no_bound, **settings: Any) -> Bench:
     clock = FakeClock()
     inner = ScriptedRuntime(clock)
-    sizes = PoolSettings(**settings)  # type: ignore[arg-type]
+    sizes = PoolSettings(**settings)
     return Bench(inner, clock, PoolRuntime(inner, sizes, room=room, clock=clock))

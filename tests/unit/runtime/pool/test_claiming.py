@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from scripted_runtime import READY, bench, settle
 
 from orchestrator.runtime.port import ChannelClosed, EngineRefused, Role
+from tests.unit.runtime.pool.scripted_runtime import READY, bench, settle
 
 
 async def test_the_oldest_ready_instance_is_claimed_first() -> None:
@@ -74,9 +75,9 @@ async def test_its_end_is_the_run_s_affair() -> None:
 @pytest.mark.parametrize(
     "change", [{"memory_bytes": 2048}, {"cpus": 2.0}, {"pids": 17}, {"image": "b"}], ids=str
 )
-async def test_an_instance_with_other_limits_is_not_claimed(change: dict[str, object]) -> None:
+async def test_an_instance_with_other_limits_is_not_claimed(change: dict[str, Any]) -> None:
     kit = bench()
-    other = replace(kit.spec(), **change)  # type: ignore[arg-type]
+    other = replace(kit.spec(), **change)
     kit.pool.offer([kit.spec()], [other])
     await settle()
     assert (await kit.pool.start(other)).spec.name == "run-7"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripted_runtime import bench, settle
+from tests.unit.runtime.pool.scripted_runtime import bench, settle
 
 
 async def test_one_that_ends_is_destroyed_and_replaced() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from scripted_runtime import bench, settle
 
 from orchestrator.runtime.pool.demand import Demand
+from tests.unit.runtime.pool.scripted_runtime import bench, settle
 
 
 async def test_an_offered_image_is_made_ready_before_anybody_asks() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from scripted_runtime import READY, Bench, bench, settle
 
 from orchestrator.runtime.port import EngineUnreachable
+from tests.unit.runtime.pool.scripted_runtime import READY, Bench, bench, settle
 
 
-async def looked_at(**settings: object) -> Bench:
+async def looked_at(**settings: Any) -> Bench:
     """A pool that knows what its image's name means."""
     kit = bench(**settings)
     kit.inner.image_ids = {"a": "sha256:1", "b": "sha256:9"}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from scripted_runtime import READY, Bench, bench, settle
+from typing import Any
 
 from genvm_wire.calldata import Value
 from orchestrator.runtime.pool.key import PoolKey
 from orchestrator.runtime.port import Instance
+from tests.unit.runtime.pool.scripted_runtime import READY, Bench, bench, settle
 
 AGAIN: dict[str, Value] = {**READY, "served": 1}
 
 
-async def reusing(**settings: object) -> Bench:
+async def reusing(**settings: Any) -> Bench:
     kit = bench(**settings)
     kit.reuse = 10
     await kit.offer("a")
