@@ -86,7 +86,9 @@ def main() -> None:
     listener.bind(path)
     listener.listen(1)
     print("listening", flush=True)
-    pid = int(sys.stdin.buffer.raw.readline())  # type: ignore[attr-defined]
+    # Unbuffered: a buffered reader would wait for more where there is nothing yet.
+    said = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115, PTH123
+    pid = int(said.readline())
     sock, _ = listener.accept()
     sock.settimeout(PATIENCE)
     module = Held(sock)
@@ -109,7 +111,7 @@ def main() -> None:
     worst, count = Seen(0, 0, 0), 0
     print("begun", flush=True)
     os.set_blocking(0, False)
-    while sys.stdin.buffer.raw.read(1) is None:  # type: ignore[attr-defined]
+    while said.read(1) is None:
         count += 1
         seen = question(module, control, count, pid)
         if seen.excess >= worst.excess:

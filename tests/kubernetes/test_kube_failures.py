@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from kube_vectors import Recorded, answer, answers
+from tests.kubernetes.kube_vectors import Recorded, answer, answers
 
 from orchestrator.runtime.kubernetes.failures import (
     AlreadyExists,

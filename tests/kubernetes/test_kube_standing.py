@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kube_vectors import lives
+from tests.kubernetes.kube_vectors import lives
 
 from orchestrator.runtime.kubernetes.pods import Pod, pod_of
 from orchestrator.runtime.kubernetes.standing import (
