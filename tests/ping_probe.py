@@ -87,7 +87,7 @@ def main() -> None:
     listener.listen(1)
     print("listening", flush=True)
     # Unbuffered: a buffered reader would wait for more where there is nothing yet.
-    said = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115, PTH123
+    said = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115
     pid = int(said.readline())
     sock, _ = listener.accept()
     sock.settimeout(PATIENCE)

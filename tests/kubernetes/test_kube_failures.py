@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.kubernetes.kube_vectors import Recorded, answer, answers
 
 from orchestrator.runtime.kubernetes.failures import (
     AlreadyExists,
@@ -19,6 +18,7 @@ from orchestrator.runtime.kubernetes.failures import (
     failure_of,
 )
 from orchestrator.runtime.port import EngineRefused, RuntimeFailure
+from tests.kubernetes.kube_vectors import Recorded, answer, answers
 
 KINDS: dict[str, type[RuntimeFailure]] = {
     "pod-create-again": AlreadyExists,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.kubernetes.kube_vectors import lives
 
 from orchestrator.runtime.kubernetes.pods import Pod, pod_of
 from orchestrator.runtime.kubernetes.standing import (
@@ -19,6 +18,7 @@ from orchestrator.runtime.kubernetes.standing import (
     standing,
 )
 from orchestrator.runtime.port import Loss
+from tests.kubernetes.kube_vectors import lives
 
 EXITED_0 = (Cause.EXITED, 0, None)
 EXITED_3 = (Cause.EXITED, 3, None)
