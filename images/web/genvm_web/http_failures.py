@@ -15,6 +15,7 @@ import aiohttp
 
 from genvm_module.errors import ModuleError
 from genvm_web.network import AddressForbidden, LookupFailed, ResolverDown
+from genvm_web.observations import REFUSED_CONNECTION
 
 LOCAL_ERRORS = frozenset(
     {
@@ -72,7 +73,9 @@ def described(error: BaseException) -> str:
         inner = error.os_error
         if isinstance(inner, ssl.SSLError):
             return f"TLS failed: {inner.reason or type(inner).__name__}"
-        return f"connecting failed: {errno.errorcode.get(inner.errno or 0, type(inner).__name__)}"
+        if is_local(error):
+            return f"connecting failed: {errno.errorcode.get(inner.errno or 0, type(inner).__name__)}"
+        return REFUSED_CONNECTION
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection without an answer"
     if isinstance(error, OSError) and error.errno:

@@ -7,6 +7,7 @@ Nothing looks a name up a second time after it was checked, so that an answer th
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Protocol
 
-from genvm_web.public_addresses import Address, address_literal
+from genvm_web.observations import UNKNOWN_NAME
+from genvm_web.public_addresses import Address, address_literal, is_stand_in
 
 LOOKUP_SECONDS = 15.0
 # A name server that does not answer holds its thread for half a minute; others must go on meanwhile.
@@ -23,6 +25,8 @@ LOOKUPS_AT_ONCE = 64
 NO_SUCH_NAME = frozenset(
     {socket.EAI_NONAME, socket.EAI_FAIL, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 )
+NO_ROUTE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EHOSTUNREACH, errno.ENETUNREACH})
+DISCARD = 9
 
 
 class LookupFailed(Exception):
@@ -55,6 +59,9 @@ class Network(Protocol):
 
     def endpoint(self, address: Address, port: int) -> Endpoint: ...
 
+    def routable(self, address: Address) -> bool:
+        """Whether this host knows a way to it; sends nothing."""
+
     def close(self) -> None: ...
 
 
@@ -79,16 +86,25 @@ class SystemNetwork:
                 found = await loop.run_in_executor(self._threads, _look_up, host)
         except socket.gaierror as error:
             if error.errno in NO_SUCH_NAME:
-                raise NameUnknown(f"{host} has no address") from None
+                raise NameUnknown(UNKNOWN_NAME) from None
             raise ResolverDown(f"looking up {host} failed: {error.strerror}") from None
         except UnicodeError:
-            raise NameUnknown(f"{host} is no name that can be looked up") from None
+            raise NameUnknown(UNKNOWN_NAME) from None
         except TimeoutError:
             raise ResolverDown(f"looking up {host} took over {LOOKUP_SECONDS:g} s") from None
         return list(dict.fromkeys(ip_address(text) for text in found))
 
     def endpoint(self, address: Address, port: int) -> Endpoint:
         return Endpoint(str(address), port)
+
+    def routable(self, address: Address) -> bool:
+        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as asking:
+                asking.connect((str(address), DISCARD))
+        except OSError as error:
+            return error.errno not in NO_ROUTE
+        return True
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -104,15 +120,27 @@ async def checked(
     """The addresses of `host` that may be connected to, never empty.
 
     Those that are not `permitted` are left out; with `all_permitted` a single one refuses the name; with null
-    none is judged. Raises LookupFailed.
+    none is judged. What this node's own network makes of a name is left out as far as there is something
+    else: addresses that its resolver made up, and a family that it has no way to. Raises LookupFailed.
     """
     literal = address_literal(host)
     addresses = [literal] if literal is not None else list(await network.resolve(host))
     if not addresses:
-        raise NameUnknown(f"{host} has no address")
+        raise NameUnknown(UNKNOWN_NAME)
     if permitted is None:
-        return addresses
+        return _routable(network, addresses)
+    if literal is None:
+        addresses = [address for address in addresses if not is_stand_in(address)]
+        if not addresses:
+            raise ResolverDown(f"this node's name server answers for {host} with an address of its own")
     public = [address for address in addresses if permitted(address)]
     if not public or (all_permitted and len(public) < len(addresses)):
         raise AddressForbidden(f"{host} is not on the public internet")
-    return public
+    return _routable(network, public)
+
+
+def _routable(network: Network, addresses: list[Address]) -> list[Address]:
+    """Those that there is a way to; all where there is none to any, so that connecting says so."""
+    if len(addresses) == 1:
+        return addresses
+    return [address for address in addresses if network.routable(address)] or addresses

@@ -37,12 +37,16 @@ NON_PUBLIC_V4 = tuple(
     )
 )
 
-# The translation prefixes carry an IPv4 address that a gateway would reach: all of them are refused.
+STAND_INS = IPv4Network("198.18.0.0/15")
+"""What a resolver that answers in the sites' stead makes up (fake-IP); they say nothing about the site."""
+NAT64 = IPv6Network("64:ff9b::/96")
+"""Carries the IPv4 address that its gateway goes to, and is judged by it."""
+
+# The other translation prefixes carry an IPv4 address that a gateway would reach: all of them are refused.
 NON_PUBLIC_V6 = tuple(
     IPv6Network(text)
     for text in (
         "::/96",
-        "64:ff9b::/96",
         "64:ff9b:1::/48",
         "100::/64",
         "2001::/32",
@@ -57,12 +61,24 @@ NON_PUBLIC_V6 = tuple(
 
 
 def is_public(address: Address) -> bool:
-    """True for what a contract may reach; an IPv4-mapped IPv6 address is judged by its IPv4 part."""
+    """True for what a contract may reach; an address that carries an IPv4 one is judged by that."""
+    address = meant(address)
     if isinstance(address, IPv4Address):
         return not any(address in network for network in NON_PUBLIC_V4)
-    if address.ipv4_mapped is not None:
-        return is_public(address.ipv4_mapped)
     return address.scope_id is None and not any(address in network for network in NON_PUBLIC_V6)
+
+
+def meant(address: Address) -> Address:
+    """Who is reached by it: the IPv4 address in a mapped or (NAT64) translated one, else itself."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in NAT64 and address.scope_id is None:
+        return IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address
+
+
+def is_stand_in(address: Address) -> bool:
+    return address in STAND_INS
 
 
 def address_literal(host: str) -> Address | None:

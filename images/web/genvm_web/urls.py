@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from itertools import count
+from unicodedata import category, is_normalized
 
 import ada_url
 
 from genvm_module.errors import ModuleError
-from genvm_web.public_addresses import Address, Network, address_literal, is_public
+from genvm_web.public_addresses import Address, Network, address_literal, is_public, meant
 from genvm_wire.calldata import Encodable
 
 SCHEMES = {"http": 80, "https": 443}
@@ -20,8 +22,7 @@ OPEN_PORTS = frozenset(SCHEMES.values())
 LONGEST_HOST = 254
 LONGEST_LABEL = 63
 ENCODED = "xn--"
-# Some scripts need them inside words.
-JOINERS = {0x200C: None, 0x200D: None}
+CARET, ENCODED_CARET = "^", "%5E"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,14 @@ class UrlRules:
         if url.username or url.password or not is_host(url.hostname):
             raise _malformed(text)
         url.hash = ""
+        path = _path(url, text, base)
+        href = url.href.replace(url.pathname, path, 1) if path != url.pathname else url.href
         allowed = self.allows_host(url.hostname)
         port = int(url.port) if url.port else SCHEMES[scheme]
         if not allowed and (refusal := self._refusal(url.hostname, port)) is not None:
             cause, ctx = refusal
             raise ModuleError(cause, fatal=False, ctx={**ctx, "url": text})
-        return WebUrl(url.href, scheme, url.hostname, port, url.pathname, url.search, allowed)
+        return WebUrl(href, scheme, url.hostname, port, path, url.search, allowed)
 
     def permits(self, host: str, port: int) -> bool:
         """Whether a connection to a host may be asked for; its addresses are judged when it is made."""
@@ -102,8 +105,9 @@ class UrlRules:
 
     def permits_address(self, address: Address) -> bool:
         """Whether a contract may reach an address of a host that is not allow-listed."""
-        plain = getattr(address, "ipv4_mapped", None) or address
-        return is_public(address) and not any(plain in network for network in self._own_networks)
+        reached = (address, meant(address))
+        own = any(one in network for one in reached for network in self._own_networks)
+        return is_public(address) and not own
 
     def _refusal(self, host: str, port: int) -> tuple[str, dict[str, Encodable]] | None:
         """The cause, and its context."""
@@ -119,21 +123,35 @@ def is_host(host: str) -> bool:
     """Whether a name server could be asked for it: lengths, and encoded labels that stand for words."""
     if host.startswith("["):
         return True
-    return len(host) <= LONGEST_HOST and all(map(_is_label, host.removesuffix(".").split(".")))
-
-
-def _is_label(label: str) -> bool:
-    if not 0 < len(label) <= LONGEST_LABEL:
+    labels = host.removesuffix(".").split(".")
+    if len(host) > LONGEST_HOST or not all(0 < len(label) <= LONGEST_LABEL for label in labels):
         return False
-    if not label.startswith(ENCODED):
+    if not any(label.startswith(ENCODED) for label in labels):
         return True
+    words = [_word(label) for label in labels]
+    return None not in words and _encoded(".".join(filter(None, words))) == host.removesuffix(".")
+
+
+def _word(label: str) -> str | None:
+    """What an encoded label stands for; null when that is nothing, or should not have been encoded."""
+    if not label.startswith(ENCODED):
+        return label
     try:
         word = label.removeprefix(ENCODED).encode("ascii").decode("punycode")
         again = word.encode("punycode").decode("ascii")
     except (UnicodeError, ValueError):
-        return False
-    visible = word.translate(JOINERS).isprintable()
-    return visible and not word.isascii() and again == label.removeprefix(ENCODED)
+        return None
+    if word.isascii() or again != label.removeprefix(ENCODED):
+        return None
+    return word if is_normalized("NFC", word) and category(word[0])[0] != "M" else None
+
+
+def _encoded(host: str) -> str | None:
+    """The ASCII form of a host of words: another one than they had when a word may not stand so."""
+    try:
+        return ada_url.URL(f"http://{host}/").hostname
+    except (ValueError, UnicodeError):
+        return None
 
 
 def host_of(text: str, base: str) -> str | None:
@@ -149,6 +167,28 @@ def _parse(text: str, base: str | None) -> ada_url.URL:
         return ada_url.URL(text, base=base) if base else ada_url.URL(text)
     except (ValueError, UnicodeError):
         raise _malformed(text) from None
+
+
+def _path(url: ada_url.URL, text: str, base: str | None) -> str:
+    """The path, with `^` as it was written: the parser encodes it, as newer browsers do; nodes do not.
+
+    Found out by parsing again with a word in its place, which must change nothing else.
+    """
+    if ENCODED_CARET not in url.pathname or CARET not in text + (base or ""):
+        return url.pathname
+    word = _unused_word(text + (base or ""))
+    marked = _parse(text.replace(CARET, word), base and base.replace(CARET, word))
+    same = (
+        marked.pathname.replace(word, ENCODED_CARET) == url.pathname
+        and marked.search.replace(word, CARET) == url.search
+        and (marked.protocol, marked.host) == (url.protocol, url.host)
+    )
+    return marked.pathname.replace(word, CARET) if same else url.pathname
+
+
+def _unused_word(text: str) -> str:
+    """One that is no scheme either."""
+    return next(word for number in count() if (word := f"_{number}_") not in text)
 
 
 def _malformed(text: str) -> ModuleError:

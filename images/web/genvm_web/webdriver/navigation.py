@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import ada_url
 
+from genvm_web.observations import REFUSED_CONNECTION, UNKNOWN_NAME
 from genvm_web.webdriver.proxy import Refusal, Target
 
 TIMED_OUT = 408
@@ -19,8 +20,8 @@ MESSAGES: Mapping[int, str] = {
     BLOCKED: "blocked by client",
     407: "the page asks for a proxy's credentials",
     495: "the certificate is not valid",
-    502: "the name is not known",
-    503: "the connection was refused",
+    502: UNKNOWN_NAME,
+    503: REFUSED_CONNECTION,
     OTHER: "the page could not be loaded",
 }
 NOT_A_PAGE = "the address is a download, not a page"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -42,6 +41,10 @@ class Refusal(enum.Enum):
     TIMED_OUT = "timed out"
     # This node's own fault: no name server, no route.
     NODE_OFFLINE = "node offline"
+
+
+WEIGHT = (Refusal.TIMED_OUT, Refusal.CONNECTION_FAILED, Refusal.NODE_OFFLINE)
+"""Of several addresses': refused is what all refused, and offline is who observed nothing at any."""
 
 
 class _Refused(Exception):
@@ -142,18 +145,18 @@ class FilteringProxy:
             raise _Refused(Refusal.NAME_UNKNOWN) from None
         except LookupFailed:
             raise _Refused(Refusal.NODE_OFFLINE) from None
-        failure = Refusal.CONNECTION_FAILED
+        failures = set()
         for address in addresses:
             endpoint = self.network.endpoint(address, target.port)
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     return await asyncio.open_connection(endpoint.host, endpoint.port)
             except TimeoutError:
-                failure = Refusal.TIMED_OUT
+                failures.add(Refusal.TIMED_OUT)
             except OSError as error:
-                local = error.errno in LOCAL_ERRORS - {errno.EACCES, errno.EPERM}
-                failure = Refusal.NODE_OFFLINE if local else Refusal.CONNECTION_FAILED
-        raise _Refused(failure)
+                local = error.errno in LOCAL_ERRORS
+                failures.add(Refusal.NODE_OFFLINE if local else Refusal.CONNECTION_FAILED)
+        raise _Refused(next(one for one in WEIGHT if one in failures))
 
     async def _relay(
         self,

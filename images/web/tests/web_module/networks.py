@@ -13,16 +13,22 @@ PUBLIC = "93.184.216.34"
 OTHER_PUBLIC = "8.8.8.8"
 # Nobody listens there.
 NOWHERE = Endpoint("127.0.0.1", 1)
+# The kernel opens no connection to everybody, and says that there is no way.
+UNREACHABLE = Endpoint("255.255.255.255", 80)
 
 
 @dataclass
 class SmallInternet:
-    """`names` lead to addresses, or raise; `servers` are local ports behind an address and port."""
+    """`names` lead to addresses, or raise; `servers` are local ports behind an address and port.
+
+    There is no way to addresses that are `unrouted`.
+    """
 
     names: dict[str, Sequence[str] | Exception] = field(default_factory=dict)
     servers: dict[tuple[str, int], int] = field(default_factory=dict)
     lookups: list[str] = field(default_factory=list)
     dialled: list[tuple[str, int]] = field(default_factory=list)
+    unrouted: set[str] = field(default_factory=set)
 
     def serve(self, name: str, ports: Mapping[int, int], *addresses: str) -> None:
         """Put local servers behind a name: its port → the local one."""
@@ -39,8 +45,13 @@ class SmallInternet:
 
     def endpoint(self, address: Address, port: int) -> Endpoint:
         self.dialled.append((str(address), port))
+        if str(address) in self.unrouted:
+            return UNREACHABLE
         local = self.servers.get((str(address), port))
         return Endpoint("127.0.0.1", local) if local is not None else NOWHERE
+
+    def routable(self, address: Address) -> bool:
+        return str(address) not in self.unrouted
 
     def close(self) -> None:
         """Nothing is held."""

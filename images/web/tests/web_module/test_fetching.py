@@ -110,6 +110,12 @@ async def test_a_body_beyond_the_modules_own_limit_is_not(
     assert (error.causes, error.fatal) == (["READING_BODY"], True)
 
 
+async def test_a_path_goes_out_as_nodes_write_it(site: Site, opened: Open) -> None:
+    site.redirect("/^a", "b^?^")
+    await fetch(await opened(), "http://genvm-site.com/^a")
+    assert site.targets == ["/^a", "/b^?^"]
+
+
 async def test_gzip_is_undone(site: Site, opened: Open) -> None:
     site.page("/", gzip.compress(b"plain"), Content_Encoding="gzip")
     answer = await fetch(await opened(), "http://genvm-site.com/")
