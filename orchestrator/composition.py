@@ -123,7 +123,12 @@ async def manager(
         environment = EnvironmentOverlay(settings.template_variables)
         # Past the pool: a module is never warm, and is none of its figures.
         modules = ModuleService(
-            inner, module_settings(settings), environment.get, settings.state_dir, module_times(settings)
+            inner,
+            module_settings(settings),
+            environment.get,
+            settings.state_dir,
+            module_times(settings),
+            filters=inner if isinstance(inner, DockerRuntime) else None,
         )
         journal = await open_journal(_journal_url(settings), manager_id)
         try:
@@ -309,6 +314,7 @@ async def named_runtime(settings: Settings, manager_id: str) -> AdoptingRuntime:
                     oci_runtime=settings.oci_runtime,
                     module_oci_runtime=settings.module_oci_runtime,
                     module_network=settings.module_network,
+                    egress_filter=settings.egress_filter,
                 )
             )
         case RuntimeName.PROCESS:

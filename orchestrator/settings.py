@@ -33,6 +33,7 @@ from pydantic_settings import (
 )
 
 from orchestrator.executions.request import DebugLevel
+from orchestrator.runtime.port import EgressFilter
 
 MIB = 1024 * 1024
 
@@ -226,6 +227,13 @@ class Settings(BaseSettings):
     module_ping_interval: float = Field(5.0, gt=0, description="seconds; four without an answer: restarted")
     module_network: str = Field(
         "own", description="own: a bridge that the manager makes; or the name of a network that there is"
+    )
+
+    # A second filter, below the web module (docs/web.md): whoever takes the module over still reaches no
+    # private address. Some engines allow none, hence auto.
+    egress_filter: EgressFilter = Field(
+        EgressFilter.AUTO,
+        description="auto: where the engine allows one; on: web does not start without; off: none",
     )
 
     # What listens on the machine often listens on these; a manager in a container cannot see them.

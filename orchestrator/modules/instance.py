@@ -17,6 +17,7 @@ from genvm_wire import calldata
 from genvm_wire.calldata import Value
 from orchestrator.executions.modules import Introduction
 from orchestrator.modules.configuration import Configuration
+from orchestrator.modules.egress import Doors, PacketFilters
 from orchestrator.modules.failures import BadConfiguration, NotStarted
 from orchestrator.modules.kinds import ModuleKind, ModuleTimes
 from orchestrator.modules.log_rate import LogRate
@@ -39,6 +40,8 @@ READY, RESUME = "ready", "resume"
 LONGEST_TEXT = 2000
 MOST_NOTES = 50
 MOST_RECORDS = 64
+TROUBLES = "own_troubles"
+"""Among a module's counters: what it failed at that was no observation."""
 LEVELS = frozenset({"debug", "info", "warning", "error"})
 
 
@@ -64,6 +67,7 @@ class ModuleInstance:
         version: str,
         times: ModuleTimes,
         changed: Callable[[], None],
+        filters: PacketFilters | None = None,
     ) -> None:
         self.kind = kind
         self.version = version
@@ -78,6 +82,7 @@ class ModuleInstance:
         self._times = times
         self._changed = changed
         self._redaction = Redaction()
+        self._doors = Doors(instance, filters)
         self._unanswered = 0
         self._sequence = 0
         self._log_rate = LogRate(asyncio.get_running_loop().time)
@@ -104,7 +109,7 @@ class ModuleInstance:
 
         Raises BadConfiguration, NotStarted.
         """
-        self._redaction = configuration.redaction
+        self.believe(configuration)
         try:
             async with asyncio.timeout(self._times.configure):
                 await self._control.send(configuration.message(generation))
@@ -137,7 +142,12 @@ class ModuleInstance:
         """Serve the conversation until the instance has ended or is given up; how that was, in words."""
         tasks = [
             asyncio.create_task(work, name=f"{self.name}:{name}")
-            for name, work in (("exit", self._how_it_ends()), ("read", self._read()), ("ping", self._ping()))
+            for name, work in (
+                ("exit", self._how_it_ends()),
+                ("read", self._read()),
+                ("ping", self._ping()),
+                ("doors", self._doors.keep_fresh()),
+            )
         ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -222,6 +232,8 @@ class ModuleInstance:
         )
         if health.healthy != self.health.healthy:
             log.warning("module_health", module=self.kind, healthy=health.healthy, detail=health.detail)
+        if health.counters.get(TROUBLES) != self.health.counters.get(TROUBLES):
+            self._doors.doubt()
         if health != self.health:
             self.health = health
             self._changed()
@@ -266,6 +278,7 @@ class ModuleInstance:
 
     async def open(self, introduction: Introduction) -> socket.socket:
         """A session for a run: the executor's end. Raises ChannelClosed; nothing is left of it then."""
+        await self._doors.open_for(introduction.host_data)
         theirs, ours = socket.socketpair()
         self.sessions[introduction.run] = Session(introduction.run)
         try:
@@ -278,9 +291,10 @@ class ModuleInstance:
             raise
         return theirs
 
-    def redact(self, redaction: Redaction) -> None:
-        """Mask these secrets in what it says from now on."""
-        self._redaction = redaction
+    def believe(self, configuration: Configuration) -> None:
+        """This is its configuration: from now on its secrets are masked in what it says."""
+        self._redaction = configuration.redaction
+        self._doors.believe(configuration.values)
 
     def expect(self, run: int) -> None:
         """A session that an earlier manager opened for a run that goes on."""

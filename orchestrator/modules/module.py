@@ -14,6 +14,7 @@ import structlog
 
 from orchestrator.executions.persistence import persistently
 from orchestrator.modules.configuration import Configuration, StartRequest
+from orchestrator.modules.egress import PacketFilters, egress_of
 from orchestrator.modules.failures import AlreadyRunning, ModuleFailure, NotStarted, ShuttingDown
 from orchestrator.modules.instance import (
     READY,
@@ -57,6 +58,7 @@ class Surroundings:
     configure: Configure
     save: Save
     changed: Callable[[], None]
+    filters: PacketFilters | None = None
 
 
 class Module:
@@ -137,7 +139,10 @@ class Module:
         """A new instance that serves, or nothing."""
         generation = self.entry.last + 1
         await self._save(replace(self.entry, last=generation))
-        instance = await self._around.runtime.start(self._spec(f"{self.kind}-{generation}"))
+        spec = self._spec(f"{self.kind}-{generation}")
+        if self.kind is ModuleKind.WEB:
+            spec = replace(spec, egress=egress_of(configuration.values))
+        instance = await self._around.runtime.start(spec)
         try:
             fresh = await self._ready(instance)
             await fresh.configure(configuration, generation)
@@ -163,7 +168,13 @@ class Module:
     def _instance(self, instance: Instance, control: Control, version: str) -> ModuleInstance:
         around = self._around
         return ModuleInstance(
-            self.kind, instance, control, version=version, times=around.times, changed=around.changed
+            self.kind,
+            instance,
+            control,
+            version=version,
+            times=around.times,
+            changed=around.changed,
+            filters=around.filters,
         )
 
     def _spec(self, name: str, image: str | None = None) -> InstanceSpec:
@@ -323,7 +334,7 @@ class Module:
                 self.current = one
                 self._wanted = await self._known_configuration()
                 if self._wanted is not None:
-                    one.redact(self._wanted.redaction)
+                    one.believe(self._wanted)
                 log.info("module_adopted", module=self.kind, instance=name, sessions=len(one.resumed))
             else:
                 self._retire(one)

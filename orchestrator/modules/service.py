@@ -22,6 +22,7 @@ from orchestrator.executions.modules import (
     ModulesNotRunning,
 )
 from orchestrator.modules.configuration import Configuration, StartRequest, configuration_of
+from orchestrator.modules.egress import PacketFilters
 from orchestrator.modules.failures import ShuttingDown
 from orchestrator.modules.instance import ModuleInstance
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
@@ -46,8 +47,12 @@ class ModuleService:
         environment: Lookup,
         state_dir: Path,
         times: ModuleTimes | None = None,
+        *,
+        filters: PacketFilters | None = None,
     ) -> None:
+        """`filters`: the packet filters below modules, on runtimes that have some."""
         self._runtime = runtime
+        self._filters = filters
         self._settings = settings
         self._environment = environment
         self._times = times or ModuleTimes()
@@ -65,7 +70,13 @@ class ModuleService:
             return await asyncio.to_thread(self._configured, kind, request)
 
         return Surroundings(
-            self._runtime, self._settings[kind], self._times, configure, self._save, self._changed
+            self._runtime,
+            self._settings[kind],
+            self._times,
+            configure,
+            self._save,
+            self._changed,
+            self._filters if kind is ModuleKind.WEB else None,
         )
 
     def _configured(self, kind: ModuleKind, request: StartRequest) -> Configuration:

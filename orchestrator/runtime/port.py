@@ -58,6 +58,29 @@ class Role(StrEnum):
     WEB = "web"
 
 
+class EgressFilter(StrEnum):
+    """Whether a packet filter stands below modules that ask for one (docs/web.md)."""
+
+    AUTO = "auto"
+    """Where the engine allows one; elsewhere they go without, and the log says so."""
+    ON = "on"
+    """No such module starts without."""
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """Where a module's packets may go besides the public internet's web ports and its name servers.
+
+    `hosts`: names or addresses, at every TCP port; `doors`: one port of one; `refused`: addresses and
+    networks that are the machine's own. Names are looked up where the module would, when it starts.
+    """
+
+    hosts: tuple[str, ...] = ()
+    doors: tuple[tuple[str, int], ...] = ()
+    refused: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class InstanceSpec:
     """What to start. `name` is unique per manager and becomes part of the container's name.
@@ -78,6 +101,8 @@ class InstanceSpec:
     """Runs it serves, one after another, each in a process of its own."""
     tmp_bytes: int | None = None
     shm_bytes: int | None = None
+    egress: Egress | None = None
+    """What a packet filter below it lets out, on runtimes that have one; null: it has none."""
 
 
 class Loss(StrEnum):

@@ -28,6 +28,13 @@ from genvm_wire.calldata import Encodable, Value
 log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True)
+class Troubles:
+    """How often a request failed for this node's own sake: nothing was observed."""
+
+    count: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Equipment:
     """What all conversations of one configuration share."""
@@ -38,6 +45,7 @@ class Equipment:
     signer: Signer
     webdriver: WebdriverClient
     slots: asyncio.Semaphore
+    troubles: Troubles
 
 
 class WebConversation:
@@ -70,6 +78,9 @@ class WebConversation:
         begun = time.monotonic_ns()
         try:
             return await work
+        except ModuleError as failure:
+            self._equipment.troubles.count += failure.fatal
+            raise
         finally:
             self._requests += 1
             self._microseconds += (time.monotonic_ns() - begun) // 1000

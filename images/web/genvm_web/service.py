@@ -16,7 +16,7 @@ from genvm_module.contract import Caller, ConfigurationRefused, Health, Service,
 from genvm_module.errors import ModuleError
 from genvm_web import VERSION
 from genvm_web.configuration import Configuration, read_configuration
-from genvm_web.conversation import Equipment, WebConversation
+from genvm_web.conversation import Equipment, Troubles, WebConversation
 from genvm_web.fetching import Fetcher
 from genvm_web.network import Network, SystemNetwork
 from genvm_web.signer import Signer
@@ -100,6 +100,7 @@ class WebService:
             self._notes.append(SANDBOX_OFF)
             log.error("browser_sandbox_off", reason=SANDBOX_OFF)
         self._webdriver = WebdriverClient(configuration.webdriver, limits, self._connector)
+        self._troubles = Troubles()
         self._equipment = Equipment(
             rules=trust.rules,
             limits=limits,
@@ -107,6 +108,7 @@ class WebService:
             signer=Signer(configuration.signer, limits.signer_timeout, trust.tls),
             webdriver=self._webdriver,
             slots=asyncio.Semaphore(limits.max_concurrent_requests),
+            troubles=self._troubles,
         )
         self._watch = asyncio.create_task(self._watch_webdriver(), name="webdriver-health")
 
@@ -125,7 +127,11 @@ class WebService:
         """Requests work without the webdriver, pages do not."""
         detail = "" if self._alive else "the webdriver does not answer"
         restarts = self._child.restarts if self._child is not None else 0
-        counters = {"webdriver_alive": int(self._alive), "webdriver_restarts": restarts}
+        counters = {
+            "own_troubles": self._troubles.count,
+            "webdriver_alive": int(self._alive),
+            "webdriver_restarts": restarts,
+        }
         return Health(healthy=self._alive, detail=detail, counters=counters)
 
     async def close(self) -> None:

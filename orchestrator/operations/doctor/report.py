@@ -10,7 +10,16 @@ from importlib.util import find_spec
 
 from docker import APIClient
 
-from orchestrator.operations.doctor import access, browser, engine, inside, machine, meeting, surroundings
+from orchestrator.operations.doctor import (
+    access,
+    browser,
+    egress,
+    engine,
+    inside,
+    machine,
+    meeting,
+    surroundings,
+)
 from orchestrator.operations.doctor.finding import Finding, Level, fail, ok, warn
 from orchestrator.operations.failures import NothingToRead
 from orchestrator.operations.presentation import harmless, table
@@ -119,6 +128,7 @@ def _ask(client: APIClient, settings: Settings) -> list[Finding]:
         surroundings.judge_proxies(info, os.environ),
         surroundings.check_registries(),
         browser.check_sandbox(client, settings),
+        egress.check_filter(client, settings, info),
     ]
 
 

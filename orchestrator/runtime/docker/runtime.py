@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from orchestrator.runtime.docker import exits, options
+from orchestrator.runtime.docker.egress import EgressFilters
 from orchestrator.runtime.docker.engine import Engine, EngineConflict, EngineNotFound
 from orchestrator.runtime.docker.guarded import GuardedImages
 from orchestrator.runtime.docker.instance import DockerInstance
@@ -22,8 +23,10 @@ from orchestrator.runtime.docker.void import Void
 from orchestrator.runtime.docker.watch import Watch
 from orchestrator.runtime.meeting import Meeting
 from orchestrator.runtime.port import (
+    Egress,
     EngineRefused,
     EngineUnreachable,
+    Instance,
     InstanceSpec,
     Role,
     RuntimeStatistics,
@@ -53,6 +56,7 @@ class DockerRuntime:
         self.watch = Watch(self._engine, settings)
         self._tasks = TaskOwner("docker")
         self._errands = TaskOwner("docker-errands")
+        self._egress = EgressFilters(self._engine, self._removals, settings, self._errands)
         self._starting: dict[str, asyncio.Future[DockerInstance]] = {}
         self._host_gateway = True
         self._opened = False
@@ -137,6 +141,7 @@ class DockerRuntime:
             container = await self._create(network, spec, container, seccomp, guarded)
             instance = self._instance(spec, container, meeting)
             await self._engine.once(lambda client: client.start(container))
+            await self._egress.install(spec, container, network)
         except Exception:
             meeting.close()
             if instance is not None:
@@ -260,6 +265,7 @@ class DockerRuntime:
         if self._label(inspected["Config"], "managed-by") != self._settings.manager_id:
             return None
         self._module_network.used |= spec.role is not Role.EXECUTOR
+        await self._egress.require(spec, str(inspected["Id"]))
         guarded = spec.role is Role.EXECUTOR and inspected["HostConfig"].get("Init") is False
         meeting = await self._places.find(spec, guarded=guarded)
         instance = self._instance(spec, str(inspected["Id"]), meeting)
@@ -280,6 +286,17 @@ class DockerRuntime:
             if self._label(inspected["Config"], "managed-by") == self._settings.manager_id:
                 await self._removals.remove(str(inspected["Id"]))
         await self._forget_directory(name)
+
+    async def permit(self, instance: Instance, host: str, port: int) -> None:
+        """Let a module that has a packet filter below it reach one more TCP port (docs/web.md).
+
+        Raises EngineUnreachable, EngineRefused.
+        """
+        await self._egress.permit(instance.spec, instance.engine_id, host, port)
+
+    async def renew(self, instance: Instance, egress: Egress) -> None:
+        """Look up anew what such a module may reach. Raises EngineUnreachable, EngineRefused."""
+        await self._egress.renew(instance.spec, instance.engine_id, egress)
 
     async def idle(self) -> dict[str, str]:
         """See `AdoptingRuntime.idle`."""
@@ -322,7 +339,7 @@ class DockerRuntime:
             found[self._label(container, "instance") or str(container["Id"])] = str(container["Id"])
             self._module_network.used |= self._label(container, "role") in (Role.LLM, Role.WEB)
         # Looked up after the list: what was started meanwhile is in one of the two.
-        mine = keep | self.watch.names() | self._starting.keys()
+        mine = keep | self.watch.names() | self._starting.keys() | self._egress.names
         if self._has_void:
             mine |= {VOID}
         removed = []

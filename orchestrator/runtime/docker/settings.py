@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.runtime.port import EgressFilter
+
 MIB = 1024 * 1024
 VOID = "void"
 """As `DockerSettings.network`: one empty network, kept by a container of the runtime's own, for all."""
@@ -40,6 +42,7 @@ class DockerSettings:
     """What the engine runs executors with, by a name that it knows; None: its default."""
     module_oci_runtime: str | None = None
     """The same for modules."""
+    egress_filter: EgressFilter = EgressFilter.AUTO
     uid: int = 64321
     """User and group of every instance: not root, no user of a usual host, the one the images know."""
     tmp_bytes: int = 16 * MIB

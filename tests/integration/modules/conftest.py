@@ -89,7 +89,7 @@ class Scene:
         found: dict[str, Any] = (await self.ask("GET", "/status"))[1]["modules"][kind]
         return found
 
-    async def run(self, *questions: dict[str, Any]) -> int:
+    async def run(self, *questions: dict[str, Any], **host_data: str) -> int:
         """A run that asks the modules, accepted."""
         self.hosts += 1
         host = f"unix://{self.site.folder}/host_{self.hosts}"
@@ -100,7 +100,9 @@ class Scene:
             "message": {**message, "value": None, "chain_id": "0", "is_init": False},
             "is_sync": False,
             "capture_output": True,
-            "host_data": json.dumps({"ask": list(questions), "node_address": "0xnode", "tx_id": "0xtx"}),
+            "host_data": json.dumps(
+                {"ask": list(questions), "node_address": "0xnode", "tx_id": "0xtx", **host_data}
+            ),
             "timestamp": "2024-11-26T06:42:42.424242Z",
             "host": host,
         }

@@ -46,6 +46,7 @@ def test_on_a_machine_that_runs_contracts_nothing_fails(
         "privileges",
         "network",
         "browser_sandbox",
+        "egress_filter",
     } <= levels(ran).keys()
     assert "fail" not in levels(ran).values()
     left = engine.containers(all=True, filters={"label": "io.genvm.orchestrator.role=doctor"})

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from orchestrator.operations.doctor import browser, engine, inside, machine
+from orchestrator.operations.doctor.egress import judge_filter
 from orchestrator.operations.doctor.finding import Level, fail, ok, warn
 from orchestrator.operations.doctor.report import report_json, report_text
+from orchestrator.runtime.port import EgressFilter
 from orchestrator.settings import RuntimeName, Settings
 
 GIB = 1024**3
@@ -194,3 +196,21 @@ def test_the_report_says_what_to_do_below_what_is_wrong() -> None:
 )
 def test_a_listener_that_others_reach_is_seen(changes: dict[str, Any], level: Level) -> None:
     assert machine.check_listener(Settings(**changes)).level is level
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why", "level"),
+    [
+        (EgressFilter.AUTO, None, Level.OK),
+        (EgressFilter.ON, None, Level.OK),
+        (EgressFilter.OFF, None, Level.WARN),
+        (EgressFilter.AUTO, "the kernel knows no nf_tables", Level.WARN),
+        (EgressFilter.ON, "the kernel knows no nf_tables", Level.FAIL),
+    ],
+)
+def test_a_packet_filter_that_has_to_be_and_cannot_fails(
+    wanted: EgressFilter, why: str | None, level: Level
+) -> None:
+    finding = judge_filter(wanted, why)
+    assert finding.level is level
+    assert (why or "") in finding.found
