@@ -7,6 +7,7 @@ told anything: until then it serves nobody. The rules last as long as the namesp
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Mapping
@@ -144,7 +145,9 @@ class EgressFilters:
         name = f"{spec.name}-{ROLE}-{secrets.token_hex(3)}"
         full_name = options.container_name(self._settings, name)
         line = command_line(self._settings, command, egress)
-        body = create_body(self._settings, spec.image, f"container:{container}", line, name)
+        network = f"container:{container}"
+        # It reads the profile from a file.
+        body = await asyncio.to_thread(create_body, self._settings, spec.image, network, line, name)
         self.names.add(name)
         try:
             await self._engine.once(
