@@ -24,7 +24,8 @@ from orchestrator.executions.refusals import JustEnded, NotRecorded, QueueFull, 
 from orchestrator.modules.failures import ModuleFailure
 from orchestrator.modules.failures import ShuttingDown as ModulesShuttingDown
 from orchestrator.node.contract_schema import NoSchema
-from orchestrator.runtime.port import EngineUnreachable, RuntimeFailure
+from orchestrator.runtime.port import RuntimeFailure
+from orchestrator.store.port import StoreFailure
 
 log = structlog.get_logger(__name__)
 
@@ -67,9 +68,14 @@ ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
     (ModulesNotRunning, Answer(500)),
     (ModulesShuttingDown, Answer(503, retry=True)),
     (ModuleFailure, Answer(500)),
-    (EngineUnreachable, Answer(503, retry=True)),
-    (RuntimeFailure, Answer(500)),
+    (RuntimeFailure, Answer(503, retry=True)),
+    (StoreFailure, Answer(503, retry=True)),
 )
+
+
+def answer_to(error: Exception) -> Answer | None:
+    """How `error` is answered; None: it is a defect of ours."""
+    return next((answer for kind, answer in ANSWERS if isinstance(error, kind)), None)
 
 
 def error_response(text: str, status: int, *, retry: bool = False) -> web.Response:
@@ -87,11 +93,11 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
             return error_response("Not Found", 404)
         return error_response(refused.reason, refused.status)
     except Exception as error:
-        for kind, answer in ANSWERS:
-            if isinstance(error, kind):
-                response = error_response(str(error), answer.status, retry=answer.retry)
-                if answer.hang_up:
-                    response.force_close()
-                return response
-        log.exception("request_failed", method=request.method, path=request.path)
-        return error_response("internal error of the manager, see its log", 500)
+        answer = answer_to(error)
+        if answer is None:
+            log.exception("request_failed", method=request.method, path=request.path)
+            return error_response("internal error of the manager, see its log", 500)
+        response = error_response(str(error), answer.status, retry=answer.retry)
+        if answer.hang_up:
+            response.force_close()
+        return response

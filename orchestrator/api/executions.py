@@ -23,8 +23,6 @@ from orchestrator.api.errors import error_response
 from orchestrator.contracts.timestamps import parse_timestamp
 from orchestrator.operations.reasons import reason_of
 from orchestrator.operations.selection import Selection, named_causes, named_states
-from orchestrator.runtime.port import RuntimeFailure
-from orchestrator.store.port import StoreFailure
 from orchestrator.views import overview
 from orchestrator.views.visible import VisibleRuns
 
@@ -120,10 +118,7 @@ async def get_details(request: web.Request) -> web.StreamResponse:
     output = _flag(request, "output")
     details = None
     if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= U64_MAX:
-        try:
-            details = await _details(runs, int(text), output=output)
-        except StoreFailure as failure:
-            return error_response(str(failure), 503, retry=True)
+        details = await _details(runs, int(text), output=output)
     if details is None:
         return error_response(
             f"execution {text[:40]} is not known: there never was one, or its retention is over", 404
@@ -150,10 +145,7 @@ async def post_gc(request: web.Request) -> web.StreamResponse:
             "dry_run is not served here: use `genvm-orchestrator gc --dry-run`; nothing was removed"
         )
     executions = request.app[CONTEXT].executions
-    try:
-        names = await executions.sweep()
-    except RuntimeFailure as failure:
-        return error_response(str(failure), 503, retry=True)
+    names = await executions.sweep()
     about(request, {"removed": len(names)})
     removed = [{"name": name, "reason": reason_of(name, executions.knows)} for name in names]
     return web.json_response({"removed": removed, "reasons": Counter(one["reason"] for one in removed)})

@@ -11,6 +11,7 @@ from genvm_wire.calldata import Encodable, Value
 from orchestrator.access.caller import Caller
 from orchestrator.access.rates import Allowance
 from orchestrator.api.body import WrongShape
+from orchestrator.api.errors import answer_to
 from orchestrator.api.socket import frames, payloads
 from orchestrator.api.socket.events import lost, never_ran, progress, terminal
 from orchestrator.api.socket.frames import BadFrame, ErrorCode, Method, Request, RequestFailed
@@ -20,14 +21,11 @@ from orchestrator.api.turned_away import too_many_text, whole_seconds
 from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.aside import aside
-from orchestrator.contracts.versions import VersionFailure
-from orchestrator.executions.hosts import BadHostAddress, HostFailure
-from orchestrator.executions.modules import ModulesNotRunning
+from orchestrator.executions.hosts import BadHostAddress
 from orchestrator.executions.records import FinalStatus
-from orchestrator.executions.refusals import NotEnded, Refused, UnknownRun
+from orchestrator.executions.refusals import NotEnded, UnknownRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
-from orchestrator.store.port import StoreFailure
 from orchestrator.views.artifacts import LONGEST_PIECE, artifact
 from orchestrator.views.visible import VisibleRuns
 
@@ -80,11 +78,12 @@ class Conversation:
             self._fail(request, failure)
         except (WrongShape, BadHostAddress) as error:
             self._fail(request, RequestFailed(ErrorCode.MALFORMED_FRAME, str(error)))
-        except (HostFailure, VersionFailure, Refused, ModulesNotRunning, StoreFailure) as error:
-            self._fail(request, RequestFailed(ErrorCode.INTERNAL, str(error)))
-        except Exception:
-            log.exception("socket_request_failed", method=request.method.name)
-            self._fail(request, DEFECT)
+        except Exception as error:
+            if answer_to(error) is None:
+                log.exception("socket_request_failed", method=request.method.name)
+                self._fail(request, DEFECT)
+            else:
+                self._fail(request, RequestFailed(ErrorCode.INTERNAL, str(error)))
 
     async def take_text(self, text: str) -> None:
         """Answer a text message, which is none of the protocol's."""
