@@ -185,7 +185,9 @@ def _wait(request: web.Request) -> float:
         raise BadQuery(f"query parameter wait {error}") from None
 
 
-@describes(Description(ArtifactPiece, parameters=OF_AN_ARTIFACT, failures=(400, 404, 500, 503), scope=Scope.READ))
+@describes(
+    Description(ArtifactPiece, parameters=OF_AN_ARTIFACT, failures=(400, 404, 500, 503), scope=Scope.READ)
+)
 async def get_artifact(request: web.Request) -> web.StreamResponse:
     """A piece of what an ended run printed or logged; reading takes nothing away."""
     run_id = run_id_of(request)

@@ -7,13 +7,14 @@ W6 and W14 (modules) are beside the modules' own tests; W13 is in test_manager_a
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from genvm_wire.host_tables import ResultForm
 from genvm_wire.results import ResultCode, RunResult, build
-from orchestrator.settings import Settings
+from orchestrator.api.context import CONTEXT
 from tests.integration.manager.conftest import (
     Client,
     MakeClient,
@@ -26,6 +27,8 @@ from tests.integration.manager.conftest import (
 __all__ = ["client", "folder", "make_client"]
 
 RETURNED = build(RunResult(code=ResultCode.RETURN, data=1), ResultForm.C).hex()
+CLIENTS_GIVE_UP = 10.0
+"""Seconds after which a client takes the manager for broken (manager-api 7, W1)."""
 EARLY = ["A", "B1", "B2", "B3", "B4"]
 
 
@@ -67,19 +70,24 @@ async def test_w1_the_newest_client_waits_for_a_bounded_time(make_client: MakeCl
         assert await client.run(body) == 3  # the run that was sent away is not taken for this one
 
 
-def test_w1_the_bound_is_below_what_clients_wait() -> None:
-    assert Settings().start_wait == 8.0
+async def test_w1_the_bound_is_below_what_clients_wait(client: Client) -> None:
+    assert 0 < client.manager.app[CONTEXT].start_wait < CLIENTS_GIVE_UP
 
 
 async def test_w2_a_newest_client_that_leaves_starts_nothing(make_client: MakeClient) -> None:
     client = await make_client(permits=4)
     async with listening_node(f"unix://{client.folder}/sock_1"):
         holder = await client.run(client.encoded("C", {"ignore": 0}))
-        asking = asyncio.create_task(client.ask("POST", "/genvm/run", data=client.encoded("C")))
-        await client.until(lambda: client.manager.executions.statistics().permits.waiting == 1)
-        asking.cancel()
-        await client.until(lambda: client.manager.executions.statistics().permits.waiting == 0)
-        await client.delete(holder, wait_timeout_ms=0)
+        body = client.encoded("C", {"result": RETURNED})
+        async with listening_node(host(client)) as node:
+            asking = asyncio.create_task(client.ask("POST", "/genvm/run", data=body))
+            await client.until(lambda: client.manager.executions.statistics().permits.waiting == 1)
+            [queued] = [run for run in client.manager.executions.live() if run.id != holder]
+            asking.cancel()
+            await queued.released
+            await client.delete(holder, wait_timeout_ms=0)
+            await client.until(lambda: client.manager.executions.statistics().permits.in_use == 0)
+    assert (queued.execution.started_at, node.connections) == (None, 0)
 
 
 @pytest.mark.parametrize("generation", EARLY)
@@ -174,14 +182,52 @@ async def test_w8_a_cheap_run_passes_a_dear_one_that_does_not_fit(make_client: M
 
 
 async def test_w9_permits_come_back_when_a_run_ends_though_nobody_asks(client: Client) -> None:
-    body = client.encoded("A", {})
+    body = client.encoded("A", {"hold": None})
+    permits = client.manager.executions.statistics
     async with listening_node(host(client)):
-        await client.run(body)
-        await client.until(lambda: client.manager.executions.statistics().permits.in_use == 0)
+        run = client.manager.executions.find(await client.run(body))
+        assert run is not None
+        await run.started
+        assert permits().permits.in_use == 1
+        client.let_go(run.execution.instance)
+        await run.released
+        assert permits().permits.in_use == 0
 
 
-def test_w10_a_finished_run_is_kept_for_five_minutes_and_a_fetched_one_for_a_while() -> None:
-    assert (Settings().retention, Settings().refetch_grace) == (300.0, 30.0)
+@pytest.mark.parametrize("generation", ["A", "B3", "C"])
+async def test_w10_a_finished_run_is_kept_for_five_minutes_and_a_fetched_one_for_a_while(
+    client: Client, generation: str
+) -> None:
+    body = client.encoded(generation, {"result": RETURNED})
+    async with listening_node(host(client)):
+        run = client.manager.executions.find(await client.run(body))
+        assert run is not None
+        await run.released
+    outcome = run.execution.outcome
+    assert outcome is not None
+    executions = client.manager.executions
+
+    def known(after: datetime, seconds: float) -> bool:
+        executions._known.expire(after + timedelta(seconds=seconds))
+        return executions.knows(run.id)
+
+    assert known(outcome.finished_at, 299.9)
+    fetched_before = datetime.now(UTC)
+    assert (await client.status(run.id))["cause"] == "exited"
+    fetched_after = datetime.now(UTC)
+    assert known(fetched_before, 29.9)
+    assert not known(fetched_after, 30.0)
+
+
+async def test_w10_a_run_that_nobody_fetches_goes_after_its_time(client: Client) -> None:
+    body = client.encoded("A", {"result": RETURNED})
+    async with listening_node(host(client)):
+        run = client.manager.executions.find(await client.run(body))
+        assert run is not None
+        await run.released
+    assert run.execution.outcome is not None
+    client.manager.executions._known.expire(run.execution.outcome.finished_at + timedelta(seconds=300))
+    assert await client.status(run.id) is None
 
 
 @pytest.mark.parametrize("generation", EARLY)

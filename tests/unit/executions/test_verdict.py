@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import EndOrder, FailureReport, Report, ResultReport, judge
-from orchestrator.runtime.port import InstanceExit
+from orchestrator.runtime.port import InstanceExit, Loss
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RETURNED = ResultReport(0, b"\0\0", delivered=True)
@@ -20,6 +20,8 @@ CLEAN = InstanceExit(0, None, oom_killed=False)
 CRASH = InstanceExit(3, None, oom_killed=False)
 OOM = InstanceExit(137, 9, oom_killed=True)
 KILLED = InstanceExit(None, 9, oom_killed=False)
+LOST = InstanceExit(None, None, oom_killed=False, detail="gone", loss=Loss.CONTAINER_LOST)
+RESTARTED = InstanceExit(137, 9, oom_killed=False, detail="restarted", loss=Loss.ENGINE_RESTART)
 ALARM = InstanceExit(None, 14, oom_killed=False)
 
 
@@ -39,6 +41,11 @@ ALARM = InstanceExit(None, 14, oom_killed=False)
         pytest.param(None, CRASH, None, Cause.EXITED, id="crash"),
         pytest.param(None, CLEAN, None, Cause.EXITED, id="exit without a result"),
         pytest.param(None, None, None, Cause.ENGINE, id="nobody knows"),
+        pytest.param(None, LOST, None, Cause.ENGINE, id="the engine lost the container"),
+        pytest.param(None, RESTARTED, None, Cause.ENGINE, id="the engine was restarted"),
+        pytest.param(RETURNED, LOST, None, Cause.EXITED, id="a result outlives its container"),
+        pytest.param(None, LOST, CANCEL, Cause.CANCELLED, id="an order comes before a loss"),
+        pytest.param(UPSTREAM, LOST, None, Cause.ENGINE, id="a loss explains what the executor saw"),
         pytest.param(UPSTREAM, CRASH, None, Cause.UPSTREAM, id="the executor tells why"),
         pytest.param(UPSTREAM, CRASH, DEADLINE, Cause.DEADLINE, id="an order explains a broken host"),
     ],
@@ -50,3 +57,19 @@ def test_the_cause(
     assert outcome.cause is cause
     assert outcome.oom_killed is (cause is Cause.OOM)
     assert (outcome.error is None) is (outcome.result is not None)
+
+
+@pytest.mark.parametrize(
+    ("report", "exit_", "order", "reason", "error"),
+    [
+        pytest.param(None, LOST, None, "container_lost", "gone", id="the container"),
+        pytest.param(None, RESTARTED, None, "engine_restart", "restarted", id="the engine"),
+        pytest.param(None, LOST, CANCEL, None, "ended by order: cancelled", id="not where an order ended it"),
+        pytest.param(RETURNED, LOST, None, None, None, id="not where there is a result"),
+    ],
+)
+def test_what_was_lost_is_the_reason(
+    report: Report | None, exit_: InstanceExit, order: EndOrder | None, reason: str | None, error: str | None
+) -> None:
+    outcome = judge(NOW, host_connected=True, report=report, exit_=exit_, order=order)
+    assert (outcome.reason, outcome.error) == (reason, error)
