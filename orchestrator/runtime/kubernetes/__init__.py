@@ -1,7 +1,10 @@
 """Instances as Pods: the parts of a runtime for Kubernetes, each of use without the others.
 
     settings    what the composition root fills in
+    cluster     where the API server is, and by what it knows us
+    calls       the few calls that a runtime makes: `pod_calls` makes them, over `http`
     failures    an answer of the API server as one of the port's failures
+    reflector   what Pods there are, kept up to date by list and watch
     pods        a Pod as far as we read one
     standing    what a Pod's status means for its run
     naming      names, labels and annotations

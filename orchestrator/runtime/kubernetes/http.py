@@ -1,0 +1,167 @@
+"""Requests to the API server: who we are, time-outs, and one kind of error.
+
+The only place of the runtimes that speaks HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+import structlog
+
+from orchestrator.runtime.kubernetes.cluster import Cluster
+from orchestrator.runtime.kubernetes.failures import Answer, Unauthorized, failure_of
+from orchestrator.runtime.port import EngineUnreachable
+
+log = structlog.get_logger(__name__)
+
+QUICK, LONG = 10.0, 30.0
+"""Seconds for a call, and for a list of everything. Under load a server keeps calls waiting for seconds."""
+_TOKEN_AGE = 60.0
+"""Seconds before the token's file is read again: it is replaced well before it ends."""
+_LONGEST_LINE = 8 * 1024 * 1024
+"""Of a watch. An object has 3 MiB at most."""
+
+
+class NotConnected(EngineUnreachable):
+    """No connection could be made: what was asked for has certainly not been done."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    query: Mapping[str, str]
+    data: bytes | None
+    headers: Mapping[str, str]
+    limits: aiohttp.ClientTimeout
+
+
+class ApiServer:
+    """Owns the connections. `on_refused` is told of every connection that could not be made."""
+
+    def __init__(self, cluster: Cluster, on_refused: Callable[[], None] = lambda: None) -> None:
+        self.cluster = cluster
+        self.reachable = False
+        self.on_refused = on_refused
+        self._session: aiohttp.ClientSession | None = None
+        self._opening = asyncio.Lock()
+        self._token: str | None = None
+        self._read_at: float | None = None
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        content_type: str = "application/json",
+        timeout: float = QUICK,
+    ) -> bytes:
+        """The body of the answer. Raises what `failures` names, NotConnected."""
+        request = _Request(
+            method,
+            path,
+            query or {},
+            None if body is None else json.dumps(body).encode(),
+            {} if body is None else {"Content-Type": content_type},
+            aiohttp.ClientTimeout(total=timeout),
+        )
+        try:
+            return await self._sent(request)
+        except Unauthorized:
+            self._read_at = None
+            return await self._sent(request)
+
+    async def _sent(self, request: _Request) -> bytes:
+        async with self._answer(request) as answer:
+            return await answer.read()
+
+    @asynccontextmanager
+    async def lines(self, path: str, query: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The lines of an answer that goes on; a last one that was cut is dropped.
+
+        They end when the server ends it in order. Raises like `send`, also between two lines.
+        """
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=QUICK)
+        async with self._answer(_Request("GET", path, query, None, {}, limits)) as answer:
+            yield whole_lines(answer.content.iter_any())
+
+    @asynccontextmanager
+    async def _answer(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:
+        session = await self._opened()
+        said = {"Accept": "application/json", **request.headers, **await self._authorization()}
+        try:
+            async with session.request(
+                request.method,
+                self.cluster.server + request.path,
+                params=request.query,
+                headers=said,
+                data=request.data,
+                timeout=request.limits,
+                allow_redirects=False,
+            ) as answer:
+                self._note(reachable=True)
+                if answer.status >= 300:
+                    body = await answer.read()
+                    raise failure_of(Answer(answer.status, body, answer.headers.get("Retry-After")))
+                yield answer
+        except aiohttp.ClientConnectorError as error:
+            self._note(reachable=False, why=str(error))
+            self.on_refused()
+            raise NotConnected(f"the API server cannot be reached: {error}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            why = str(error) or type(error).__name__
+            self._note(reachable=False, why=why)
+            raise EngineUnreachable(f"the API server does not answer: {why}") from error
+
+    def _note(self, *, reachable: bool, why: str = "") -> None:
+        if reachable == self.reachable:
+            return
+        self.reachable = reachable
+        if reachable:
+            log.info("api_server_reachable")
+        else:
+            log.warning("api_server_unreachable", error=why)
+
+    async def _authorization(self) -> dict[str, str]:
+        now = asyncio.get_running_loop().time()
+        if self._read_at is None or now - self._read_at > _TOKEN_AGE:
+            self._token = await asyncio.to_thread(self.cluster.token)
+            self._read_at = now
+        return {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
+
+    async def _opened(self) -> aiohttp.ClientSession:
+        async with self._opening:
+            if self._session is None:
+                tls = await asyncio.to_thread(self.cluster.tls)
+                connector = aiohttp.TCPConnector(limit=0, ssl=True if tls is None else tls)
+                self._session = aiohttp.ClientSession(connector=connector)
+            return self._session
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+async def whole_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Split at line ends, wherever chunks end. Raises EngineUnreachable when a line has no end."""
+    parts: list[bytes] = []
+    held = 0
+    async for chunk in chunks:
+        first, *others = chunk.split(b"\n")
+        parts.append(first)
+        held += len(first)
+        for other in others:
+            line = b"".join(parts)
+            parts, held = [other], len(other)
+            if line.strip():
+                yield line
+        if held > _LONGEST_LINE:
+            raise EngineUnreachable("the API server sends a line without an end")

@@ -1,0 +1,127 @@
+"""The calls of the port over HTTP: paths, queries and bodies of the API's version 1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+
+from orchestrator.runtime.kubernetes.calls import Bookmark, Event, PodList, Removed, Seen
+from orchestrator.runtime.kubernetes.failures import Answer, expired_in_stream, failure_of
+from orchestrator.runtime.kubernetes.http import LONG, ApiServer
+from orchestrator.runtime.kubernetes.pods import Pod, pod_of
+from orchestrator.runtime.port import EngineRefused, EngineUnreachable
+
+_PAGE = 500
+_MERGE = "application/merge-patch+json"
+
+
+class PodCalls:
+    """Implements `calls.Calls` for the Pods of one namespace."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+        self._pods = f"/api/v1/namespaces/{server.cluster.namespace}/pods"
+
+    async def list_pods(self, selector: str) -> PodList:
+        query = {"labelSelector": selector, "limit": str(_PAGE)}
+        pods: list[Pod] = []
+        while True:
+            page = _object(await self._server.send("GET", self._pods, query=query, timeout=LONG))
+            items = page.get("items")
+            pods += [_pod(item) for item in items] if isinstance(items, list) else []
+            version, onward = _metadata(page, "resourceVersion"), _metadata(page, "continue")
+            if not onward:
+                return PodList(tuple(pods), version)
+            query = query | {"continue": onward}
+
+    @asynccontextmanager
+    async def watch_pods(
+        self, selector: str, version: str, seconds: int
+    ) -> AsyncIterator[AsyncIterator[Event]]:
+        query = {
+            "labelSelector": selector,
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(seconds),
+        }
+        async with self._server.lines(self._pods, query) as lines:
+            events = _events(lines)
+            async with aclosing(events):
+                yield events
+
+    async def get_pod(self, name: str) -> Pod:
+        return _pod(_object(await self._server.send("GET", f"{self._pods}/{name}")))
+
+    async def create_pod(self, manifest: Mapping[str, object]) -> Pod:
+        strict = {"fieldValidation": "Strict"}
+        return _pod(_object(await self._server.send("POST", self._pods, query=strict, body=manifest)))
+
+    async def patch_pod(self, name: str, patch: Mapping[str, object]) -> Pod:
+        path = f"{self._pods}/{name}"
+        return _pod(_object(await self._server.send("PATCH", path, body=patch, content_type=_MERGE)))
+
+    async def delete_pod(self, name: str, uid: str, grace: int) -> None:
+        order = {"gracePeriodSeconds": grace, "preconditions": {"uid": uid}}
+        await self._server.send("DELETE", f"{self._pods}/{name}", body=order)
+
+    async def pod_log(self, name: str, container: str, lines: int, limit: int) -> str:
+        query = {"container": container, "tailLines": str(lines), "limitBytes": str(limit)}
+        return (await self._server.send("GET", f"{self._pods}/{name}/log", query=query)).decode(
+            "utf-8", "replace"
+        )
+
+
+async def _events(lines: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+    async for line in lines:
+        if (event := event_of(line)) is not None:
+            yield event
+
+
+def event_of(line: bytes) -> Event | None:
+    """One line of a watch; null for a kind that a later server may have.
+
+    Raises what an ERROR event stands for (Expired mostly), EngineUnreachable for a line that is no event.
+    """
+    try:
+        said = json.loads(line)
+    except ValueError as error:
+        raise EngineUnreachable("the watch sent what is no JSON") from error
+    about = said.get("object") if isinstance(said, dict) else None
+    if not isinstance(about, dict):
+        raise EngineUnreachable("the watch sent what is no event")
+    match said.get("type"):
+        case "ADDED" | "MODIFIED":
+            return Seen(_pod(about))
+        case "DELETED":
+            return Removed(_pod(about))
+        case "BOOKMARK":
+            return Bookmark(_metadata(about, "resourceVersion"))
+        case "ERROR":
+            code = about.get("code")
+            status = 410 if expired_in_stream(about) else code if isinstance(code, int) else 500
+            raise failure_of(Answer(status, json.dumps(about).encode()))
+        case _:
+            return None
+
+
+def _pod(value: object) -> Pod:
+    try:
+        return pod_of(value if isinstance(value, dict) else {})
+    except ValueError as error:
+        raise EngineRefused(f"the API server answered with {error}") from error
+
+
+def _object(body: bytes) -> Mapping[str, object]:
+    try:
+        value = json.loads(body)
+    except ValueError as error:
+        raise EngineRefused("the API server answered with what is no JSON") from error
+    return value if isinstance(value, dict) else {}
+
+
+def _metadata(value: Mapping[str, object], key: str) -> str:
+    metadata = value.get("metadata")
+    text = metadata.get(key) if isinstance(metadata, Mapping) else None
+    return text if isinstance(text, str) else ""

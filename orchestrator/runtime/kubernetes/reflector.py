@@ -1,0 +1,167 @@
+"""What Pods there are, kept up to date by list and watch (spec: Kubernetes, section 6).
+
+A list gives a version, a watch goes on from it. What is seen may only be trusted as long as one of three
+things holds: events come, bookmarks come, or the watch ended in order. Else it is listed again: a watch at a
+version that the server will only have in the future is open, silent and wrong for ever, and a server that
+stops keeps watches open. Versions are compared for equality alone.
+
+Whoever listens is told of each change of a Pod once, from whichever of the two it came, and Pods are told
+apart by uid: one that has another's name is another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from orchestrator.runtime.kubernetes.calls import Bookmark, Calls, Event, Removed, Seen
+from orchestrator.runtime.kubernetes.failures import Busy, Expired
+from orchestrator.runtime.kubernetes.pods import Pod
+from orchestrator.runtime.kubernetes.settings import WatchSettings
+from orchestrator.runtime.port import EngineRefused, EngineUnreachable, RuntimeFailure
+
+log = structlog.get_logger(__name__)
+
+_TRIES_AT_A_VERSION = 2
+"""Failures to watch from one version before it is the version that is doubted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReflectorStatistics:
+    pods: int
+    lists: int
+    watches: int
+    watching: bool
+
+
+class Reflector:
+    """Follows the Pods that `selector` selects. `listener` must neither block nor raise."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        selector: str,
+        listener: Callable[[Seen | Removed], None],
+        settings: WatchSettings,
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._calls = calls
+        self._selector = selector
+        self._listener = listener
+        self._settings = settings
+        self._pause = pause
+        self._chance = chance
+        self._pods: dict[str, Pod] = {}
+        self._version: str | None = None
+        self._failures = 0
+        self._patience: asyncio.Timeout | None = None
+        self._listed = asyncio.Event()
+        self._lists = self._watches = 0
+
+    @property
+    def pods(self) -> Mapping[str, Pod]:
+        """By uid, as they were last seen."""
+        return self._pods
+
+    async def listed(self) -> None:
+        """Return when it is known what there is, for the first time."""
+        await self._listed.wait()
+
+    def doubt(self) -> None:
+        """List again now: something else says that the server is not what it was. Never waits."""
+        patience, self._patience = self._patience, None
+        if patience is not None and not patience.expired():
+            patience.reschedule(asyncio.get_running_loop().time())
+
+    def statistics(self) -> ReflectorStatistics:
+        return ReflectorStatistics(len(self._pods), self._lists, self._watches, self._patience is not None)
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            try:
+                if self._version is None:
+                    self._version = await self._list()
+                await self._watch(self._version)
+            except RuntimeFailure as failure:
+                await self._after(failure)
+
+    async def _after(self, failure: RuntimeFailure) -> None:
+        """Decide what to go on from, and wait: not at all before the first list after an expired version."""
+        self._failures += 1
+        expired = isinstance(failure, Expired)
+        if expired or isinstance(failure, EngineRefused) or self._failures >= _TRIES_AT_A_VERSION:
+            self._version = None
+        if self._failures == 1 and expired:
+            # Every manager lists after a restart of the server: not all in one moment.
+            await self._pause(self._chance() * self._settings.first_pause)
+            return
+        log.info("pods_watch_failed", error=str(failure), tries=self._failures)
+        asked = failure.retry_after if isinstance(failure, Busy) else None
+        await self._pause(max(asked or 0.0, self._back_off()))
+
+    def _back_off(self) -> float:
+        exponent = min(self._failures - 1, 16)
+        pause = min(self._settings.first_pause * 2.0**exponent, self._settings.longest_pause)
+        return pause * (0.5 + self._chance() / 2)
+
+    async def _list(self) -> str:
+        listed = await self._calls.list_pods(self._selector)
+        self._lists += 1
+        found = {pod.uid: pod for pod in listed.pods}
+        for uid in [uid for uid in self._pods if uid not in found]:
+            self._apply(Removed(self._pods[uid]))
+        for pod in listed.pods:
+            self._apply(Seen(pod))
+        self._listed.set()
+        return listed.version
+
+    async def _watch(self, version: str) -> None:
+        seconds = int(self._settings.watch_seconds * (1 + self._chance() / 4))
+        heard = False
+        try:
+            async with asyncio.timeout(self._settings.silence) as patience:
+                self._patience = patience
+                async with self._calls.watch_pods(self._selector, version, seconds) as events:
+                    self._watches += 1
+                    async for event in events:
+                        heard = True
+                        self._heard(event)
+        except TimeoutError:
+            self._version = None
+            self._failures = 0
+            log.info("pods_watch_not_believed")
+            return
+        finally:
+            self._patience = None
+        if not heard:
+            # In order, but without the bookmark that a server sends before the end.
+            raise EngineUnreachable("the watch ended without a word")
+
+    def _heard(self, event: Event) -> None:
+        self._failures = 0
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(asyncio.get_running_loop().time() + self._settings.silence)
+        if isinstance(event, Bookmark):
+            self._version = event.version or self._version
+            return
+        self._version = event.pod.version
+        self._apply(event)
+
+    def _apply(self, change: Seen | Removed) -> None:
+        """Take a change over and tell of it, unless it is none."""
+        pod = change.pod
+        if isinstance(change, Removed):
+            if self._pods.pop(pod.uid, None) is not None:
+                self._listener(change)
+            return
+        known = self._pods.get(pod.uid)
+        if known is None or known.version != pod.version:
+            self._pods[pod.uid] = pod
+            self._listener(change)
