@@ -63,6 +63,11 @@ def store(node, code, address=None):
     slots[code_slot("v0.3")] = bytearray(struct.pack("<I", len(code)) + code)
 
 
+def test_a_module_that_wants_more_memory_than_there_is_ends_with_the_error_of_the_line(run):
+    result, _ = run(module("nop", memory="65536"))
+    assert (result.kind, result.data) == ("VmError", "out_of memory wasm_memory")
+
+
 class TestEntry:
     """contract-runtime.md, 1 and 7.1."""
 

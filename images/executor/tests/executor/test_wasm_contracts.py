@@ -7,6 +7,8 @@ from wasmtime import wat2wasm
 
 from genvm_wire.calldata import encode
 
+from .executor_process import Executor, job
+
 RETURN_9 = encode({"Return": 9})
 
 
@@ -137,6 +139,20 @@ def test_paths_stay_inside_the_virtual_files(run, path, flags, errno):
 def test_unusable_modules_have_their_vm_error(run, code, text):
     report = run(bytes(code))
     assert (report.code, report.value) == (2, text)
+
+
+def test_memory_is_as_large_whatever_the_container_may_take(directory, precompiled, node):
+    """768 MiB: one page for the module, and as many as it may grow by."""
+    pages = (768 << 20) // 65536 - 1
+    refused, granted = (
+        f"(i32.{test} (memory.grow (i32.const {count})) (i32.const -1))"
+        for test, count in (("ne", pages + 1), ("eq", pages))
+    )
+    node.store_code(module(exit_with(f"(i32.or {refused} {granted})")))
+    with Executor(directory, precompiled, GENVM_GUEST_MEMORY_BYTES=str(4 << 30)) as executor:
+        executor.wait_ready()
+        executor.send_job(node, job())
+        assert executor.follow().value is None
 
 
 def test_full_stacks_of_nested_modules_fit_on_the_native_stack(run):
