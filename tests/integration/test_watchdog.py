@@ -54,7 +54,7 @@ def build(engine: docker.APIClient, tag: str, files: dict[str, bytes]) -> str:
 def hostile_image(engine: docker.APIClient) -> str:
     dockerfile = (
         f"FROM {EXECUTOR}\nCOPY {PROBE.name} /opt/genvm/lib/\n"
-        'ENTRYPOINT ["python3", "-I", "-S", "/opt/genvm/first.py", "watchdog_probe"]\n'
+        'ENTRYPOINT ["python3", "-s", "-S", "-P", "/opt/genvm/first.py", "watchdog_probe"]\n'
     )
     return build(engine, HOSTILE, {"Dockerfile": dockerfile.encode(), PROBE.name: PROBE.read_bytes()})
 
@@ -162,6 +162,11 @@ async def test_an_executor_is_not_the_first_process_and_the_first_one_is_shut(
         assert inspected["HostConfig"]["Init"] is False
         # What is not dumpable belongs to root, whoever runs it.
         assert (first / "mem").stat().st_uid == 0
+        (child,) = (first / f"task/{first.name}/children").read_text("ascii").split()
+        second = Path("/proc", child)
+        assert (second / "mem").stat().st_uid != 0
+        # A fork of the first one: no interpreter was started for it.
+        assert (second / "cmdline").read_bytes() == (first / "cmdline").read_bytes()
         await control.send({"kind": "exit"})
         assert (await instance.wait_exit()).exit_code == 0
 

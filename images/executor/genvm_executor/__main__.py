@@ -6,6 +6,8 @@ import gc
 import sys
 
 if __name__ == "__main__":
+    # The interpreter brings hashes that do: to load OpenSSL takes longer than all that is hashed here.
+    sys.modules.setdefault("_hashlib", None)  # type: ignore[arg-type]
     # What is imported stays: looking for garbage in it would cost milliseconds now and in every run.
     gc.disable()
     from genvm_executor.command import main

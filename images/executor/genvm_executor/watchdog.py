@@ -8,8 +8,9 @@ or its priority. When it ends, the kernel kills all the others.
 The manager tells it the deadline on a channel of its own (docs/instance-protocol.md, the watch channel), in
 which the program has no part. It looks there, and at the clock, twice a second: nothing waits for it.
 
-An interpreter is a high price for so little, and every start of a container pays it: this file imports next
-to nothing, and is run without a site (`images/executor/first.py`).
+An interpreter of its own would be a high price for so little, and every start of a container would pay it:
+the program goes on in a fork of this one, taken before anything else is imported. So this file imports next
+to nothing, and runs without a site (`images/executor/first.py`).
 """
 
 from __future__ import annotations
@@ -47,21 +48,33 @@ _WAIT_FOR_ALL = 0x40000000
 
 
 def main(arguments: list[str]) -> None:
-    """Run the module that `arguments` names as `python3 -m` does: as a child to watch over, where this is the
-    container's first process; elsewhere in this process's place."""
-    command = [sys.executable, "-P", "-m", *arguments]
-    if os.getpid() != 1:
-        os.execv(command[0], command)  # noqa: S606
-    code = FAILED
+    """Run the module that `arguments` names as `python3 -m` does: in a child to watch over, where this is the
+    container's first process; else in this one."""
+    if os.getpid() == 1:
+        _guard()
+    import runpy  # noqa: PLC0415 - not for the first process
+
+    sys.argv = arguments
+    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+
+
+def _guard() -> None:
+    """Fork, and return in the child only: the first process stays in here."""
+    code, child = FAILED, None
     try:
-        _hide()
+        _set_dumpable(0)
         # Never handled, only asked for: what has no handler does not even reach a namespace's first process.
         before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
-        child = os.posix_spawn(command[0], command, os.environ, setsigmask=before)
-        code = Watchdog(child, _idle_seconds()).watch()
+        child = os.fork()
+        if child == 0:
+            _set_dumpable(1)
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+        else:
+            code = Watchdog(child, _idle_seconds()).watch()
     finally:
         # Whatever went wrong: nothing in this container outlives its watchdog.
-        os._exit(code)
+        if child != 0:
+            os._exit(code)
 
 
 class Watchdog:
@@ -173,8 +186,8 @@ class Manager:
             self._sock = None
 
 
-def _hide() -> None:
-    """Nobody else may read or write this process's memory or its files in /proc. Raises OSError."""
+def _set_dumpable(value: int) -> None:
+    """0: nobody else may read or write this process's memory or its files in /proc. Raises OSError."""
 
     class Call(_ctypes.CFuncPtr):
         _flags_ = _ctypes.FUNCFLAG_CDECL
@@ -182,7 +195,7 @@ def _hide() -> None:
     # The package `ctypes` costs as much as all the rest. The result is an int without being told so.
     itself = _ctypes.dlopen(None, os.RTLD_NOW)  # type: ignore[arg-type]
     prctl = Call(_ctypes.dlsym(itself, "prctl"))
-    if prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+    if prctl(_PR_SET_DUMPABLE, value, 0, 0, 0) != 0:
         raise OSError("prctl")
 
 

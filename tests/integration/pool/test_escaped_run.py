@@ -26,9 +26,8 @@ SOCKETS = 2
 
 
 def built(engine: docker.APIClient, base: str, *arguments: str) -> str:
-    words = ", ".join(
-        f'"{word}"' for word in ("python3", "-I", "-S", "/opt/genvm/first.py", "escaped_run", *arguments)
-    )
+    command = ("python3", "-s", "-S", "-P", "/opt/genvm/first.py", "escaped_run", *arguments)
+    words = ", ".join(f'"{word}"' for word in command)
     files = {
         "Dockerfile": f"FROM {base}\nCOPY escaped_run.py /opt/genvm/lib/\nENTRYPOINT [{words}]\n".encode(),
         "escaped_run.py": PROGRAM.read_bytes(),
