@@ -34,17 +34,16 @@ class ChildVms:
 
     def call_contract(self, caller: VmFrame, address: Address, calldata: bytes, state: int) -> bytes:
         """Raises VmFault when the callee ends with a VM error (v0.2: not delivered)."""
-        line = self._run.job.contract_line
-        inherited = StorageView.DEFAULT if line == "v0.2" else caller.view
+        line = self._run.job.line
+        inherited = caller.view if line.views_are_inherited else StorageView.DEFAULT
         view = state or inherited or StorageView.LATEST_NON_FINAL
         self._stay_here(address, view)
         storage = self._run.storage_of(address, view)
-        keeps = line == "v0.2"
         rights = replace(
             caller.rights,
             write=False,
-            send=caller.rights.send and keeps,
-            nondet=caller.rights.nondet and keeps,
+            send=caller.rights.send and line.callees_keep_rights,
+            nondet=caller.rights.nondet and line.callees_keep_rights,
         )
         child = VmFrame(
             contract=address,
@@ -69,7 +68,7 @@ class ChildVms:
         if not job.asks_for_routes or Method.RESOLVE_EXECUTOR not in node.table.methods:
             return
         storage = self._run.storage_of(address, view)
-        major = 0 if job.contract_line == "v0.2" else stored_major(storage)
+        major = stored_major(storage) if job.line.has_majors else 0
         if node.resolve_executor(address, view, major) is not None:
             raise RunBroken(
                 f"the node wants another executor to serve the call of {address}; "
@@ -103,7 +102,7 @@ class ChildVms:
             if verdict.sub_result() != AGREED:
                 self._disagree(call_no)
         self._run.nondet_results.append(given)
-        return self._deliver(outcome_of(given, self._run.job.contract_line))
+        return self._deliver(outcome_of(given, self._run.job.line))
 
     def _inner(self, caller: VmFrame, entry: Entry, rights: Rights) -> VmFrame:
         return VmFrame(
@@ -128,7 +127,7 @@ class ChildVms:
 
     def _run_child(self, caller: VmFrame, child: VmFrame) -> Outcome:
         if child.depth > MAX_VM_DEPTH:
-            raise VmFault("OOM" if self._run.job.contract_line == "v0.2" else "out_of vm_recursion")
+            raise VmFault(self._run.job.line.texts.too_deep)
         outcome = self._execute(child)
         if outcome.is_return:
             caller.emissions.extend(child.emissions)
@@ -151,6 +150,6 @@ class ChildVms:
             self._run.node.notify_nondet_disagreement(call_no)
 
     def _deliver(self, outcome: Outcome) -> bytes:
-        if outcome.code == ResultCode.VM_ERROR and self._run.job.contract_line == "v0.2":
+        if outcome.code == ResultCode.VM_ERROR and not self._run.job.line.vm_errors_are_delivered:
             raise VmFault(outcome.payload.decode("utf-8", "replace"))
         return outcome.sub_result()

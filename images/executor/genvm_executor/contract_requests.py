@@ -12,7 +12,6 @@ from genvm_executor.payloads import check_payload
 from genvm_executor.run_state import RunState
 from genvm_executor.sdk_errno import SdkErrno, SdkRefused
 from genvm_executor.storage_view import SLOT_SIZE
-from genvm_executor.traps import out_of_memory_text
 from genvm_executor.vm_frame import VmFrame
 from genvm_wire.address import Address
 from genvm_wire.calldata import CalldataError, Encodable, Value, decode, encode
@@ -77,7 +76,7 @@ class ContractRequests:
         return self._run.balance_of(self._frame.contract)
 
     def out_of_memory(self) -> NoReturn:
-        raise VmFault(out_of_memory_text(self._run.job.contract_line))
+        raise VmFault(self._run.job.line.texts.no_memory)
 
     def gl_call(self, request: bytes) -> bytes | None:
         name, payload = self._parse(request)
@@ -95,7 +94,7 @@ class ContractRequests:
         if not isinstance(message, dict) or len(message) != 1:
             raise SdkRefused(SdkErrno.INVAL)
         ((name, payload),) = message.items()
-        check_payload(self._run.job.contract_line, name, payload)
+        check_payload(self._run.job.line.requests, name, payload)
         return name, payload
 
     @staticmethod
@@ -156,7 +155,7 @@ class ContractRequests:
 
     def _emit_event(self, payload: Payload) -> bytes | None:
         rights = self._frame.rights
-        self._need(rights.deterministic and (rights.write or self._run.job.contract_line == "v0.2"))
+        self._need(rights.deterministic and (rights.write or not self._run.job.line.events_need_write))
         topics: list[bytes] = payload["topics"]
         self._run.budget.spend(len(topics) + -(-len(encode(payload["blob"])) // 32))
         self._frame.emissions.append(EmitEvent(tuple(topics), payload["blob"]))

@@ -13,6 +13,7 @@ from genvm_executor.emissions import (
     emission_map,
 )
 from genvm_executor.host import HostClient, HostLost, HostRefused
+from genvm_executor.lines import ContractLine
 from genvm_executor.outcome import Outcome, vm_error
 from genvm_executor.run_state import RunState
 from genvm_executor.vm_frame import VmFrame
@@ -81,7 +82,7 @@ def _hand_over(node: HostClient, emission: Emission) -> None:
 
 
 def _run_result(run: RunState, frame: VmFrame | None, outcome: Outcome) -> RunResult:
-    data = _data(run.job.contract_line, outcome)
+    data = _data(run.job.line, outcome)
     common = {
         "nondet_results": tuple(run.nondet_results),
         "nondet_disagreement": run.nondet_disagreement,
@@ -103,11 +104,11 @@ def _run_result(run: RunState, frame: VmFrame | None, outcome: Outcome) -> RunRe
 
 def _emission_maps(run: RunState, emissions: list[Emission]) -> list[Value]:
     newest = run.node.table.result_form is ResultForm.C
-    maps = [emission_map(one, run.job.contract_line, balance_pays_fees=newest) for one in emissions]
+    maps = [emission_map(one, run.job.line, balance_pays_fees=newest) for one in emissions]
     return maps  # type: ignore[return-value]
 
 
-def _data(contract_line: str, outcome: Outcome) -> Value:
-    if outcome.is_return or (outcome.code is ResultCode.USER_ERROR and contract_line != "v0.2"):
+def _data(line: ContractLine, outcome: Outcome) -> Value:
+    if outcome.is_return or (outcome.code is ResultCode.USER_ERROR and line.user_errors_are_values):
         return decode(outcome.payload)
     return outcome.payload.decode("utf-8", "replace")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from genvm_executor.entry_payload import call_key
+from genvm_executor.lines import ContractLine
 from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, Value
 
@@ -112,9 +113,9 @@ Emission = PostMessage | DeployContract | EthSend | EmitEvent
 """`as_map` is the form of host-protocol.md, 8.2; `fee_map` is what v0.3 adds to it."""
 
 
-def emission_map(emission: Emission, contract_line: str, *, balance_pays_fees: bool) -> dict[str, Encodable]:
+def emission_map(emission: Emission, line: ContractLine, *, balance_pays_fees: bool) -> dict[str, Encodable]:
     """An emission as its contract line has it; `balance_pays_fees`: the form of the result knows of that."""
-    if contract_line == "v0.2":
+    if not line.emissions_have_fees:
         return emission.as_map()
     fees = emission.fee_map()
     if not balance_pays_fees:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from genvm_executor.contract_code import absent_text, check_major, read_code, store_code
+from genvm_executor.contract_code import check_major, read_code, store_code
 from genvm_executor.entry_payload import is_entry
 from genvm_executor.job import Job
+from genvm_executor.lines import ContractLine
 from genvm_executor.outcome import VmFault
 from genvm_executor.run_state import RunState
 from genvm_executor.storage_view import WrittenStorage
@@ -25,7 +26,7 @@ def entry_frame(run: RunState) -> VmFrame:
     calldata = run.node.get_calldata() if needs_calldata(job, run.node.table) else job.calldata
     if calldata is None:
         raise VmFault("malformed_entry")
-    if job.contract_line != "v0.2" and not is_entry(calldata, job.message.is_init):
+    if job.line.checks_entry and not is_entry(calldata, job.message.is_init):
         raise VmFault("malformed_entry")
     if "w" in letters:
         run.load_locked_slots()
@@ -45,7 +46,7 @@ def entry_frame(run: RunState) -> VmFrame:
         is_init=job.message.is_init,
         value=job.message.value,
     )
-    _check_version(frame.code, job.contract_line, job.executor_version)
+    _check_version(frame.code, job.line, job.executor_version)
     return frame
 
 
@@ -57,11 +58,11 @@ def needs_calldata(job: Job, table: HostTable) -> bool:
 def _code(run: RunState, storage: WrittenStorage) -> bytes:
     job = run.job
     if not job.message.is_init or run.node.table.code is Channel.STORAGE:
-        check_major(storage, job.contract_line, _major(job.executor_version))
-        return read_code(storage, job.contract_line)
+        check_major(storage, job.line, _major(job.executor_version))
+        return read_code(storage, job.line)
     if job.code is None:
-        raise VmFault(absent_text(job.contract_line))
-    store_code(storage, job.contract_line, job.code, _major(job.executor_version))
+        raise VmFault(job.line.texts.absent_code)
+    store_code(storage, job.line, job.code, _major(job.executor_version))
     return job.code
 
 
@@ -70,15 +71,15 @@ def _major(executor_version: str) -> int:
     return min(int(found[1]), MAX_MAJOR) if found else 0
 
 
-def _check_version(code: bytes, contract_line: str, executor_version: str) -> None:
-    """A v0.2 contract that asks for a newer line is refused; later lines compare majors elsewhere.
+def _check_version(code: bytes, line: ContractLine, executor_version: str) -> None:
+    """A contract that asks for a newer line is refused; lines with majors compare those elsewhere.
 
     Within the line any patch is welcome: a release that comes after this executor has the same library.
     """
-    if contract_line != "v0.2":
+    if line.has_majors:
         return
     try:
-        text = contract_package.parse(code, contract_line).version
+        text = contract_package.parse(code, line.name).version
     except contract_package.PackageError as error:
         raise VmFault(error.vm_error, str(error)) from None
     wanted, own = _VERSION.match(text), _VERSION.match(executor_version)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from genvm_executor.lines import LINES, ContractLine
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value
 
 DEFAULT_DATETIME = "2024-11-26T06:42:42.424242Z"
-CONTRACT_LINES = frozenset({"v0.2", "v0.3"})
 PERMISSION_LETTERS = frozenset("rwscnu")
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Job:
     host_table: str
     fuel_width: int | None
     """bytes of an amount; null: the table's, or what the node shows where the table's nodes differ"""
-    contract_line: str
+    line: ContractLine
     executor_version: str
     message: Message
     calldata: bytes | None
@@ -73,9 +73,6 @@ class Job:
 def parse_job(frame: Mapping[str, Value]) -> Job:
     """Raises JobInvalid."""
     leader = _optional(frame, "leader_nondet_results", list)
-    contract_line = _need(frame, "contract_line", str)
-    if contract_line not in CONTRACT_LINES:
-        raise JobInvalid(f"job key 'contract_line': unknown line {contract_line!r}")
     permissions = _need(frame, "permissions", str)
     if not set(permissions) <= PERMISSION_LETTERS or len(set(permissions)) != len(permissions):
         raise JobInvalid(f"Invalid permissions: {permissions!r}")
@@ -87,7 +84,7 @@ def parse_job(frame: Mapping[str, Value]) -> Job:
         grace_ms=_natural(frame, "grace_ms"),
         host_table=_need(frame, "host_table", str),
         fuel_width=_fuel_width(frame),
-        contract_line=contract_line,
+        line=_line(frame),
         executor_version=_need(frame, "executor_version", str),
         message=_message(_need(frame, "message", dict)),
         calldata=_optional(frame, "calldata", bytes),
@@ -108,6 +105,13 @@ def parse_job(frame: Mapping[str, Value]) -> Job:
         later_names="transaction_timestamp" in _need(frame, "message", dict),
         asks_for_routes=extra.get("hook_cross_contract_calls") is True,
     )
+
+
+def _line(frame: Mapping[str, Value]) -> ContractLine:
+    name = _need(frame, "contract_line", str)
+    if name not in LINES:
+        raise JobInvalid(f"job key 'contract_line': unknown line {name!r}")
+    return LINES[name]
 
 
 def _fuel_width(frame: Mapping[str, Value]) -> int | None:

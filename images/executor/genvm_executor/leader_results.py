@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hashlib import sha3_256
 
+from genvm_executor.lines import ContractLine
 from genvm_executor.outcome import Outcome, VmFault
 from genvm_executor.run_state import RunState
 from genvm_wire.host_tables import Channel, ResultForm
@@ -38,13 +39,13 @@ def leader_result(run: RunState, call_no: int) -> bytes | None:
     return results[call_no]
 
 
-def outcome_of(sub_result: bytes, line: str) -> Outcome:
+def outcome_of(sub_result: bytes, line: ContractLine) -> Outcome:
     """A leader's result as an outcome. Raises VmFault when it is malformed; up to v0.2 contracts see more."""
     if not sub_result or sub_result[0] > ResultCode.VM_ERROR:
         raise VmFault(MALFORMED)
-    if line != "v0.2":
+    if line.checks_leader_results:
         try:
-            parse_sub_result(sub_result, line)
+            parse_sub_result(sub_result, line.name)
         except ResultError:
             raise VmFault(MALFORMED) from None
     return Outcome(ResultCode(sub_result[0]), sub_result[1:])

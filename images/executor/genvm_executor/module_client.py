@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from genvm_executor.host import HostClient
 from genvm_executor.internal_errors import NO_ANSWER, Cause, reported
+from genvm_executor.lines import ContractLine
 from genvm_executor.module_link import ModuleLink
 from genvm_executor.modules import MODULE_OF_REQUEST, NoModules
 from genvm_executor.outcome import RunBroken, RunCancelled, VmFault
@@ -45,12 +46,12 @@ class ModuleClient:
         self,
         links: Mapping[str, ModuleLink],
         node: HostClient,
-        contract_line: str,
+        line: ContractLine,
         cancelled: threading.Event,
     ) -> None:
         self._links = dict(links)
         self._node = node
-        self._contract_line = contract_line
+        self._line = line
         self._cancelled = cancelled
         self._consumed = 0
 
@@ -77,7 +78,7 @@ class ModuleClient:
     def _browse(self, link: ModuleLink, request: str, payload: Value, memory_left: int) -> bytes:
         needed = RENDER_NEEDS if request == "WebRender" else REQUEST_NEEDS
         if memory_left < needed:
-            raise VmFault("OOM" if self._contract_line == "v0.2" else "out_of memory")
+            raise VmFault(self._line.texts.no_memory_for_answer)
         wanted = _complete(request, payload)
         answer = self._answer(link, request, web_request(VARIANTS[request], wanted, memory_left * 3 // 4))
         return encode({"ok": answer.value} if isinstance(answer, Ok) else {"error": answer.value})
@@ -93,7 +94,7 @@ class ModuleClient:
                 raise VmFault("timeout")
             self._consumed += prompted.consumed
             self._node.consume_fuel(prompted.consumed)
-            return encode({"ok": data_for(request, payload, prompted.data, self._contract_line)})
+            return encode({"ok": data_for(request, payload, prompted.data, self._line)})
         except AnswerMalformed as error:
             raise RunBroken(f"the llm module: {error}", Cause((NO_ANSWER,))) from error
 
@@ -119,10 +120,10 @@ def _complete(request: str, payload: Value) -> Value:
     return defaults | payload
 
 
-def data_for(request: str, payload: Value, data: Value, contract_line: str) -> Value:
+def data_for(request: str, payload: Value, data: Value, line: ContractLine) -> Value:
     """What the contract reads. Raises AnswerMalformed.
 
-    JSON reaches line v0.2 as an object without fractions, later ones as its text: their library reads it.
+    JSON reaches a contract as an object without fractions, or as its text where its line's library reads it.
     """
     wanted = payload if isinstance(payload, dict) else {}
     if request == "ExecPromptTemplate":
@@ -134,7 +135,7 @@ def data_for(request: str, payload: Value, data: Value, contract_line: str) -> V
         if not isinstance(data, str):
             raise AnswerMalformed("a text prompt's answer is no text")
         return data
-    if contract_line != "v0.2":
+    if line.reads_json_itself:
         if not isinstance(data, str):
             raise AnswerMalformed("a JSON prompt's answer is no text")
         return data

@@ -27,7 +27,7 @@ def module_client(
         initial_time_units_allocation=job.initial_time_units_allocation,
     )
     links = {name: ModuleLink(name, sock, greeting) for name, sock in sockets.items()}
-    return ModuleClient(links, node, job.contract_line, cancelled)
+    return ModuleClient(links, node, job.line, cancelled)
 
 
 def _host_data(text: str) -> dict[str, Encodable]:

@@ -186,8 +186,8 @@ LATER_PAYLOADS: dict[str, Check] = {
 """From v0.3 on. Other runners than the contract's own, and registering them, are not provided."""
 
 
-def check_payload(contract_line: str, name: str, payload: Value) -> None:
-    """Raises SdkRefused `inval`, also for requests of another line."""
-    check = (PAYLOADS if contract_line == "v0.2" else LATER_PAYLOADS).get(name)
+def check_payload(forms: Mapping[str, Check], name: str, payload: Value) -> None:
+    """Raises SdkRefused `inval`, also for requests that are not among those of a line."""
+    check = forms.get(name)
     if check is None or not check(payload):
         raise SdkRefused(SdkErrno.INVAL)

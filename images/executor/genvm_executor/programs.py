@@ -9,11 +9,11 @@ from wasmtime import Engine, Module, WasmtimeError
 
 from genvm_executor.library import PYTHON_ARGUMENTS, PYTHON_VARIABLES
 from genvm_executor.library_bytecode import files_with_bytecode
+from genvm_executor.lines import ContractLine
 from genvm_executor.outcome import VmFault
 from genvm_executor.precompile import load_interpreter
 from genvm_executor.prepared import HASH_SECRET_BYTES, load_prepared
 from genvm_executor.runner_actions import Launch, interpret
-from genvm_executor.traps import invalid_wasm_text
 from genvm_executor.vm import GuestProgram
 from genvm_executor.wasi.filesystem import FileSystem
 from genvm_executor.wasm_binary import UnexpectedModule
@@ -38,13 +38,13 @@ class Programs:
     compiled: dict[tuple[bytes, bool], tuple[Module, Ruled]] = field(default_factory=dict)
     """a run's own modules, by bytes and whether their VM is deterministic: sandboxes start the same again"""
 
-    def plan(self, code: bytes, *, contract_line: str, debug: bool, deterministic: bool) -> Launch:
+    def plan(self, code: bytes, *, line: ContractLine, debug: bool, deterministic: bool) -> Launch:
         """Parse a package and follow its runner. Raises VmFault `invalid_contract…`."""
         try:
-            package = contract_package.parse(code, contract_line)
+            package = contract_package.parse(code, line.name)
         except contract_package.PackageError as error:
             raise VmFault(error.vm_error, str(error)) from None
-        return interpret(package, contract_line=contract_line, debug=debug, deterministic=deterministic)
+        return interpret(package, line=line, debug=debug, deterministic=deterministic)
 
     def python(self, launch: Launch | None = None) -> GuestProgram:
         """The interpreter with the library; `launch` adds what a contract wants."""
@@ -68,11 +68,11 @@ class Programs:
             prepared=load_prepared(engine, directory),
         )
 
-    def build(self, launch: Launch, contract_line: str, *, deterministic: bool) -> GuestProgram:
+    def build(self, launch: Launch, line: ContractLine, *, deterministic: bool) -> GuestProgram:
         """The program of a plan. Raises VmFault when its WASM does not compile."""
         if launch.wasm is None:
             return self.python(launch)
-        module, ruled = self._compiled(launch.wasm, contract_line, deterministic=deterministic)
+        module, ruled = self._compiled(launch.wasm, line, deterministic=deterministic)
         return GuestProgram(
             module=module,
             rules=ruled.traps,
@@ -88,17 +88,17 @@ class Programs:
             files.add(path, data)
         return files
 
-    def _compiled(self, wasm: bytes, contract_line: str, *, deterministic: bool) -> tuple[Module, Ruled]:
+    def _compiled(self, wasm: bytes, line: ContractLine, *, deterministic: bool) -> tuple[Module, Ruled]:
         key = wasm, deterministic
         if key not in self.compiled:
             if len(self.compiled) >= MAX_COMPILED:
                 self.compiled.clear()
-            ruled = self._under_rules(wasm, contract_line, deterministic=deterministic)
+            ruled = self._under_rules(wasm, line, deterministic=deterministic)
             self.compiled[key] = Module(self.engine, ruled.wasm), ruled
         return self.compiled[key]
 
-    def _under_rules(self, wasm: bytes, contract_line: str, *, deterministic: bool) -> Ruled:
-        text = invalid_wasm_text(contract_line, "validating")
+    def _under_rules(self, wasm: bytes, line: ContractLine, *, deterministic: bool) -> Ruled:
+        text = line.texts.invalid_wasm.format(stage="validating")
         if len(wasm) > MAX_WASM:
             raise VmFault(text, f"the WebAssembly module has {len(wasm)} bytes; {MAX_WASM} are allowed")
         try:

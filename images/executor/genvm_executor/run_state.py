@@ -17,9 +17,6 @@ from genvm_wire.address import Address
 from genvm_wire.host_tables import StorageView
 from genvm_wire.storage_layout import locked_slots_slot, upgraders_slot
 
-MAX_LISTS = {"v0.2": (65_536, 65_536), "v0.3": (32, 256)}
-"""Most upgraders and locked slots; more end the run, since cutting them off would unlock slots."""
-
 
 @dataclass(slots=True)
 class RunCounters:
@@ -96,17 +93,17 @@ class RunState:
     def own_balance(self) -> int:
         """Wei left to send: what the node says minus what this run sent (v0.3: plus `value`)."""
         message = self.job.message
-        attached = 0 if self.job.contract_line == "v0.2" else message.value
+        attached = message.value if self.job.line.value_is_spendable else 0
         return self.balance_of(message.contract) + attached - self.sent
 
     def load_locked_slots(self) -> None:
         """Read upgraders and, unless the sender is one, the locked slots (contract-runtime.md, 1)."""
-        message, line = self.job.message, self.job.contract_line
+        message, line = self.job.message, self.job.line
         storage = self.storage_of(message.contract, StorageView.DEFAULT)
-        most_upgraders, most_slots = MAX_LISTS[line]
-        upgraders = _read_list(storage, upgraders_slot(line), 20, "upgraders", most_upgraders)
+        upgraders = _read_list(storage, upgraders_slot(line.name), 20, "upgraders", line.most_upgraders)
         if message.sender.raw not in upgraders:
-            self.locked_slots = _read_list(storage, locked_slots_slot(line), 32, "locked_slots", most_slots)
+            slot = locked_slots_slot(line.name)
+            self.locked_slots = _read_list(storage, slot, 32, "locked_slots", line.most_locked_slots)
 
 
 def _read_list(storage: NodeStorage, slot: bytes, size: int, name: str, most: int) -> frozenset[bytes]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from genvm_executor.lines import ContractLine
 from genvm_executor.outcome import VmFault
 from genvm_executor.runner_ids import ALIASES, PYTHON_RUNNERS, Generation, generation_of
 from genvm_wire.contract_package import ContractPackage
@@ -44,13 +45,15 @@ class Launch:
         return self.wasm is None and not self.variables and self.arguments is None
 
 
-def interpret(package: ContractPackage, *, contract_line: str, debug: bool, deterministic: bool) -> Launch:
+def interpret(package: ContractPackage, *, line: ContractLine, debug: bool, deterministic: bool) -> Launch:
     """Follow the actions until something starts. Raises VmFault `invalid_contract…`."""
-    return _Interpreter(package, contract_line, debug, deterministic).launch()
+    return _Interpreter(package, line, debug, deterministic).launch()
 
 
 class _Interpreter:
-    def __init__(self, package: ContractPackage, line: str, debug: bool, deterministic: bool) -> None:
+    def __init__(
+        self, package: ContractPackage, line: ContractLine, debug: bool, deterministic: bool
+    ) -> None:
         self._package = package
         self._line = line
         self._debug = debug
@@ -66,8 +69,7 @@ class _Interpreter:
         return self._launch
 
     def _malformed(self, detail: str) -> VmFault:
-        text = "invalid_contract" if self._line == "v0.2" else "invalid_contract runner malformed"
-        return VmFault(text, detail)
+        return VmFault(self._line.texts.malformed_runner, detail)
 
     def _act(self, action: object, depth: int) -> bool:
         """Run one action; whether it started something, which ends the rest."""

@@ -28,7 +28,7 @@ class VirtualMachines:
         job = self._run.job
         return self._programs.plan(
             frame.code,
-            contract_line=job.contract_line,
+            line=job.line,
             debug=job.debug,
             deterministic=frame.rights.deterministic,
         )
@@ -42,12 +42,12 @@ class VirtualMachines:
     def equip(self, surroundings: GuestSurroundings, frame: VmFrame) -> bytes:
         """Tell a guest what its VM is; the bytes of its start message."""
         job = self._run.job
-        start = frame.start_message(job.message, job.contract_line)
-        surroundings.contract_line = job.contract_line
+        start = frame.start_message(job.message, job.line)
+        surroundings.line = job.line
         surroundings.now_ns = job.message.now_ns
         surroundings.requests = ContractRequests(self._run, frame, self._children)
-        if frame.rights.deterministic and job.contract_line != "v0.2":
-            surroundings.random_bytes = GuestRandom.for_line(job.contract_line, start).take
+        if frame.rights.deterministic and job.line.random_from_start:
+            surroundings.random_bytes = GuestRandom.from_start(start).take
         return start
 
     def execute(self, frame: VmFrame) -> Outcome:
@@ -56,7 +56,7 @@ class VirtualMachines:
         deterministic = frame.rights.deterministic
         try:
             launch = self.plan(frame)
-            program = self._programs.build(launch, self._run.job.contract_line, deterministic=deterministic)
+            program = self._programs.build(launch, self._run.job.line, deterministic=deterministic)
         except VmFault as fault:
             self.explain(fault)
             return vm_error(fault.text)
@@ -68,7 +68,7 @@ class VirtualMachines:
         if launch.wasm is None:
             # As in a guest that was started before its job: it learns of it at its first read, or the same
             # run would see other bytes warm and cold.
-            surroundings.contract_line = self._run.job.contract_line
+            surroundings.line = self._run.job.line
             surroundings.start = lambda: self.equip(surroundings, frame)
         else:
             start = self.equip(surroundings, frame)

@@ -27,18 +27,19 @@ from genvm_executor.guest_channel import DEVICE_PATH, GuestChannel
 from genvm_executor.guest_memory import GuestMemory
 from genvm_executor.guest_requests import GuestRequests
 from genvm_executor.host import HostRefused
+from genvm_executor.lines import V02, ContractLine
 from genvm_executor.outcome import RETURN_NULL, GuestReturned, Outcome, RunCancelled, VmFault, vm_error
 from genvm_executor.sdk_imports import SdkImports
-from genvm_executor.traps import invalid_wasm_text, out_of_memory_text, trap_code, trap_text
+from genvm_executor.traps import trap_code, trap_text
 from genvm_executor.wasi.descriptors import DescriptorTable, OpenDirectory, OpenFile, OpenStream, Stream
 from genvm_executor.wasi.filesystem import FileSystem
 from genvm_executor.wasi.functions import GuestExit, WasiEnvironment, wasi_functions
-from genvm_executor.wasi.random import V02_WORDS, GuestRandom
+from genvm_executor.wasi.random import COMMON_WORDS, GuestRandom
 from genvm_executor.wasm_rules import Rule
 
 ENTRY_NAMES = ("", "_start")
 _TYPES = {"i": ValType.i32, "I": ValType.i64}
-_RANDOM_BEFORE_JOB = V02_WORDS
+_RANDOM_BEFORE_JOB = COMMON_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class GuestSurroundings:
     start: Callable[[], bytes]
     stdout: Stream
     stderr: Stream
-    contract_line: str = "v0.2"
+    line: ContractLine = V02
     now_ns: int = 0
     requests: GuestRequests | None = None
     random_bytes: Callable[[int], bytes] = field(default_factory=lambda: GuestRandom(_RANDOM_BEFORE_JOB).take)
@@ -134,20 +135,19 @@ class Guest:
             code = trap_code(error, self._program.rules)
             if code is TrapCode.INTERRUPT:
                 raise RunCancelled("interrupted") from None
-            return vm_error(trap_text(self._surroundings.contract_line, code))
+            return vm_error(trap_text(self._surroundings.line, code))
         return RETURN_NULL
 
     def _exit_outcome(self, code: int) -> Outcome:
         if code == 0:
             return RETURN_NULL
-        if self._surroundings.contract_line == "v0.2":
-            # Seen as unsigned there: 126 and everything above is one value.
-            code = min(code & 0xFFFFFFFF, 125)
+        if (largest := self._surroundings.line.largest_exit_code) is not None:
+            code = min(code & 0xFFFFFFFF, largest)
         return vm_error(f"exit_code {code}")
 
     def _enter(self, store: Store) -> Callable[[], object]:
         """The entry function, ready to be called. Raises VmFault when there is none to be had."""
-        line = self._surroundings.contract_line
+        texts = self._surroundings.line.texts
         self._open_standard_descriptors()
         linker = Linker(self._engine)
         for module_name, functions in (
@@ -173,10 +173,12 @@ class Guest:
             entry = exports.get(name)
             if isinstance(entry, Func) and not entry.type(store).params:
                 return lambda entry=entry: entry(store)  # type: ignore[misc]
-        raise VmFault(invalid_wasm_text(line, "entrypoint"), 'the module exports neither "" nor _start')
+        raise VmFault(
+            texts.invalid_wasm.format(stage="entrypoint"), 'the module exports neither "" nor _start'
+        )
 
     def _instantiate(self, linker: Linker, store: Store) -> Instance:
-        line = self._surroundings.contract_line
+        texts = self._surroundings.line.texts
         try:
             return linker.instantiate(store, self._program.module)
         except Trap:
@@ -184,8 +186,8 @@ class Guest:
         except WasmtimeError as error:
             text = str(error)
             if "exceeds memory limits" in text or "exceeds table limits" in text:
-                raise VmFault(out_of_memory_text(line)) from None
-            raise VmFault(invalid_wasm_text(line, "linking"), text) from None
+                raise VmFault(texts.no_memory) from None
+            raise VmFault(texts.invalid_wasm.format(stage="linking"), text) from None
 
     def _requests(self) -> GuestRequests | None:
         return self._surroundings.requests

@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from genvm_executor.emissions import Emission
 from genvm_executor.job import Message
+from genvm_executor.lines import ContractLine
 from genvm_executor.storage_view import WrittenStorage
 from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, Value, encode
@@ -55,7 +56,7 @@ class VmFrame:
     emissions: list[Emission] = field(default_factory=list)
     sent: int = 0
 
-    def start_message(self, message: Message, line: str) -> bytes:
+    def start_message(self, message: Message, line: ContractLine) -> bytes:
         """The bytes of fd 0 (contract-runtime.md, 3)."""
         start: dict[str, Encodable] = {
             "contract_address": self.contract,
@@ -70,6 +71,6 @@ class VmFrame:
             "entry_data": self.entry.data,
             "entry_stage_data": self.entry.stage_data,
         }
-        if line != "v0.2":
+        if line.names_signer:
             start["signer_address"] = message.signer or message.sender
         return encode(start)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import random
 
-V02_WORDS = (0x4C6E6547, 0x72657961)
+COMMON_WORDS = (0x4C6E6547, 0x72657961)
+"""Where the start message is not what keys it, and before there is one."""
 
 
 class GuestRandom:
@@ -21,10 +22,8 @@ class GuestRandom:
         self._generator.seed(sum(word << (32 * index) for index, word in enumerate(words)))
 
     @classmethod
-    def for_line(cls, contract_line: str, start_message: bytes) -> GuestRandom:
-        """`v0.2` is constant; later lines key with SHA3-256 of the start message."""
-        if contract_line == "v0.2":
-            return cls(V02_WORDS)
+    def from_start(cls, start_message: bytes) -> GuestRandom:
+        """Keyed with the SHA3-256 of a start message."""
         digest = hashlib.sha3_256(start_message).digest()
         return cls(tuple(int.from_bytes(digest[at : at + 4], "little") for at in range(0, 32, 4)))
 

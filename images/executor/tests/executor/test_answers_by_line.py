@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from genvm_executor.lines import LINES
 from genvm_executor.module_client import data_for
 from genvm_wire.module_messages import AnswerMalformed
 
@@ -18,7 +19,7 @@ AS_TEXT = {"whole": 3, "part": "0.50", "deep": ["1.25", {"x": "-2e-3"}]}
 def test_fractions_are_text_for_the_first_line_and_the_document_is_for_later_ones(
     line: str, read: Any
 ) -> None:
-    assert data_for("ExecPrompt", JSON, TEXT, line) == read
+    assert data_for("ExecPrompt", JSON, TEXT, LINES[line]) == read
 
 
 @pytest.mark.parametrize(
@@ -26,4 +27,4 @@ def test_fractions_are_text_for_the_first_line_and_the_document_is_for_later_one
 )
 def test_what_a_line_cannot_read_is_no_answer(line: str, data: Any) -> None:
     with pytest.raises(AnswerMalformed):
-        data_for("ExecPrompt", JSON, data, line)
+        data_for("ExecPrompt", JSON, data, LINES[line])
