@@ -7,21 +7,21 @@ import os
 import sys
 from pathlib import Path
 
-from genvm_executor.control import ChannelUnavailable, ControlChannel
-from genvm_executor.engine import (
+from genvm_executor.channel.control import ChannelUnavailable, ControlChannel
+from genvm_executor.channel.succession import Succession
+from genvm_executor.filters import Filters
+from genvm_executor.machine.engine import (
     DEFAULT_MEMORY_BYTES,
     NativeStackTooSmall,
     deterministic_engine,
     reserve_native_stack,
 )
-from genvm_executor.filters import Filters
-from genvm_executor.interpreter import InterpreterUnusable
-from genvm_executor.library_bytecode import BytecodeFailed, compile_library
-from genvm_executor.precompile import load_interpreter, precompile, precompiled_directory
-from genvm_executor.prepared import PreparationFailed, prepare
-from genvm_executor.programs import Programs
+from genvm_executor.python.interpreter import InterpreterUnusable
+from genvm_executor.python.library_bytecode import BytecodeFailed, compile_library
+from genvm_executor.python.precompile import load_interpreter, precompile, precompiled_directory
+from genvm_executor.python.prepared import PreparationFailed, prepare
+from genvm_executor.python.programs import Programs
 from genvm_executor.session import Session
-from genvm_executor.succession import Succession
 from genvm_wire.confinement import FilterRefused
 
 MEMORY_VARIABLE = "GENVM_GUEST_MEMORY_BYTES"

@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 from wasmtime import TrapCode
 
+from genvm_executor.machine.wasm_rules import Rule
 from genvm_executor.payloads import LATER_PAYLOADS, PAYLOADS, Check
-from genvm_executor.wasm_rules import Rule
 
 
 @dataclass(frozen=True, slots=True)

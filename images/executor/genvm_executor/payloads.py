@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from genvm_executor.entry_payload import is_call, is_deployment
-from genvm_executor.sdk_errno import SdkErrno, SdkRefused
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value
 
@@ -184,10 +183,3 @@ LATER_PAYLOADS: dict[str, Check] = {
     "GetTimestamp": is_null,
 }
 """From v0.3 on. Other runners than the contract's own, and registering them, are not provided."""
-
-
-def check_payload(forms: Mapping[str, Check], name: str, payload: Value) -> None:
-    """Raises SdkRefused `inval`, also for requests that are not among those of a line."""
-    check = forms.get(name)
-    if check is None or not check(payload):
-        raise SdkRefused(SdkErrno.INVAL)

@@ -9,25 +9,25 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from genvm_executor.control import ControlChannel, ControlReader
-from genvm_executor.delivery import deliver
-from genvm_executor.entry import entry_frame, needs_calldata
+from genvm_executor.channel.control import ControlChannel, ControlReader
+from genvm_executor.channel.job import Job, JobInvalid, parse_job
+from genvm_executor.channel.reporter import Reporter
+from genvm_executor.channel.run_log import RunLog
+from genvm_executor.channel.watch import Deadline, Watch
 from genvm_executor.host import HostClient, HostLost, HostRefused
-from genvm_executor.internal_errors import internal_error_text
-from genvm_executor.job import Job, JobInvalid, parse_job
-from genvm_executor.leader_results import surplus_fault
-from genvm_executor.module_client import ModuleClient
-from genvm_executor.module_session import module_client
-from genvm_executor.outcome import Outcome, RunBroken, RunCancelled, VmFault, vm_error
-from genvm_executor.output import Streams
-from genvm_executor.programs import Programs
-from genvm_executor.reporter import Reporter
-from genvm_executor.run_log import RunLog
-from genvm_executor.run_state import RunState
-from genvm_executor.virtual_machines import VirtualMachines
-from genvm_executor.vm import Guest, GuestProgram, GuestSurroundings
-from genvm_executor.vm_frame import VmFrame
-from genvm_executor.watch import Deadline, Watch
+from genvm_executor.host.internal_errors import internal_error_text
+from genvm_executor.machine.outcome import Outcome, RunBroken, RunCancelled, VmFault, vm_error
+from genvm_executor.machine.output import Streams
+from genvm_executor.machine.vm import Guest, GuestProgram, GuestSurroundings
+from genvm_executor.modules.client import ModuleClient
+from genvm_executor.modules.session import module_client
+from genvm_executor.python.programs import Programs
+from genvm_executor.requests.delivery import deliver
+from genvm_executor.requests.entry import entry_frame, needs_calldata
+from genvm_executor.requests.leader_results import surplus_fault
+from genvm_executor.requests.run_state import RunState
+from genvm_executor.requests.virtual_machines import VirtualMachines
+from genvm_executor.requests.vm_frame import VmFrame
 from genvm_wire.calldata import Value
 from genvm_wire.host_tables import HOST_TABLES
 from genvm_wire.results import ResultCode

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from genvm_executor import VERSION
-from genvm_executor.control import ControlChannel
-from genvm_executor.outcome import Outcome
-from genvm_executor.output import OutputTail, Streams
-from genvm_executor.programs import Programs
+from genvm_executor.channel.control import ControlChannel
+from genvm_executor.channel.succession import LEAVE, Relieved, Succession
+from genvm_executor.machine.outcome import Outcome
+from genvm_executor.machine.output import OutputTail, Streams
+from genvm_executor.machine.vm import Guest, GuestSurroundings
+from genvm_executor.python.programs import Programs
 from genvm_executor.service import Service
-from genvm_executor.succession import LEAVE, Relieved, Succession
-from genvm_executor.vm import Guest, GuestSurroundings
 from genvm_wire.calldata import Value
 from genvm_wire.frames import FrameClosed
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from genvm_executor import command
-from genvm_executor.outcome import Outcome
+from genvm_executor.machine.outcome import Outcome
 from genvm_executor.service import Service
 
 STOLEN = "stolen"

@@ -11,10 +11,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from genvm_executor.command import main
-from genvm_executor.engine import deterministic_engine
-from genvm_executor.library_bytecode import bytecode_path
-from genvm_executor.precompile import compiled_path, precompiled_directory
-from genvm_executor.prepared import prepared_path
+from genvm_executor.machine.engine import deterministic_engine
+from genvm_executor.python.library_bytecode import bytecode_path
+from genvm_executor.python.precompile import compiled_path, precompiled_directory
+from genvm_executor.python.prepared import prepared_path
 from genvm_wire.calldata import Encodable
 from genvm_wire.host_tables import HOST_TABLES
 

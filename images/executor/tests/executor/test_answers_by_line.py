@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from genvm_executor.lines import LINES
-from genvm_executor.module_client import data_for
+from genvm_executor.modules.client import data_for
 from genvm_wire.module_messages import AnswerMalformed
 
 JSON = {"response_format": "json"}

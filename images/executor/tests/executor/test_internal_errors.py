@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from genvm_executor.internal_errors import Cause, internal_error_text, reported
+from genvm_executor.host.internal_errors import Cause, internal_error_text, reported
 from genvm_wire.calldata import decode
 from genvm_wire.host_tables import HOST_TABLES, ResultForm
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import pytest
 from wasmtime import Module
 
-from genvm_executor.engine import deterministic_engine
-from genvm_executor.outcome import Outcome, VmFault
-from genvm_executor.output import OutputTail, Streams
-from genvm_executor.programs import Programs
+from genvm_executor.machine.engine import deterministic_engine
+from genvm_executor.machine.outcome import Outcome, VmFault
+from genvm_executor.machine.output import OutputTail, Streams
+from genvm_executor.machine.wasi.filesystem import FileSystem
+from genvm_executor.python.programs import Programs
 from genvm_executor.service import Service
-from genvm_executor.wasi.filesystem import FileSystem
 from genvm_wire.calldata import Encodable, Value
 from genvm_wire.results import ResultCode
 

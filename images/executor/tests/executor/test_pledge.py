@@ -6,7 +6,7 @@ import hashlib
 import os
 from itertools import pairwise
 
-from genvm_executor.pledge import Pledge, Word
+from genvm_executor.channel.pledge import Pledge, Word
 
 
 def test_each_word_proves_itself_by_what_the_last_one_promised() -> None:

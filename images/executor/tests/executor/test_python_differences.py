@@ -7,14 +7,14 @@ import json
 
 import pytest
 
-from genvm_executor.engine import deterministic_engine
-from genvm_executor.interpreter import STACK_BYTES, read_interpreter
-from genvm_executor.outcome import RETURN_NULL
-from genvm_executor.output import OutputTail
-from genvm_executor.programs import Programs
-from genvm_executor.runner_actions import Launch
-from genvm_executor.vm import Guest, GuestSurroundings
-from genvm_executor.wasm_binary import PAGE, initial_pages
+from genvm_executor.machine.engine import deterministic_engine
+from genvm_executor.machine.outcome import RETURN_NULL
+from genvm_executor.machine.output import OutputTail
+from genvm_executor.machine.vm import Guest, GuestSurroundings
+from genvm_executor.machine.wasm_binary import PAGE, initial_pages
+from genvm_executor.python.interpreter import STACK_BYTES, read_interpreter
+from genvm_executor.python.programs import Programs
+from genvm_executor.python.runner_actions import Launch
 
 from .executor_process import call
 from .test_python_contracts import HEADER

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from genvm_executor.channel.job import parse_job
+from genvm_executor.channel.run_log import RunLog
 from genvm_executor.host import HostClient
-from genvm_executor.job import parse_job
-from genvm_executor.run_log import RunLog
-from genvm_executor.run_state import RunState
+from genvm_executor.requests.run_state import RunState
 from genvm_wire.host_tables import HOST_TABLES
 
 from .executor_process import job

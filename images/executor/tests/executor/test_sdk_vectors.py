@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from guest import vectors
 
-from genvm_executor.engine import deterministic_engine, reserve_native_stack
-from genvm_executor.programs import Programs
+from genvm_executor.machine.engine import deterministic_engine, reserve_native_stack
+from genvm_executor.python.programs import Programs
 
 from .wasi_harness import WasiHarness
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from wasmtime import Engine, Func, Instance, Module, Trap, WasmtimeError, wat2wasm
 
-from genvm_executor.engine import fresh_store
-from genvm_executor.wasm_rules import Rule, ruled
+from genvm_executor.machine.engine import fresh_store
+from genvm_executor.machine.wasm_rules import Rule, ruled
 
 from .test_wasm_contracts import exit_with, module
 
@@ -192,7 +192,7 @@ def test_features_that_the_table_does_not_name_are_off(engine: Engine, wat: str)
 
 
 def test_every_setting_of_the_engine_names_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    from genvm_executor import engine as engines
+    from genvm_executor.machine import engine as engines
 
     names = {engines.engine_fingerprint()}
     for name, value in engines.SETTINGS.items():

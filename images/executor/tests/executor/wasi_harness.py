@@ -7,13 +7,13 @@ from typing import Any
 
 from guest.vectors import Outcome, Step
 
-from genvm_executor.outcome import GuestReturned
-from genvm_executor.outcome import Outcome as VmOutcome
-from genvm_executor.output import OutputTail
-from genvm_executor.programs import Programs
-from genvm_executor.runner_actions import Launch
-from genvm_executor.sdk_errno import SdkErrno, SdkRefused
-from genvm_executor.vm import Guest, GuestSurroundings
+from genvm_executor.machine.outcome import GuestReturned
+from genvm_executor.machine.outcome import Outcome as VmOutcome
+from genvm_executor.machine.output import OutputTail
+from genvm_executor.machine.sdk_errno import SdkErrno, SdkRefused
+from genvm_executor.machine.vm import Guest, GuestSurroundings
+from genvm_executor.python.programs import Programs
+from genvm_executor.python.runner_actions import Launch
 from genvm_wire.address import Address
 from genvm_wire.calldata import decode, encode
 from genvm_wire.results import ResultCode

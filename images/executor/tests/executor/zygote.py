@@ -10,10 +10,10 @@ import os
 import signal
 import sys
 
-from genvm_executor.control import ControlChannel
-from genvm_executor.engine import deterministic_engine, reserve_native_stack
-from genvm_executor.precompile import precompiled_directory
-from genvm_executor.programs import Programs
+from genvm_executor.channel.control import ControlChannel
+from genvm_executor.machine.engine import deterministic_engine, reserve_native_stack
+from genvm_executor.python.precompile import precompiled_directory
+from genvm_executor.python.programs import Programs
 from genvm_executor.session import NoJob, Session
 
 MEMORY = 512 << 20

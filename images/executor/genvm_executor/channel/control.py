@@ -1,0 +1,180 @@
+"""The control channel to the manager (docs/instance-protocol.md), from either of the executor's threads.
+
+Sending never fails: what cannot be sent because the channel is broken is dropped, and what must not be lost
+(the final message) is repeated after the next connect.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from genvm_executor.channel.pledge import Word
+from genvm_wire.calldata import Encodable, Value
+from genvm_wire.frames import PROTOCOL_VERSION, FrameClosed, FrameError, FrameSocket
+
+DEFAULT_PATH = "/run/genvm/control.sock"
+PATH_VARIABLE = "GENVM_CONTROL"
+LONGEST_NAME = 12
+"""Bytes of a socket's name: the filter lets addresses through that are shorter than internet ones."""
+RECONNECT_SECONDS = 0.2
+
+_log = logging.getLogger(__name__)
+
+
+class ChannelUnavailable(Exception):
+    """The manager does not listen at the control path."""
+
+
+class ControlChannel:
+    """One connection at a time; `connect` replaces a broken one.
+
+    The process works in the control socket's directory from then on: the address has to be a short one.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        """Raises ChannelUnavailable."""
+        path = path or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH
+        directory, self._name = os.path.split(path)
+        if len(os.fsencode(self._name)) > LONGEST_NAME:
+            raise ChannelUnavailable(f"{path}: the socket's name is over {LONGEST_NAME} bytes")
+        try:
+            os.chdir(directory or ".")
+        except OSError as error:
+            raise ChannelUnavailable(f"cannot work in {directory}: {error}") from error
+        self._lock = threading.Lock()
+        self._frames: FrameSocket | None = None
+
+    def connect(self) -> None:
+        """Raises ChannelUnavailable."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.connect(self._name)
+        except OSError as error:
+            sock.close()
+            raise ChannelUnavailable(f"cannot connect to {self._name} in {_here()}: {error}") from error
+        with self._lock:
+            self._frames = FrameSocket(sock)
+
+    def send(self, message: Mapping[str, Encodable]) -> bool:
+        """Send one frame; whether it left. Thread-safe."""
+        with self._lock:
+            if self._frames is None:
+                return False
+            try:
+                self._frames.send(message)
+            except FrameClosed:
+                self._drop()
+                return False
+            return True
+
+    def receive(self) -> tuple[dict[str, Value], list[int]]:
+        """The next frame; one thread at a time. Raises FrameClosed when the channel broke or was broken."""
+        frames = self._frames
+        if frames is None:
+            raise FrameClosed("the channel is broken")
+        try:
+            return frames.receive()
+        except FrameError as error:
+            _log.warning("manager broke the instance protocol: %s", error)
+            self.close()
+            raise FrameClosed(str(error)) from error
+        except FrameClosed:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._frames is not None:
+            # Shutting down first wakes a thread that is blocked on the other direction.
+            with suppress(OSError), socket.socket(fileno=os.dup(self._frames.fileno())) as twin:
+                twin.shutdown(socket.SHUT_RDWR)
+            self._frames.close()
+            self._frames = None
+
+    def connect_again(self, seconds: float) -> bool:
+        """Try to connect for so long; whether it worked."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(RECONNECT_SECONDS)
+            with suppress(ChannelUnavailable):
+                self.connect()
+                return True
+        return False
+
+    def ready(self, executor: str, served: int, runs: int, word: Word | None = None) -> None:
+        """Wait for a job: of `runs` jobs in all, `served` are over."""
+        message: dict[str, Encodable] = {
+            "kind": "ready",
+            "protocol": PROTOCOL_VERSION,
+            "executor": executor,
+            "served": served,
+            "reuse": runs,
+        }
+        if word is not None:
+            message |= {"proof": word.proof, "promise": word.promise}
+        self.send(message)
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return "a directory that is gone"
+
+
+class ControlReader(threading.Thread):
+    """Serves `cancel` and `ack` after the job, and reconnects a broken channel until the process ends."""
+
+    def __init__(
+        self, channel: ControlChannel, run: int, cancel: Callable[[], None], resume: Callable[[], None]
+    ) -> None:
+        super().__init__(name="control", daemon=True)
+        self._channel = channel
+        self._run_id = run
+        self._cancel = cancel
+        self._resume = resume
+        self.acknowledged = threading.Event()
+        self.dismissed = False
+
+    def run(self) -> None:
+        while not self.acknowledged.is_set():
+            try:
+                message, fds = self._channel.receive()
+            except FrameClosed:
+                self._reconnect()
+                continue
+            for fd in fds:
+                os.close(fd)
+            self._serve(message)
+
+    def _serve(self, message: Mapping[str, Value]) -> None:
+        match message.get("kind"), message.get("run"):
+            case "cancel", self._run_id:
+                self._cancel()
+            case "ack", self._run_id:
+                self.acknowledged.set()
+            case "exit", _:
+                self.dismissed = True
+                self.acknowledged.set()
+            case (("cancel" | "ack"), _):
+                _log.warning("ignored a message about another run")
+            case kind, _:
+                _log.warning("unexpected message kind from the manager: %.40r", kind)
+                self._channel.close()
+
+    def _reconnect(self) -> None:
+        while not self.acknowledged.wait(RECONNECT_SECONDS):
+            with suppress(ChannelUnavailable):
+                self._channel.connect()
+                self._resume()
+                return

@@ -1,0 +1,1 @@
+"""WebAssembly guests: engine, memory, what a guest may call, how it ends."""

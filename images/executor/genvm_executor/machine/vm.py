@@ -1,0 +1,240 @@
+"""One guest: a WASM instance with its memory, descriptors and files, from entry to outcome."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from wasmtime import (
+    Engine,
+    Func,
+    FuncType,
+    Instance,
+    Linker,
+    Memory,
+    Module,
+    Store,
+    Trap,
+    TrapCode,
+    ValType,
+    WasmtimeError,
+)
+
+from genvm_executor.host import HostRefused
+from genvm_executor.lines import V02, ContractLine
+from genvm_executor.machine.engine import UNLIMITED_FUEL, fresh_store
+from genvm_executor.machine.guest_channel import DEVICE_PATH, GuestChannel
+from genvm_executor.machine.guest_memory import GuestMemory
+from genvm_executor.machine.guest_requests import GuestRequests
+from genvm_executor.machine.outcome import (
+    RETURN_NULL,
+    GuestReturned,
+    Outcome,
+    RunCancelled,
+    VmFault,
+    vm_error,
+)
+from genvm_executor.machine.sdk_imports import SdkImports
+from genvm_executor.machine.traps import trap_code, trap_text
+from genvm_executor.machine.wasi.descriptors import (
+    DescriptorTable,
+    OpenDirectory,
+    OpenFile,
+    OpenStream,
+    Stream,
+)
+from genvm_executor.machine.wasi.filesystem import FileSystem
+from genvm_executor.machine.wasi.functions import GuestExit, WasiEnvironment, wasi_functions
+from genvm_executor.machine.wasi.random import COMMON_WORDS, GuestRandom
+from genvm_executor.machine.wasm_rules import Rule
+
+ENTRY_NAMES = ("", "_start")
+_TYPES = {"i": ValType.i32, "I": ValType.i64}
+_RANDOM_BEFORE_JOB = COMMON_WORDS
+
+
+@dataclass(frozen=True, slots=True)
+class GuestProgram:
+    """What to instantiate and what it sees: arguments, `NAME=value` variables, files."""
+
+    module: Module
+    arguments: Sequence[bytes]
+    variables: Sequence[bytes]
+    files: FileSystem
+    rules: Mapping[int, Rule] = field(default_factory=dict)
+    """where in the module which rule traps"""
+    start: str | None = None
+    """an export to be called before the entry"""
+    random_drawn: int = 0
+    """random bytes that the module took before it was prepared: the guest goes on after them"""
+
+
+@dataclass(slots=True)
+class GuestSurroundings:
+    """What a guest is told. A pre-initialised guest gets its values when its job arrives.
+
+    `start` gives the bytes of fd 0 at its first read and may wait for them.
+    """
+
+    start: Callable[[], bytes]
+    stdout: Stream
+    stderr: Stream
+    line: ContractLine = V02
+    now_ns: int = 0
+    requests: GuestRequests | None = None
+    random_bytes: Callable[[int], bytes] = field(default_factory=lambda: GuestRandom(_RANDOM_BEFORE_JOB).take)
+    explain: Callable[[VmFault], None] = lambda _fault: None
+    """gets every fault that ends the guest, for people"""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestUsage:
+    """`fuel` burnt and `memory` bytes the guest had at its end."""
+
+    fuel: int
+    memory: int
+
+
+class Guest:
+    """One run of one program. `run` may be called once."""
+
+    def __init__(self, engine: Engine, program: GuestProgram, surroundings: GuestSurroundings) -> None:
+        self._engine = engine
+        self._program = program
+        self._surroundings = surroundings
+        self._memory = GuestMemory()
+        self._descriptors = DescriptorTable()
+        surroundings.random_bytes(program.random_drawn)
+        self.usage = GuestUsage(0, 0)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of linear memory in use now."""
+        return self._memory.size
+
+    @property
+    def open_descriptors(self) -> set[int]:
+        """Numbers of the descriptors that are open."""
+        return self._descriptors.open_numbers
+
+    def run(self, memory_limit: int) -> Outcome:
+        """Run to the end. VM errors are outcomes.
+
+        Raises RunCancelled, RunBroken, HostLost, and whatever the `start` of the surroundings raises.
+        """
+        store = fresh_store(self._engine, memory_limit)
+        try:
+            return self._run(store)
+        except VmFault as fault:
+            self._surroundings.explain(fault)
+            return vm_error(fault.text)
+        except HostRefused as refused:
+            return vm_error(refused.vm_error_text)
+        finally:
+            self.usage = GuestUsage(UNLIMITED_FUEL - store.get_fuel(), self._memory.size)
+            self._memory.release()
+            store.close()
+
+    def _run(self, store: Store) -> Outcome:
+        try:
+            self._enter(store)()
+        except GuestReturned as returned:
+            return returned.outcome
+        except GuestExit as ended:
+            return self._exit_outcome(ended.code)
+        except (Trap, WasmtimeError) as error:
+            code = trap_code(error, self._program.rules)
+            if code is TrapCode.INTERRUPT:
+                raise RunCancelled("interrupted") from None
+            return vm_error(trap_text(self._surroundings.line, code))
+        return RETURN_NULL
+
+    def _exit_outcome(self, code: int) -> Outcome:
+        if code == 0:
+            return RETURN_NULL
+        if (largest := self._surroundings.line.largest_exit_code) is not None:
+            code = min(code & 0xFFFFFFFF, largest)
+        return vm_error(f"exit_code {code}")
+
+    def _enter(self, store: Store) -> Callable[[], object]:
+        """The entry function, ready to be called. Raises VmFault when there is none to be had."""
+        texts = self._surroundings.line.texts
+        self._open_standard_descriptors()
+        linker = Linker(self._engine)
+        for module_name, functions in (
+            ("wasi_snapshot_preview1", self._wasi()),
+            ("genlayer_sdk", SdkImports(self._memory, self._descriptors, self._requests).functions()),
+        ):
+            for name, (types, function) in functions.items():
+                results = [] if name == "proc_exit" else [ValType.i32()]
+                linker.define_func(
+                    module_name, name, FuncType([_TYPES[t]() for t in types], results), function
+                )
+        instance = self._instantiate(linker, store)
+        exports = instance.exports(store)
+        with suppress(KeyError):
+            memory = exports["memory"]
+            if isinstance(memory, Memory):
+                self._memory.bind(memory, store)
+        if self._program.start is not None:
+            start = exports[self._program.start]
+            assert isinstance(start, Func)
+            start(store)
+        for name in ENTRY_NAMES:
+            entry = exports.get(name)
+            if isinstance(entry, Func) and not entry.type(store).params:
+                return lambda entry=entry: entry(store)  # type: ignore[misc]
+        raise VmFault(
+            texts.invalid_wasm.format(stage="entrypoint"), 'the module exports neither "" nor _start'
+        )
+
+    def _instantiate(self, linker: Linker, store: Store) -> Instance:
+        texts = self._surroundings.line.texts
+        try:
+            return linker.instantiate(store, self._program.module)
+        except Trap:
+            raise
+        except WasmtimeError as error:
+            text = str(error)
+            if "exceeds memory limits" in text or "exceeds table limits" in text:
+                raise VmFault(texts.no_memory) from None
+            raise VmFault(texts.invalid_wasm.format(stage="linking"), text) from None
+
+    def _requests(self) -> GuestRequests | None:
+        return self._surroundings.requests
+
+    def _now(self) -> int:
+        return self._surroundings.now_ns
+
+    def _start(self) -> bytes:
+        return self._surroundings.start()
+
+    def _random(self, length: int) -> bytes:
+        return self._surroundings.random_bytes(length)
+
+    def _open_standard_descriptors(self) -> None:
+        table = self._descriptors
+        table.put(0, OpenFile(self._start))
+        table.put(1, OpenStream(self._surroundings.stdout))
+        table.put(2, OpenStream(self._surroundings.stderr))
+        table.put(3, OpenDirectory(self._program.files.root, b"/"))
+
+    def _wasi(self) -> dict[str, tuple[str, Callable[..., int]]]:
+        return wasi_functions(
+            WasiEnvironment(
+                memory=self._memory,
+                descriptors=self._descriptors,
+                arguments=self._program.arguments,
+                variables=self._program.variables,
+                now_ns=self._now,
+                random_bytes=self._random,
+                devices={DEVICE_PATH: GuestChannel(self._requests)},
+            )
+        )
+
+
+def os_random(length: int) -> bytes:
+    """Randomness of non-deterministic guests."""
+    return os.urandom(length)

@@ -1,0 +1,1 @@
+"""The llm and web modules, as a run is connected to them."""

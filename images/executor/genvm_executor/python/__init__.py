@@ -1,0 +1,1 @@
+"""The interpreter that most contracts run in, made ready ahead of time, and what a package starts."""

@@ -1,0 +1,169 @@
+"""What a package's `runner.json` asks for (spec: contract-runtime.md, 2.3, 2.4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from genvm_executor.lines import ContractLine
+from genvm_executor.machine.outcome import VmFault
+from genvm_executor.python.runner_ids import ALIASES, PYTHON_RUNNERS, Generation, generation_of
+from genvm_wire.contract_package import ContractPackage
+
+MAX_NESTING = 128
+MAX_ENV_NAME = 128
+MAX_ENV_VALUE = 1024 * 1024
+_SUPPORT_RUNNERS = frozenset({"cpython", "py-lib-cloudpickle", "py-lib-genlayer-std", "softfloat"})
+"""What `py-genlayer` itself depends on; our interpreter and library contain them."""
+_ABSENT_RUNNERS = frozenset(
+    {
+        "models-all-MiniLM-L6-v2",
+        "py-lib-genlayer-embeddings",
+        "py-lib-genlayermodelwrappers",
+        "py-lib-protobuf",
+        "py-lib-word_piece_tokenizer",
+    }
+)
+"""Many contracts only declare them: empty here, and importing what they hold says what is missing."""
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(slots=True)
+class Launch:
+    """What the actions came to. `wasm` is the module to start; null: the Python interpreter."""
+
+    wasm: bytes | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    arguments: list[str] | None = None
+
+    @property
+    def fits_started_interpreter(self) -> bool:
+        """Whether an interpreter that has started already can serve it: only its files are new."""
+        return self.wasm is None and not self.variables and self.arguments is None
+
+
+def interpret(package: ContractPackage, *, line: ContractLine, debug: bool, deterministic: bool) -> Launch:
+    """Follow the actions until something starts. Raises VmFault `invalid_contract…`."""
+    return _Interpreter(package, line, debug, deterministic).launch()
+
+
+class _Interpreter:
+    def __init__(
+        self, package: ContractPackage, line: ContractLine, debug: bool, deterministic: bool
+    ) -> None:
+        self._package = package
+        self._line = line
+        self._debug = debug
+        self._deterministic = deterministic
+        self._launch = Launch()
+        self._seen: set[str] = set()
+
+    def launch(self) -> Launch:
+        if not self._act(self._package.runner, 0):
+            raise self._malformed(
+                "the runner starts nothing: it needs a Depends on py-genlayer, or StartWasm"
+            )
+        return self._launch
+
+    def _malformed(self, detail: str) -> VmFault:
+        return VmFault(self._line.texts.malformed_runner, detail)
+
+    def _act(self, action: object, depth: int) -> bool:
+        """Run one action; whether it started something, which ends the rest."""
+        if depth > MAX_NESTING or not isinstance(action, dict):
+            raise self._malformed(
+                f"an action of the runner must be an object, nested at most {MAX_NESTING} deep"
+            )
+        names = [name for name in action if name != "$schema"]
+        if len(names) != 1:
+            raise self._malformed(
+                f"an action of the runner must have exactly one key, not {names[:5]!r:.200}"
+            )
+        argument: Any = action[names[0]]
+        match names[0], argument:
+            case "Depends", str():
+                return self._depends(argument)
+            case "Seq", list():
+                return any(self._act(item, depth + 1) for item in argument)
+            case "When", {"cond": "det" | "nondet" as condition, "action": inner}:
+                return (condition == "det") == self._deterministic and self._act(inner, depth + 1)
+            case "With", {"runner": "<contract>" | "contract", "action": inner}:
+                return self._act(inner, depth + 1)
+            case "MapFile", {"file": str() as source, "to": str() as target}:
+                return self._map_file(source, target)
+            case "AddEnv", {"name": str() as name, "val": str() as value}:
+                return self._add_variable(name, value)
+            case "SetArgs", list() if all(isinstance(item, str) and "\0" not in item for item in argument):
+                self._launch.arguments = list(argument)
+                return False
+            case "StartWasm", str() if argument in self._package.files:
+                self._launch.wasm = self._package.files[argument]
+                return True
+        raise self._malformed(
+            f"the runner's action {names[0]!r:.100} is unknown, or its argument is unusable"
+        )
+
+    def _depends(self, runner: str) -> bool:
+        if runner in self._seen:
+            return False
+        self._seen.add(runner)
+        name, _, version = runner.partition(":")
+        if not version:
+            raise self._malformed(f"the runner id {runner!r:.200} must be NAME:HASH")
+        if version in ALIASES and not self._debug:
+            raise self._malformed(f"the runner {runner!r:.200} is for debug mode; name one by its hash")
+        if name in _SUPPORT_RUNNERS or name in _ABSENT_RUNNERS:
+            return False
+        if name not in PYTHON_RUNNERS:
+            raise self._malformed(f"the runner {runner!r:.200} is not installed")
+        if version not in ALIASES and generation_of(version) is Generation.SECOND:
+            raise self._malformed(
+                f"the runner {runner!r:.200} is not installed: it holds the library that contracts import as "
+                "`import genlayer as gl`; this executor has the one of `from genlayer import *`"
+            )
+        self._map_contract(multi=name == "py-genlayer-multi")
+        return True
+
+    def _map_contract(self, *, multi: bool) -> None:
+        if multi:
+            self._map_file("contract/", "/contract/")
+        else:
+            self._map_file("file", "/contract.py")
+
+    def _map_file(self, source: str, target: str) -> bool:
+        if source.endswith("/"):
+            found = {target + path[len(source) :]: data for path, data in self._files_below(source).items()}
+        else:
+            found = {target: self._package.files[source]} if source in self._package.files else {}
+        if not found:
+            raise self._malformed(f"the package has no file {source!r:.200}")
+        if not all(_is_plain(path) for path in found):
+            raise self._malformed(f"{target!r:.200} is no plain absolute path")
+        self._launch.files.update(found)
+        return False
+
+    def _files_below(self, folder: str) -> Mapping[str, bytes]:
+        if folder == "./":
+            folder = ""
+        return {path: data for path, data in self._package.files.items() if path.startswith(folder)}
+
+    def _add_variable(self, name: str, value: str) -> bool:
+        expanded = _VARIABLE.sub(lambda match: self._launch.variables.get(match[1], ""), value)
+        if (
+            not name
+            or "=" in name
+            or len(name) > MAX_ENV_NAME
+            or len(expanded) > MAX_ENV_VALUE
+            or "\0" in name + expanded
+        ):
+            raise self._malformed(f"the environment variable {name!r:.200} has an unusable name or value")
+        self._launch.variables[name] = expanded
+        return False
+
+
+def _is_plain(path: str) -> bool:
+    parts = path.split("/")
+    return path.startswith("/") and not path.endswith("/") and ".." not in parts and "\0" not in path

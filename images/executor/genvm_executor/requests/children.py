@@ -1,0 +1,155 @@
+"""VMs inside a VM: view calls, sandboxes, non-deterministic blocks.
+
+Spec: contract-runtime.md, 6.3; host-protocol.md, 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from genvm_executor.host.internal_errors import UNEXPECTED, Cause
+from genvm_executor.machine.engine import MAX_VM_DEPTH
+from genvm_executor.machine.outcome import Outcome, RunBroken, VmFault
+from genvm_executor.requests.contract_code import read_code, stored_major
+from genvm_executor.requests.leader_results import leader_result, outcome_of
+from genvm_executor.requests.run_state import RunState
+from genvm_executor.requests.storage_view import WrittenStorage
+from genvm_executor.requests.vm_frame import Entry, EntryKind, Rights, VmFrame
+from genvm_wire.address import Address
+from genvm_wire.calldata import Value
+from genvm_wire.host_tables import Channel, Method, StorageView
+from genvm_wire.results import ResultCode
+
+AGREED = bytes([ResultCode.RETURN]) + b"\x10"
+"""A validator agrees by returning exactly boolean true."""
+
+
+class ChildVms:
+    """`execute` runs one VM and answers with its outcome."""
+
+    def __init__(self, run: RunState, execute: Callable[[VmFrame], Outcome]) -> None:
+        self._run = run
+        self._execute = execute
+
+    def call_contract(self, caller: VmFrame, address: Address, calldata: bytes, state: int) -> bytes:
+        """Raises VmFault when the callee ends with a VM error (v0.2: not delivered)."""
+        line = self._run.job.line
+        inherited = caller.view if line.views_are_inherited else StorageView.DEFAULT
+        view = state or inherited or StorageView.LATEST_NON_FINAL
+        self._stay_here(address, view)
+        storage = self._run.storage_of(address, view)
+        rights = replace(
+            caller.rights,
+            write=False,
+            send=caller.rights.send and line.callees_keep_rights,
+            nondet=caller.rights.nondet and line.callees_keep_rights,
+        )
+        child = VmFrame(
+            contract=address,
+            code=read_code(storage, line),
+            entry=Entry(EntryKind.MAIN, calldata),
+            rights=rights,
+            storage=WrittenStorage(storage, self._run.budget),
+            is_init=False,
+            value=0,
+            stack=(*caller.stack, caller.contract),
+            depth=caller.depth + 1,
+            view=view,
+        )
+        return self._deliver(self._run_child(caller, child))
+
+    def _stay_here(self, address: Address, view: int) -> None:
+        """Ask a node that wants to be asked whether another executor serves this call.
+
+        Raises RunBroken when it names one: nested runs are not provided (host-protocol.md, 10).
+        """
+        job, node = self._run.job, self._run.node
+        if not job.asks_for_routes or Method.RESOLVE_EXECUTOR not in node.table.methods:
+            return
+        storage = self._run.storage_of(address, view)
+        major = stored_major(storage) if job.line.has_majors else 0
+        if node.resolve_executor(address, view, major) is not None:
+            raise RunBroken(
+                f"the node wants another executor to serve the call of {address}; "
+                "runs inside runs (RUN_NESTED) are not provided",
+                Cause((UNEXPECTED,)),
+            )
+
+    def sandbox(self, caller: VmFrame, data: bytes, *, write: bool, send: bool) -> bytes:
+        """A VM error is delivered; what a sandbox did counts only when it returned."""
+        rights = replace(
+            caller.rights,
+            write=caller.rights.write and write,
+            send=caller.rights.send and send,
+            call=False,
+            nondet=False,
+        )
+        child = self._inner(caller, Entry(EntryKind.SANDBOX, data), rights)
+        return self._run_child(caller, child).sub_result()
+
+    def run_nondet(self, caller: VmFrame, leader: bytes, validator: bytes) -> bytes:
+        """The leader's result, own or given. Raises VmFault when that is a VM error (v0.2)."""
+        call_no = self._run.next_call
+        self._run.next_call += 1
+        given = leader_result(self._run, call_no)
+        if given is None:
+            outcome = self._stage(caller, leader, None)
+            self._publish(call_no, outcome.sub_result())
+            return self._deliver(outcome)
+        if not self._run.job.is_sync:
+            verdict = self._stage(caller, validator, given)
+            if verdict.sub_result() != AGREED:
+                self._disagree(call_no)
+        self._run.nondet_results.append(given)
+        return self._deliver(outcome_of(given, self._run.job.line))
+
+    def _inner(self, caller: VmFrame, entry: Entry, rights: Rights) -> VmFrame:
+        return VmFrame(
+            contract=caller.contract,
+            code=caller.code,
+            entry=entry,
+            rights=rights,
+            storage=WrittenStorage(caller.storage, self._run.budget),
+            is_init=False,
+            value=caller.value,
+            stack=caller.stack,
+            depth=caller.depth + 1,
+            view=caller.view,
+        )
+
+    def _stage(self, caller: VmFrame, data: bytes, leader_result: bytes | None) -> Outcome:
+        stage: Value = None if leader_result is None else {"leaders_result": leader_result}
+        rights = Rights(deterministic=False, write=False, send=False, call=False, nondet=False)
+        return self._run_child(
+            caller, self._inner(caller, Entry(EntryKind.CONSENSUS_STAGE, data, stage), rights)
+        )
+
+    def _run_child(self, caller: VmFrame, child: VmFrame) -> Outcome:
+        if child.depth > MAX_VM_DEPTH:
+            raise VmFault(self._run.job.line.texts.too_deep)
+        outcome = self._execute(child)
+        if outcome.is_return:
+            caller.emissions.extend(child.emissions)
+            caller.sent += child.sent
+            if child.rights.write:
+                caller.storage.merge_from(child.storage)
+        else:
+            self._run.sent -= child.sent
+        return outcome
+
+    def _publish(self, call_no: int, result: bytes) -> None:
+        self._run.nondet_results.append(result)
+        if self._run.node.table.nondet_results is Channel.HOST:
+            self._run.node.post_nondet_result(call_no, result)
+
+    def _disagree(self, call_no: int) -> None:
+        """Report the lowest disagreeing block, once."""
+        if self._run.nondet_disagreement is None:
+            self._run.nondet_disagreement = call_no
+            self._run.node.notify_nondet_disagreement(call_no)
+
+    def _deliver(self, outcome: Outcome) -> bytes:
+        if outcome.code == ResultCode.VM_ERROR and not self._run.job.line.vm_errors_are_delivered:
+            raise VmFault(outcome.payload.decode("utf-8", "replace"))
+        return outcome.sub_result()

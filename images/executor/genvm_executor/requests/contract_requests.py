@@ -1,0 +1,200 @@
+"""Requests of one VM, answered by the rules of contract-runtime.md, 5 and 6."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol
+
+from genvm_executor.machine.outcome import GuestReturned, Outcome, VmFault
+from genvm_executor.machine.sdk_errno import SdkErrno, SdkRefused
+from genvm_executor.modules.port import MODULE_OF_REQUEST
+from genvm_executor.requests.emissions import DeployContract, Emission, EmitEvent, EthSend, PostMessage
+from genvm_executor.requests.run_state import RunState
+from genvm_executor.requests.storage_view import SLOT_SIZE
+from genvm_executor.requests.vm_frame import VmFrame
+from genvm_wire.address import Address
+from genvm_wire.calldata import CalldataError, Encodable, Value, decode, encode
+from genvm_wire.results import ResultCode
+
+MAX_REQUEST_ITEMS = 1_000_000
+Payload = dict[str, Any]
+"""A payload that has the form of its request: its keys and the types of its values are known."""
+
+
+class Children(Protocol):
+    """VMs inside a VM. Each answers with a sub-VM result."""
+
+    def call_contract(self, caller: VmFrame, address: Address, calldata: bytes, state: int) -> bytes: ...
+
+    def sandbox(self, caller: VmFrame, data: bytes, *, write: bool, send: bool) -> bytes: ...
+
+    def run_nondet(self, caller: VmFrame, leader: bytes, validator: bytes) -> bytes: ...
+
+
+class ContractRequests:
+    """`GuestRequests` of the VM `frame`."""
+
+    def __init__(self, run: RunState, frame: VmFrame, children: Children) -> None:
+        self._run = run
+        self._frame = frame
+        self._children = children
+        self._handlers: dict[str, Callable[[Any], bytes | None]] = {
+            "Return": self._return,
+            "Rollback": self._rollback,
+            "UserError": self._user_error,
+            "CallContract": self._call_contract,
+            "PostMessage": self._post_message,
+            "DeployContract": self._deploy_contract,
+            "EthSend": self._eth_send,
+            "EthCall": self._eth_call,
+            "EmitEvent": self._emit_event,
+            "RunNondet": self._run_nondet,
+            "Sandbox": self._sandbox,
+            "Trace": self._trace,
+            "Yield": self._yield,
+            "GetTimestamp": self._get_timestamp,
+        }
+
+    def storage_read(self, slot: bytes, offset: int, length: int) -> bytes:
+        _check_range(offset, length)
+        return self._frame.storage.read(slot, offset, length)
+
+    def storage_write(self, slot: bytes, offset: int, data: bytes) -> None:
+        _check_range(offset, len(data))
+        rights = self._frame.rights
+        self._need(rights.deterministic and rights.write and slot not in self._run.locked_slots)
+        self._frame.storage.write(slot, offset, data)
+
+    def get_balance(self, address: bytes) -> int:
+        return self._run.balance_of(Address(address))
+
+    def get_self_balance(self) -> int:
+        self._need(self._frame.rights.deterministic)
+        if self._frame.contract == self._run.job.message.contract:
+            return self._run.own_balance()
+        return self._run.balance_of(self._frame.contract)
+
+    def out_of_memory(self) -> NoReturn:
+        raise VmFault(self._run.job.line.texts.no_memory)
+
+    def gl_call(self, request: bytes) -> bytes | None:
+        name, payload = self._parse(request)
+        module = MODULE_OF_REQUEST.get(name)
+        if module is None:
+            return self._handlers[name](payload)
+        self._need(not self._frame.rights.deterministic)
+        return self._run.modules.ask(name, payload, self._run.memory_left(deterministic=False))
+
+    def _parse(self, request: bytes) -> tuple[str, Value]:
+        try:
+            message = decode(request, max_items=MAX_REQUEST_ITEMS)
+        except CalldataError:
+            raise SdkRefused(SdkErrno.INVAL) from None
+        if not isinstance(message, dict) or len(message) != 1:
+            raise SdkRefused(SdkErrno.INVAL)
+        ((name, payload),) = message.items()
+        has_its_form = self._run.job.line.requests.get(name)
+        if has_its_form is None or not has_its_form(payload):
+            raise SdkRefused(SdkErrno.INVAL)
+        return name, payload
+
+    @staticmethod
+    def _need(allowed: bool) -> None:
+        if not allowed:
+            raise SdkRefused(SdkErrno.FORBIDDEN)
+
+    def _return(self, value: Value) -> bytes | None:
+        raise GuestReturned(Outcome(ResultCode.RETURN, encode(value)))
+
+    def _rollback(self, text: str) -> bytes | None:
+        raise GuestReturned(Outcome(ResultCode.USER_ERROR, text.encode()))
+
+    def _user_error(self, value: Value) -> bytes | None:
+        raise GuestReturned(Outcome(ResultCode.USER_ERROR, encode(value)))
+
+    def _need_call(self) -> None:
+        self._need(self._frame.rights.deterministic and self._frame.rights.call)
+
+    def _call_contract(self, payload: Payload) -> bytes | None:
+        self._need_call()
+        calldata = encode(payload["calldata"])
+        return self._children.call_contract(self._frame, payload["address"], calldata, payload["state"])
+
+    def _eth_call(self, payload: Payload) -> bytes | None:
+        self._need_call()
+        return self._run.node.eth_call(payload["address"], payload["calldata"])
+
+    def _send(self, emission: Emission, value: int) -> None:
+        """Keep an emission and what it carries; an event carries nothing."""
+        self._need(self._frame.rights.deterministic and self._frame.rights.send)
+        if value > 0 and value > self._run.own_balance():
+            raise SdkRefused(SdkErrno.INBALANCE)
+        self._run.sent += value
+        self._frame.sent += value
+        self._frame.emissions.append(emission)
+
+    def _post_message(self, payload: Payload) -> bytes | None:
+        value = payload["value"]
+        message = PostMessage(
+            payload["address"], payload["calldata"], value, payload["on"], **_fee_fields(payload)
+        )
+        self._send(message, value)
+        return None
+
+    def _deploy_contract(self, payload: Payload) -> bytes | None:
+        value, salt = payload["value"], payload["salt_nonce"]
+        message = DeployContract(
+            payload["calldata"], payload["code"], value, payload["on"], salt, **_fee_fields(payload)
+        )
+        self._send(message, value)
+        return None
+
+    def _eth_send(self, payload: Payload) -> bytes | None:
+        value = payload["value"]
+        self._send(EthSend(payload["address"], payload["calldata"], value), value)
+        return None
+
+    def _emit_event(self, payload: Payload) -> bytes | None:
+        rights = self._frame.rights
+        self._need(rights.deterministic and (rights.write or not self._run.job.line.events_need_write))
+        topics: list[bytes] = payload["topics"]
+        self._run.budget.spend(len(topics) + -(-len(encode(payload["blob"])) // 32))
+        self._frame.emissions.append(EmitEvent(tuple(topics), payload["blob"]))
+        return None
+
+    def _run_nondet(self, payload: Payload) -> bytes | None:
+        self._need(self._frame.rights.nondet)
+        return self._children.run_nondet(self._frame, payload["data_leader"], payload["data_validator"])
+
+    def _sandbox(self, payload: Payload) -> bytes | None:
+        both: bool = payload.get("allow_write_ops") is True
+        return self._children.sandbox(
+            self._frame,
+            payload["data"],
+            write=payload.get("allow_write_storage", both),
+            send=payload.get("allow_send_messages", both),
+        )
+
+    def _yield(self, _payload: Value) -> bytes | None:
+        self._run.check_cancelled()
+        return None
+
+    def _get_timestamp(self, _payload: Value) -> bytes | None:
+        return encode(self._run.job.message.now_ns // 1_000_000_000)
+
+    def _trace(self, payload: Value) -> bytes | None:
+        if isinstance(payload, dict) and "Message" in payload:
+            self._run.log.add("trace", str(payload["Message"]), target="contract")
+            return None
+        # A clock of the machine would be a way to tell two runs apart.
+        micros: Encodable = 0
+        return encode(micros)
+
+
+def _fee_fields(payload: Payload) -> dict[str, Any]:
+    return {name: payload[name] for name in ("fee_params", "use_balance") if name in payload}
+
+
+def _check_range(offset: int, length: int) -> None:
+    if offset + length > SLOT_SIZE:
+        raise SdkRefused(SdkErrno.INVAL)

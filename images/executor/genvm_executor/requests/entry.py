@@ -1,0 +1,91 @@
+"""From a job to the VM that serves it (spec: contract-runtime.md, 1)."""
+
+from __future__ import annotations
+
+import re
+
+from genvm_executor.channel.job import Job
+from genvm_executor.entry_payload import is_entry
+from genvm_executor.lines import ContractLine
+from genvm_executor.machine.outcome import VmFault
+from genvm_executor.requests.contract_code import check_major, read_code, store_code
+from genvm_executor.requests.run_state import RunState
+from genvm_executor.requests.storage_view import WrittenStorage
+from genvm_executor.requests.vm_frame import Entry, EntryKind, Rights, VmFrame
+from genvm_wire import contract_package
+from genvm_wire.host_tables import Channel, HostTable
+
+MAX_MAJOR = 255
+_VERSION = re.compile(r"v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
+
+
+def entry_frame(run: RunState) -> VmFrame:
+    """Read what a run starts from. Raises VmFault, HostRefused, HostLost."""
+    job = run.job
+    letters = job.permissions
+    calldata = run.node.get_calldata() if needs_calldata(job, run.node.table) else job.calldata
+    if calldata is None:
+        raise VmFault("malformed_entry")
+    if job.line.checks_entry and not is_entry(calldata, job.message.is_init):
+        raise VmFault("malformed_entry")
+    if "w" in letters:
+        run.load_locked_slots()
+    storage = WrittenStorage(run.storage_of(job.message.contract, run.node.table.own_view), run.budget)
+    frame = VmFrame(
+        contract=job.message.contract,
+        code=_code(run, storage),
+        entry=Entry(EntryKind.MAIN, calldata),
+        rights=Rights(
+            deterministic=True,
+            write="w" in letters,
+            send="s" in letters,
+            call="c" in letters,
+            nondet="n" in letters,
+        ),
+        storage=storage,
+        is_init=job.message.is_init,
+        value=job.message.value,
+    )
+    _check_version(frame.code, job.line, job.executor_version)
+    return frame
+
+
+def needs_calldata(job: Job, table: HostTable) -> bool:
+    """Whether the first that a run does is to ask its node for the calldata."""
+    return job.calldata is None and table.calldata is Channel.HOST
+
+
+def _code(run: RunState, storage: WrittenStorage) -> bytes:
+    job = run.job
+    if not job.message.is_init or run.node.table.code is Channel.STORAGE:
+        check_major(storage, job.line, _major(job.executor_version))
+        return read_code(storage, job.line)
+    if job.code is None:
+        raise VmFault(job.line.texts.absent_code)
+    store_code(storage, job.line, job.code, _major(job.executor_version))
+    return job.code
+
+
+def _major(executor_version: str) -> int:
+    found = _VERSION.match(executor_version)
+    return min(int(found[1]), MAX_MAJOR) if found else 0
+
+
+def _check_version(code: bytes, line: ContractLine, executor_version: str) -> None:
+    """A contract that asks for a newer line is refused; lines with majors compare those elsewhere.
+
+    Within the line any patch is welcome: a release that comes after this executor has the same library.
+    """
+    if line.has_majors:
+        return
+    try:
+        text = contract_package.parse(code, line.name).version
+    except contract_package.PackageError as error:
+        raise VmFault(error.vm_error, str(error)) from None
+    wanted, own = _VERSION.match(text), _VERSION.match(executor_version)
+    if wanted and own and _line_of(wanted) > _line_of(own):
+        raise VmFault("version_too_big", f"the contract asks for {wanted[0]}, this executor is {own[0]}")
+
+
+def _line_of(version: re.Match[str]) -> tuple[int, int]:
+    return int(version[1]), int(version[2])

@@ -1,0 +1,114 @@
+"""What all VMs of one run share: the job, the node, caches, budgets, and what is counted."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from genvm_executor.channel.job import Job
+from genvm_executor.channel.run_log import RunLog
+from genvm_executor.host import HostClient
+from genvm_executor.machine.engine import DEFAULT_MEMORY_BYTES
+from genvm_executor.machine.outcome import RunCancelled, VmFault
+from genvm_executor.machine.vm import Guest
+from genvm_executor.modules.port import Modules, NoModules
+from genvm_executor.requests.storage_view import NodeStorage, PageBudget
+from genvm_wire.address import Address
+from genvm_wire.host_tables import StorageView
+from genvm_wire.storage_layout import locked_slots_slot, upgraders_slot
+
+
+@dataclass(slots=True)
+class RunCounters:
+    """`fuel` of all VMs together; `memory_peak` is the most bytes that live guests of one mode had."""
+
+    fuel: int = 0
+    memory_peak: int = 0
+    storage_writes: int = 0
+
+
+@dataclass(slots=True)
+class RunState:
+    job: Job
+    node: HostClient
+    log: RunLog
+    modules: Modules = field(default_factory=NoModules)
+    memory_limit: int = DEFAULT_MEMORY_BYTES
+    counters: RunCounters = field(default_factory=RunCounters)
+    budget: PageBudget = field(init=False)
+    locked_slots: frozenset[bytes] = frozenset()
+    sent: int = 0
+    """wei that messages of this run carry so far"""
+    next_call: int = 0
+    nondet_results: list[bytes] = field(default_factory=list)
+    nondet_disagreement: int | None = None
+    live: list[tuple[bool, Guest]] = field(default_factory=list)
+    """guests that have started and not ended, outermost first, with `deterministic`"""
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    _balances: dict[Address, int] = field(default_factory=dict)
+    _storages: dict[tuple[Address, int], NodeStorage] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.budget = PageBudget(self.job.storage_pages)
+
+    def memory_in_use(self, deterministic: bool) -> int:
+        """Bytes that live guests of a mode hold."""
+        return sum(guest.memory_bytes for mode, guest in self.live if mode is deterministic)
+
+    def memory_left(self, deterministic: bool) -> int:
+        """Bytes that VMs of a mode may still take: a block has what its caller left (contract-runtime.md, 1).
+
+        What a deterministic VM may take never depends on blocks, whose memory differs from node to node.
+        """
+        held = self.memory_in_use(deterministic)
+        if not deterministic:
+            held += self.memory_in_use(deterministic=True)
+        return max(self.memory_limit - held, 0)
+
+    def check_cancelled(self) -> None:
+        """Raises RunCancelled. A guest that starts after the engine was interrupted would not notice."""
+        if self.cancelled.is_set():
+            raise RunCancelled("cancelled")
+
+    def storage_of(self, address: Address, view: int) -> NodeStorage:
+        """A contract's storage at a view; its pages are fetched once per run."""
+        known = self._storages.get((address, view))
+        if known is None:
+            known = self._storages[address, view] = NodeStorage(
+                lambda slot, offset, length: self.node.storage_read(view, address, slot, offset, length)
+            )
+        return known
+
+    @property
+    def storage_reads(self) -> int:
+        return sum(storage.reads for storage in self._storages.values())
+
+    def balance_of(self, address: Address) -> int:
+        """Asked once per address and run (host-protocol.md, 10)."""
+        known = self._balances.get(address)
+        if known is None:
+            known = self._balances[address] = self.node.get_balance(address)
+        return known
+
+    def own_balance(self) -> int:
+        """Wei left to send: what the node says minus what this run sent (v0.3: plus `value`)."""
+        message = self.job.message
+        attached = message.value if self.job.line.value_is_spendable else 0
+        return self.balance_of(message.contract) + attached - self.sent
+
+    def load_locked_slots(self) -> None:
+        """Read upgraders and, unless the sender is one, the locked slots (contract-runtime.md, 1)."""
+        message, line = self.job.message, self.job.line
+        storage = self.storage_of(message.contract, StorageView.DEFAULT)
+        upgraders = _read_list(storage, upgraders_slot(line.name), 20, "upgraders", line.most_upgraders)
+        if message.sender.raw not in upgraders:
+            slot = locked_slots_slot(line.name)
+            self.locked_slots = _read_list(storage, slot, 32, "locked_slots", line.most_locked_slots)
+
+
+def _read_list(storage: NodeStorage, slot: bytes, size: int, name: str, most: int) -> frozenset[bytes]:
+    count = int.from_bytes(storage.read(slot, 0, 4), "little")
+    if count > most:
+        raise VmFault(f"out_of {name}")
+    data = storage.read(slot, 4, count * size)
+    return frozenset(data[at : at + size] for at in range(0, len(data), size))

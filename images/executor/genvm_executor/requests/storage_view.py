@@ -1,0 +1,148 @@
+"""Contract storage as a VM sees it: pages of the node, and the VM's own writes on top.
+
+A slot is 2^32 bytes in pages of 32. Reads go to the node once per page; writes stay here until the run is
+known to return.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from genvm_executor.machine.outcome import VmFault
+
+PAGE = 32
+SLOT_SIZE = 2**32
+MAX_CACHED_PAGES = 1 << 18
+_UNCACHED_FROM = 64 * 1024
+
+
+class Readable(Protocol):
+    def read(self, slot: bytes, offset: int, length: int) -> bytes: ...
+
+
+class NodeStorage:
+    """One contract's storage at the node, at one view. `fetch(slot, offset, length)` asks the node."""
+
+    def __init__(self, fetch: Callable[[bytes, int, int], bytes]) -> None:
+        self._fetch = fetch
+        self._pages: dict[tuple[bytes, int], bytes] = {}
+        self.reads = 0
+
+    def read(self, slot: bytes, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset`; cached by page unless the range is large."""
+        if length == 0:
+            return b""
+        if length >= _UNCACHED_FROM:
+            self.reads += 1
+            return self._fetch(slot, offset, length)
+        first, last = offset // PAGE, (offset + length - 1) // PAGE
+        self._load_missing(slot, first, last)
+        pages = self._pages
+        data = b"".join([pages[slot, index] for index in range(first, last + 1)])
+        start = offset - first * PAGE
+        return data[start : start + length]
+
+    def _load_missing(self, slot: bytes, first: int, last: int) -> None:
+        pages = self._pages
+        missing = [index for index in range(first, last + 1) if (slot, index) not in pages]
+        if not missing:
+            return
+        if len(pages) > MAX_CACHED_PAGES:
+            pages.clear()
+            missing = list(range(first, last + 1))
+        low, high = missing[0], missing[-1]
+        self.reads += 1
+        data = self._fetch(slot, low * PAGE, (high - low + 1) * PAGE)
+        for index in range(low, high + 1):
+            at = (index - low) * PAGE
+            pages[slot, index] = data[at : at + PAGE]
+
+
+class PageBudget:
+    """How many pages the run may write; None is no limit (spec: contract-runtime.md, 5)."""
+
+    def __init__(self, pages: int | None) -> None:
+        self._left = pages
+
+    def spend(self, pages: int = 1) -> None:
+        """Raises VmFault `OOM storage` when nothing is left."""
+        if self._left is None:
+            return
+        if self._left < pages:
+            raise VmFault("OOM storage")
+        self._left -= pages
+
+
+class WrittenStorage:
+    """Writes of one VM over what lies below: the node, or the writes of the VM that started it."""
+
+    def __init__(self, base: Readable, budget: PageBudget) -> None:
+        self._base = base
+        self._budget = budget
+        self._slots: defaultdict[bytes, dict[int, bytearray]] = defaultdict(dict)
+        self.writes = 0
+
+    def read(self, slot: bytes, offset: int, length: int) -> bytes:
+        below = self._base.read(slot, offset, length)
+        written = self._slots.get(slot)
+        if not written or not length:
+            return below
+        first, last = offset // PAGE, (offset + length - 1) // PAGE
+        touched = (
+            [index for index in range(first, last + 1) if index in written]
+            if (last - first < len(written))
+            else [index for index in written if first <= index <= last]
+        )
+        if not touched:
+            return below
+        result = bytearray(below)
+        for index in touched:
+            start = index * PAGE - offset
+            low, high = max(start, 0), min(start + PAGE, length)
+            result[low:high] = written[index][low - start : high - start]
+        return bytes(result)
+
+    def write(self, slot: bytes, offset: int, data: bytes) -> None:
+        """Raises VmFault when the page budget is spent."""
+        self.writes += 1
+        position = 0
+        while position < len(data):
+            index, start = divmod(offset + position, PAGE)
+            piece = data[position : position + PAGE - start]
+            self._page(slot, index, len(piece) == PAGE)[start : start + len(piece)] = piece
+            position += len(piece)
+
+    def _page(self, slot: bytes, index: int, whole: bool) -> bytearray:
+        written = self._slots[slot]
+        page = written.get(index)
+        if page is None:
+            if not (isinstance(self._base, WrittenStorage) and self._base.holds(slot, index)):
+                self._budget.spend()
+            page = bytearray(PAGE) if whole else bytearray(self._base.read(slot, index * PAGE, PAGE))
+            written[index] = page
+        return page
+
+    def holds(self, slot: bytes, index: int) -> bool:
+        """Whether this page was written here or in a VM around this one."""
+        if index in self._slots.get(slot, ()):
+            return True
+        return isinstance(self._base, WrittenStorage) and self._base.holds(slot, index)
+
+    def merge_from(self, child: WrittenStorage) -> None:
+        """Take over what a sandbox wrote; its pages were paid for when it wrote them."""
+        for slot, pages in child._slots.items():
+            self._slots[slot].update(pages)
+        self.writes += child.writes
+
+    def runs(self) -> Iterator[tuple[bytes, int, bytes]]:
+        """(slot, page index, bytes of adjacent pages), sorted: storage changes (host-protocol.md, 7)."""
+        for slot in sorted(self._slots):
+            pages = self._slots[slot]
+            indices = sorted(pages)
+            start = 0
+            for at in range(1, len(indices) + 1):
+                if at == len(indices) or indices[at] != indices[at - 1] + 1:
+                    yield slot, indices[start], b"".join(bytes(pages[i]) for i in indices[start:at])
+                    start = at

@@ -1,0 +1,76 @@
+"""What one VM of a run is: whose contract, what it may do, what it wrote and sent so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from genvm_executor.channel.job import Message
+from genvm_executor.lines import ContractLine
+from genvm_executor.requests.emissions import Emission
+from genvm_executor.requests.storage_view import WrittenStorage
+from genvm_wire.address import Address
+from genvm_wire.calldata import Encodable, Value, encode
+from genvm_wire.host_tables import StorageView
+
+
+class EntryKind(IntEnum):
+    MAIN = 0
+    SANDBOX = 1
+    CONSENSUS_STAGE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a VM may ask for (contract-runtime.md, 6.3)."""
+
+    deterministic: bool
+    write: bool
+    send: bool
+    call: bool
+    nondet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Why a VM runs: the last three keys of its start message."""
+
+    kind: EntryKind
+    data: bytes
+    stage_data: Value = None
+
+
+@dataclass(slots=True)
+class VmFrame:
+    contract: Address
+    code: bytes
+    entry: Entry
+    rights: Rights
+    storage: WrittenStorage
+    is_init: bool
+    value: int
+    stack: tuple[Address, ...] = ()
+    depth: int = 0
+    view: int = StorageView.DEFAULT
+    """what its storage was read with, where a caller has chosen"""
+    emissions: list[Emission] = field(default_factory=list)
+    sent: int = 0
+
+    def start_message(self, message: Message, line: ContractLine) -> bytes:
+        """The bytes of fd 0 (contract-runtime.md, 3)."""
+        start: dict[str, Encodable] = {
+            "contract_address": self.contract,
+            "sender_address": message.sender,
+            "origin_address": message.origin,
+            "stack": list(self.stack),
+            "chain_id": message.chain_id,
+            "value": self.value,
+            "is_init": self.is_init,
+            "datetime": message.datetime,
+            "entry_kind": int(self.entry.kind),
+            "entry_data": self.entry.data,
+            "entry_stage_data": self.entry.stage_data,
+        }
+        if line.names_signer:
+            start["signer_address"] = message.signer or message.sender
+        return encode(start)
