@@ -17,7 +17,7 @@ from genvm_executor.machine.outcome import Outcome
 from genvm_executor.machine.output import OutputTail, Streams
 from genvm_executor.machine.vm import Guest, GuestSurroundings
 from genvm_executor.python.programs import Programs
-from genvm_executor.service import Service
+from genvm_executor.service import Service, Unserved
 from genvm_wire.calldata import Value
 from genvm_wire.frames import FrameClosed
 
@@ -59,7 +59,7 @@ class Session:
         self._warm_program = programs.python()
         self._surroundings = GuestSurroundings(self._wait_for_job, self._stdout, self._stderr)
         self._guest = Guest(programs.engine, self._warm_program, self._surroundings)
-        self._served: Service | None = None
+        self._served: Unserved | Service | None = None
 
     def serve(self) -> int:
         try:
@@ -78,7 +78,7 @@ class Session:
             return 1
         return self._ended(self._served, outcome)
 
-    def _ended(self, served: Service, ending: Outcome | BaseException) -> int:
+    def _ended(self, served: Unserved | Service, ending: Outcome | BaseException) -> int:
         code = served.end(ending)
         return LEAVE if self._succession.forked and code == 0 and not served.acknowledged else code
 
@@ -91,11 +91,11 @@ class Session:
             _close_all(fds)
             raise NoJob(f"the manager sent {frame['kind']!r:.40}")
         streams = Streams(self._stdout, self._stderr)
-        self._served = Service(
+        self._served = Unserved(self._channel, frame)
+        self._served = service = Service.of_message(
             self._channel, self._programs, streams, self._memory_limit, frame=frame, fds=fds
         )
-        self._served.prepare()
-        return self._served.warm_start(self._guest, self._warm_program, self._surroundings)
+        return service.warm_start(self._guest, self._warm_program, self._surroundings)
 
     def _first_message(self) -> tuple[dict[str, Value], list[int]]:
         while True:

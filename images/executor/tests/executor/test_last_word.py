@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from wasmtime import Module
 
+from genvm_executor.channel.job import JobInvalid
+from genvm_executor.channel.watch import Deadline, Watch
 from genvm_executor.machine.engine import deterministic_engine
-from genvm_executor.machine.outcome import Outcome, VmFault
+from genvm_executor.machine.outcome import Outcome
 from genvm_executor.machine.output import OutputTail, Streams
 from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.python.programs import Programs
-from genvm_executor.service import Service
+from genvm_executor.service import Service, Unserved
 from genvm_wire.calldata import Encodable, Value
 from genvm_wire.results import ResultCode
 
+from .executor_process import job
+from .node_host import NodeHost
+
 RUN = 7
+BROKEN = Outcome(ResultCode.RETURN, b"\xff")
+"""No calldata: what it is to be delivered as cannot be made of it."""
 
 
 class Listening:
@@ -33,18 +41,38 @@ class Listening:
         return {"kind": "ack", "run": RUN}, []
 
 
-@pytest.mark.parametrize(
-    "ending",
-    [Outcome(ResultCode.RETURN, b"\0"), VmFault("exit_code 1"), RuntimeError("defect"), KeyboardInterrupt()],
-)
-def test_an_ending_that_cannot_be_delivered_is_told_as_a_failure(ending):
-    """Here the job was never prepared: there is nobody to deliver to."""
-    channel = Listening()
+@pytest.fixture
+def channel() -> Listening:
+    return Listening()
+
+
+@pytest.fixture
+def service(channel: Any, node: NodeHost, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """In this process, whose timer and signals are not its own."""
+    monkeypatch.setattr(Deadline, "arm_kernel_timer", lambda _self: None)
+    monkeypatch.setattr(Watch, "catch_termination", lambda _self: None)
     engine = deterministic_engine()
     programs = Programs(engine, Module(engine, "(module)"), FileSystem())
     streams = Streams(OutputTail(), OutputTail())
-    service = Service(channel, programs, streams, 1 << 20, frame={"kind": "job", "run": RUN}, fds=[])
+    return Service.of_message(
+        channel, programs, streams, 1 << 20, frame=job() | {"run": RUN}, fds=[node.executor_side.detach()]
+    )
+
+
+@pytest.mark.parametrize("ending", [BROKEN, RuntimeError("defect"), KeyboardInterrupt()], ids=repr)
+def test_an_ending_that_cannot_be_delivered_is_told_as_a_failure(channel, service, ending):
     assert service.end(ending) == 1
     assert channel.told[-1]["kind"] == "failed"
     assert (channel.told[-1]["run"], channel.told[-1]["class"]) == (RUN, "internal")
     assert service.acknowledged
+
+
+@pytest.mark.parametrize(
+    ("ending", "failure"), [(JobInvalid("a key"), "protocol"), (OSError(24, "full"), "internal")], ids=repr
+)
+def test_a_job_that_is_not_understood_is_told_as_a_failure(channel, ending, failure):
+    unserved = Unserved(channel, {"kind": "job", "run": RUN})
+    assert unserved.end(ending) == 1
+    (told,) = channel.told
+    assert (told["kind"], told["run"], told["class"]) == ("failed", RUN, failure)
+    assert unserved.acknowledged

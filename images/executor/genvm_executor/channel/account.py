@@ -1,0 +1,50 @@
+"""What the manager is told of one run, until it has it for good."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from genvm_executor.channel.control import ControlChannel, ControlReader
+from genvm_executor.channel.reporter import Reporter
+from genvm_executor.channel.run_log import RunLog
+from genvm_executor.machine.output import OutputTail
+
+ACK_SECONDS = 5.0
+
+
+class Account:
+    """Of the run `run`. `cancel` is called when the manager asks for it.
+
+    `until`, on the monotonic clock: how long an outcome waits to be acknowledged; ACK_SECONDS at least.
+    """
+
+    def __init__(
+        self,
+        channel: ControlChannel,
+        run: int,
+        outputs: Mapping[str, OutputTail],
+        log: RunLog,
+        *,
+        until: float,
+        cancel: Callable[[], None],
+    ) -> None:
+        self.reporter = Reporter(channel, run, outputs, log)
+        self._reader = ControlReader(channel, run, cancel, self.reporter.resume)
+        self._until = until
+
+    def listen(self) -> None:
+        """Heed what the manager says from now on."""
+        self._reader.start()
+
+    def settle(self) -> None:
+        """Wait for the acknowledgement."""
+        if self._reader.ident is None:
+            self._reader.start()
+        # A manager that is killed now may take its time to come back: the result must still be here then.
+        self._reader.acknowledged.wait(max(self._until - time.monotonic(), ACK_SECONDS))
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the manager has the outcome and may have another job."""
+        return self._reader.acknowledged.is_set() and not self._reader.dismissed
