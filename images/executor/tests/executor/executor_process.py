@@ -15,6 +15,7 @@ from typing import Any, Self
 from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, Value, decode, encode
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameClosed, FrameSocket
+from genvm_wire.results import ResultCode
 
 from .node_host import NodeHost
 
@@ -48,6 +49,8 @@ class Report:
     @property
     def value(self) -> Any:
         """What a T15a run returned, or its error text."""
+        if self.code == ResultCode.INTERNAL_ERROR:
+            return self.payload[1:].decode()
         rest = decode(self.payload[1:])
         return rest["message"] if self.payload[0] and isinstance(rest, dict) else rest
 
