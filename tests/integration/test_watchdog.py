@@ -167,6 +167,8 @@ async def test_an_executor_is_not_the_first_process_and_the_first_one_is_shut(
         assert (second / "mem").stat().st_uid != 0
         # A fork of the first one: no interpreter was started for it.
         assert (second / "cmdline").read_bytes() == (first / "cmdline").read_bytes()
+        # What the one writes, the other does not read.
+        assert " rw-s " not in (first / "maps").read_text()
         await control.send({"kind": "exit"})
         assert (await instance.wait_exit()).exit_code == 0
 
