@@ -129,6 +129,7 @@ async def test_a_watch_that_is_cut_in_a_line_is_gone_on_from(
     await api.watching.until(1)
     add(api, "p")
     await followed.has_told("seen", "p")
+    api.store.forget()
     api.watching.cut()
     add(api, "q")
     await followed.has_told("seen", "q")
@@ -192,6 +193,15 @@ async def test_doubt_lists_anew_while_a_watch_is_open(api: KubeApi, follow: Call
     followed.reflector.doubt()
     followed.reflector.doubt()
     await followed.has_told("seen", "p")
+
+
+async def test_what_a_list_repeats_is_not_told_again(api: KubeApi, follow: Callable[..., Followed]) -> None:
+    add(api, "p")
+    followed = follow()
+    await api.watching.until(1)
+    followed.reflector.doubt()
+    await api.watching.until(2)
+    assert followed.told == [("seen", "p")]
 
 
 async def test_bookmarks_keep_the_place(api: KubeApi, follow: Callable[..., Followed]) -> None:

@@ -5,6 +5,9 @@
     calls       the few calls that a runtime makes: `pod_calls` makes them, over `http`
     failures    an answer of the API server as one of the port's failures
     reflector   what Pods there are, kept up to date by list and watch
+    creating    a Pod is made once, whatever becomes of the answers
+    removals    and none is forgotten
+    life        one Pod's way from its create to its end, for those who wait for a part of it
     pods        a Pod as far as we read one
     standing    what a Pod's status means for its run
     naming      names, labels and annotations

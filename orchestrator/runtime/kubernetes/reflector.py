@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ from orchestrator.runtime.port import EngineRefused, EngineUnreachable, RuntimeF
 
 log = structlog.get_logger(__name__)
 
+_REMEMBERED = 1000
+"""Pods that are gone: one may be gone before the answer to its own create is here."""
 _TRIES_AT_A_VERSION = 2
 """Failures to watch from one version before it is the version that is doubted."""
 
@@ -58,6 +61,9 @@ class Reflector:
         self._pause = pause
         self._chance = chance
         self._pods: dict[str, Pod] = {}
+        self._expected: set[str] = set()
+        """Uids that were heard of elsewhere since the list under way was asked for: it may lack them."""
+        self._removed: deque[str] = deque(maxlen=_REMEMBERED)
         self._version: str | None = None
         self._failures = 0
         self._patience: asyncio.Timeout | None = None
@@ -72,6 +78,14 @@ class Reflector:
     async def listed(self) -> None:
         """Return when it is known what there is, for the first time."""
         await self._listed.wait()
+
+    def expect(self, pod: Pod) -> None:
+        """Take over a Pod that another call answered with, and tell of it, or of its end if that was told."""
+        if pod.uid in self._removed:
+            self._listener(Removed(pod))
+        elif pod.uid not in self._pods:
+            self._expected.add(pod.uid)
+            self._apply(Seen(pod))
 
     def doubt(self) -> None:
         """List again now: something else says that the server is not what it was. Never waits."""
@@ -112,9 +126,10 @@ class Reflector:
         return pause * (0.5 + self._chance() / 2)
 
     async def _list(self) -> str:
+        self._expected.clear()
         listed = await self._calls.list_pods(self._selector)
         self._lists += 1
-        found = {pod.uid: pod for pod in listed.pods}
+        found = self._expected | {pod.uid for pod in listed.pods}
         for uid in [uid for uid in self._pods if uid not in found]:
             self._apply(Removed(self._pods[uid]))
         for pod in listed.pods:
@@ -158,6 +173,7 @@ class Reflector:
         """Take a change over and tell of it, unless it is none."""
         pod = change.pod
         if isinstance(change, Removed):
+            self._removed.append(pod.uid)
             if self._pods.pop(pod.uid, None) is not None:
                 self._listener(change)
             return

@@ -1,0 +1,102 @@
+"""One Pod's way from its create to its end, for those who wait for a part of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from orchestrator.runtime.kubernetes.calls import Removed, Seen
+from orchestrator.runtime.kubernetes.pods import Pod
+from orchestrator.runtime.kubernetes.standing import Ended, Reachable, Refused, Standing, gone, standing
+from orchestrator.runtime.port import EngineRefused, InstanceDied, InstanceExit, Loss
+
+
+class Life:
+    """What is known of a Pod. The first word about its end counts: later ones are about its removal."""
+
+    def __init__(self, pod: Pod) -> None:
+        self.pod = pod
+        self.ordered = False
+        """Its end was asked for by us."""
+        self.present = True
+        """Its object is there, as far as is known."""
+        self.standing: Standing = standing(pod)
+        self._changed = asyncio.Event()
+
+    @property
+    def end(self) -> Ended | Refused | None:
+        return self.standing if isinstance(self.standing, Ended | Refused) else None
+
+    def see(self, pod: Pod) -> None:
+        self.pod = pod
+        if self.end is None:
+            self.standing = standing(pod, ordered=self.ordered)
+        self._wake()
+
+    def lose(self, last: Pod) -> None:
+        self.present = False
+        if self.end is None:
+            self.standing = gone(last, ordered=self.ordered)
+        self._wake()
+
+    async def reachable(self) -> str:
+        """The address of its connector, once it runs.
+
+        Raises EngineRefused when it will never run, InstanceDied when it has ended. Bounded by its caller: a
+        Pod may wait for room, and for what no status shows, for ever.
+        """
+        while not isinstance(self.standing, Reachable):
+            if isinstance(self.standing, Refused):
+                raise EngineRefused(self.standing.why)
+            if isinstance(self.standing, Ended):
+                raise InstanceDied(f"the Pod ended before it could be reached: {self.standing.exit.detail}")
+            await self._changed.wait()
+        return self.standing.ip
+
+    async def ended(self) -> InstanceExit:
+        """How it ended, once it has."""
+        while (end := self.end) is None:
+            await self._changed.wait()
+        if isinstance(end, Refused):
+            return InstanceExit(None, None, False, end.why, Loss.CONTAINER_LOST)
+        return end.exit
+
+    async def removed(self) -> None:
+        """Return when its object is gone."""
+        while self.present:
+            await self._changed.wait()
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+class Lives:
+    """The Pods that somebody here waits for. `hear` is the reflector's listener."""
+
+    def __init__(self) -> None:
+        self._lives: dict[str, Life] = {}
+
+    def follow(self, pod: Pod, expect: Callable[[Pod], None]) -> Life:
+        """Follow a Pod that a call answered with. `expect`: the reflector's, which may know more by now."""
+        life = self._lives.get(pod.uid)
+        if life is None:
+            life = self._lives[pod.uid] = Life(pod)
+            expect(pod)
+        return life
+
+    def forget(self, life: Life) -> None:
+        self._lives.pop(life.pod.uid, None)
+
+    def hear(self, change: Seen | Removed) -> None:
+        life = self._lives.get(change.pod.uid)
+        if life is None:
+            return
+        if isinstance(change, Seen):
+            life.see(change.pod)
+        else:
+            life.lose(change.pod)
+
+    def __len__(self) -> int:
+        """How many have not ended, as far as is known."""
+        return sum(life.end is None for life in self._lives.values())

@@ -1,0 +1,162 @@
+"""From a Pod's create to its end: who waits for a part of it hears of it, and none is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from orchestrator.runtime.kubernetes.removals import Removals
+from orchestrator.runtime.port import EngineRefused, EngineUnreachable, InstanceDied, Loss
+from orchestrator.tasks import TaskOwner
+from tests.kubernetes.kube_bench import ATTEMPT, Bench, Pauses, bench, made, pod_name
+
+NAME = pod_name("run-7")
+
+
+@pytest.fixture
+async def at() -> AsyncIterator[Bench]:
+    async with bench() as one:
+        yield one
+
+
+async def test_a_pods_connector_is_reachable_before_its_executor_runs(at: Bench) -> None:
+    life = at.follow(await at.calls.create_pod(made("run-7")))
+    at.kubelet.live(NAME, "sidecar: the instance exits 3", until=4, address="127.0.0.1")
+    assert await life.reachable() == "127.0.0.1"
+    assert life.end is None
+
+
+async def test_an_end_is_told_to_all_who_wait(at: Bench) -> None:
+    life = at.follow(await at.calls.create_pod(made("run-7")))
+    waiting = [asyncio.ensure_future(life.ended()) for _ in range(2)]
+    at.kubelet.live(NAME, "sidecar: the instance exits 3")
+    assert [ended.exit_code for ended in await asyncio.gather(*waiting)] == [3, 3]
+    assert len(at.lives) == 0
+
+
+async def test_the_first_word_about_an_end_counts(at: Bench) -> None:
+    """A Pod that ended by itself and is deleted afterwards, as tidy operators do, was not lost."""
+    life = at.follow(await at.calls.create_pod(made("run-7")))
+    at.kubelet.live(NAME, "sidecar: the instance exits 3")
+    at.api.store.remove("pods", "gv", NAME)
+    await life.removed()
+    assert ((await life.ended()).exit_code, (await life.ended()).loss) == (3, None)
+
+
+async def test_a_pod_that_is_deleted_by_hand_is_lost(at: Bench) -> None:
+    life = at.follow(await at.calls.create_pod(made("run-7")))
+    at.kubelet.live(NAME, "sidecar: deleted, both end on TERM")
+    assert (await life.ended()).loss is Loss.CONTAINER_LOST
+
+
+async def test_a_pod_that_goes_while_nobody_watches_is_lost(at: Bench) -> None:
+    life = at.follow(await at.calls.create_pod(made("run-7")))
+    at.kubelet.live(NAME, "sidecar: the instance exits 3", until=5)
+    at.api.watching.cut()
+    at.api.store.remove("pods", "gv", NAME)
+    at.api.store.forget()
+    assert (await life.ended()).loss is Loss.CONTAINER_LOST
+
+
+async def test_a_pod_whose_deletion_we_ordered_is_not(at: Bench) -> None:
+    life = at.follow(await at.calls.create_pod(made("run-7")))
+    life.ordered = True
+    at.kubelet.live(NAME, "sidecar: deleted, neither ends on TERM")
+    ended = await life.ended()
+    assert (ended.signal, ended.loss) == (9, None)
+
+
+async def test_what_will_never_run_is_refused(at: Bench) -> None:
+    life = at.follow(await at.calls.create_pod(made("run-7")))
+    at.kubelet.live(NAME, "image name invalid")
+    with pytest.raises(EngineRefused, match="InvalidImageName"):
+        await life.reachable()
+
+
+async def test_what_ended_before_it_could_be_reached_died(at: Bench) -> None:
+    life = at.follow(await at.calls.create_pod(made("run-7")))
+    at.api.store.remove("pods", "gv", NAME)
+    with pytest.raises(InstanceDied, match="deleted by somebody else"):
+        await life.reachable()
+
+
+async def test_a_pod_that_is_gone_before_its_creates_answer_is_here_is_gone(at: Bench) -> None:
+    """The watch is faster than the answer: it has told of the create and of the end before."""
+    pod = await at.calls.create_pod(made("run-7"))
+    witness = at.follow(await at.calls.create_pod(made("run-8")))
+    at.api.store.remove("pods", "gv", pod.name)
+    at.api.store.remove("pods", "gv", witness.pod.name)
+    await witness.removed()
+    assert (await at.follow(pod).ended()).loss is Loss.CONTAINER_LOST
+
+
+async def test_a_pod_that_a_list_under_way_cannot_have_yet_is_not_gone(at: Bench) -> None:
+    """The list's answer is late, and from before the create."""
+    before = await at.calls.list_pods("")
+    asked, answered = asyncio.Event(), asyncio.Event()
+    real = at.calls.list_pods
+
+    async def late(selector: str) -> object:
+        asked.set()
+        await answered.wait()
+        return before
+
+    at.calls.list_pods = late  # type: ignore[method-assign, assignment]
+    at.reflector.doubt()
+    await asked.wait()
+    at.calls.list_pods = real  # type: ignore[method-assign]
+    life = at.follow(await at.calls.create_pod(made("run-7")))
+    answered.set()
+    await at.api.watching.until(2)
+    at.kubelet.live(NAME, "sidecar: the instance exits 3")
+    assert (await life.ended()).exit_code == 3
+
+
+def is_delete(method: str, path: str) -> bool:
+    return method == "DELETE"
+
+
+async def test_what_could_not_be_deleted_is_deleted_later(at: Bench) -> None:
+    pod = await at.calls.create_pod(made("run-7"))
+    at.api.faults.fail = (503, is_delete)
+    pauses = Pauses()
+    removals = Removals(at.calls, 2.0, pause=pauses)
+    tasks = TaskOwner("test")
+    tasks.spawn("removals", removals.run())
+    with pytest.raises(EngineUnreachable):
+        await removals.remove(pod.name, pod.uid)
+    life = at.follow(pod)
+    await pauses.until(2)
+    assert removals.pending == 1
+    at.api.faults.fail = None
+    await life.removed()
+    await tasks.aclose()
+
+
+async def test_a_pod_that_comes_late_is_deleted_when_it_comes(at: Bench) -> None:
+    pauses = Pauses()
+    removals = Removals(at.calls, 2.0, pause=pauses)
+    tasks = TaskOwner("test")
+    tasks.spawn("removals", removals.run())
+    removals.remember(NAME, (ATTEMPT, "a1"))
+    await pauses.until(2)
+    life = at.follow(await at.calls.create_pod(made("run-7")))
+    await life.removed()
+    await tasks.aclose()
+    assert removals.pending == 0
+
+
+async def test_another_starts_pod_is_not_deleted_in_its_place(at: Bench) -> None:
+    pod = await at.calls.create_pod(made("run-7", "another"))
+    pauses = Pauses()
+    removals = Removals(at.calls, 2.0, pause=pauses)
+    tasks = TaskOwner("test")
+    tasks.spawn("removals", removals.run())
+    removals.remember(NAME, (ATTEMPT, "a1"))
+    assert await removals.remove(pod.name, "a uid from before") is False
+    while removals.pending:
+        await asyncio.sleep(0)
+    await tasks.aclose()
+    assert (await at.calls.get_pod(NAME)).uid == pod.uid
