@@ -42,9 +42,10 @@ test-llm: setup ## ask a real model; needs GENVM_TEST_LLM_URL and _MODEL, takes 
 serve: images ## run the manager on 127.0.0.1:3999; ARGS are its flags
 	@$(ORCHESTRATOR) serve $(ARGS)
 
-lint: setup ## style, types and the arrows between packages
+lint: setup ## style, types, sizes and the arrows between packages
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/python .ci/sizes.py
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 

@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from genvm_wire.calldata import encode
@@ -119,6 +120,14 @@ class NodeHost:
             case Method.RESOLVE_EXECUTOR:
                 self.routes.append((take(20), take(1)[0], take(1)[0]))
                 return b"\0" + _slice(encode(self.route))
+            case _:
+                return self._answer_of_chain(method, take, piece)
+
+    def _answer_of_chain(
+        self, method: Method, take: Callable[[int], bytes], piece: Callable[[], bytes]
+    ) -> bytes:
+        """What goes to other contracts and to the chain."""
+        match method:
             case Method.POST_MESSAGE:
                 self.messages.append(("post", take(20), piece(), json.loads(piece())))
                 return b"\0"
