@@ -1,7 +1,7 @@
 """Size bars: no file over 500 lines, no function over 60. Part of `make lint`.
 
-What is over them is printed, with exit code 1: it has a noun in it that nobody has named yet. What has none is
-listed here, with its reason.
+What is over them is printed, with exit code 1: it has a noun in it that nobody has named yet.
+What has none is listed here, with its reason.
 """
 
 from __future__ import annotations

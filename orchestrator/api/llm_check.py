@@ -8,11 +8,12 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from genvm_wire.providers import ProviderName
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import CheckedModels
 from orchestrator.api.bodies import json_body
@@ -51,7 +52,7 @@ class CheckConfig(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     host: Text
-    provider: Literal["openai-compatible", "anthropic", "google", "ollama"]
+    provider: ProviderName
     model: Text
     key: Text = Field(repr=False)
     api_path: Text | None = Field(None, description="what the API's paths begin with, where not as usual")
