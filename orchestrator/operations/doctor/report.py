@@ -72,7 +72,11 @@ def check_journal(settings: Settings) -> Finding:
     try:
         runs, size = asyncio.run(_look_into(journal_url(settings), owner))
     except StoreFailure as failure:
-        return fail("journal", str(failure), "see docs/operations.md; runs are refused without a journal")
+        return fail(
+            "journal",
+            str(failure),
+            "runs are refused without a journal: see docs/runbook.md#when-the-manager-refuses-runs",
+        )
     return ok("journal", f"{runs} runs, {size / 1024**2:.1f} MiB on disk")
 
 
