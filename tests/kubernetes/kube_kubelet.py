@@ -36,9 +36,15 @@ class Kubelet:
 
         def edit(pod: dict[str, Any]) -> None:
             pod["status"] = status
-            pod["spec"].setdefault("nodeName", "node")
+            if _scheduled(status):
+                pod["spec"].setdefault("nodeName", "node")
             if event["deletionTimestamp"]:
                 pod["metadata"].setdefault("deletionTimestamp", self.store.moment(1))
                 pod["metadata"].setdefault("deletionGracePeriodSeconds", 1)
 
         self.store.change("pods", self.namespace, name, edit)
+
+
+def _scheduled(status: dict[str, Any]) -> bool:
+    conditions = status.get("conditions", [])
+    return not any((one["type"], one["status"]) == ("PodScheduled", "False") for one in conditions)

@@ -102,6 +102,8 @@ class Watching:
         self.opened.set()
         try:
             await self._follow(request, watch, resource, namespace, matches)
+        except ConnectionError:
+            pass  # who watched has gone
         finally:
             self.open.remove(watch)
         return response

@@ -5,6 +5,7 @@
     calls       the few calls that a runtime makes: `pod_calls` makes them, over `http`
     failures    an answer of the API server as one of the port's failures
     reflector   what Pods there are, kept up to date by list and watch
+    own_pods    this manager's Pods: started, taken over, deleted, swept
     creating    a Pod is made once, whatever becomes of the answers
     removals    and none is forgotten
     life        one Pod's way from its create to its end, for those who wait for a part of it
@@ -13,5 +14,6 @@
     naming      names, labels and annotations
     shape       what a Pod is created with
 
-There is no runtime over them yet, and nothing offers `kubernetes` as a choice.
+Nobody talks to a Pod yet: there is no connector in one, and no `Runtime` over these. Nothing offers
+`kubernetes` as a choice.
 """

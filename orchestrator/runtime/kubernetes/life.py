@@ -7,7 +7,15 @@ from collections.abc import Callable
 
 from orchestrator.runtime.kubernetes.calls import Removed, Seen
 from orchestrator.runtime.kubernetes.pods import Pod
-from orchestrator.runtime.kubernetes.standing import Ended, Reachable, Refused, Standing, gone, standing
+from orchestrator.runtime.kubernetes.standing import (
+    Ended,
+    Reachable,
+    Refused,
+    Standing,
+    Starting,
+    gone,
+    standing,
+)
 from orchestrator.runtime.port import EngineRefused, InstanceDied, InstanceExit, Loss
 
 
@@ -26,6 +34,10 @@ class Life:
     @property
     def end(self) -> Ended | Refused | None:
         return self.standing if isinstance(self.standing, Ended | Refused) else None
+
+    def why_not_yet(self) -> str:
+        """What the cluster says that it waits for."""
+        return self.standing.why if isinstance(self.standing, Starting) else ""
 
     def see(self, pod: Pod) -> None:
         self.pod = pod
@@ -96,6 +108,7 @@ class Lives:
             life.see(change.pod)
         else:
             life.lose(change.pod)
+            self.forget(life)
 
     def __len__(self) -> int:
         """How many have not ended, as far as is known."""

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+EXECUTOR, CONNECTOR = "executor", "connector"
+"""Names of our two containers."""
+TOKEN = "GENVM_TOKEN"  # noqa: S105 (the name of a variable)
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -64,6 +68,8 @@ class Pod:
     start_time: datetime | None = None
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     containers: Mapping[str, Container] = field(default_factory=dict)
+    token: str | None = field(default=None, repr=False)
+    """What proves a manager to its connector; in no log line."""
 
 
 def pod_of(value: Mapping[str, object]) -> Pod:
@@ -92,7 +98,17 @@ def pod_of(value: Mapping[str, object]) -> Pod:
             for key in ("initContainerStatuses", "containerStatuses")
             for item in _list(status, key)
         },
+        token=_token(_mapping(value, "spec")),
     )
+
+
+def _token(spec: Mapping[str, object]) -> str | None:
+    """From the connector's environment: whoever adopts a Pod has it from nowhere else."""
+    for container in _list(spec, "initContainers"):
+        for variable in _list(container, "env"):
+            if _text(container, "name") == CONNECTOR and _text(variable, "name") == TOKEN:
+                return _text(variable, "value") or None
+    return None
 
 
 def _state(state: Mapping[str, object]) -> ContainerState:

@@ -93,9 +93,9 @@ class Removals:
             return
         except (EngineUnreachable, EngineRefused):
             return
-        self._late.pop(name, None)
         if pod.labels.get(key) == value:
             await self._retry(name, pod.uid)
+        self._late.pop(name, None)
 
     async def _delete(self, name: str, uid: str) -> bool:
         try:

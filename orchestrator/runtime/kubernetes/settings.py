@@ -33,6 +33,10 @@ class KubernetesSettings:
     pull_secrets: tuple[str, ...] = ()
     unreachable_seconds: int = 30
     """How long a Pod stays bound to a node that does not answer; a cluster's own figure is 300."""
+    removal_wait: float = 10.0
+    """For the end of a Pod whose deletion was ordered: 4 s at worst, unless its node is silent."""
+    removal_retry: float = 2.0
+    """Between two tries to delete what could not be deleted."""
     deadline_grace: float = 15.0
     """Between a run's own deadline and the kubelet's, which is the last line."""
 

@@ -11,14 +11,13 @@ import math
 from collections.abc import Mapping
 
 from orchestrator.runtime.kubernetes import naming
+from orchestrator.runtime.kubernetes.pods import CONNECTOR, EXECUTOR, TOKEN
 from orchestrator.runtime.kubernetes.settings import KubernetesSettings
-from orchestrator.runtime.kubernetes.standing import CONNECTOR, EXECUTOR
 from orchestrator.runtime.port import InstanceSpec, Role
 from orchestrator.runtime.rendezvous import SOCKET_NAME
 
 CONTROL_DIR = "/run/genvm"
 TMP, SHM = "/tmp", "/dev/shm"  # noqa: S108 (inside the container)
-TOKEN = "GENVM_TOKEN"  # noqa: S105 (the name of a variable)
 
 _CLOSED: Mapping[str, object] = {
     "allowPrivilegeEscalation": False,

@@ -10,11 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.runtime.kubernetes.pods import Pod, Running, Terminated, Waiting
+from orchestrator.runtime.kubernetes.pods import (
+    CONNECTOR,
+    EXECUTOR,
+    Pod,
+    Running,
+    Terminated,
+    Waiting,
+)
 from orchestrator.runtime.port import InstanceExit, Loss
-
-EXECUTOR, CONNECTOR = "executor", "connector"
-"""Names of our two containers."""
 
 _SIGNALS = 64
 _NEVER_STARTED = frozenset({"StartError", "ContainerCannotRun"})

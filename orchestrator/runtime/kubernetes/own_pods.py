@@ -1,0 +1,277 @@
+"""This manager's Pods: started, taken over, deleted, swept. All of the runtime but the talking.
+
+Whoever talks dials `OwnPod.address()` with `OwnPod.token`. A Pod is this manager's by its labels, so that the
+next manager with the same id finds what this one leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import structlog
+
+from orchestrator.runtime.kubernetes import naming
+from orchestrator.runtime.kubernetes.calls import Calls
+from orchestrator.runtime.kubernetes.creating import create_once
+from orchestrator.runtime.kubernetes.failures import NotFound
+from orchestrator.runtime.kubernetes.life import Life, Lives
+from orchestrator.runtime.kubernetes.pods import Pod
+from orchestrator.runtime.kubernetes.reflector import Reflector
+from orchestrator.runtime.kubernetes.removals import Removals
+from orchestrator.runtime.kubernetes.settings import KubernetesSettings, WatchSettings
+from orchestrator.runtime.kubernetes.shape import last_line, manifest
+from orchestrator.runtime.port import EngineRefused, InstanceExit, InstanceSpec, Role, RuntimeFailure
+from orchestrator.tasks import TaskOwner
+
+log = structlog.get_logger(__name__)
+
+
+class OwnPod:
+    """One Pod of ours. Made by `OwnPods`, which also deletes it, through `remove`."""
+
+    def __init__(
+        self,
+        spec: InstanceSpec,
+        life: Life,
+        token: str,
+        *,
+        order: Callable[[Life], Awaitable[None]],
+        remove: Callable[[OwnPod], Awaitable[None]],
+    ) -> None:
+        self.spec = spec
+        self.life = life
+        self.token = token
+        self._order = order
+        self._remove = remove
+
+    @property
+    def engine_id(self) -> str:
+        return self.life.pod.uid
+
+    async def address(self) -> str:
+        """Where its connector listens, once it does. Raises EngineRefused, InstanceDied."""
+        return await self.life.reachable()
+
+    async def wait_exit(self) -> InstanceExit:
+        return await self.life.ended()
+
+    async def kill(self) -> None:
+        """SIGTERM, and SIGKILL a second later; returns when the server took the order.
+
+        Raises EngineUnreachable, EngineRefused: it is then tried again, for ever.
+        """
+        if self.life.end is None:
+            await self._order(self.life)
+
+    async def destroy(self) -> None:
+        """Delete it, and return when it is dead, or after a while. Raises like `kill`. Idempotent."""
+        await self._remove(self)
+
+
+class OwnPods:
+    """Owns the reflector, what is to be deleted, and their tasks. No I/O before `open`."""
+
+    def __init__(
+        self,
+        settings: KubernetesSettings,
+        calls: Calls,
+        watch: WatchSettings | None = None,
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._calls = calls
+        self._pause = pause
+        self._now = now
+        self._lives = Lives()
+        selector = naming.managed_selector(settings)
+        self.reflector = Reflector(calls, selector, self._lives.hear, watch or WatchSettings(), pause=pause)
+        self._removals = Removals(calls, settings.removal_retry, pause=pause)
+        self._tasks = TaskOwner("kubernetes")
+        self._own: dict[str, OwnPod] = {}
+        self._starting: set[str] = set()
+        self.no_room: str | None = None
+        """Why the newest start waits for room, in the cluster's words; null when none does."""
+
+    def open(self) -> None:
+        """Begin to follow what there is. Inside a running event loop, once."""
+        self._tasks.spawn("reflector", self.reflector.run())
+        self._tasks.spawn("removals", self._removals.run())
+
+    @property
+    def alive(self) -> int:
+        return len(self._lives)
+
+    @property
+    def removals_pending(self) -> int:
+        return self._removals.pending
+
+    async def start(self, spec: InstanceSpec) -> OwnPod:
+        """Create a Pod; its address is to be waited for. Waits for room as long as its caller does.
+
+        Cancelled or failed, nothing of it stays. Raises EngineUnreachable, EngineRefused.
+        """
+        self._claim_name(spec.name)
+        name, attempt = naming.pod_name(self._settings, spec.name), secrets.token_hex(8)
+        label = (self._settings.label_prefix + "attempt", attempt)
+        token = secrets.token_hex(32)
+        try:
+            pod = await create_once(
+                self._calls,
+                manifest(
+                    self._settings, spec, attempt=attempt, token=token, deadline_in=self._until(spec.deadline)
+                ),
+                name=name,
+                ours=self._ours(),
+                attempt=label,
+                on_no_room=self._wait_for_room,
+                pause=self._pause,
+            )
+        except EngineRefused:
+            raise
+        except BaseException:
+            self._removals.remember(name, label)
+            raise
+        finally:
+            self.no_room = None
+            self._starting.discard(spec.name)
+        return self._follow(spec, pod, token)
+
+    def _claim_name(self, name: str) -> None:
+        if name in self._own or name in self._starting:
+            raise EngineRefused(f"instance {name} is this manager's already")
+        self._starting.add(name)
+
+    def _wait_for_room(self, why: str) -> None:
+        if self.no_room is None:
+            log.info("pods_wait_for_room", why=why)
+        self.no_room = why
+
+    def _until(self, deadline: datetime | None) -> float | None:
+        return None if deadline is None else (deadline - self._now()).total_seconds()
+
+    def _ours(self) -> dict[str, str]:
+        return dict(term.split("=", 1) for term in naming.managed_selector(self._settings).split(","))
+
+    def _follow(self, spec: InstanceSpec, pod: Pod, token: str) -> OwnPod:
+        life = self._lives.follow(pod, self.reflector.expect)
+        own = OwnPod(spec, life, token, order=self._order, remove=self._remove)
+        self._own[spec.name] = own
+        return own
+
+    async def adopt(self, spec: InstanceSpec) -> OwnPod | None:
+        """Take over what an earlier manager with the same id started as `spec.name`; null when it is gone.
+
+        Raises EngineUnreachable, EngineRefused.
+        """
+        self._claim_name(spec.name)
+        try:
+            pod = await self._find(spec.name)
+        finally:
+            self._starting.discard(spec.name)
+        return None if pod is None or pod.token is None else self._follow(spec, pod, pod.token)
+
+    async def _find(self, name: str) -> Pod | None:
+        try:
+            pod = await self._calls.get_pod(naming.pod_name(self._settings, name))
+        except NotFound:
+            return None
+        return pod if self._ours().items() <= pod.labels.items() else None
+
+    async def discard(self, name: str) -> None:
+        """Delete what an earlier manager with the same id left as `name`; nothing there is no error.
+
+        Raises EngineUnreachable; EngineRefused also for a Pod of this manager's own.
+        """
+        if name in self._own or name in self._starting:
+            raise EngineRefused(f"instance {name} is this manager's own")
+        if (pod := await self._find(name)) is not None:
+            await self._removals.remove(pod.name, pod.uid)
+
+    async def bound(self, own: OwnPod, seconds: float) -> None:
+        """Give a Pod its last line: the kubelet ends it so many seconds from now, and a grace later.
+
+        It can never be put off, so that it is not for Pods of several runs. Raises EngineUnreachable,
+        EngineRefused.
+        """
+        since = own.life.pod.start_time
+        age = 0.0 if since is None else max(0.0, (self._now() - since).total_seconds())
+        line = last_line(self._settings, age + seconds)
+        await self._calls.patch_pod(own.life.pod.name, {"spec": {"activeDeadlineSeconds": line}})
+
+    async def idle(self) -> dict[str, str]:
+        """Names and images of executors that wait for a run, started by whichever manager with this id."""
+        listed = await self._calls.list_pods(naming.managed_selector(self._settings))
+        prefix = self._settings.label_prefix
+        return {
+            pod.annotations[prefix + "name"]: pod.annotations[prefix + "image"]
+            for pod in listed.pods
+            if pod.labels.get(prefix + "role") == Role.EXECUTOR
+            and prefix + "execution" not in pod.labels
+            and pod.phase == "Running"
+            and not pod.deleting
+            and {prefix + "name", prefix + "image"} <= pod.annotations.keys()
+        }
+
+    async def sweep(self, keep: frozenset[str]) -> list[str]:
+        """Delete this manager's Pods that are neither kept nor started by this process; their names.
+
+        Raises EngineUnreachable.
+        """
+        listed = await self._calls.list_pods(naming.managed_selector(self._settings))
+        # Looked up after the list: what was started meanwhile is in one of the two.
+        mine = keep | self._own.keys() | self._starting
+        removed = []
+        for pod in listed.pods:
+            name = pod.annotations.get(self._settings.label_prefix + "name", pod.name)
+            if name not in mine and not pod.deleting:
+                await self._removals.remove(pod.name, pod.uid)
+                removed.append(name)
+        if removed:
+            log.info("swept", removed=removed)
+        return sorted(removed)
+
+    async def _remove(self, own: OwnPod) -> None:
+        """Order a Pod's deletion, wait for its end, and forget it."""
+        try:
+            await self._order(own.life)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.removal_wait):
+                    await own.life.ended()
+                    self._lives.forget(own.life)
+        finally:
+            if self._own.get(own.spec.name) is own:
+                del self._own[own.spec.name]
+
+    async def _order(self, life: Life) -> None:
+        life.ordered = True
+        await self._removals.remove(life.pod.name, life.pod.uid)
+
+    async def aclose(self) -> None:
+        """End the tasks; Pods are not touched."""
+        if self._removals.pending:
+            log.warning("removals_left_for_the_next_sweep", count=self._removals.pending)
+        await self._tasks.aclose()
+
+
+async def reach(own: OwnPod, seconds: float) -> str:
+    """The address of a Pod's connector, within so many seconds of now; what has none by then is deleted.
+
+    Raises EngineRefused with what the cluster said last, InstanceDied.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await own.address()
+    except TimeoutError:
+        why = own.life.why_not_yet() or "the cluster does not say why"
+        failure: RuntimeFailure = EngineRefused(f"the Pod did not start within {seconds:g} s: {why}")
+    except RuntimeFailure as said:
+        failure = said
+    with suppress(RuntimeFailure):
+        await own.destroy()
+    raise failure

@@ -1,0 +1,234 @@
+"""A manager's Pods: started, taken over by the next manager, deleted, swept; back-pressure and last lines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from orchestrator.runtime.kubernetes.own_pods import OwnPods, reach
+from orchestrator.runtime.kubernetes.settings import WatchSettings
+from orchestrator.runtime.port import EngineRefused, EngineUnreachable, Loss
+from tests.kubernetes.kube_bench import SETTINGS, Bench, Pauses, bench, pod_name, spec_of
+
+NOW = datetime(2026, 11, 28, 11, 59, 0, tzinfo=UTC)
+"""A minute before the deadline of the specs."""
+LIFE = "sidecar: deleted, both end on TERM"
+
+
+@pytest.fixture
+async def at() -> AsyncIterator[Bench]:
+    async with bench() as one:
+        yield one
+
+
+class Managers:
+    """Managers with the same id, one after another."""
+
+    def __init__(self, at: Bench) -> None:
+        self.at = at
+        self.pauses = Pauses()
+        self.all: list[OwnPods] = []
+
+    def one(self, manager_id: str = "m1") -> OwnPods:
+        settings = replace(SETTINGS, manager_id=manager_id)
+        watch = WatchSettings(silence=3600.0)
+        pods = OwnPods(settings, self.at.calls, watch, pause=self.pauses, now=lambda: NOW)
+        pods.open()
+        self.all.append(pods)
+        return pods
+
+
+@pytest.fixture
+async def managers(at: Bench) -> AsyncIterator[Managers]:
+    several = Managers(at)
+    yield several
+    for pods in several.all:
+        await pods.aclose()
+
+
+def kept(at: Bench, name: str) -> dict[str, Any]:
+    value = at.api.store.get("pods", "gv", pod_name(name))
+    assert value is not None
+    return value
+
+
+async def test_a_start_is_a_pod_that_can_be_dialled(at: Bench, managers: Managers) -> None:
+    own = await managers.one().start(spec_of("run-7"))
+    at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
+    assert await own.address() == "127.0.0.1"
+    assert len(own.token) == 64
+    assert kept(at, "run-7")["spec"]["activeDeadlineSeconds"] == 75
+
+
+async def test_no_two_starts_have_one_name(at: Bench, managers: Managers) -> None:
+    pods = managers.one()
+    await pods.start(spec_of("run-7"))
+    with pytest.raises(EngineRefused, match="already"):
+        await pods.start(spec_of("run-7"))
+
+
+async def test_a_start_waits_for_room_and_says_why(at: Bench, managers: Managers) -> None:
+    pods = managers.one()
+    at.api.store.add("resourcequotas", "gv", {"metadata": {"name": "rq"}, "spec": {"hard": {"pods": "1"}}})
+    first = await pods.start(spec_of("run-7"))
+    second = asyncio.ensure_future(pods.start(spec_of("run-8")))
+    await managers.pauses.until(1)
+    assert pods.no_room is not None
+    assert "exceeded quota: rq" in pods.no_room
+    await first.destroy()
+    assert (await second).spec.name == "run-8"
+    assert pods.no_room is None
+
+
+async def test_of_a_cancelled_start_nothing_stays(at: Bench, managers: Managers) -> None:
+    """The answer to its create is not there yet; the Pod comes, and goes."""
+    pods = managers.one()
+    at.api.faults.hold = asyncio.Event()
+    starting = asyncio.ensure_future(pods.start(spec_of("run-7")))
+    while ("POST", "/api/v1/namespaces/gv/pods") not in at.api.faults.seen:
+        await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert pods.removals_pending == 1
+    at.api.faults.hold.set()
+    at.api.faults.hold = None
+    while pods.removals_pending:
+        await asyncio.sleep(0)
+    assert at.api.store.all("pods", "gv") == []
+    kinds = [(change.before is None, change.after is None) for change in at.api.store.log]
+    assert kinds[-1] == (False, True)
+
+
+async def test_a_start_that_may_have_been_done_is_undone(at: Bench, managers: Managers) -> None:
+    pods = managers.one()
+    at.api.faults.fail = (503, lambda method, path: method == "POST")
+    with pytest.raises(EngineUnreachable):
+        await pods.start(spec_of("run-7"))
+    assert pods.removals_pending == 1
+
+
+async def test_the_next_manager_takes_a_pod_over_with_its_token(at: Bench, managers: Managers) -> None:
+    own = await managers.one().start(spec_of("run-7"))
+    at.kubelet.live(own.life.pod.name, LIFE, until=5, address="127.0.0.1")
+    await managers.all[0].aclose()
+    adopted = await managers.one().adopt(spec_of("run-7"))
+    assert adopted is not None
+    assert (adopted.engine_id, adopted.token) == (own.engine_id, own.token)
+    assert await adopted.address() == "127.0.0.1"
+    assert own.token not in repr(adopted.life.pod)
+
+
+async def test_an_end_that_nobody_saw_is_still_told(at: Bench, managers: Managers) -> None:
+    own = await managers.one().start(spec_of("run-7"))
+    await managers.all[0].aclose()
+    at.kubelet.live(own.life.pod.name, "sidecar: the instance exits 3")
+    adopted = await managers.one().adopt(spec_of("run-7"))
+    assert adopted is not None
+    assert (await adopted.wait_exit()).exit_code == 3
+
+
+async def test_what_is_gone_or_anothers_is_not_taken_over(at: Bench, managers: Managers) -> None:
+    await managers.one("m2").start(spec_of("run-7"))
+    ours = managers.one()
+    assert await ours.adopt(spec_of("run-7")) is None
+    await ours.discard("run-7")
+    assert len(at.api.store.all("pods", "gv")) == 1
+
+
+async def test_discard_deletes_what_an_earlier_manager_left(at: Bench, managers: Managers) -> None:
+    await managers.one().start(spec_of("run-7"))
+    with pytest.raises(EngineRefused, match="own"):
+        await managers.all[0].discard("run-7")
+    await managers.one().discard("run-7")
+    assert at.api.store.all("pods", "gv") == []
+
+
+async def test_a_sweep_takes_what_is_neither_kept_nor_started_here(at: Bench, managers: Managers) -> None:
+    earlier = managers.one()
+    for name in ("run-1", "run-2"):
+        await earlier.start(spec_of(name))
+    await managers.one("m2").start(spec_of("other"))
+    ours = managers.one()
+    await ours.start(spec_of("run-3"))
+    assert await ours.sweep(frozenset({"run-2"})) == ["run-1"]
+    left = {value["metadata"]["name"] for value in at.api.store.all("pods", "gv")}
+    assert left == {pod_name("run-2"), pod_name("run-3"), "genvm-m2-other"}
+
+
+async def test_only_what_runs_and_waits_for_a_run_is_idle(at: Bench, managers: Managers) -> None:
+    pods = managers.one()
+    warm = replace(spec_of("warm-1"), execution_id=None, deadline=None)
+    for spec in (warm, replace(warm, name="warm-2"), spec_of("run-7")):
+        await pods.start(spec)
+    for name in ("warm-1", "run-7"):
+        at.kubelet.live(pod_name(name), LIFE, until=5)
+    assert await pods.idle() == {"warm-1": "executor@sha256:11"}
+
+
+async def test_a_kill_is_seen_as_what_it_was(at: Bench, managers: Managers) -> None:
+    own = await managers.one().start(spec_of("run-7"))
+    at.kubelet.live(own.life.pod.name, "sidecar: deleted, neither ends on TERM", until=5)
+    await own.kill()
+    assert kept(at, "run-7")["metadata"]["deletionGracePeriodSeconds"] == 1
+    at.api.store.remove("pods", "gv", own.life.pod.name)
+    ended = await own.wait_exit()
+    assert (ended.signal, ended.loss) == (9, None)
+    await own.kill()
+
+
+async def test_destroy_may_be_asked_for_again(at: Bench, managers: Managers) -> None:
+    pods = managers.one()
+    own = await pods.start(spec_of("run-7"))
+    await own.destroy()
+    await own.destroy()
+    assert (pods.alive, pods.removals_pending) == (0, 0)
+
+
+async def test_a_pod_that_never_starts_is_deleted_with_the_clusters_reason(
+    at: Bench, managers: Managers
+) -> None:
+    own = await managers.one().start(spec_of("run-7"))
+    at.kubelet.live(own.life.pod.name, "unschedulable")
+    reaching = asyncio.ensure_future(reach(own, 3600.0))
+    while "Insufficient cpu" not in own.life.why_not_yet():
+        await asyncio.sleep(0)
+    reaching.cancel()
+    with pytest.raises(EngineRefused, match=r"did not start within 0\.01 s: .*Insufficient cpu"):
+        await reach(own, 0.01)
+    assert at.api.store.all("pods", "gv") == []
+
+
+async def test_a_pod_that_is_refused_is_deleted(at: Bench, managers: Managers) -> None:
+    own = await managers.one().start(spec_of("run-7"))
+    at.kubelet.live(own.life.pod.name, "image name invalid")
+    reaching = asyncio.ensure_future(reach(own, 3600.0))
+    while own.life.end is None:
+        await asyncio.sleep(0)
+    at.kubelet.store.change("pods", "gv", own.life.pod.name, lambda pod: pod["spec"].pop("nodeName"))
+    with pytest.raises(EngineRefused, match="InvalidImageName"):
+        await reaching
+
+
+async def test_a_warm_pod_gets_its_last_line_with_its_run(at: Bench, managers: Managers) -> None:
+    pods = managers.one()
+    own = await pods.start(replace(spec_of("warm-1"), execution_id=None, deadline=None))
+    assert "activeDeadlineSeconds" not in kept(at, "warm-1")["spec"]
+    await pods.bound(own, 30.0)
+    assert kept(at, "warm-1")["spec"]["activeDeadlineSeconds"] == 45
+    with pytest.raises(EngineRefused):
+        await pods.bound(own, 300.0)
+
+
+async def test_a_run_whose_pod_goes_while_the_server_is_away_is_lost(at: Bench, managers: Managers) -> None:
+    own = await managers.one().start(spec_of("run-7"))
+    at.kubelet.live(own.life.pod.name, LIFE, until=5)
+    await at.api.stop()
+    at.api.store.remove("pods", "gv", own.life.pod.name)
+    await at.api.restart()
+    assert (await own.wait_exit()).loss is Loss.CONTAINER_LOST
