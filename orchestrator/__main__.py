@@ -27,8 +27,6 @@ from orchestrator.state_dir import StateDirUnusable
 from orchestrator.store.port import StoreFailure
 from orchestrator.version import VERSION
 
-NODE_COMMANDS = ("deploy", "call", "view", "schema")
-
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(

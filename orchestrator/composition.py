@@ -138,7 +138,7 @@ async def manager(
             recovered = asyncio.Event()
             audit = AuditLog(settings.audit_file, background)
             if tokens is not None:
-                background.spawn("tokens", tokens.keep_looking(settings.tokens_interval))
+                background.spawn_eternal("tokens", tokens.keep_looking(settings.tokens_interval))
             context = ApiContext(
                 executions=executions,
                 recovered=recovered,
@@ -162,9 +162,9 @@ async def manager(
                 await take_over(executions, modules, pool, pooled)
                 if pool is not None:
                     _offer_always(pool, catalogue, settings)
-                    background.spawn("pool-images", pool.keep_to_images(IMAGE_LOOK))
+                    background.spawn_eternal("pool-images", pool.keep_to_images(IMAGE_LOOK))
                 every = timedelta(seconds=min(30.0, settings.retention / 4))
-                background.spawn("tend", executions.tend(every))
+                background.spawn_eternal("tend", executions.tend(every))
                 recovered.set()
 
             try:
@@ -189,7 +189,7 @@ async def manager(
 def _watched(journal: Journal, state_dir: Path, background: TaskOwner) -> Callable[[], str | None]:
     """What tells at any time why runs cannot be written down, or None."""
     writability = Writability(journal, state_dir)
-    background.spawn("writability", writability.watch(JOURNAL_LOOK))
+    background.spawn_eternal("writability", writability.watch(JOURNAL_LOOK))
     return lambda: writability.trouble
 
 

@@ -11,10 +11,14 @@ READY_INSTANCE = 40 * 1024**2
 """Bytes that an instance holds while it waits for its job."""
 
 
+def available(meminfo: str) -> int:
+    """Bytes of memory that can be had without swapping others out, and free swap."""
+    return sum(_amount(meminfo, key) for key in ("MemAvailable", "SwapFree"))
+
+
 def default_permits(meminfo: str, per_gib: float, least: int) -> int:
     """The newest reference's formula: so many for each free GiB (RAM and swap; manager-api 3.3.2)."""
-    free = sum(_amount(meminfo, key) for key in ("MemAvailable", "SwapFree"))
-    return max(least, int(free / GIB * per_gib))
+    return max(least, int(available(meminfo) / GIB * per_gib))
 
 
 def default_pool_room(meminfo: str) -> int:

@@ -14,10 +14,14 @@ T = TypeVar("T")
 
 
 class TaskOwner:
-    """Starts named tasks, says at once when one fails, and ends them all, newest first."""
+    """Starts named tasks, says at once when one fails, and ends them all, newest first.
 
-    def __init__(self, name: str) -> None:
+    `patience`: seconds after which `aclose` names a task that does not end, and goes on waiting for it.
+    """
+
+    def __init__(self, name: str, *, patience: float = 5.0) -> None:
         self._name = name
+        self._patience = patience
         self._tasks: dict[asyncio.Task[Any], None] = {}
 
     def __len__(self) -> int:
@@ -28,6 +32,12 @@ class TaskOwner:
         task = asyncio.get_running_loop().create_task(work, name=f"{self._name}:{name}")
         self._tasks[task] = None
         task.add_done_callback(self._ended)
+        return task
+
+    def spawn_eternal(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """The same for work that goes on until this owner ends it: it is said when it returns by itself."""
+        task = self.spawn(name, work)
+        task.add_done_callback(_eternal_ended)
         return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
@@ -45,7 +55,21 @@ class TaskOwner:
         while self._tasks:
             task = next(reversed(self._tasks))
             task.cancel()
-            await asyncio.wait([task])
+            _, stuck = await asyncio.wait([task], timeout=self._patience)
+            if stuck:
+                log.warning("task_does_not_end", task=task.get_name(), at=_place(task))
+                await asyncio.wait([task])
+
+
+def _eternal_ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        log.error("eternal_task_ended", task=task.get_name())
+
+
+def _place(task: asyncio.Task[Any]) -> str | None:
+    """Where it waits."""
+    frames = task.get_stack(limit=1)
+    return f"{frames[0].f_code.co_filename}:{frames[0].f_lineno}" if frames else None
 
 
 async def race(work: Coroutine[Any, Any, T], end: asyncio.Future[Any]) -> T | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 CHUNK = 64 * 1024
@@ -73,9 +73,6 @@ class RunOutput:
         self.stdout = Tail(tail_bytes)
         self.stderr = Tail(tail_bytes)
         self.log: deque[Mapping[str, Any]] = deque(maxlen=records)
-
-    def add_log(self, records: Iterable[Mapping[str, Any]]) -> None:
-        self.log.extend(records)
 
     def clear(self) -> None:
         """Forget what was printed and logged, as if there had been nothing."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from orchestrator.executions.permits import NEWEST_COSTS
 from orchestrator.exposure import CannotListen, guarded_addresses, is_loopback
-from orchestrator.memory import MEMINFO, default_permits
+from orchestrator.memory import MEMINFO, available, default_permits
 from orchestrator.operations.doctor.finding import Finding, fail, ok, warn
 from orchestrator.runtime.rendezvous import SOCKET_NAME, SUN_PATH_LIMIT
 from orchestrator.settings import RuntimeName, Settings
@@ -113,15 +113,6 @@ def judge_memory(free: int, permits: int, instance: int) -> Finding:
     if free < wanted:
         return warn("memory", found, "lower GENVM_PERMITS, or runs may end with cause oom under load")
     return ok("memory", found)
-
-
-def available(meminfo: str) -> int:
-    """Bytes of memory that can be had without swapping others out, and free swap."""
-    amounts = {}
-    for line in meminfo.splitlines():
-        name, _, rest = line.partition(":")
-        amounts[name] = rest.split()
-    return sum(int(amounts[name][0]) * 1024 for name in ("MemAvailable", "SwapFree") if name in amounts)
 
 
 def check_clock(

@@ -199,10 +199,6 @@ class Engine:
             probe.close()
         return True
 
-    def stream_client(self) -> APIClient:
-        """The client of the one event stream. Blocking, for the stream's own thread."""
-        return self._stream.connected()
-
     async def in_stream_thread(self, work: Callable[[APIClient], T]) -> T:
         return await self._stream.call(work)
 

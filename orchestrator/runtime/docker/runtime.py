@@ -76,7 +76,7 @@ class DockerRuntime:
             raise RuntimeError("the runtime is closed")
         if not self._opened:
             self._opened = True
-            self._tasks.spawn("removals", self._removals.run())
+            self._tasks.spawn_eternal("removals", self._removals.run())
             self.watch.open()
 
     async def start(self, spec: InstanceSpec) -> DockerInstance:

@@ -58,8 +58,8 @@ class Watch:
 
     def open(self) -> None:
         """Start watching."""
-        self._tasks.spawn("events", self.stream.follow())
-        self._tasks.spawn("relist", self._relist_forever())
+        self._tasks.spawn_eternal("events", self.stream.follow())
+        self._tasks.spawn_eternal("relist", self._relist_forever())
 
     async def aclose(self) -> None:
         self._instances.clear()

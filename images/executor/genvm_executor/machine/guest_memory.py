@@ -60,9 +60,6 @@ class GuestMemory:
         address = self._check(pointer, len(data))
         ctypes.memmove(address, data if isinstance(data, bytes) else bytes(data), len(data))
 
-    def read_u32(self, pointer: int) -> int:
-        return int.from_bytes(self.read(pointer, 4), "little")
-
     def write_u32(self, pointer: int, value: int) -> None:
         self.write(pointer, value.to_bytes(4, "little"))
 
