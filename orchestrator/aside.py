@@ -7,7 +7,7 @@ over every 5 ms, to any one of those who want it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -24,3 +24,19 @@ async def aside(size: int, work: Callable[[], T], *, small: int = SMALL) -> T:
     if size <= small:
         return work()
     return await asyncio.get_running_loop().run_in_executor(_WORKER, work)
+
+
+def is_bulky(message: Mapping[str, object]) -> bool:
+    """Whether encoding a message takes long enough to be done aside; looks no further than that."""
+    left, found = SMALL, list[object](message.values())
+    while found and left > 0:
+        value = found.pop()
+        left -= 1
+        if isinstance(value, str | bytes | bytearray | memoryview):
+            left -= len(value)
+        elif isinstance(value, Mapping):
+            left -= len(value)
+            found.extend(value.values())
+        elif isinstance(value, Sequence):
+            found.extend(value)
+    return left <= 0

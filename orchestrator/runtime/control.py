@@ -22,7 +22,7 @@ from genvm_wire.frames import (
     FrameError,
     encode_frame,
 )
-from orchestrator.aside import SMALL, aside
+from orchestrator.aside import SMALL, aside, is_bulky
 from orchestrator.runtime.frame_stream import SMALL_FRAME, FrameStream, message_in
 from orchestrator.runtime.port import ChannelClosed, ProtocolBroken
 
@@ -74,7 +74,7 @@ class SocketControl:
         or is over the limit, and nothing has been sent then.
         """
         async with self._sending:
-            size = SMALL + 1 if _is_bulky(message) else 0
+            size = SMALL + 1 if is_bulky(message) else 0
             frame = await aside(size, partial(self._encoded, message))
             begun = False
             try:
@@ -237,19 +237,3 @@ class SocketControl:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-
-def _is_bulky(message: Mapping[str, Encodable]) -> bool:
-    """Whether encoding takes long enough to be done aside; looks no further than that."""
-    left, found = SMALL, list[object](message.values())
-    while found and left > 0:
-        value = found.pop()
-        left -= 1
-        if isinstance(value, str | bytes | bytearray | memoryview):
-            left -= len(value)
-        elif isinstance(value, Mapping):
-            left -= len(value)
-            found.extend(value.values())
-        elif isinstance(value, Sequence):
-            found.extend(value)
-    return left <= 0

@@ -6,6 +6,7 @@
     failures    an answer of the API server as one of the port's failures
     reflector   what Pods there are, kept up to date by list and watch
     own_pods    this manager's Pods: started, taken over, deleted, swept
+    dialling    a connection to a Pod's connector, over which both sides have proved themselves (`hello`)
     creating    a Pod is made once, whatever becomes of the answers
     removals    and none is forgotten
     life        one Pod's way from its create to its end, for those who wait for a part of it

@@ -1,0 +1,87 @@
+"""Dialling a Pod's connector: a connection over which both sides have proved themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+
+from genvm_wire.frames import FROM_INSTANCE
+from orchestrator.runtime.kubernetes.hello import (
+    HELLO,
+    NONCE_SIZE,
+    Meeting,
+    Purpose,
+    Side,
+    fingerprint_of,
+    fresh_nonce,
+)
+from orchestrator.runtime.kubernetes.stream_control import StreamControl
+from orchestrator.runtime.port import ChannelClosed, ProtocolBroken
+
+RETRY_S = 0.01
+"""Between two tries while nobody listens yet: the address is known a moment before that."""
+PROOF_S = 5.0
+"""For the handshake and the three frames. The connector hangs up after 2 s."""
+
+
+def client_tls() -> ssl.SSLContext:
+    """TLS 1.3, and no authority: what the certificate is bound to is the proof."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def dial(
+    address: str,
+    port: int,
+    token: str,
+    tls: ssl.SSLContext,
+    *,
+    purpose: Purpose = Purpose.CONTROL,
+    run: int | None = None,
+    patience: float = PROOF_S,
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> StreamControl:
+    """A proved connection. Tries for as long as its caller waits while the connector is not there.
+
+    Raises ProtocolBroken when who answers is not the connector of this instance.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                return await _proved(await _connected(address, port, tls), token, purpose, run)
+        except (OSError, ChannelClosed):
+            # Refused, or hung up on: it is starting (again), or has too many who have not proved themselves.
+            await pause(RETRY_S)
+
+
+async def _connected(address: str, port: int, tls: ssl.SSLContext) -> StreamControl:
+    reader, writer = await asyncio.open_connection(address, port, ssl=tls)
+    return StreamControl(reader, writer, kinds=frozenset({HELLO}))
+
+
+async def _proved(control: StreamControl, token: str, purpose: Purpose, run: int | None) -> StreamControl:
+    try:
+        theirs = (await control.receive()).get("nonce")
+        if not isinstance(theirs, bytes) or len(theirs) != NONCE_SIZE:
+            raise ProtocolBroken("the connector's hello has no nonce")
+        meeting = Meeting(purpose, run, theirs, fresh_nonce(), fingerprint_of(control.certificate))
+        await control.send(
+            {
+                "kind": HELLO,
+                "role": purpose.value,
+                "run": run,
+                "nonce": meeting.managers_nonce,
+                "proof": meeting.proof(Side.MANAGER, token),
+            }
+        )
+        if not meeting.is_proof(Side.CONNECTOR, token, (await control.receive()).get("proof")):
+            raise ProtocolBroken("who answers at the Pod's address is not its connector")
+    except BaseException:
+        control.close()
+        raise
+    control.kinds = FROM_INSTANCE
+    return control

@@ -1,0 +1,78 @@
+"""How a manager and the connector in a Pod prove themselves to each other (spec: Kubernetes, section 2).
+
+The connection is encrypted, with a certificate that the connector made at its start and nobody vouches for.
+What vouches is the instance's token, which both have and which is never sent: each proves that it has it,
+bound to the certificate that it saw, so that who sits between two connections can prove nothing with either.
+
+Three frames, the connector's first:
+
+    {kind: hello, nonce}
+    {kind: hello, role, run, nonce, proof}
+    {kind: hello, proof}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+
+from genvm_wire import calldata
+
+HELLO = "hello"
+NONCE_SIZE = 32
+
+
+class Side(StrEnum):
+    MANAGER = "manager"
+    CONNECTOR = "connector"
+
+
+class Purpose(StrEnum):
+    """What a connection is for: talking with the executor, or the relay of a run's way to somebody."""
+
+    CONTROL = "control"
+    HOST = "host"
+    LLM = "llm"
+    WEB = "web"
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """What both sides of one connection know; `run` is null where there is none yet."""
+
+    purpose: Purpose
+    run: int | None
+    connectors_nonce: bytes
+    managers_nonce: bytes
+    fingerprint: bytes
+    """SHA-256 of the certificate, as this side saw it."""
+
+    def proof(self, side: Side, token: str) -> bytes:
+        """That `side` has the token. Raises ValueError for a token that is not hexadecimal."""
+        said = calldata.encode(
+            [
+                side.value,
+                self.purpose.value,
+                self.run,
+                self.connectors_nonce,
+                self.managers_nonce,
+                self.fingerprint,
+            ]
+        )
+        return hmac.digest(bytes.fromhex(token), said, "sha256")
+
+    def is_proof(self, side: Side, token: str, proof: object) -> bool:
+        """Whether `proof` is that side's. Takes as long for a wrong one as for a right one."""
+        return isinstance(proof, bytes) and hmac.compare_digest(proof, self.proof(side, token))
+
+
+def fresh_nonce() -> bytes:
+    return secrets.token_bytes(NONCE_SIZE)
+
+
+def fingerprint_of(certificate: bytes) -> bytes:
+    """Of a certificate in its binary form."""
+    return hashlib.sha256(certificate).digest()
