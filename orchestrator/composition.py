@@ -42,7 +42,7 @@ from orchestrator.provider_checks import CheckOne, provider_check
 from orchestrator.runtime.docker.runtime import DockerRuntime
 from orchestrator.runtime.docker.settings import VOID, DockerSettings
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
-from orchestrator.runtime.port import AdoptingRuntime, InstanceSpec, Role
+from orchestrator.runtime.port import InstanceSpec, Role, Runtime
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.settings import InstanceNetwork, RuntimeName, Settings
 from orchestrator.state_dir import owned_state_dir
@@ -65,7 +65,7 @@ AUDIT_TIME = 5.0
 JOURNAL_LOOK = 5.0
 _NETWORKS = {InstanceNetwork.VOID: VOID, InstanceNetwork.OWN: "none"}
 
-MakeRuntime = Callable[[Settings, str], Awaitable[AdoptingRuntime]]
+MakeRuntime = Callable[[Settings, str], Awaitable[Runtime]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Manager:
     executions: Executions
     nodes: NodeDialler
     modules: ModuleService
-    runtime: AdoptingRuntime
+    runtime: Runtime
     pool: PoolRuntime | None
     background: TaskOwner
     app: web.Application
@@ -116,7 +116,7 @@ async def manager(
         permits = _permits(settings, meminfo)
         inner = await (make_runtime or named_runtime)(settings, manager_id)
         pool = _pool(settings, inner, permits, default_pool_room(meminfo)) if settings.pool_size else None
-        runtime: AdoptingRuntime = pool or inner
+        runtime: Runtime = pool or inner
         nodes = await asyncio.to_thread(node_dialler, settings)
         held.callback(nodes.close)
         background = TaskOwner("manager")
@@ -221,7 +221,7 @@ def _permits(settings: Settings, meminfo: str) -> PermitPool:
     return PermitPool(max(wanted, least), minimum=least)
 
 
-def _pool(settings: Settings, inner: AdoptingRuntime, permits: PermitPool, memory_room: int) -> PoolRuntime:
+def _pool(settings: Settings, inner: Runtime, permits: PermitPool, memory_room: int) -> PoolRuntime:
     sizes = PoolSettings(
         size=settings.pool_size,
         largest=settings.pool_max_size,
@@ -301,7 +301,7 @@ def module_times(settings: Settings) -> ModuleTimes:
     )
 
 
-async def named_runtime(settings: Settings, manager_id: str) -> AdoptingRuntime:
+async def named_runtime(settings: Settings, manager_id: str) -> Runtime:
     match settings.runtime:
         case RuntimeName.DOCKER:
             return DockerRuntime(
@@ -336,7 +336,7 @@ async def named_runtime(settings: Settings, manager_id: str) -> AdoptingRuntime:
 
 def _executions(
     settings: Settings,
-    runtime: AdoptingRuntime,
+    runtime: Runtime,
     journal: Journal,
     catalogue: Catalogue,
     permits: PermitPool,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from genvm_wire.calldata import Value
 from orchestrator.executions.request import RunRequest
+from orchestrator.runtime.port import Line
 
 LEADER, VALIDATOR = "Leader", "Validator"
 
@@ -45,8 +45,8 @@ class Modules(Protocol):
     async def require(self) -> None:
         """Wait a moment for both to run. Raises ModulesNotRunning."""
 
-    async def connect(self, introduction: Introduction, *, required: bool) -> dict[str, socket.socket]:
-        """Sessions for a run: module name → the executor's end, which the caller owns.
+    async def connect(self, introduction: Introduction, *, required: bool) -> dict[str, Line]:
+        """Sessions for a run: module name → the executor's way to it, which the caller owns.
 
         `required`: both or none; else those that run. Raises ModulesNotRunning.
         """
@@ -79,7 +79,7 @@ class NoModules:
     async def require(self) -> None:
         raise ModulesNotRunning(NOT_RUNNING)
 
-    async def connect(self, introduction: Introduction, *, required: bool) -> dict[str, socket.socket]:
+    async def connect(self, introduction: Introduction, *, required: bool) -> dict[str, Line]:
         del introduction
         if required:
             raise ModulesNotRunning(NOT_ALL_RUNNING)

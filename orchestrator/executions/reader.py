@@ -52,6 +52,13 @@ async def read_report(run: Run, control: Control) -> Report:
                 raise ProtocolBroken(f"unknown message kind {str(other)[:40]!r}")
 
 
+def check_resumed(run: Run, said: Mapping[str, Value]) -> None:
+    """That what an instance said on a new connection is that it has this run. Raises ProtocolBroken."""
+    if said.get("kind") != "resume":
+        raise ProtocolBroken(f"expected resume, got {str(said.get('kind'))[:40]!r}")
+    _expect_run(run, said)
+
+
 def _expect_run(run: Run, message: Mapping[str, Value]) -> None:
     if message.get("run") != run.id:
         raise ProtocolBroken("a message is for another run")

@@ -44,7 +44,7 @@ from orchestrator.executions.supervisor import (
 )
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.executions.written import Written, written
-from orchestrator.runtime.port import AdoptingRuntime, RuntimeFailure
+from orchestrator.runtime.port import Runtime, RuntimeFailure
 from orchestrator.store.port import ForgottenRows, Journal, RunHead, RunRow, StoreFailure
 from orchestrator.tasks import TaskOwner
 
@@ -62,7 +62,7 @@ class Executions:
     def __init__(
         self,
         *,
-        runtime: AdoptingRuntime,
+        runtime: Runtime,
         journal: Journal,
         choose_version: VersionChooser,
         limits: RunLimits,

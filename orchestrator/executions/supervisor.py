@@ -8,35 +8,33 @@ permits come back only when the instance is gone.
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
-from genvm_wire.calldata import Value
 from orchestrator import descriptors
 from orchestrator.aside import aside
 from orchestrator.contracts.versions import ExecutorVersion, VersionFailure
 from orchestrator.executions.dialling import NodeDialler
+from orchestrator.executions.hand_over import HandOver
 from orchestrator.executions.hosts import HostFailure, HostRefused, HostUnreachable, parse_host
-from orchestrator.executions.job import JobLimits, job_message
 from orchestrator.executions.limits import RunLimits
-from orchestrator.executions.misuse import HOST_REFUSED
-from orchestrator.executions.modules import Modules, ModulesNotRunning, introduction_of
-from orchestrator.executions.persistence import persistently
+from orchestrator.executions.misuse import HOST_REFUSED, Misuse
+from orchestrator.executions.modules import Modules, ModulesNotRunning
+from orchestrator.executions.orders import Ended, unless_ended
+from orchestrator.executions.persistence import naming_descriptors, persistently
 from orchestrator.executions.records import outcome_row, progress_row
-from orchestrator.executions.request import ModuleUse, RunRequest
+from orchestrator.executions.request import RunRequest
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import (
     Admitted,
     Cause,
     Concluded,
-    Dialled,
     Event,
     Outcome,
     Placed,
@@ -47,20 +45,11 @@ from orchestrator.executions.state import (
     advance,
 )
 from orchestrator.executions.verdict import EndOrder, FailureReport, Report, judge
-from orchestrator.executions.watch import (
-    READY,
-    RESUME,
-    Holding,
-    acknowledge,
-    first_word,
-    known_exit,
-    watch,
-)
+from orchestrator.executions.watch import Holding, known_exit, watch
 from orchestrator.executions.written import request_from
+from orchestrator.runtime.conversation import READY
 from orchestrator.runtime.port import (
-    AdoptingRuntime,
     ChannelClosed,
-    Control,
     EngineUnreachable,
     Instance,
     InstanceDied,
@@ -70,10 +59,11 @@ from orchestrator.runtime.port import (
     NoDescriptors,
     ProtocolBroken,
     Role,
+    Runtime,
     RuntimeFailure,
 )
 from orchestrator.store.port import Journal, RunRow, StoreFailure, StoreFull, StoreUnavailable
-from orchestrator.tasks import finish, first_done, race
+from orchestrator.tasks import finish, first_done
 
 log = structlog.get_logger(__name__)
 
@@ -83,12 +73,12 @@ STILL_FRESH = 0.5
 RECONNECT_TIME = 10.0
 # Seconds in which the engine says how an adopted instance ended, when it has ended.
 SETTLED_TIME = 2.0
+# Seconds for an executor whose outcome is safe to leave by itself, or to be ready again.
+EXIT_TIME = 1.0
 # Seconds from an executor's last word to its container's end as the engine tells of it.
 LEAVING_TIME = 0.5
 # Seconds that a cancelled supervisor takes to let an instance go; the next manager's sweep does the rest.
 LETTING_GO_TIME = 5.0
-# Seconds that everybody else has after the grace: the executor's own timer, the manager's kill.
-WATCHDOG_SLACK = 1.0
 
 MANAGER_RESTART = "manager_restart"
 CONTROL_LOST = "control_lost"
@@ -96,7 +86,6 @@ HANDED_OVER = "the manager was restarted while the run was handed over"
 REQUEST_LOST = "request_lost"
 MODULES_NOT_RUNNING = "modules_not_running"
 
-T = TypeVar("T")
 Life = Callable[[Run, Holding], Awaitable[Outcome]]
 
 
@@ -106,18 +95,14 @@ class VersionChooser(Protocol):
 
 
 class TakeBack(Protocol):
-    def __call__(self, instance: Instance, control: Control, said: dict[str, Value]) -> bool:
-        """Whether an instance that said `ready` after its run is kept for another; else it is destroyed."""
+    def __call__(self, instance: Instance) -> bool:
+        """Whether an instance that is ready again after its run is kept for another; else it is destroyed."""
 
 
-def never(instance: Instance, control: Control, said: dict[str, Value]) -> bool:
+def never(instance: Instance) -> bool:
     """For managers without a pool."""
-    del instance, control, said
+    del instance
     return False
-
-
-class Ended(Exception):
-    """The run was ordered to end before it could start."""
 
 
 class Lost(Exception):
@@ -132,7 +117,7 @@ class Lost(Exception):
 class Supervisor:
     """What a life needs; one for all runs."""
 
-    runtime: AdoptingRuntime
+    runtime: Runtime
     journal: Journal
     choose_version: VersionChooser
     limits: RunLimits
@@ -167,8 +152,8 @@ class Supervisor:
                 if not run.detached:
                     run.order_end(EndOrder(Cause.SHUTDOWN, 0))
                     await finish(self._let_go(run, held, self._judge(run)), LETTING_GO_TIME)
-                elif held.control is not None:
-                    held.control.close()
+                elif held.instance is not None:
+                    held.instance.hang_up()
                 raise
             await finish(self._let_go(run, held, outcome), LETTING_GO_TIME)
             self._log_line(run, asyncio.get_running_loop().time() - begun)
@@ -186,13 +171,17 @@ class Supervisor:
             return self._judge(run, FailureReport(Cause.UPSTREAM, str(refused), HOST_REFUSED))
         except (VersionFailure, HostFailure, RuntimeFailure, StoreFailure) as failure:
             report = FailureReport(_cause_of(failure), str(failure) or type(failure).__name__)
-            # A channel that ends while the job is sent is an instance that is gone, and the engine knows how.
-            gone = isinstance(failure, InstanceDied | ChannelClosed)
-            exit_ = await known_exit(held.instance) if gone else None
-            return self._judge(run, report, exit_)
+            return self._judge(run, report, await self._exit_behind(failure, held.instance))
         except Exception as defect:
             log.exception("run_defect")
             return self._judge(run, FailureReport(Cause.INTERNAL, f"defect: {type(defect).__name__}"))
+
+    @staticmethod
+    async def _exit_behind(failure: Exception, instance: Instance | None) -> InstanceExit | None:
+        """A channel that ends while the job is sent is an instance that is gone, and the engine knows how."""
+        if isinstance(failure, InstanceDied):
+            return failure.exit
+        return await known_exit(instance) if isinstance(failure, ChannelClosed) else None
 
     async def _whole_life(self, run: Run, held: Holding) -> Outcome:
         if not run.admitted.done():
@@ -211,10 +200,8 @@ class Supervisor:
         leased = descriptors.lease_now()
         with await unless_ended(run, descriptors.lease()) if leased is None else leased:
             held.instance = await self._start(run, version)
-            control, said = await unless_ended(run, self._ready(held.instance))
-            held.control, held.promise = control, said.get("promise")
-            await self._hand_over(run, held.instance, control, version)
-        return self._judge(run, *await watch(run, held))
+            await self._hand_over.carry_out(run, held.instance, version)
+        return self._judge(run, *await watch(run, held.instance))
 
     async def _bring_back(self, run: Run) -> bool:
         """Read the run's request, which the journal has had while it waited."""
@@ -239,15 +226,15 @@ class Supervisor:
         if held.instance is None:
             raise Lost(Loss.CONTAINER_LOST, "the container was gone when the manager came back")
         try:
-            held.control, said = await first_word(held.instance, RECONNECT_TIME, (RESUME, READY))
-        except InstanceDied:
+            said = await held.instance.greet(RECONNECT_TIME)
+        except (InstanceDied, ChannelClosed):
             return await self._ended_meanwhile(run, held.instance)
         if said["kind"] == READY:
             raise Lost(MANAGER_RESTART, HANDED_OVER)
         log.info("run_adopted", engine_id=held.instance.engine_id)
         if run.execution.state is State.STARTING:
             self._advance(run, Started(self.now(), held.instance.engine_id))
-        return self._judge(run, *await watch(run, held))
+        return self._judge(run, *await watch(run, held.instance))
 
     async def _ended_meanwhile(self, run: Run, instance: Instance) -> Outcome:
         """The outcome of an adopted instance that did not connect again."""
@@ -266,7 +253,7 @@ class Supervisor:
                 held.instance = await self.runtime.adopt(spec)
         held.stray = held.instance is None
         if held.instance is not None:
-            self._bound(run, held.instance)
+            self._hand_over.bound(run, held.instance)
 
     async def _clear(self, run: Run, held: Holding) -> bool:
         """Remove what an earlier manager left of this run and nobody can use."""
@@ -321,74 +308,12 @@ class Supervisor:
             cpus=self.limits.cpus,
             pids=self.limits.pids,
             reuse=reuse or self.limits.reuse,
+            ready_within=self.limits.ready_timeout,
         )
 
-    async def _ready(self, instance: Instance) -> tuple[Control, dict[str, Value]]:
-        return await first_word(instance, self.limits.ready_timeout, (READY,))
-
-    async def _hand_over(
-        self, run: Run, instance: Instance, control: Control, version: ExecutorVersion
-    ) -> None:
-        """Connect to the node, once, and send the job with the connection in it.
-
-        That the node is dialled is in the journal first: a manager that takes over never dials it again.
-        """
-        with ExitStack() as held:
-            modules = await unless_ended(run, self._connect_modules(run))
-            for end in modules.values():
-                held.enter_context(end)
-            run.apply(Dialled())
-            await unless_ended(run, self._write_progress(run))
-            host = held.enter_context(await unless_ended(run, self._connect_node(run)))
-            limits = JobLimits(
-                deadline_ms=self._milliseconds_left(run),
-                grace_ms=int(self.limits.end_grace * 1000),
-                output_limit=self.limits.output_tail_bytes,
-                log_limit=self.limits.log_records,
-            )
-            making = partial(job_message, run.id, run.request, version, limits, tuple(modules))
-            message = await aside(run.request.size, making)
-            self._advance(run, Started(self.now(), instance.engine_id))
-            self._bound(run, instance)
-            await control.send(message, [host.fileno(), *(end.fileno() for end in modules.values())])
-        run.forget_inputs()
-
-    def _bound(self, run: Run, instance: Instance) -> None:
-        """Its watchdog ends the instance when the run's time is over, if by then nobody else can."""
-        left = self._milliseconds_left(run) / 1000
-        instance.end_within(left + self.limits.end_grace + WATCHDOG_SLACK)
-
-    async def _connect_node(self, run: Run) -> socket.socket:
-        """Where there is no descriptor for it, the node has not been connected to: that is tried again."""
-        request, seconds = run.request, self.limits.host_connect_timeout
-        while True:
-            try:
-                return await self.nodes.connect(request.host, seconds, request.call.hello, run.claim.take)
-            except NoDescriptors:
-                await asyncio.sleep(descriptors.LOOK_AGAIN)
-
-    async def _connect_modules(self, run: Run) -> dict[str, socket.socket]:
-        """Before the node is dialled: a run that cannot have its modules has not started."""
-        use = run.request.call.modules
-        if use is ModuleUse.NONE:
-            return {}
-        introduction = introduction_of(run.id, run.request, self._milliseconds_left(run))
-        sockets: dict[str, socket.socket] = {}
-        async for attempt in persistently(NoDescriptors):
-            with attempt, naming_descriptors():
-                sockets = await self.modules.connect(introduction, required=use is ModuleUse.REQUIRED)
-        if not sockets:
-            log.warning("run_without_modules", advice="start them with POST /module/start")
-        return sockets
-
-    def _milliseconds_left(self, run: Run) -> int:
-        return max(1, int((run.execution.deadline - self.now()).total_seconds() * 1000))
-
-    async def _write_progress(self, run: Run) -> bool:
-        async for attempt in persistently(StoreFull, StoreUnavailable):
-            with attempt:
-                await self.journal.write(progress_row(run))
-        return True
+    @property
+    def _hand_over(self) -> HandOver:
+        return HandOver(self.journal, self.limits, self.modules, self.nodes, self.now)
 
     def _advance(self, run: Run, event: Event) -> None:
         run.apply(event)
@@ -448,31 +373,31 @@ class Supervisor:
                 await self.journal.write(row, durable=True)
 
     async def _take_away(self, run: Run, held: Holding, outcome: Outcome) -> None:
-        if not await self._returned(run, held, outcome):
-            if held.control is not None:
-                held.control.close()
-            if held.instance is not None:
-                async for attempt in persistently(RuntimeFailure):
-                    with attempt:
-                        await held.instance.destroy()
+        if held.instance is not None and not await self._returned(run, held.instance, outcome):
+            held.instance.hang_up()
+            async for attempt in persistently(RuntimeFailure):
+                with attempt:
+                    await held.instance.destroy()
         if held.stray:
             await self._clear(run, held)
 
-    async def _returned(self, run: Run, held: Holding, outcome: Outcome) -> bool:
+    async def _returned(self, run: Run, instance: Instance, outcome: Outcome) -> bool:
         """Acknowledge a result; whether the instance waits for another run now.
 
         Never after an order to kill: it may still be on its way to the engine.
         """
-        if held.control is None or held.instance is None or outcome.result is None:
+        if outcome.result is None:
             return False
-        said = await acknowledge(run, held)
-        if said is None:
+        try:
+            again = await instance.acknowledge(run.id, EXIT_TIME)
+        except ProtocolBroken:
+            run.misuse.add(Misuse.FALSE_READY)
+            again = False
+        if not again:
             # Removed before the engine has seen its end, it would be killed first, by a process for that.
-            await known_exit(held.instance, LEAVING_TIME)
+            await known_exit(instance, LEAVING_TIME)
             return False
-        if run.kill_now.done():
-            return False
-        return self.take_back(held.instance, held.control, said)
+        return not run.kill_now.done() and self.take_back(instance)
 
     def _log_line(self, run: Run, seconds: float) -> None:
         execution, outcome = run.execution, run.execution.outcome
@@ -489,25 +414,6 @@ class Supervisor:
             reconnects=run.reconnects,
             seconds=round(seconds, 3),
         )
-
-
-async def unless_ended(run: Run, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`; Ended is raised, and the work undone, when the run is ordered to end before."""
-    result = await race(work, run.end)
-    if result is None:
-        raise Ended
-    return result
-
-
-@contextmanager
-def naming_descriptors() -> Iterator[None]:
-    """A context in which a failure for want of a descriptor is NoDescriptors, wherever it came from."""
-    try:
-        yield
-    except Exception as failure:
-        if descriptors.used_up(failure):
-            raise NoDescriptors("the manager has no file descriptor left (ulimit -n)") from failure
-        raise
 
 
 def instance_name(run: Run) -> str:

@@ -7,9 +7,9 @@ serves the conversation until the container has ended; everything else may be ca
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import structlog
 
@@ -23,12 +23,13 @@ from orchestrator.modules.kinds import ModuleKind, ModuleTimes
 from orchestrator.modules.log_rate import LogRate
 from orchestrator.modules.redaction import Redaction
 from orchestrator.modules.session import Session, Usage, plain, session_message
+from orchestrator.runtime.conversation import RESUME
 from orchestrator.runtime.meeting import describe
 from orchestrator.runtime.port import (
     ChannelClosed,
-    Control,
     Instance,
     InstanceDied,
+    Line,
     ProtocolBroken,
     RuntimeFailure,
 )
@@ -36,13 +37,14 @@ from orchestrator.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
-READY, RESUME = "ready", "resume"
 LONGEST_TEXT = 2000
 MOST_NOTES = 50
 MOST_RECORDS = 64
 TROUBLES = "own_troubles"
 """Among a module's counters: what it failed at that was no observation."""
 LEVELS = frozenset({"debug", "info", "warning", "error"})
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,6 @@ class ModuleInstance:
         self,
         kind: ModuleKind,
         instance: Instance,
-        control: Control,
         *,
         version: str,
         times: ModuleTimes,
@@ -78,7 +79,6 @@ class ModuleInstance:
         self.sessions: dict[int, Session] = {}
         self.resumed: list[int] = []
         self._instance = instance
-        self._control = control
         self._times = times
         self._changed = changed
         self._redaction = Redaction()
@@ -112,8 +112,12 @@ class ModuleInstance:
         self.believe(configuration)
         try:
             async with asyncio.timeout(self._times.configure):
-                await self._control.send(configuration.message(generation))
-                while (message := await self._control.receive())["kind"] not in ("configured", "failed"):
+                control = self._instance.control
+                await control.send(configuration.message(generation))
+                while (message := await control.receive())["kind"] not in (
+                    "configured",
+                    "failed",
+                ):
                     self._take(message)
         except TimeoutError:
             raise NotStarted(
@@ -167,7 +171,7 @@ class ModuleInstance:
     def over(self) -> None:
         """Whoever waits for a last word of it waits no more. Idempotent, also for one that never lived."""
         self.up = False
-        self._control.close()
+        self._instance.hang_up()
         for session in self.sessions.values():
             session.end(None)
         self._changed()
@@ -178,22 +182,21 @@ class ModuleInstance:
     async def _read(self) -> str:
         while True:
             try:
-                self._take(await self._control.receive())
+                self._take(await self._instance.control.receive())
             except ProtocolBroken as failure:
                 return f"it broke the module protocol: {failure}"
             except ChannelClosed:
-                self._control.close()
                 self._set_up(False)
                 try:
                     await self._reconnect()
                 except (InstanceDied, ChannelClosed):
                     return await self._how()
-                except (ProtocolBroken, TimeoutError) as failure:
+                except ProtocolBroken as failure:
                     return f"it connected again and said nothing of use: {failure}"
 
     async def _reconnect(self) -> None:
         """A module whose channel broke connects again; one that hangs is found by its pings."""
-        self._control, _ = await first_word(self._instance, None, (RESUME,))
+        check_resumed(await self._instance.greet(None))
         if self._log_rate.take():
             log.info("module_reconnected", module=self.kind, instance=self.name)
         # Sessions that ended meanwhile have their last words said now.
@@ -276,20 +279,16 @@ class ModuleInstance:
         self._unanswered = 0
         self._changed()
 
-    async def open(self, introduction: Introduction) -> socket.socket:
-        """A session for a run: the executor's end. Raises ChannelClosed; nothing is left of it then."""
+    async def open(self, introduction: Introduction) -> Line:
+        """A session for a run: the executor's way to it. Raises ChannelClosed; nothing is left of it then."""
         await self._doors.open_for(introduction.host_data)
-        theirs, ours = socket.socketpair()
         self.sessions[introduction.run] = Session(introduction.run)
         try:
-            with ours:
-                await self._send(session_message(introduction), [ours.fileno()])
+            return await self._in_time(self._instance.open(session_message(introduction)))
         except BaseException:
-            theirs.close()
             self.sessions.pop(introduction.run).end(None)
             self._changed()
             raise
-        return theirs
 
     def believe(self, configuration: Configuration) -> None:
         """This is its configuration: from now on its secrets are masked in what it says."""
@@ -349,14 +348,17 @@ class ModuleInstance:
         except ChannelClosed:
             log.info("module_channel_down", module=self.kind, instance=self.name, unsaid=message["kind"])
 
-    async def _send(self, message: Mapping[str, Value], fds: Sequence[int] = ()) -> None:
+    async def _send(self, message: Mapping[str, Value]) -> None:
+        """Raises ChannelClosed."""
+        await self._in_time(self._instance.control.send(message))
+
+    async def _in_time(self, saying: Awaitable[T]) -> T:
         """Raises ChannelClosed, also for a module that does not read: no run may wait for it to wake up."""
-        control = self._control
         try:
             async with asyncio.timeout(self._times.exit):
-                await control.send(message, fds)
+                return await saying
         except TimeoutError:
-            control.close()
+            self._instance.hang_up()
             raise ChannelClosed("the module does not read its channel") from None
 
     async def destroy(self) -> None:
@@ -365,26 +367,13 @@ class ModuleInstance:
 
     def let_be(self) -> None:
         """Let the connection go and the container run."""
-        self._control.close()
+        self._instance.hang_up()
 
 
-async def first_word(
-    instance: Instance, seconds: float | None, expected: tuple[str, ...]
-) -> tuple[Control, dict[str, Value]]:
-    """The instance's next connection, and what it says on it: one of `expected`.
-
-    Raises InstanceDied, ChannelClosed, ProtocolBroken, TimeoutError.
-    """
-    async with asyncio.timeout(seconds):
-        control = await instance.connect()
-        try:
-            message = await control.receive()
-            if message["kind"] not in expected:
-                raise ProtocolBroken(f"expected {' or '.join(expected)}, got {str(message['kind'])[:40]!r}")
-        except BaseException:
-            control.close()
-            raise
-        return control, message
+def check_resumed(said: Mapping[str, Value]) -> None:
+    """That what a module said on a new connection is that it has its configuration. Raises ProtocolBroken."""
+    if said["kind"] != RESUME:
+        raise ProtocolBroken(f"expected {RESUME}, got {said['kind']!r}")
 
 
 def runs_in(message: Mapping[str, Value]) -> list[int]:

@@ -16,26 +16,18 @@ from orchestrator.executions.persistence import persistently
 from orchestrator.modules.configuration import Configuration, StartRequest
 from orchestrator.modules.egress import PacketFilters, egress_of
 from orchestrator.modules.failures import AlreadyRunning, ModuleFailure, NotStarted, ShuttingDown
-from orchestrator.modules.instance import (
-    READY,
-    RESUME,
-    ModuleInstance,
-    first_word,
-    runs_in,
-    version_in,
-)
+from orchestrator.modules.instance import ModuleInstance, check_resumed, runs_in, version_in
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.record import Entry
 from orchestrator.runtime.pool.backoff import Backoff
 from orchestrator.runtime.port import (
-    AdoptingRuntime,
     ChannelClosed,
-    Control,
     EngineUnreachable,
     Instance,
     InstanceDied,
     InstanceSpec,
     ProtocolBroken,
+    Runtime,
     RuntimeFailure,
 )
 from orchestrator.tasks import TaskOwner
@@ -52,7 +44,7 @@ Save = Callable[[Entry], Awaitable[None]]
 class Surroundings:
     """What a module needs of the manager. `save` has the entry on disk when it returns."""
 
-    runtime: AdoptingRuntime
+    runtime: Runtime
     settings: ModuleSettings
     times: ModuleTimes
     configure: Configure
@@ -142,9 +134,9 @@ class Module:
         spec = self._spec(f"{self.kind}-{generation}")
         if self.kind is ModuleKind.WEB:
             spec = replace(spec, egress=egress_of(configuration.values))
-        instance = await self._around.runtime.start(spec)
+        instance = await self._started(spec)
         try:
-            fresh = await self._ready(instance)
+            fresh = self._of_this_kind(instance)
             await fresh.configure(configuration, generation)
         except BaseException:
             # In a task of its own: whoever ordered this may be gone, its container must not stay.
@@ -152,25 +144,22 @@ class Module:
             raise
         return fresh
 
-    async def _ready(self, instance: Instance) -> ModuleInstance:
-        seconds = self._around.times.ready
+    async def _started(self, spec: InstanceSpec) -> Instance:
         try:
-            control, message = await first_word(instance, seconds, (READY,))
-        except TimeoutError:
-            raise NotStarted(f"the {self.kind} module was not ready within {seconds:g} s") from None
-        except (InstanceDied, ChannelClosed, ProtocolBroken) as failure:
+            return await self._around.runtime.start(spec)
+        except (InstanceDied, ProtocolBroken) as failure:
             raise NotStarted(f"the {self.kind} module: {failure}") from None
-        if message.get("module") != self.kind.value:
-            control.close()
-            raise NotStarted(f"image {instance.spec.image} is not that of the {self.kind} module")
-        return self._instance(instance, control, version_in(message))
 
-    def _instance(self, instance: Instance, control: Control, version: str) -> ModuleInstance:
-        around = self._around
+    def _of_this_kind(self, instance: Instance) -> ModuleInstance:
+        if instance.greeting.get("module") != self.kind.value:
+            raise NotStarted(f"image {instance.spec.image} is not that of the {self.kind} module")
+        return self._instance(instance)
+
+    def _instance(self, instance: Instance) -> ModuleInstance:
+        around, version = self._around, version_in(instance.greeting)
         return ModuleInstance(
             self.kind,
             instance,
-            control,
             version=version,
             times=around.times,
             changed=around.changed,
@@ -191,6 +180,7 @@ class Module:
             pids=settings.pids,
             tmp_bytes=settings.tmp_bytes,
             shm_bytes=settings.shm_bytes,
+            ready_within=self._around.times.ready,
         )
 
     async def _put_in_place(self, fresh: ModuleInstance, configuration: Configuration) -> None:
@@ -387,13 +377,13 @@ class Module:
         if instance is None:
             return None
         try:
-            control, message = await first_word(instance, self._around.times.reconnect, (RESUME,))
-        except (TimeoutError, InstanceDied, ChannelClosed, ProtocolBroken) as failure:
-            log.warning("module_not_adopted", module=self.kind, instance=name, error=str(failure) or "silent")
+            check_resumed(await instance.greet(self._around.times.reconnect))
+        except (InstanceDied, ChannelClosed, ProtocolBroken) as failure:
+            log.warning("module_not_adopted", module=self.kind, instance=name, error=str(failure))
             await self._remove(instance)
             return None
-        one = self._instance(instance, control, version_in(message))
-        one.resumed = runs_in(message)
+        one = self._instance(instance)
+        one.resumed = runs_in(instance.greeting)
         return one
 
     async def shut_down(self) -> None:

@@ -6,7 +6,6 @@ Implements `orchestrator.executions.modules.Modules`.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -31,7 +30,7 @@ from orchestrator.modules.own_addresses import own_addresses
 from orchestrator.modules.record import Entry, ModuleRecord
 from orchestrator.modules.status import ModuleStatus, status_of
 from orchestrator.modules.templating import Lookup
-from orchestrator.runtime.port import AdoptingRuntime, ChannelClosed
+from orchestrator.runtime.port import ChannelClosed, Line, Runtime
 from orchestrator.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
@@ -42,7 +41,7 @@ class ModuleService:
 
     def __init__(
         self,
-        runtime: AdoptingRuntime,
+        runtime: Runtime,
         settings: Mapping[ModuleKind, ModuleSettings],
         environment: Lookup,
         state_dir: Path,
@@ -134,13 +133,13 @@ class ModuleService:
         if not await self._available(list(self._modules.values()), self._times.patience):
             raise ModulesNotRunning(NOT_RUNNING)
 
-    async def connect(self, introduction: Introduction, *, required: bool) -> dict[str, socket.socket]:
+    async def connect(self, introduction: Introduction, *, required: bool) -> dict[str, Line]:
         """See `executions.modules.Modules.connect`."""
         wanted = [module for module in self._modules.values() if required or self._is_hopeful(module)]
         complete = await self._available(wanted, self._times.patience, self._times.start_patience)
         if required and not complete:
             raise ModulesNotRunning(NOT_ALL_RUNNING)
-        opened: dict[str, socket.socket] = {}
+        opened: dict[str, Line] = {}
         try:
             for module in wanted:
                 if (one := module.current) is None or not one.available:
@@ -151,8 +150,8 @@ class ModuleService:
             if required and len(opened) < len(wanted):
                 raise ModulesNotRunning(NOT_ALL_RUNNING)
         except BaseException:
-            for end in opened.values():
-                end.close()
+            for line in opened.values():
+                line.close()
             raise
         return opened
 

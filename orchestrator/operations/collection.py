@@ -18,7 +18,7 @@ from orchestrator.operations.reasons import instance_of, reason_of
 from orchestrator.operations.source import ManagerSource, journal_url, manager_id
 from orchestrator.runtime.docker.runtime import DockerRuntime
 from orchestrator.runtime.docker.settings import DockerSettings
-from orchestrator.runtime.port import AdoptingRuntime
+from orchestrator.runtime.port import Runtime
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.settings import RuntimeName, Settings
 from orchestrator.state_dir import owned_state_dir
@@ -142,7 +142,7 @@ async def _survey(settings: Settings, owner: str) -> list[Found]:
 
 
 async def _sweep(settings: Settings, owner: str, keep: frozenset[str]) -> list[str]:
-    runtime: AdoptingRuntime
+    runtime: Runtime
     match settings.runtime:
         case RuntimeName.DOCKER:
             runtime = DockerRuntime(docker_settings(settings, owner))

@@ -45,11 +45,16 @@ class Meeting:
             self._exit.set_result(ended)
 
     async def connect(self) -> SocketControl:
-        """See `Instance.connect`. A connection made before the end is handed out after it, too."""
+        """The next connection that the instance makes; one made before its end is handed out after it, too.
+
+        Raises InstanceDied when it ends first, ChannelClosed when it was destroyed.
+        """
         while (control := self._rendezvous.take()) is None:
             if self._exit.done():
-                how = describe(self._exit.result())
-                raise InstanceDied(f"instance {self._name} ended before it connected: {how}")
+                ended = self._exit.result()
+                raise InstanceDied(
+                    f"instance {self._name} ended before it connected: {describe(ended)}", ended
+                )
             arrival = asyncio.ensure_future(self._rendezvous.arrival())
             racers: list[asyncio.Future[Any]] = [arrival, self._exit]
             try:

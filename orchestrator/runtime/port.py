@@ -1,12 +1,13 @@
 """What the executions need from a container engine, and nothing more.
 
-One implementation per engine (`docker`, `process`, later `kubernetes`); the warm pool is one more, on top of
-any of them. Everything here is free of engine types.
+One implementation per engine (`docker`, `process`); the warm pool is one more, on top of any of them.
+Everything here is free of engine types.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -22,7 +23,7 @@ class RuntimeFailure(Exception):
     ├── EngineUnreachable    the engine does not answer: nothing is known about the instance
     ├── EngineRefused        the engine answered and said no (image missing, bad option, disk full …)
     ├── NoDescriptors        this process may open no more files: later it may
-    ├── InstanceDied         the instance ended before it was ready
+    ├── InstanceDied         the instance ended before it said anything, or said nothing in time
     ├── ChannelClosed        the control channel ended (the instance may still run)
     └── ProtocolBroken       the instance sent what the instance protocol forbids
     """
@@ -38,10 +39,6 @@ class EngineRefused(RuntimeFailure):
 
 class NoDescriptors(RuntimeFailure):
     """This process has as many descriptors as it may: nothing has been begun, and it can be tried again."""
-
-
-class InstanceDied(RuntimeFailure):
-    """The instance ended before it was ready; the text has its exit and the tail of its own output."""
 
 
 class ChannelClosed(RuntimeFailure):
@@ -99,6 +96,8 @@ class InstanceSpec:
     pids: int
     reuse: int = 1
     """Runs it serves, one after another, each in a process of its own."""
+    ready_within: float = 60.0
+    """Seconds from its start to its `ready`."""
     tmp_bytes: int | None = None
     shm_bytes: int | None = None
     egress: Egress | None = None
@@ -121,6 +120,15 @@ class InstanceExit:
     oom_killed: bool
     detail: str = ""
     loss: Loss | None = None
+
+
+class InstanceDied(RuntimeFailure):
+    """The text has its exit, where it ended, and the tail of its own output; `exit` is null if it runs on,
+    or nobody knows."""
+
+    def __init__(self, message: str, exit_: InstanceExit | None = None) -> None:
+        super().__init__(message)
+        self.exit = exit_
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,21 +158,67 @@ class Control(Protocol):
         """Close at once; idempotent."""
 
 
+class Line(Protocol):
+    """A run's way to somebody: to its node, to a module. It is used once, by whichever side the runtime has
+    dial."""
+
+    async def connect(self) -> socket.socket:
+        """The connection, in blocking mode, the caller's from here on. Raises what its maker says."""
+
+    def close(self) -> None:
+        """Nobody will use it any more; idempotent."""
+
+
+MakeJob = Callable[[], Awaitable[Mapping[str, Value]]]
+"""Makes the `job` at the moment at which it is sent: what it says of the time left counts from then."""
+
+
 class Instance(Protocol):
-    """One started container (or process)."""
+    """One started container (or process), and the conversation with the program in it."""
 
     @property
-    def spec(self) -> InstanceSpec: ...
+    def spec(self) -> InstanceSpec:
+        """What it was started with; one from the pool was not started for a run."""
 
     @property
     def engine_id(self) -> str:
         """The engine's own id: container id, or process id as text."""
 
-    async def connect(self) -> Control:
-        """The next connection the instance makes: its first, or one after a broken channel.
+    @property
+    def control(self) -> Control:
+        """The newest connection that it made. Raises ChannelClosed when there was none."""
 
-        Raises InstanceDied when it ends first, ChannelClosed when the instance was destroyed.
+    @property
+    def greeting(self) -> Mapping[str, Value]:
+        """What it said last about itself: `ready`, or `resume`; empty before that."""
+
+    async def greet(self, seconds: float | None) -> Mapping[str, Value]:
+        """Wait for the next connection that it makes, and for its `ready` or `resume` on that.
+
+        For instances that were adopted or whose channel broke: `Runtime.start` has done it. `seconds`: None
+        waits for as long as it lives. Raises InstanceDied, ProtocolBroken; ChannelClosed when the connection
+        ended before a word, and there may be another one.
         """
+
+    async def give(self, job: MakeJob, host: Line, modules: Mapping[str, Line]) -> None:
+        """Hand a run over: its job, and with it the ways to its node and to `modules`, in this order.
+
+        Whether this side dials the node and passes on the connection, or has the instance's side dial, is the
+        runtime's. Raises ChannelClosed, and what the lines and `job` raise; the lines stay the caller's.
+        """
+
+    async def open(self, session: Mapping[str, Value]) -> Line:
+        """A way into a module for a run, announced to the module by `session`. Raises ChannelClosed."""
+
+    async def acknowledge(self, run: int, seconds: float) -> bool:
+        """Tell it that the run's outcome is safe; whether it says in time that it waits for another job.
+
+        Only the word of the process that outlives runs counts, which proves itself. Raises ProtocolBroken
+        when the run says so in its place, and nothing else.
+        """
+
+    def hang_up(self) -> None:
+        """Let its connection go, if there is one: it looks for a manager again. Idempotent."""
 
     def end_within(self, seconds: float | None) -> None:
         """Have it end after so many seconds, whatever it does, and even when this manager is dead by then.
@@ -185,26 +239,17 @@ class Instance(Protocol):
 
 class Runtime(Protocol):
     async def start(self, spec: InstanceSpec) -> Instance:
-        """Create and start an instance; on any failure or cancellation nothing of it is left.
+        """An instance that is ready: it waits for its job, or its configuration.
 
-        Raises EngineUnreachable, EngineRefused.
+        On any failure or cancellation nothing of it is left, or will be soon where the engine is away.
+        Raises EngineUnreachable, EngineRefused, InstanceDied, ProtocolBroken.
         """
-
-    async def sweep(self, keep: frozenset[str]) -> list[str]:
-        """Remove what carries this manager's id and is not named in `keep`; the removed names."""
-
-    async def aclose(self) -> None:
-        """Release the runtime's own resources; instances are not touched."""
-
-
-class AdoptingRuntime(Runtime, Protocol):
-    """A runtime that finds its instances again after the manager was restarted, and says how it is."""
 
     async def adopt(self, spec: InstanceSpec) -> Instance | None:
         """Take over the instance that an earlier manager with the same id started as `spec.name`.
 
-        Its program connects again by itself. None when there is no such instance any more; an instance that
-        has ended is adopted too, for its exit. Raises EngineUnreachable, EngineRefused.
+        Its program connects again by itself: `greet` it. None when there is no such instance any more; one
+        that has ended is adopted too, for its exit. Raises EngineUnreachable, EngineRefused.
         """
 
     async def discard(self, name: str) -> None:
@@ -213,6 +258,9 @@ class AdoptingRuntime(Runtime, Protocol):
         Nothing there is no error. Raises EngineUnreachable; EngineRefused also for an instance of this
         manager's own.
         """
+
+    async def sweep(self, keep: frozenset[str]) -> list[str]:
+        """Remove what carries this manager's id and is not named in `keep`; the removed names."""
 
     async def idle(self) -> Mapping[str, str]:
         """Names and images of running executors that an earlier manager with the same id kept ready.
@@ -230,3 +278,6 @@ class AdoptingRuntime(Runtime, Protocol):
         """Whether the engine answered the last call; asks nothing."""
 
     def statistics(self) -> RuntimeStatistics: ...
+
+    async def aclose(self) -> None:
+        """Release the runtime's own resources; instances are not touched."""

@@ -22,9 +22,9 @@ from typing import IO
 import structlog
 
 from orchestrator.runtime import process_records
+from orchestrator.runtime.conversation import Conversation, made_ready
 from orchestrator.runtime.meeting import Meeting
 from orchestrator.runtime.port import (
-    Control,
     EngineRefused,
     InstanceExit,
     InstanceSpec,
@@ -62,7 +62,7 @@ class ProcessSettings:
     open_files: int = 1024
 
 
-class ProcessInstance:
+class ProcessInstance(Conversation):
     """Made by `ProcessRuntime`."""
 
     def __init__(
@@ -72,6 +72,7 @@ class ProcessInstance:
         meeting: Meeting,
         remove: Callable[[ProcessInstance], Awaitable[None]],
     ) -> None:
+        super().__init__(meeting.connect)
         self._spec = spec
         self._child = child
         self._remove = remove
@@ -92,9 +93,6 @@ class ProcessInstance:
     @property
     def engine_id(self) -> str:
         return str(self._child.pid)
-
-    async def connect(self) -> Control:
-        return await self.meeting.connect()
 
     def end_within(self, seconds: float | None) -> None:
         """Nobody watches over a process but itself: its kernel timer ends it, from its job on."""
@@ -152,7 +150,7 @@ class ProcessInstance:
 
 
 class ProcessRuntime:
-    """Implements `AdoptingRuntime`, except that nothing survives its manager: `adopt` finds nothing."""
+    """Implements `Runtime`, except that nothing survives its manager: `adopt` finds nothing."""
 
     def __init__(self, settings: ProcessSettings) -> None:
         self._settings = settings
@@ -177,10 +175,11 @@ class ProcessRuntime:
         self._instances[name] = None
         work = asyncio.ensure_future(self._start(spec, path))
         try:
-            return await asyncio.shield(work)
+            instance = await asyncio.shield(work)
         except asyncio.CancelledError:
             await asyncio.shield(self._tasks.spawn(f"abandon {name}", self._abandon(work)))
             raise
+        return await made_ready(instance)
 
     async def _abandon(self, work: asyncio.Future[ProcessInstance]) -> None:
         await asyncio.wait([work])
@@ -274,7 +273,7 @@ class ProcessRuntime:
         return removed
 
     async def discard(self, name: str) -> None:
-        """See `AdoptingRuntime.discard`."""
+        """See `Runtime.discard`."""
         if check_name(name) in self._instances:
             raise EngineRefused(f"instance {name} is this manager's own")
         await asyncio.to_thread(partial(process_records.kill, self._directories.path / name))

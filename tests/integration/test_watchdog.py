@@ -91,9 +91,7 @@ def manager_dies(instance: DockerInstance) -> None:
 
 
 async def report_of(instance: DockerInstance) -> Any:
-    control = await instance.connect()
-    assert (await control.receive())["kind"] == "ready"
-    records: Any = (await control.receive())["records"]
+    records: Any = (await instance.control.receive())["records"]
     return json.loads(records[0]["said"])
 
 
@@ -155,8 +153,6 @@ async def test_an_executor_is_not_the_first_process_and_the_first_one_is_shut(
     engine: docker.APIClient, runtime: DockerRuntime
 ) -> None:
     async with started(runtime, spec(EXECUTOR)) as instance:
-        control = await instance.connect()
-        assert (await control.receive())["kind"] == "ready"
         inspected = await asyncio.to_thread(engine.inspect_container, instance.engine_id)
         first = Path(f"/proc/{inspected['State']['Pid']}")
         assert inspected["HostConfig"]["Init"] is False
@@ -169,7 +165,7 @@ async def test_an_executor_is_not_the_first_process_and_the_first_one_is_shut(
         assert (second / "cmdline").read_bytes() == (first / "cmdline").read_bytes()
         # What the one writes, the other does not read.
         assert " rw-s " not in (first / "maps").read_text()
-        await control.send({"kind": "exit"})
+        await instance.control.send({"kind": "exit"})
         assert (await instance.wait_exit()).exit_code == 0
 
 
@@ -177,7 +173,6 @@ async def test_a_killed_executor_ends_its_container_by_the_same_signal(
     engine: docker.APIClient, runtime: DockerRuntime
 ) -> None:
     async with started(runtime, spec(EXECUTOR)) as instance:
-        await (await instance.connect()).receive()
         inspected = await asyncio.to_thread(engine.inspect_container, instance.engine_id)
         first = inspected["State"]["Pid"]
         (child,) = Path(f"/proc/{first}/task/{first}/children").read_text("ascii").split()

@@ -9,7 +9,7 @@ import os
 import pytest
 
 from orchestrator import descriptors
-from orchestrator.executions.supervisor import naming_descriptors
+from orchestrator.executions.persistence import naming_descriptors
 from orchestrator.runtime.port import EngineRefused, NoDescriptors
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from orchestrator.runtime.conversation import Conversation
 from orchestrator.runtime.docker.engine import Engine, EngineConflict, EngineNotFound
 from orchestrator.runtime.meeting import Meeting
-from orchestrator.runtime.port import Control, InstanceExit, InstanceSpec
+from orchestrator.runtime.port import InstanceExit, InstanceSpec
 
 
-class DockerInstance:
+class DockerInstance(Conversation):
     """Made by `DockerRuntime`; `DockerRuntime` also removes it, through `remove`."""
 
     def __init__(
@@ -22,6 +23,7 @@ class DockerInstance:
         recheck: Callable[[DockerInstance], None],
         remove: Callable[[DockerInstance], Awaitable[None]],
     ) -> None:
+        super().__init__(meeting.connect)
         self._spec = spec
         self._container_id = container_id
         self._engine = engine
@@ -39,9 +41,6 @@ class DockerInstance:
     @property
     def engine_id(self) -> str:
         return self._container_id
-
-    async def connect(self) -> Control:
-        return await self.meeting.connect()
 
     def end_within(self, seconds: float | None) -> None:
         self.meeting.end_within(seconds)

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from orchestrator.runtime.conversation import made_ready
 from orchestrator.runtime.docker import exits, options
 from orchestrator.runtime.docker.egress import EgressFilters
 from orchestrator.runtime.docker.engine import Engine, EngineConflict, EngineNotFound
@@ -41,7 +42,7 @@ CREATE_RETRY_S = 0.3
 
 
 class DockerRuntime:
-    """Implements `AdoptingRuntime`. Made inside a running event loop; no I/O before the first use."""
+    """Implements `Runtime`. Made inside a running event loop; no I/O before the first use."""
 
     def __init__(self, settings: DockerSettings) -> None:
         check_name(settings.manager_id)
@@ -90,10 +91,11 @@ class DockerRuntime:
         self._starting[name] = work
         work.add_done_callback(lambda _: self._starting.pop(name, None))
         try:
-            return await asyncio.shield(work)
+            instance = await asyncio.shield(work)
         except asyncio.CancelledError:
             await asyncio.shield(self._errands.spawn(f"abandon {name}", self._abandon(work)))
             raise
+        return await made_ready(instance)
 
     async def _abandon(self, work: asyncio.Future[DockerInstance]) -> None:
         await asyncio.wait([work])
@@ -253,7 +255,7 @@ class DockerRuntime:
         await self._removals.remove(instance.engine_id)
 
     async def adopt(self, spec: InstanceSpec) -> DockerInstance | None:
-        """See `AdoptingRuntime.adopt`."""
+        """See `Runtime.adopt`."""
         self._open()
         name = options.container_name(self._settings, check_name(spec.name))
         if spec.name in self._starting or spec.name in self.watch.names():
@@ -273,7 +275,7 @@ class DockerRuntime:
         return instance
 
     async def discard(self, name: str) -> None:
-        """See `AdoptingRuntime.discard`."""
+        """See `Runtime.discard`."""
         self._open()
         if name in self._starting or name in self.watch.names():
             raise EngineRefused(f"instance {name} is this manager's own")
@@ -299,7 +301,7 @@ class DockerRuntime:
         await self._egress.renew(instance.spec, instance.engine_id, egress)
 
     async def idle(self) -> dict[str, str]:
-        """See `AdoptingRuntime.idle`."""
+        """See `Runtime.idle`."""
         self._open()
         listed = await self._engine.quick(
             lambda client: client.containers(filters={"label": options.managed_filter(self._settings)})
@@ -314,7 +316,7 @@ class DockerRuntime:
         }
 
     async def image_id(self, image: str) -> str:
-        """See `AdoptingRuntime.image_id`."""
+        """See `Runtime.image_id`."""
         try:
             inspected = await self._engine.quick(
                 lambda client: client.inspect_image(image)  # type: ignore[no-untyped-call]

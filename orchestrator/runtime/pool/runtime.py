@@ -10,23 +10,22 @@ import asyncio
 import secrets
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
 
-from genvm_wire.calldata import Value
+from orchestrator.runtime.conversation import READY
 from orchestrator.runtime.pool.key import PoolKey
 from orchestrator.runtime.pool.settings import PoolSettings
 from orchestrator.runtime.pool.shelf import Shelf
 from orchestrator.runtime.pool.statistics import PoolStatistics
-from orchestrator.runtime.pool.warm import ClaimedInstance, WarmControl, WarmInstance
+from orchestrator.runtime.pool.warm import WarmInstance
 from orchestrator.runtime.port import (
-    AdoptingRuntime,
-    Control,
     Instance,
-    InstanceDied,
     InstanceSpec,
     ProtocolBroken,
+    Runtime,
     RuntimeFailure,
     RuntimeStatistics,
 )
@@ -60,14 +59,14 @@ def _mark_of(name: str) -> str:
 
 
 class PoolRuntime:
-    """Implements `AdoptingRuntime` over `inner`, which it owns. Made inside a running event loop.
+    """Implements `Runtime` over `inner`, which it owns. Made inside a running event loop.
 
     `room`: how many instances may be ready at once, of all keys together.
     """
 
     def __init__(
         self,
-        inner: AdoptingRuntime,
+        inner: Runtime,
         settings: PoolSettings,
         *,
         room: Callable[[], int] = no_bound,
@@ -87,7 +86,7 @@ class PoolRuntime:
         self._fills = TaskOwner("pool-fill")
         self._leaving = TaskOwner("pool-leave")
         self._timer: Timer | None = None
-        self._cold_since: weakref.WeakKeyDictionary[Instance, float] = weakref.WeakKeyDictionary()
+        self._born: weakref.WeakKeyDictionary[Instance, float] = weakref.WeakKeyDictionary()
         self._draining = False
         self.revision = 0
 
@@ -118,14 +117,14 @@ class PoolRuntime:
             shelf.lend(now)
         try:
             instance = await self._inner.start(spec)
-            if key is not None and key.reuse > 1:
-                self._cold_since[instance] = now
+            if key is not None:
+                self._born[instance] = now
             return instance
         finally:
             self._starts -= 1
             self._tend()
 
-    def claim(self, spec: InstanceSpec) -> ClaimedInstance | None:
+    def claim(self, spec: InstanceSpec) -> Instance | None:
         """The oldest instance that is ready and as `spec` asks; it is the caller's to destroy."""
         key = PoolKey.of(spec)
         if key is None or self._draining or (self._known is not None and key not in self._known):
@@ -141,53 +140,33 @@ class PoolRuntime:
                 self._warm += 1
                 shelf.claimed(now)
                 self._tend()
-                return warm.claim(spec)
+                return warm.claim()
             shelf.ended(warm, now)
             self._discard(warm)
         return None
 
-    def take_back(self, instance: Instance, control: Control, said: dict[str, Value]) -> bool:
-        """Put an instance that said `ready` after its run on its shelf; False: it stays the caller's."""
+    def take_back(self, instance: Instance) -> bool:
+        """Put an instance that is ready again after its run on its shelf; False: it stays the caller's."""
         key = PoolKey.of(instance.spec)
         shelf = None if key is None else self._shelves.get(key)
         if shelf is None or shelf.dropped or self._draining or self._full():
             return False
         now = self._clock.time()
-        claimed = instance if isinstance(instance, ClaimedInstance) else None
-        born = self._cold_since.get(instance, now) if claimed is None else claimed.born
+        born = self._born.get(instance, now)
         if born < shelf.renewed_at:
             return False
-        warm = self._shelved(
-            shelf,
-            instance if claimed is None else claimed.bare,
-            control.bare if isinstance(control, WarmControl) else control,
-            said,
-            born=born,
-            wanted_until=now + self._settings.linger,
-        )
-        shelf.returned(warm)
+        shelf.returned(self._shelved(shelf, instance, born, wanted_until=now + self._settings.linger))
         self._returned += 1
         self._tend()
         return True
 
     def _shelved(
-        self,
-        shelf: Shelf,
-        instance: Instance,
-        control: Control,
-        said: dict[str, Value],
-        *,
-        born: float,
-        wanted_until: float = 0.0,
+        self, shelf: Shelf, instance: Instance, born: float, *, wanted_until: float = 0.0
     ) -> WarmInstance:
+        self._born[instance] = born
         instance.end_within(None)
         return WarmInstance(
-            instance,
-            control,
-            said,
-            lambda warm: self._ended(shelf, warm),
-            born=born,
-            wanted_until=wanted_until,
+            instance, lambda warm: self._ended(shelf, warm), born=born, wanted_until=wanted_until
         )
 
     def _full(self) -> bool:
@@ -253,27 +232,9 @@ class PoolRuntime:
 
     async def _make(self, shelf: Shelf) -> WarmInstance:
         self._numbered += 1
-        name = f"{NAME}-{shelf.key.mark}-{self._prefix}-{self._numbered}"
-        instance = await self._inner.start(shelf.key.spec(name))
-        return await self._ready(shelf, instance, self._settings.ready_timeout)
-
-    async def _ready(self, shelf: Shelf, instance: Instance, patience: float) -> WarmInstance:
-        """The instance once it is ready; one that is not within `patience` seconds is destroyed."""
-        control: Control | None = None
-        try:
-            async with asyncio.timeout(patience):
-                control = await instance.connect()
-                said = await control.receive()
-            if said.get("kind") != "ready":
-                raise ProtocolBroken(f"expected ready, got {str(said.get('kind'))[:40]!r}")
-        except BaseException as failure:
-            if control is not None:
-                control.close()
-            await self._destroy(instance)
-            if isinstance(failure, TimeoutError):
-                raise InstanceDied(f"not ready within {patience:g} s") from None
-            raise
-        return self._shelved(shelf, instance, control, said, born=self._clock.time())
+        spec = shelf.key.spec(f"{NAME}-{shelf.key.mark}-{self._prefix}-{self._numbered}")
+        instance = await self._inner.start(replace(spec, ready_within=self._settings.ready_timeout))
+        return self._shelved(shelf, instance, self._clock.time())
 
     def _ended(self, shelf: Shelf, warm: WarmInstance) -> None:
         """A ready instance does not wait any more; replace it."""
@@ -364,12 +325,23 @@ class PoolRuntime:
             instance = await self._inner.adopt(key.spec(name))
             if instance is None:
                 return
+            await self._still_ready(instance)
             shelf = self._shelves.setdefault(key, Shelf(key, self._settings, self._clock.time()))
-            shelf.ready.append(await self._ready(shelf, instance, self._settings.adoption))
+            shelf.ready.append(self._shelved(shelf, instance, self._clock.time()))
         except RuntimeFailure as failure:
             log.warning("pool_instance_not_adopted", instance=name, error=str(failure))
         else:
             self._adopted += 1
+
+    async def _still_ready(self, instance: Instance) -> None:
+        """Hear it say so again; one that does not is destroyed. Raises RuntimeFailure."""
+        try:
+            said = await instance.greet(self._settings.adoption)
+            if said["kind"] != READY:
+                raise ProtocolBroken(f"expected {READY}, got {said['kind']!r}")
+        except BaseException:
+            await self._destroy(instance)
+            raise
 
     async def adopt(self, spec: InstanceSpec) -> Instance | None:
         """A claimed instance of an earlier manager is a run's like any other."""

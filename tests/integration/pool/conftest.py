@@ -17,7 +17,7 @@ import pytest
 from orchestrator.composition import Manager, manager
 from orchestrator.embedded import PRECOMPILED_VARIABLE, prepared_executor
 from orchestrator.executions import run as run_module
-from orchestrator.executions import watch
+from orchestrator.executions import supervisor
 from orchestrator.node.store import NodeStore
 from orchestrator.runtime.pool import PoolRuntime, PoolStatistics
 from orchestrator.serve import listening
@@ -69,7 +69,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """An instance of which the machine makes the manager wait is no bad one: the tests' own timeouts are the
     bounds."""
     monkeypatch.setattr(run_module, "FINISHING_GRACE", BOUND)
-    monkeypatch.setattr(watch, "EXIT_TIME", BOUND)
+    monkeypatch.setattr(supervisor, "EXIT_TIME", BOUND)
 
 
 Open = Callable[..., Any]

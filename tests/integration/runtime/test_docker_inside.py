@@ -31,10 +31,8 @@ DEVICES |= {"tty", "urandom", "zero"}
 @pytest.fixture
 async def inside(docker_runtime: DockerRuntime, spec: MakeSpec) -> AsyncIterator[dict[str, Any]]:
     instance = await docker_runtime.start(spec())
-    control = await instance.connect()
-    await control.receive()
-    await control.send({"kind": "job", "do": "report"})
-    records: Any = (await control.receive())["records"]
+    await instance.control.send({"kind": "job", "do": "report"})
+    records: Any = (await instance.control.receive())["records"]
     await instance.destroy()
     yield json.loads(records[0]["report"])
 
@@ -77,9 +75,7 @@ async def test_memory_over_the_limit_is_reported_as_oom(
     docker_runtime: DockerRuntime, spec: MakeSpec
 ) -> None:
     instance = await docker_runtime.start(spec(memory_bytes=32 * MIB))
-    control = await instance.connect()
-    await control.receive()
-    await control.send({"kind": "job", "do": "oom"})
+    await instance.control.send({"kind": "job", "do": "oom"})
     ended = await instance.wait_exit()
     assert (ended.exit_code, ended.signal, ended.oom_killed) == (None, 9, True)
     await instance.destroy()
@@ -87,8 +83,6 @@ async def test_memory_over_the_limit_is_reported_as_oom(
 
 async def test_what_it_forked_dies_with_it(docker_runtime: DockerRuntime, spec: MakeSpec) -> None:
     instance = await docker_runtime.start(spec())
-    control = await instance.connect()
-    await control.receive()
-    await control.send({"kind": "job", "do": "orphan"})
+    await instance.control.send({"kind": "job", "do": "orphan"})
     assert (await instance.wait_exit()).exit_code == 0
     await instance.destroy()

@@ -100,10 +100,8 @@ async def test_exits_while_the_event_stream_is_broken_are_not_missed(
 ) -> None:
     instances = [await docker_runtime.start(spec()) for _ in range(4)]
     for number, instance in enumerate(instances):
-        control = await instance.connect()
-        await control.receive()
         docker_runtime.watch.stream.interrupt()
-        await control.send({"kind": "job", "do": f"exit:{number}"})
+        await instance.control.send({"kind": "job", "do": f"exit:{number}"})
     exits = [await instance.wait_exit() for instance in instances]
     assert [one.exit_code for one in exits] == [0, 1, 2, 3]
     assert docker_runtime.watch.stream.connections > 1
@@ -113,7 +111,7 @@ async def test_exits_while_the_event_stream_is_broken_are_not_missed(
 async def test_an_engine_that_is_away_changes_nothing_and_is_asked_again(
     behind_door: DockerRuntime, doorway: Doorway, engine: docker.APIClient, spec: MakeSpec
 ) -> None:
-    instance = await behind_door.start(spec("silent"))
+    instance = await behind_door.start(spec())
     waiting = asyncio.create_task(instance.wait_exit())
     await doorway.shut()
     await until(lambda: not behind_door.statistics().event_stream_connected)
@@ -137,8 +135,8 @@ async def test_a_start_without_an_engine_is_unreachable_leaves_no_directory_and_
 ) -> None:
     # What it knows of the image lets it come as far as making the container.
     monkeypatch.setattr(guarded, "BELIEVED_S", 3600.0)
-    await (await behind_door.start(spec("silent"))).destroy()
-    wanted = spec("silent")
+    await (await behind_door.start(spec())).destroy()
+    wanted = spec()
     await doorway.shut()
     with pytest.raises(EngineUnreachable):
         await behind_door.start(wanted)
@@ -153,7 +151,7 @@ async def test_a_start_without_an_engine_is_unreachable_leaves_no_directory_and_
 async def test_a_container_that_cannot_be_removed_now_is_removed_when_the_engine_is_back(
     behind_door: DockerRuntime, doorway: Doorway, engine: docker.APIClient, spec: MakeSpec
 ) -> None:
-    instance = await behind_door.start(spec("silent"))
+    instance = await behind_door.start(spec())
     await doorway.shut()
     with pytest.raises(EngineUnreachable):
         await instance.destroy()
@@ -167,7 +165,7 @@ async def test_a_container_that_cannot_be_removed_now_is_removed_when_the_engine
 async def test_a_container_removed_by_somebody_else_has_ended(
     docker_runtime: DockerRuntime, engine: docker.APIClient, spec: MakeSpec
 ) -> None:
-    instance = await docker_runtime.start(spec("silent"))
+    instance = await docker_runtime.start(spec())
     await asyncio.to_thread(engine.remove_container, instance.engine_id, force=True)
     exit_ = await instance.wait_exit()
     assert exit_.exit_code is None
@@ -197,7 +195,7 @@ async def test_a_new_manager_adopts_a_running_instance_and_sweeps_the_others(
     docker_settings: DockerSettings, engine: docker.APIClient, spec: MakeSpec
 ) -> None:
     earlier = DockerRuntime(docker_settings)
-    kept_spec, stale_spec = spec("silent"), spec("silent")
+    kept_spec, stale_spec = spec(), spec()
     kept_before = await earlier.start(kept_spec)
     stale = await earlier.start(stale_spec)
     await earlier.aclose()
@@ -220,7 +218,7 @@ async def test_a_new_manager_adopts_a_running_instance_and_sweeps_the_others(
 async def test_labels_carry_ids_only(
     docker_runtime: DockerRuntime, docker_settings: DockerSettings, engine: docker.APIClient, spec: MakeSpec
 ) -> None:
-    instance = await docker_runtime.start(spec("silent"))
+    instance = await docker_runtime.start(spec())
     inspected = await asyncio.to_thread(engine.inspect_container, instance.engine_id)
     ours = {
         key.removeprefix(docker_settings.label_prefix)

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings
 from orchestrator.runtime.docker.settings import VOID
-from orchestrator.runtime.port import Control, Instance
+from orchestrator.runtime.port import Instance
 from tests.integration.runtime.runtime_kit import MakeSpec, leftovers
 
 # What an instance under the sway of its contract would try. Each says the name of the error, or `ok`.
@@ -73,14 +73,12 @@ for name in sorted(names | {"@meet", "@nobody", "@docker", "@/tmp/.X11-unix/X0"}
 Ask = Callable[[str], Awaitable[Any]]
 
 
-async def asking(instance: Instance) -> Ask:
+def asking(instance: Instance) -> Ask:
     """One that runs what it is told, once."""
-    control: Control = await instance.connect()
-    assert (await control.receive())["kind"] == "ready"
 
     async def ask(code: str) -> Any:
-        await control.send({"kind": "job", "do": f"try:{code}"})
-        records: Any = (await control.receive())["records"]
+        await instance.control.send({"kind": "job", "do": f"try:{code}"})
+        records: Any = (await instance.control.receive())["records"]
         return json.loads(records[0]["said"])
 
     return ask
@@ -107,7 +105,7 @@ async def test_nobody_inside_can_be_reached_or_have_another_kind_of_socket(
     runtime: DockerRuntime, spec: MakeSpec, subtests: pytest.Subtests
 ) -> None:
     instance = await runtime.start(spec())
-    said = await (await asking(instance))(MEETING)
+    said = await asking(instance)(MEETING)
     await instance.destroy()
     assert len(said) == 14
     for name, error in said:
@@ -118,8 +116,8 @@ async def test_nobody_inside_can_be_reached_or_have_another_kind_of_socket(
 async def test_two_instances_cannot_meet(runtime: DockerRuntime, spec: MakeSpec) -> None:
     """None has a name, not even one that the kernel gives, and no name leads anywhere."""
     one, other = await runtime.start(spec()), await runtime.start(spec())
-    *asked, names = await (await asking(one))(NAMED)
-    said = await (await asking(other))(REACHING)
+    *asked, names = await asking(one)(NAMED)
+    said = await asking(other)(REACHING)
     for instance in (one, other):
         await instance.destroy()
     assert asked == [["ask for credentials", "EPERM"]] * 4
@@ -130,7 +128,7 @@ async def test_two_instances_cannot_meet(runtime: DockerRuntime, spec: MakeSpec)
 
 async def test_there_is_a_loopback_and_nothing_else(runtime: DockerRuntime, spec: MakeSpec) -> None:
     instance = await runtime.start(spec())
-    lines = await (await asking(instance))("say(Path('/proc/net/dev').read_text()); say(os.uname().nodename)")
+    lines = await asking(instance)("say(Path('/proc/net/dev').read_text()); say(os.uname().nodename)")
     await instance.destroy()
     interfaces, host_name = lines
     assert [line.split(":")[0].strip() for line in interfaces.splitlines()[2:]] == ["lo"]
@@ -160,7 +158,7 @@ async def test_a_void_that_died_is_made_anew_and_those_who_run_in_the_old_one_ru
 ) -> None:
     async with DockerRuntime(void_settings) as runtime:
         early = await runtime.start(spec())
-        ask = await asking(early)
+        ask = asking(early)
         [old] = of_role(engine, void_settings, VOID)
         engine.remove_container(old["Id"], force=True)
         late = await runtime.start(spec())

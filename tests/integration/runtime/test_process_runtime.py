@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from orchestrator.runtime import process_records
-from orchestrator.runtime.port import EngineRefused
+from orchestrator.runtime.port import EngineRefused, InstanceDied, InstanceExit, InstanceSpec
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from tests.integration.runtime.runtime_kit import MakeSpec
 
@@ -29,21 +29,24 @@ async def test_the_managers_environment_is_not_inherited(
     monkeypatch.setenv("GENVM_SECRET", "s3cret")
     show = (sys.executable, "-c", "import os, sys; print(sorted(os.environ)); sys.exit(1)")
     runtime = ProcessRuntime(ProcessSettings("test", state_dir, default_command=show))
-    instance = await runtime.start(spec())
-    seen = (await instance.wait_exit()).detail
-    assert seen == "['GENVM_CONTROL', 'LANG', 'PATH']"
-    await instance.destroy()
+    assert (await failing(runtime, spec())).detail == "['GENVM_CONTROL', 'LANG', 'PATH']"
+
+
+async def failing(runtime: ProcessRuntime, spec: InstanceSpec) -> InstanceExit:
+    """How a program ended that never said `ready`."""
+    with pytest.raises(InstanceDied) as caught:
+        await runtime.start(spec)
+    assert caught.value.exit is not None
+    return caught.value.exit
 
 
 async def test_what_it_forked_is_killed_with_it(state_dir: Path, spec: MakeSpec) -> None:
     command = ("sh", "-c", "sleep 600 & echo $!; exit 1")
     runtime = ProcessRuntime(ProcessSettings("test", state_dir, default_command=command))
-    instance = await runtime.start(spec())
-    grandchild = int((await instance.wait_exit()).detail)
+    grandchild = int((await failing(runtime, spec())).detail)
     async with asyncio.timeout(60):
         while alive(grandchild):
             await asyncio.sleep(0.01)
-    await instance.destroy()
 
 
 def alive(pid: int) -> bool:
@@ -59,11 +62,9 @@ async def test_output_without_end_neither_blocks_it_nor_grows_the_manager(
 ) -> None:
     flood = (sys.executable, "-c", "print('x' * 5_000_000); raise SystemExit(2)")
     runtime = ProcessRuntime(ProcessSettings("test", state_dir, default_command=flood))
-    instance = await runtime.start(spec())
-    ended = await instance.wait_exit()
+    ended = await failing(runtime, spec())
     assert ended.exit_code == 2
     assert len(ended.detail) <= 2000
-    await instance.destroy()
 
 
 async def test_a_state_directory_too_deep_for_the_programs_socket_is_refused(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from genvm_wire.calldata import Value
 from orchestrator.runtime.port import (
     ChannelClosed,
     Control,
@@ -19,12 +21,27 @@ from orchestrator.runtime.port import (
 from tests.integration.runtime.runtime_kit import AnyRuntime, MakeSpec
 
 
+class NodeLine:
+    """A node, as far as an instance's way to it goes; `dialled` counts."""
+
+    def __init__(self) -> None:
+        self.ours, self._theirs = socket.socketpair()
+        self.ours.setblocking(False)
+        self.dialled = 0
+
+    async def connect(self) -> socket.socket:
+        self.dialled += 1
+        return self._theirs
+
+    def close(self) -> None:
+        self.ours.close()
+        self._theirs.close()
+
+
 async def given(instance: Instance, do: str) -> Control:
     """A connection whose job has been handed over."""
-    control = await instance.connect()
-    assert (await control.receive())["kind"] == "ready"
-    await control.send({"kind": "job", "do": do})
-    return control
+    await instance.control.send({"kind": "job", "do": do})
+    return instance.control
 
 
 def open_descriptors() -> int:
@@ -35,18 +52,20 @@ async def test_a_job_with_a_socket_reaches_the_program_and_its_result_comes_back
     runtime: AnyRuntime, spec: MakeSpec
 ) -> None:
     instance = await runtime.start(spec())
-    control = await instance.connect()
-    assert await control.receive() == {"kind": "ready", "protocol": 1, "executor": "probe"}
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        await control.send({"kind": "job", "do": "echo"}, [theirs.fileno()])
-        theirs.close()
-        ours.setblocking(False)
+    assert instance.greeting == {"kind": "ready", "protocol": 1, "executor": "probe"}
+
+    async def job() -> dict[str, Value]:
+        assert node.dialled == 1
+        return {"kind": "job", "do": "echo"}
+
+    with closing(NodeLine()) as node:
+        await instance.give(job, node, {})
         loop = asyncio.get_running_loop()
-        await loop.sock_sendall(ours, b"hello")
-        assert await loop.sock_recv(ours, 100) == b"HELLO"
-    assert (await control.receive())["payload"] == b"done"
-    await control.send({"kind": "ack", "run": 1})
+        await loop.sock_sendall(node.ours, b"hello")
+        assert await loop.sock_recv(node.ours, 100) == b"HELLO"
+        assert node.dialled == 1
+    assert (await instance.control.receive())["payload"] == b"done"
+    assert not await instance.acknowledge(1, 60)
     ended = await instance.wait_exit()
     assert (ended.exit_code, ended.signal, ended.oom_killed) == (0, None, False)
     await instance.destroy()
@@ -83,33 +102,40 @@ async def test_kill_ends_it_with_sigkill(runtime: AnyRuntime, spec: MakeSpec) ->
 
 
 async def test_an_instance_that_dies_before_it_connects_says_why(runtime: AnyRuntime, spec: MakeSpec) -> None:
-    instance = await runtime.start(spec("dies"))
-    with pytest.raises(InstanceDied, match=r"exited with code 3: no such luck"):
-        await instance.connect()
-    await instance.destroy()
+    with pytest.raises(InstanceDied, match=r"exited with code 3: no such luck") as caught:
+        await runtime.start(spec("dies"))
+    assert caught.value.exit is not None
+    assert caught.value.exit.exit_code == 3
+    assert runtime.statistics().instances == 0
 
 
-async def test_an_instance_that_never_connects_can_be_destroyed_under_a_waiting_connect(
+async def test_an_instance_that_never_says_ready_is_given_up_and_leaves_nothing(
+    runtime: AnyRuntime, spec: MakeSpec, state_dir: Path
+) -> None:
+    with pytest.raises(InstanceDied, match="not ready within"):
+        await runtime.start(spec("silent", ready_within=0.05))
+    assert runtime.statistics().instances == 0
+    assert list((state_dir / "instances").iterdir()) == []
+
+
+async def test_an_instance_can_be_destroyed_while_its_next_connection_is_waited_for(
     runtime: AnyRuntime, spec: MakeSpec
 ) -> None:
-    instance = await runtime.start(spec("silent"))
-    waiting = asyncio.create_task(instance.connect())
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await asyncio.shield(waiting)
+    instance = await runtime.start(spec())
+    waiting = asyncio.create_task(instance.greet(None))
+    await asyncio.wait([waiting], timeout=0)
     await instance.destroy()
-    with pytest.raises((ChannelClosed, InstanceDied)):
+    with pytest.raises(InstanceDied):
         await waiting
 
 
 async def test_the_newest_connection_counts(runtime: AnyRuntime, spec: MakeSpec) -> None:
     instance = await runtime.start(spec())
     first = await given(instance, "again")
-    second = await instance.connect()
-    assert (await second.receive())["kind"] == "resume"
+    assert (await instance.greet(60))["kind"] == "resume"
     with pytest.raises(ChannelClosed):
         await first.receive()
-    await second.send({"kind": "ack", "run": 1})
+    await instance.control.send({"kind": "ack", "run": 1})
     assert (await instance.wait_exit()).exit_code == 0
     await instance.destroy()
 
@@ -171,17 +197,16 @@ async def test_two_instances_cannot_have_one_name(runtime: AnyRuntime, spec: Mak
     await instance.destroy()
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.005, 0.03, 0.1, 0.25])
+@pytest.mark.parametrize("delay", [0.0, 0.005, 0.03, 0.1, 0.25, 1.0])
 async def test_a_cancelled_start_leaves_nothing(
     runtime: AnyRuntime, spec: MakeSpec, state_dir: Path, delay: float
 ) -> None:
-    starting: asyncio.Task[Instance] = asyncio.create_task(runtime.start(spec()))
+    """Wherever it is: before its container is there, or while its `ready` is waited for."""
+    starting: asyncio.Task[Instance] = asyncio.create_task(runtime.start(spec("silent")))
     await asyncio.wait([starting], timeout=delay)
-    if starting.cancel():
-        with pytest.raises(asyncio.CancelledError):
-            await starting
-    else:
-        await (await starting).destroy()
+    assert starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
     assert runtime.statistics().instances == 0
     instances = state_dir / "instances"
     assert not instances.exists() or list(instances.iterdir()) == []

@@ -31,7 +31,8 @@ from orchestrator.executions.request import Call, ModuleUse, RunRequest, Selecto
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
-from orchestrator.runtime.port import ChannelClosed, InstanceExit, InstanceSpec, Loss
+from orchestrator.runtime.conversation import Conversation, SocketLine, made_ready
+from orchestrator.runtime.port import ChannelClosed, InstanceExit, InstanceSpec, Line, Loss
 from orchestrator.store.port import AcceptedRow, OutcomeRow
 from tests.cancelling import Moment, at, at_every_await
 
@@ -85,17 +86,18 @@ class Channel:
         self.closed = True
 
 
-class Started:
+class Started(Conversation):
     engine_id = "engine"
 
     def __init__(self, spec: InstanceSpec, destroying: Exception | None, lost: Loss | None) -> None:
+        super().__init__(self._connected)
         self.spec = spec
         self.lost = lost
         self.destroyed = 0
         self._destroying = destroying
         self._exit: asyncio.Future[InstanceExit] = asyncio.get_running_loop().create_future()
 
-    async def connect(self) -> Channel:
+    async def _connected(self) -> Channel:
         await turn()
         return Channel(self)
 
@@ -130,7 +132,7 @@ class Engine:
     async def start(self, spec: InstanceSpec) -> Started:
         await turn()
         self.started.append(Started(spec, self.destroying, self.losing))
-        return self.started[-1]
+        return await made_ready(self.started[-1])
 
     async def discard(self, name: str) -> None:
         await turn()
@@ -145,12 +147,12 @@ class Sessions:
     async def require(self) -> None:
         await turn()
 
-    async def connect(self, introduction: Introduction, *, required: bool) -> dict[str, socket.socket]:
+    async def connect(self, introduction: Introduction, *, required: bool) -> dict[str, Line]:
         self.open += 1
         await turn()
         ours, theirs = socket.socketpair()
         theirs.close()
-        return {"web": ours}
+        return {"web": SocketLine(ours)}
 
     async def release(self, run_id: int) -> Metrics | None:
         await turn()

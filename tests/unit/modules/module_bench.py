@@ -11,6 +11,7 @@ from genvm_wire.calldata import Value
 from orchestrator.executions.modules import Introduction
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.service import ModuleService
+from orchestrator.runtime.conversation import Conversation, made_ready
 from orchestrator.runtime.port import (
     ChannelClosed,
     EngineRefused,
@@ -56,17 +57,18 @@ class FakeControl:
             self.frames.put_nowait(None)
 
 
-class FakeInstance:
+class FakeInstance(Conversation):
     """`first` is what it says when it connects; an instance without a word connects and is silent."""
 
     def __init__(self, spec: InstanceSpec, first: dict[str, Value] | None) -> None:
+        super().__init__(self._next)
         self.spec = spec
         self.first = first
         self.told: list[dict[str, Value]] = []
         self.exit: asyncio.Future[InstanceExit] = asyncio.get_running_loop().create_future()
         self.connections: asyncio.Queue[FakeControl] = asyncio.Queue()
         self.destroyed = False
-        self.control = self.connect_with(first)
+        self.channel = self.connect_with(first)
 
     @property
     def engine_id(self) -> str:
@@ -74,14 +76,14 @@ class FakeInstance:
 
     def connect_with(self, first: dict[str, Value] | None) -> FakeControl:
         """Make a new connection, whose first word this is."""
-        self.control = FakeControl(self)
+        self.channel = FakeControl(self)
         if first is not None:
-            self.control.frames.put_nowait(first)
-        self.connections.put_nowait(self.control)
-        return self.control
+            self.channel.frames.put_nowait(first)
+        self.connections.put_nowait(self.channel)
+        return self.channel
 
     def say(self, message: dict[str, Value]) -> None:
-        self.control.frames.put_nowait(message)
+        self.channel.frames.put_nowait(message)
 
     def take(self, message: Mapping[str, Value]) -> None:
         if message["kind"] == "configure":
@@ -92,7 +94,7 @@ class FakeInstance:
     def kinds(self) -> list[Value]:
         return [message["kind"] for message in self.told]
 
-    async def connect(self) -> FakeControl:
+    async def _next(self) -> FakeControl:
         return await self.connections.get()
 
     def end_within(self, seconds: float | None) -> None:
@@ -107,7 +109,7 @@ class FakeInstance:
     def end(self) -> None:
         if not self.exit.done():
             self.exit.set_result(InstanceExit(0, None, False))
-        self.control.close()
+        self.channel.close()
 
     async def destroy(self) -> None:
         self.destroyed = True
@@ -132,7 +134,7 @@ class FakeRuntime:
         name = self.speaks_as or spec.role.value
         made = FakeInstance(spec, {"kind": "ready", "protocol": 1, "module": name, "version": "1"})
         self.instances[spec.name] = made
-        return made
+        return await made_ready(made)
 
     async def adopt(self, spec: InstanceSpec) -> FakeInstance | None:
         if self.absences:

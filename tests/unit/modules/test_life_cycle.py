@@ -119,7 +119,7 @@ async def test_a_last_word_that_waited_for_the_channel_still_counts(
     await modules.start(WEB, EMPTY)
     release = await connected(modules, 7)
     instance = runtime.instances["web-1"]
-    instance.control.close()
+    instance.channel.close()
     await until(lambda: not modules.statuses()[WEB].connected)
     instance.connect_with({"kind": "resume", "generation": 1, "sessions": []})
     instance.say(ENDED)
@@ -133,7 +133,7 @@ async def test_a_drain_that_fell_on_a_broken_channel_is_said_again(
     await modules.start(LLM, EMPTY)
     release = await connected(modules, 7)
     old = runtime.instances["llm-1"]
-    old.control.close()
+    old.channel.close()
     await modules.restart(LLM, EMPTY)
     assert "drain" not in old.kinds()
     old.connect_with({"kind": "resume", "generation": 1, "sessions": [7]})

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from genvm_wire.calldata import Value
+from orchestrator.runtime.conversation import Conversation, made_ready
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
 from orchestrator.runtime.pool.runtime import no_bound
 from orchestrator.runtime.port import (
@@ -107,32 +108,29 @@ class ScriptedControl:
             self.frames.put_nowait(None)
 
 
-@dataclass(eq=False)
-class ScriptedInstance:
-    runtime: ScriptedRuntime
-    spec: InstanceSpec
-    first: dict[str, Value] | None
-    destroyed: bool = False
-    deadlines: list[float | None] = field(default_factory=list)
-    control: ScriptedControl = field(default_factory=ScriptedControl)
-    exit: asyncio.Future[InstanceExit] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-    def __post_init__(self) -> None:
-        self.control.on_exit = self.end
+class ScriptedInstance(Conversation):
+    def __init__(self, runtime: ScriptedRuntime, spec: InstanceSpec, first: dict[str, Value] | None) -> None:
+        super().__init__(self._connected)
+        self.runtime = runtime
+        self.spec = spec
+        self.first = first
+        self.destroyed = False
+        self.deadlines: list[float | None] = []
+        self.channel = ScriptedControl()
+        self.channel.on_exit = self.end
+        self.exit: asyncio.Future[InstanceExit] = asyncio.get_running_loop().create_future()
 
     @property
     def engine_id(self) -> str:
         return f"engine-{self.spec.name}"
 
-    async def connect(self) -> ScriptedControl:
+    async def _connected(self) -> ScriptedControl:
         if self.runtime.silent:
             await self.exit
         if self.first is None:
             raise InstanceDied("it ended before it connected")
-        self.control.frames.put_nowait(self.first)
-        return self.control
+        self.channel.frames.put_nowait(self.first)
+        return self.channel
 
     def end_within(self, seconds: float | None) -> None:
         self.deadlines.append(seconds)
@@ -146,7 +144,7 @@ class ScriptedInstance:
     def end(self) -> None:
         if not self.exit.done():
             self.exit.set_result(InstanceExit(None, 9, False))
-        self.control.close()
+        self.channel.close()
 
     async def destroy(self) -> None:
         self.end()
@@ -193,7 +191,7 @@ class ScriptedRuntime:
             raise EngineRefused(f"no image {spec.image}")
         instance = ScriptedInstance(self, spec, None if self.dies else self.first)
         self.instances.append(instance)
-        return instance
+        return await made_ready(instance)
 
     async def adopt(self, spec: InstanceSpec) -> ScriptedInstance | None:
         return next((one for one in self.instances if one.spec.name == spec.name), None)

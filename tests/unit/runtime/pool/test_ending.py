@@ -20,7 +20,7 @@ async def test_one_whose_channel_ends_is_destroyed_though_it_may_still_run() -> 
     kit = bench(size=1)
     await kit.offer("a")
     victim = kit.shelved()[0]
-    victim.control.close()
+    victim.channel.close()
     await settle()
     assert (victim.destroyed, kit.ready) == (True, 0)
 
@@ -29,7 +29,7 @@ async def test_one_that_speaks_before_it_has_a_job_is_destroyed() -> None:
     kit = bench(size=1, exit_timeout=0.0)
     await kit.offer("a")
     victim = kit.shelved()[0]
-    victim.control.frames.put_nowait({"kind": "finishing", "run": 1})
+    victim.channel.frames.put_nowait({"kind": "finishing", "run": 1})
     await settle()
     assert victim.destroyed
 
@@ -94,7 +94,7 @@ async def test_draining_tells_ready_instances_to_exit_and_destroys_them() -> Non
     await kit.offer("a")
     left = kit.shelved()
     await kit.pool.drain()
-    assert [one.control.sent for one in left] == [[{"kind": "exit"}]] * 2
+    assert [one.channel.sent for one in left] == [[{"kind": "exit"}]] * 2
     assert all(one.destroyed for one in left)
     await kit.clock.pass_time(1000)
     assert kit.ready == 0
@@ -104,7 +104,7 @@ async def test_one_that_does_not_leave_when_told_is_destroyed_all_the_same() -> 
     kit = bench(size=1, exit_timeout=0.0)
     await kit.offer("a")
     stubborn = kit.shelved()[0]
-    stubborn.control.on_exit = lambda: None
+    stubborn.channel.on_exit = lambda: None
     await kit.pool.drain()
     assert stubborn.destroyed
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.runtime.port import EngineUnreachable
-from tests.unit.runtime.pool.scripted_runtime import READY, Bench, bench, settle
+from tests.unit.runtime.pool.scripted_runtime import Bench, bench, settle
 
 
 async def looked_at(**settings: Any) -> Bench:
@@ -65,10 +65,8 @@ async def test_one_that_comes_back_from_its_run_is_not_kept(size: int) -> None:
     await kit.offer("a")
     await kit.pool.look_at_images()
     instance = await kit.pool.start(kit.spec())
-    control = await instance.connect()
-    await control.receive()
     await built_anew(kit)
-    assert not kit.pool.take_back(instance, control, READY)
+    assert not kit.pool.take_back(instance)
 
 
 async def test_an_image_that_is_missing_for_a_while_is_the_same_one_afterwards() -> None:

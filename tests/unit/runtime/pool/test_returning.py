@@ -7,7 +7,7 @@ from typing import Any
 from genvm_wire.calldata import Value
 from orchestrator.runtime.pool.key import PoolKey
 from orchestrator.runtime.port import Instance
-from tests.unit.runtime.pool.scripted_runtime import READY, Bench, bench, settle
+from tests.unit.runtime.pool.scripted_runtime import READY, Bench, ScriptedInstance, bench, settle
 
 AGAIN: dict[str, Value] = {**READY, "served": 1}
 
@@ -20,9 +20,11 @@ async def reusing(**settings: Any) -> Bench:
 
 
 async def give_back(kit: Bench, instance: Instance) -> bool:
-    control = await instance.connect()
-    await control.receive()
-    return kit.pool.take_back(instance, control, AGAIN)
+    """After a run: it says that it is ready again, and the pool is asked."""
+    assert isinstance(instance, ScriptedInstance)
+    instance.channel.frames.put_nowait(AGAIN)
+    assert await instance.acknowledge(7, 60)
+    return kit.pool.take_back(instance)
 
 
 async def test_one_that_comes_back_is_claimed_again_with_its_new_word() -> None:
@@ -30,20 +32,9 @@ async def test_one_that_comes_back_is_claimed_again_with_its_new_word() -> None:
     instance = await kit.pool.start(kit.spec())
     assert await give_back(kit, instance)
     again = await kit.pool.start(kit.spec(execution_id=8))
-    assert (again.spec.name, again.spec.execution_id) == (instance.spec.name, 8)
-    assert await (await again.connect()).receive() == AGAIN
+    assert again is instance
+    assert again.greeting == AGAIN
     assert (len(kit.inner.instances), kit.pool.pool_statistics().returned) == (1, 1)
-
-
-async def test_however_often_it_comes_back_its_connection_is_the_same() -> None:
-    kit = await reusing(size=1)
-    bare = kit.shelved()[0].control
-    for _ in range(2000):
-        instance = await kit.pool.start(kit.spec())
-        control = await instance.connect()
-        assert kit.pool.take_back(instance, control, AGAIN)
-    await control.send({"kind": "exit"})
-    assert bare.sent == [{"kind": "exit"}]
 
 
 async def test_none_is_started_for_one_that_will_soon_be_back() -> None:
@@ -170,4 +161,4 @@ async def test_a_detached_pool_leaves_its_ready_instances_alone() -> None:
     await kit.pool.aclose()
     await settle()
     assert [one.destroyed for one in kit.inner.instances] == [False, False]
-    assert [one.control.closed for one in kit.inner.instances] == [True, True]
+    assert [one.channel.closed for one in kit.inner.instances] == [True, True]

@@ -1,0 +1,137 @@
+"""From a ready instance to one that has the run: its modules, the one dial of its node, its job.
+
+What passes between instance and node, and who dials, is the runtime's (`Instance.give`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from genvm_wire.calldata import Value
+from orchestrator import descriptors
+from orchestrator.aside import aside
+from orchestrator.contracts.versions import ExecutorVersion
+from orchestrator.executions.dialling import NodeDialler
+from orchestrator.executions.job import JobLimits, job_message
+from orchestrator.executions.limits import RunLimits
+from orchestrator.executions.modules import Modules, introduction_of
+from orchestrator.executions.orders import unless_ended
+from orchestrator.executions.persistence import naming_descriptors, persistently
+from orchestrator.executions.records import progress_row
+from orchestrator.executions.request import ModuleUse
+from orchestrator.executions.run import Run
+from orchestrator.executions.state import Dialled, Started
+from orchestrator.runtime.port import Instance, Line, NoDescriptors
+from orchestrator.store.port import Journal, StoreFull, StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+# Seconds that everybody else has after the grace: the executor's own timer, the manager's kill.
+WATCHDOG_SLACK = 1.0
+
+
+class NodeLine:
+    """The way to a run's node. An order to end is heard while it is dialled, and not after that."""
+
+    def __init__(self, run: Run, nodes: NodeDialler, seconds: float) -> None:
+        self._run = run
+        self._nodes = nodes
+        self._seconds = seconds
+
+    async def connect(self) -> socket.socket:
+        """Raises Ended, HostFailure."""
+        return await unless_ended(self._run, self._dial())
+
+    async def _dial(self) -> socket.socket:
+        """Where there is no descriptor for it, the node has not been connected to: that is tried again."""
+        request = self._run.request
+        while True:
+            try:
+                return await self._nodes.connect(
+                    request.host, self._seconds, request.call.hello, self._run.claim.take
+                )
+            except NoDescriptors:
+                await asyncio.sleep(descriptors.LOOK_AGAIN)
+
+    def close(self) -> None:
+        """There is nothing to let go before it is dialled."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """What a hand-over needs; one for all runs."""
+
+    journal: Journal
+    limits: RunLimits
+    modules: Modules
+    nodes: NodeDialler
+    now: Callable[[], datetime]
+
+    async def carry_out(self, run: Run, instance: Instance, version: ExecutorVersion) -> None:
+        """Give the instance its job.
+
+        That the node is dialled is in the journal first: a manager that takes over never dials it again.
+        Raises Ended, ModulesNotRunning, HostFailure, RuntimeFailure, StoreFailure.
+        """
+        with ExitStack() as held:
+            modules = await unless_ended(run, self._lines_to_modules(run))
+            for line in modules.values():
+                held.callback(line.close)
+            run.apply(Dialled())
+            await unless_ended(run, self._write_progress(run))
+            job = partial(self._job, run, instance, version, tuple(modules))
+            await instance.give(job, NodeLine(run, self.nodes, self.limits.host_connect_timeout), modules)
+        run.forget_inputs()
+
+    async def _job(
+        self, run: Run, instance: Instance, version: ExecutorVersion, modules: Sequence[str]
+    ) -> dict[str, Value]:
+        """The job, which is on its way from here on."""
+        limits = JobLimits(
+            deadline_ms=self._milliseconds_left(run),
+            grace_ms=int(self.limits.end_grace * 1000),
+            output_limit=self.limits.output_tail_bytes,
+            log_limit=self.limits.log_records,
+        )
+        making = partial(job_message, run.id, run.request, version, limits, modules)
+        message = await aside(run.request.size, making)
+        run.apply(Started(self.now(), instance.engine_id))
+        self.journal.note(progress_row(run))
+        self.bound(run, instance)
+        return message
+
+    def bound(self, run: Run, instance: Instance) -> None:
+        """Its watchdog ends the instance when the run's time is over, if by then nobody else can."""
+        left = self._milliseconds_left(run) / 1000
+        instance.end_within(left + self.limits.end_grace + WATCHDOG_SLACK)
+
+    async def _lines_to_modules(self, run: Run) -> dict[str, Line]:
+        """Before the node is dialled: a run that cannot have its modules has not started."""
+        use = run.request.call.modules
+        if use is ModuleUse.NONE:
+            return {}
+        introduction = introduction_of(run.id, run.request, self._milliseconds_left(run))
+        lines: dict[str, Line] = {}
+        async for attempt in persistently(NoDescriptors):
+            with attempt, naming_descriptors():
+                lines = await self.modules.connect(introduction, required=use is ModuleUse.REQUIRED)
+        if not lines:
+            log.warning("run_without_modules", advice="start them with POST /module/start")
+        return lines
+
+    async def _write_progress(self, run: Run) -> bool:
+        async for attempt in persistently(StoreFull, StoreUnavailable):
+            with attempt:
+                await self.journal.write(progress_row(run))
+        return True
+
+    def _milliseconds_left(self, run: Run) -> int:
+        return max(1, int((run.execution.deadline - self.now()).total_seconds() * 1000))
