@@ -22,7 +22,7 @@ from orchestrator.logs import configure_logs
 from orchestrator.node import cli as node_cli
 from orchestrator.operations import cli as operations_cli
 from orchestrator.runtime.port import RuntimeFailure
-from orchestrator.settings import BadConfig, LogFormat, Settings, load_settings
+from orchestrator.settings import BadConfig, LogFormat, RuntimeName, Settings, load_settings
 from orchestrator.state_dir import StateDirUnusable
 from orchestrator.store.port import StoreFailure
 from orchestrator.version import VERSION
@@ -58,7 +58,7 @@ def _add_settings_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--socket", type=Path, help="serve on this unix socket instead")
     parser.add_argument("--manifest", "--manifest-path", type=Path, help="manifest of executor versions")
     parser.add_argument("--state-dir", type=Path)
-    parser.add_argument("--runtime", choices=("docker", "process"))
+    parser.add_argument("--runtime", choices=[name.value for name in RuntimeName])
     parser.add_argument("--permits", type=int)
     parser.add_argument("--log-level")
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import assert_never
 
 import structlog
 from aiohttp import web
@@ -25,7 +23,6 @@ from orchestrator.api.host_names import AcceptedHosts
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
-from orchestrator.embedded import prepared_executor
 from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.limits import RunLimits
@@ -34,17 +31,15 @@ from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
 from orchestrator.executions.supervisor import never
+from orchestrator.kits import kit_of
 from orchestrator.memory import MEMINFO, default_permits, default_pool_room
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.service import ModuleService
 from orchestrator.node_rules import node_dialler
 from orchestrator.provider_checks import CheckOne, provider_check
-from orchestrator.runtime.docker.runtime import DockerRuntime
-from orchestrator.runtime.docker.settings import VOID, DockerSettings
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
 from orchestrator.runtime.port import InstanceSpec, Role, Runtime
-from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
-from orchestrator.settings import InstanceNetwork, RuntimeName, Settings
+from orchestrator.settings import Settings
 from orchestrator.state_dir import owned_state_dir
 from orchestrator.store.journal import open_journal, sqlite_url
 from orchestrator.store.port import Journal
@@ -63,7 +58,6 @@ MODULES_END_TIME = 5.0
 AUDIT_TIME = 5.0
 # Seconds between two looks at whether runs can be written down: one small commit each.
 JOURNAL_LOOK = 5.0
-_NETWORKS = {InstanceNetwork.VOID: VOID, InstanceNetwork.OWN: "none"}
 
 MakeRuntime = Callable[[Settings, str], Awaitable[Runtime]]
 
@@ -128,7 +122,7 @@ async def manager(
             environment.get,
             settings.state_dir,
             module_times(settings),
-            filters=inner if isinstance(inner, DockerRuntime) else None,
+            filters=kit_of(settings).packet_filters(inner),
         )
         journal = await open_journal(_journal_url(settings), manager_id)
         try:
@@ -302,36 +296,8 @@ def module_times(settings: Settings) -> ModuleTimes:
 
 
 async def named_runtime(settings: Settings, manager_id: str) -> Runtime:
-    match settings.runtime:
-        case RuntimeName.DOCKER:
-            return DockerRuntime(
-                DockerSettings(
-                    manager_id=manager_id,
-                    state_dir=settings.state_dir,
-                    base_url=settings.docker_url,
-                    network=_NETWORKS[settings.instance_network],
-                    void_image=settings.void_image,
-                    oci_runtime=settings.oci_runtime,
-                    module_oci_runtime=settings.module_oci_runtime,
-                    module_network=settings.module_network,
-                    egress_filter=settings.egress_filter,
-                )
-            )
-        case RuntimeName.PROCESS:
-            environment = await prepared_executor(settings.state_dir)
-            return ProcessRuntime(
-                ProcessSettings(
-                    manager_id=manager_id,
-                    state_dir=settings.state_dir,
-                    commands={
-                        settings.llm_image: (sys.executable, "-m", "genvm_llm"),
-                        settings.web_image: (sys.executable, "-m", "genvm_web"),
-                    },
-                    environment=environment,
-                )
-            )
-        case unknown:
-            assert_never(unknown)
+    """The runtime that the settings name. Raises EngineUnreachable, EngineRefused."""
+    return await kit_of(settings).open(settings, manager_id)
 
 
 def _executions(

@@ -17,7 +17,7 @@ from orchestrator.operations.doctor.report import examine, report_json, report_t
 from orchestrator.operations.failures import ManagerAway, NothingToRead, OperationFailure, UnknownExecution
 from orchestrator.operations.source import JournalSource, ManagerSource, Source, journal_url
 from orchestrator.runtime.port import RuntimeFailure
-from orchestrator.settings import Settings, load_settings
+from orchestrator.settings import RuntimeName, Settings, load_settings
 from orchestrator.state_dir import StateDirUnusable
 
 COMMANDS = ("ps", "inspect", "logs", "gc", "doctor")
@@ -45,7 +45,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         parser.add_argument("--manager", metavar="URL", help=f"default {DEFAULT_MANAGER}")
     doctor = subparsers.add_parser("doctor", help="check that this machine can run contracts")
     doctor.add_argument("--json", action="store_true")
-    doctor.add_argument("--runtime", choices=("docker", "process"))
+    doctor.add_argument("--runtime", choices=[name.value for name in RuntimeName])
     for parser in (ps, inspect, logs, gc, doctor):
         parser.add_argument("--state-dir", type=Path, metavar="DIR", help="state directory of the manager")
         parser.add_argument("--config", type=Path, help="YAML file of settings")

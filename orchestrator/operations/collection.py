@@ -8,19 +8,15 @@ from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
 
+from orchestrator.kits import kit_of
+from orchestrator.kits.kit import Found
 from orchestrator.modules.record import ModuleRecord
 from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead
-from orchestrator.operations.leftovers import Found, survey_directories, survey_engine
 from orchestrator.operations.presentation import table
 from orchestrator.operations.reasons import instance_of, reason_of
 from orchestrator.operations.source import ManagerSource, journal_url, manager_id
-from orchestrator.runtime.docker.runtime import DockerRuntime
-from orchestrator.runtime.docker.settings import DockerSettings
-from orchestrator.runtime.port import Runtime
-from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
-from orchestrator.settings import RuntimeName, Settings
+from orchestrator.settings import Settings
 from orchestrator.state_dir import owned_state_dir
 from orchestrator.store.journal import open_for_reading
 from orchestrator.store.port import RunHead, StoreFailure
@@ -131,31 +127,13 @@ async def _heads(settings: Settings, owner: str) -> list[RunHead]:
         raise NothingToRead(f"{failure}; nothing was removed") from failure
 
 
-async def _survey(settings: Settings, owner: str) -> list[Found]:
-    match settings.runtime:
-        case RuntimeName.DOCKER:
-            return await asyncio.to_thread(survey_engine, docker_settings(settings, owner))
-        case RuntimeName.PROCESS:
-            return await asyncio.to_thread(survey_directories, settings.state_dir)
-        case unknown:
-            assert_never(unknown)
+async def _survey(settings: Settings, owner: str) -> Sequence[Found]:
+    return await asyncio.to_thread(kit_of(settings).survey, settings, owner)
 
 
 async def _sweep(settings: Settings, owner: str, keep: frozenset[str]) -> list[str]:
-    runtime: Runtime
-    match settings.runtime:
-        case RuntimeName.DOCKER:
-            runtime = DockerRuntime(docker_settings(settings, owner))
-        case RuntimeName.PROCESS:
-            runtime = ProcessRuntime(ProcessSettings(manager_id=owner, state_dir=settings.state_dir))
-        case unknown:
-            assert_never(unknown)
+    runtime = kit_of(settings).open_to_sweep(settings, owner)
     try:
         return await runtime.sweep(keep)
     finally:
         await runtime.aclose()
-
-
-def docker_settings(settings: Settings, owner: str) -> DockerSettings:
-    """For looking and removing only: nothing is started with them."""
-    return DockerSettings(manager_id=owner, state_dir=settings.state_dir, base_url=settings.docker_url)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from orchestrator import composition
 from orchestrator.__main__ import main
+from orchestrator.kits.docker import kit
 from orchestrator.runtime.docker.settings import DockerSettings
 
 if __name__ == "__main__":
-    composition.DockerSettings = partial(DockerSettings, uid=0)  # type: ignore[assignment, attr-defined]
+    kit.DockerSettings = partial(DockerSettings, uid=0)  # type: ignore[assignment, attr-defined]
     sys.exit(main())

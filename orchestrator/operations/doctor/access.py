@@ -8,7 +8,7 @@ from collections import Counter
 
 from orchestrator.access.entries import BadTokens
 from orchestrator.access.file import read_tokens
-from orchestrator.operations.doctor.finding import Finding, fail, ok, warn
+from orchestrator.kits.finding import Finding, fail, ok, warn
 from orchestrator.settings import Settings
 
 

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 
 from orchestrator.executions.permits import NEWEST_COSTS
 from orchestrator.exposure import CannotListen, guarded_addresses, is_loopback
+from orchestrator.kits import kit_of
+from orchestrator.kits.finding import Finding, fail, ok, warn
 from orchestrator.memory import MEMINFO, available, default_permits
-from orchestrator.operations.doctor.finding import Finding, fail, ok, warn
 from orchestrator.runtime.rendezvous import SOCKET_NAME, SUN_PATH_LIMIT
-from orchestrator.settings import RuntimeName, Settings
+from orchestrator.settings import Settings
 
 MIB = 1024**2
 GIB = 1024**3
@@ -74,9 +75,9 @@ def check_socket_paths(settings: Settings) -> Finding:
     found = f"control sockets have up to {control} bytes of {SUN_PATH_LIMIT}"
     if control <= SUN_PATH_LIMIT:
         return ok("socket_paths", found)
-    if settings.runtime is RuntimeName.PROCESS:
+    if kit_of(settings).whole_socket_paths:
         return fail("socket_paths", found, "choose a shorter GENVM_STATE_DIR")
-    return ok("socket_paths", f"{found}; the docker runtime does not need the whole path")
+    return ok("socket_paths", f"{found}; the {settings.runtime} runtime does not need the whole path")
 
 
 def check_disk(settings: Settings) -> Finding:

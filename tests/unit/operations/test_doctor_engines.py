@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.operations.doctor import meeting, surroundings
-from orchestrator.operations.doctor.finding import Level
+from orchestrator.kits.docker import meeting, surroundings
+from orchestrator.kits.finding import Level
 
 SECCOMP = "name=seccomp,profile=default"
 # As engines answer *info*: 20.10 on Debian, 24.0 rootless, 25.0 on Fedora, Desktop.

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.operations.doctor import browser, engine, inside, machine
-from orchestrator.operations.doctor.egress import judge_filter
-from orchestrator.operations.doctor.finding import Level, fail, ok, warn
+from orchestrator.kits.docker import browser, engine, inside
+from orchestrator.kits.docker.egress import judge_filter
+from orchestrator.kits.finding import Level, fail, ok, warn
+from orchestrator.operations.doctor import machine
 from orchestrator.operations.doctor.report import report_json, report_text
 from orchestrator.runtime.port import EgressFilter
 from orchestrator.settings import RuntimeName, Settings

@@ -15,8 +15,8 @@ from typing import Any
 
 from docker import APIClient
 
-from orchestrator.operations.doctor.engine import ENGINE_ERRORS, reason
-from orchestrator.operations.doctor.finding import Finding, fail, ok
+from orchestrator.kits.docker.engine import ENGINE_ERRORS, reason
+from orchestrator.kits.finding import Finding, fail, ok
 from orchestrator.runtime.docker import options
 from orchestrator.runtime.docker.masks import hidden_from
 from orchestrator.runtime.docker.settings import DockerSettings

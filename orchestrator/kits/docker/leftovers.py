@@ -6,11 +6,9 @@ engine never see each other's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from docker.errors import DockerException
 
+from orchestrator.kits.kit import Found
 from orchestrator.runtime.docker.engine import Client, translate
 from orchestrator.runtime.docker.options import managed_filter
 from orchestrator.runtime.docker.settings import DockerSettings
@@ -19,27 +17,12 @@ from orchestrator.runtime.rendezvous import InstanceDirectories
 LIST_TIMEOUT = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Something that carries this manager's name: a container, a directory, or both."""
-
-    name: str
-    container_id: str | None
-    execution: int | None
-    directory: bool
-
-
-def survey_directories(state_dir: Path) -> list[Found]:
-    """The instances' directories, as process instances have them. Blocking."""
-    return [Found(name, None, None, True) for name in InstanceDirectories(state_dir.absolute()).names()]
-
-
 def survey_engine(settings: DockerSettings) -> list[Found]:
     """Containers of the settings' manager in every state, and directories. Blocking.
 
     Raises EngineUnreachable, EngineRefused.
     """
-    directories = {found.name for found in survey_directories(settings.state_dir)}
+    directories = set(InstanceDirectories(settings.state_dir.absolute()).names())
     client = Client(settings, "survey", 1, LIST_TIMEOUT)
     try:
         listed = client.connected().containers(all=True, filters={"label": managed_filter(settings)})

@@ -7,9 +7,9 @@ from typing import Any
 
 from docker import APIClient
 
-from orchestrator.operations.doctor import inside
-from orchestrator.operations.doctor.engine import ENGINE_ERRORS, reason
-from orchestrator.operations.doctor.finding import Finding, fail, ok, warn
+from orchestrator.kits.docker import inside
+from orchestrator.kits.docker.engine import ENGINE_ERRORS, reason
+from orchestrator.kits.finding import Finding, fail, ok, warn
 from orchestrator.runtime.docker.egress import command_line, create_body, obstacle
 from orchestrator.runtime.docker.settings import DockerSettings
 from orchestrator.runtime.port import Egress, EgressFilter

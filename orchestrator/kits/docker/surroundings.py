@@ -13,7 +13,7 @@ from docker import APIClient
 from docker.errors import NotFound
 
 from orchestrator.docker_context import config_folder
-from orchestrator.operations.doctor.finding import Finding, ok, warn
+from orchestrator.kits.finding import Finding, ok, warn
 
 PROXIES = {"HttpProxy": "HTTP_PROXY", "HttpsProxy": "HTTPS_PROXY"}
 HELPER = "docker-credential-"

@@ -12,7 +12,7 @@ from docker import APIClient
 from docker.errors import DockerException, ImageNotFound
 
 from orchestrator.contracts.manifest import ManifestError, load_manifest
-from orchestrator.operations.doctor.finding import Finding, fail, ok, warn
+from orchestrator.kits.finding import Finding, fail, ok, warn
 from orchestrator.settings import Settings
 
 OLDEST_TRIED = (20, 10)

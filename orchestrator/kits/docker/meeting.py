@@ -15,9 +15,9 @@ from typing import Any
 
 from docker import APIClient
 
-from orchestrator.operations.doctor import inside
-from orchestrator.operations.doctor.engine import ENGINE_ERRORS, kind_of, reason
-from orchestrator.operations.doctor.finding import Finding, fail, ok
+from orchestrator.kits.docker import inside
+from orchestrator.kits.docker.engine import ENGINE_ERRORS, kind_of, reason
+from orchestrator.kits.finding import Finding, fail, ok
 from orchestrator.runtime.port import EngineRefused, Role
 from orchestrator.runtime.rendezvous import InstanceDirectories
 from orchestrator.settings import Settings

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 from docker import APIClient
 
-from orchestrator.operations.doctor import inside
-from orchestrator.operations.doctor.engine import ENGINE_ERRORS, reason
-from orchestrator.operations.doctor.finding import Finding, fail, ok, warn
+from orchestrator.kits.docker import inside
+from orchestrator.kits.docker.engine import ENGINE_ERRORS, reason
+from orchestrator.kits.finding import Finding, fail, ok, warn
 from orchestrator.runtime.port import Role
 from orchestrator.settings import Settings
 

@@ -1,0 +1,23 @@
+"""What goes with each runtime: how it is opened, surveyed and checked.
+
+A runtime is a package of `orchestrator.runtime`, a kit here, a line below and a name in the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.kits.docker.kit import DockerKit
+from orchestrator.kits.kit import Kit
+from orchestrator.kits.process import ProcessKit
+from orchestrator.settings import RuntimeName, Settings
+
+KITS: Mapping[RuntimeName, Kit] = {
+    RuntimeName.DOCKER: DockerKit(),
+    RuntimeName.PROCESS: ProcessKit(),
+}
+
+
+def kit_of(settings: Settings) -> Kit:
+    """The kit of the runtime that the settings name."""
+    return KITS[settings.runtime]

