@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import secrets
 import shutil
@@ -15,6 +16,7 @@ import docker
 import pytest
 
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings
+from orchestrator.runtime.pool import PoolRuntime, PoolSettings
 from orchestrator.runtime.port import InstanceSpec, Role
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from tests.integration.runtime.runtime_kit import IMAGE, MIB, MODES, PROBE, AnyRuntime, MakeSpec, leftovers
@@ -81,7 +83,19 @@ async def process_runtime(state_dir: Path) -> AsyncIterator[ProcessRuntime]:
     await runtime.aclose()
 
 
-@pytest.fixture(params=["docker", "process"])
+@pytest.fixture
+async def pool_runtime(process_runtime: ProcessRuntime, spec: MakeSpec) -> AsyncIterator[PoolRuntime]:
+    """Over the process runtime, with one instance ready that does what `talk` does, and none after it."""
+    runtime = PoolRuntime(process_runtime, PoolSettings(size=1, refill_delay=3600))
+    runtime.offer([spec()])
+    async with asyncio.timeout(60):
+        while runtime.pool_statistics().ready < 1:
+            await asyncio.sleep(0.01)
+    yield runtime
+    await runtime.drain()
+
+
+@pytest.fixture(params=["docker", "process", "pool"])
 def runtime(request: pytest.FixtureRequest) -> AnyRuntime:
     made: AnyRuntime = request.getfixturevalue(f"{request.param}_runtime")
     return made

@@ -18,7 +18,7 @@ from orchestrator.runtime.port import (
     InstanceDied,
     ProtocolBroken,
 )
-from tests.integration.runtime.runtime_kit import AnyRuntime, MakeSpec
+from tests.integration.runtime.runtime_kit import MIB, AnyRuntime, MakeSpec, nothing_is_left
 
 
 class NodeLine:
@@ -101,12 +101,14 @@ async def test_kill_ends_it_with_sigkill(runtime: AnyRuntime, spec: MakeSpec) ->
     await instance.destroy()
 
 
-async def test_an_instance_that_dies_before_it_connects_says_why(runtime: AnyRuntime, spec: MakeSpec) -> None:
+async def test_an_instance_that_dies_before_it_connects_says_why(
+    runtime: AnyRuntime, spec: MakeSpec, state_dir: Path
+) -> None:
     with pytest.raises(InstanceDied, match=r"exited with code 3: no such luck") as caught:
         await runtime.start(spec("dies"))
     assert caught.value.exit is not None
     assert caught.value.exit.exit_code == 3
-    assert runtime.statistics().instances == 0
+    assert await nothing_is_left(runtime, state_dir)
 
 
 async def test_an_instance_that_never_says_ready_is_given_up_and_leaves_nothing(
@@ -114,8 +116,7 @@ async def test_an_instance_that_never_says_ready_is_given_up_and_leaves_nothing(
 ) -> None:
     with pytest.raises(InstanceDied, match="not ready within"):
         await runtime.start(spec("silent", ready_within=0.05))
-    assert runtime.statistics().instances == 0
-    assert list((state_dir / "instances").iterdir()) == []
+    assert await nothing_is_left(runtime, state_dir)
 
 
 async def test_an_instance_can_be_destroyed_while_its_next_connection_is_waited_for(
@@ -185,11 +186,12 @@ async def test_destroy_ends_a_running_instance_and_may_be_repeated(
     await asyncio.gather(instance.destroy(), instance.destroy())
     await instance.destroy()
     assert (await instance.wait_exit()).signal == 9
-    assert list((state_dir / "instances").iterdir()) == []
+    assert await nothing_is_left(runtime, state_dir)
 
 
 async def test_two_instances_cannot_have_one_name(runtime: AnyRuntime, spec: MakeSpec) -> None:
-    wanted = spec()
+    # Of a kind that no pool has ready: its names are its own.
+    wanted = spec(memory_bytes=65 * MIB)
     instance = await runtime.start(wanted)
     with pytest.raises(EngineRefused, match="exists"):
         await runtime.start(wanted)
@@ -207,12 +209,10 @@ async def test_a_cancelled_start_leaves_nothing(
     assert starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
-    assert runtime.statistics().instances == 0
-    instances = state_dir / "instances"
-    assert not instances.exists() or list(instances.iterdir()) == []
+    assert await nothing_is_left(runtime, state_dir)
 
 
-async def test_twenty_at_once(runtime: AnyRuntime, spec: MakeSpec) -> None:
+async def test_twenty_at_once(runtime: AnyRuntime, spec: MakeSpec, state_dir: Path) -> None:
     async def one() -> None:
         instance = await runtime.start(spec())
         try:
@@ -226,14 +226,14 @@ async def test_twenty_at_once(runtime: AnyRuntime, spec: MakeSpec) -> None:
     async with asyncio.TaskGroup() as group:
         for _ in range(20):
             group.create_task(one())
-    assert runtime.statistics().instances == 0
+    assert await nothing_is_left(runtime, state_dir)
 
 
 async def test_sweep_removes_what_an_earlier_manager_left_and_keeps_what_is_named(
     runtime: AnyRuntime, spec: MakeSpec, state_dir: Path
 ) -> None:
-    stale, kept, ours = (state_dir / "instances" / name for name in ("stale", "kept", "ours"))
-    instance = await runtime.start(spec(name=ours.name))
+    instance = await runtime.start(spec())
+    stale, kept, ours = (state_dir / "instances" / name for name in ("stale", "kept", instance.spec.name))
     stale.mkdir()
     kept.mkdir()
     assert await runtime.sweep(frozenset({kept.name})) == [stale.name]
@@ -246,4 +246,4 @@ async def test_a_missing_program_is_refused_and_leaves_nothing(
 ) -> None:
     with pytest.raises(EngineRefused):
         await runtime.start(spec(image="absent"))
-    assert list((state_dir / "instances").iterdir()) == []
+    assert await nothing_is_left(runtime, state_dir)
