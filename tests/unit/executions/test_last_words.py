@@ -32,7 +32,7 @@ from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
 from orchestrator.runtime.conversation import Conversation, SocketLine, made_ready
-from orchestrator.runtime.port import ChannelClosed, InstanceExit, InstanceSpec, Line, Loss
+from orchestrator.runtime.port import ChannelClosed, InstanceExit, InstanceSpec, Line, Loss, MakeJob
 from orchestrator.store.port import AcceptedRow, OutcomeRow
 from tests.cancelling import Moment, at, at_every_await
 
@@ -138,6 +138,19 @@ class Engine:
         await turn()
 
 
+class FarAway(Started):
+    """An instance on another machine: its own side dials whom the job is about."""
+
+    async def give(self, job: MakeJob, host: Line, modules: Mapping[str, Line]) -> None:
+        await self.control.send(await job())
+
+
+class FarEngine(Engine):
+    async def start(self, spec: InstanceSpec) -> Started:
+        self.started.append(FarAway(spec, None, None))
+        return await made_ready(self.started[-1])
+
+
 @dataclass
 class Sessions:
     """Both modules, as one counter."""
@@ -181,12 +194,17 @@ class Rows:
 
 
 @pytest.fixture
-def host() -> Iterator[str]:
+def node() -> Iterator[socket.socket]:
+    """A node's listening socket."""
     with TemporaryDirectory(prefix="node") as directory, socket.socket(socket.AF_UNIX) as listener:
-        path = Path(directory) / "host.sock"
-        listener.bind(str(path))
+        listener.bind(str(Path(directory) / "host.sock"))
         listener.listen(1000)
-        yield f"unix://{path}"
+        yield listener
+
+
+@pytest.fixture
+def host(node: socket.socket) -> str:
+    return f"unix://{node.getsockname()}"
 
 
 def request(host: str) -> RunRequest:
@@ -270,6 +288,20 @@ async def test_an_instance_that_is_lost_while_its_job_is_sent_says_by_its_engine
     outcome = run.execution.outcome
     assert outcome is not None
     assert (outcome.cause, outcome.reason) == (Cause.ENGINE, Loss.ENGINE_RESTART)
+    stage.assert_nothing_is_held()
+
+
+async def test_a_runtime_may_have_the_other_side_dial(host: str, node: socket.socket) -> None:
+    """Then this side connects to nobody, and the ways that were not used are let go."""
+    stage = Stage(FarEngine())
+    run = await stage.executions.submit(request(host))
+    await stage.executions.shut_down(drain=3600, grace=0)
+    outcome = run.execution.outcome
+    assert outcome is not None
+    assert (outcome.cause, run.execution.dialled, outcome.host_connected) == (Cause.EXITED, True, True)
+    node.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        node.accept()
     stage.assert_nothing_is_held()
 
 
