@@ -31,6 +31,7 @@ from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
 from orchestrator.executions.supervisor import never
+from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.kits import kit_of
 from orchestrator.memory import MEMINFO, default_permits, default_pool_room
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
@@ -93,12 +94,15 @@ class Manager:
 
 @asynccontextmanager
 async def manager(
-    settings: Settings, make_runtime: MakeRuntime | None = None, check_llm: CheckOne | None = None
+    settings: Settings,
+    make_runtime: MakeRuntime | None = None,
+    check_llm: CheckOne | None = None,
+    times: Times = DEFAULT_TIMES,
 ) -> AsyncIterator[Manager]:
     """A manager that runs; on leaving, its runs are ended and everything is closed in reverse order.
 
     `make_runtime` gets the settings and the manager id; unset: what the settings name. `check_llm` asks a
-    provider; unset: the installed clients.
+    provider; unset: the installed clients. `times`: how long its executions wait for others.
 
     Raises BadTokens, StateDirUnusable, ManifestError, EngineUnreachable.
     """
@@ -127,7 +131,15 @@ async def manager(
         journal = await open_journal(_journal_url(settings), manager_id)
         try:
             executions = _executions(
-                settings, runtime, journal, catalogue, permits, nodes=nodes, pool=pool, modules=modules
+                settings,
+                runtime,
+                journal,
+                catalogue,
+                permits,
+                times=times,
+                nodes=nodes,
+                pool=pool,
+                modules=modules,
             )
             recovered = asyncio.Event()
             audit = AuditLog(settings.audit_file, background)
@@ -307,6 +319,7 @@ def _executions(
     catalogue: Catalogue,
     permits: PermitPool,
     *,
+    times: Times,
     nodes: NodeDialler,
     pool: PoolRuntime | None,
     modules: ModuleService,
@@ -349,4 +362,5 @@ def _executions(
         nodes=nodes,
         take_back=never if pool is None else pool.take_back,
         modules=modules,
+        times=times,
     )

@@ -34,9 +34,6 @@ from orchestrator.store.port import Journal, StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
-# Seconds that everybody else has after the grace: the executor's own timer, the manager's kill.
-WATCHDOG_SLACK = 1.0
-
 
 class NodeLine:
     """The way to a run's node. An order to end is heard while it is dialled, and not after that."""
@@ -111,7 +108,7 @@ class HandOver:
     def bound(self, run: Run, instance: Instance) -> None:
         """Its watchdog ends the instance when the run's time is over, if by then nobody else can."""
         left = self._milliseconds_left(run) / 1000
-        instance.end_within(left + self.limits.end_grace + WATCHDOG_SLACK)
+        instance.end_within(left + self.limits.end_grace + run.times.watchdog_slack)
 
     async def _lines_to_modules(self, run: Run) -> dict[str, Line]:
         """Before the node is dialled: a run that cannot have its modules has not started."""

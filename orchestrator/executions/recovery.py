@@ -28,8 +28,6 @@ from orchestrator.store.port import Journal, RecoveryMark, RunHead, StoreFailure
 log = structlog.get_logger(__name__)
 
 MOST_TRIES = 2
-# Seconds for one row, where waiting is concerned. A row of 100 MiB is read within one.
-ROW_TIME = 30.0
 SET_ASIDE = "set_aside"
 STOPPED = f"set aside: the manager was stopped {MOST_TRIES} times while it took this run over"
 
@@ -39,8 +37,9 @@ async def take_over_each(
     heads: Sequence[RunHead],
     take_over: Callable[[RunHead], Awaitable[None]],
     set_aside: Callable[[RunHead, str], Awaitable[None]],
+    row_time: float,
 ) -> None:
-    """`take_over` every row, or `set_aside` with a sentence. Raises StoreFailure."""
+    """`take_over` every row in `row_time` seconds, or `set_aside` with a sentence. Raises StoreFailure."""
     if not heads:
         return
     mark = await journal.recovery_mark()
@@ -51,7 +50,7 @@ async def take_over_each(
             tries += 1
             await _mark(journal, RecoveryMark(head.id, tries))
             try:
-                async with asyncio.timeout(ROW_TIME):
+                async with asyncio.timeout(row_time):
                     await take_over(head)
                 break
             except StoreFailure:
@@ -93,6 +92,7 @@ class Recovery:
         add: Callable[[Execution, RunRequest, bytes], Run],
         live_on: Callable[[Run], None],
         tell_node: Callable[[RunHead], None],
+        row_time: float,
     ) -> None:
         self._journal = journal
         self._known = known
@@ -102,6 +102,7 @@ class Recovery:
         self._add = add
         self._live_on = live_on
         self._tell_node = tell_node
+        self._row_time = row_time
 
     async def recover(self) -> None:
         """Ended runs are readable again, unfinished ones live on; queued ones wait. Raises StoreFailure."""
@@ -111,7 +112,7 @@ class Recovery:
                 unfinished.append(head)
             else:
                 self._recover_ended(head)
-        await take_over_each(self._journal, unfinished, self._recover_run, self._set_aside)
+        await take_over_each(self._journal, unfinished, self._recover_run, self._set_aside, self._row_time)
         if unfinished:
             log.info("recovering", runs=len(unfinished))
         self._known.expire(self._now())

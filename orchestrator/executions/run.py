@@ -10,13 +10,8 @@ from orchestrator.executions.misuse import Misuse
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.state import Event, Execution, Outcome, advance
+from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.executions.verdict import EndOrder
-
-# A DELETE arrives while a healthy executor is just leaving (manager-api 6.1): that much time it always gets.
-LEAST_GRACE = 0.1
-# One that is telling the node its result gets more, on a machine that may stand still: killed now, its run
-# would be `cancelled` with a result at the node. Less than a last GET waits.
-FINISHING_GRACE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +31,15 @@ class Run:
         request: RunRequest,
         output: RunOutput,
         digest: bytes,
+        *,
         claim: HostClaim | None = None,
+        times: Times = DEFAULT_TIMES,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.execution = execution
         self.request = request
         self.digest = digest
+        self.times = times
         self.parked = False
         """Its request is in the journal only."""
         self.output = output
@@ -100,7 +98,8 @@ class Run:
         if not self.end.done():
             self.end.set_result(order)
         loop = asyncio.get_running_loop()
-        at = loop.time() + max(order.grace, FINISHING_GRACE if self.delivering else LEAST_GRACE)
+        least = self.times.finishing_grace if self.delivering else self.times.least_grace
+        at = loop.time() + max(order.grace, least)
         if self._kill_timer is None or at < self._kill_timer.when():
             self._set_kill_timer(at)
 
@@ -113,7 +112,7 @@ class Run:
             return
         self.delivering = True
         if self._kill_timer is not None:
-            self._set_kill_timer(asyncio.get_running_loop().time() + FINISHING_GRACE)
+            self._set_kill_timer(asyncio.get_running_loop().time() + self.times.finishing_grace)
 
     def disarm(self) -> None:
         """Drop the timers; the run is over."""

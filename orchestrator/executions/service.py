@@ -42,6 +42,7 @@ from orchestrator.executions.supervisor import (
     instance_name,
     never,
 )
+from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.executions.written import Written, written
 from orchestrator.runtime.port import Runtime, RuntimeFailure
@@ -51,8 +52,6 @@ from orchestrator.tasks import TaskOwner
 log = structlog.get_logger(__name__)
 
 
-# Seconds that a manager which is about to leave gives the hand-overs that have begun.
-HAND_OVER_TIME = 2.0
 LEAVING = "the manager is shutting down"
 
 
@@ -74,6 +73,7 @@ class Executions:
         nodes: NodeDialler,
         take_back: TakeBack = never,
         modules: Modules | None = None,
+        times: Times = DEFAULT_TIMES,
     ) -> None:
         self._runtime = runtime
         self._nodes = nodes
@@ -83,6 +83,7 @@ class Executions:
         self._known = KnownRuns(journal, retention)
         self._admission = Admission(permits, self._known, queue_limit=queue_limit, queue_bytes=queue_bytes)
         self._limits = limits
+        self.times = times
         self._now = now
         self._last_id = 0
         self._journal_bytes = 0
@@ -110,6 +111,7 @@ class Executions:
             add=self._add,
             live_on=self._live_on,
             tell_node=self._tell_node,
+            row_time=times.row,
         )
 
     @property
@@ -294,7 +296,7 @@ class Executions:
         ]
         if handing_over:
             # Cut off between dialling the node and sending the job, a run could not be taken over.
-            await asyncio.wait(handing_over, timeout=HAND_OVER_TIME)
+            await asyncio.wait(handing_over, timeout=self.times.hand_over)
         for run in self.live():
             run.detached = not run.concluded.done()
             run.disarm()
@@ -368,7 +370,14 @@ class Executions:
         self, execution: Execution, request: RunRequest, digest: bytes, claim: HostClaim | None = None
     ) -> Run:
         output = RunOutput(self._limits.output_tail_bytes, self._limits.log_records)
-        run = Run(execution, request, output, digest, claim or self.claims.of(request.namespace))
+        run = Run(
+            execution,
+            request,
+            output,
+            digest,
+            claim=claim or self.claims.of(request.namespace),
+            times=self.times,
+        )
         self._known.add(run)
         left = (execution.deadline - self._now()).total_seconds()
         run.arm_deadline(left, EndOrder(Cause.DEADLINE, self._limits.end_grace))

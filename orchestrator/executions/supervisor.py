@@ -67,19 +67,6 @@ from orchestrator.tasks import finish, first_done
 
 log = structlog.get_logger(__name__)
 
-# Seconds for which a look at a node's socket need not be repeated.
-STILL_FRESH = 0.5
-# Seconds for an adopted instance to connect again: it tries every 200 ms.
-RECONNECT_TIME = 10.0
-# Seconds in which the engine says how an adopted instance ended, when it has ended.
-SETTLED_TIME = 2.0
-# Seconds for an executor whose outcome is safe to leave by itself, or to be ready again.
-EXIT_TIME = 1.0
-# Seconds from an executor's last word to its container's end as the engine tells of it.
-LEAVING_TIME = 0.5
-# Seconds that a cancelled supervisor takes to let an instance go; the next manager's sweep does the rest.
-LETTING_GO_TIME = 5.0
-
 MANAGER_RESTART = "manager_restart"
 CONTROL_LOST = "control_lost"
 HANDED_OVER = "the manager was restarted while the run was handed over"
@@ -151,11 +138,11 @@ class Supervisor:
             except asyncio.CancelledError:
                 if not run.detached:
                     run.order_end(EndOrder(Cause.SHUTDOWN, 0))
-                    await finish(self._let_go(run, held, self._judge(run)), LETTING_GO_TIME)
+                    await finish(self._let_go(run, held, self._judge(run)), run.times.letting_go)
                 elif held.instance is not None:
                     held.instance.hang_up()
                 raise
-            await finish(self._let_go(run, held, outcome), LETTING_GO_TIME)
+            await finish(self._let_go(run, held, outcome), run.times.letting_go)
             self._log_line(run, asyncio.get_running_loop().time() - begun)
 
     async def _outcome_of(self, run: Run, held: Holding, life: Life) -> Outcome:
@@ -171,17 +158,19 @@ class Supervisor:
             return self._judge(run, FailureReport(Cause.UPSTREAM, str(refused), HOST_REFUSED))
         except (VersionFailure, HostFailure, RuntimeFailure, StoreFailure) as failure:
             report = FailureReport(_cause_of(failure), str(failure) or type(failure).__name__)
-            return self._judge(run, report, await self._exit_behind(failure, held.instance))
+            return self._judge(run, report, await self._exit_behind(failure, held.instance, run.times.engine))
         except Exception as defect:
             log.exception("run_defect")
             return self._judge(run, FailureReport(Cause.INTERNAL, f"defect: {type(defect).__name__}"))
 
     @staticmethod
-    async def _exit_behind(failure: Exception, instance: Instance | None) -> InstanceExit | None:
+    async def _exit_behind(
+        failure: Exception, instance: Instance | None, seconds: float
+    ) -> InstanceExit | None:
         """A channel that ends while the job is sent is an instance that is gone, and the engine knows how."""
         if isinstance(failure, InstanceDied):
             return failure.exit
-        return await known_exit(instance) if isinstance(failure, ChannelClosed) else None
+        return await known_exit(instance, seconds) if isinstance(failure, ChannelClosed) else None
 
     async def _whole_life(self, run: Run, held: Holding) -> Outcome:
         if not run.admitted.done():
@@ -226,7 +215,7 @@ class Supervisor:
         if held.instance is None:
             raise Lost(Loss.CONTAINER_LOST, "the container was gone when the manager came back")
         try:
-            said = await held.instance.greet(RECONNECT_TIME)
+            said = await held.instance.greet(run.times.reconnect)
         except (InstanceDied, ChannelClosed):
             return await self._ended_meanwhile(run, held.instance)
         if said["kind"] == READY:
@@ -238,9 +227,9 @@ class Supervisor:
 
     async def _ended_meanwhile(self, run: Run, instance: Instance) -> Outcome:
         """The outcome of an adopted instance that did not connect again."""
-        exit_ = await known_exit(instance, SETTLED_TIME)
+        exit_ = await known_exit(instance, run.times.settled)
         if exit_ is None:
-            raise Lost(CONTROL_LOST, f"the instance did not connect again within {RECONNECT_TIME:g} s")
+            raise Lost(CONTROL_LOST, f"the instance did not connect again within {run.times.reconnect:g} s")
         if run.execution.started_at is None:
             # Nobody knows whether it had its job: without one it leaves when no manager comes back for it.
             raise Lost(MANAGER_RESTART, HANDED_OVER)
@@ -274,7 +263,7 @@ class Supervisor:
     async def _node_is_there(self, run: Run) -> bool:
         """A run that did not wait was looked at when it came."""
         seen, now = run.node_seen, asyncio.get_running_loop().time()
-        if seen is not None and now - seen.at < STILL_FRESH:
+        if seen is not None and now - seen.at < run.times.still_fresh:
             return seen.there
         return await self.nodes.look(run.request.host, run.claim.take)
 
@@ -389,13 +378,13 @@ class Supervisor:
         if outcome.result is None:
             return False
         try:
-            again = await instance.acknowledge(run.id, EXIT_TIME)
+            again = await instance.acknowledge(run.id, run.times.acknowledged)
         except ProtocolBroken:
             run.misuse.add(Misuse.FALSE_READY)
             again = False
         if not again:
             # Removed before the engine has seen its end, it would be killed first, by a process for that.
-            await known_exit(instance, LEAVING_TIME)
+            await known_exit(instance, run.times.leaving)
             return False
         return not run.kill_now.done() and self.take_back(instance)
 

@@ -25,11 +25,6 @@ from orchestrator.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
-# Seconds for frames that an ended instance had already sent.
-DRAIN_TIME = 1.0
-# Seconds that an engine under load may take to say how an instance ended.
-ENGINE_TIME = 10.0
-
 
 @dataclass(slots=True)
 class Holding:
@@ -48,14 +43,14 @@ async def watch(run: Run, instance: Instance) -> tuple[Report | None, InstanceEx
     try:
         await asyncio.wait([reading, exiting], return_when=asyncio.FIRST_COMPLETED)
         # What an ended instance had already sent is still in the channel.
-        await asyncio.wait([reading], timeout=DRAIN_TIME)
+        await asyncio.wait([reading], timeout=run.times.drain)
         report = _report(reading)
-        return report, await known_exit(instance) if report is None else None
+        return report, await known_exit(instance, run.times.engine) if report is None else None
     finally:
         await cancel_and_wait(killing, exiting, reading)
 
 
-async def known_exit(instance: Instance | None, seconds: float = ENGINE_TIME) -> InstanceExit | None:
+async def known_exit(instance: Instance | None, seconds: float) -> InstanceExit | None:
     """How the instance ended, if the engine says so in time."""
     if instance is None:
         return None

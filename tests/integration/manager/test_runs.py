@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from orchestrator.api import genvm
-from orchestrator.executions import run as run_module
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause
+from orchestrator.executions.times import Times
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.runtime.process import ProcessInstance
 from tests.integration.manager.conftest import Client, MakeClient, listening_node
@@ -377,12 +377,10 @@ async def test_delete_of_a_queued_run_takes_no_permit(make_client: MakeClient) -
         holder.hang_up.set()
 
 
-async def test_a_delete_while_the_result_is_delivered_cuts_nothing(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_delete_while_the_result_is_delivered_cuts_nothing(client: Client) -> None:
     """manager-api 6.1: the final DELETE arrives while the executor is still leaving."""
     # Longer than this machine may keep the instance waiting.
-    monkeypatch.setattr(run_module, "FINISHING_GRACE", FOR_EVER)
+    client.manager.executions.times = Times(finishing_grace=FOR_EVER)
     body = client.body({"print": "all of it", "slow_delivery": 0.4})
     async with listening_node(body["host"]):
         run_id = await client.run(body)

@@ -16,8 +16,7 @@ import pytest
 
 from orchestrator.composition import Manager, manager
 from orchestrator.embedded import PRECOMPILED_VARIABLE, prepared_executor
-from orchestrator.executions import run as run_module
-from orchestrator.executions import supervisor
+from orchestrator.executions.times import Times
 from orchestrator.node.store import NodeStore
 from orchestrator.runtime.pool import PoolRuntime, PoolStatistics
 from orchestrator.serve import listening
@@ -64,13 +63,8 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An instance of which the machine makes the manager wait is no bad one: the tests' own timeouts are the
-    bounds."""
-    monkeypatch.setattr(run_module, "FINISHING_GRACE", BOUND)
-    monkeypatch.setattr(supervisor, "EXIT_TIME", BOUND)
-
+# An instance of which the machine makes the manager wait is no bad one: the tests' timeouts are bounds.
+PATIENT = Times(finishing_grace=BOUND, acknowledged=BOUND)
 
 Open = Callable[..., Any]
 
@@ -104,7 +98,7 @@ def open_manager(
         )
         await asyncio.to_thread(_place, compiled, settings.state_dir)
         async with AsyncExitStack() as exits:
-            running = await exits.enter_async_context(manager(settings))
+            running = await exits.enter_async_context(manager(settings, times=PATIENT))
             address = await exits.enter_async_context(listening(running))
             await running.recovered()
             node = await exits.enter_async_context(strict_node(address, folder))

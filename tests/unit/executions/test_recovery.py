@@ -10,10 +10,12 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from orchestrator.executions import recovery
 from orchestrator.executions.recovery import take_over_each
+from orchestrator.executions.times import Times
 from orchestrator.store.journal import SqlJournal, open_journal, sqlite_url
 from orchestrator.store.port import AcceptedRow, FetchedRow, RecoveryMark, RunHead, StoreFailure, StoreFull
+
+ROW_TIME = Times().row
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +58,7 @@ class Start:
         self.aside[head.id] = why
 
     async def run(self, journal: SqlJournal) -> Start:
-        await take_over_each(journal, await journal.heads(), self.take_over, self.set_aside)
+        await take_over_each(journal, await journal.heads(), self.take_over, self.set_aside, ROW_TIME)
         return self
 
 
@@ -83,11 +85,11 @@ async def test_two_rows_that_kill_are_set_aside_one_after_the_other(journal: Sql
         start = Start({2: Died(), 3: Died()})
         heads = [head for head in await journal.heads() if head.id not in gone]
         with pytest.raises(Died):
-            await take_over_each(journal, heads, start.take_over, start.set_aside)
+            await take_over_each(journal, heads, start.take_over, start.set_aside, ROW_TIME)
         gone |= set(start.aside)
     last = Start({2: Died(), 3: Died()})
     heads = [head for head in await journal.heads() if head.id not in gone]
-    await take_over_each(journal, heads, last.take_over, last.set_aside)
+    await take_over_each(journal, heads, last.take_over, last.set_aside, ROW_TIME)
     assert (gone, list(last.aside), last.taken) == ({2}, [3], [1])
 
 
@@ -108,9 +110,8 @@ async def test_a_row_that_cannot_be_read_is_set_aside_at_once(
 
 
 async def test_a_row_that_never_answers_is_set_aside(
-    journal: SqlJournal, monkeypatch: pytest.MonkeyPatch
+    journal: SqlJournal,
 ) -> None:
-    monkeypatch.setattr(recovery, "ROW_TIME", 0.01)
     start = Start({})
 
     async def take_over(head: RunHead) -> None:
@@ -118,7 +119,7 @@ async def test_a_row_that_never_answers_is_set_aside(
             await asyncio.Event().wait()
         await start.take_over(head)
 
-    await take_over_each(journal, await journal.heads(), take_over, start.set_aside)
+    await take_over_each(journal, await journal.heads(), take_over, start.set_aside, row_time=0.01)
     assert (start.taken, list(start.aside)) == ([1, 3], [2])
 
 
@@ -132,7 +133,7 @@ async def test_an_order_to_stop_is_nothing_that_the_row_did(journal: SqlJournal)
             await asyncio.Event().wait()
 
         going = asyncio.create_task(
-            take_over_each(journal, await journal.heads(), take_over, start.set_aside)
+            take_over_each(journal, await journal.heads(), take_over, start.set_aside, ROW_TIME)
         )
         await reached.wait()
         going.cancel()
