@@ -20,6 +20,7 @@ from orchestrator.api.bodies import BodyLimits
 from orchestrator.api.bytes_held import BytesHeld
 from orchestrator.api.context import ApiContext
 from orchestrator.api.host_names import AcceptedHosts
+from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
@@ -98,11 +99,13 @@ async def manager(
     make_runtime: MakeRuntime | None = None,
     check_llm: CheckOne | None = None,
     times: Times = DEFAULT_TIMES,
+    api_times: ApiTimes = DEFAULT_API_TIMES,
 ) -> AsyncIterator[Manager]:
     """A manager that runs; on leaving, its runs are ended and everything is closed in reverse order.
 
     `make_runtime` gets the settings and the manager id; unset: what the settings name. `check_llm` asks a
-    provider; unset: the installed clients. `times`: how long its executions wait for others.
+    provider; unset: the installed clients. `times`: how long its executions wait for
+    others; `api_times`: the edge.
 
     Raises BadTokens, StateDirUnusable, ManifestError, EngineUnreachable.
     """
@@ -148,6 +151,7 @@ async def manager(
             context = ApiContext(
                 executions=executions,
                 recovered=recovered,
+                times=api_times,
                 background=background,
                 rules=_rules(settings),
                 catalogue=catalogue,

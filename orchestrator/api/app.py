@@ -53,7 +53,7 @@ def make_app(context: ApiContext, accepted_hosts: AcceptedHosts, limits: BodyLim
             audited(context.access),
             errors_as_json,
             known_callers(context.access),
-            after_recovery(context.recovered),
+            after_recovery(context.recovered, context.times.recovery),
             bodies_within(limits),
             still_known(context.access),
         ]

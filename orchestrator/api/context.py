@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from orchestrator.access.access import Access
+from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.environment import EnvironmentOverlay
@@ -42,6 +43,7 @@ class ApiContext:
     check_llm: CheckOne
     access: Access
     pool: PoolRuntime | None = None
+    times: ApiTimes = DEFAULT_API_TIMES
 
 
 CONTEXT = web.AppKey("context", ApiContext)

@@ -43,12 +43,6 @@ from orchestrator.executions.service import Executions
 from orchestrator.tasks import first_done
 from orchestrator.views.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
 
-# Seconds. A DELETE answers inside a client's read timeout of 1.5 s whatever the engine does (6.1, W11);
-# a client that grants a longer grace waits that long, plus what a kill may take.
-QUICK_DELETE = 1.2
-KILL_BOUND = 10.0
-# The one GET after a DELETE is a node's last question: it may wait for a status that is about to be there.
-LAST_GET_WAIT = 5.0
 LONGEST_WAIT = timedelta(seconds=120)
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -162,7 +156,7 @@ async def get_run(request: web.Request) -> web.StreamResponse:
     runs = runs_of(request)
     run = runs.find(run_id)
     if run is not None and not run.concluded.done() and (run.end.done() or run.delivering):
-        patience = max(patience, LAST_GET_WAIT)
+        patience = max(patience, request.app[CONTEXT].times.last_get)
     if run is not None and patience:
         await asyncio.wait([run.concluded], timeout=patience)
     final = await runs.status(run_id)
@@ -221,9 +215,11 @@ async def delete_run(request: web.Request) -> web.StreamResponse:
         error = f"GenVM with id {run_id} not found"
         return web.json_response({"error": error, "genvm_id": run_id})
     if (run := runs.find(run_id)) is not None:
-        request.app[CONTEXT].executions.cancel(run, grace)
-        quick = grace < QUICK_DELETE
-        await asyncio.wait([run.released], timeout=QUICK_DELETE if quick else grace + KILL_BOUND)
+        context = request.app[CONTEXT]
+        context.executions.cancel(run, grace)
+        quick = grace < context.times.quick_delete
+        patience = context.times.quick_delete if quick else grace + context.times.kill
+        await asyncio.wait([run.released], timeout=patience)
         if not quick and not run.released.done():
             return web.json_response({"error": "timeout during shutdown", "genvm_id": run_id})
     return web.json_response({"result": "shutdown_completed", "genvm_id": run_id})

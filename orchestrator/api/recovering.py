@@ -16,19 +16,17 @@ from orchestrator.api.callers import scope_of
 from orchestrator.api.description import Handler
 from orchestrator.api.errors import error_response
 
-# Seconds that a request waits: most recoveries are over by then, and no client gives up before.
-PATIENCE = 1.0
 TEXT = "the manager is taking over the runs of an earlier one: try again"
 
 
-def after_recovery(recovered: asyncio.Event) -> Middleware:
-    """Let requests wait until `recovered` is set, for a while; then they are told to come again."""
+def after_recovery(recovered: asyncio.Event, patience: float) -> Middleware:
+    """Let requests wait until `recovered` is set, `patience` seconds; then they are told to come again."""
 
     @web.middleware
     async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not recovered.is_set() and scope_of(request) is not Scope.NONE:
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(patience):
                     await recovered.wait()
             except TimeoutError:
                 return error_response(TEXT, 503, retry=True)

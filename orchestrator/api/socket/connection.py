@@ -16,8 +16,6 @@ from orchestrator.tasks import cancel_and_wait, race
 
 log = structlog.get_logger(__name__)
 
-# Seconds for a client to take leave that sends more than there is room for.
-TURNING_AWAY = 0.5
 FULL = b"requests that are being read hold all of GENVM_BODY_BYTES: try again later"
 
 
@@ -45,13 +43,14 @@ class Connection:
         """Frames that the client has not taken yet."""
         return self._conversation.waiting
 
-    async def serve(self) -> None:
-        """Until the client closes, or is hung up on."""
+    async def serve(self, turning_away: float) -> None:
+        """Until the client closes, or is hung up on. One that sends more than there is room for has
+        `turning_away` seconds to take its leave."""
         self._sending = asyncio.create_task(self._send(), name="socket:send")
         try:
             await race(self._receive(), self._full)
             if self._full.done():
-                await self._turn_away()
+                await self._turn_away(turning_away)
         finally:
             self._conversation.close()
             await cancel_and_wait(self._sending)
@@ -71,11 +70,11 @@ class Connection:
         self._cut = True
         self._transport.abort()
 
-    async def _turn_away(self) -> None:
+    async def _turn_away(self, seconds: float) -> None:
         """What all clients have on their way is too much: this one is told to come again."""
         log.warning("socket_turned_away", reason="GENVM_BODY_BYTES")
         with suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(TURNING_AWAY):
+            async with asyncio.timeout(seconds):
                 await self._socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=FULL)
         self._transport.abort()
 

@@ -17,10 +17,8 @@ from orchestrator.api.errors import error_response
 from orchestrator.api.socket.connection import Connection
 from orchestrator.api.socket.conversation import Conversation, Served
 from orchestrator.api.socket.incoming import Incoming
+from orchestrator.api.times import ApiTimes
 from orchestrator.listener.connection import HttpConnection
-
-# Seconds in which a client may read its last events when the manager goes.
-LAST_WORDS = 0.5
 
 
 class Sockets:
@@ -29,7 +27,10 @@ class Sockets:
     `register`: the tokens in force, null when none is needed.
     """
 
-    def __init__(self, served: Served, max_message_bytes: int, register: Register | None) -> None:
+    def __init__(
+        self, served: Served, max_message_bytes: int, register: Register | None, times: ApiTimes
+    ) -> None:
+        self._times = times
         self._served = served
         self._max_message_bytes = max_message_bytes
         self._register = register
@@ -77,7 +78,7 @@ class Sockets:
         self._open[connection] = known
         self._cut_off()
         try:
-            await connection.serve()
+            await connection.serve(self._times.turning_away)
         finally:
             del self._open[connection]
 
@@ -91,7 +92,7 @@ class Sockets:
 
     async def hang_up(self) -> None:
         """Drop every connection; their runs have ended, or go on with the next manager."""
-        await asyncio.gather(*(connection.hang_up(LAST_WORDS) for connection in self._open))
+        await asyncio.gather(*(connection.hang_up(self._times.last_words) for connection in self._open))
 
 
 SOCKETS = web.AppKey("sockets", Sockets)
@@ -127,6 +128,6 @@ def add_routes(app: web.Application) -> None:
     served = Served(context.executions, context.rules, secrets.randbits(64))
     tokens = context.access.tokens
     register = None if tokens is None else tokens.register
-    app[SOCKETS] = Sockets(served, context.max_message_bytes, register)
+    app[SOCKETS] = Sockets(served, context.max_message_bytes, register, context.times)
     app.router.add_get("/ws", get_ws, allow_head=False)
     app.on_shutdown.append(_hang_up)

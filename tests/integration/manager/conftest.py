@@ -18,7 +18,9 @@ import pytest
 from aiohttp import ClientSession, ClientTimeout, UnixConnector
 
 from orchestrator import composition
+from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
 from orchestrator.composition import Manager, manager
+from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.modules.kinds import ModuleTimes
 from orchestrator.operations.source import JOURNAL_FILE, manager_id
 from orchestrator.provider_checks import CheckOne
@@ -188,7 +190,13 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
     """Managers with settings of the test's choice; ended, and looked at for leftovers, afterwards."""
     leaving: list[Callable[[], Awaitable[None]]] = []
 
-    async def make(*, check_llm: CheckOne | None = None, **changes: Any) -> Client:
+    async def make(
+        *,
+        check_llm: CheckOne | None = None,
+        times: Times = DEFAULT_TIMES,
+        api_times: ApiTimes = DEFAULT_API_TIMES,
+        **changes: Any,
+    ) -> Client:
         manifest = folder / "manifest.yaml"
         manifest.write_text(MANIFEST)
         state_dir = folder / "state"
@@ -211,7 +219,7 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         async def scripted_runtime(_: Settings, manager_id: str) -> ProcessRuntime:
             return ProcessRuntime(ProcessSettings(manager_id, state_dir, commands))
 
-        context = manager(settings, scripted_runtime, check_llm)
+        context = manager(settings, scripted_runtime, check_llm, times, api_times)
         running = await context.__aenter__()
         server = listening(running)
         where = await server.__aenter__()

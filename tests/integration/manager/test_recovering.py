@@ -14,6 +14,7 @@ import pytest
 from aiohttp import ClientSession, UnixConnector
 
 from orchestrator.api import recovering
+from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
 from orchestrator.composition import JOURNAL_FILE, manager
 from orchestrator.executions.recovery import SET_ASIDE
 from orchestrator.runtime.port import EngineRefused
@@ -60,7 +61,9 @@ class Start:
 
 
 @asynccontextmanager
-async def starting(folder: Path, *, at_engine: bool = True) -> AsyncIterator[Start]:
+async def starting(
+    folder: Path, *, at_engine: bool = True, api_times: ApiTimes = DEFAULT_API_TIMES
+) -> AsyncIterator[Start]:
     settings = Settings(
         runtime=RuntimeName.PROCESS, state_dir=folder / "state", socket=folder / "api.sock", pool_size=0
     )
@@ -71,7 +74,7 @@ async def starting(folder: Path, *, at_engine: bool = True) -> AsyncIterator[Sta
         return engines[0]
 
     async with AsyncExitStack() as held:
-        running = await held.enter_async_context(manager(settings, slow))
+        running = await held.enter_async_context(manager(settings, slow, api_times=api_times))
         held.callback(engines[0].answers.set)
         await held.enter_async_context(listening(running))
         session = ClientSession("http://manager", connector=UnixConnector(str(settings.socket)))
@@ -101,10 +104,9 @@ async def test_it_is_alive_and_not_ready_while_it_takes_over(folder: Path) -> No
     ],
 )
 async def test_everything_else_waits_a_little_and_is_to_come_again(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+    folder: Path, method: str, path: str
 ) -> None:
-    monkeypatch.setattr(recovering, "PATIENCE", 0.01)
-    async with starting(folder) as start:
+    async with starting(folder, api_times=ApiTimes(recovery=0.01)) as start:
         status, answer, retry = await start.ask(method, path)
         assert (status, answer, retry is not None) == (503, {"error": recovering.TEXT}, True)
 
@@ -113,7 +115,6 @@ async def test_a_request_that_is_repeated_meanwhile_finds_its_run(
     make_client: MakeClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the journal's rows are read, nothing but waiting tells a new request from a repeated one."""
-    monkeypatch.setattr(recovering, "PATIENCE", 3600)
     host = f"unix://{folder}/sock"
     client = await make_client()
     await leave_behind(client, queued_row(7, host, host_genvm_id="tx", deadline="600s"))
@@ -124,7 +125,7 @@ async def test_a_request_that_is_repeated_meanwhile_finds_its_run(
         return await read(journal)
 
     monkeypatch.setattr(SqlJournal, "heads", slowly)
-    async with starting(folder, at_engine=False) as start:
+    async with starting(folder, at_engine=False, api_times=ApiTimes(recovery=3600)) as start:
         body = encoded("C", host, host_genvm_id="tx", deadline="600s")
         start.engine.answers.set()
         asking = asyncio.create_task(start.ask("POST", "/genvm/run", body))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.api import genvm
+from orchestrator.api.times import ApiTimes
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause
 from orchestrator.executions.times import Times
@@ -76,11 +76,9 @@ async def test_a_fetched_status_is_gone_after_its_grace(make_client: MakeClient)
     assert await client.status(run_id) is None
 
 
-async def test_the_probe_of_a_healthy_run_answers_null_at_once(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_probe_of_a_healthy_run_answers_null_at_once(make_client: MakeClient) -> None:
     """W11: only the GET after a DELETE may wait."""
-    monkeypatch.setattr(genvm, "LAST_GET_WAIT", FOR_EVER)
+    client = await make_client(api_times=ApiTimes(last_get=FOR_EVER))
     body = client.body({"wait_for_host": None})
     async with listening_node(body["host"]) as node:
         run = await begun(client, body)
@@ -324,12 +322,12 @@ async def test_the_deadline_counts_while_a_run_is_queued(make_client: MakeClient
 
 @pytest.mark.parametrize("script", [{"obey": None}, {"ignore": None}])
 async def test_delete_ends_a_running_run_well_inside_the_client_s_timeout(
-    client: Client, script: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    make_client: MakeClient, script: dict[str, Any]
 ) -> None:
     """manager-api 6.1: wait_timeout_ms=20, 1.5 s read timeout, then one GET."""
-    assert genvm.QUICK_DELETE < 1.5
+    assert ApiTimes().quick_delete < 1.5
     # The answer comes with the run's end, long before a client's default grace of 30 s.
-    monkeypatch.setattr(genvm, "QUICK_DELETE", FOR_EVER)
+    client = await make_client(api_times=ApiTimes(quick_delete=FOR_EVER))
     body = client.body(script)
     async with listening_node(body["host"]):
         run = await begun(client, body)
@@ -377,10 +375,10 @@ async def test_delete_of_a_queued_run_takes_no_permit(make_client: MakeClient) -
         holder.hang_up.set()
 
 
-async def test_a_delete_while_the_result_is_delivered_cuts_nothing(client: Client) -> None:
+async def test_a_delete_while_the_result_is_delivered_cuts_nothing(make_client: MakeClient) -> None:
     """manager-api 6.1: the final DELETE arrives while the executor is still leaving."""
     # Longer than this machine may keep the instance waiting.
-    client.manager.executions.times = Times(finishing_grace=FOR_EVER)
+    client = await make_client(times=Times(finishing_grace=FOR_EVER))
     body = client.body({"print": "all of it", "slow_delivery": 0.4})
     async with listening_node(body["host"]):
         run_id = await client.run(body)

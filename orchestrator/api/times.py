@@ -1,0 +1,28 @@
+"""How long the edge waits before it answers. Tests give other values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ApiTimes:
+    """All in seconds."""
+
+    quick_delete: float = 1.2
+    """A DELETE answers inside a client's read timeout of 1.5 s whatever the engine does (6.1, W11)."""
+    kill: float = 10.0
+    """A client that grants a longer grace waits that long, plus what a kill may take."""
+    last_get: float = 5.0
+    """The one GET after a DELETE is a node's last question: it may wait for a status that is about to be
+    there."""
+    recovery: float = 1.0
+    """A request waits so long for what an earlier manager left to be taken over: most are by then, and
+    no client gives up before."""
+    turning_away: float = 0.5
+    """A client that sends more than there is room for takes its leave within it."""
+    last_words: float = 0.5
+    """A client may read its last events within it when the manager goes."""
+
+
+DEFAULT_API_TIMES = ApiTimes()
