@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genvm_module.listening import stop_listening
 from genvm_wire import calldata
 from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable
@@ -142,4 +143,4 @@ async def timed_node() -> AsyncIterator[TimedNode]:
         try:
             yield node
         finally:
-            server.close()
+            await stop_listening(server)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from genvm_module.listening import stop_listening
 from genvm_wire.calldata import encode
 from genvm_wire.host_tables import HOST_TABLES, Method
 from orchestrator.node.errors import HostBroken
@@ -70,7 +71,7 @@ class Witness:
         self._server = await asyncio.start_unix_server(self._accept, self.path, limit=2**20)
 
     async def close(self) -> None:
-        self._server.close()
+        await stop_listening(self._server)
         self.cut()
         self.path.unlink(missing_ok=True)
 

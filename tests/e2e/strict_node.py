@@ -17,6 +17,7 @@ from typing import Any
 
 import aiohttp
 
+from genvm_module.listening import stop_listening
 from genvm_wire.address import Address
 from genvm_wire.calldata import encode
 from genvm_wire.host_tables import HOST_TABLES, Method
@@ -61,7 +62,7 @@ class Listener:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        await stop_listening(self._server)
         self.hang_up()
         if self.connections:
             await self.ended.wait()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import trustme
 
+from genvm_module.listening import stop_listening
 from genvm_wire.frames import FROM_MANAGER
 from orchestrator.runtime.kubernetes.hello import (
     HELLO,
@@ -96,6 +97,6 @@ class Connector:
         for control in self._open:
             control.close()
         if self._server is not None:
-            self._server.close()
+            await stop_listening(self._server)
             await self._server.wait_closed()
         self._place.close()

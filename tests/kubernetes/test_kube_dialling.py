@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from genvm_module.listening import stop_listening
 from genvm_wire import calldata
 from genvm_wire.calldata import Encodable
 from orchestrator.runtime.kubernetes.dialling import client_tls, dial
@@ -144,7 +145,7 @@ async def test_who_sits_between_two_connections_proves_nothing_with_either(conne
     )
     await connector.refused.acquire()
     await cancel_and_wait(dialling)
-    server.close()
+    await stop_listening(server)
     await server.wait_closed()
     assert connector.proved.empty()
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientTimeout, UnixConnector
 
+from genvm_module.listening import stop_listening
 from orchestrator import composition
 from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
 from orchestrator.composition import Manager, manager
@@ -168,10 +169,7 @@ async def listening_node(address: str) -> AsyncIterator[Node]:
     try:
         yield node
     finally:
-        node.server.close()
-        # Somebody who connected just now, and closed at once, is served within some turns of the loop.
-        for _ in range(8):
-            await asyncio.sleep(0)
+        await stop_listening(node.server)
         Path(path).unlink(missing_ok=True)
 
 

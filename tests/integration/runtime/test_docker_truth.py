@@ -11,6 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from genvm_module.listening import stop_listening
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings, guarded
 from orchestrator.runtime.docker.options import container_name
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
@@ -35,7 +36,7 @@ class Doorway:
 
     async def shut(self) -> None:
         if self._server is not None:
-            self._server.close()
+            await stop_listening(self._server)
             self.path.unlink(missing_ok=True)
             self._server = None
         for writer in list(self._writers):

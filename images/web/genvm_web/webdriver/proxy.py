@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import ada_url
 import structlog
 
+from genvm_module.listening import stop_listening
 from genvm_web.http_failures import LOCAL_ERRORS
 from genvm_web.network import AddressForbidden, LookupFailed, NameUnknown, Network, checked
 from genvm_web.urls import UrlRules
@@ -82,7 +83,7 @@ class FilteringProxy:
         try:
             yield self
         finally:
-            server.close()
+            await stop_listening(server)
             for task in self._connections:
                 task.cancel()
             if self._connections:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from genvm_module.listening import stop_listening
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -94,7 +96,7 @@ class Canary:
             yield self
         finally:
             transport.close()
-            server.close()
+            await stop_listening(server)
             await server.wait_closed()
 
     async def _visited(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -119,4 +121,4 @@ async def raw_server(answer: bytes, *, then_wait: bool = False) -> AsyncIterator
         yield server.sockets[0].getsockname()[1]
     finally:
         gone.set()
-        server.close()
+        await stop_listening(server)
