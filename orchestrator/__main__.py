@@ -69,7 +69,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code. 2: the command line or the settings are wrong."""
+    """Run one command; its exit code. 2: the command line is wrong (argparse says so itself)."""
     args = make_parser().parse_args(argv)
     try:
         return _run(args)
@@ -81,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         BadTokens,
         NoCredentials,
         CannotListen,
+        BadConfig,
     ) as error:
         print(f"genvm-orchestrator: {error}", file=sys.stderr)
         return 1
@@ -88,14 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Databases say what they have to say in several lines.
         print(f"genvm-orchestrator: {' '.join(str(failure).split())}", file=sys.stderr)
         return 1
-    except BadConfig as error:
-        print(f"genvm-orchestrator: {error}", file=sys.stderr)
-        return 2
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False):
             where = ".".join(str(part) for part in problem["loc"])
-            print(f"genvm-orchestrator: setting {where}: {problem['msg']}", file=sys.stderr)
-        return 2
+            what = problem["msg"].removeprefix("Value error, ")
+            print(f"genvm-orchestrator: setting {where}: {what}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

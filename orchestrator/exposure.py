@@ -10,6 +10,8 @@ from ipaddress import IPv6Address, ip_address
 
 from orchestrator.settings import Settings
 
+FREE_PORT = "set GENVM_PORT to a free one, or stop what listens there"
+
 
 class CannotListen(Exception):
     """The manager cannot, or may not, listen where its settings say; the text says why and what to do."""
@@ -57,7 +59,9 @@ def check_free(host: str, addresses: Sequence[str], port: int) -> None:
         except OSError as error:
             # Names often have an address of a family that is switched off.
             if len(addresses) == 1 or error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                raise CannotListen(f"cannot listen on {host} port {port}: {error.strerror}") from error
+                raise CannotListen(
+                    f"cannot listen on {host} port {port}: {error.strerror}; {FREE_PORT}"
+                ) from error
 
 
 def check_exposure(host: str, addresses: Sequence[str], guard: Guard) -> None:

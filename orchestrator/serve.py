@@ -15,7 +15,7 @@ from aiohttp import web
 from orchestrator import descriptors
 from orchestrator.api.expectations import without_expectations
 from orchestrator.composition import Manager, manager
-from orchestrator.exposure import CannotListen, check_free, guarded_addresses, is_loopback
+from orchestrator.exposure import FREE_PORT, CannotListen, check_free, guarded_addresses, is_loopback
 from orchestrator.listener.acceptor import Acceptor, ConnectionLimits, connections_for
 from orchestrator.listener.ports import tcp_sockets
 from orchestrator.parent import watched_parent
@@ -159,7 +159,7 @@ async def open_port(acceptor: Acceptor, settings: Settings) -> str:
         bound = tcp_sockets(addresses, settings.port)
     except OSError as error:
         raise CannotListen(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}"
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; {FREE_PORT}"
         ) from error
     if settings.tokens_file is None and not all(map(is_loopback, addresses)):
         log.warning("listening_without_tokens", addresses=addresses)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     IPvAnyNetwork,
@@ -59,7 +60,16 @@ def _octal(value: Any) -> Any:
 OctalMode = Annotated[str, BeforeValidator(_octal), StringConstraints(pattern=r"^0?[0-7]{3}$")]
 
 
-LogLevel = Annotated[str, StringConstraints(pattern=r"(?i)^(trace|debug|info|warn|warning|error)$")]
+LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error")
+
+
+def _log_level(value: str) -> str:
+    if value.lower() not in LOG_LEVELS:
+        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
+    return value
+
+
+LogLevel = Annotated[str, AfterValidator(_log_level)]
 
 
 class BadConfig(Exception):
@@ -369,7 +379,7 @@ class Settings(BaseSettings):
 def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
     """The effective settings; `flags` (command line) win over everything, None means not given.
 
-    Raises pydantic's ValidationError, FileNotFoundError for a named file that is not there, BadConfig.
+    Raises pydantic's ValidationError, BadConfig.
     """
     if config_file is not None:
         _check_readable(config_file)
@@ -385,8 +395,6 @@ def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
 
 
 def _check_readable(config_file: Path) -> None:
-    if not config_file.is_file():
-        raise FileNotFoundError(f"config file {config_file} does not exist")
     try:
         found = yaml.safe_load(config_file.read_text("utf-8"))
     except OSError as error:

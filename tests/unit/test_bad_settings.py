@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -34,7 +38,7 @@ def refusal(code: int, *command: str, **settings: str) -> str:
         (b"- 1\n", "`name: value`"),
         (b"port\n", "`name: value`"),
         (b"\xff\xfe", "not UTF-8"),
-        (b"log_level: loud\n", "setting log_level"),
+        (b"log_level: loud\n", "setting log_level: must be one of trace, debug, info, warn, warning, error"),
         (b"port: secret-in-the-wrong-place\n", "setting port"),
     ],
     ids=repr,
@@ -42,13 +46,13 @@ def refusal(code: int, *command: str, **settings: str) -> str:
 def test_a_config_file_that_is_none(tmp_path: Path, text: bytes, words: str) -> None:
     config = tmp_path / "config.yaml"
     config.write_bytes(text)
-    said = refusal(2, "config", "show", "--config", str(config))
+    said = refusal(1, "config", "show", "--config", str(config))
     assert words in said
     assert "secret" not in said
 
 
 def test_a_list_in_the_environment_that_is_none() -> None:
-    said = refusal(2, "config", "show", GENVM_ALLOWED_ARGUMENTS="a-secret")
+    said = refusal(1, "config", "show", GENVM_ALLOWED_ARGUMENTS="a-secret")
     assert "allowed_arguments" in said
     assert "secret" not in said
 
@@ -71,3 +75,45 @@ def test_a_journal_that_cannot_be_opened(tmp_path: Path, url: str, words: str) -
 def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").write_text("not a database, " * 100)
     assert "not a database" in refusal(1, "serve", "--port", "0", "--state-dir", str(tmp_path))
+
+
+def taken_port(stack: ExitStack, _: Path) -> list[str]:
+    listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    return ["--port", str(listener.getsockname()[1])]
+
+
+def newer_journal(_: ExitStack, folder: Path) -> list[str]:
+    with closing(sqlite3.connect(folder / "journal.sqlite")) as connection:
+        connection.execute("CREATE TABLE genvm_properties (owner TEXT, name TEXT, value INTEGER)")
+        connection.execute("INSERT INTO genvm_properties VALUES ('', 'schema', 9999)")
+        connection.commit()
+    return ["--port", "0"]
+
+
+def foreign_directory(stack: ExitStack, folder: Path) -> list[str]:
+    """As one of another user's answers, whoever runs this: nothing can be made in it."""
+    return ["--port", "0", "--state-dir", "/proc/self/state"]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        pytest.param(taken_port, "set GENVM_PORT", id="the port is taken"),
+        pytest.param(newer_journal, "newer", id="the journal is a newer version's"),
+        pytest.param(foreign_directory, "set GENVM_STATE_DIR", id="the state directory is not ours to write"),
+        pytest.param(
+            lambda _, folder: ["--port", "0", "--log-level", "lout"],
+            "must be one of",
+            id="a mistyped log level",
+        ),
+        pytest.param(
+            lambda _, folder: ["--config", str(folder)], "Is a directory", id="an unreadable config"
+        ),
+        pytest.param(lambda _, folder: ["--config", str(folder / "x")], "No such file", id="no config"),
+    ],
+)
+def test_what_keeps_a_manager_from_starting_is_one_line(
+    tmp_path: Path, prepare: Callable[[ExitStack, Path], list[str]], words: str
+) -> None:
+    with ExitStack() as stack:
+        assert words in refusal(1, "serve", "--state-dir", str(tmp_path), *prepare(stack, tmp_path))
