@@ -45,6 +45,12 @@ class FrameStream:
             self._start = 0
         self._buffer += data
 
+    def rest(self) -> bytes:
+        """All that was not taken, which is not kept any longer."""
+        rest = bytes(self._buffer[self._start :])
+        self._buffer, self._start = bytearray(), 0
+        return rest
+
     def take(self) -> bytes | None:
         """The next whole body, if it is here. Raises FrameError for one over the limit."""
         begin = self._start + HEADER_SIZE

@@ -7,6 +7,7 @@
     reflector   what Pods there are, kept up to date by list and watch
     own_pods    this manager's Pods: started, taken over, deleted, swept
     dialling    a connection to a Pod's connector, over which both sides have proved themselves (`hello`)
+    relaying    a run's way to somebody through such a connection
     creating    a Pod is made once, whatever becomes of the answers
     removals    and none is forgotten
     life        one Pod's way from its create to its end, for those who wait for a part of it

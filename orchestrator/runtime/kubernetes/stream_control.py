@@ -106,6 +106,14 @@ class StreamControl:
             return False
         return not (self._reader.at_eof() or self._writer.is_closing() or _unread(self._reader))
 
+    def bare(self) -> tuple[bytes, asyncio.StreamReader, asyncio.StreamWriter]:
+        """The connection for bytes that are no frames, and those of them that are here already.
+
+        For one that has nothing more to say in frames: from here on it belongs to the caller.
+        """
+        self._closed = True
+        return self._stream.rest(), self._reader, self._writer
+
     def close(self) -> None:
         """See `Control.close`."""
         if not self._closed:
