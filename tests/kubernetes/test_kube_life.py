@@ -40,7 +40,8 @@ async def test_the_first_word_about_an_end_counts(at: Bench) -> None:
     """A Pod that ended by itself and is deleted afterwards, as tidy operators do, was not lost."""
     life = at.follow(await at.calls.create_pod(made("run-7")))
     at.kubelet.live(NAME, "sidecar: the instance exits 3")
-    at.api.store.remove("pods", "gv", NAME)
+    await life.ended()
+    await at.calls.delete_pod(NAME, life.pod.uid, grace=1)
     await life.removed()
     assert ((await life.ended()).exit_code, (await life.ended()).loss) == (3, None)
 
