@@ -79,8 +79,9 @@ async def test_what_will_never_run_is_refused(at: Bench) -> None:
 async def test_what_ended_before_it_could_be_reached_died(at: Bench) -> None:
     life = at.follow(await at.calls.create_pod(made("run-7")))
     at.api.store.remove("pods", "gv", NAME)
-    with pytest.raises(InstanceDied, match="deleted by somebody else"):
+    with pytest.raises(InstanceDied, match="deleted by somebody else") as told:
         await life.reachable()
+    assert told.value.exit == await life.ended()
 
 
 async def test_a_pod_that_is_gone_before_its_creates_answer_is_here_is_gone(at: Bench) -> None:

@@ -61,7 +61,8 @@ class Life:
             if isinstance(self.standing, Refused):
                 raise EngineRefused(self.standing.why)
             if isinstance(self.standing, Ended):
-                raise InstanceDied(f"the Pod ended before it could be reached: {self.standing.exit.detail}")
+                ended = self.standing.exit
+                raise InstanceDied(f"the Pod ended before it could be reached: {ended.detail}", ended)
             await self._changed.wait()
         return self.standing.ip
 
