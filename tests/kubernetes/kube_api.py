@@ -99,6 +99,8 @@ class KubeApi:
         return self.url
 
     async def stop(self) -> None:
+        if self.faults.hold is not None:
+            self.faults.hold.set()
         if self._runner is not None:
             self.watching.cut()
             await self._runner.cleanup()

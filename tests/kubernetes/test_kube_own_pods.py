@@ -141,6 +141,16 @@ async def test_what_is_gone_or_anothers_is_not_taken_over(at: Bench, managers: M
     assert len(at.api.store.all("pods", "gv")) == 1
 
 
+async def test_a_pod_that_only_has_our_name_is_not_ours(at: Bench, managers: Managers) -> None:
+    own = await managers.one().start(spec_of("run-7"))
+    await managers.all[0].aclose()
+    at.api.store.change("pods", "gv", own.life.pod.name, lambda pod: pod["metadata"].update(labels={}))
+    ours = managers.one()
+    assert await ours.adopt(spec_of("run-7")) is None
+    await ours.discard("run-7")
+    assert len(at.api.store.all("pods", "gv")) == 1
+
+
 async def test_discard_deletes_what_an_earlier_manager_left(at: Bench, managers: Managers) -> None:
     await managers.one().start(spec_of("run-7"))
     with pytest.raises(EngineRefused, match="own"):
