@@ -44,7 +44,8 @@ async def way() -> AsyncIterator[Open]:
         purpose, theirs = await connector.proved.get()
         assert purpose is Purpose.HOST
         _, reader, writer = theirs.bare()
-        writer.write(early)
+        # As if they had come in one piece with the connector's proof.
+        far._stream.feed(early)
         ours, node = socket.socketpair()
         node_reader, node_writer = await asyncio.open_connection(sock=node)
         writers.extend((writer, node_writer))
