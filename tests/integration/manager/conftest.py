@@ -183,6 +183,25 @@ def folder() -> Iterator[Path]:
 MakeClient = Callable[..., Awaitable[Client]]
 
 
+def commands_of(folder: Path) -> dict[str, tuple[str, ...]]:
+    """What the process runtime starts for each image's name."""
+    return {
+        "scripted": (sys.executable, str(SCRIPTED)),
+        "dies": (sys.executable, str(SCRIPTED), "dies"),
+        "scripted-llm": (sys.executable, str(SCRIPTED_MODULE), "llm"),
+        "scripted-web": (sys.executable, str(SCRIPTED_MODULE), "web"),
+        "absent": (str(folder / "no-such-program"),),
+    }
+
+
+def assert_nothing_is_left(ended: Manager, state_dir: Path) -> None:
+    statistics = ended.executions.statistics()
+    assert statistics.permits.in_use == 0
+    assert statistics.supervised == 0
+    assert ended.runtime.statistics().instances == 0
+    assert [str(path) for path in state_dir.glob("instances/*")] == []
+
+
 @pytest.fixture
 async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
     """Managers with settings of the test's choice; ended, and looked at for leftovers, afterwards."""
@@ -206,16 +225,9 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             web_image="scripted-web",
             **{"socket": folder / "api.sock", "permits": 8, "end_grace": 0.2, **changes},
         )
-        commands = {
-            "scripted": (sys.executable, str(SCRIPTED)),
-            "dies": (sys.executable, str(SCRIPTED), "dies"),
-            "scripted-llm": (sys.executable, str(SCRIPTED_MODULE), "llm"),
-            "scripted-web": (sys.executable, str(SCRIPTED_MODULE), "web"),
-            "absent": (str(folder / "no-such-program"),),
-        }
 
         async def scripted_runtime(_: Settings, manager_id: str) -> ProcessRuntime:
-            return ProcessRuntime(ProcessSettings(manager_id, state_dir, commands))
+            return ProcessRuntime(ProcessSettings(manager_id, state_dir, commands_of(folder)))
 
         context = manager(settings, scripted_runtime, check_llm, times, api_times)
         running = await context.__aenter__()
@@ -233,11 +245,7 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
             await context.__aexit__(None, None, None)
             if settings.shutdown_policy is ShutdownPolicy.DETACH:
                 return
-            statistics = running.executions.statistics()
-            assert statistics.permits.in_use == 0
-            assert statistics.supervised == 0
-            assert running.runtime.statistics().instances == 0
-            assert [str(path) for path in state_dir.glob("instances/*")] == []
+            assert_nothing_is_left(running, state_dir)
 
         leaving.append(leave)
         return Client(session, running, folder, leave, base)
