@@ -103,6 +103,7 @@ class Recovery:
         self._live_on = live_on
         self._tell_node = tell_node
         self._row_time = row_time
+        self._queued: list[Run] = []
 
     async def recover(self) -> None:
         """Ended runs are readable again, unfinished ones live on; queued ones wait. Raises StoreFailure."""
@@ -116,6 +117,14 @@ class Recovery:
         if unfinished:
             log.info("recovering", runs=len(unfinished))
         self._known.expire(self._now())
+
+    def queued(self) -> list[Run]:
+        """The queued runs that were taken over and have not begun, in their order; they are told of once.
+
+        Not every queued run: one that has just come has its supervisor already.
+        """
+        queued, self._queued = self._queued, []
+        return queued
 
     def _recover_ended(self, head: RunHead) -> None:
         """An ended run is readable again; one whose instance was still being taken away is over now, too."""
@@ -131,7 +140,9 @@ class Recovery:
     async def _recover_run(self, head: RunHead) -> None:
         run = await self._run_that_waits(head)
         run.accepted.set_result(None)
-        if run.execution.state is not State.QUEUED:
+        if run.execution.state is State.QUEUED:
+            self._queued.append(run)
+        else:
             self._live_on(run)
 
     async def _run_that_waits(self, head: RunHead) -> Run:

@@ -132,10 +132,9 @@ class Executions:
 
     def reopen_queue(self) -> None:
         """Let the recovered queued runs ask for their permits, in their order; called once, after a sweep."""
-        for run in self.live():
-            if run.execution.state is State.QUEUED:
-                self._admission.ask(run)
-                self._live_on(run)
+        for run in self._recovery.queued():
+            self._admission.ask(run)
+            self._live_on(run)
 
     async def submit(self, request: RunRequest) -> Run:
         """Accept a run: it has an id, is in the journal and queued; its deadline counts from now.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from genvm_wire.calldata import Value
 from orchestrator.contracts.versions import ExecutorVersion, Number
@@ -27,7 +28,7 @@ from orchestrator.executions.node_networks import NetworkRules
 from orchestrator.executions.node_sockets import SocketRules
 from orchestrator.executions.permits import PermitPool
 from orchestrator.executions.refusals import ShuttingDown
-from orchestrator.executions.request import Call, ModuleUse, RunRequest, Selector
+from orchestrator.executions.request import Call, Manners, ModuleUse, RunRequest, Selector
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
@@ -313,3 +314,22 @@ async def test_who_waits_for_a_run_to_be_accepted_is_told_that_the_manager_leave
     await stage.executions.aclose()
     with pytest.raises(ShuttingDown):
         await waiting
+
+
+async def test_a_run_that_came_before_the_queue_is_opened_again_lives_once(host: str) -> None:
+    """Only what was taken over waits for that."""
+    stage = Stage()
+    wanted = [
+        replace(request(host), permits=4, idempotency_key=key, manners=Manners(one_run_per_host=False))
+        for key in ("runs", "waits")
+    ]
+    with capture_logs() as lines:
+        submitting = [asyncio.create_task(stage.executions.submit(one)) for one in wanted]
+        while stage.executions.statistics().permits.waiting == 0:
+            await turn()
+        stage.executions.reopen_queue()
+        await stage.executions.shut_down(drain=3600, grace=0)
+        await asyncio.gather(*submitting)
+    assert [line["event"] for line in lines if line["log_level"] != "info"] == []
+    assert len(stage.rows.of(OutcomeRow)) == 2
+    assert stage.executions.statistics().permits.in_use == 0
