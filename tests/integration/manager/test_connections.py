@@ -30,8 +30,8 @@ async def ended(reader: asyncio.StreamReader) -> bytes:
     try:
         while piece := await reader.read(65536):
             said += piece
-    except ConnectionResetError:
-        pass
+    except (ConnectionResetError, BrokenPipeError):
+        pass  # a byte of ours that nobody took tells of the end first
     return said
 
 
