@@ -16,6 +16,7 @@ from orchestrator import descriptors
 from orchestrator.api.expectations import without_expectations
 from orchestrator.composition import Manager, manager
 from orchestrator.exposure import FREE_PORT, CannotListen, check_free, guarded_addresses, is_loopback
+from orchestrator.heap import give_back_early
 from orchestrator.listener.acceptor import Acceptor, ConnectionLimits, connections_for
 from orchestrator.listener.ports import tcp_sockets
 from orchestrator.parent import watched_parent
@@ -45,6 +46,7 @@ async def serve(settings: Settings, *, die_with_parent: bool = False) -> None:
     """
     os.umask(PRIVATE)
     descriptors.raise_limit()
+    give_back_early()
     # Before the state directory is touched: what may not listen changes nothing.
     await asyncio.to_thread(check_listener, settings)
     stop = asyncio.Event()
