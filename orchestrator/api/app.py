@@ -47,17 +47,17 @@ RESOURCES = (
 
 def make_app(context: ApiContext, accepted_hosts: AcceptedHosts, limits: BodyLimits) -> web.Application:
     """The application for `context`; bodies beyond `limits` are refused."""
-    app = web.Application(
-        middlewares=[
-            gate(accepted_hosts, context.executions.misuse),
-            audited(context.access),
-            errors_as_json,
-            known_callers(context.access),
-            after_recovery(context.recovered, context.times.recovery),
-            bodies_within(limits),
-            still_known(context.access),
-        ]
-    )
+    middlewares = [
+        gate(accepted_hosts, context.executions.misuse),
+        audited(context.access),
+        errors_as_json,
+        known_callers(context.access),
+        after_recovery(context.recovered, context.times.recovery),
+        bodies_within(limits),
+    ]
+    if context.access.tokens is not None:
+        middlewares.append(still_known(context.access.tokens.register))
+    app = web.Application(middlewares=middlewares)
     app[CONTEXT] = context
     app[LIMITS] = limits
     for resource in RESOURCES:

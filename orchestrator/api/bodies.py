@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from orchestrator.api import json_text
@@ -74,7 +74,8 @@ def bodies_within(limits: BodyLimits) -> Middleware:
 
     @web.middleware
     async def read_body(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.headers.get("Content-Encoding", UNCODED).lower() != UNCODED:
+        headers = request.headers
+        if hdrs.CONTENT_ENCODING in headers and headers[hdrs.CONTENT_ENCODING].lower() != UNCODED:
             raise EncodedBody("a body with a Content-Encoding is not taken: send it as it is")
         if not request.can_read_body or request.match_info.http_exception is not None:
             return await handler(request)

@@ -74,14 +74,13 @@ def known_callers(access: Access) -> Middleware:
     return check
 
 
-def still_known(access: Access) -> Middleware:
+def still_known(register: Register) -> Middleware:
     """Look again after what a client may put off (its body): nothing is begun for a token taken out since."""
-    register = None if access.tokens is None else access.tokens.register
     turned_away = TurnedAway()
 
     @web.middleware
     async def check_again(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if register is not None and KNOWN in request:
+        if KNOWN in request:
             known = _presented(request, register)
             if known is None or known.token.caller != request[CALLER]:
                 return turned_away.unauthorized(request)

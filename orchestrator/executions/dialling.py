@@ -13,7 +13,8 @@ import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import cache
 from typing import TypeVar
 
 from orchestrator.descriptors import used_up
@@ -27,7 +28,9 @@ from orchestrator.executions.hosts import (
     parse_host,
 )
 from orchestrator.executions.node_networks import Address, NetworkRules, literal, plain
+from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.node_sockets import SocketRules
+from orchestrator.executions.prompt_devices import prompt_devices
 from orchestrator.runtime.port import NoDescriptors
 
 T = TypeVar("T")
@@ -44,9 +47,16 @@ WAKE_TIME = 1.0
 class NodeDialler:
     """Connects to what `sockets` and `networks` let be a node's, and to nothing else."""
 
-    def __init__(self, sockets: SocketRules, networks: NetworkRules) -> None:
+    def __init__(
+        self,
+        sockets: SocketRules,
+        networks: NetworkRules,
+        prompt: Callable[[], frozenset[int]] = prompt_devices,
+    ) -> None:
+        """`prompt`: devices of file systems that never make the loop wait; asked once, on a thread."""
         self.networks = networks
         self._sockets = sockets
+        self._prompt_devices = cache(prompt)
         self._looking = ThreadPoolExecutor(LOOKING_THREADS, thread_name_prefix="node-sockets")
         self._resolving = ThreadPoolExecutor(RESOLVING_THREADS, thread_name_prefix="node-names")
 
@@ -54,8 +64,8 @@ class NodeDialler:
         for threads in (self._looking, self._resolving):
             threads.shutdown(wait=False, cancel_futures=True)
 
-    async def look(self, host: str, admit: Admit = anybody) -> bool:
-        """False when the node has surely gone: nothing is bound to its socket file, or there is no such file.
+    async def look(self, host: str, admit: Admit = anybody) -> NodeSeen:
+        """What is at a node's address now; the caller lets go what is held.
 
         Neither connects nor resolves a name; `admit` may refuse what is found.
 
@@ -63,19 +73,24 @@ class NodeDialler:
         """
         address = parse_host(host)
         if isinstance(address, UnixHost):
-            return await self._in_time(lambda: self._look(address, admit), address)
+            return await self._in_time(lambda: self._look(address, admit), address, NodeSeen.close)
         spelled = literal(address.name)
         if spelled is not None:
             self.networks.judge(address, spelled)
             admit(self._tcp_place(spelled, address.port))
-        return True
+        return NodeSeen.now(there=True)
 
     async def connect(
-        self, host: str, timeout: float, hello: bytes = b"", admit: Admit = anybody
+        self,
+        host: str,
+        timeout: float,
+        hello: bytes = b"",
+        admit: Admit = anybody,
+        seen: NodeSeen | None = None,
     ) -> socket.socket:
         """One connection to the node, in blocking mode, owned by the caller; `hello` is said on it.
 
-        `admit` is asked before, about what is then dialled.
+        `admit` is asked before, about what is then dialled; not again about what it let be `seen`.
 
         `timeout` is in seconds. Raises BadHostAddress, HostRefused, HostUnreachable; NoDescriptors when that
         is nothing the node has to do with, and no connection has been made.
@@ -84,7 +99,8 @@ class NodeDialler:
         try:
             async with asyncio.timeout(timeout):
                 if isinstance(address, UnixHost):
-                    connection = await self._connect_unix(address, admit)
+                    held = None if seen is None else self._connect_held(seen)
+                    connection = held or await self._connect_unix(address, admit)
                 else:
                     connection = await self._connect_tcp(address, admit)
                 return await _greeted(connection, hello)
@@ -103,14 +119,32 @@ class NodeDialler:
         with suppress(HostFailure, NoDescriptors):
             (await self.connect(host, WAKE_TIME, admit=admit)).close()
 
-    def _look(self, address: UnixHost, admit: Admit) -> bool:
+    def _look(self, address: UnixHost, admit: Admit) -> NodeSeen:
         try:
-            with self._sockets.opened(address.path) as through:
-                admit(_unix_place(through))
-                return _is_listened_on(through)
+            with ExitStack() as undo:
+                held = undo.enter_context(self._sockets.hold(address.path))
+                admit(_unix_place(held.address))
+                there = _is_listened_on(held.address)
+                if there and held.device in self._prompt_devices():
+                    undo.pop_all()
+                    return NodeSeen.now(there=True, held=held)
+                return NodeSeen.now(there=there)
         except OSError as error:
             self._sockets.judge_missing(address.path)
-            return error.errno not in GONE
+            return NodeSeen.now(there=error.errno not in GONE)
+
+    @staticmethod
+    def _connect_held(seen: NodeSeen) -> socket.socket | None:
+        """To the very socket that was judged; None when that is not to be had (any more)."""
+        if seen.held is None:
+            return None
+        connection = _new_socket(socket.AF_UNIX)
+        try:
+            connection.connect(seen.held.address)
+        except OSError:
+            connection.close()
+            return None
+        return connection
 
     async def _connect_unix(self, address: UnixHost, admit: Admit) -> socket.socket:
         while True:
@@ -121,11 +155,11 @@ class NodeDialler:
 
     def _dial_unix(self, address: UnixHost, admit: Admit) -> socket.socket | None:
         """None when the node's queue is full: whoever waits for it waits on the loop, not on a thread."""
-        with self._sockets.opened(address.path) as through:
-            admit(_unix_place(through))
+        with self._sockets.hold(address.path) as held:
+            admit(_unix_place(held.address))
             connection = _new_socket(socket.AF_UNIX)
             try:
-                connection.connect(through)
+                connection.connect(held.address)
             except BlockingIOError:
                 connection.close()
                 return None
@@ -161,10 +195,10 @@ class NodeDialler:
     def _tcp_place(self, address: Address, port: int) -> Place:
         return TcpPlace("" if self.networks.is_local(address) else str(address), port)
 
-    async def _in_time(self, work: Callable[[], T], address: HostAddress) -> T:
+    async def _in_time(self, work: Callable[[], T], address: HostAddress, undo: Callable[[T], None]) -> T:
         try:
             async with asyncio.timeout(LOOK_TIME):
-                return await self._on_thread(self._looking, work)
+                return await self._on_thread(self._looking, work, undo)
         except TimeoutError:
             raise HostUnreachable(
                 f"host {address}: its file system did not answer within {LOOK_TIME:g} s"

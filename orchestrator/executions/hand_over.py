@@ -53,7 +53,7 @@ class NodeLine:
         while True:
             try:
                 return await self._nodes.connect(
-                    request.host, self._seconds, request.call.hello, self._run.claim.take
+                    request.host, self._seconds, request.call.hello, self._run.claim.take, self._run.node_seen
                 )
             except NoDescriptors:
                 await asyncio.sleep(descriptors.LOOK_AGAIN)
@@ -87,6 +87,7 @@ class HandOver:
             job = partial(self._job, run, instance, version, tuple(modules))
             await instance.give(job, NodeLine(run, self.nodes, self.limits.host_connect_timeout), modules)
         run.forget_inputs()
+        run.forget_node()
 
     async def _job(
         self, run: Run, instance: Instance, version: ExecutorVersion, modules: Sequence[str]

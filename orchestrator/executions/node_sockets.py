@@ -12,12 +12,14 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from types import TracebackType
+from typing import Self
 
 from orchestrator.executions.hosts import HostRefused, shown
 
+DESCRIPTORS = "/proc/self/fd"
 # Made by the kernel: paths in there lead out of every directory, into other processes and into hardware.
 KERNEL_DIRECTORIES = ("/proc", "/sys", "/dev")
 # Other programs' sockets in directories that everybody uses: desktops, agents, terminals, editors, debuggers
@@ -30,6 +32,37 @@ FOREIGN = (
     "php*.sock", "uwsgi*.sock", "supervisor*.sock", "docker*.sock", "podman*.sock", "containerd*.sock",
     "buildkit*.sock",
 )  # fmt: skip
+
+
+class HeldSocket:
+    """A node's socket that has been judged, on a descriptor of its own. `device`: of its file system."""
+
+    __slots__ = ("_fd", "device")
+
+    def __init__(self, fd: int, device: int) -> None:
+        self._fd: int | None = fd
+        self.device = device
+
+    @property
+    def address(self) -> str:
+        """What leads to this very socket. Raises FileNotFoundError when it was let go."""
+        if self._fd is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return f"{DESCRIPTORS}/{self._fd}"
+
+    def close(self) -> None:
+        """Let it go; idempotent."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +90,20 @@ class SocketRules:
         if os.path.lexists("/" + place.split("/", 2)[1]):
             self._judge_place(place, path)
 
-    @contextmanager
-    def opened(self, path: str) -> Iterator[str]:
-        """An address that leads to the socket at `path` itself, as long as the context lasts.
+    def hold(self, path: str) -> HeldSocket:
+        """The socket at `path` itself, whatever the path leads to later; the caller lets it go.
 
         Raises HostRefused, and OSError when there is no socket.
         """
         self._judge_name(path)
         holding = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
-            through = f"/proc/self/fd/{holding}"
-            self._judge_held(os.fstat(holding), os.readlink(through), path)  # noqa: PTH115
-            yield through
-        finally:
+            found = os.fstat(holding)
+            self._judge_held(found, os.readlink(f"{DESCRIPTORS}/{holding}"), path)  # noqa: PTH115
+            return HeldSocket(holding, found.st_dev)
+        except BaseException:
             os.close(holding)
+            raise
 
     def _judge_held(self, held: os.stat_result, place: str, path: str) -> None:
         if held.st_nlink == 0:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from orchestrator.executions.claims import HostClaim, HostClaims
 from orchestrator.executions.misuse import Misuse
+from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.state import Event, Execution, Outcome, advance
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.executions.verdict import EndOrder
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSeen:
-    """What a look at the node's socket found, and when on the loop's clock."""
-
-    there: bool
-    at: float
 
 
 class Run:
@@ -115,7 +108,8 @@ class Run:
             self._set_kill_timer(asyncio.get_running_loop().time() + self.times.finishing_grace)
 
     def disarm(self) -> None:
-        """Drop the timers; the run is over."""
+        """Drop the timers and what is held of the node; the run is over."""
+        self.forget_node()
         for timer in (self._kill_timer, self._deadline_timer):
             if timer is not None:
                 timer.cancel()
@@ -129,6 +123,7 @@ class Run:
     def park(self) -> None:
         """Leave the request to the journal until the run's turn."""
         self.forget_inputs()
+        self.forget_node()
         self.parked = True
 
     def bring_back(self, request: RunRequest) -> None:
@@ -136,6 +131,12 @@ class Run:
         mine = self.request
         self.request = replace(request, idempotency_key=mine.idempotency_key, namespace=mine.namespace)
         self.parked = False
+
+    def forget_node(self) -> None:
+        """What was seen of it is let go: it is dialled, or looked at again before that."""
+        seen, self.node_seen = self.node_seen, None
+        if seen is not None:
+            seen.close()
 
     def forget_inputs(self) -> None:
         """The executor has them, or nobody will need them."""

@@ -25,6 +25,7 @@ from orchestrator.executions.known import KnownRuns
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.misuse import Misuse, MisuseTally, misuse_in
 from orchestrator.executions.modules import Modules, NoModules
+from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.permits import PermitPool
 from orchestrator.executions.records import FinalStatus, accepted_row, final_status, status_from, terms_from
@@ -32,7 +33,7 @@ from orchestrator.executions.recovery import Recovery
 from orchestrator.executions.refusals import JustEnded, NotEnded, NotRecorded, ShuttingDown, UnknownRun
 from orchestrator.executions.request import ModuleUse, RunRequest, Selector
 from orchestrator.executions.retention import Retention
-from orchestrator.executions.run import NodeSeen, Run
+from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, State
 from orchestrator.executions.statistics import ServiceStatistics
 from orchestrator.executions.supervisor import (
@@ -328,6 +329,7 @@ class Executions:
             claim = self.claims.of(request.namespace)
             undo.callback(claim.release)
             seen = await self._look(request, claim)
+            undo.callback(seen.close)
             if request.call.modules is ModuleUse.REQUIRED:
                 await self._modules.require()
             run = self._known.same_run(request, accepted)
@@ -345,16 +347,16 @@ class Executions:
         accepting.add_done_callback(lambda _: run.never_accepted(ShuttingDown(LEAVING)))
         accepting.add_done_callback(lambda _: self._admission.leave(run.id))
         accepting.add_done_callback(claim.release)
+        accepting.add_done_callback(lambda _: run.forget_node())
         return run
 
     async def _look(self, request: RunRequest, claim: HostClaim) -> NodeSeen:
         """What is at the node's socket, which nobody else's runs may name from now on."""
         try:
-            there = await self._nodes.look(request.host, claim.take)
+            return await self._nodes.look(request.host, claim.take)
         except HostRefused:
             self.misuse.count(Misuse.HOST)
             raise
-        return NodeSeen(there, asyncio.get_running_loop().time())
 
     def _new_run(self, request: RunRequest, accepted: Written, claim: HostClaim) -> Run:
         self._last_id += 1
@@ -405,7 +407,7 @@ class Executions:
 
     async def _recovered(self, run: Run) -> None:
         with suppress(HostFailure):
-            await self._nodes.look(run.request.host, run.claim.take)
+            (await self._nodes.look(run.request.host, run.claim.take)).close()
         await self._supervisor.supervise_again(run)
         self._retain(run)
 

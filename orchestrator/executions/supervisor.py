@@ -262,10 +262,11 @@ class Supervisor:
 
     async def _node_is_there(self, run: Run) -> bool:
         """A run that did not wait was looked at when it came."""
-        seen, now = run.node_seen, asyncio.get_running_loop().time()
-        if seen is not None and now - seen.at < run.times.still_fresh:
-            return seen.there
-        return await self.nodes.look(run.request.host, run.claim.take)
+        if run.node_seen is not None and run.node_seen.is_fresh(run.times.still_fresh):
+            return run.node_seen.there
+        run.forget_node()
+        run.node_seen = await self.nodes.look(run.request.host, run.claim.take)
+        return run.node_seen.there
 
     async def _start(self, run: Run, version: ExecutorVersion) -> Instance:
         self._advance(run, Placed(instance_name(run)))

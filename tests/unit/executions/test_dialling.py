@@ -18,6 +18,7 @@ import pytest
 from orchestrator.executions.dialling import RESOLVING_THREADS, NodeDialler
 from orchestrator.executions.hosts import HostRefused, HostUnreachable
 from orchestrator.executions.node_networks import NetworkRules
+from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.node_sockets import SocketRules
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -53,10 +54,16 @@ def internet_listener() -> Iterator[socket.socket]:
         yield one
 
 
+async def is_there(nodes: NodeDialler, host: str) -> bool:
+    seen = await nodes.look(host)
+    seen.close()
+    return seen.there
+
+
 async def test_a_node_that_listens_is_there_and_sees_nobody(
     nodes: NodeDialler, listener: socket.socket, folder: Path
 ) -> None:
-    assert await nodes.look(f"unix://{folder}/host")
+    assert await is_there(nodes, f"unix://{folder}/host")
     with pytest.raises(BlockingIOError):
         listener.accept()
 
@@ -73,7 +80,7 @@ async def test_a_node_whose_queue_is_full_is_there_and_is_waited_for(
                 one.connect(str(folder / "host"))
             except BlockingIOError:
                 full = True
-        assert await nodes.look(f"unix://{folder}/host")
+        assert await is_there(nodes, f"unix://{folder}/host")
         with pytest.raises(HostUnreachable, match="did not accept within"):
             await nodes.connect(f"unix://{folder}/host", 0.05)
         connecting = asyncio.create_task(nodes.connect(f"unix://{folder}/host", 60))
@@ -87,17 +94,17 @@ async def test_a_node_whose_socket_is_closed_or_removed_has_gone(
 ) -> None:
     path = folder / "host"
     listener.close()
-    assert not await nodes.look(f"unix://{path}")
+    assert not await is_there(nodes, f"unix://{path}")
     path.unlink()
-    assert not await nodes.look(f"unix://{path}")
-    assert not await nodes.look(f"unix://{path}/below")
+    assert not await is_there(nodes, f"unix://{path}")
+    assert not await is_there(nodes, f"unix://{path}/below")
     (folder / "file").write_text("")
-    assert not await nodes.look(f"unix://{folder}/file")
+    assert not await is_there(nodes, f"unix://{folder}/file")
 
 
 async def test_who_listens_at_a_distance_is_not_known(nodes: NodeDialler) -> None:
-    assert await nodes.look("127.0.0.1:1")
-    assert await nodes.look("some-name:1")
+    assert await is_there(nodes, "127.0.0.1:1")
+    assert await is_there(nodes, "some-name:1")
 
 
 async def test_hello_is_the_first_thing_a_node_hears(
@@ -190,3 +197,71 @@ async def test_waking_never_dials_what_is_refused(
     for one in (listener, internet_listener):
         with pytest.raises(BlockingIOError):
             one.accept()
+
+
+@pytest.fixture
+def device(folder: Path) -> int:
+    return folder.stat().st_dev
+
+
+@pytest.fixture
+def rebound(listener: socket.socket, folder: Path) -> Iterator[socket.socket]:
+    """The path leads to another listener now."""
+    (folder / "host").unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as another:
+        another.bind(str(folder / "host"))
+        another.listen(1)
+        another.setblocking(False)
+        yield another
+
+
+@pytest.fixture
+async def seen(
+    nodes: NodeDialler, listener: socket.socket, folder: Path, device: int
+) -> AsyncIterator[NodeSeen]:
+    prompt = NodeDialler(SocketRules((str(folder),)), nodes.networks, lambda: frozenset({device}))
+    found = await prompt.look(f"unix://{folder}/host")
+    prompt.close()
+    yield found
+    found.close()
+
+
+async def test_the_very_socket_that_was_looked_at_is_dialled(
+    nodes: NodeDialler, seen: NodeSeen, rebound: socket.socket, listener: socket.socket, folder: Path
+) -> None:
+    """Without a thread: there is none any more that could ask a file system."""
+    nodes.close()
+    with await nodes.connect(f"unix://{folder}/host", 10, b"hello", seen=seen), listener.accept()[0] as heard:
+        heard.setblocking(True)
+        assert heard.recv(5) == b"hello"
+    with pytest.raises(BlockingIOError):
+        rebound.accept()
+
+
+async def test_a_node_that_bound_its_socket_anew_is_dialled_there(
+    nodes: NodeDialler, seen: NodeSeen, rebound: socket.socket, listener: socket.socket, folder: Path
+) -> None:
+    listener.close()
+    with await nodes.connect(f"unix://{folder}/host", 10, seen=seen):
+        rebound.accept()[0].close()
+
+
+async def test_what_was_let_go_is_looked_for_again(
+    nodes: NodeDialler, seen: NodeSeen, listener: socket.socket, folder: Path
+) -> None:
+    assert seen.held is not None
+    seen.close()
+    with pytest.raises(FileNotFoundError):
+        _ = seen.held.address
+    with await nodes.connect(f"unix://{folder}/host", 10, seen=seen):
+        listener.accept()[0].close()
+
+
+async def test_a_file_system_that_may_make_wait_is_asked_by_threads_alone(
+    nodes: NodeDialler, listener: socket.socket, folder: Path
+) -> None:
+    slow = NodeDialler(SocketRules((str(folder),)), nodes.networks, frozenset)
+    found = await slow.look(f"unix://{folder}/host")
+    slow.close()
+    assert found.there
+    assert found.held is None

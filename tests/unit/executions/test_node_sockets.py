@@ -49,8 +49,8 @@ def rules(place: Path) -> SocketRules:
 
 def dial(rules: SocketRules, path: Path | str) -> None:
     """Connect as the manager does. Raises HostRefused."""
-    with rules.opened(str(path)) as through, socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(through)
+    with rules.hold(str(path)) as held, socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(held.address)
 
 
 def test_a_socket_in_a_nodes_directory_is_dialled(rules: SocketRules, place: Path, bind: Bind) -> None:
@@ -188,10 +188,10 @@ def test_a_socket_that_was_replaced_meanwhile_is_not_the_one_dialled(
     """What was judged is held: between judging and dialling, the path is turned to the engine."""
     judged = bind(place / "nodes" / "s")
     engine = bind(place / "engine.sock")
-    with rules.opened(str(judged)) as through, socket.socket(socket.AF_UNIX) as connection:
+    with rules.hold(str(judged)) as held, socket.socket(socket.AF_UNIX) as connection:
         judged.unlink()
         judged.symlink_to(engine)
-        connection.connect(through)
+        connection.connect(held.address)
         assert connection.getpeername() == str(judged)
     with pytest.raises(HostRefused):
         dial(rules, judged)

@@ -1,0 +1,34 @@
+"""What a look at a node found, kept for the short while in which it is as good as another look."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from orchestrator.executions.node_sockets import HeldSocket
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSeen:
+    """`there`: false when the node has surely gone (nothing is bound to its socket file, or there is none).
+
+    `at`: when, in seconds of the monotonic clock. `held`: the socket itself, where connecting to it needs
+    nobody but the kernel's memory and can be done without a thread; owned by whoever has this.
+    """
+
+    there: bool
+    at: float
+    held: HeldSocket | None = None
+
+    @classmethod
+    def now(cls, *, there: bool, held: HeldSocket | None = None) -> NodeSeen:
+        return cls(there, time.monotonic(), held)
+
+    def is_fresh(self, seconds: float) -> bool:
+        """Whether it is younger than that."""
+        return time.monotonic() - self.at < seconds
+
+    def close(self) -> None:
+        """Let go what is held; idempotent."""
+        if self.held is not None:
+            self.held.close()
