@@ -61,6 +61,11 @@ def _add_common_flags(parser: argparse.ArgumentParser) -> None:
         "--manager", default=DEFAULT_MANAGER, metavar="URL", help=f"default {DEFAULT_MANAGER}"
     )
     parser.add_argument("--state", type=Path, metavar="FILE", help="the local chain's state")
+    parser.add_argument(
+        "--listen",
+        metavar="ADDRESS",
+        help="be the node at a port of this address, for a manager elsewhere; default: a unix socket",
+    )
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
 
 
@@ -95,7 +100,7 @@ async def _execute(args: argparse.Namespace) -> Outcome:
     store = await asyncio.to_thread(NodeStore, args.state or default_state())
     try:
         async with ManagerClient(args.manager, await asyncio.to_thread(authorization)) as manager:
-            return await _dispatch(args, NodeClient(store, manager))
+            return await _dispatch(args, NodeClient(store, manager, listen=args.listen))
     finally:
         await asyncio.to_thread(store.close)
 

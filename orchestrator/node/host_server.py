@@ -1,4 +1,4 @@
-"""The node's end of the host protocol: a fresh unix socket per run, one connection, one conversation."""
+"""The node's end of the host protocol: a fresh socket per run, one connection, one conversation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from types import TracebackType
 from typing import Final
 
 from genvm_wire.host_tables import HOST_TABLES, Ending, HostTable, Method
-from orchestrator.node.errors import HostBroken
+from orchestrator.node.errors import BadRequest, HostBroken
 from orchestrator.node.host_requests import HostRequests
 from orchestrator.node.stage import Stage
 
+SOCKET: Final = "sock_0"
 _READ_AHEAD: Final = 256 * 1024
 _LAST: Final = {Ending.CONSUME_RESULT: Method.CONSUME_RESULT, Ending.NOTIFY_FINISHED: Method.NOTIFY_FINISHED}
 
@@ -25,48 +26,53 @@ class HostServer:
 
     `table` is the name of a host table, `fuel_width` in bytes (null: the table's default). What the executor
     does lands on the stage; where the table sends the result to the node it is in `stage.result`.
-    `connected_at` is in the event loop's time, null while nobody has connected.
+    `connected_at` is in the event loop's time, null while nobody has connected. `listen`: an address of this
+    machine where a port is opened instead of a unix socket, for whoever dials from another machine.
     """
 
-    def __init__(self, stage: Stage, table: str, fuel_width: int | None = None) -> None:
+    def __init__(
+        self, stage: Stage, table: str, fuel_width: int | None = None, *, listen: str | None = None
+    ) -> None:
         self._stage = stage
+        self._listen = listen
         self._table: HostTable = HOST_TABLES[table]
         self._fuel_width = self._table.fuel_width if fuel_width is None else fuel_width
         self._directory: Path | None = None
+        self._uri = ""
         self._listener: socket.socket | None = None
         self.connected_at: float | None = None
 
     @property
     def uri(self) -> str:
         """What goes into a run request's `host`."""
-        return f"unix://{self._path}"
-
-    @property
-    def _path(self) -> Path:
-        if self._directory is None:
+        if not self._uri:
             raise RuntimeError("the host server has not been entered")
-        return self._directory / "sock_0"
+        return self._uri
 
     async def __aenter__(self) -> HostServer:
+        if self._listen is not None:
+            self._listener = _port_at(self._listen)
+            self._uri = _uri_of(self._listener)
+            return self
         self._directory = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="genvm-node-"))
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            listener.setblocking(False)
-            listener.bind(str(self._path))
-            listener.listen(1)
+            self._listener = _socket_at(self._directory / SOCKET)
         except BaseException:
-            listener.close()
-            await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+            await self._forget_directory()
             raise
-        self._listener = listener
+        self._uri = f"unix://{self._directory / SOCKET}"
         return self
+
+    async def _forget_directory(self) -> None:
+        if self._directory is not None:
+            await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._listener is not None:
             self._listener.close()
-        await asyncio.to_thread(shutil.rmtree, self._path.parent, ignore_errors=True)
+        await self._forget_directory()
 
     async def serve(self) -> None:
         """Accept the executor, close the listener, answer until the conversation's end.
@@ -80,7 +86,7 @@ class HostServer:
         self.connected_at = asyncio.get_running_loop().time()
         reader, writer = await asyncio.open_connection(sock=connection, limit=_READ_AHEAD)
         try:
-            await asyncio.to_thread(self._path.unlink, missing_ok=True)
+            await self._forget_directory()
             await self._converse(reader, writer)
         except asyncio.IncompleteReadError:
             raise HostBroken("the executor's connection ended inside a request") from None
@@ -106,3 +112,32 @@ class HostServer:
                 return
         if self._table.ending is not Ending.CLOSE:
             raise HostBroken("the executor's connection ended before the run did")
+
+
+def _socket_at(path: Path) -> socket.socket:
+    return _listening(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), str(path))
+
+
+def _port_at(address: str) -> socket.socket:
+    """Raises BadRequest when the address is none of this machine's."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return _listening(socket.socket(family, socket.SOCK_STREAM), (address, 0))
+    except OSError as error:
+        raise BadRequest(f"cannot listen on {address}: {error.strerror}") from error
+
+
+def _uri_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+
+
+def _listening(made: socket.socket, where: str | tuple[str, int]) -> socket.socket:
+    try:
+        made.setblocking(False)
+        made.bind(where)
+        made.listen(1)
+    except BaseException:
+        made.close()
+        raise
+    return made

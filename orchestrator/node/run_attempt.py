@@ -56,13 +56,22 @@ def run_request(stage: RunStage, host: str, *, is_sync: bool, node_data: dict[st
 
 
 async def attempt(
-    manager: ManagerClient, stage: RunStage, *, is_sync: bool, node_data: dict[str, str], limit_s: float
+    manager: ManagerClient,
+    stage: RunStage,
+    *,
+    is_sync: bool,
+    node_data: dict[str, str],
+    limit_s: float,
+    listen: str | None = None,
 ) -> Attempt:
-    """Run the stage once; what the executor did is on it. Raises ManagerRefused, ManagerUnreachable."""
+    """Run the stage once; what the executor did is on it. `listen`: see HostServer.
+
+    Raises ManagerRefused, ManagerUnreachable, BadRequest.
+    """
     outcome = Attempt()
     now = asyncio.get_running_loop().time
     begun = now()
-    async with HostServer(stage, "T15a") as host:
+    async with HostServer(stage, "T15a", listen=listen) as host:
         serving = asyncio.create_task(host.serve(), name="host")
         try:
             request = run_request(stage, host.uri, is_sync=is_sync, node_data=node_data)

@@ -29,13 +29,16 @@ _MAX_VALUE: Final = 2**64
 class NodeClient:
     """The local chain in `store`, its contracts run by `manager`. Values are wei.
 
+    `listen`: the address of this machine at which runs find it, where the manager is on another one.
+
     Every method raises ManagerRefused, ManagerUnreachable or BadRequest when there was no run at all;
     a run that went wrong is an Outcome.
     """
 
-    def __init__(self, store: NodeStore, manager: ManagerClient) -> None:
+    def __init__(self, store: NodeStore, manager: ManagerClient, *, listen: str | None = None) -> None:
         self._store = store
         self._manager = manager
+        self._listen = listen
 
     async def deploy(
         self,
@@ -107,7 +110,14 @@ class NodeClient:
         self, stage: RunStage, transaction: str, *, is_sync: bool, limit_s: float = RUN_LIMIT_S
     ) -> Attempt:
         node_data = {"node_address": stage.sender.as_hex, "tx_id": transaction}
-        return await attempt(self._manager, stage, is_sync=is_sync, node_data=node_data, limit_s=limit_s)
+        return await attempt(
+            self._manager,
+            stage,
+            is_sync=is_sync,
+            node_data=node_data,
+            limit_s=limit_s,
+            listen=self._listen,
+        )
 
     async def _transact(self, kind: str, stage: RunStage) -> Outcome:
         transaction = await asyncio.to_thread(
