@@ -111,7 +111,9 @@ async def manager(
     """
     with ExitStack() as held:
         tokens = None if settings.tokens_file is None else await TokenWatch.open(settings.tokens_file)
-        manager_id = await asyncio.to_thread(held.enter_context, owned_state_dir(settings.state_dir))
+        manager_id = await asyncio.to_thread(
+            held.enter_context, owned_state_dir(settings.state_dir, settings.manager_id)
+        )
         catalogue = await Catalogue.load(settings.manifest, settings.image_pattern)
         meminfo = await asyncio.to_thread(MEMINFO.read_text, "ascii")
         permits = _permits(settings, meminfo)

@@ -42,6 +42,9 @@ MIB = 1024 * 1024
 HostName = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$")]
 
 
+ManagerId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,100}$")]
 
 # As shipped configurations, GenLayer's and the providers' own documentation name them.
@@ -186,6 +189,10 @@ class Settings(BaseSettings):
 
     # State. One manager per directory; instances' control sockets live below it, so keep the path short.
     state_dir: Path = Path("/var/lib/genvm-orchestrator")
+    # Where something else gives managers names that last, as a StatefulSet does.
+    manager_id: ManagerId | None = Field(
+        None, description="marks its instances and its rows; unset: made once, kept in the state directory"
+    )
     database_url: SecretStr | None = Field(
         None, description="journal; unset: SQLite in the state directory. postgresql+psycopg://…"
     )

@@ -20,11 +20,11 @@ class StateDirUnusable(Exception):
 
 
 @contextmanager
-def owned_state_dir(path: Path) -> Iterator[str]:
-    """Hold the directory's lock; the manager id kept in it.
+def owned_state_dir(path: Path, wanted: str | None = None) -> Iterator[str]:
+    """Hold the directory's lock; the manager id kept in it, which is `wanted` where one is.
 
     The id marks this manager's containers, so that two managers on one engine never touch each other's.
-    Raises StateDirUnusable, also when another manager holds the lock.
+    Raises StateDirUnusable, also when another manager holds the lock, and when the directory is another id's.
     """
     try:
         make_directory(path, MODE)
@@ -41,7 +41,13 @@ def owned_state_dir(path: Path) -> Iterator[str]:
             ) from None
         os.truncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
-        yield _manager_id(path / "manager-id")
+        kept = _manager_id(path / "manager-id", wanted)
+        if wanted not in (None, kept):
+            raise StateDirUnusable(
+                f"the state directory {path} is manager {kept}'s, whose runs {wanted} would not know; "
+                "set GENVM_MANAGER_ID to that, or GENVM_STATE_DIR to another one"
+            )
+        yield kept
     finally:
         os.close(lock)
 
@@ -50,10 +56,10 @@ def _owner(lock: int) -> str:
     return os.pread(lock, 20, 0).decode("ascii", "replace") or "unknown"
 
 
-def _manager_id(file: Path) -> str:
+def _manager_id(file: Path, wanted: str | None) -> str:
     if not file.exists():
         draft = file.with_suffix(".new")
-        draft.write_text(uuid.uuid4().hex[:12], "ascii")
+        draft.write_text(wanted or uuid.uuid4().hex[:12], "ascii")
         draft.chmod(0o644)
         draft.replace(file)
     return file.read_text("ascii").strip()
