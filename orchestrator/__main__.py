@@ -16,11 +16,13 @@ from orchestrator.access import cli as access_cli
 from orchestrator.access.credentials import NoCredentials
 from orchestrator.access.entries import BadTokens
 from orchestrator.contracts.manifest import ManifestError
+from orchestrator.engine_filter import cli as engine_filter_cli
 from orchestrator.exposure import CannotListen
 from orchestrator.imaging import cli as imaging_cli
 from orchestrator.logs import configure_logs
 from orchestrator.node import cli as node_cli
 from orchestrator.operations import cli as operations_cli
+from orchestrator.operations import reaping
 from orchestrator.runtime.port import RuntimeFailure
 from orchestrator.settings import BadConfig, LogFormat, RuntimeName, Settings, load_settings
 from orchestrator.state_dir import StateDirUnusable
@@ -48,6 +50,8 @@ def make_parser() -> argparse.ArgumentParser:
     node_cli.add_commands(commands)
     operations_cli.add_commands(commands)
     access_cli.add_commands(commands)
+    engine_filter_cli.add_commands(commands)
+    reaping.add_command(commands)
     return parser
 
 
@@ -117,6 +121,12 @@ def _run(args: argparse.Namespace) -> int:
     if args.command in operations_cli.COMMANDS:
         configure_logs("warning", LogFormat.AUTO)
         return operations_cli.run(args)
+    if args.command == "engine-filter":
+        configure_logs("info", LogFormat.AUTO)
+        return asyncio.run(engine_filter_cli.run(args))
+    if args.command == "reap":
+        configure_logs("warning", LogFormat.AUTO)
+        return asyncio.run(reaping.run(args))
     if args.command == "demo":
         from orchestrator.demo import demo  # noqa: PLC0415
 

@@ -1,0 +1,286 @@
+"""Which containers may be made: an allow-list of the fields of *create*, and of their values.
+
+Everything that a manager says is here; what is not here is refused, whatever it would do. Root inside, and
+the one capability, are for the program that installs a packet filter, and for nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Final, TypeGuard
+
+from orchestrator.engine_filter.place import LABELS, NAME, OWN_LABELS, Place
+from orchestrator.runtime.docker import egress, options
+from orchestrator.runtime.docker.masks import hidden_from
+from orchestrator.runtime.docker.settings import DockerSettings
+from orchestrator.runtime.port import Role
+
+Check = Callable[[object], bool]
+
+UID: Final = DockerSettings("filter", Path("/")).uid
+USER: Final = f"{UID}:{UID}"
+ROOT: Final = "0:0"
+VARIABLES: Final = ("GENVM_CONTROL", "GENVM_REUSE", "GENVM_SCRATCH")
+TMPFS_OPTIONS: Final = {"rw", "noexec", "nosuid", "nodev", "mode=1777"}
+BOUNDED_TMPFS: Final = ("size", "nr_inodes")
+ULIMITS: Final = {"nofile", "core", "msgqueue", "memlock"}
+LOG_DRIVERS: Final = {"json-file": {"max-size", "max-file"}, "none": set()}
+LONGEST_TEXT: Final = 64 * 1024
+NO_ADDRESS: Final = {"Type", "Source", "Target", "ReadOnly", "BindOptions"}
+
+
+def refusal(name: str, body: object, place: Place) -> str | None:
+    """Why this container is not made; null when it may be."""
+    if NAME.fullmatch(name) is None:
+        return "its name is none of a manager's"
+    if not isinstance(body, Mapping):
+        return "it has no description"
+    host = body.get("HostConfig")
+    if not isinstance(host, Mapping):
+        return "HostConfig is missing"
+    return (
+        _first_fault("", body, _outer(place), REQUIRED)
+        or _first_fault("HostConfig.", host, _inner(place), REQUIRED_INSIDE)
+        or _network_fault(host["NetworkMode"], host, place)
+        or _root_fault(body, host)
+    )
+
+
+def mounted(body: object) -> Path | None:
+    """The directory of the host that a container, which may be made, has mounted."""
+    host = body["HostConfig"] if isinstance(body, Mapping) else {}
+    return Path(host["Mounts"][0]["Source"]) if host.get("Mounts") else None
+
+
+def joined(body: object) -> str | None:
+    """The container whose network it shares."""
+    mode = body["HostConfig"]["NetworkMode"] if isinstance(body, Mapping) else ""
+    return str(mode).removeprefix("container:") if str(mode).startswith("container:") else None
+
+
+def joining(body: object, container: str) -> object:
+    """The same, with that container by its id."""
+    assert isinstance(body, Mapping)
+    return {**body, "HostConfig": {**body["HostConfig"], "NetworkMode": f"container:{container}"}}
+
+
+def _first_fault(
+    where: str, values: Mapping[object, object], checks: Mapping[str, Check], required: frozenset[str]
+) -> str | None:
+    for name, value in values.items():
+        check = checks.get(str(name))
+        if check is None:
+            return f"{where}{name} is none of the fields that a manager sets"
+        if not check(value):
+            return f"{where}{name} has a value that no manager sets"
+    missing = sorted(required - {str(name) for name in values})
+    return f"{where}{missing[0]} is missing" if missing else None
+
+
+def _network_fault(mode: object, host: Mapping[object, object], place: Place) -> str | None:
+    if mode == "none" or (isinstance(mode, str) and mode.startswith("container:")):
+        return None
+    if not isinstance(mode, str) or not place.has_network(mode):
+        return "HostConfig.NetworkMode is neither none, nor a container's of ours, nor the modules'"
+    if host["SecurityOpt"] not in [_security(options.seccomp_profile(role)) for role in (Role.LLM, Role.WEB)]:
+        return "HostConfig.NetworkMode is the modules', and the profile is none of theirs"
+    return None
+
+
+def _root_fault(body: Mapping[object, object], host: Mapping[object, object]) -> str | None:
+    """Root, its capability and its profile come together, for one program, without files of the host."""
+    filters = host["SecurityOpt"] == _security(egress.seccomp_profile())
+    if body["User"] != ROOT:
+        privileged = filters or bool(host.get("CapAdd"))
+        return (
+            "a capability, or the profile that goes with it, without the packet filter"
+            if privileged
+            else None
+        )
+    command = body.get("Cmd")
+    ours = isinstance(command, list) and tuple(command[: len(egress.PROGRAM)]) == egress.PROGRAM
+    plain = (
+        body.get("Entrypoint") == []
+        and not host.get("Mounts")
+        and not host.get("Tmpfs")
+        and "Env" not in body
+    )
+    if not (ours and plain and filters and host.get("CapAdd") == ["NET_ADMIN"]):
+        return "User is root, and this is not the program that installs a packet filter"
+    return None
+
+
+# What the manager leaves to the engine is left out here; what makes a container ours may not be left out.
+REQUIRED: Final = frozenset({"Image", "User", "Labels", "HostConfig"})
+REQUIRED_INSIDE: Final = frozenset(
+    {
+        "NetworkMode",
+        "IpcMode",
+        "CgroupnsMode",
+        "RestartPolicy",
+        "CapDrop",
+        "SecurityOpt",
+        "MaskedPaths",
+        "ReadonlyPaths",
+        "ReadonlyRootfs",
+        "Memory",
+        "MemorySwap",
+        "PidsLimit",
+        "LogConfig",
+    }
+)
+
+
+def _outer(place: Place) -> Mapping[str, Check]:
+    return {
+        "Image": place.has_image,
+        "User": lambda value: value in (USER, ROOT),
+        "Env": _is_env,
+        "WorkingDir": lambda value: value in (options.CONTROL_DIR, "/"),
+        "Hostname": lambda value: value == "genvm",
+        "Labels": _is_labels,
+        "StopSignal": lambda value: value == "SIGKILL",
+        "Entrypoint": _is_words,
+        "Cmd": _is_words,
+        "AttachStdin": _is_false,
+        "OpenStdin": _is_false,
+        "Tty": _is_false,
+        "HostConfig": lambda value: isinstance(value, Mapping),
+    }
+
+
+def _inner(place: Place) -> Mapping[str, Check]:
+    return {
+        "NetworkMode": lambda value: isinstance(value, str),
+        "IpcMode": lambda value: value in ("private", "none"),
+        "CgroupnsMode": lambda value: value == "private",
+        "AutoRemove": _is_false,
+        "RestartPolicy": lambda value: value == {"Name": "no"},
+        "Privileged": _is_false,
+        "CapDrop": lambda value: value == ["ALL"],
+        "CapAdd": lambda value: value == ["NET_ADMIN"],
+        "SecurityOpt": lambda value: value in _securities(),
+        "MaskedPaths": lambda value: value in [hidden_from(role) for role in Role],
+        "ReadonlyPaths": _hides_enough,
+        "Devices": lambda value: value == [],
+        "ReadonlyRootfs": lambda value: value is True,
+        "Tmpfs": _is_tmpfs,
+        "Mounts": lambda value: _is_mounts(value, place),
+        "Memory": _is_amount,
+        "MemorySwap": _is_amount,
+        "NanoCpus": _is_amount,
+        "PidsLimit": _is_amount,
+        "OomScoreAdj": lambda value: _is_number(value) and 0 <= value <= 1000,
+        "Ulimits": _is_ulimits,
+        "LogConfig": _is_log_config,
+        "Init": lambda value: isinstance(value, bool),
+        "Runtime": lambda value: value in place.runtimes,
+        "ExtraHosts": lambda value: value == [f"host.docker.internal:{options.HOST_GATEWAY}"],
+        "Dns": lambda value: value == options.NO_RESOLVER["Dns"],
+        "DnsSearch": lambda value: value == options.NO_RESOLVER["DnsSearch"],
+    }
+
+
+def _security(profile: str) -> list[str]:
+    return ["no-new-privileges:true", f"seccomp={profile}"]
+
+
+@cache
+def _securities() -> tuple[list[str], ...]:
+    profiles = [*(options.seccomp_profile(role) for role in Role), egress.seccomp_profile()]
+    return tuple(map(_security, profiles))
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_amount(value: object) -> bool:
+    """Nought would be no bound at all, and so would a negative number."""
+    return _is_number(value) and value > 0
+
+
+def _is_false(value: object) -> bool:
+    return value is False
+
+
+def _is_words(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(word, str) and len(word) <= LONGEST_TEXT for word in value
+    )
+
+
+def _is_env(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(line, str) and line.partition("=")[0] in VARIABLES for line in value
+    )
+
+
+def _is_labels(value: object) -> bool:
+    if not isinstance(value, Mapping) or not OWN_LABELS & value.keys():
+        return False
+    return all(
+        str(key).startswith(LABELS) and isinstance(text, str) and len(text) <= 1000
+        for key, text in value.items()
+    )
+
+
+def _hides_enough(value: object) -> bool:
+    return _is_words(value) and isinstance(value, list) and set(options.READONLY_PATHS) <= set(value)
+
+
+def _is_tmpfs(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        target in (options.TMP, options.SHM) and _is_tmpfs_options(text) for target, text in value.items()
+    )
+
+
+def _is_tmpfs_options(text: object) -> bool:
+    words = set(text.split(",")) if isinstance(text, str) else set()
+    bounds = {word for word in words if word.partition("=")[0] in BOUNDED_TMPFS}
+    return words - bounds == TMPFS_OPTIONS and all(
+        word.partition("=")[2].isdecimal() and int(word.partition("=")[2]) > 0 for word in bounds
+    )
+
+
+def _is_mounts(value: object, place: Place) -> bool:
+    return isinstance(value, list) and len(value) <= 1 and all(_is_mount(one, place) for one in value)
+
+
+def _is_mount(value: object, place: Place) -> bool:
+    if not isinstance(value, Mapping) or value.keys() != NO_ADDRESS:
+        return False
+    shape = (value["Type"], value["Target"], value["ReadOnly"], value["BindOptions"])
+    return shape == ("bind", options.CONTROL_DIR, True, {"Propagation": "rprivate"}) and _is_instances(
+        value["Source"], place
+    )
+
+
+def _is_instances(source: object, place: Place) -> bool:
+    """A directory in one that is called `instances`, below the manager's own."""
+    if not isinstance(source, str) or ".." in source.split("/"):
+        return False
+    path = PurePosixPath(source)
+    return str(path) == source and path.parent.name == "instances" and path.is_relative_to(place.state_dir)
+
+
+def _is_ulimits(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, Mapping)
+        and one.keys() == {"Name", "Soft", "Hard"}
+        and one["Name"] in ULIMITS
+        and _is_number(one["Soft"])
+        and _is_number(one["Hard"])
+        and 0 <= one["Soft"] <= one["Hard"] <= 1_048_576
+        for one in value
+    )
+
+
+def _is_log_config(value: object) -> bool:
+    if not isinstance(value, Mapping) or not value.keys() <= {"Type", "Config"}:
+        return False
+    options_of = LOG_DRIVERS.get(str(value.get("Type")))
+    config = value.get("Config", {})
+    return options_of is not None and isinstance(config, Mapping) and config.keys() <= options_of
