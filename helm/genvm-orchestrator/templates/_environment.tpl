@@ -1,0 +1,110 @@
+{{/* Every name here is a field of the manager's settings; a test looks. */}}
+{{- define "genvm.environment" -}}
+- name: GENVM_RUNTIME
+  value: kubernetes
+- name: GENVM_HOST
+  value: {{ .Values.service.listen | quote }}
+- name: GENVM_PORT
+  value: "3999"
+# The same after every restart, and nobody else's, also where several releases share the instances' namespace.
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: GENVM_MANAGER_ID
+  value: {{ include "genvm.managers" . }}-$(POD_NAME)
+- name: GENVM_STATE_DIR
+  value: /var/lib/genvm-orchestrator/state
+- name: GENVM_LOG_LEVEL
+  value: {{ .Values.logLevel }}
+- name: GENVM_LOG_FORMAT
+  value: json
+- name: GENVM_SHUTDOWN_POLICY
+  value: {{ .Values.shutdown.policy }}
+- name: GENVM_DRAIN_TIMEOUT
+  value: {{ int64 .Values.shutdown.drainSeconds | quote }}
+- name: GENVM_SHUTDOWN_TIMEOUT
+  value: {{ int64 .Values.shutdown.endSeconds | quote }}
+{{- if .Values.access.tokensSecret }}
+- name: GENVM_TOKENS_FILE
+  value: /run/genvm-tokens/tokens
+{{- else }}
+- name: GENVM_ALLOW_UNAUTHENTICATED
+  value: "true"
+{{- end }}
+{{- with .Values.access.allowedHosts }}
+- name: GENVM_ALLOWED_HOSTS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- if include "genvm.hasDatabase" . }}
+- name: GENVM_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ default (printf "%s-postgresql" (include "genvm.fullname" .)) .Values.postgresql.existingSecret }}
+      key: {{ .Values.postgresql.existingSecretKey }}
+{{- end }}
+{{ include "genvm.environment.capacity" . }}
+{{ include "genvm.environment.instances" . }}
+{{- range .Values.providers.keys }}
+- name: {{ . }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ $.Values.providers.existingSecret }}
+      key: {{ . }}
+{{- end }}
+{{- with .Values.providers.keys }}
+- name: GENVM_TEMPLATE_VARIABLES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "genvm.environment.capacity" -}}
+- name: GENVM_PERMITS
+  value: {{ int64 .Values.capacity.permits | quote }}
+- name: GENVM_POOL_SIZE
+  value: {{ int64 .Values.capacity.poolSize | quote }}
+- name: GENVM_QUEUE_LIMIT
+  value: {{ int64 .Values.capacity.queueLimit | quote }}
+- name: GENVM_INSTANCE_MEMORY_BYTES
+  value: {{ include "genvm.bytes" .Values.instances.executor.memoryMiB | quote }}
+- name: GENVM_INSTANCE_CPUS
+  value: {{ .Values.instances.executor.cpus | quote }}
+- name: GENVM_INSTANCE_REUSE
+  value: {{ int64 .Values.instances.executor.reuse | quote }}
+- name: GENVM_WEB_MEMORY_BYTES
+  value: {{ include "genvm.bytes" .Values.modules.web.memoryMiB | quote }}
+{{- end -}}
+
+{{- define "genvm.environment.instances" -}}
+- name: GENVM_IMAGE_PATTERN
+  value: {{ include "genvm.image" (list . .Values.instances.executor) | quote }}
+- name: GENVM_LLM_IMAGE
+  value: {{ include "genvm.image" (list . .Values.modules.llm) | quote }}
+- name: GENVM_WEB_IMAGE
+  value: {{ include "genvm.image" (list . .Values.modules.web) | quote }}
+- name: GENVM_KUBERNETES_NAMESPACE
+  value: {{ include "genvm.instances.namespace" . }}
+- name: GENVM_KUBERNETES_CONNECTOR_IMAGE
+  value: {{ include "genvm.image" (list . .Values.instances.connector) | quote }}
+- name: GENVM_KUBERNETES_CONNECTOR_PORT
+  value: {{ int64 .Values.instances.connector.port | quote }}
+- name: GENVM_KUBERNETES_HOST_NETWORKS
+  value: {{ join "," .Values.nodes.directNetworks | quote }}
+- name: GENVM_KUBERNETES_PULL_POLICY
+  value: {{ .Values.image.pullPolicy }}
+{{- with .Values.imagePullSecrets }}
+- name: GENVM_KUBERNETES_PULL_SECRETS
+  value: {{ join "," . | quote }}
+{{- end }}
+- name: GENVM_KUBERNETES_START_TIMEOUT
+  value: {{ int64 .Values.instances.startSeconds | quote }}
+- name: GENVM_KUBERNETES_UNREACHABLE_SECONDS
+  value: {{ int64 .Values.instances.unreachableSeconds | quote }}
+{{- with .Values.nodes.allowedNetworks }}
+- name: GENVM_NODE_NETWORKS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,248 @@
+"""What single values do to the objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.__main__ import make_parser
+from orchestrator.runtime.kubernetes import naming
+from orchestrator.runtime.kubernetes.settings import KubernetesSettings
+from orchestrator.runtime.port import InstanceSpec, Role
+from tests.helm.chart import HelmEngine, Object, Rendered
+
+CONNECTOR_PORT = KubernetesSettings("m", "image").connector_port
+
+
+def labels_of(role: Role) -> dict[str, str]:
+    """As the runtime gives them."""
+    spec = InstanceSpec(
+        name="i",
+        role=role,
+        image="image",
+        version="v",
+        execution_id=None,
+        deadline=None,
+        memory_bytes=1,
+        cpus=1,
+        pids=1,
+    )
+    return naming.labels(KubernetesSettings("m", "image"), spec, "attempt", "idle")
+
+
+def selects(selector: Object, labels: dict[str, str]) -> bool:
+    plain = selector.get("matchLabels", {}).items() <= labels.items()
+    assert all(one["operator"] == "In" for one in selector.get("matchExpressions", []))
+    return plain and all(
+        labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", [])
+    )
+
+
+def policy_for(rendered: Rendered, labels: dict[str, str]) -> Object:
+    (found,) = [
+        one for one in rendered.of_kind("NetworkPolicy") if selects(one["spec"]["podSelector"], labels)
+    ]
+    spec: Object = found["spec"]
+    return spec
+
+
+def manager_labels(rendered: Rendered) -> dict[str, str]:
+    found: dict[str, str] = rendered.manager["spec"]["template"]["metadata"]["labels"]
+    return found
+
+
+def test_an_instance_reaches_the_modules_and_nothing_else(rendered: dict[str, Rendered]) -> None:
+    spec = policy_for(rendered["defaults"], labels_of(Role.EXECUTOR))
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    (out,) = spec["egress"]
+    (peer,) = out["to"]
+    assert [
+        selects(peer["podSelector"], labels_of(role)) for role in (Role.LLM, Role.WEB, Role.EXECUTOR)
+    ] == [
+        True,
+        True,
+        False,
+    ]
+    assert out["ports"] == [{"port": CONNECTOR_PORT, "protocol": "TCP"}]
+
+
+def test_its_manager_alone_comes_to_an_instance(rendered: dict[str, Rendered]) -> None:
+    spec = policy_for(rendered["own-namespace"], labels_of(Role.EXECUTOR))
+    (into,) = spec["ingress"]
+    (peer,) = into["from"]
+    assert peer["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "genvm"}}
+    assert selects(peer["podSelector"], manager_labels(rendered["own-namespace"]))
+    assert into["ports"] == [{"port": CONNECTOR_PORT, "protocol": "TCP"}]
+
+
+def test_named_nodes_are_reached_directly(rendered: dict[str, Rendered]) -> None:
+    spec = policy_for(rendered["direct"], labels_of(Role.EXECUTOR))
+    assert {"to": [{"ipBlock": {"cidr": "10.42.0.0/16"}}], "ports": [{"protocol": "TCP"}]} in spec["egress"]
+    variable = rendered["direct"].environment()["GENVM_KUBERNETES_HOST_NETWORKS"]
+    assert variable["value"] == "10.42.0.0/16"
+
+
+def test_without_named_nodes_every_run_is_relayed(rendered: dict[str, Rendered]) -> None:
+    assert rendered["defaults"].environment()["GENVM_KUBERNETES_HOST_NETWORKS"]["value"] == ""
+
+
+def test_a_module_reaches_the_world_but_nothing_private(rendered: dict[str, Rendered]) -> None:
+    for role in (Role.LLM, Role.WEB):
+        spec = policy_for(rendered["defaults"], labels_of(role))
+        world, names = spec["egress"]
+        for block in world["to"]:
+            assert block["ipBlock"]["cidr"] in ("0.0.0.0/0", "::/0")
+            refused = block["ipBlock"]["except"]
+            assert {"10.0.0.0/8", "169.254.0.0/16"} <= set(refused) or {"fc00::/7", "fe80::/10"} <= set(
+                refused
+            )
+        assert {port["port"] for port in names["ports"]} == {53}
+
+
+def test_the_isolation_test_stands_under_the_instances_policy(rendered: dict[str, Rendered]) -> None:
+    """Otherwise it would find out about somebody else."""
+    for found in rendered.values():
+        probes = [one for one in found.of_kind("Pod") if one["metadata"]["name"].endswith("-isolation")]
+        assert len(probes) == bool(found.of_kind("NetworkPolicy"))
+        for probe in probes:
+            assert policy_for(found, probe["metadata"]["labels"]) == policy_for(
+                found, labels_of(Role.EXECUTOR)
+            )
+            where = found.named("NetworkPolicy", "-instances")["metadata"]["namespace"]
+            assert probe["metadata"]["namespace"] == where
+
+
+def test_the_contract_test_gets_past_the_managers_policy(rendered: dict[str, Rendered]) -> None:
+    for found in rendered.values():
+        probe = found.named("Pod", "-contract")["metadata"]["labels"]
+        assert not selects({"matchLabels": found.manager["spec"]["selector"]["matchLabels"]}, probe)
+        for policy in found.of_kind("NetworkPolicy"):
+            if policy["metadata"]["name"].endswith("-managers"):
+                (rule,) = policy["spec"]["ingress"]
+                assert any(
+                    selects(peer["podSelector"], probe) for peer in rule["from"] if "podSelector" in peer
+                )
+
+
+def test_a_node_without_the_label_does_not(rendered: dict[str, Rendered]) -> None:
+    spec = policy_for(rendered["defaults"], manager_labels(rendered["defaults"]))
+    (rule,) = spec["ingress"]
+    assert all(not selects(peer["podSelector"], labels_of(Role.WEB)) for peer in rule["from"])
+
+
+def test_no_budget_stands_over_instances_and_none_over_a_single_manager(
+    rendered: dict[str, Rendered],
+) -> None:
+    assert rendered["defaults"].of_kind("PodDisruptionBudget") == []
+    (budget,) = rendered["several"].of_kind("PodDisruptionBudget")
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert not selects(budget["spec"]["selector"], labels_of(Role.EXECUTOR))
+    assert selects(budget["spec"]["selector"], manager_labels(rendered["several"]))
+
+
+def test_a_manager_has_longer_than_its_own_way_to_the_end(rendered: dict[str, Rendered]) -> None:
+    def grace(name: str) -> int:
+        return int(rendered[name].manager["spec"]["template"]["spec"]["terminationGracePeriodSeconds"])
+
+    for name, found in rendered.items():
+        variables = found.environment()
+        draining = variables["GENVM_SHUTDOWN_POLICY"]["value"] == "drain"
+        own = int(variables["GENVM_SHUTDOWN_TIMEOUT"]["value"])
+        own += int(variables["GENVM_DRAIN_TIMEOUT"]["value"]) if draining else 0
+        assert grace(name) >= own + 10
+
+
+def test_an_upgrade_leaves_runs_to_the_next_manager(rendered: dict[str, Rendered]) -> None:
+    """The same volume under the same name: it knows its runs by what is on it."""
+    found = rendered["defaults"]
+    assert found.environment()["GENVM_SHUTDOWN_POLICY"]["value"] == "detach"
+    (claim,) = found.manager["spec"]["volumeClaimTemplates"]
+    (mount,) = [
+        one
+        for one in found.manager["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+        if one["name"] == claim["metadata"]["name"]
+    ]
+    # Below the mount, whose mode is the cluster's; the manager gives its own directory its own.
+    assert found.environment()["GENVM_STATE_DIR"]["value"].startswith(mount["mountPath"] + "/")
+
+
+def test_a_manager_is_nobody_elses_namesake(helm: HelmEngine, rendered: dict[str, Rendered]) -> None:
+    """Its id is a label and a row's owner, in a namespace and a database that others may share."""
+
+    def prefix(found: Rendered) -> str:
+        variables = found.environment()
+        assert variables["POD_NAME"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+        head, name, rest = variables["GENVM_MANAGER_ID"]["value"].partition("-$(POD_NAME)")
+        assert (name, rest) == ("-$(POD_NAME)", "")
+        return str(head)
+
+    assert prefix(rendered["several"]) == prefix(rendered["defaults"])
+    assert prefix(helm.render({"fullnameOverride": "other"})) != prefix(rendered["defaults"])
+
+
+def test_an_uninstallation_ends_the_instances_of_its_own_managers(
+    helm: HelmEngine, rendered: dict[str, Rendered]
+) -> None:
+    found = rendered["own-namespace"]
+    hooks = [
+        one for one in found.objects if one["metadata"].get("annotations", {}).get(HOOK) == "post-delete"
+    ]
+    order = sorted(hooks, key=lambda one: int(one["metadata"]["annotations"][f"{HOOK}-weight"]))
+    assert [one["kind"] for one in order][2:] == ["RoleBinding", "Job"]
+    (container,) = order[-1]["spec"]["template"]["spec"]["containers"]
+    prefix = found.environment()["GENVM_MANAGER_ID"]["value"].removesuffix("$(POD_NAME)")
+    assert container["command"][-2:] == ["--namespace=genvm-runs", f"--managers={prefix}"]
+    assert make_parser().parse_args(container["command"][1:]).managers == prefix
+    assert not selects(found.manager["spec"]["selector"], order[-1]["spec"]["template"]["metadata"]["labels"])
+    assert helm.render({"uninstall": {"reap": False}}).of_kind("Job") == []
+
+
+HOOK = "helm.sh/hook"
+
+
+def test_the_commands_of_the_chart_are_the_managers(rendered: dict[str, Rendered]) -> None:
+    (manager,) = rendered["defaults"].manager["spec"]["template"]["spec"]["containers"]
+    assert make_parser().parse_args(manager["args"]).command == "serve"
+    (contract,) = rendered["defaults"].named("Pod", "-contract")["spec"]["containers"]
+    assert make_parser().parse_args(contract["command"][1:]).listen == "$(POD_IP)"
+
+
+def test_several_managers_each_keep_their_clients(rendered: dict[str, Rendered]) -> None:
+    """A run is asked about where it was started."""
+    service = rendered["several"].named("Service", "demo-genvm-orchestrator")
+    assert service["spec"]["sessionAffinity"] == "ClientIP"
+    each = rendered["several"].named("Service", "-each")
+    assert each["spec"]["clusterIP"] == "None"
+    assert rendered["several"].manager["spec"]["serviceName"] == each["metadata"]["name"]
+    assert rendered["several"].notes.count("-each.genvm.svc:3999") == 3
+
+
+def test_a_changed_setting_restarts_the_manager(helm: HelmEngine, rendered: dict[str, Rendered]) -> None:
+    def checksum(found: Rendered) -> str:
+        return str(found.manager["spec"]["template"]["metadata"]["annotations"]["checksum/config"])
+
+    assert checksum(helm.render({"settings": {"retention": 60}})) != checksum(rendered["defaults"])
+    assert checksum(rendered["several"]) == checksum(rendered["defaults"])
+
+
+def test_large_numbers_keep_their_digits(helm: HelmEngine) -> None:
+    values: dict[str, Any] = {"instances": {"executor": {"memoryMiB": 5120, "cpus": 0.5}}}
+    variables = helm.render(values).environment()
+    assert variables["GENVM_INSTANCE_MEMORY_BYTES"]["value"] == "5368709120"
+    assert variables["GENVM_INSTANCE_CPUS"]["value"] == "0.5"
+
+
+def test_the_tokens_file_is_closed_to_others(rendered: dict[str, Rendered]) -> None:
+    pod = rendered["tokens"].manager["spec"]["template"]["spec"]
+    (volume,) = [one for one in pod["volumes"] if one["name"] == "tokens"]
+    assert volume["secret"]["defaultMode"] == 0o440
+    assert pod["securityContext"]["fsGroup"] == 64321
+    assert "GENVM_ALLOW_UNAUTHENTICATED" not in rendered["tokens"].environment()
+
+
+def test_the_notes_say_what_is_unsafe(rendered: dict[str, Rendered]) -> None:
+    assert "NO TOKENS" in rendered["defaults"].notes
+    assert "NO TOKENS" not in rendered["tokens"].notes
+    assert "NO VOLUME" in rendered["throw-away"].notes
+    assert "NO NETWORK POLICIES" in rendered["throw-away"].notes
+    assert "Move it to postgresql.existingSecret" in rendered["demo-database"].notes
+    assert "a namespace of their own" not in " ".join(rendered["own-namespace"].notes.lower().split())
