@@ -16,7 +16,7 @@ from typing import Any
 from genvm_module.listening import stop_listening
 from genvm_wire import calldata
 from genvm_wire.address import Address
-from genvm_wire.calldata import Encodable
+from genvm_wire.instance_messages import JobMessage
 from genvm_wire.storage_layout import code_slot
 
 SOURCE = b"""# v0.2.0
@@ -95,20 +95,19 @@ class TimedNode:
                 raise ConnectionError(f"method {method} is not expected of a counter")
 
 
-def job() -> dict[str, Encodable]:
+def job() -> JobMessage:
     """The same run as an executor gets it (docs/instance-protocol.md)."""
     nobody = Address(bytes(20))
-    return {
-        "kind": "job",
-        "run": 1,
-        "sockets": ["host"],
-        "deadline_ms": 60_000,
-        "grace_ms": 2_000,
-        "host_table": "T15a",
-        "fuel_width": 8,
-        "contract_line": "v0.2",
-        "executor_version": EXECUTOR_VERSION,
-        "message": {
+    return JobMessage(
+        run=1,
+        sockets=["host"],
+        deadline_ms=60_000,
+        grace_ms=2_000,
+        host_table="T15a",
+        fuel_width=8,
+        contract_line="v0.2",
+        executor_version=EXECUTOR_VERSION,
+        message={
             "contract_address": nobody,
             "sender_address": nobody,
             "origin_address": nobody,
@@ -117,18 +116,18 @@ def job() -> dict[str, Encodable]:
             "is_init": False,
             "datetime": "2026-01-01T00:00:00Z",
         },
-        "calldata": None,
-        "code": None,
-        "host_data": "{}",
-        "permissions": "rwscn",
-        "is_sync": True,
-        "debug": False,
-        "storage_pages": None,
-        "leader_nondet_results": None,
-        "output_limit": 0,
-        "log_limit": 100,
-        "extra": {},
-    }
+        calldata=None,
+        code=None,
+        host_data="{}",
+        permissions="rwscn",
+        is_sync=True,
+        debug=False,
+        storage_pages=None,
+        leader_nondet_results=None,
+        output_limit=0,
+        log_limit=100,
+        extra={},
+    )
 
 
 async def _slice(reader: asyncio.StreamReader) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.contract import TimedNode, job
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameSocket
+from genvm_wire.instance_messages import Ack, Failed, Result, from_instance
 
 CONTROL = "control.sock"
 PATIENCE = 60.0
@@ -32,10 +33,10 @@ def hand_over(listener: socket.socket, node: TimedNode) -> None:
         channel.receive()
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as host:
             host.connect(str(node.path))
-            channel.send(job(), [host.fileno()])
-        while (kind := channel.receive()[0]["kind"]) != "result":
-            if kind == "failed":
-                raise RuntimeError("the run failed")
-        channel.send({"kind": "ack", "run": 1})
+            channel.send(job().as_map(), [host.fileno()])
+        while not isinstance(said := from_instance(channel.receive()[0]), Result):
+            if isinstance(said, Failed):
+                raise RuntimeError(f"the run failed: {said.message}")
+        channel.send(Ack(1).as_map())
     finally:
         channel.close()

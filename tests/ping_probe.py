@@ -14,11 +14,24 @@ import select
 import socket
 import sys
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameDecoder, encode_frame
+from genvm_wire.module_messages import (
+    ConfigurationFailed,
+    Configure,
+    Configured,
+    FromModule,
+    ModuleReady,
+    OpenSession,
+    Ping,
+    Pong,
+    ToModule,
+    from_module,
+)
 from tests.loop_probe import PATIENCE, PAUSE, Seen, control_server, waited_by
 
+One = TypeVar("One", bound=FromModule)
 IDENTITY = '{"node_address": "0x01", "tx_id": "0x02"}'
 
 
@@ -30,19 +43,19 @@ class Held:
         self._decoder = FrameDecoder(LIMIT_FROM_INSTANCE)
         self._waiting: list[dict[str, Any]] = []
 
-    def until(self, *kinds: str) -> dict[str, Any]:
+    def until(self, *kinds: type[One]) -> One:
         """The next message of one of these kinds; what else a module tells of itself is left aside."""
         while True:
             while self._waiting:
-                message = self._waiting.pop(0)
-                if message["kind"] in kinds:
+                message = from_module(self._waiting.pop(0))
+                if isinstance(message, kinds):
                     return message
             data = self.sock.recv(65536)
             assert data, "the module has closed its channel"
             self._waiting += self._decoder.feed(data)
 
-    def send(self, message: dict[str, Any], *fds: int) -> None:
-        frame = encode_frame(message)
+    def send(self, message: ToModule, *fds: int) -> None:
+        frame = encode_frame(message.as_map())
         if fds:
             socket.send_fds(self.sock, [frame[:1]], list(fds))
             frame = frame[1:]
@@ -51,19 +64,15 @@ class Held:
     def session(self, run: int) -> socket.socket:
         """Our end of a new session."""
         ours, theirs = socket.socketpair()
-        message = {
-            "kind": "session", "run": run, "role": "Leader", "host_data": IDENTITY, "gas_data": {},
-            "initial_time_units_allocation": 0, "deadline_ms": 60_000,
-        }  # fmt: skip
         with theirs:
-            self.send(message, theirs.fileno())
+            self.send(OpenSession(run, "Leader", IDENTITY, {}, 0, 60_000), theirs.fileno())
         return ours
 
 
 def question(module: Held, control: socket.socket, sequence: int, pid: int) -> Seen:
     """Ask both at once; whichever answers first is timed when it does."""
     before, begun = waited_by(pid), time.monotonic()
-    module.send({"kind": "ping", "sequence": sequence})
+    module.send(Ping(sequence))
     control.sendall(b"?")
     took = dict[socket.socket, float]()
     while len(took) < 2:
@@ -75,7 +84,7 @@ def question(module: Held, control: socket.socket, sequence: int, pid: int) -> S
             control.recv(1)
             took[control] = time.monotonic() - begun
         if module.sock in ready:
-            assert module.until("pong")["sequence"] == sequence
+            assert module.until(Pong).sequence == sequence
             took[module.sock] = time.monotonic() - begun
     return Seen(took.get(module.sock, PATIENCE), took.get(control, 0.0), waited_by(pid) - before)
 
@@ -92,15 +101,10 @@ def main() -> None:
     sock, _ = listener.accept()
     sock.settimeout(PATIENCE)
     module = Held(sock)
-    module.until("ready")
-    module.send(
-        {
-            "kind": "configure", "generation": 1, "config": config, "user_error": False,
-            "allow_empty_backends": False,
-        }
-    )  # fmt: skip
-    answer = module.until("configured", "refused")
-    assert answer["kind"] == "configured", answer
+    module.until(ModuleReady)
+    module.send(Configure(1, config))
+    answer: Configured | ConfigurationFailed = module.until(Configured, ConfigurationFailed)
+    assert isinstance(answer, Configured), answer
     with socket.socket(fileno=fd) as parent:
         for run in range(1, sessions + 1):
             with module.session(run) as ours:

@@ -15,7 +15,7 @@ from functools import partial
 
 import structlog
 
-from genvm_wire.calldata import Value
+from genvm_wire.instance_messages import JobMessage
 from orchestrator import descriptors
 from orchestrator.aside import aside
 from orchestrator.contracts.versions import ExecutorVersion
@@ -91,7 +91,7 @@ class HandOver:
 
     async def _job(
         self, run: Run, instance: Instance, version: ExecutorVersion, modules: Sequence[str]
-    ) -> dict[str, Value]:
+    ) -> JobMessage:
         """The job, which is on its way from here on."""
         limits = JobLimits(
             deadline_ms=self._milliseconds_left(run),

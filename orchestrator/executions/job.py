@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genvm_wire import calldata
-from genvm_wire.calldata import CalldataError, Value
+from genvm_wire.calldata import CalldataError
 from genvm_wire.host_tables import HOST_TABLES
+from genvm_wire.instance_messages import JobMessage
 from orchestrator.contracts.versions import ExecutorVersion
 from orchestrator.executions.request import DebugLevel, RunRequest
 
@@ -31,35 +32,34 @@ class JobLimits:
 
 def job_message(
     run_id: int, request: RunRequest, version: ExecutorVersion, limits: JobLimits, modules: Sequence[str] = ()
-) -> dict[str, Value]:
-    """Every key of the protocol's table, present; `modules` are those whose sockets come after the host's."""
+) -> JobMessage:
+    """`modules` are those whose sockets come after the host's."""
     captured = request.call.capture_output
     table = host_table(request, version)
     leader = request.call.leader_nondet_results
-    return {
-        "kind": "job",
-        "run": run_id,
-        "sockets": [HOST, *modules],
-        "deadline_ms": limits.deadline_ms,
-        "grace_ms": limits.grace_ms,
-        "host_table": table,
-        "fuel_width": version.fuel_width or request.manners.fuel_width or HOST_TABLES[table].fuel_width,
-        "fuel_width_learnt": HOST_TABLES[table].fuel_width_differs and version.fuel_width is None,
-        "contract_line": version.contract_line,
-        "executor_version": version.name,
-        "message": dict(request.call.message),
-        "calldata": _calldata(request.call.calldata, version.contract_line),
-        "code": request.call.code,
-        "host_data": request.call.host_data,
-        "permissions": request.call.permissions,
-        "is_sync": request.call.is_sync,
-        "debug": request.call.debug.reaches(DebugLevel.SAFE),
-        "storage_pages": request.call.storage_pages,
-        "leader_nondet_results": None if leader is None else list(leader),
-        "output_limit": limits.output_limit if captured else 0,
-        "log_limit": limits.log_limit,
-        "extra": dict(request.call.passthrough),
-    }
+    return JobMessage(
+        run=run_id,
+        sockets=[HOST, *modules],
+        deadline_ms=limits.deadline_ms,
+        grace_ms=limits.grace_ms,
+        host_table=table,
+        fuel_width=version.fuel_width or request.manners.fuel_width or HOST_TABLES[table].fuel_width,
+        fuel_width_learnt=HOST_TABLES[table].fuel_width_differs and version.fuel_width is None,
+        contract_line=version.contract_line,
+        executor_version=version.name,
+        message=dict(request.call.message),
+        calldata=_calldata(request.call.calldata, version.contract_line),
+        code=request.call.code,
+        host_data=request.call.host_data,
+        permissions=request.call.permissions,
+        is_sync=request.call.is_sync,
+        debug=request.call.debug.reaches(DebugLevel.SAFE),
+        storage_pages=request.call.storage_pages,
+        leader_nondet_results=None if leader is None else list(leader),
+        output_limit=limits.output_limit if captured else 0,
+        log_limit=limits.log_limit,
+        extra=dict(request.call.passthrough),
+    )
 
 
 def host_table(request: RunRequest, version: ExecutorVersion) -> str:

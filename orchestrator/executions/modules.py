@@ -68,7 +68,7 @@ def introduction_of(run_id: int, request: RunRequest, deadline_ms: int) -> Intro
         role=LEADER if request.call.leader_nondet_results is None else VALIDATOR,
         host_data=request.call.host_data,
         gas_data=gas_data if isinstance(gas_data, dict) else {},
-        initial_time_units_allocation=allocation if isinstance(allocation, int) else 0,
+        initial_time_units_allocation=allocation if type(allocation) is int else 0,
         deadline_ms=deadline_ms,
     )
 

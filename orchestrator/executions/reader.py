@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, assert_never
 
 import structlog
 
 from genvm_wire.calldata import Address, Value
+from genvm_wire.instance_messages import (
+    Failed,
+    Finishing,
+    Log,
+    Output,
+    Ready,
+    Result,
+    Resume,
+    from_instance,
+)
 from orchestrator.executions.result_check import BrokenResult, checked_result
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import REPORTED_CLASSES, FailureReport, Report, ResultReport
-from orchestrator.runtime.port import Control, ProtocolBroken
+from orchestrator.runtime.port import Control, Greeting, ProtocolBroken
 
 log = structlog.get_logger(__name__)
 
@@ -31,58 +41,47 @@ async def read_report(run: Run, control: Control) -> Report:
     Raises ChannelClosed, ProtocolBroken.
     """
     while True:
-        message = await control.receive()
-        match message.get("kind"):
-            case "output":
+        message = await control.receive(from_instance)
+        match message:
+            case Output():
                 _take_output(run, message)
-            case "log":
-                _take_log(run, message)
-            case "finishing":
+            case Log():
+                for record in message.records:
+                    _keep(run, _bounded(record))
+            case Finishing():
                 _expect_run(run, message)
                 run.mark_delivering()
-            case "result":
+            case Result():
                 _expect_run(run, message)
                 return _result(run, message)
-            case "failed":
+            case Failed():
                 _expect_run(run, message)
                 return _failure(message)
-            case "resume":
+            case Resume():
                 _expect_run(run, message)
-            case other:
-                raise ProtocolBroken(f"unknown message kind {str(other)[:40]!r}")
+            case Ready():
+                raise ProtocolBroken(f"{message.kind!r} during a run")
+            case _:
+                assert_never(message)
 
 
-def check_resumed(run: Run, said: Mapping[str, Value]) -> None:
+def check_resumed(run: Run, said: Greeting) -> None:
     """That what an instance said on a new connection is that it has this run. Raises ProtocolBroken."""
-    if said.get("kind") != "resume":
-        raise ProtocolBroken(f"expected resume, got {str(said.get('kind'))[:40]!r}")
+    if not isinstance(said, Resume):
+        raise ProtocolBroken(f"expected {Resume.kind}, got {said.kind!r}")
     _expect_run(run, said)
 
 
-def _expect_run(run: Run, message: Mapping[str, Value]) -> None:
-    if message.get("run") != run.id:
+def _expect_run(run: Run, message: Finishing | Result | Failed | Resume) -> None:
+    if message.run != run.id:
         raise ProtocolBroken("a message is for another run")
 
 
-def _take_output(run: Run, message: Mapping[str, Value]) -> None:
-    match message:
-        case {"stream": "stdout" | "stderr" as stream, "offset": int(offset), "data": bytes(data)}:
-            if not 0 <= offset < MAX_COUNT:
-                raise ProtocolBroken("output with an impossible offset")
-            tail = run.output.stdout if stream == "stdout" else run.output.stderr
-            tail.append(offset, data)
-        case _:
-            raise ProtocolBroken("malformed output message")
-
-
-def _take_log(run: Run, message: Mapping[str, Value]) -> None:
-    records = message.get("records")
-    if not isinstance(records, list):
-        raise ProtocolBroken("malformed log message")
-    for record in records:
-        if not isinstance(record, dict):
-            raise ProtocolBroken("a log record is not a map")
-        _keep(run, _bounded(record))
+def _take_output(run: Run, message: Output) -> None:
+    if message.offset >= MAX_COUNT:
+        raise ProtocolBroken("output with an impossible offset")
+    tail = run.output.stdout if message.stream == "stdout" else run.output.stderr
+    tail.append(message.offset, message.data)
 
 
 def _keep(run: Run, record: Mapping[str, Any]) -> None:
@@ -124,19 +123,14 @@ def _readable(value: Value, depth: int) -> object:
             return value
 
 
-def _result(run: Run, message: Mapping[str, Value]) -> ResultReport:
-    match message:
-        case {"code": int(code), "payload": bytes(payload), "delivered": bool(delivered)}:
-            if not payload or payload[0] != code:
-                raise ProtocolBroken("the result's payload does not begin with its code")
-            stats = message.get("stats")
-            numbers = stats.items() if isinstance(stats, dict) else ()
-            kept = {key[:MAX_TEXT]: value for key, value in numbers if _is_count(value)}
-            if run.request.manners.checked_result:
-                payload = _checked(payload)
-            return ResultReport(payload[0], payload, delivered, kept)
-        case _:
-            raise ProtocolBroken("malformed result message")
+def _result(run: Run, message: Result) -> ResultReport:
+    payload = message.payload
+    if not payload or payload[0] != message.code:
+        raise ProtocolBroken("the result's payload does not begin with its code")
+    kept = {key[:MAX_TEXT]: value for key, value in message.stats.items() if _is_count(value)}
+    if run.request.manners.checked_result:
+        payload = _checked(payload)
+    return ResultReport(payload[0], payload, message.delivered, kept)
 
 
 def _checked(payload: bytes) -> bytes:
@@ -150,6 +144,6 @@ def _is_count(value: Value) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**64
 
 
-def _failure(message: Mapping[str, Value]) -> FailureReport:
-    cause = REPORTED_CLASSES.get(str(message.get("class")), Cause.INTERNAL)
-    return FailureReport(cause, str(message.get("message"))[:MAX_TEXT])
+def _failure(message: Failed) -> FailureReport:
+    cause = REPORTED_CLASSES.get(message.failure, Cause.INTERNAL)
+    return FailureReport(cause, message.message[:MAX_TEXT])

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import structlog
 
+from genvm_wire.instance_messages import Ready
 from orchestrator import descriptors
 from orchestrator.aside import aside
 from orchestrator.contracts.versions import ExecutorVersion, VersionFailure
@@ -47,7 +48,6 @@ from orchestrator.executions.state import (
 from orchestrator.executions.verdict import EndOrder, FailureReport, Report, judge
 from orchestrator.executions.watch import Holding, known_exit, watch
 from orchestrator.executions.written import request_from
-from orchestrator.runtime.conversation import READY
 from orchestrator.runtime.port import (
     ChannelClosed,
     EngineUnreachable,
@@ -218,7 +218,7 @@ class Supervisor:
             said = await held.instance.greet(run.times.reconnect)
         except (InstanceDied, ChannelClosed):
             return await self._ended_meanwhile(run, held.instance)
-        if said["kind"] == READY:
+        if isinstance(said, Ready):
             raise Lost(MANAGER_RESTART, HANDED_OVER)
         log.info("run_adopted", engine_id=held.instance.engine_id)
         if run.execution.state is State.STARTING:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from genvm_wire.instance_messages import Cancel
 from orchestrator.executions.misuse import Misuse
 from orchestrator.executions.persistence import persistently
 from orchestrator.executions.reader import check_resumed, read_report
@@ -96,7 +97,7 @@ async def _forward_end(run: Run, instance: Instance) -> None:
 
 async def _cancel(run: Run, instance: Instance) -> None:
     with suppress(ChannelClosed):
-        await instance.control.send({"kind": "cancel", "run": run.id})
+        await instance.control.send(Cancel(run.id))
 
 
 async def _kill_at_end(run: Run, instance: Instance) -> None:

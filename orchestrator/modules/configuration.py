@@ -17,6 +17,7 @@ import yaml
 
 from genvm_wire import calldata
 from genvm_wire.calldata import CalldataError, Value
+from genvm_wire.module_messages import Configure
 from orchestrator.modules.failures import BadConfiguration
 from orchestrator.modules.kinds import ModuleKind
 from orchestrator.modules.redaction import Redaction, secrets_in
@@ -43,15 +44,10 @@ class Configuration:
     redaction: Redaction
     request: StartRequest
 
-    def message(self, generation: int) -> dict[str, Value]:
-        """The `configure` message (docs/module-protocol.md)."""
-        return {
-            "kind": "configure",
-            "generation": generation,
-            "config": dict(self.values),
-            "user_error": self.request.user_error,
-            "allow_empty_backends": self.request.allow_empty_backends,
-        }
+    def message(self, generation: int) -> Configure:
+        """What the module is told (docs/module-protocol.md)."""
+        request = self.request
+        return Configure(generation, self.values, request.user_error, request.allow_empty_backends)
 
 
 def install_names() -> dict[str, str]:

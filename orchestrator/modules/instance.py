@@ -9,12 +9,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import structlog
 
 from genvm_wire import calldata
 from genvm_wire.calldata import Value
+from genvm_wire.instance_messages import Exit, Log
+from genvm_wire.messages import Message
+from genvm_wire.module_messages import (
+    CloseSession,
+    ConfigurationFailed,
+    Configured,
+    Drain,
+    FromModule,
+    ModuleReady,
+    ModuleResume,
+    Ping,
+    Pong,
+    SessionEnded,
+    from_module,
+)
 from orchestrator.executions.modules import Introduction
 from orchestrator.modules.configuration import Configuration
 from orchestrator.modules.egress import Doors, PacketFilters
@@ -23,10 +38,10 @@ from orchestrator.modules.kinds import ModuleKind, ModuleTimes
 from orchestrator.modules.log_rate import LogRate
 from orchestrator.modules.redaction import Redaction
 from orchestrator.modules.session import Session, Usage, plain, session_message
-from orchestrator.runtime.conversation import RESUME
 from orchestrator.runtime.meeting import describe
 from orchestrator.runtime.port import (
     ChannelClosed,
+    Greeting,
     Instance,
     InstanceDied,
     Line,
@@ -114,9 +129,8 @@ class ModuleInstance:
             async with asyncio.timeout(self._times.configure):
                 control = self._instance.control
                 await control.send(configuration.message(generation))
-                while (message := await control.receive())["kind"] not in (
-                    "configured",
-                    "failed",
+                while not isinstance(
+                    message := await control.receive(from_module), Configured | ConfigurationFailed
                 ):
                     self._take(message)
         except TimeoutError:
@@ -129,10 +143,9 @@ class ModuleInstance:
             ) from None
         except (ProtocolBroken, ValueError) as failure:
             raise NotStarted(f"the {self.kind} module: {self._redaction.text(str(failure))}") from None
-        if message["kind"] == "failed":
-            raise BadConfiguration(self._text(message.get("message")) or "the configuration was refused")
-        notes = message.get("notes")
-        self.notes = [self._text(note) for note in notes[:MOST_NOTES]] if isinstance(notes, list) else []
+        if isinstance(message, ConfigurationFailed):
+            raise BadConfiguration(self._text(message.message) or "the configuration was refused")
+        self.notes = [self._text(note) for note in message.notes[:MOST_NOTES]]
 
     async def _how(self) -> str:
         """How the instance ended, if that is known soon."""
@@ -182,7 +195,7 @@ class ModuleInstance:
     async def _read(self) -> str:
         while True:
             try:
-                self._take(await self._instance.control.receive())
+                self._take(await self._instance.control.receive(from_module))
             except ProtocolBroken as failure:
                 return f"it broke the module protocol: {failure}"
             except ChannelClosed:
@@ -202,7 +215,7 @@ class ModuleInstance:
         # Sessions that ended meanwhile have their last words said now.
         self._set_up(True)
         if self.draining:
-            await self._say({"kind": "drain"})
+            await self._say(Drain())
 
     async def _ping(self) -> str:
         while True:
@@ -211,28 +224,25 @@ class ModuleInstance:
                 return f"it did not answer {self._unanswered} pings"
             self._unanswered += 1
             self._sequence += 1
-            await self._say({"kind": "ping", "sequence": self._sequence})
+            await self._say(Ping(self._sequence))
 
-    def _take(self, message: Mapping[str, Value]) -> None:
-        match message["kind"]:
-            case "pong":
+    def _take(self, message: FromModule) -> None:
+        match message:
+            case Pong():
                 self._unanswered = 0
                 self._note_health(message)
-            case "session_ended":
-                self._end_session(message)
-            case "log":
-                self._log(message.get("records"))
-            case kind:
-                raise ProtocolBroken(f"it said {kind!r} out of turn")
+            case SessionEnded():
+                if (session := self.sessions.get(message.run)) is not None:
+                    session.end(Usage(message.requests, self._figures(message.stats)))
+            case Log():
+                self._log(message)
+            case ModuleReady() | ModuleResume() | Configured() | ConfigurationFailed():
+                raise ProtocolBroken(f"it said {message.kind!r} out of turn")
+            case _:
+                assert_never(message)
 
-    def _note_health(self, message: Mapping[str, Value]) -> None:
-        sessions, counters = message.get("sessions"), message.get("counters")
-        health = Health(
-            healthy=message.get("healthy") is not False,
-            detail=self._text(message.get("detail")),
-            sessions=sessions if isinstance(sessions, int) else 0,
-            counters=self._figures(counters) if isinstance(counters, dict) else {},
-        )
+    def _note_health(self, said: Pong) -> None:
+        health = Health(said.healthy, self._text(said.detail), said.sessions, self._figures(said.counters))
         if health.healthy != self.health.healthy:
             log.warning("module_health", module=self.kind, healthy=health.healthy, detail=health.detail)
         if health.counters.get(TROUBLES) != self.health.counters.get(TROUBLES):
@@ -241,23 +251,13 @@ class ModuleInstance:
             self.health = health
             self._changed()
 
-    def _end_session(self, message: Mapping[str, Value]) -> None:
-        run, requests, stats = (message.get(key) for key in ("run", "requests", "stats"))
-        session = self.sessions.get(run) if isinstance(run, int) else None
-        if session is None:
-            return
-        if isinstance(requests, int) and isinstance(stats, dict):
-            session.end(Usage(requests, self._figures(stats)))
-        else:
-            session.end(None)
-
-    def _figures(self, said: dict[str, Value]) -> dict[str, Value]:
+    def _figures(self, said: Mapping[str, Value]) -> dict[str, Value]:
         figures = self._redaction.value(plain(said))
         return figures if isinstance(figures, dict) else {}
 
-    def _log(self, records: Value) -> None:
-        for record in records[:MOST_RECORDS] if isinstance(records, list) else ():
-            if not isinstance(record, dict) or not self._log_rate.take():
+    def _log(self, said: Log) -> None:
+        for record in said.records[:MOST_RECORDS]:
+            if not self._log_rate.take():
                 continue
             if dropped := self._log_rate.dropped():
                 log.warning("module_log_dropped", module=self.kind, instance=self.name, records=dropped)
@@ -307,7 +307,7 @@ class ModuleInstance:
         try:
             if not session.ended.done():
                 async with asyncio.timeout(self._times.close):
-                    await self._say({"kind": "close", "run": run})
+                    await self._say(CloseSession(run))
                     return await asyncio.shield(session.ended)
             return session.ended.result()
         except TimeoutError:
@@ -326,29 +326,29 @@ class ModuleInstance:
 
     async def forget_session(self, run: int) -> None:
         """Close a session that no run of this manager has."""
-        await self._say({"kind": "close", "run": run})
+        await self._say(CloseSession(run))
 
     async def drain(self) -> None:
         """Give it no more sessions; it exits when the last has ended."""
         self.draining = True
         self._changed()
-        await self._say({"kind": "drain"})
+        await self._say(Drain())
 
     async def leave(self) -> None:
         """Ask it to exit at once, and wait a little for that."""
         self.draining = True
         self._changed()
-        await self._say({"kind": "exit"})
+        await self._say(Exit())
         await self._how()
 
-    async def _say(self, message: Mapping[str, Value]) -> None:
+    async def _say(self, message: Message) -> None:
         """A broken channel loses it: what has to be repeated is repeated when the module is back."""
         try:
             await self._send(message)
         except ChannelClosed:
-            log.info("module_channel_down", module=self.kind, instance=self.name, unsaid=message["kind"])
+            log.info("module_channel_down", module=self.kind, instance=self.name, unsaid=message.kind)
 
-    async def _send(self, message: Mapping[str, Value]) -> None:
+    async def _send(self, message: Message) -> None:
         """Raises ChannelClosed."""
         await self._in_time(self._instance.control.send(message))
 
@@ -370,18 +370,8 @@ class ModuleInstance:
         self._instance.hang_up()
 
 
-def check_resumed(said: Mapping[str, Value]) -> None:
-    """That what a module said on a new connection is that it has its configuration. Raises ProtocolBroken."""
-    if said["kind"] != RESUME:
-        raise ProtocolBroken(f"expected {RESUME}, got {said['kind']!r}")
-
-
-def runs_in(message: Mapping[str, Value]) -> list[int]:
-    """The runs that a `resume` lists."""
-    listed = message.get("sessions")
-    return [run for run in listed if isinstance(run, int)] if isinstance(listed, list) else []
-
-
-def version_in(message: Mapping[str, Value]) -> str:
-    version = message.get("version")
-    return version[:64] if isinstance(version, str) else ""
+def check_resumed(said: Greeting) -> ModuleResume:
+    """What a module says on a new connection: it has its configuration. Raises ProtocolBroken."""
+    if not isinstance(said, ModuleResume):
+        raise ProtocolBroken(f"expected {ModuleResume.kind}, got {said.kind!r}")
+    return said

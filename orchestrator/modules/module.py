@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from genvm_wire.module_messages import ModuleReady, ModuleResume
 from orchestrator.executions.persistence import persistently
 from orchestrator.modules.configuration import Configuration, StartRequest
 from orchestrator.modules.egress import PacketFilters, egress_of
 from orchestrator.modules.failures import AlreadyRunning, ModuleFailure, NotStarted, ShuttingDown
-from orchestrator.modules.instance import ModuleInstance, check_resumed, runs_in, version_in
+from orchestrator.modules.instance import ModuleInstance, check_resumed
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.record import Entry
 from orchestrator.runtime.pool.backoff import Backoff
@@ -33,6 +34,8 @@ from orchestrator.runtime.port import (
 from orchestrator.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
+
+LONGEST_VERSION = 64
 
 Configure = Callable[[StartRequest], Awaitable[Configuration]]
 Claim = Callable[[int, ModuleInstance], bool]
@@ -151,16 +154,17 @@ class Module:
             raise NotStarted(f"the {self.kind} module: {failure}") from None
 
     def _of_this_kind(self, instance: Instance) -> ModuleInstance:
-        if instance.greeting.get("module") != self.kind.value:
+        said = instance.greeting
+        if not isinstance(said, ModuleReady) or said.module != self.kind.value:
             raise NotStarted(f"image {instance.spec.image} is not that of the {self.kind} module")
-        return self._instance(instance)
+        return self._instance(instance, said)
 
-    def _instance(self, instance: Instance) -> ModuleInstance:
-        around, version = self._around, version_in(instance.greeting)
+    def _instance(self, instance: Instance, said: ModuleReady | ModuleResume) -> ModuleInstance:
+        around = self._around
         return ModuleInstance(
             self.kind,
             instance,
-            version=version,
+            version=said.version[:LONGEST_VERSION],
             times=around.times,
             changed=around.changed,
             filters=around.filters,
@@ -377,13 +381,13 @@ class Module:
         if instance is None:
             return None
         try:
-            check_resumed(await instance.greet(self._around.times.reconnect))
+            said = check_resumed(await instance.greet(self._around.times.reconnect))
         except (InstanceDied, ChannelClosed, ProtocolBroken) as failure:
             log.warning("module_not_adopted", module=self.kind, instance=name, error=str(failure))
             await self._remove(instance)
             return None
-        one = self._instance(instance)
-        one.resumed = runs_in(instance.greeting)
+        one = self._instance(instance, said)
+        one.resumed = list(said.sessions)
         return one
 
     async def shut_down(self) -> None:

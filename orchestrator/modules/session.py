@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from genvm_wire import calldata
 from genvm_wire.calldata import Value
+from genvm_wire.module_messages import OpenSession
 from orchestrator.executions.modules import Introduction
 from orchestrator.modules.kinds import ModuleKind
 
@@ -32,14 +33,14 @@ class Usage:
         return scripting if isinstance(scripting, dict) else {}
 
 
-def plain(stats: dict[str, Value]) -> dict[str, Value]:
+def plain(stats: Mapping[str, Value]) -> dict[str, Value]:
     """A module's counters as far as they are counters: numbers, texts, and maps of them, within bounds."""
     if len(calldata.encode(stats)) > LARGEST_STATS:
         return {}
     return _plain_map(stats)
 
 
-def _plain_map(entries: dict[str, Value]) -> dict[str, Value]:
+def _plain_map(entries: Mapping[str, Value]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for key, value in entries.items():
         if isinstance(value, dict):
@@ -61,14 +62,13 @@ class Session:
             self.ended.set_result(usage)
 
 
-def session_message(introduction: Introduction) -> dict[str, Value]:
-    """The `session` message (docs/module-protocol.md); its descriptor rides on it."""
-    return {
-        "kind": "session",
-        "run": introduction.run,
-        "role": introduction.role,
-        "host_data": introduction.host_data,
-        "gas_data": dict(introduction.gas_data),
-        "initial_time_units_allocation": introduction.initial_time_units_allocation,
-        "deadline_ms": introduction.deadline_ms,
-    }
+def session_message(introduction: Introduction) -> OpenSession:
+    """What a module is told of a run (docs/module-protocol.md); its descriptor rides on it."""
+    return OpenSession(
+        introduction.run,
+        introduction.role,
+        introduction.host_data,
+        dict(introduction.gas_data),
+        introduction.initial_time_units_allocation,
+        introduction.deadline_ms,
+    )

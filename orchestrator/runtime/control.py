@@ -13,17 +13,17 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from genvm_wire.calldata import CalldataError, Encodable, Value
+from genvm_wire.calldata import CalldataError, Encodable
 from genvm_wire.frames import (
-    FROM_INSTANCE,
     HEADER_SIZE,
     LIMIT_FROM_INSTANCE,
     LIMIT_FROM_MANAGER,
     FrameError,
     encode_frame,
 )
+from genvm_wire.messages import Message
 from orchestrator.aside import SMALL, aside, is_bulky
-from orchestrator.runtime.frame_stream import SMALL_FRAME, FrameStream, message_in
+from orchestrator.runtime.frame_stream import SMALL_FRAME, AnyMessage, FrameStream, Reading, message_in
 from orchestrator.runtime.port import ChannelClosed, ProtocolBroken
 
 READ_SIZE = 256 * 1024
@@ -32,16 +32,12 @@ FRAME_TIMEOUT = 30.0
 
 
 class SocketControl:
-    """A `Control` over a connected unix stream socket, which it owns from here on.
-
-    `kinds` are the messages that the peer may send; any other breaks the channel.
-    """
+    """A `Control` over a connected unix stream socket, which it owns from here on."""
 
     def __init__(
         self,
         sock: socket.socket,
         *,
-        kinds: frozenset[str] = FROM_INSTANCE,
         receive_limit: int = LIMIT_FROM_INSTANCE,
         send_limit: int = LIMIT_FROM_MANAGER,
         frame_timeout: float = FRAME_TIMEOUT,
@@ -51,7 +47,6 @@ class SocketControl:
         self._fd = sock.fileno()
         self._loop = asyncio.get_running_loop()
         self._stream = FrameStream(receive_limit)
-        self._kinds = kinds
         self._send_limit = send_limit
         self._frame_timeout = frame_timeout
         self._body: bytes | None = None
@@ -66,7 +61,7 @@ class SocketControl:
     def closed(self) -> bool:
         return self._closed
 
-    async def send(self, message: Mapping[str, Encodable], fds: Sequence[int] = ()) -> None:
+    async def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         """Send one frame; `fds` stay open in the caller.
 
         A frame that was begun and not finished, because of an error or a cancellation, closes the channel:
@@ -74,8 +69,9 @@ class SocketControl:
         or is over the limit, and nothing has been sent then.
         """
         async with self._sending:
-            size = SMALL + 1 if is_bulky(message) else 0
-            frame = await aside(size, partial(self._encoded, message))
+            said = message.as_map()
+            size = SMALL + 1 if is_bulky(said) else 0
+            frame = await aside(size, partial(self._encoded, said))
             begun = False
             try:
                 sent = 0
@@ -124,12 +120,12 @@ class SocketControl:
             self.close()
             raise ChannelClosed(f"control channel ended while sending: {error}") from error
 
-    async def receive(self) -> dict[str, Value]:
-        """The next frame; cancelling loses nothing.
+    async def receive(self, read: Reading[AnyMessage]) -> AnyMessage:
+        """The next message; cancelling loses nothing.
 
         Raises ChannelClosed at the end of the channel, ProtocolBroken on anything forbidden: a bad or
-        oversize frame, an unknown kind, descriptors, a frame that does not finish in time. The channel is
-        closed then, and frames that came before have been returned before.
+        oversize frame, what `read` does not know, descriptors, a frame that does not finish in time. The
+        channel is closed then, and frames that came before have been returned before.
         """
         async with self._receiving:
             # A flood is read as fast as it comes: everybody else must get a turn between two messages.
@@ -138,11 +134,11 @@ class SocketControl:
                 self._body = self._take()
             if self._body is None:
                 self._body = await self._next_body()
-            return await self._message(self._body)
+            return await self._message(self._body, read)
 
-    async def _message(self, body: bytes) -> dict[str, Value]:
+    async def _message(self, body: bytes, read: Reading[AnyMessage]) -> AnyMessage:
         try:
-            message = await aside(len(body), partial(message_in, body, self._kinds), small=SMALL_FRAME)
+            message = await aside(len(body), partial(message_in, body, read), small=SMALL_FRAME)
         except FrameError as error:
             raise self._break(str(error)) from None
         self._body = None

@@ -15,22 +15,24 @@ from typing import TypeVar
 
 import structlog
 
-from genvm_wire.calldata import Value
+from genvm_wire.instance_messages import Ack, FromInstance, Ready, Resume, from_instance
+from genvm_wire.module_messages import FromModule, ModuleReady, ModuleResume, OpenSession, from_module
 from orchestrator.runtime.port import (
     ChannelClosed,
     Control,
+    Greeting,
     Instance,
     InstanceDied,
     InstanceExit,
     Line,
     MakeJob,
     ProtocolBroken,
+    Role,
     RuntimeFailure,
 )
 
 log = structlog.get_logger(__name__)
 
-READY, RESUME = "ready", "resume"
 # Seconds that an engine under load may take to say how an instance ended.
 ENGINE_TIME = 10.0
 
@@ -59,10 +61,11 @@ class SocketLine:
 class Conversation:
     """The talking half of an `Instance`; `connect` waits for the next connection that the instance makes."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Control]]) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Control]], role: Role = Role.EXECUTOR) -> None:
         self._connect = connect
+        self._role = role
         self._control: Control | None = None
-        self._greeting: Mapping[str, Value] = {}
+        self._greeting: Greeting | None = None
 
     @property
     def control(self) -> Control:
@@ -72,27 +75,31 @@ class Conversation:
         return self._control
 
     @property
-    def greeting(self) -> Mapping[str, Value]:
+    def greeting(self) -> Greeting:
         """See `Instance.greeting`."""
+        if self._greeting is None:
+            raise ChannelClosed("the instance has said nothing")
         return self._greeting
 
-    async def greet(self, seconds: float | None) -> Mapping[str, Value]:
+    async def greet(self, seconds: float | None) -> Greeting:
         """See `Instance.greet`."""
         self.hang_up()
         try:
             async with asyncio.timeout(seconds):
                 control = self._control = await self._next_connection()
-                said = await control.receive()
-            if (kind := said.get("kind")) not in (READY, RESUME):
-                raise ProtocolBroken(f"expected {READY} or {RESUME}, got {str(kind)[:40]!r}")
+                greeting = self._greeting = greeting_in(await self._first_word(control))
         except TimeoutError:
             self.hang_up()
-            raise InstanceDied(f"not {READY} within {seconds:g} s") from None
+            raise InstanceDied(f"not {Ready.kind} within {seconds:g} s") from None
         except BaseException:
             self.hang_up()
             raise
-        self._greeting = said
-        return said
+        return greeting
+
+    async def _first_word(self, control: Control) -> FromInstance | FromModule:
+        if self._role is Role.EXECUTOR:
+            return await control.receive(from_instance)
+        return await control.receive(from_module)
 
     async def _next_connection(self) -> Control:
         try:
@@ -107,7 +114,7 @@ class Conversation:
             message = await job()
             await self.control.send(message, [end.fileno() for end in ends])
 
-    async def open(self, session: Mapping[str, Value]) -> Line:
+    async def open(self, session: OpenSession) -> Line:
         """See `Instance.open`."""
         theirs, ours = socket.socketpair()
         try:
@@ -122,12 +129,12 @@ class Conversation:
         """See `Instance.acknowledge`."""
         try:
             async with asyncio.timeout(seconds):
-                await self.control.send({"kind": "ack", "run": run})
-                while (said := await self.control.receive()).get("kind") != READY:
+                await self.control.send(Ack(run))
+                while not isinstance(said := await self.control.receive(from_instance), Ready):
                     pass
         except (RuntimeFailure, TimeoutError):
             return False
-        if not _keeps(self._greeting.get("promise"), said):
+        if not _keeps(self._greeting, said):
             log.warning("run_said_ready_itself", consequence="its instance is destroyed")
             raise ProtocolBroken("a run said ready itself")
         self._greeting = said
@@ -139,13 +146,27 @@ class Conversation:
             self._control.close()
 
 
-def _keeps(promise: Value, said: Mapping[str, Value]) -> bool:
+def greeting_in(said: FromInstance | FromModule) -> Greeting:
+    """A first word. Raises ProtocolBroken for what is none."""
+    if isinstance(said, Ready | Resume | ModuleReady | ModuleResume):
+        return said
+    raise ProtocolBroken(f"expected {Ready.kind} or {Resume.kind}, got {said.kind!r}")
+
+
+def waits(said: Greeting) -> Ready | ModuleReady:
+    """What says that an instance waits for what it is to do. Raises ProtocolBroken for one that does it."""
+    if isinstance(said, Ready | ModuleReady):
+        return said
+    raise ProtocolBroken(f"expected {Ready.kind}, got {said.kind!r}")
+
+
+def _keeps(before: Greeting | None, said: Ready) -> bool:
     """A run that has broken out could say `ready`, too, but cannot keep what the forking process promised.
 
     An instance that promised nothing is an older one's.
     """
-    proof = said.get("proof")
-    return promise is None or (isinstance(proof, bytes) and sha256(proof).digest() == promise)
+    promise = before.promise if isinstance(before, Ready) else None
+    return promise is None or (said.proof is not None and sha256(said.proof).digest() == promise)
 
 
 async def made_ready(instance: AnyInstance) -> AnyInstance:
@@ -154,9 +175,7 @@ async def made_ready(instance: AnyInstance) -> AnyInstance:
     Raises InstanceDied, ProtocolBroken.
     """
     try:
-        said = await instance.greet(instance.spec.ready_within)
-        if said["kind"] != READY:
-            raise ProtocolBroken(f"expected {READY}, got {said['kind']!r}")
+        waits(await instance.greet(instance.spec.ready_within))
     except BaseException as failure:
         ended = await _exit_of(instance) if isinstance(failure, ChannelClosed) else None
         try:

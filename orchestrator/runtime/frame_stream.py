@@ -5,24 +5,22 @@ Decoding is for whoever wants a message: a flood of frames costs what is asked f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias, TypeVar
 
 from genvm_wire import calldata
 from genvm_wire.calldata import CalldataError, Value
-from genvm_wire.frames import HEADER_SIZE, LIMIT_FROM_INSTANCE, FrameError, body_length
+from genvm_wire.frames import HEADER_SIZE, FrameError, a_message, body_length
+from genvm_wire.messages import Message
 
-KIB, MIB = 1024, 1024 * 1024
-SMALL_FRAME = 4 * KIB
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+Reading: TypeAlias = Callable[[Mapping[str, Value]], AnyMessage]
+"""How the map in a frame is understood: `from_instance`, `from_module`. Raises FrameError."""
+
+SMALL_FRAME = 4 * 1024
 """Bytes that are decoded on the event loop: a millisecond or two, whatever they hold."""
 MOST_ITEMS = 4096
 """Values in a frame; the largest there are have records of a log, a hundred at a time."""
-MOST_RECORDS = 256
-MOST_BYTES: Mapping[str, int] = {
-    "output": MIB,
-    "log": 8 * MIB,
-    "result": LIMIT_FROM_INSTANCE,
-}
-OTHERS_BYTES = 256 * KIB
 
 
 class FrameStream:
@@ -68,20 +66,13 @@ class FrameStream:
         return body
 
 
-def message_in(body: bytes, kinds: frozenset[str]) -> dict[str, Value]:
+def message_in(body: bytes, read: Reading[AnyMessage]) -> AnyMessage:
     """The message in a frame's body, within its kind's bounds. Raises FrameError for all else."""
     try:
-        message = calldata.decode(body, max_items=MOST_ITEMS)
+        found = calldata.decode(body, max_items=MOST_ITEMS)
     except CalldataError as error:
         raise FrameError(f"frame is not calldata: {error}") from None
-    kind = message.get("kind") if isinstance(message, dict) else None
-    if not isinstance(message, dict) or not isinstance(kind, str):
-        raise FrameError("frame is not a map with a string under 'kind'")
-    if kind not in kinds:
-        raise FrameError(f"unknown message kind {kind[:40]!r}")
-    if len(body) > (most := MOST_BYTES.get(kind, OTHERS_BYTES)):
-        raise FrameError(f"a {kind!r} of {len(body)} bytes is over {most}")
-    records = message.get("records")
-    if isinstance(records, list) and len(records) > MOST_RECORDS:
-        raise FrameError(f"a {kind!r} of {len(records)} records is over {MOST_RECORDS}")
+    message = read(a_message(found))
+    if len(body) > message.largest:
+        raise FrameError(f"a {message.kind!r} of {len(body)} bytes is over {message.largest}")
     return message

@@ -11,9 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from genvm_wire.calldata import Value
+from genvm_wire.instance_messages import JobMessage, Ready, Resume
+from genvm_wire.messages import Message
+from genvm_wire.module_messages import ModuleReady, ModuleResume, OpenSession
+from orchestrator.runtime.frame_stream import AnyMessage, Reading
 
 
 class RuntimeFailure(Exception):
@@ -145,11 +148,14 @@ class RuntimeStatistics:
 class Control(Protocol):
     """One connection of the instance protocol (docs/instance-protocol.md)."""
 
-    async def send(self, message: Mapping[str, Value], fds: Sequence[int] = ()) -> None:
+    async def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         """Send one frame; `fds` stay open in the caller. Raises ChannelClosed."""
 
-    async def receive(self) -> dict[str, Value]:
-        """The next frame. Raises ChannelClosed at its end, ProtocolBroken on anything forbidden."""
+    async def receive(self, read: Reading[AnyMessage]) -> AnyMessage:
+        """The next message, as `read` (`from_instance`, `from_module`) understands it.
+
+        Raises ChannelClosed at the channel's end, ProtocolBroken on anything forbidden.
+        """
 
     def quiet(self) -> bool:
         """Whether the peer is there and nothing of it waits to be received; never waits."""
@@ -169,7 +175,10 @@ class Line(Protocol):
         """Nobody will use it any more; idempotent."""
 
 
-MakeJob = Callable[[], Awaitable[Mapping[str, Value]]]
+Greeting: TypeAlias = Ready | Resume | ModuleReady | ModuleResume
+"""What an instance says first on a connection."""
+
+MakeJob = Callable[[], Awaitable[JobMessage]]
 """Makes the `job` at the moment at which it is sent: what it says of the time left counts from then."""
 
 
@@ -189,10 +198,10 @@ class Instance(Protocol):
         """The newest connection that it made. Raises ChannelClosed when there was none."""
 
     @property
-    def greeting(self) -> Mapping[str, Value]:
-        """What it said last about itself: `ready`, or `resume`; empty before that."""
+    def greeting(self) -> Greeting:
+        """What it said last about itself. Raises ChannelClosed when it has said nothing yet."""
 
-    async def greet(self, seconds: float | None) -> Mapping[str, Value]:
+    async def greet(self, seconds: float | None) -> Greeting:
         """Wait for the next connection that it makes, and for its `ready` or `resume` on that.
 
         For instances that were adopted or whose channel broke: `Runtime.start` has done it. `seconds`: None
@@ -207,7 +216,7 @@ class Instance(Protocol):
         runtime's. Raises ChannelClosed, and what the lines and `job` raise; the lines stay the caller's.
         """
 
-    async def open(self, session: Mapping[str, Value]) -> Line:
+    async def open(self, session: OpenSession) -> Line:
         """A way into a module for a run, announced to the module by `session`. Raises ChannelClosed."""
 
     async def acknowledge(self, run: int, seconds: float) -> bool:

@@ -72,7 +72,7 @@ class ProcessInstance(Conversation):
         meeting: Meeting,
         remove: Callable[[ProcessInstance], Awaitable[None]],
     ) -> None:
-        super().__init__(meeting.connect)
+        super().__init__(meeting.connect, spec.role)
         self._spec = spec
         self._child = child
         self._remove = remove
@@ -191,7 +191,7 @@ class ProcessRuntime:
         child: subprocess.Popen[bytes] | None = None
         try:
             listener = await asyncio.to_thread(self._directories.listen, spec.name)
-            rendezvous = Rendezvous(listener, spec.role)
+            rendezvous = Rendezvous(listener)
             child = await asyncio.to_thread(self._spawn, spec, path)
             instance = ProcessInstance(spec, child, Meeting(spec.name, rendezvous), self._destroy)
         except Exception:

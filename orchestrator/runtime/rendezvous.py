@@ -15,10 +15,9 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from genvm_wire.frames import FROM_INSTANCE, FROM_MODULE
 from orchestrator.directories import make_directory
 from orchestrator.runtime.control import SocketControl
-from orchestrator.runtime.port import ChannelClosed, EngineRefused, Role
+from orchestrator.runtime.port import ChannelClosed, EngineRefused
 
 SOCKET_NAME = "control.sock"
 WATCH_NAME = "watch.sock"
@@ -136,8 +135,7 @@ class Rendezvous:
     A program that does nothing but connect gets a few a second; the others end without having been looked at.
     """
 
-    def __init__(self, listener: socket.socket, role: Role = Role.EXECUTOR) -> None:
-        self._kinds = FROM_INSTANCE if role is Role.EXECUTOR else FROM_MODULE
+    def __init__(self, listener: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._fd = listener.fileno()
@@ -169,7 +167,7 @@ class Rendezvous:
                 newest.close()
             newest = sock
         if newest is not None:
-            self._take(SocketControl(newest, kinds=self._kinds))
+            self._take(SocketControl(newest))
         self._pause_accepting(pause)
 
     def _pause_accepting(self, seconds: float) -> None:

@@ -51,7 +51,7 @@ def job(
 ) -> dict[str, Any]:
     version = ExecutorVersion("v0.2.17", Number(0, 2, 17), moment(0), "image", table, line, width)
     limits = JobLimits(deadline_ms=1000, grace_ms=1, output_limit=4, log_limit=128)
-    return dict(job_message(1, wanted, version, limits))
+    return job_message(1, wanted, version, limits).as_map()
 
 
 # 1.5: telling generations apart

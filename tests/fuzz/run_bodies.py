@@ -78,7 +78,7 @@ def kept(wanted: RunRequest) -> None:
     """What is written down gives the same run again, and what is handed over can be sent."""
     if request_from(encode(request_map(wanted)), wanted.idempotency_key) != wanted:
         raise Broken(f"{wanted} is not what was written down")
-    encode(job_message(1, wanted, VERSION, LIMITS))
+    encode(job_message(1, wanted, VERSION, LIMITS).as_map())
 
 
 def shown(raw: bytes) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 import docker
 import pytest
 
+from genvm_wire.instance_messages import Exit, from_instance
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings
 from orchestrator.runtime.docker.instance import DockerInstance
 from orchestrator.runtime.port import InstanceSpec, Role
@@ -91,8 +92,8 @@ def manager_dies(instance: DockerInstance) -> None:
 
 
 async def report_of(instance: DockerInstance) -> Any:
-    records: Any = (await instance.control.receive())["records"]
-    return json.loads(records[0]["said"])
+    said: Any = await instance.control.receive(from_instance)
+    return json.loads(said.records[0]["said"])
 
 
 async def end_of(engine: docker.APIClient, instance: DockerInstance) -> int:
@@ -165,7 +166,7 @@ async def test_an_executor_is_not_the_first_process_and_the_first_one_is_shut(
         assert (second / "cmdline").read_bytes() == (first / "cmdline").read_bytes()
         # What the one writes, the other does not read.
         assert " rw-s " not in (first / "maps").read_text()
-        await instance.control.send({"kind": "exit"})
+        await instance.control.send(Exit())
         assert (await instance.wait_exit()).exit_code == 0
 
 

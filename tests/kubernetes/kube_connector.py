@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 import trustme
 
 from genvm_module.listening import stop_listening
-from genvm_wire.frames import FROM_MANAGER
 from orchestrator.runtime.kubernetes.hello import (
-    HELLO,
+    Hello,
     Meeting,
     Purpose,
     Side,
     fingerprint_of,
     fresh_nonce,
+    hello_in,
 )
 from orchestrator.runtime.kubernetes.stream_control import StreamControl
 from orchestrator.runtime.port import RuntimeFailure
@@ -66,27 +66,24 @@ class Connector:
         )
 
     async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        control = StreamControl(reader, writer, kinds=frozenset({HELLO}))
+        control = StreamControl(reader, writer)
         self._open.append(control)
         with contextlib.suppress(RuntimeFailure):
             await self._greet(control)
 
     async def _greet(self, control: StreamControl) -> None:
         nonce = fresh_nonce()
-        await control.send({"kind": HELLO, "nonce": nonce})
-        said = await control.receive()
-        theirs, run = said["nonce"], said["run"]
-        assert isinstance(theirs, bytes)
-        assert run is None or isinstance(run, int)
-        purpose = Purpose(str(said["role"]))
-        meeting = Meeting(purpose, run, nonce, theirs, self.identity.fingerprint)
-        if self.honest and not meeting.is_proof(Side.MANAGER, self.token, said["proof"]):
+        await control.send(Hello(nonce))
+        said = await control.receive(hello_in)
+        assert said.nonce is not None
+        purpose = Purpose(said.role or "")
+        meeting = Meeting(purpose, said.run, nonce, said.nonce, self.identity.fingerprint)
+        if self.honest and not meeting.is_proof(Side.MANAGER, self.token, said.proof):
             control.close()
             self.refused.release()
             return
         proof = meeting.proof(Side.CONNECTOR, self.token) if self.honest else b"\0" * 32
-        await control.send({"kind": HELLO, "proof": proof})
-        control.kinds = FROM_MANAGER
+        await control.send(Hello(proof=proof))
         await self.proved.put((purpose, control))
 
     def closes(self, control: StreamControl) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from genvm_module.listening import stop_listening
 from genvm_wire import calldata
-from genvm_wire.calldata import Encodable
+from genvm_wire.instance_messages import Cancel, Exit, Ready, Result, from_instance, to_instance
 from orchestrator.runtime.kubernetes.dialling import client_tls, dial
 from orchestrator.runtime.kubernetes.hello import Meeting, Purpose, Side
 from orchestrator.runtime.kubernetes.stream_control import StreamControl
@@ -76,17 +76,17 @@ def test_no_other_thing_is_a_proof_nor_the_other_sides(proof: object) -> None:
 async def test_both_talk_once_both_are_proved(connector: Connector) -> None:
     ours, theirs = await pair(connector)
     assert ours.quiet()
-    await theirs.send({"kind": "ready"})
-    assert (await ours.receive())["kind"] == "ready"
-    await ours.send({"kind": "job", "run": 7})
-    assert await theirs.receive() == {"kind": "job", "run": 7}
-    result: dict[str, Encodable] = {"kind": "result", "data": b"x" * 1_000_000}
+    await theirs.send(Ready("x"))
+    assert await ours.receive(from_instance) == Ready("x")
+    await ours.send(Cancel(7))
+    assert await theirs.receive(to_instance) == Cancel(7)
+    result = Result(7, 0, bytes(1_000_000), True, {})
     sending = asyncio.ensure_future(theirs.send(result))
-    assert await ours.receive() == result
+    assert await ours.receive(from_instance) == result
     await sending
     ours.close()
     with pytest.raises(ChannelClosed):
-        await theirs.receive()
+        await theirs.receive(to_instance)
 
 
 async def test_a_connector_that_does_not_listen_yet_is_waited_for(connector: Connector) -> None:
@@ -165,28 +165,28 @@ async def test_what_is_no_frame_ends_the_channel(
     theirs._writer.write(sent)
     theirs._writer.close()
     with pytest.raises(failure):
-        await ours.receive()
+        await ours.receive(from_instance)
     with pytest.raises(ChannelClosed):
-        await ours.send({"kind": "cancel"})
+        await ours.send(Cancel(7))
 
 
 async def test_a_kind_that_only_managers_send_is_forbidden(connector: Connector) -> None:
     ours, theirs = await pair(connector)
-    await theirs.send({"kind": "job"})
+    await theirs.send(Cancel(7))
     with pytest.raises(ProtocolBroken, match="unknown message kind"):
-        await ours.receive()
+        await ours.receive(from_instance)
 
 
 async def test_a_receive_that_is_cancelled_loses_nothing(connector: Connector) -> None:
     ours, theirs = await pair(connector)
-    waiting = asyncio.ensure_future(ours.receive())
+    waiting = asyncio.ensure_future(ours.receive(from_instance))
     await asyncio.sleep(0)
     await cancel_and_wait(waiting)
-    await theirs.send({"kind": "ready", "n": 1})
-    assert (await ours.receive())["n"] == 1
+    await theirs.send(Ready("x", served=1))
+    assert await ours.receive(from_instance) == Ready("x", served=1)
 
 
 async def test_no_descriptor_goes_over_it(connector: Connector) -> None:
     ours, _ = await pair(connector)
     with pytest.raises(ValueError, match="descriptor"):
-        await ours.send({"kind": "job"}, [0])
+        await ours.send(Exit(), [0])

@@ -6,10 +6,9 @@ import array
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 
-from genvm_wire.calldata import Encodable, Value
 from genvm_wire.frames import (
     HEADER_SIZE,
     LIMIT_FROM_MANAGER,
@@ -18,6 +17,7 @@ from genvm_wire.frames import (
     decode_body,
     encode_frame,
 )
+from genvm_wire.module_messages import FromModule, ToModule, to_module
 
 DEFAULT_PATH = "/run/genvm/control.sock"
 PATH_VARIABLE = "GENVM_CONTROL"
@@ -51,9 +51,9 @@ class ControlChannel:
             raise
         return cls(sock)
 
-    async def send(self, message: Mapping[str, Encodable]) -> None:
+    async def send(self, message: FromModule) -> None:
         """Raises ChannelBroken. A frame that is begun is finished, or the channel is closed."""
-        frame = encode_frame(message)
+        frame = encode_frame(message.as_map())
         async with self._sending:
             try:
                 await self._loop.sock_sendall(self._sock, frame)
@@ -63,7 +63,7 @@ class ControlChannel:
                     raise ChannelBroken(f"channel ended while sending: {error}") from None
                 raise
 
-    async def receive(self) -> tuple[dict[str, Value], socket.socket | None]:
+    async def receive(self) -> tuple[ToModule, socket.socket | None]:
         """The next message and the socket attached to it, which the caller now owns. Raises ChannelBroken."""
         fds: list[int] = []
         try:
@@ -74,7 +74,7 @@ class ControlChannel:
             length = body_length(header, LIMIT_FROM_MANAGER)
             while len(body) < length:
                 body += self._some(await self._loop.sock_recv(self._sock, min(READ_SIZE, length - len(body))))
-            message = decode_body(body)
+            message = to_module(decode_body(body))
             return message, socket.socket(fileno=fds.pop()) if fds else None
         except (OSError, FrameError, ValueError) as error:
             raise ChannelBroken(f"control channel: {error}") from None

@@ -10,6 +10,7 @@ from typing import TypeVar
 from genvm_module.contract import Caller
 from genvm_module.values import carried
 from genvm_wire.calldata import CalldataError, Value, decode
+from genvm_wire.module_messages import OpenSession
 
 MOST_VALUES = 50_000
 """In a hello, and in the node's `host_data`: reading them stops the event loop for some ten milliseconds."""
@@ -49,22 +50,19 @@ def require_identity(host_data: Mapping[str, Value]) -> None:
             raise HelloUnusable(f"host_data has no string {key!r}")
 
 
-def registered(message: Mapping[str, Value]) -> Caller:
-    """The caller that the manager registered. Raises HelloUnusable for a record of the wrong types.
+def registered(session: OpenSession) -> Caller:
+    """The caller that the manager registered.
 
     `host_data` that is no JSON object, or is one of too many values, leaves the caller without an identity.
     """
-    run = _typed(message, "run", int)
-    if run is None:
-        raise HelloUnusable("session without a run")
     caller = Caller(
-        run=run,
-        role=_typed(message, "role", str),
+        run=session.run,
+        role=session.role,
         host_data={},
-        gas_data=_texts(message.get("gas_data")),
-        initial_time_units_allocation=_typed(message, "initial_time_units_allocation", int) or 0,
+        gas_data=_texts(dict(session.gas_data)),
+        initial_time_units_allocation=session.initial_time_units_allocation,
     )
-    text = _typed(message, "host_data", str) or "null"
+    text = session.host_data
     if sum(map(text.count, "[{,")) >= MOST_VALUES:
         return caller
     try:

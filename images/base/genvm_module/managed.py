@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, assert_never
 
 import structlog
 
@@ -25,8 +25,23 @@ from genvm_module.serving import USER_ERROR_ANSWER, Served, Serving
 from genvm_module.session import Session
 from genvm_module.sessions import Parting, Sessions
 from genvm_module.streams import FramedStream
-from genvm_wire.calldata import Encodable, Value
-from genvm_wire.frames import PROTOCOL_VERSION
+from genvm_wire.calldata import Encodable
+from genvm_wire.instance_messages import Exit, Log
+from genvm_wire.module_messages import (
+    CloseSession,
+    ConfigurationFailed,
+    Configure,
+    Configured,
+    Drain,
+    FromModule,
+    ModuleReady,
+    ModuleResume,
+    OpenSession,
+    Ping,
+    Pong,
+    SessionEnded,
+    ToModule,
+)
 
 RECONNECT_SECONDS = 0.2
 ABANDONED_SECONDS = 600.0
@@ -62,7 +77,7 @@ class ManagedProgram:
         self._channel: ControlChannel | None = None
         self._group: asyncio.TaskGroup | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._unsent: deque[Mapping[str, Encodable]] = deque(maxlen=UNSENT_LIMIT)
+        self._unsent: deque[SessionEnded] = deque(maxlen=UNSENT_LIMIT)
         self._draining = False
         self._grace = EXIT_GRACE
         self._leave = asyncio.Event()
@@ -103,16 +118,11 @@ class ManagedProgram:
         self._tasks.append(task)
         task.add_done_callback(self._tasks.remove)
 
-    def _greeting(self) -> dict[str, Encodable]:
-        who: dict[str, Encodable] = {
-            "protocol": PROTOCOL_VERSION,
-            "module": self._module.name,
-            "version": self._module.version,
-        }
+    def _greeting(self) -> ModuleReady | ModuleResume:
+        name, version = self._module.name, self._module.version
         if self._serving.current is None:
-            return {"kind": "ready", **who}
-        sessions = self._sessions.runs()
-        return {"kind": "resume", **who, "generation": self._serving.generation, "sessions": sessions}
+            return ModuleReady(name, version)
+        return ModuleResume(name, version, self._serving.generation, self._sessions.runs())
 
     async def _follow(self) -> None:
         while True:
@@ -141,7 +151,7 @@ class ManagedProgram:
                 await self._connect()
                 return
 
-    async def _tell(self, message: Mapping[str, Encodable]) -> bool:
+    async def _tell(self, message: FromModule) -> bool:
         """Send if there is a channel; whether it left."""
         if self._channel is not None:
             with suppress(ChannelBroken):
@@ -149,60 +159,54 @@ class ManagedProgram:
                 return True
         return False
 
-    async def _dispatch(self, message: Mapping[str, Value], attached: socket.socket | None) -> None:
-        kind = message["kind"]
-        if kind == "session" and attached is not None:
+    async def _dispatch(self, message: ToModule, attached: socket.socket | None) -> None:
+        if isinstance(message, OpenSession):
             await self._open(message, attached)
             return
         if attached is not None:
             attached.close()
-        match kind, message.get("run"), message.get("sequence"):
-            case "configure", _, _:
+        match message:
+            case Configure():
                 self._spawn("configure", self._configure(message))
-            case "close", int(run), _:
-                if not self._sessions.end(run):
-                    await self._tell(_session_ended(run))
-            case "ping", _, int(sequence):
-                await self._pong(sequence)
-            case "drain", _, _:
+            case CloseSession():
+                if not self._sessions.end(message.run):
+                    await self._tell(_session_ended(message.run))
+            case Ping():
+                await self._pong(message.sequence)
+            case Drain():
                 self._drain()
-            case "exit", _, _:
+            case Exit():
                 self._leave.set()
             case _:
-                raise ChannelBroken(f"unexpected message {str(kind)[:40]!r}")
+                assert_never(message)
 
-    async def _configure(self, message: Mapping[str, Value]) -> None:
-        config, generation = message.get("config"), message.get("generation")
+    async def _configure(self, message: Configure) -> None:
         try:
-            if not isinstance(config, dict) or not isinstance(generation, int):
-                raise ConfigurationRefused("'config' must be a map and 'generation' an integer")
             served = await self._serving.configure(
-                config,
-                generation=generation,
-                user_error=message.get("user_error") is True,
-                allow_empty_backends=message.get("allow_empty_backends") is True,
+                message.config,
+                generation=message.generation,
+                user_error=message.user_error,
+                allow_empty_backends=message.allow_empty_backends,
             )
         except ConfigurationRefused as error:
-            await self._tell({"kind": "failed", "message": str(error)})
+            await self._tell(ConfigurationFailed(str(error)))
         except Exception as error:  # the boundary: whatever a configuration does, the module stays
             log.exception("configuration_broke")
-            await self._tell({"kind": "failed", "message": f"internal error: {type(error).__name__}"})
+            await self._tell(ConfigurationFailed(f"internal error: {type(error).__name__}"))
         else:
-            notes = list(served.service.notes)
-            await self._tell({"kind": "configured", "generation": generation, "notes": notes})
+            await self._tell(Configured(message.generation, served.service.notes))
 
-    async def _open(self, message: Mapping[str, Value], sock: socket.socket) -> None:
-        run, deadline_ms = message.get("run"), message.get("deadline_ms")
+    async def _open(self, message: OpenSession, sock: socket.socket | None) -> None:
+        if sock is None:
+            raise ChannelBroken("a session came without its stream")
+        run = message.run
         reader, writer = await asyncio.open_connection(sock=sock)
-        if not isinstance(run, int):
-            writer.close()
-            return
         if self._draining or not self._sessions.has_room():
             writer.close()
             await self._tell(_session_ended(run))
             return
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + deadline_ms / 1000 if isinstance(deadline_ms, int) else None
+        deadline = loop.time() + message.deadline_ms / 1000
         served = self._serving.take()
         session = Session(
             FramedStream(reader, writer),
@@ -218,7 +222,7 @@ class ManagedProgram:
 
         self._sessions.start(session, run, Parting(tell, self._serving.releasing(served)))
 
-    def _meeting(self, message: Mapping[str, Value], served: Served | None, terms: Terms) -> Meet:
+    def _meeting(self, message: OpenSession, served: Served | None, terms: Terms) -> Meet:
         def meet(hello: bytes) -> Conversation | Mapping[str, Encodable]:
             if served is not None and served.user_error:
                 return USER_ERROR_ANSWER
@@ -234,16 +238,8 @@ class ManagedProgram:
 
     async def _pong(self, sequence: int) -> None:
         health = self._serving.health()
-        await self._tell(
-            {
-                "kind": "pong",
-                "sequence": sequence,
-                "sessions": len(self._sessions),
-                "healthy": health.healthy,
-                "detail": health.detail,
-                "counters": {**self._sessions.counters(), **health.counters},
-            }
-        )
+        counters = {**self._sessions.counters(), **health.counters}
+        await self._tell(Pong(sequence, len(self._sessions), health.healthy, health.detail, counters))
 
     def _drain(self) -> None:
         if not self._draining:
@@ -257,15 +253,11 @@ class ManagedProgram:
     async def _forward_records(self) -> None:
         while True:
             records = await self._records.next_batch()
-            await self._tell({"kind": "log", "records": records})
+            await self._tell(Log(records))
 
 
-def _session_ended(run: int, session: Session | None = None) -> dict[str, Encodable]:
+def _session_ended(run: int, session: Session | None = None) -> SessionEnded:
     """What the manager waits for; without a session: the run has none here, or was refused one."""
-    stats: dict[str, Encodable] = session.statistics if session else {}
-    return {
-        "kind": "session_ended",
-        "run": run,
-        "stats": stats,
-        "requests": session.requests if session else 0,
-    }
+    if session is None:
+        return SessionEnded(run, {}, 0)
+    return SessionEnded(run, session.statistics, session.requests)

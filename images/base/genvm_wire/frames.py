@@ -24,12 +24,6 @@ MAX_DESCRIPTORS = 3
 MAX_ITEMS = 1_000_000
 """Values one frame may hold: a byte of frame can cost a hundred of memory."""
 
-SOCKET_NAMES = ("host", "llm", "web")
-FROM_INSTANCE = frozenset({"ready", "resume", "output", "log", "finishing", "result", "failed"})
-FROM_MANAGER = frozenset({"job", "cancel", "ack", "exit"})
-FROM_MODULE = frozenset({"ready", "resume", "configured", "failed", "session_ended", "pong", "log"})
-TO_MODULE = frozenset({"configure", "session", "close", "ping", "drain", "exit"})
-
 
 class FrameError(Exception):
     """The peer sent what the instance protocol forbids; the channel must be closed."""
@@ -51,9 +45,14 @@ def decode_body(body: bytes | bytearray | memoryview) -> dict[str, Value]:
         message = decode(body, max_items=MAX_ITEMS)
     except CalldataError as error:
         raise FrameError(f"frame is not calldata: {error}") from None
-    if not isinstance(message, dict) or not isinstance(message.get("kind"), str):
+    return a_message(message)
+
+
+def a_message(found: Value) -> dict[str, Value]:
+    """What a frame holds, if it can be one. Raises FrameError unless it is a map with a `kind`."""
+    if not isinstance(found, dict) or not isinstance(found.get("kind"), str):
         raise FrameError("frame is not a map with a string under 'kind'")
-    return message
+    return found
 
 
 def body_length(header: bytes | bytearray | memoryview, limit: int) -> int:

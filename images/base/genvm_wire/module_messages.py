@@ -1,127 +1,211 @@
-"""What an executor and a module say to each other, as the executor builds and reads it.
+"""The module protocol as values: what manager and module say to each other (docs/module-protocol.md).
 
-Spec: modules.md, 1.6–1.10. The newest shapes (S2): web requests are pairs with a size limit, and LLM requests
-carry the fuel that is left.
+A kind is added here, as a class and in its union; whoever has to handle it is then told by the type checker.
+What an executor and a module say to each other is in `module_requests`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, TypeAlias, get_args
 
-from genvm_wire.calldata import CalldataError, Encodable, Value, decode, encode
-
-LENGTH_SIZE = 4
-LARGEST_MESSAGE = 64 * 1024 * 1024
-EXHAUSTED = 2**256 - 1
-"""As `consumed_gen`: the budget is used up."""
-LARGEST_SIZE_LIMIT = 2**32 - 1
-MOST_ANSWER_ITEMS = 1_000_000
-
-LEADER, VALIDATOR = "Leader", "Validator"
+from genvm_wire.calldata import Value
+from genvm_wire.frames import PROTOCOL_VERSION
+from genvm_wire.instance_messages import Exit, Log
+from genvm_wire.messages import Fields, Message, read_one_of
 
 
-class RequestTooLarge(ValueError):
-    """A message over LARGEST_MESSAGE; nothing of it was sent."""
+class ModuleReady(Message):
+    """Waits for its configuration. `module` is `llm` or `web`."""
+
+    kind: ClassVar = "ready"
+    module: str
+    version: str
+    protocol: int = PROTOCOL_VERSION
+
+    @classmethod
+    def of(cls, fields: Fields) -> ModuleReady:
+        return cls(
+            fields.optional("module", str) or "",
+            fields.optional("version", str) or "",
+            fields.optional("protocol", int) or PROTOCOL_VERSION,
+        )
 
 
-class AnswerMalformed(ValueError):
-    """A module's answer is not of a shape that there is; the text names no value."""
+class ModuleResume(Message):
+    """Connected again; has its configuration, and these runs' sessions."""
+
+    kind: ClassVar = "resume"
+    module: str
+    version: str
+    generation: int
+    sessions: Sequence[int]
+    protocol: int = PROTOCOL_VERSION
+
+    @classmethod
+    def of(cls, fields: Fields) -> ModuleResume:
+        return cls(
+            fields.optional("module", str) or "",
+            fields.optional("version", str) or "",
+            fields.need("generation", int),
+            fields.items("sessions", int),
+            fields.optional("protocol", int) or PROTOCOL_VERSION,
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Ok:
-    value: Value
+class Configured(Message):
+    """Serves from now on. `notes`: what was left out of its configuration and why, without secrets."""
+
+    kind: ClassVar = "configured"
+    generation: int
+    notes: Sequence[str]
+
+    @classmethod
+    def of(cls, fields: Fields) -> Configured:
+        return cls(fields.need("generation", int), fields.items("notes", str))
 
 
-@dataclass(frozen=True, slots=True)
-class UserError:
-    """An observation that the contract may see: `causes` and `ctx`."""
+class ConfigurationFailed(Message):
+    """The configuration is no good, and nothing has changed; the text is without secrets."""
 
-    value: Value
+    kind: ClassVar = "failed"
+    message: str
 
-
-@dataclass(frozen=True, slots=True)
-class FatalError:
-    """No observation was made; the text is for logs."""
-
-    text: str
+    @classmethod
+    def of(cls, fields: Fields) -> ConfigurationFailed:
+        return cls(fields.need("message", str))
 
 
-Answer = Ok | UserError | FatalError
+class SessionEnded(Message):
+    """The run has no session any more. `stats` as in modules.md 1.11, of so many requests."""
+
+    kind: ClassVar = "session_ended"
+    run: int
+    stats: Mapping[str, Value]
+    requests: int
+
+    @classmethod
+    def of(cls, fields: Fields) -> SessionEnded:
+        return cls(fields.need("run", int), fields.need("stats", dict), fields.natural("requests"))
 
 
-@dataclass(frozen=True, slots=True)
-class PromptAnswer:
-    """`data` is text, a bool, or (from older modules) a map; `consumed` in the smallest unit of GEN."""
+class Pong(Message):
+    """How it is: the answer to the `ping` of this number."""
 
-    data: Value
-    consumed: int
+    kind: ClassVar = "pong"
+    sequence: int
+    sessions: int
+    healthy: bool
+    detail: str
+    counters: Mapping[str, Value]
 
-    @property
-    def exhausted(self) -> bool:
-        return self.consumed >= EXHAUSTED
-
-
-def framed(message: Encodable) -> bytes:
-    """One message of transport S. Raises CalldataError, RequestTooLarge."""
-    body = encode(message)
-    if len(body) > LARGEST_MESSAGE:
-        raise RequestTooLarge(f"a module request of {len(body)} bytes is over {LARGEST_MESSAGE}")
-    return len(body).to_bytes(LENGTH_SIZE, "big") + body
-
-
-def hello(
-    run: int,
-    *,
-    leader: bool,
-    host_data: Mapping[str, Encodable],
-    gas_data: Mapping[str, str],
-    initial_time_units_allocation: int,
-) -> dict[str, Encodable]:
-    """The first message of a session; it has no answer."""
-    return {
-        "genvm_id": run,
-        "role": LEADER if leader else VALIDATOR,
-        "host_data": host_data,
-        "gas_data": gas_data,
-        "initial_time_units_allocation": initial_time_units_allocation,
-    }
+    @classmethod
+    def of(cls, fields: Fields) -> Pong:
+        return cls(
+            fields.need("sequence", int),
+            fields.natural("sessions"),
+            fields.need("healthy", bool),
+            fields.need("detail", str),
+            fields.need("counters", dict),
+        )
 
 
-def web_request(variant: str, payload: Value, size_limit: int) -> dict[str, Encodable]:
-    """`variant` is `Render` or `Request`; `size_limit` in bytes."""
-    return {variant: [payload, min(size_limit, LARGEST_SIZE_LIMIT)]}
+class Configure(Message):
+    """The expanded configuration, with its secrets; answered by `configured` or `failed`."""
+
+    kind: ClassVar = "configure"
+    generation: int
+    config: Mapping[str, Value]
+    user_error: bool = False
+    allow_empty_backends: bool = False
+
+    @classmethod
+    def of(cls, fields: Fields) -> Configure:
+        return cls(
+            fields.need("generation", int),
+            fields.need("config", dict),
+            fields.raw.get("user_error") is True,
+            fields.raw.get("allow_empty_backends") is True,
+        )
+
+    def __repr__(self) -> str:
+        return f"Configure(generation={self.generation})"
 
 
-def prompt_request(variant: str, payload: Value, remaining_fuel: int) -> dict[str, Encodable]:
-    """`variant` is `Prompt` or `PromptTemplate`."""
-    return {variant: {"payload": payload, "remaining_fuel_as_gen": remaining_fuel}}
+class OpenSession(Message):
+    """Serve the stream that is attached, for this run; it is over after `deadline_ms`.
+
+    `host_data` is JSON text, as the node gave it.
+    """
+
+    kind: ClassVar = "session"
+    run: int
+    role: str
+    host_data: str
+    gas_data: Mapping[str, Value]
+    initial_time_units_allocation: int
+    deadline_ms: int
+
+    @classmethod
+    def of(cls, fields: Fields) -> OpenSession:
+        # What a node calls so: a manager may pass it on as it came, and no other run is to suffer for it.
+        allocation = fields.raw.get("initial_time_units_allocation")
+        return cls(
+            fields.need("run", int),
+            fields.need("role", str),
+            fields.need("host_data", str),
+            fields.need("gas_data", dict),
+            allocation if type(allocation) is int else 0,
+            fields.need("deadline_ms", int),
+        )
 
 
-def read_answer(body: bytes) -> Answer:
-    """Raises AnswerMalformed."""
-    try:
-        message = decode(body, max_items=MOST_ANSWER_ITEMS)
-    except CalldataError as error:
-        raise AnswerMalformed(f"the answer is not calldata: {error.reason}") from None
-    if isinstance(message, dict) and len(message) == 1:
-        match message:
-            case {"Ok": value}:
-                return Ok(value)
-            case {"UserError": dict(value)}:
-                return UserError(value)
-            case {"FatalError": str(text)}:
-                return FatalError(text)
-    raise AnswerMalformed("the answer is none of Ok, UserError, FatalError")
+class CloseSession(Message):
+    """Drop the run's session; answered by `session_ended`."""
+
+    kind: ClassVar = "close"
+    run: int
+
+    @classmethod
+    def of(cls, fields: Fields) -> CloseSession:
+        return cls(fields.need("run", int))
 
 
-def read_prompt_answer(value: Value) -> PromptAnswer:
-    """The value of an `Ok` to a prompt. Raises AnswerMalformed."""
-    match value:
-        case {"data": data, "consumed_gen": int(consumed)} if (
-            not isinstance(consumed, bool) and consumed >= 0
-        ):
-            return PromptAnswer(data, consumed)
-        case _:
-            raise AnswerMalformed("a prompt's answer without data and consumed_gen")
+class Ping(Message):
+    """Answered by `pong` with the same number."""
+
+    kind: ClassVar = "ping"
+    sequence: int
+
+    @classmethod
+    def of(cls, fields: Fields) -> Ping:
+        return cls(fields.need("sequence", int))
+
+
+class Drain(Message):
+    """No new session comes; leave when the last one has ended."""
+
+    kind: ClassVar = "drain"
+
+    @classmethod
+    def of(cls, _: Fields) -> Drain:
+        return cls()
+
+
+FromModule: TypeAlias = (
+    ModuleReady | ModuleResume | Configured | ConfigurationFailed | SessionEnded | Pong | Log
+)
+ToModule: TypeAlias = Configure | OpenSession | CloseSession | Ping | Drain | Exit
+
+_FROM_MODULE: Mapping[str, type[FromModule]] = {one.kind: one for one in get_args(FromModule)}
+_TO_MODULE: Mapping[str, type[ToModule]] = {one.kind: one for one in get_args(ToModule)}
+
+
+def from_module(raw: Mapping[str, Value]) -> FromModule:
+    """What a module said, out of its frame. Raises MessageInvalid."""
+    return read_one_of(_FROM_MODULE, raw)
+
+
+def to_module(raw: Mapping[str, Value]) -> ToModule:
+    """What a manager told a module, out of its frame. Raises MessageInvalid."""
+    return read_one_of(_TO_MODULE, raw)

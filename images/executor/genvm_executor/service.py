@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from genvm_executor.channel.account import Account
 from genvm_executor.channel.control import ControlChannel
-from genvm_executor.channel.job import Job, JobInvalid, parse_job
+from genvm_executor.channel.job import Job, job_of, wrong
 from genvm_executor.channel.run_log import RunLog
 from genvm_executor.channel.watch import Deadline, Watch
 from genvm_executor.host import HostClient, HostLost, HostRefused
@@ -27,8 +27,9 @@ from genvm_executor.requests.leader_results import surplus_fault
 from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.virtual_machines import VirtualMachines
 from genvm_executor.requests.vm_frame import VmFrame
-from genvm_wire.calldata import Value
 from genvm_wire.host_tables import HOST_TABLES
+from genvm_wire.instance_messages import JobMessage
+from genvm_wire.messages import MessageInvalid
 from genvm_wire.results import ResultCode
 
 _log = logging.getLogger(__name__)
@@ -39,17 +40,18 @@ class StartCold(Exception):
 
 
 class Unserved:
-    """A job that has arrived and is not understood yet: all that can come of it is a failure."""
+    """A job that has arrived and is not understood yet: all that can come of it is a failure.
 
-    def __init__(self, channel: ControlChannel, frame: Mapping[str, Value]) -> None:
-        run = frame.get("run")
-        self._account = Account(
-            channel, run if isinstance(run, int) else -1, {}, RunLog(0), until=0.0, cancel=lambda: None
-        )
+    `run` is None where it does not even name one.
+    """
+
+    def __init__(self, channel: ControlChannel, run: int | None) -> None:
+        named = -1 if run is None else run
+        self._account = Account(channel, named, {}, RunLog(0), until=0.0, cancel=lambda: None)
 
     def end(self, ending: Outcome | BaseException) -> int:
         """Report why it failed, wait for the acknowledgement; the process's exit code."""
-        if isinstance(ending, JobInvalid):
+        if isinstance(ending, MessageInvalid):
             self._account.reporter.failed("protocol", str(ending))
         else:
             _log.error(
@@ -110,12 +112,12 @@ class Service:
         streams: Streams,
         memory_limit: int,
         *,
-        frame: Mapping[str, Value],
+        said: JobMessage,
         fds: list[int],
     ) -> Service:
-        """For the job in `frame` with its attached descriptors, which are closed. Raises JobInvalid."""
+        """For the job that was `said` with these descriptors, which are closed. Raises MessageInvalid."""
         try:
-            job = parse_job(frame)
+            job = job_of(said)
             sockets = _sockets(job, fds)
         finally:
             for fd in fds:
@@ -260,11 +262,11 @@ class Service:
 
 
 def _sockets(job: Job, fds: list[int]) -> dict[str, socket.socket]:
-    """The job's connections by name, each a descriptor of its own. Raises JobInvalid."""
+    """The job's connections by name, each a descriptor of its own. Raises MessageInvalid."""
     if job.host_table not in HOST_TABLES:
-        raise JobInvalid(f"job key 'host_table': unknown table {job.host_table!r}")
+        raise wrong("host_table", f"unknown table {job.host_table!r}")
     if len(job.sockets) != len(fds) or "host" not in job.sockets:
-        raise JobInvalid(f"job key 'sockets': {list(job.sockets)} with {len(fds)} descriptors")
+        raise wrong("sockets", f"{list(job.sockets)} with {len(fds)} descriptors")
     sockets = {name: socket.socket(fileno=os.dup(fd)) for name, fd in zip(job.sockets, fds, strict=True)}
     sockets["host"].setblocking(True)
     return sockets

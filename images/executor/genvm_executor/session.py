@@ -6,20 +6,20 @@ With `reuse` the interpreter forks before each wait, so that each run is served 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
-from contextlib import suppress
+from typing import assert_never
 
 from genvm_executor import VERSION
-from genvm_executor.channel.control import ControlChannel
+from genvm_executor.channel.control import ControlChannel, close_all
 from genvm_executor.channel.succession import LEAVE, Relieved, Succession
 from genvm_executor.machine.outcome import Outcome
 from genvm_executor.machine.output import OutputTail, Streams
 from genvm_executor.machine.vm import Guest, GuestSurroundings
 from genvm_executor.python.programs import Programs
 from genvm_executor.service import Service, Unserved
-from genvm_wire.calldata import Value
 from genvm_wire.frames import FrameClosed
+from genvm_wire.instance_messages import Ack, Cancel, Exit, JobMessage, ToInstance
+from genvm_wire.messages import MessageInvalid
 
 NAME = f"genvm-executor {VERSION}"
 
@@ -86,18 +86,31 @@ class Session:
         """Called inside the guest's first read: its start message, once there is a job."""
         self._succession.begin_run()
         self._confine()
-        frame, fds = self._first_message()
-        if frame["kind"] != "job":
-            _close_all(fds)
-            raise NoJob(f"the manager sent {frame['kind']!r:.40}")
+        said, fds = self._first_job()
         streams = Streams(self._stdout, self._stderr)
-        self._served = Unserved(self._channel, frame)
+        self._served = Unserved(self._channel, said.run)
         self._served = service = Service.of_message(
-            self._channel, self._programs, streams, self._memory_limit, frame=frame, fds=fds
+            self._channel, self._programs, streams, self._memory_limit, said=said, fds=fds
         )
         return service.warm_start(self._guest, self._warm_program, self._surroundings)
 
-    def _first_message(self) -> tuple[dict[str, Value], list[int]]:
+    def _first_job(self) -> tuple[JobMessage, list[int]]:
+        """Raises NoJob, MessageInvalid."""
+        try:
+            message, fds = self._first_message()
+        except MessageInvalid as invalid:
+            self._served = Unserved(self._channel, invalid.run)
+            raise
+        match message:
+            case JobMessage():
+                return message, fds
+            case Cancel() | Ack() | Exit():
+                close_all(fds)
+                raise NoJob(f"the manager sent {message.kind!r}")
+            case _:
+                assert_never(message)
+
+    def _first_message(self) -> tuple[ToInstance, list[int]]:
         while True:
             succession = self._succession
             self._channel.ready(NAME, succession.served, succession.runs, succession.word)
@@ -106,9 +119,3 @@ class Session:
             except FrameClosed as error:
                 if not self._channel.connect_again(self._idle):
                     raise NoJob(str(error)) from error
-
-
-def _close_all(fds: list[int]) -> None:
-    for fd in fds:
-        with suppress(OSError):
-            os.close(fd)

@@ -50,4 +50,4 @@ class MeetingPlaces:
 
 def _meeting(spec: InstanceSpec, control: socket.socket, watch: socket.socket | None) -> Meeting:
     line = None if watch is None else WatchLine(watch)
-    return Meeting(spec.name, Rendezvous(control, spec.role), line)
+    return Meeting(spec.name, Rendezvous(control), line)

@@ -6,15 +6,15 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 
-from genvm_wire.frames import FROM_INSTANCE
 from orchestrator.runtime.kubernetes.hello import (
-    HELLO,
     NONCE_SIZE,
+    Hello,
     Meeting,
     Purpose,
     Side,
     fingerprint_of,
     fresh_nonce,
+    hello_in,
 )
 from orchestrator.runtime.kubernetes.stream_control import StreamControl
 from orchestrator.runtime.port import ChannelClosed, ProtocolBroken
@@ -60,28 +60,20 @@ async def dial(
 
 async def _connected(address: str, port: int, tls: ssl.SSLContext) -> StreamControl:
     reader, writer = await asyncio.open_connection(address, port, ssl=tls)
-    return StreamControl(reader, writer, kinds=frozenset({HELLO}))
+    return StreamControl(reader, writer)
 
 
 async def _proved(control: StreamControl, token: str, purpose: Purpose, run: int | None) -> StreamControl:
     try:
-        theirs = (await control.receive()).get("nonce")
-        if not isinstance(theirs, bytes) or len(theirs) != NONCE_SIZE:
+        theirs = (await control.receive(hello_in)).nonce
+        if theirs is None or len(theirs) != NONCE_SIZE:
             raise ProtocolBroken("the connector's hello has no nonce")
         meeting = Meeting(purpose, run, theirs, fresh_nonce(), fingerprint_of(control.certificate))
-        await control.send(
-            {
-                "kind": HELLO,
-                "role": purpose.value,
-                "run": run,
-                "nonce": meeting.managers_nonce,
-                "proof": meeting.proof(Side.MANAGER, token),
-            }
-        )
-        if not meeting.is_proof(Side.CONNECTOR, token, (await control.receive()).get("proof")):
+        proof = meeting.proof(Side.MANAGER, token)
+        await control.send(Hello(meeting.managers_nonce, proof, purpose.value, run))
+        if not meeting.is_proof(Side.CONNECTOR, token, (await control.receive(hello_in)).proof):
             raise ProtocolBroken("who answers at the Pod's address is not its connector")
     except BaseException:
         control.close()
         raise
-    control.kinds = FROM_INSTANCE
     return control

@@ -4,11 +4,7 @@ The connection is encrypted, with a certificate that the connector made at its s
 What vouches is the instance's token, which both have and which is never sent: each proves that it has it,
 bound to the certificate that it saw, so that who sits between two connections can prove nothing with either.
 
-Three frames, the connector's first:
-
-    {kind: hello, nonce}
-    {kind: hello, role, run, nonce, proof}
-    {kind: hello, proof}
+Three frames, the connector's first, with these keys: `nonce`; `role`, `run`, `nonce`, `proof`; `proof`.
 """
 
 from __future__ import annotations
@@ -16,13 +12,46 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from genvm_wire import calldata
+from genvm_wire.calldata import Encodable, Value
+from genvm_wire.messages import Fields, Message, read_one_of
 
-HELLO = "hello"
 NONCE_SIZE = 32
+
+
+class Hello(Message):
+    """One of the three frames; what is null is not said, but for the `run` of a frame with a `role`."""
+
+    kind: ClassVar = "hello"
+    nonce: bytes | None = None
+    proof: bytes | None = None
+    role: str | None = None
+    run: int | None = None
+
+    @classmethod
+    def of(cls, fields: Fields) -> Hello:
+        return cls(
+            fields.optional("nonce", bytes),
+            fields.optional("proof", bytes),
+            fields.optional("role", str),
+            fields.optional("run", int),
+        )
+
+    def as_map(self) -> dict[str, Encodable]:
+        said = super().as_map()
+        if self.role is None:
+            del said["run"]
+        return {key: value for key, value in said.items() if key == "run" or value is not None}
+
+
+def hello_in(raw: Mapping[str, Value]) -> Hello:
+    """A frame that proves something. Raises MessageInvalid."""
+    return read_one_of({Hello.kind: Hello}, raw)
 
 
 class Side(StrEnum):

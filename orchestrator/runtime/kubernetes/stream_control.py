@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from genvm_wire.calldata import CalldataError, Encodable, Value
+from genvm_wire.calldata import CalldataError, Encodable
 from genvm_wire.frames import (
-    FROM_INSTANCE,
     HEADER_SIZE,
     LIMIT_FROM_INSTANCE,
     LIMIT_FROM_MANAGER,
     FrameError,
     encode_frame,
 )
+from genvm_wire.messages import Message
 from orchestrator.aside import SMALL, aside, is_bulky
-from orchestrator.runtime.frame_stream import SMALL_FRAME, FrameStream, message_in
+from orchestrator.runtime.frame_stream import SMALL_FRAME, AnyMessage, FrameStream, Reading, message_in
 from orchestrator.runtime.port import ChannelClosed, ProtocolBroken
 
 READ_SIZE = 256 * 1024
@@ -25,18 +25,16 @@ FRAME_TIMEOUT = 30.0
 
 
 class StreamControl:
-    """Owns the connection. `kinds` are the messages that the peer may send; any other breaks the channel."""
+    """Owns the connection."""
 
     def __init__(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        kinds: frozenset[str] = FROM_INSTANCE,
         receive_limit: int = LIMIT_FROM_INSTANCE,
         frame_timeout: float = FRAME_TIMEOUT,
     ) -> None:
-        self.kinds = kinds
         self._reader = reader
         self._writer = writer
         self._stream = FrameStream(receive_limit)
@@ -52,11 +50,12 @@ class StreamControl:
         tls = self._writer.get_extra_info("ssl_object")
         return (tls.getpeercert(binary_form=True) or b"") if tls is not None else b""
 
-    async def send(self, message: Mapping[str, Encodable], fds: Sequence[int] = ()) -> None:
+    async def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         """See `Control.send`. Raises ValueError for descriptors, and for what is no calldata or too long."""
         if fds:
             raise ValueError("no descriptor can be sent over this connection")
-        frame = await aside(SMALL + 1 if is_bulky(message) else 0, partial(_encoded, message))
+        said = message.as_map()
+        frame = await aside(SMALL + 1 if is_bulky(said) else 0, partial(_encoded, said))
         if self._closed or self._writer.is_closing():
             raise ChannelClosed("the control channel is closed")
         try:
@@ -67,14 +66,14 @@ class StreamControl:
             self.close()
             raise ChannelClosed(f"the control channel broke: {error}") from error
 
-    async def receive(self) -> dict[str, Value]:
+    async def receive(self, read: Reading[AnyMessage]) -> AnyMessage:
         """See `Control.receive`. Cancelled, it has lost nothing."""
         async with self._receiving:
             try:
                 if self._body is None:
                     self._body = await self._next_body()
                 body = self._body
-                message = await aside(len(body), partial(message_in, body, self.kinds), small=SMALL_FRAME)
+                message = await aside(len(body), partial(message_in, body, read), small=SMALL_FRAME)
             except FrameError as error:
                 self.close()
                 raise ProtocolBroken(str(error)) from None

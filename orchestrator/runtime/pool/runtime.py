@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from orchestrator.runtime.conversation import READY
+from orchestrator.runtime.conversation import waits
 from orchestrator.runtime.pool.key import PoolKey
 from orchestrator.runtime.pool.settings import PoolSettings
 from orchestrator.runtime.pool.shelf import Shelf
@@ -24,7 +24,6 @@ from orchestrator.runtime.pool.warm import WarmInstance
 from orchestrator.runtime.port import (
     Instance,
     InstanceSpec,
-    ProtocolBroken,
     Runtime,
     RuntimeFailure,
     RuntimeStatistics,
@@ -336,9 +335,7 @@ class PoolRuntime:
     async def _still_ready(self, instance: Instance) -> None:
         """Hear it say so again; one that does not is destroyed. Raises RuntimeFailure."""
         try:
-            said = await instance.greet(self._settings.adoption)
-            if said["kind"] != READY:
-                raise ProtocolBroken(f"expected {READY}, got {said['kind']!r}")
+            waits(await instance.greet(self._settings.adoption))
         except BaseException:
             await self._destroy(instance)
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from genvm_wire.instance_messages import Exit, from_instance
 from orchestrator.runtime.port import Instance, ProtocolBroken, RuntimeFailure
 
 
@@ -36,7 +37,7 @@ class WarmInstance:
 
     async def _listen(self) -> None:
         """Nothing may come before the job: whatever ends this wait is the end of the instance."""
-        await self.inner.control.receive()
+        await self.inner.control.receive(from_instance)
         raise ProtocolBroken("it spoke before it had a job")
 
     async def _await_exit(self) -> None:
@@ -75,7 +76,7 @@ class WarmInstance:
         await asyncio.wait(self._watchers)
         try:
             async with asyncio.timeout(patience):
-                await self.inner.control.send({"kind": "exit"})
+                await self.inner.control.send(Exit())
                 await self.inner.wait_exit()
         except (RuntimeFailure, TimeoutError):
             pass  # it has ended already, or it is destroyed now

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from genvm_wire.frames import FrameSocket, encode_frame
+from genvm_wire.instance_messages import Finishing, JobMessage, Log, Ready, Result, Resume, to_instance
 
 CONTROL = os.environ["GENVM_CONTROL"]
 
@@ -25,7 +26,7 @@ def connect() -> tuple[socket.socket, FrameSocket]:
 
 
 def ready(channel: FrameSocket) -> None:
-    channel.send({"kind": "ready", "protocol": 1, "executor": "probe"})
+    channel.send(Ready("probe").as_map())
 
 
 def oom() -> None:
@@ -124,19 +125,19 @@ def act(do: str, sock: socket.socket, channel: FrameSocket, fds: list[int]) -> N
             sock.sendall(b"\x10\x00\x00\x00half")
             time.sleep(600)
         case ("descriptors", _, _):
-            socket.send_fds(sock, [encode_frame({"kind": "finishing", "run": 1})], [0, 1])
+            socket.send_fds(sock, [encode_frame(Finishing(1).as_map())], [0, 1])
             time.sleep(600)
         case ("again", _, _):
             sock, channel = connect()
-            channel.send({"kind": "resume", "protocol": 1, "run": 1, "finished": True})
+            channel.send(Resume(1, True).as_map())
             channel.receive()
             os._exit(0)
         case ("try", _, code):
             outcome: list[object] = []
             exec(code, {"os": os, "socket": socket, "Path": Path, "time": time, "say": outcome.append})
-            channel.send({"kind": "log", "records": [{"said": json.dumps(outcome)}]})
+            channel.send(Log([{"said": json.dumps(outcome)}]).as_map())
         case ("report", _, _):
-            channel.send({"kind": "log", "records": [{"report": json.dumps(report())}]})
+            channel.send(Log([{"report": json.dumps(report())}]).as_map())
 
 
 def main() -> None:
@@ -148,9 +149,11 @@ def main() -> None:
         time.sleep(600)
     sock, channel = connect()
     ready(channel)
-    job, fds = channel.receive()
-    act(str(job["do"]), sock, channel, fds)
-    channel.send({"kind": "result", "run": 1, "code": 0, "payload": b"done", "delivered": True, "stats": {}})
+    said, fds = channel.receive()
+    job = to_instance(said)
+    assert isinstance(job, JobMessage)
+    act(job.host_data, sock, channel, fds)
+    channel.send(Result(1, 0, b"done", True, {}).as_map())
     channel.receive()
 
 

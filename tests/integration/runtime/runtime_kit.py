@@ -8,6 +8,7 @@ from pathlib import Path
 
 import docker
 
+from genvm_wire.instance_messages import JobMessage
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings
 from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.runtime.port import InstanceSpec
@@ -20,6 +21,32 @@ MIB = 1024 * 1024
 
 AnyRuntime = DockerRuntime | ProcessRuntime | PoolRuntime
 MakeSpec = Callable[..., InstanceSpec]
+
+
+def job_to(do: str) -> JobMessage:
+    """What the probe is to do is what another program takes for its node's data."""
+    return JobMessage(
+        run=1,
+        sockets=(),
+        deadline_ms=60_000,
+        grace_ms=1000,
+        host_table="T15a",
+        fuel_width=8,
+        contract_line="v0.2",
+        executor_version="v0.2.1",
+        message={},
+        calldata=None,
+        code=None,
+        host_data=do,
+        permissions="",
+        is_sync=False,
+        debug=False,
+        storage_pages=None,
+        leader_nondet_results=None,
+        output_limit=0,
+        log_limit=0,
+        extra={},
+    )
 
 
 def leftovers(engine: docker.APIClient, settings: DockerSettings) -> list[str]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from genvm_wire.instance_messages import from_instance
 from orchestrator.runtime.docker import DockerRuntime
-from tests.integration.runtime.runtime_kit import MIB, MakeSpec
+from tests.integration.runtime.runtime_kit import MIB, MakeSpec, job_to
 
 DEVICES = {
     "core",
@@ -31,10 +32,10 @@ DEVICES |= {"tty", "urandom", "zero"}
 @pytest.fixture
 async def inside(docker_runtime: DockerRuntime, spec: MakeSpec) -> AsyncIterator[dict[str, Any]]:
     instance = await docker_runtime.start(spec())
-    await instance.control.send({"kind": "job", "do": "report"})
-    records: Any = (await instance.control.receive())["records"]
+    await instance.control.send(job_to("report"))
+    said: Any = await instance.control.receive(from_instance)
     await instance.destroy()
-    yield json.loads(records[0]["report"])
+    yield json.loads(said.records[0]["report"])
 
 
 async def test_an_instance_is_shut_in(inside: dict[str, Any], subtests: pytest.Subtests) -> None:
@@ -75,7 +76,7 @@ async def test_memory_over_the_limit_is_reported_as_oom(
     docker_runtime: DockerRuntime, spec: MakeSpec
 ) -> None:
     instance = await docker_runtime.start(spec(memory_bytes=32 * MIB))
-    await instance.control.send({"kind": "job", "do": "oom"})
+    await instance.control.send(job_to("oom"))
     ended = await instance.wait_exit()
     assert (ended.exit_code, ended.signal, ended.oom_killed) == (None, 9, True)
     await instance.destroy()
@@ -83,6 +84,6 @@ async def test_memory_over_the_limit_is_reported_as_oom(
 
 async def test_what_it_forked_dies_with_it(docker_runtime: DockerRuntime, spec: MakeSpec) -> None:
     instance = await docker_runtime.start(spec())
-    await instance.control.send({"kind": "job", "do": "orphan"})
+    await instance.control.send(job_to("orphan"))
     assert (await instance.wait_exit()).exit_code == 0
     await instance.destroy()

@@ -53,7 +53,7 @@ async def test_each_role_runs_under_the_runtime_that_is_named_for_it(
     runtime: DockerRuntime, knowing: PrivateEngine, spec: MakeSpec, role: Role, name: str
 ) -> None:
     instance = await runtime.start(spec(role=role))
-    assert instance.greeting["kind"] == "ready"
+    assert instance.greeting.kind == "ready"
     assert host_config(knowing, instance.engine_id)["Runtime"] == name
     await instance.destroy()
 

@@ -29,7 +29,7 @@ async def test_an_instance_runs_in_the_network_of_another_container(
     settings = dataclasses.replace(docker_settings, network=f"container:{void}")
     async with DockerRuntime(settings) as runtime:
         instance = await runtime.start(spec())
-        assert instance.greeting["kind"] == "ready"
+        assert instance.greeting.kind == "ready"
         await instance.destroy()
 
 

@@ -15,7 +15,7 @@ from genvm_module.listening import stop_listening
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings, guarded
 from orchestrator.runtime.docker.options import container_name
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
-from tests.integration.runtime.runtime_kit import MakeSpec, leftovers
+from tests.integration.runtime.runtime_kit import MakeSpec, job_to, leftovers
 
 # The Docker SDK leaves its socket to the garbage collector when it cannot connect.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -102,7 +102,7 @@ async def test_exits_while_the_event_stream_is_broken_are_not_missed(
     instances = [await docker_runtime.start(spec()) for _ in range(4)]
     for number, instance in enumerate(instances):
         docker_runtime.watch.stream.interrupt()
-        await instance.control.send({"kind": "job", "do": f"exit:{number}"})
+        await instance.control.send(job_to(f"exit:{number}"))
     exits = [await instance.wait_exit() for instance in instances]
     assert [one.exit_code for one in exits] == [0, 1, 2, 3]
     assert docker_runtime.watch.stream.connections > 1

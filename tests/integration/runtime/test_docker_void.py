@@ -10,10 +10,11 @@ from typing import Any
 import docker
 import pytest
 
+from genvm_wire.instance_messages import from_instance
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings
 from orchestrator.runtime.docker.settings import VOID
 from orchestrator.runtime.port import Instance
-from tests.integration.runtime.runtime_kit import MakeSpec, leftovers
+from tests.integration.runtime.runtime_kit import MakeSpec, job_to, leftovers
 
 # What an instance under the sway of its contract would try. Each says the name of the error, or `ok`.
 ATTEMPT = """
@@ -77,9 +78,9 @@ def asking(instance: Instance) -> Ask:
     """One that runs what it is told, once."""
 
     async def ask(code: str) -> Any:
-        await instance.control.send({"kind": "job", "do": f"try:{code}"})
-        records: Any = (await instance.control.receive())["records"]
-        return json.loads(records[0]["said"])
+        await instance.control.send(job_to(f"try:{code}"))
+        said: Any = await instance.control.receive(from_instance)
+        return json.loads(said.records[0]["said"])
 
     return ask
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from genvm_wire.calldata import Value
+from genvm_wire.instance_messages import Ack, JobMessage, Ready, Result, Resume, from_instance
 from orchestrator.runtime.port import (
     ChannelClosed,
     Control,
@@ -18,7 +18,9 @@ from orchestrator.runtime.port import (
     InstanceDied,
     ProtocolBroken,
 )
-from tests.integration.runtime.runtime_kit import MIB, AnyRuntime, MakeSpec, nothing_is_left
+from tests.integration.runtime.runtime_kit import MIB, AnyRuntime, MakeSpec, job_to, nothing_is_left
+
+DONE = Result(1, 0, b"done", True, {})
 
 
 class NodeLine:
@@ -40,7 +42,7 @@ class NodeLine:
 
 async def given(instance: Instance, do: str) -> Control:
     """A connection whose job has been handed over."""
-    await instance.control.send({"kind": "job", "do": do})
+    await instance.control.send(job_to(do))
     return instance.control
 
 
@@ -52,11 +54,11 @@ async def test_a_job_with_a_socket_reaches_the_program_and_its_result_comes_back
     runtime: AnyRuntime, spec: MakeSpec
 ) -> None:
     instance = await runtime.start(spec())
-    assert instance.greeting == {"kind": "ready", "protocol": 1, "executor": "probe"}
+    assert instance.greeting == Ready("probe")
 
-    async def job() -> dict[str, Value]:
+    async def job() -> JobMessage:
         assert node.dialled == 1
-        return {"kind": "job", "do": "echo"}
+        return job_to("echo")
 
     with closing(NodeLine()) as node:
         await instance.give(job, node, {})
@@ -64,7 +66,7 @@ async def test_a_job_with_a_socket_reaches_the_program_and_its_result_comes_back
         await loop.sock_sendall(node.ours, b"hello")
         assert await loop.sock_recv(node.ours, 100) == b"HELLO"
         assert node.dialled == 1
-    assert (await instance.control.receive())["payload"] == b"done"
+    assert await instance.control.receive(from_instance) == DONE
     assert not await instance.acknowledge(1, 60)
     ended = await instance.wait_exit()
     assert (ended.exit_code, ended.signal, ended.oom_killed) == (0, None, False)
@@ -133,10 +135,10 @@ async def test_an_instance_can_be_destroyed_while_its_next_connection_is_waited_
 async def test_the_newest_connection_counts(runtime: AnyRuntime, spec: MakeSpec) -> None:
     instance = await runtime.start(spec())
     first = await given(instance, "again")
-    assert (await instance.greet(60))["kind"] == "resume"
+    assert await instance.greet(60) == Resume(1, True)
     with pytest.raises(ChannelClosed):
-        await first.receive()
-    await instance.control.send({"kind": "ack", "run": 1})
+        await first.receive(from_instance)
+    await instance.control.send(Ack(1))
     assert (await instance.wait_exit()).exit_code == 0
     await instance.destroy()
 
@@ -149,9 +151,9 @@ async def test_what_the_protocol_forbids_closes_the_channel(
     before = open_descriptors()
     control = await given(instance, do)
     with pytest.raises(ProtocolBroken):
-        await control.receive()
+        await control.receive(from_instance)
     with pytest.raises((ProtocolBroken, ChannelClosed)):
-        await control.receive()
+        await control.receive(from_instance)
     assert open_descriptors() <= before
     await instance.destroy()
 
@@ -161,7 +163,7 @@ async def test_half_a_frame_at_the_end_is_a_closed_channel(runtime: AnyRuntime, 
     control = await given(instance, "half")
     await instance.kill()
     with pytest.raises(ChannelClosed):
-        await control.receive()
+        await control.receive(from_instance)
     await instance.destroy()
 
 
@@ -170,11 +172,11 @@ async def test_what_it_sent_before_it_ended_can_be_read_afterwards(
 ) -> None:
     instance = await runtime.start(spec())
     control = await given(instance, "nothing")
-    assert (await control.receive())["payload"] == b"done"
+    assert await control.receive(from_instance) == DONE
     await instance.kill()
     await instance.wait_exit()
     with pytest.raises(ChannelClosed):
-        await control.receive()
+        await control.receive(from_instance)
     await instance.destroy()
 
 
@@ -217,8 +219,8 @@ async def test_twenty_at_once(runtime: AnyRuntime, spec: MakeSpec, state_dir: Pa
         instance = await runtime.start(spec())
         try:
             control = await given(instance, "nothing")
-            assert (await control.receive())["payload"] == b"done"
-            await control.send({"kind": "ack", "run": 1})
+            assert await control.receive(from_instance) == DONE
+            await control.send(Ack(1))
             assert (await instance.wait_exit()).exit_code == 0
         finally:
             await instance.destroy()

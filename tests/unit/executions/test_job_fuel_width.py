@@ -33,6 +33,6 @@ def test_only_t8_leaves_the_width_to_the_node_and_a_manifest_settles_it(
     version = ExecutorVersion("v0.3.0", Number(0, 3, 0), moment(0), "image", table, "v0.3", width)
     limits = JobLimits(deadline_ms=1, grace_ms=1, output_limit=1, log_limit=1)
     message = job_message(1, request, version, limits)
-    assert message["fuel_width_learnt"] is learnt
+    assert message.fuel_width_learnt is learnt
     if width is not None:
-        assert message["fuel_width"] == width
+        assert message.fuel_width == width

@@ -19,7 +19,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from genvm_wire.calldata import Value
+from genvm_wire.instance_messages import Ack, JobMessage, Ready, Result
+from genvm_wire.messages import Message
 from orchestrator.contracts.versions import ExecutorVersion, Number
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.limits import RunLimits
@@ -33,6 +34,7 @@ from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
 from orchestrator.executions.state import Cause
 from orchestrator.runtime.conversation import Conversation, SocketLine, made_ready
+from orchestrator.runtime.frame_stream import AnyMessage, Reading
 from orchestrator.runtime.port import ChannelClosed, InstanceExit, InstanceSpec, Line, Loss, MakeJob
 from orchestrator.store.port import AcceptedRow, OutcomeRow
 from tests.cancelling import Moment, at, at_every_await
@@ -56,29 +58,28 @@ class Channel:
 
     def __init__(self, instance: Started) -> None:
         self._instance = instance
-        self._frames: asyncio.Queue[dict[str, Value] | None] = asyncio.Queue()
-        self._frames.put_nowait({"kind": "ready"})
+        self._frames: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._frames.put_nowait(Ready("x"))
         self.closed = False
 
-    async def send(self, message: Mapping[str, Value], fds: Sequence[int] = ()) -> None:
+    async def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         await turn()
         if self.closed:
             raise ChannelClosed("closed")
-        if message["kind"] == "job" and self._instance.lost is not None:
+        if isinstance(message, JobMessage) and self._instance.lost is not None:
             self._instance.end()
             raise ChannelClosed("broken pipe")
-        if message["kind"] == "job":
-            about = {"run": message["run"], "code": 0, "payload": b"\0\0", "delivered": True}
-            self._frames.put_nowait({"kind": "result", **about})
-        elif message["kind"] == "ack":
+        if isinstance(message, JobMessage):
+            self._frames.put_nowait(Result(message.run, 0, b"\0\0", True, {}))
+        elif isinstance(message, Ack):
             self._instance.end()
             self._frames.put_nowait(None)
 
-    async def receive(self) -> dict[str, Value]:
+    async def receive(self, read: Reading[AnyMessage]) -> AnyMessage:
         frame = await self._frames.get()
         if frame is None:
             raise ChannelClosed("ended")
-        return frame
+        return read(frame.as_map())
 
     def quiet(self) -> bool:
         return True

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from genvm_wire.calldata import Value
+from genvm_wire.instance_messages import Exit
+from genvm_wire.messages import Message
+from genvm_wire.module_messages import Configure, Configured, ModuleReady
 from orchestrator.executions.modules import Introduction
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.service import ModuleService
 from orchestrator.runtime.conversation import Conversation, made_ready
+from orchestrator.runtime.frame_stream import AnyMessage, Reading
 from orchestrator.runtime.port import (
     ChannelClosed,
     EngineRefused,
@@ -33,20 +36,20 @@ SETTINGS = ModuleSettings(image="module:1", memory_bytes=1, cpus=1, pids=16)
 class FakeControl:
     def __init__(self, instance: FakeInstance) -> None:
         self.instance = instance
-        self.frames: asyncio.Queue[dict[str, Value] | None] = asyncio.Queue()
+        self.frames: asyncio.Queue[Message | None] = asyncio.Queue()
         self.closed = False
 
-    async def send(self, message: Mapping[str, Value], fds: Sequence[int] = ()) -> None:
+    async def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         if self.closed:
             raise ChannelClosed("closed")
-        self.instance.told.append(dict(message))
+        self.instance.told.append(message)
         self.instance.take(message)
 
-    async def receive(self) -> dict[str, Value]:
+    async def receive(self, read: Reading[AnyMessage]) -> AnyMessage:
         frame = None if self.closed and self.frames.empty() else await self.frames.get()
         if frame is None:
             raise ChannelClosed("ended")
-        return frame
+        return read(frame.as_map())
 
     def quiet(self) -> bool:
         return not self.closed
@@ -60,11 +63,11 @@ class FakeControl:
 class FakeInstance(Conversation):
     """`first` is what it says when it connects; an instance without a word connects and is silent."""
 
-    def __init__(self, spec: InstanceSpec, first: dict[str, Value] | None) -> None:
-        super().__init__(self._next)
+    def __init__(self, spec: InstanceSpec, first: Message | None) -> None:
+        super().__init__(self._next, spec.role)
         self.spec = spec
         self.first = first
-        self.told: list[dict[str, Value]] = []
+        self.told: list[Message] = []
         self.exit: asyncio.Future[InstanceExit] = asyncio.get_running_loop().create_future()
         self.connections: asyncio.Queue[FakeControl] = asyncio.Queue()
         self.destroyed = False
@@ -74,7 +77,7 @@ class FakeInstance(Conversation):
     def engine_id(self) -> str:
         return f"engine-{self.spec.name}"
 
-    def connect_with(self, first: dict[str, Value] | None) -> FakeControl:
+    def connect_with(self, first: Message | None) -> FakeControl:
         """Make a new connection, whose first word this is."""
         self.channel = FakeControl(self)
         if first is not None:
@@ -82,17 +85,17 @@ class FakeInstance(Conversation):
         self.connections.put_nowait(self.channel)
         return self.channel
 
-    def say(self, message: dict[str, Value]) -> None:
+    def say(self, message: Message) -> None:
         self.channel.frames.put_nowait(message)
 
-    def take(self, message: Mapping[str, Value]) -> None:
-        if message["kind"] == "configure":
-            self.say({"kind": "configured", "generation": message["generation"], "notes": []})
-        elif message["kind"] == "exit":
+    def take(self, message: Message) -> None:
+        if isinstance(message, Configure):
+            self.say(Configured(message.generation, ()))
+        elif isinstance(message, Exit):
             self.end()
 
-    def kinds(self) -> list[Value]:
-        return [message["kind"] for message in self.told]
+    def kinds(self) -> list[str]:
+        return [message.kind for message in self.told]
 
     async def _next(self) -> FakeControl:
         return await self.connections.get()
@@ -132,7 +135,7 @@ class FakeRuntime:
             self.refusals -= 1
             raise EngineRefused(f"no image {spec.image}")
         name = self.speaks_as or spec.role.value
-        made = FakeInstance(spec, {"kind": "ready", "protocol": 1, "module": name, "version": "1"})
+        made = FakeInstance(spec, ModuleReady(name, "1"))
         self.instances[spec.name] = made
         return await made_ready(made)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from genvm_wire.module_messages import Configure
 from orchestrator.modules.configuration import StartRequest, configuration_of
 from orchestrator.modules.failures import BadConfiguration
 from orchestrator.modules.kinds import ModuleKind
@@ -23,13 +24,8 @@ def made(config: dict[str, Any] | None = None, file: Path | None = None, **flags
 
 def test_the_message_is_the_protocols() -> None:
     message = made({"a": "${ENV[KEY]}", "t": 0.5}, allow_empty_backends=True).message(4)
-    assert message == {
-        "kind": "configure",
-        "generation": 4,
-        "config": {"a": KEY, "t": "0.5"},
-        "user_error": False,
-        "allow_empty_backends": True,
-    }
+    assert message == Configure(4, {"a": KEY, "t": "0.5"}, user_error=False, allow_empty_backends=True)
+    assert KEY not in repr(message)
 
 
 @pytest.mark.parametrize("kind", list(ModuleKind))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from genvm_wire.calldata import Value
+from genvm_wire.module_messages import CloseSession, Configured, ModuleResume, SessionEnded
 from orchestrator.modules.configuration import StartRequest
 from orchestrator.modules.failures import NotStarted
 from orchestrator.modules.kinds import ModuleKind
@@ -20,7 +20,7 @@ from tests.unit.modules.module_bench import FakeInstance, FakeRuntime, introduct
 
 LLM, WEB = ModuleKind.LLM, ModuleKind.WEB
 EMPTY = StartRequest({})
-ENDED: dict[str, Value] = {"kind": "session_ended", "run": 7, "stats": {"scripting": {}}, "requests": 1}
+ENDED = SessionEnded(7, {"scripting": {}}, 1)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ async def test_a_module_that_breaks_the_protocol_is_replaced(
     modules: ModuleService, runtime: FakeRuntime
 ) -> None:
     await modules.start(LLM, EMPTY)
-    runtime.instances["llm-1"].say({"kind": "configured"})
+    runtime.instances["llm-1"].say(Configured(1, ()))
     await until(lambda: modules.statuses()[LLM].restarts == 1)
     assert runtime.instances["llm-1"].destroyed
 
@@ -121,7 +121,7 @@ async def test_a_last_word_that_waited_for_the_channel_still_counts(
     instance = runtime.instances["web-1"]
     instance.channel.close()
     await until(lambda: not modules.statuses()[WEB].connected)
-    instance.connect_with({"kind": "resume", "generation": 1, "sessions": []})
+    instance.connect_with(ModuleResume("llm", "1", 1, ()))
     instance.say(ENDED)
     await until(lambda: modules.statuses()[WEB].connected)
     assert await release() == {"llm": None, "web": {}}
@@ -136,7 +136,7 @@ async def test_a_drain_that_fell_on_a_broken_channel_is_said_again(
     old.channel.close()
     await modules.restart(LLM, EMPTY)
     assert "drain" not in old.kinds()
-    old.connect_with({"kind": "resume", "generation": 1, "sessions": [7]})
+    old.connect_with(ModuleResume("llm", "1", 1, (7,)))
     await until(lambda: "drain" in old.kinds())
     await release()
 
@@ -146,9 +146,7 @@ async def left_behind(tmp_path: Path, runtime: FakeRuntime, *runs: int) -> FakeI
     entries = dict.fromkeys(ModuleKind, Entry()) | {LLM: Entry(3, "llm-3", ("llm-2",), "module:1")}
     await asyncio.to_thread(ModuleRecord(tmp_path).save, entries)
     spec = InstanceSpec("llm-3", Role.LLM, "module:1", "llm", None, None, 1, 1, 16)
-    runtime.instances["llm-3"] = FakeInstance(
-        spec, {"kind": "resume", "generation": 3, "sessions": list(runs)}
-    )
+    runtime.instances["llm-3"] = FakeInstance(spec, ModuleResume("llm", "1", 3, runs))
     return runtime.instances["llm-3"]
 
 
@@ -172,8 +170,8 @@ async def test_sessions_of_runs_that_ended_meanwhile_are_closed(
     instance = await left_behind(tmp_path, runtime, 7, 8)
     await modules.recover()
     await modules.adopt(lambda run: run == 7, patience=5)
-    assert instance.told == [{"kind": "close", "run": 8}]
-    instance.say({**ENDED, "run": 7})
+    assert instance.told == [CloseSession(8)]
+    instance.say(ENDED)
     assert await modules.release(7) == {"llm": {"scripting": {}}, "web": None}
 
 

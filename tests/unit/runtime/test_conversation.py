@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
-from genvm_wire.calldata import Value
+from genvm_wire.instance_messages import Ack, Exit, JobMessage, Log, Ready, Resume
+from genvm_wire.messages import Message
+from genvm_wire.module_messages import OpenSession
 from orchestrator.runtime.conversation import Conversation, SocketLine, made_ready
+from orchestrator.runtime.frame_stream import AnyMessage, Reading
 from orchestrator.runtime.port import (
     ChannelClosed,
     Control,
@@ -23,8 +27,8 @@ from orchestrator.runtime.port import (
     Role,
 )
 
-READY: dict[str, Value] = {"kind": "ready", "protocol": 1, "executor": "x"}
-RESUME: dict[str, Value] = {"kind": "resume", "protocol": 1, "run": 7, "finished": False}
+READY, RESUME = Ready("x"), Resume(7)
+SESSION = OpenSession(7, "Leader", "{}", {}, 0, 1000)
 EXIT = InstanceExit(None, 9, True)
 SPEC = InstanceSpec("one", Role.EXECUTOR, "image", "v0.2.1", 7, None, 1, 1.0, 1)
 DEAD = InstanceDied("dead", EXIT)
@@ -33,25 +37,25 @@ DEAD = InstanceDied("dead", EXIT)
 class Channel:
     """Says what it was made with, and ends then."""
 
-    def __init__(self, *said: dict[str, Value], silent: bool = False) -> None:
+    def __init__(self, *said: Message, silent: bool = False) -> None:
         self._said = list(said)
         self._silent = silent
-        self.sent: list[Mapping[str, Value]] = []
+        self.sent: list[Message] = []
         self.passed = 0
         self.closed = False
 
-    async def send(self, message: Mapping[str, Value], fds: Sequence[int] = ()) -> None:
+    async def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         if self.closed:
             raise ChannelClosed("closed")
         self.sent.append(message)
         self.passed += len(fds)
 
-    async def receive(self) -> dict[str, Value]:
+    async def receive(self, read: Reading[AnyMessage]) -> AnyMessage:
         if not self._said and self._silent:
             await asyncio.get_running_loop().create_future()
         if self.closed or not self._said:
             raise ChannelClosed("ended")
-        return self._said.pop(0)
+        return read(self._said.pop(0).as_map())
 
     def quiet(self) -> bool:
         return not self.closed
@@ -108,7 +112,7 @@ async def test_what_is_made_ready_has_said_so() -> None:
         (lambda: Talker(Channel()), InstanceDied, EXIT),
         (lambda: Talker(Channel(silent=True), patience=0), InstanceDied, None),
         (lambda: Talker(Channel(RESUME)), ProtocolBroken, None),
-        (lambda: Talker(Channel({"kind": "log", "records": []})), ProtocolBroken, None),
+        (lambda: Talker(Channel(Log(()))), ProtocolBroken, None),
         (lambda: Talker(Channel(), removable=False), InstanceDied, EXIT),
     ],
     ids=["died", "destroyed", "ended silently", "silent", "has a job", "chatters", "engine away"],
@@ -166,15 +170,15 @@ async def test_a_run_is_given_with_its_connections_the_job_being_made_last() -> 
     channel, order = Channel(READY), list[str]()
     talker = await made_ready(Talker(channel))
 
-    async def job() -> dict[str, Value]:
+    async def job() -> Any:
         order.append("job")
-        return {"kind": "job"}
+        return Exit()
 
     node, llm = Way("node", order), Way("llm", order)
     with node.peer, llm.peer:
         await talker.give(job, node, {"llm": llm})
         assert order == ["node", "llm", "job"]
-        assert (channel.sent, channel.passed) == ([{"kind": "job"}], 2)
+        assert (channel.sent, channel.passed) == ([Exit()], 2)
         # The instance's copies are all that is left.
         assert (node.peer.recv(1), llm.peer.recv(1)) == (b"", b"")
 
@@ -184,7 +188,7 @@ async def test_a_node_that_cannot_be_dialled_gets_no_job_and_keeps_nobody_s_conn
     talker = await made_ready(Talker(channel))
     llm = Way("llm", [])
 
-    async def job() -> dict[str, Value]:
+    async def job() -> JobMessage:
         raise AssertionError("nobody is to make one")
 
     with llm.peer, closing(llm):
@@ -198,8 +202,8 @@ async def test_a_node_that_cannot_be_dialled_gets_no_job_and_keeps_nobody_s_conn
 async def test_a_session_is_one_end_of_a_pair() -> None:
     channel = Channel(READY)
     talker = await made_ready(Talker(channel))
-    line = await talker.open({"kind": "session", "run": 7})
-    assert (channel.sent, channel.passed) == ([{"kind": "session", "run": 7}], 1)
+    line = await talker.open(SESSION)
+    assert (channel.sent, channel.passed) == ([SESSION], 1)
     with await line.connect() as end:
         assert end.recv(1) == b""  # the module's end was this double's, and it dropped it
 
@@ -209,37 +213,39 @@ async def test_a_session_that_cannot_be_announced_leaves_no_descriptor() -> None
     talker = await made_ready(Talker(channel))
     channel.close()
     with pytest.raises(ChannelClosed):
-        await talker.open({"kind": "session", "run": 7})
+        await talker.open(SESSION)
 
 
-PROMISED = {**READY, "promise": sha256(b"secret").digest()}
+PROMISED = Ready("x", promise=sha256(b"secret").digest())
+
+
+def again(proof: bytes | None) -> Ready:
+    return Ready("x", served=1, proof=proof, promise=PROMISED.promise)
 
 
 @pytest.mark.parametrize(
-    ("promised", "said", "again"),
+    ("promised", "said", "ready"),
     [
         (READY, [READY], True),
-        (PROMISED, [{**PROMISED, "proof": b"secret", "served": 1}], True),
-        (PROMISED, [{"kind": "log", "records": []}, {**PROMISED, "proof": b"secret"}], True),
+        (PROMISED, [again(b"secret")], True),
+        (PROMISED, [Log(()), again(b"secret")], True),
         (PROMISED, [], False),
     ],
     ids=["promised nothing", "proved", "after a log", "left"],
 )
 async def test_who_keeps_its_promise_is_ready_again(
-    promised: dict[str, Value], said: list[dict[str, Value]], again: bool
+    promised: Ready, said: list[Message], ready: bool
 ) -> None:
     channel = Channel(promised, *said)
     talker = await made_ready(Talker(channel))
-    assert await talker.acknowledge(7, 60) is again
-    assert channel.sent == [{"kind": "ack", "run": 7}]
-    assert talker.greeting == (said[-1] if again else promised)
+    assert await talker.acknowledge(7, 60) is ready
+    assert channel.sent == [Ack(7)]
+    assert talker.greeting == (said[-1] if ready else promised)
 
 
-@pytest.mark.parametrize(
-    "proof", [{"proof": b"guess"}, {"proof": "secret"}, {}], ids=["guess", "text", "none"]
-)
-async def test_a_run_that_says_ready_itself_is_found_out(proof: dict[str, Value]) -> None:
-    talker = await made_ready(Talker(Channel(PROMISED, {**READY, **proof})))
+@pytest.mark.parametrize("proof", [b"guess", None], ids=["guess", "none"])
+async def test_a_run_that_says_ready_itself_is_found_out(proof: bytes | None) -> None:
+    talker = await made_ready(Talker(Channel(PROMISED, again(proof))))
     with pytest.raises(ProtocolBroken):
         await talker.acknowledge(7, 60)
     assert talker.greeting == PROMISED

@@ -1,18 +1,52 @@
-"""Each message of the instance and the module protocol as bytes: instances outlive an upgrade of their manager.
+"""Each message of the instance and the module protocol as bytes: instances outlive an upgrade.
 
 `protocol_frames.txt` has a line for each: whose it is, its name, its frame in hexadecimal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 import pytest
 
-from genvm_wire.calldata import Address, Encodable
-from genvm_wire.frames import PROTOCOL_VERSION, encode_frame
+from genvm_wire.calldata import Address, Value
+from genvm_wire.frames import HEADER_SIZE, decode_body, encode_frame
+from genvm_wire.instance_messages import (
+    Ack,
+    Cancel,
+    Exit,
+    Failed,
+    Finishing,
+    FromInstance,
+    JobMessage,
+    Log,
+    Output,
+    Ready,
+    Result,
+    Resume,
+    ToInstance,
+    from_instance,
+    to_instance,
+)
+from genvm_wire.messages import Message, MessageInvalid
+from genvm_wire.module_messages import (
+    CloseSession,
+    ConfigurationFailed,
+    Configured,
+    Drain,
+    FromModule,
+    ModuleReady,
+    ModuleResume,
+    Ping,
+    Pong,
+    SessionEnded,
+    ToModule,
+    from_module,
+    to_module,
+)
 from orchestrator.api.wire.generations import received
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.versions import ExecutorVersion, Number
@@ -22,7 +56,7 @@ from orchestrator.executions.plain import moment
 from orchestrator.modules.configuration import Configuration, StartRequest
 from orchestrator.modules.redaction import Redaction
 from orchestrator.modules.session import session_message
-from tests.generation_bodies import encoded
+from tests.generation_bodies import GENERATIONS, encoded
 
 FRAMES = {
     name: bytes.fromhex(frame)
@@ -31,10 +65,11 @@ FRAMES = {
         for line in Path(__file__).with_name("protocol_frames.txt").read_text().splitlines()
     )
 }
+LENIENT = {"fuel_width_learnt", "user_error", "allow_empty_backends", "initial_time_units_allocation"}
 ADDRESS = Address(bytes(range(20)))
 
 
-def job_of(generation: str) -> Any:
+def job_of(generation: str) -> JobMessage:
     request = received(encoded(generation, "unix:///h.sock")).shaped().run_request(RunRules())
     version = ExecutorVersion("v0.3.0", Number(0, 3, 0), moment(0), "image", None, "v0.3", None)
     return job_message(7, request, version, JobLimits(1000, 200, 3000, 40), ["llm", "web"])
@@ -43,52 +78,132 @@ def job_of(generation: str) -> Any:
 CONFIGURATION = Configuration({"backends": {"a": {"key": "k"}}}, Redaction(), StartRequest(user_error=True))
 INTRODUCTION = Introduction(7, "Leader", '{"tx_id": "t"}', {"a": "1"}, 20, 1000)
 
-MESSAGES: dict[str, Mapping[str, Encodable]] = {
-    "instance ready": {
-        "kind": "ready", "protocol": PROTOCOL_VERSION, "executor": "x 1", "served": 0, "reuse": 1,
-    },
-    "instance ready again": {
-        "kind": "ready", "protocol": PROTOCOL_VERSION, "executor": "x 1", "served": 2, "reuse": 5,
-        "proof": b"secret", "promise": b"hash",
-    },
-    "instance resume": {"kind": "resume", "protocol": PROTOCOL_VERSION, "run": 7, "finished": True},
-    "instance output": {"kind": "output", "stream": "stderr", "offset": 300, "data": b"text"},
-    "instance log": {"kind": "log", "records": [{"level": "info", "message": "m", "at": ADDRESS}]},
-    "instance finishing": {"kind": "finishing", "run": 7},
-    "instance result": {
-        "kind": "result", "run": 7, "code": 2, "payload": b"\x02timeout", "delivered": True,
-        "stats": {"fuel": 10**12, "log_total": 1},
-    },
-    "instance failed": {"kind": "failed", "run": 7, "class": "upstream", "message": "why"},
-    **{f"manager job of {generation}": job_of(generation) for generation in ("A", "B1", "B2", "B3", "B4", "C")},
-    "manager cancel": {"kind": "cancel", "run": 7},
-    "manager ack": {"kind": "ack", "run": 7},
-    "manager exit": {"kind": "exit"},
-    "module ready": {"kind": "ready", "protocol": PROTOCOL_VERSION, "module": "llm", "version": "1"},
-    "module resume": {
-        "kind": "resume", "protocol": PROTOCOL_VERSION, "module": "web", "version": "1", "generation": 4,
-        "sessions": [7, 8],
-    },
-    "module configured": {"kind": "configured", "generation": 4, "notes": ["n"]},
-    "module failed": {"kind": "failed", "message": "why"},
-    "module session_ended": {"kind": "session_ended", "run": 7, "stats": {"a": {"b": 1}}, "requests": 2},
-    "module pong": {
-        "kind": "pong", "sequence": 3, "sessions": 1, "healthy": False, "detail": "d", "counters": {"c": 1},
-    },
-    "module log": {"kind": "log", "records": [{"level": "info", "message": "m"}]},
+MESSAGES: dict[str, Message] = {
+    "instance ready": Ready("x 1"),
+    "instance ready again": Ready("x 1", served=2, reuse=5, proof=b"secret", promise=b"hash"),
+    "instance resume": Resume(7, True),
+    "instance output": Output("stderr", 300, b"text"),
+    "instance log": Log([{"level": "info", "message": "m", "at": ADDRESS}]),
+    "instance finishing": Finishing(7),
+    "instance result": Result(7, 2, b"\x02timeout", True, {"fuel": 10**12, "log_total": 1}),
+    "instance failed": Failed(7, "upstream", "why"),
+    **{f"manager job of {generation}": job_of(generation) for generation in GENERATIONS},
+    "manager cancel": Cancel(7),
+    "manager ack": Ack(7),
+    "manager exit": Exit(),
+    "module ready": ModuleReady("llm", "1"),
+    "module resume": ModuleResume("web", "1", 4, [7, 8]),
+    "module configured": Configured(4, ["n"]),
+    "module failed": ConfigurationFailed("why"),
+    "module session_ended": SessionEnded(7, {"a": {"b": 1}}, 2),
+    "module pong": Pong(3, 1, False, "d", {"c": 1}),
+    "module log": Log([{"level": "info", "message": "m"}]),
     "to module configure": CONFIGURATION.message(4),
     "to module session": session_message(INTRODUCTION),
-    "to module close": {"kind": "close", "run": 7},
-    "to module ping": {"kind": "ping", "sequence": 3},
-    "to module drain": {"kind": "drain"},
-    "to module exit": {"kind": "exit"},
-}  # fmt: skip
+    "to module close": CloseSession(7),
+    "to module ping": Ping(3),
+    "to module drain": Drain(),
+    "to module exit": Exit(),
+}
+READERS: dict[str, Callable[[Mapping[str, Value]], Message]] = {
+    "instance": from_instance,
+    "manager": to_instance,
+    "module": from_module,
+    "to": to_module,
+}
+KINDS = {
+    "instance": FromInstance,
+    "manager": ToInstance,
+    "module": FromModule,
+    "to": ToModule,
+}
+
+
+def map_in(name: str) -> dict[str, Value]:
+    return decode_body(FRAMES[name][HEADER_SIZE:])
+
+
+def read(name: str, **changes: Value) -> Message:
+    """What a side of the protocol makes of a pinned frame with other values under these keys."""
+    return READERS[name.split(maxsplit=1)[0]](map_in(name) | changes)
 
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_a_message_is_these_bytes(name: str) -> None:
-    assert encode_frame(MESSAGES[name]) == FRAMES[name]
+    assert encode_frame(MESSAGES[name].as_map()) == FRAMES[name]
 
 
-def test_every_message_is_pinned() -> None:
-    assert MESSAGES.keys() == FRAMES.keys()
+@pytest.mark.parametrize("name", FRAMES)
+def test_these_bytes_are_the_message_and_what_is_unknown_in_them_is_ignored(name: str) -> None:
+    for found in (read(name), read(name, later=1)):
+        assert type(found) is type(MESSAGES[name])
+        assert encode_frame(found.as_map()) == FRAMES[name]
+
+
+@pytest.mark.parametrize(("side", "kinds"), KINDS.items())
+def test_every_kind_is_pinned(side: str, kinds: UnionType) -> None:
+    pinned = {type(MESSAGES[name]) for name in FRAMES if name.split()[0] == side}
+    assert (pinned, MESSAGES.keys()) == (set(get_args(kinds)), FRAMES.keys())
+
+
+@pytest.mark.parametrize("side", READERS)
+def test_an_unknown_kind_is_refused(side: str) -> None:
+    for kind in ("surprise", "x" * 10_000):
+        with pytest.raises(MessageInvalid, match=f"unknown message kind '{kind[:40]}'") as caught:
+            READERS[side]({"kind": kind, "run": 7})
+        assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_key_of_another_type_is_refused_or_does_not_count(name: str) -> None:
+    """Each key is an error that names it, or reads as if it were absent."""
+    for key in map_in(name).keys() - {"kind"}:
+        try:
+            found = read(name, **{key: Address(bytes(20))})
+        except MessageInvalid as refused:
+            assert repr(key) in str(refused)
+            assert refused.run in (None, 7)
+        else:
+            assert key in LENIENT
+            assert not found.as_map()[key]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "complaint"),
+    [
+        ("instance output", {"stream": "stdin"}, "stream"),
+        ("instance output", {"offset": -1}, "negative"),
+        ("instance finishing", {"run": True}, "wanted int, got bool"),
+        ("instance log", {"records": [1]}, "wanted a list of dict"),
+        ("instance log", {"records": [{}] * 257}, "257 records"),
+        ("module log", {"records": [{}] * 257}, "257 records"),
+        ("module resume", {"sessions": ["7"]}, "wanted a list of int"),
+        ("manager job of C", {"deadline_ms": -1}, "negative"),
+        ("manager job of C", {"leader_nondet_results": [1]}, "wanted a list of bytes"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused(name: str, changes: dict[str, Value], complaint: str) -> None:
+    with pytest.raises(MessageInvalid, match=complaint):
+        read(name, **changes)
+
+
+def test_an_older_instance_and_an_older_manager_say_less() -> None:
+    assert from_instance({"kind": "ready", "protocol": 1, "executor": "x"}) == Ready("x")
+    job = map_in("manager job of B3")
+    assert job.pop("fuel_width_learnt") is True
+    assert to_instance(job).as_map() == job | {"fuel_width_learnt": False}
+
+
+def test_a_message_is_equal_to_one_of_its_kind_alone_and_frozen() -> None:
+    assert Ack(7) == Ack(run=7) != Ack(8)
+    assert Ack(7) != Cancel(7)
+    with pytest.raises(AttributeError):
+        setattr(Ack(7), "run", 8)  # noqa: B010 (a type checker would not let it)
+    ack: Any = Ack
+    for values, named in (((), {}), ((7, 8), {}), ((7,), {"run": 7}), ((), {"name": 7})):
+        with pytest.raises(TypeError, match="Ack takes run"):
+            ack(*values, **named)
+
+
+def test_a_configuration_is_not_shown() -> None:
+    assert repr(CONFIGURATION.message(4)) == "Configure(generation=4)"

@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
 
 from genvm_module.session import Session
 from genvm_module.streams import FramedStream
 from genvm_wire.calldata import Encodable, Value, decode, encode
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameDecoder, encode_frame
+from genvm_wire.instance_messages import Log
+from genvm_wire.module_messages import Configure, FromModule, OpenSession, ToModule, from_module
 
+One = TypeVar("One", bound=FromModule)
+NOTHING: Mapping[str, Value] = MappingProxyType({})
 HOST_DATA: dict[str, Encodable] = {"node_address": "0x01", "tx_id": "0x02"}
 
 
@@ -82,9 +89,9 @@ class Manager:
         self._listener.setblocking(False)
         self._sock: socket.socket | None = None
         self._decoder = FrameDecoder(LIMIT_FROM_INSTANCE)
-        self._messages: list[dict[str, Value]] = []
+        self._messages: list[FromModule] = []
 
-    async def accept(self) -> dict[str, Value]:
+    async def accept(self) -> FromModule | None:
         """The greeting of the next connection."""
         self.drop()
         self._decoder = FrameDecoder(LIMIT_FROM_INSTANCE)
@@ -92,53 +99,51 @@ class Manager:
         self._sock.setblocking(False)
         return await self.receive()
 
-    async def receive(self) -> dict[str, Value]:
+    async def receive(self) -> FromModule | None:
+        """What the module says next; None when it has closed its channel."""
         while not self._messages:
             assert self._sock is not None
             data = await asyncio.get_running_loop().sock_recv(self._sock, 65536)
             if not data:
-                return {"kind": "(closed)"}
-            self._messages += self._decoder.feed(data)
+                return None
+            self._messages += map(from_module, self._decoder.feed(data))
         return self._messages.pop(0)
 
-    async def expect(self, kind: str) -> dict[str, Value]:
-        """The next message of that kind; log records in between are passed over."""
-        while (message := await self.receive())["kind"] != kind:
-            assert message["kind"] == "log", message
+    async def next(self) -> FromModule | None:
+        """As `receive`; log records are passed over."""
+        while isinstance(message := await self.receive(), Log):
+            pass
         return message
 
-    async def send(self, message: dict[str, Encodable]) -> None:
+    async def expect(self, kind: type[One]) -> One:
+        """The next message, which is of that kind; log records are passed over."""
+        message = await self.next()
+        assert isinstance(message, kind), message
+        return message
+
+    async def send(self, message: ToModule) -> None:
+        await self.send_frame(encode_frame(message.as_map()))
+
+    async def send_frame(self, frame: bytes) -> None:
         assert self._sock is not None
-        await asyncio.get_running_loop().sock_sendall(self._sock, encode_frame(message))
+        await asyncio.get_running_loop().sock_sendall(self._sock, frame)
 
     async def session(self, run: int, **changes: Encodable) -> Peer:
         """Register a run; the executor's end of its stream."""
         ours, theirs = socket.socketpair()
-        message: dict[str, Encodable] = {
-            "kind": "session",
-            "run": run,
-            "role": "Leader",
-            "host_data": '{"node_address": "0x01", "tx_id": "0x02"}',
-            "gas_data": {},
-            "initial_time_units_allocation": 0,
-            "deadline_ms": 60_000,
-            **changes,
-        }
+        session = OpenSession(run, "Leader", '{"node_address": "0x01", "tx_id": "0x02"}', {}, 0, 60_000)
         assert self._sock is not None
-        frame = encode_frame(message)
+        frame = encode_frame(session.as_map() | changes)
         socket.send_fds(self._sock, [frame[:1]], [theirs.fileno()])
         await asyncio.get_running_loop().sock_sendall(self._sock, frame[1:])
         theirs.close()
         return await Peer(ours).open()
 
-    async def configure(self, generation: int = 1, **more: Encodable) -> dict[str, Value]:
-        flags: dict[str, Encodable] = {"user_error": False, "allow_empty_backends": False}
-        config: Encodable = more.pop("config", {})
-        await self.send({"kind": "configure", "generation": generation, "config": config, **flags, **more})
-        message = await self.receive()
-        while message["kind"] == "log":
-            message = await self.receive()
-        return message
+    async def configure(
+        self, generation: int = 1, config: Mapping[str, Value] = NOTHING, *, user_error: bool = False
+    ) -> FromModule | None:
+        await self.send(Configure(generation, config, user_error=user_error))
+        return await self.next()
 
     def drop(self) -> None:
         """Break the connection; the listener stays."""

@@ -15,6 +15,20 @@ from genvm_module.control import ChannelBroken
 from genvm_module.logs import RecordQueue
 from genvm_module.managed import ManagedProgram
 from genvm_wire.calldata import Value
+from genvm_wire.frames import encode_frame
+from genvm_wire.instance_messages import Exit
+from genvm_wire.module_messages import (
+    CloseSession,
+    ConfigurationFailed,
+    Configured,
+    Drain,
+    ModuleReady,
+    ModuleResume,
+    OpenSession,
+    Ping,
+    Pong,
+    SessionEnded,
+)
 
 from .parrot import Parrot
 from .peers import Manager, framed, hello
@@ -45,18 +59,14 @@ async def running(
             task.result()
 
 
-def ended_unused(run: int) -> dict[str, Value]:
-    return {"kind": "session_ended", "run": run, "stats": {}, "requests": 0}
+def ended_unused(run: int) -> SessionEnded:
+    return SessionEnded(run, {}, 0)
 
 
 async def test_it_says_ready_and_is_configured(manager: Manager) -> None:
     async with running(manager, parrot := Parrot()):
-        assert await manager.accept() == {"kind": "ready", "protocol": 1, "module": "llm", "version": "v1"}
-        assert await manager.configure(3, config={"a": "b"}) == {
-            "kind": "configured",
-            "generation": 3,
-            "notes": ["a note"],
-        }
+        assert await manager.accept() == ModuleReady("llm", "v1")
+        assert await manager.configure(3, config={"a": "b"}) == Configured(3, ("a note",))
         assert parrot.services[0].config == {"a": "b"}
 
 
@@ -64,10 +74,7 @@ async def test_a_refused_configuration_changes_nothing(manager: Manager) -> None
     async with running(manager, Parrot()):
         await manager.accept()
         await manager.configure(1)
-        assert await manager.configure(2, config={"refuse": "no good"}) == {
-            "kind": "failed",
-            "message": "no good",
-        }
+        assert await manager.configure(2, config={"refuse": "no good"}) == ConfigurationFailed("no good")
         peer = await manager.session(7)
         peer.send(hello(7) + framed("still here"))
         assert await peer.receive() == {"Ok": "still here"}
@@ -95,7 +102,7 @@ async def test_a_hello_that_names_another_run_ends_the_session(manager: Manager)
         peer = await manager.session(7)
         peer.send(hello(8) + framed("who"))
         assert await peer.at_end()
-        assert (await manager.expect("session_ended"))["run"] == 7
+        assert (await manager.expect(SessionEnded)).run == 7
         await peer.close()
 
 
@@ -122,12 +129,9 @@ async def test_the_end_of_a_session_is_told_with_its_statistics(manager: Manager
         peer.send(hello(7) + framed("x"))
         await peer.receive()
         await peer.close()
-        assert await manager.expect("session_ended") == {
-            "kind": "session_ended",
-            "run": 7,
-            "requests": 1,
-            "stats": {"scripting": {"requests_count": 2, "requests_time": 30}},
-        }
+        assert await manager.expect(SessionEnded) == SessionEnded(
+            7, {"scripting": {"requests_count": 2, "requests_time": 30}}, 1
+        )
 
 
 async def test_close_cancels_what_the_run_has_under_way(manager: Manager) -> None:
@@ -139,7 +143,7 @@ async def test_close_cancels_what_the_run_has_under_way(manager: Manager) -> Non
         while not parrot.services[0].opened:
             await asyncio.sleep(0.001)
         await parrot.services[0].opened[0].waiting.wait()
-        await manager.send({"kind": "close", "run": 7})
+        await manager.send(CloseSession(7))
         await parrot.services[0].opened[0].cancelled.wait()
         assert await peer.at_end()
         await peer.close()
@@ -148,8 +152,8 @@ async def test_close_cancels_what_the_run_has_under_way(manager: Manager) -> Non
 async def test_the_close_of_a_session_that_there_is_not_is_answered(manager: Manager) -> None:
     async with running(manager, Parrot()):
         await manager.accept()
-        await manager.send({"kind": "close", "run": 9})
-        assert await manager.expect("session_ended") == ended_unused(9)
+        await manager.send(CloseSession(9))
+        assert await manager.expect(SessionEnded) == ended_unused(9)
 
 
 async def test_close_right_behind_a_session_is_answered(manager: Manager) -> None:
@@ -157,8 +161,8 @@ async def test_close_right_behind_a_session_is_answered(manager: Manager) -> Non
         await manager.accept()
         await manager.configure()
         peer = await manager.session(7)
-        await manager.send({"kind": "close", "run": 7})
-        assert await manager.expect("session_ended") == ended_unused(7)
+        await manager.send(CloseSession(7))
+        assert await manager.expect(SessionEnded) == ended_unused(7)
         assert await peer.at_end()
         await peer.close()
 
@@ -166,13 +170,13 @@ async def test_close_right_behind_a_session_is_answered(manager: Manager) -> Non
 async def test_ping_tells_health_and_counters(manager: Manager) -> None:
     async with running(manager, Parrot()):
         await manager.accept()
-        await manager.send({"kind": "ping", "sequence": 4})
-        pong = await manager.expect("pong")
-        assert (pong["healthy"], pong["detail"], pong["sequence"]) == (False, "not configured", 4)
+        await manager.send(Ping(4))
+        pong = await manager.expect(Pong)
+        assert (pong.healthy, pong.detail, pong.sequence) == (False, "not configured", 4)
         await manager.configure()
-        await manager.send({"kind": "ping", "sequence": 5})
-        pong = await manager.expect("pong")
-        assert (pong["healthy"], pong["sessions"]) == (True, 0)
+        await manager.send(Ping(5))
+        pong = await manager.expect(Pong)
+        assert (pong.healthy, pong.sessions) == (True, 0)
 
 
 async def test_a_broken_channel_leaves_sessions_alone_and_is_taken_up_again(manager: Manager) -> None:
@@ -189,9 +193,10 @@ async def test_a_broken_channel_leaves_sessions_alone_and_is_taken_up_again(mana
         assert await peer.ask("meanwhile") == {"Ok": "meanwhile"}
         await gone.close()
         greeting = await manager.accept()
-        assert (greeting["kind"], greeting["generation"]) == ("resume", 5)
-        assert 7 in greeting["sessions"]  # type: ignore[operator]
-        assert (await manager.expect("session_ended"))["run"] == 8
+        assert isinstance(greeting, ModuleResume)
+        assert greeting.generation == 5
+        assert 7 in greeting.sessions
+        assert (await manager.expect(SessionEnded)).run == 8
         assert await peer.ask("after") == {"Ok": "after"}
         await peer.close()
 
@@ -202,14 +207,14 @@ async def test_a_drain_waits_for_the_last_session_and_takes_no_new_one(manager: 
         await manager.configure()
         peer = await manager.session(7)
         peer.send(hello(7))
-        await manager.send({"kind": "drain"})
+        await manager.send(Drain())
         refused = await manager.session(8)
         assert await refused.at_end()
-        assert await manager.expect("session_ended") == ended_unused(8)
+        assert await manager.expect(SessionEnded) == ended_unused(8)
         assert await peer.ask("x") == {"Ok": "x"}
         await peer.close()
-        assert (await manager.expect("session_ended"))["run"] == 7
-        assert await manager.receive() == {"kind": "(closed)"}
+        assert (await manager.expect(SessionEnded)).run == 7
+        assert await manager.receive() is None
         await refused.close()
 
 
@@ -219,9 +224,10 @@ async def test_exit_ends_everything(manager: Manager) -> None:
         await manager.configure()
         peer = await manager.session(7)
         peer.send(hello(7))
-        await manager.send({"kind": "exit"})
+        await manager.send(Exit())
         assert await peer.at_end()
-        await manager.expect("(closed)") if (await manager.receive())["kind"] != "(closed)" else None
+        while (message := await manager.next()) is not None:
+            assert message == ended_unused(7)
         assert parrot.services[0].closed
         await peer.close()
 
@@ -232,7 +238,7 @@ async def test_sessions_are_bounded(manager: Manager) -> None:
         await manager.configure()
         first, second = await manager.session(1), await manager.session(2)
         assert await second.at_end()
-        assert await manager.expect("session_ended") == ended_unused(2)
+        assert await manager.expect(SessionEnded) == ended_unused(2)
         first.send(hello(1) + framed("x"))
         assert await first.receive() == {"Ok": "x"}
         await first.close()
@@ -249,7 +255,7 @@ async def test_an_old_configuration_serves_its_sessions_to_their_end(manager: Ma
         await manager.configure(2)
         assert not parrot.services[0].closed
         await peer.close()
-        await manager.expect("session_ended")
+        await manager.expect(SessionEnded)
         await parrot.services[0].over.wait()
         assert not parrot.services[1].closed
 
@@ -262,12 +268,16 @@ async def test_a_module_that_nobody_needs_ends(manager: Manager) -> None:
     await task
 
 
-async def test_an_unknown_message_closes_the_channel(manager: Manager) -> None:
+@pytest.mark.parametrize(
+    "said", [{"kind": "dance"}, {"kind": "ping"}, OpenSession(7, "", "", {}, 0, 1).as_map()]
+)
+async def test_what_is_no_message_closes_the_channel(manager: Manager, said: dict[str, Value]) -> None:
+    """Of an unknown kind, without its key, or without its descriptor."""
     async with running(manager, Parrot()):
         await manager.accept()
-        await manager.send({"kind": "dance"})
-        assert (await manager.expect("(closed)"))["kind"] == "(closed)"
-        assert (await manager.accept())["kind"] == "ready"
+        await manager.send_frame(encode_frame(said))
+        assert await manager.next() is None
+        assert isinstance(await manager.accept(), ModuleReady)
 
 
 async def test_user_error_mode(manager: Manager) -> None:

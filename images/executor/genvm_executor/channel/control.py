@@ -11,13 +11,24 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import assert_never
 
 from genvm_executor.channel.pledge import Word
-from genvm_wire.calldata import Encodable, Value
-from genvm_wire.frames import PROTOCOL_VERSION, FrameClosed, FrameError, FrameSocket
+from genvm_wire.frames import FrameClosed, FrameError, FrameSocket
+from genvm_wire.instance_messages import (
+    Ack,
+    Cancel,
+    Exit,
+    FromInstance,
+    JobMessage,
+    Ready,
+    ToInstance,
+    to_instance,
+)
+from genvm_wire.messages import MessageInvalid
 
 DEFAULT_PATH = "/run/genvm/control.sock"
 PATH_VARIABLE = "GENVM_CONTROL"
@@ -62,26 +73,35 @@ class ControlChannel:
         with self._lock:
             self._frames = FrameSocket(sock)
 
-    def send(self, message: Mapping[str, Encodable]) -> bool:
+    def send(self, message: FromInstance) -> bool:
         """Send one frame; whether it left. Thread-safe."""
         with self._lock:
             if self._frames is None:
                 return False
             try:
-                self._frames.send(message)
+                self._frames.send(message.as_map())
             except FrameClosed:
                 self._drop()
                 return False
             return True
 
-    def receive(self) -> tuple[dict[str, Value], list[int]]:
-        """The next frame; one thread at a time. Raises FrameClosed when the channel broke or was broken."""
+    def receive(self) -> tuple[ToInstance, list[int]]:
+        """The next message and the descriptors that came with it; one thread at a time.
+
+        Raises FrameClosed when the channel broke or was broken; MessageInvalid for a job that is none, which
+        the manager is to be told.
+        """
         frames = self._frames
         if frames is None:
             raise FrameClosed("the channel is broken")
+        fds: list[int] = []
         try:
-            return frames.receive()
+            raw, fds = frames.receive()
+            return to_instance(raw), fds
         except FrameError as error:
+            close_all(fds)
+            if isinstance(error, MessageInvalid) and error.kind == JobMessage.kind:
+                raise
             _log.warning("manager broke the instance protocol: %s", error)
             self.close()
             raise FrameClosed(str(error)) from error
@@ -113,16 +133,15 @@ class ControlChannel:
 
     def ready(self, executor: str, served: int, runs: int, word: Word | None = None) -> None:
         """Wait for a job: of `runs` jobs in all, `served` are over."""
-        message: dict[str, Encodable] = {
-            "kind": "ready",
-            "protocol": PROTOCOL_VERSION,
-            "executor": executor,
-            "served": served,
-            "reuse": runs,
-        }
-        if word is not None:
-            message |= {"proof": word.proof, "promise": word.promise}
-        self.send(message)
+        proof, promise = (None, None) if word is None else (word.proof, word.promise)
+        self.send(Ready(executor, served, runs, proof, promise))
+
+
+def close_all(fds: list[int]) -> None:
+    """Descriptors that came with a message and are of no use."""
+    for fd in fds:
+        with suppress(OSError):
+            os.close(fd)
 
 
 def _here() -> str:
@@ -153,24 +172,31 @@ class ControlReader(threading.Thread):
             except FrameClosed:
                 self._reconnect()
                 continue
-            for fd in fds:
-                os.close(fd)
+            except MessageInvalid:
+                self._refuse_job()
+                continue
+            close_all(fds)
             self._serve(message)
 
-    def _serve(self, message: Mapping[str, Value]) -> None:
-        match message.get("kind"), message.get("run"):
-            case "cancel", self._run_id:
+    def _serve(self, message: ToInstance) -> None:
+        match message:
+            case Cancel(run=self._run_id):
                 self._cancel()
-            case "ack", self._run_id:
+            case Ack(run=self._run_id):
                 self.acknowledged.set()
-            case "exit", _:
+            case Exit():
                 self.dismissed = True
                 self.acknowledged.set()
-            case (("cancel" | "ack"), _):
+            case Cancel() | Ack():
                 _log.warning("ignored a message about another run")
-            case kind, _:
-                _log.warning("unexpected message kind from the manager: %.40r", kind)
-                self._channel.close()
+            case JobMessage():
+                self._refuse_job()
+            case _:
+                assert_never(message)
+
+    def _refuse_job(self) -> None:
+        _log.warning("the manager sent another job during a run")
+        self._channel.close()
 
     def _reconnect(self) -> None:
         while not self.acknowledged.wait(RECONNECT_SECONDS):

@@ -1,24 +1,19 @@
-"""The `job` message (docs/instance-protocol.md) as a checked value."""
+"""A `job` (docs/instance-protocol.md) as the executor works with it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from genvm_executor.lines import LINES, ContractLine
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value
+from genvm_wire.instance_messages import JobMessage
+from genvm_wire.messages import Fields, MessageInvalid
 
 DEFAULT_DATETIME = "2024-11-26T06:42:42.424242Z"
 PERMISSION_LETTERS = frozenset("rwscnu")
-
-T = TypeVar("T")
-
-
-class JobInvalid(Exception):
-    """The job is not what the instance protocol says; the text names the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,54 +65,48 @@ class Job:
     """the node wants to be asked which executor serves a call to another contract"""
 
 
-def parse_job(frame: Mapping[str, Value]) -> Job:
-    """Raises JobInvalid."""
-    leader = _optional(frame, "leader_nondet_results", list)
-    permissions = _need(frame, "permissions", str)
-    if not set(permissions) <= PERMISSION_LETTERS or len(set(permissions)) != len(permissions):
-        raise JobInvalid(f"Invalid permissions: {permissions!r}")
-    extra = _optional(frame, "extra", dict) or {}
+def job_of(said: JobMessage) -> Job:
+    """Raises MessageInvalid."""
+    if not set(said.permissions) <= PERMISSION_LETTERS or len(set(said.permissions)) != len(said.permissions):
+        raise MessageInvalid(f"Invalid permissions: {said.permissions!r}", said.kind)
+    leader = said.leader_nondet_results
     return Job(
-        run=_need(frame, "run", int),
-        sockets=tuple(_items(_need(frame, "sockets", list), "sockets", str)),
-        deadline_ms=_natural(frame, "deadline_ms"),
-        grace_ms=_natural(frame, "grace_ms"),
-        host_table=_need(frame, "host_table", str),
-        fuel_width=_fuel_width(frame),
-        line=_line(frame),
-        executor_version=_need(frame, "executor_version", str),
-        message=_message(_need(frame, "message", dict)),
-        calldata=_optional(frame, "calldata", bytes),
-        code=_optional(frame, "code", bytes),
-        host_data=_need(frame, "host_data", str),
-        permissions=frozenset(permissions),
-        is_sync=_need(frame, "is_sync", bool),
-        debug=_need(frame, "debug", bool),
-        storage_pages=_optional(frame, "storage_pages", int),
-        leader_nondet_results=None
-        if leader is None
-        else tuple(_items(leader, "leader_nondet_results", bytes)),
-        output_limit=_natural(frame, "output_limit"),
-        log_limit=_natural(frame, "log_limit"),
-        gas_data=_texts(extra.get("gas_data")),
-        initial_time_units_allocation=_count(extra.get("initial_time_units_allocation")),
-        fee_buckets=_fee_buckets(extra),
-        later_names="transaction_timestamp" in _need(frame, "message", dict),
-        asks_for_routes=extra.get("hook_cross_contract_calls") is True,
+        run=said.run,
+        sockets=tuple(said.sockets),
+        deadline_ms=said.deadline_ms,
+        grace_ms=said.grace_ms,
+        host_table=said.host_table,
+        fuel_width=None if said.fuel_width_learnt else said.fuel_width,
+        line=_line(said.contract_line),
+        executor_version=said.executor_version,
+        message=_transaction(Fields(said.message, said.kind)),
+        calldata=said.calldata,
+        code=said.code,
+        host_data=said.host_data,
+        permissions=frozenset(said.permissions),
+        is_sync=said.is_sync,
+        debug=said.debug,
+        storage_pages=said.storage_pages,
+        leader_nondet_results=None if leader is None else tuple(leader),
+        output_limit=said.output_limit,
+        log_limit=said.log_limit,
+        gas_data=_texts(said.extra.get("gas_data")),
+        initial_time_units_allocation=_count(said.extra.get("initial_time_units_allocation")),
+        fee_buckets=_fee_buckets(said.extra),
+        later_names="transaction_timestamp" in said.message,
+        asks_for_routes=said.extra.get("hook_cross_contract_calls") is True,
     )
 
 
-def _line(frame: Mapping[str, Value]) -> ContractLine:
-    name = _need(frame, "contract_line", str)
+def wrong(key: str, why: str) -> MessageInvalid:
+    """What to raise for a job that is of no use for what it says under `key`."""
+    return MessageInvalid(f"{JobMessage.kind} key {key!r}: {why}", JobMessage.kind)
+
+
+def _line(name: str) -> ContractLine:
     if name not in LINES:
-        raise JobInvalid(f"job key 'contract_line': unknown line {name!r}")
+        raise wrong("contract_line", f"unknown line {name!r}")
     return LINES[name]
-
-
-def _fuel_width(frame: Mapping[str, Value]) -> int | None:
-    """Managers that know of no learning leave its key out: what they name is meant."""
-    width = _natural(frame, "fuel_width")
-    return None if frame.get("fuel_width_learnt") is True else width
 
 
 def _fee_buckets(extra: Mapping[str, Value]) -> tuple[int, ...]:
@@ -140,18 +129,17 @@ def _texts(raw: Value) -> dict[str, str]:
     )
 
 
-def _message(raw: Mapping[str, Value]) -> Message:
-    contract = _need(raw, "contract_address", Address)
-    sender = _need(raw, "sender_address", Address)
-    text = _optional(raw, "datetime", str) or DEFAULT_DATETIME
+def _transaction(fields: Fields) -> Message:
+    sender = fields.need("sender_address", Address)
+    text = fields.optional("datetime", str) or DEFAULT_DATETIME
     return Message(
-        contract=contract,
+        contract=fields.need("contract_address", Address),
         sender=sender,
-        origin=_optional(raw, "origin_address", Address) or sender,
-        signer=_optional(raw, "signer_address", Address),
-        chain_id=_need(raw, "chain_id", int),
-        value=_optional(raw, "value", int) or 0,
-        is_init=_need(raw, "is_init", bool),
+        origin=fields.optional("origin_address", Address) or sender,
+        signer=fields.optional("signer_address", Address),
+        chain_id=fields.need("chain_id", int),
+        value=fields.optional("value", int) or 0,
+        is_init=fields.need("is_init", bool),
         datetime=text,
         now_ns=_nanoseconds(text),
     )
@@ -161,36 +149,11 @@ def _nanoseconds(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise JobInvalid(f"job key 'datetime': not RFC 3339: {text!r}") from None
+        raise wrong("datetime", f"not RFC 3339: {text!r}") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     if microseconds < 0:
-        raise JobInvalid(f"job key 'datetime': before 1970: {text!r}")
+        raise wrong("datetime", f"before 1970: {text!r}")
     return microseconds * 1000
-
-
-def _need(raw: Mapping[str, Value], key: str, kind: type[T]) -> T:
-    value = raw.get(key)
-    if type(value) is not kind:
-        raise JobInvalid(f"job key {key!r}: wanted {kind.__name__}, got {type(value).__name__}")
-    return value
-
-
-def _optional(raw: Mapping[str, Value], key: str, kind: type[T]) -> T | None:
-    return None if raw.get(key) is None else _need(raw, key, kind)
-
-
-def _natural(raw: Mapping[str, Value], key: str) -> int:
-    value = _need(raw, key, int)
-    if value < 0:
-        raise JobInvalid(f"job key {key!r}: negative")
-    return value
-
-
-def _items(raw: list[Value], key: str, kind: type[T]) -> list[T]:
-    for item in raw:
-        if type(item) is not kind:
-            raise JobInvalid(f"job key {key!r}: wanted a list of {kind.__name__}")
-    return raw  # type: ignore[return-value]

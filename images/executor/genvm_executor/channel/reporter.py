@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from genvm_executor.channel.control import ControlChannel
 from genvm_executor.channel.run_log import RunLog
 from genvm_executor.machine.output import OutputTail
-from genvm_wire.calldata import Encodable
-from genvm_wire.frames import OUTPUT_CHUNK, PROTOCOL_VERSION
+from genvm_wire.frames import OUTPUT_CHUNK
+from genvm_wire.instance_messages import Failed, Finishing, Log, Output, Result, Resume
 
 TICK_SECONDS = 0.05
 BYTES_PER_TICK = 96 * 1024
@@ -28,7 +28,7 @@ class Reporter:
         self._outputs = outputs
         self._log = log
         self._pumping = threading.Lock()
-        self._final: dict[str, Encodable] | None = None
+        self._final: Result | Failed | None = None
 
     def pump(self) -> None:
         """Send a tick's worth of output."""
@@ -41,39 +41,28 @@ class Reporter:
             self._send_output(None)
             records = self._log.records()
             for start in range(0, len(records), LOG_BATCH):
-                self._channel.send({"kind": "log", "records": records[start : start + LOG_BATCH]})
-        self._channel.send({"kind": "finishing", "run": self._run})
+                self._channel.send(Log(records[start : start + LOG_BATCH]))
+        self._channel.send(Finishing(self._run))
 
     def result(self, code: int, payload: bytes, delivered: bool, stats: Mapping[str, int]) -> None:
-        self._finish(
-            {
-                "kind": "result",
-                "run": self._run,
-                "code": code,
-                "payload": payload,
-                "delivered": delivered,
-                "stats": stats,
-            }
-        )
+        self._finish(Result(self._run, code, payload, delivered, stats))
 
     def failed(self, failure: str, message: str) -> None:
         """`failure` is `upstream`, `protocol` or `internal`."""
         with self._pumping:
             self._send_output(None)
-        self._finish({"kind": "failed", "run": self._run, "class": failure, "message": message})
+        self._finish(Failed(self._run, failure, message))
 
     def resume(self) -> None:
         """Say after a reconnect which run this is, and repeat the final message if there is one."""
         final = self._final
-        self._channel.send(
-            {"kind": "resume", "protocol": PROTOCOL_VERSION, "run": self._run, "finished": final is not None}
-        )
+        self._channel.send(Resume(self._run, final is not None))
         if final is not None:
             with self._pumping:
                 self._send_output(None)
             self._channel.send(final)
 
-    def _finish(self, message: dict[str, Encodable]) -> None:
+    def _finish(self, message: Result | Failed) -> None:
         self._final = message
         self._channel.send(message)
 
@@ -85,12 +74,6 @@ class Reporter:
                     break
                 if allowance is not None:
                     allowance -= len(piece.data)
-                message: dict[str, Encodable] = {
-                    "kind": "output",
-                    "stream": stream,
-                    "offset": piece.offset,
-                    "data": piece.data,
-                }
-                if not self._channel.send(message):
+                if not self._channel.send(Output(stream, piece.offset, piece.data)):
                     tail.put_back(piece)
                     return

@@ -14,7 +14,7 @@ from genvm_executor.machine.sdk_errno import SdkErrno, SdkRefused
 from genvm_executor.modules.link import ModuleLink
 from genvm_executor.modules.port import MODULE_OF_REQUEST, NoModules
 from genvm_wire.calldata import Encodable, Value, encode
-from genvm_wire.module_messages import (
+from genvm_wire.module_requests import (
     Answer,
     AnswerMalformed,
     FatalError,

@@ -8,7 +8,7 @@ from contextlib import suppress
 from genvm_executor.host.internal_errors import NO_ANSWER, Cause
 from genvm_executor.machine.outcome import RunBroken
 from genvm_wire.calldata import Encodable
-from genvm_wire.module_messages import (
+from genvm_wire.module_requests import (
     LARGEST_MESSAGE,
     LENGTH_SIZE,
     Answer,

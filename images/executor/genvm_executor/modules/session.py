@@ -12,7 +12,7 @@ from genvm_executor.host import HostClient
 from genvm_executor.modules.client import ModuleClient
 from genvm_executor.modules.link import ModuleLink
 from genvm_wire.calldata import Encodable, Value, encode
-from genvm_wire.module_messages import hello
+from genvm_wire.module_requests import hello
 
 
 def module_client(

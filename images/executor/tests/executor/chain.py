@@ -17,6 +17,7 @@ from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, decode, encode
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameSocket
 from genvm_wire.host_tables import HOST_TABLES
+from genvm_wire.instance_messages import Ack, Ready, from_instance
 
 from .executor_process import CONTRACT, RUN, SENDER, Report, follow, job
 from .module_peer import ModulePeer
@@ -72,7 +73,7 @@ class Zygote:
         sock, _ = self._listener.accept()
         sock.settimeout(60)
         channel = FrameSocket(sock, receive_limit=LIMIT_FROM_INSTANCE)
-        assert channel.receive()[0]["kind"] == "ready"
+        assert isinstance(from_instance(channel.receive()[0]), Ready)
         return channel
 
 
@@ -124,7 +125,7 @@ class Chain:
             work = job(message__contract_address=at, sockets=["host", *modules], **options)
             channel.send(work, [side.fileno() for side in sides])
             self.report = follow(channel)
-            channel.send({"kind": "ack", "run": RUN})
+            channel.send(Ack(RUN).as_map())
         finally:
             channel.close()
             node.close()

@@ -10,11 +10,25 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, assert_never
 
 from genvm_wire.address import Address
-from genvm_wire.calldata import Encodable, Value, decode, encode
+from genvm_wire.calldata import Encodable, decode, encode
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameClosed, FrameSocket
+from genvm_wire.instance_messages import (
+    Ack,
+    Failed,
+    Finishing,
+    FromInstance,
+    JobMessage,
+    Log,
+    Output,
+    Ready,
+    Result,
+    Resume,
+    ToInstance,
+    from_instance,
+)
 from genvm_wire.results import ResultCode
 
 from .node_host import NodeHost
@@ -28,7 +42,7 @@ RUN = 7
 class Report:
     """What one run told the manager."""
 
-    final: dict[str, Value] = field(default_factory=dict)
+    final: Result | Failed | None = None
     kinds: list[str] = field(default_factory=list)
     output: dict[str, bytes] = field(default_factory=lambda: {"stdout": b"", "stderr": b""})
     offsets: dict[str, list[int]] = field(default_factory=lambda: {"stdout": [], "stderr": []})
@@ -37,14 +51,13 @@ class Report:
     seconds: float = 0.0
 
     @property
-    def code(self) -> Value:
-        return self.final.get("code")
+    def code(self) -> int | None:
+        return self.final.code if isinstance(self.final, Result) else None
 
     @property
     def payload(self) -> bytes:
-        payload = self.final["payload"]
-        assert isinstance(payload, bytes), self.final
-        return payload
+        assert isinstance(self.final, Result), self.final
+        return self.final.payload
 
     @property
     def value(self) -> Any:
@@ -55,8 +68,9 @@ class Report:
         return rest["message"] if self.payload[0] and isinstance(rest, dict) else rest
 
     @property
-    def stats(self) -> dict[str, int]:
-        return self.final["stats"]  # type: ignore[return-value]
+    def stats(self) -> Mapping[str, Any]:
+        assert isinstance(self.final, Result), self.final
+        return self.final.stats
 
 
 class Executor:
@@ -96,9 +110,16 @@ class Executor:
             self.process.kill()
         self.process.communicate()
 
-    def wait_ready(self) -> dict[str, Value]:
-        message, _ = self.channel.receive()
-        assert message["kind"] == "ready", message
+    def receive(self) -> FromInstance:
+        """What the process says next."""
+        return from_instance(self.channel.receive()[0])
+
+    def send(self, message: ToInstance) -> None:
+        self.channel.send(message.as_map())
+
+    def wait_ready(self) -> Ready:
+        message = self.receive()
+        assert isinstance(message, Ready), message
         return message
 
     def send_job(self, node: NodeHost, job: Mapping[str, Encodable]) -> None:
@@ -114,12 +135,12 @@ class Executor:
         return report
 
     def acknowledge(self) -> None:
-        self.channel.send({"kind": "ack", "run": RUN})
+        self.send(Ack(RUN))
 
     def closed(self) -> bool:
         """Whether the process has closed its channel."""
         try:
-            self.channel.receive()
+            self.receive()
         except FrameClosed:
             return True
         return False
@@ -130,25 +151,27 @@ def follow(channel: FrameSocket, until: str = "final") -> Report:
     report = Report()
     started = time.monotonic()
     while True:
-        message, _ = channel.receive()
-        kind = str(message["kind"])
-        report.kinds.append(kind)
-        if kind == "output":
-            stream, data, offset = message["stream"], message["data"], message["offset"]
-            assert isinstance(stream, str) and isinstance(data, bytes) and isinstance(offset, int)
-            report.output[stream] += data
-            report.offsets[stream].append(offset)
-        if kind == "log":
-            report.log += message["records"]  # type: ignore[operator]
-        if kind == until:
-            return report
-        if kind in {"result", "failed"}:
-            report.final, report.seconds = message, time.monotonic() - started
+        message = from_instance(channel.receive()[0])
+        report.kinds.append(message.kind)
+        match message:
+            case Output():
+                report.output[message.stream] += message.data
+                report.offsets[message.stream].append(message.offset)
+            case Log():
+                report.log += message.records
+            case Result() | Failed():
+                report.final, report.seconds = message, time.monotonic() - started
+                return report
+            case Ready() | Resume() | Finishing():
+                pass
+            case _:
+                assert_never(message)
+        if message.kind == until:
             return report
 
 
 def job(**changes: Encodable) -> dict[str, Encodable]:
-    """A job that calls a contract over T15a; `changes` replace keys, `message__key` inside the message."""
+    """A job's keys, that calls a contract over T15a; `changes` replace keys, `message__key` inside the message."""
     message: dict[str, Encodable] = {
         "contract_address": CONTRACT,
         "sender_address": SENDER,
@@ -159,7 +182,7 @@ def job(**changes: Encodable) -> dict[str, Encodable]:
         "datetime": "2026-01-02T03:04:05Z",
     }
     whole: dict[str, Encodable] = {
-        "kind": "job",
+        "kind": JobMessage.kind,
         "run": RUN,
         "sockets": ["host"],
         "deadline_ms": 60_000,

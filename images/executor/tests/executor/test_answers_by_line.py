@@ -8,7 +8,7 @@ import pytest
 
 from genvm_executor.lines import LINES
 from genvm_executor.modules.client import data_for
-from genvm_wire.module_messages import AnswerMalformed
+from genvm_wire.module_requests import AnswerMalformed
 
 JSON = {"response_format": "json"}
 TEXT = '{"whole": 3, "part": 0.50, "deep": [1.25, {"x": -2e-3}]}'

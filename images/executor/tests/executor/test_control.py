@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from genvm_wire.host_tables import Method
+from genvm_wire.instance_messages import Cancel, Exit, Resume
 
 from .executor_process import RUN, Executor, call, job
 from .test_python_contracts import COUNTER, contract
@@ -31,9 +32,9 @@ def looping(executor, node):
 
 def test_cancel_ends_a_looping_contract_with_timeout(looping, node):
     executor = looping()
-    executor.channel.send({"kind": "cancel", "run": RUN})
+    executor.send(Cancel(RUN))
     report = executor.follow()
-    assert (report.value, report.final["delivered"], report.exit_code) == ("timeout", True, 0)
+    assert (report.value, report.final.delivered, report.exit_code) == ("timeout", True, 0)
     assert node.result == report.payload
 
 
@@ -60,14 +61,12 @@ def test_a_broken_channel_is_connected_again_and_the_result_repeated(looping, no
     executor = looping()
     executor.channel.close()
     executor.accept()
-    message, _ = executor.channel.receive()
-    assert (message["kind"], message["run"], message["finished"]) == ("resume", RUN, False)
-    executor.channel.send({"kind": "cancel", "run": RUN})
+    assert executor.receive() == Resume(RUN, False)
+    executor.send(Cancel(RUN))
     first = executor.follow(acknowledge=False)
     executor.channel.close()
     executor.accept()
-    message, _ = executor.channel.receive()
-    assert (message["kind"], message["finished"]) == ("resume", True)
+    assert executor.receive() == Resume(RUN, True)
     assert executor.follow().final == first.final
     assert node.requests.count(Method.CONSUME_RESULT) == 1
 
@@ -80,16 +79,16 @@ def test_a_node_that_closes_fails_the_run_as_upstream(executor, node):
     node._thread.join(10)
     node._socket.close()
     report = executor.follow()
-    assert (report.kinds[-1], report.final["class"], report.exit_code) == ("failed", "upstream", 1)
+    assert (report.kinds[-1], report.final.failure, report.exit_code) == ("failed", "upstream", 1)
 
 
 def test_a_cancelled_run_does_not_wait_for_a_silent_node(executor, node):
     node.silent_at = Method.GET_CALLDATA
     executor.wait_ready()
     executor.send_job(node, job(grace_ms=1_000))
-    executor.channel.send({"kind": "cancel", "run": RUN})
+    executor.send(Cancel(RUN))
     report = executor.follow()
-    assert (report.final["kind"], report.final["class"]) == ("failed", "upstream")
+    assert (report.final.kind, report.final.failure) == ("failed", "upstream")
 
 
 @pytest.mark.parametrize(
@@ -109,13 +108,13 @@ def test_a_bad_job_fails_as_protocol_and_names_the_key(executor, node, change, t
     executor.wait_ready()
     executor.send_job(node, job(**change))
     report = executor.follow()
-    assert (report.final["class"], report.exit_code) == ("protocol", 1)
-    assert text in report.final["message"]
+    assert (report.final.failure, report.exit_code) == ("protocol", 1)
+    assert text in report.final.message
 
 
 def test_exit_without_a_job_ends_the_process(executor):
     executor.wait_ready()
-    executor.channel.send({"kind": "exit"})
+    executor.send(Exit())
     assert executor.process.wait(30) == 0
 
 

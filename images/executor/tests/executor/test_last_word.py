@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from wasmtime import Module
 
-from genvm_executor.channel.job import JobInvalid
 from genvm_executor.channel.watch import Deadline, Watch
 from genvm_executor.machine.engine import deterministic_engine
 from genvm_executor.machine.outcome import Outcome
@@ -16,7 +14,8 @@ from genvm_executor.machine.output import OutputTail, Streams
 from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.python.programs import Programs
 from genvm_executor.service import Service, Unserved
-from genvm_wire.calldata import Encodable, Value
+from genvm_wire.instance_messages import Ack, Failed, FromInstance, ToInstance, to_instance
+from genvm_wire.messages import MessageInvalid
 from genvm_wire.results import ResultCode
 
 from .executor_process import job
@@ -31,14 +30,14 @@ class Listening:
     """A manager that acknowledges."""
 
     def __init__(self) -> None:
-        self.told: list[Mapping[str, Encodable]] = []
+        self.told: list[FromInstance] = []
 
-    def send(self, message: Mapping[str, Encodable]) -> bool:
+    def send(self, message: FromInstance) -> bool:
         self.told.append(message)
         return True
 
-    def receive(self) -> tuple[dict[str, Value], list[int]]:
-        return {"kind": "ack", "run": RUN}, []
+    def receive(self) -> tuple[ToInstance, list[int]]:
+        return Ack(RUN), []
 
 
 @pytest.fixture
@@ -55,24 +54,28 @@ def service(channel: Any, node: NodeHost, monkeypatch: pytest.MonkeyPatch) -> Se
     programs = Programs(engine, Module(engine, "(module)"), FileSystem())
     streams = Streams(OutputTail(), OutputTail())
     return Service.of_message(
-        channel, programs, streams, 1 << 20, frame=job() | {"run": RUN}, fds=[node.executor_side.detach()]
+        channel, programs, streams, 1 << 20, said=to_instance(job()), fds=[node.executor_side.detach()]
     )
 
 
 @pytest.mark.parametrize("ending", [BROKEN, RuntimeError("defect"), KeyboardInterrupt()], ids=repr)
 def test_an_ending_that_cannot_be_delivered_is_told_as_a_failure(channel, service, ending):
     assert service.end(ending) == 1
-    assert channel.told[-1]["kind"] == "failed"
-    assert (channel.told[-1]["run"], channel.told[-1]["class"]) == (RUN, "internal")
+    told = channel.told[-1]
+    assert isinstance(told, Failed)
+    assert (told.run, told.failure) == (RUN, "internal")
     assert service.acknowledged
 
 
 @pytest.mark.parametrize(
-    ("ending", "failure"), [(JobInvalid("a key"), "protocol"), (OSError(24, "full"), "internal")], ids=repr
+    ("ending", "failure"),
+    [(MessageInvalid("a key", "job", RUN), "protocol"), (OSError(24, "full"), "internal")],
+    ids=repr,
 )
 def test_a_job_that_is_not_understood_is_told_as_a_failure(channel, ending, failure):
-    unserved = Unserved(channel, {"kind": "job", "run": RUN})
+    unserved = Unserved(channel, RUN)
     assert unserved.end(ending) == 1
     (told,) = channel.told
-    assert (told["kind"], told["run"], told["class"]) == ("failed", RUN, failure)
+    assert isinstance(told, Failed)
+    assert (told.run, told.failure) == (RUN, failure)
     assert unserved.acknowledged

@@ -51,7 +51,7 @@ def run(executor, node):
         wanted = {"contract_line": "v0.3", "executor_version": "v0.3.1", "calldata": calldata} | changes
         executor.send_job(node, job(host_table=table.name, fuel_width=table.fuel_width, **wanted))
         report = executor.follow()
-        assert report.final["kind"] == "result", report.final
+        assert report.final.kind == "result", report.final
         return parse(report.payload, table.result_form), decode(report.payload[1:])
 
     return run_contract

@@ -8,7 +8,7 @@ import pytest
 
 from genvm_wire.calldata import decode, encode
 from genvm_wire.host_tables import HOST_TABLES, Method
-from genvm_wire.module_messages import EXHAUSTED
+from genvm_wire.module_requests import EXHAUSTED
 from genvm_wire.results import parse
 
 from .executor_process import RUN, call, job

@@ -50,7 +50,7 @@ def test_a_deployment_runs_the_constructor_and_writes_storage(run, node):
 def test_a_call_reads_and_writes_storage_and_is_acknowledged(run, node):
     node.slots[contract_slot("v0.2")] = bytearray(b"\x07".ljust(32, b"\0"))
     report = run(COUNTER, call("add", 5))
-    assert (report.value, report.final["delivered"]) == (12, True)
+    assert (report.value, report.final.delivered) == (12, True)
     assert node.slots[contract_slot("v0.2")][0] == 12
 
 

@@ -45,7 +45,7 @@ def test_a_deployment_stores_the_code_and_reports_its_pages(executor, node):
     )
     report = executor.follow()
     result, written = pages(report, node.table.result_form)
-    assert (result.kind, report.final["delivered"]) == ("Return", True)
+    assert (result.kind, report.final.delivered) == ("Return", True)
     assert written[contract_slot("v0.2"), 0][0] == 5
     assert written[code_slot("v0.2"), 0][:4] == len(COUNTER).to_bytes(4, "little")
     assert not {Method.GET_CALLDATA, Method.STORAGE_WRITE} & set(node.requests)
@@ -69,7 +69,7 @@ def test_messages_and_events_travel_as_emissions_and_the_manager_gets_the_result
     executor.send_job(node, job(host_table=name, fuel_width=node.table.fuel_width, calldata=call("go")))
     report = executor.follow()
     result = parse(report.payload, node.table.result_form)
-    assert (result.data, report.final["delivered"], node.result) == (1, False, None)
+    assert (result.data, report.final.delivered, node.result) == (1, False, None)
     (emission,) = result.emissions
     assert (emission["type"], emission["address"], emission["on"]) == ("PostMessage", SENDER, "finalized")
     assert emission["calldata"] == decode(encode({"method": "foo", "args": [1]}))

@@ -12,6 +12,7 @@ import pytest
 from genvm_wire.calldata import Encodable
 from genvm_wire.frames import FrameClosed
 from genvm_wire.host_tables import HOST_TABLES
+from genvm_wire.instance_messages import Cancel, Exit, Resume
 
 from .executor_process import Executor, Report, call, job
 from .node_host import NodeHost
@@ -74,7 +75,7 @@ def fork_of(executor: Executor) -> int:
 def test_it_says_ready_again_until_its_runs_are_used_up_and_then_ends(reused, begin):
     for served in range(RUNS):
         message = reused.wait_ready()
-        assert (message["served"], message["reuse"]) == (served, RUNS)
+        assert (message.served, message.reuse) == (served, RUNS)
         begin(COUNTER, "add", 5)
         assert reused.follow(acknowledge=False).value == 5
         reused.acknowledge()
@@ -121,7 +122,7 @@ def test_a_cancelled_run_ends_with_timeout_and_the_next_one_is_served(reused, be
     reused.wait_ready()
     begin(LOOP)
     reused.follow(until="output")
-    reused.channel.send({"kind": "cancel", "run": 7})
+    reused.send(Cancel(7))
     assert reused.follow(acknowledge=False).value == "timeout"
     reused.acknowledge()
     assert serve(COUNTER, "add", 5).value == 5
@@ -157,7 +158,7 @@ def test_the_kernel_ends_a_run_that_cannot_end_itself_and_the_executor_with_it(r
 
 
 def test_a_run_without_a_result_is_the_last_one(serve, reused):
-    assert serve(COUNTER, "add", 5, host_table="T99").final["class"] == "protocol"
+    assert serve(COUNTER, "add", 5, host_table="T99").final.failure == "protocol"
     assert reused.process.wait(30) == 1
 
 
@@ -174,14 +175,14 @@ def test_no_run_follows_one_whose_outcome_nobody_has(begin, reused):
     reused.wait_ready()
     begin(COUNTER, "add", 5)
     reused.follow(acknowledge=False)
-    reused.channel.send({"kind": "exit"})
+    reused.send(Exit())
     assert reused.process.wait(30) == 0
 
 
 def test_it_leaves_without_a_job_when_told(serve, reused):
     serve(COUNTER, "add", 5)
     reused.wait_ready()
-    reused.channel.send({"kind": "exit"})
+    reused.send(Exit())
     assert reused.process.wait(30) == 0
 
 
@@ -191,9 +192,8 @@ def test_a_channel_that_broke_during_a_run_carries_its_result_and_no_further_run
     reused.follow(until="output")
     reused.channel.close()
     reused.accept()
-    message, _ = reused.channel.receive()
-    assert (message["kind"], message["finished"]) == ("resume", False)
-    reused.channel.send({"kind": "cancel", "run": 7})
+    assert reused.receive() == Resume(7, False)
+    reused.send(Cancel(7))
     assert reused.follow(acknowledge=False).value == "timeout"
     reused.acknowledge()
     with pytest.raises(FrameClosed):

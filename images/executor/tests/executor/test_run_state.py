@@ -7,20 +7,25 @@ from types import SimpleNamespace
 
 import pytest
 
-from genvm_executor.channel.job import parse_job
+from genvm_executor.channel.job import job_of
 from genvm_executor.channel.run_log import RunLog
 from genvm_executor.host import HostClient
 from genvm_executor.requests.run_state import RunState
 from genvm_wire.host_tables import HOST_TABLES
+from genvm_wire.instance_messages import to_instance
 
 from .executor_process import job
+
+
+def parsed(**changes):
+    return job_of(to_instance(job(**changes)))
 
 
 @pytest.fixture
 def run_of_line():
     ours, theirs = socket.socketpair()
     node = HostClient(ours, HOST_TABLES["T9n"])
-    yield lambda line: RunState(parse_job(job(contract_line=line)), node, RunLog(0), memory_limit=100)
+    yield lambda line: RunState(parsed(contract_line=line), node, RunLog(0), memory_limit=100)
     node.close()
     theirs.close()
 
@@ -45,4 +50,4 @@ def test_a_block_has_what_its_caller_left_and_takes_nothing_from_it(run_of_line,
 )
 def test_fee_buckets_are_those_of_the_node(extra, buckets):
     """host-protocol.md, 6.2."""
-    assert parse_job(job(extra=extra)).fee_buckets == buckets
+    assert parsed(extra=extra).fee_buckets == buckets

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from genvm_wire.calldata import Encodable, Value, decode, encode
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameDecoder, encode_frame
+from genvm_wire.instance_messages import Log
+from genvm_wire.module_messages import (
+    Configure,
+    FromModule,
+    OpenSession,
+    Ping,
+    Pong,
+    SessionEnded,
+    ToModule,
+    from_module,
+)
 
 IDENTITY: dict[str, Encodable] = {"node_address": "0x01", "tx_id": "0x02"}
 
 
 class Manager:
-    """Listens at `path`; `everything` is what the module has sent."""
+    """Listens at `path`; `everything` is what the module has sent, every byte of it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,60 +39,44 @@ class Manager:
         self._waiting: list[dict[str, Value]] = []
         self._sending = asyncio.Lock()
 
-    async def accept(self) -> dict[str, Value]:
+    async def accept(self) -> FromModule:
         """The module's greeting."""
         self._sock, _ = await asyncio.get_running_loop().sock_accept(self._listener)
         self._sock.setblocking(False)
         return await self._receive()
 
-    async def _receive(self) -> dict[str, Value]:
+    async def _receive(self) -> FromModule:
         """The next message that is no log record and no session's end."""
         while True:
             while not self._waiting:
                 data = await asyncio.get_running_loop().sock_recv(self._sock, 65536)
                 assert data, "the module has closed its channel"
                 self._waiting += self._decoder.feed(data)
-            message = self._waiting.pop(0)
-            self.everything.append(message)
-            if message["kind"] not in ("log", "session_ended"):
+            self.everything.append(self._waiting.pop(0))
+            message = from_module(self.everything[-1])
+            if not isinstance(message, Log | SessionEnded):
                 return message
 
-    async def send(self, message: dict[str, Encodable]) -> None:
+    async def send(self, message: ToModule) -> None:
         async with self._sending:
-            await asyncio.get_running_loop().sock_sendall(self._sock, encode_frame(message))
+            await asyncio.get_running_loop().sock_sendall(self._sock, encode_frame(message.as_map()))
 
-    async def configure(self, generation: int, config: Encodable) -> dict[str, Value]:
-        await self.send(
-            {
-                "kind": "configure",
-                "generation": generation,
-                "config": config,
-                "user_error": False,
-                "allow_empty_backends": False,
-            }
-        )
+    async def configure(self, generation: int, config: Mapping[str, Value]) -> FromModule:
+        await self.send(Configure(generation, config))
         return await self._receive()
 
     async def ping(self, sequence: int) -> None:
         """Returns when it has been answered."""
-        await self.send({"kind": "ping", "sequence": sequence})
+        await self.send(Ping(sequence))
         pong = await self._receive()
-        assert (pong["kind"], pong["sequence"]) == ("pong", sequence)
+        assert isinstance(pong, Pong)
+        assert pong.sequence == sequence
 
     async def ask(self, run: int, prompt: str, form: str = "text") -> Value:
         """The answer to a prompt in a session of its own."""
         ours, theirs = socket.socketpair()
-        frame = encode_frame(
-            {
-                "kind": "session",
-                "run": run,
-                "role": "Leader",
-                "host_data": '{"node_address": "0x01", "tx_id": "0x02"}',
-                "gas_data": {},
-                "initial_time_units_allocation": 0,
-                "deadline_ms": 60_000,
-            }
-        )
+        session = OpenSession(run, "Leader", '{"node_address": "0x01", "tx_id": "0x02"}', {}, 0, 60_000)
+        frame = encode_frame(session.as_map())
         async with self._sending:
             socket.send_fds(self._sock, [frame[:1]], [theirs.fileno()])
             await asyncio.get_running_loop().sock_sendall(self._sock, frame[1:])

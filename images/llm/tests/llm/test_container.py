@@ -12,6 +12,9 @@ from typing import Any
 import docker
 import pytest
 
+from genvm_wire.instance_messages import Exit
+from genvm_wire.module_messages import Configured, ModuleReady
+
 from .control_channel import Manager
 from .talk import KEY, backend
 
@@ -71,9 +74,9 @@ async def container(manager: Manager) -> AsyncIterator[Any]:
 
 async def test_the_key_is_nowhere_and_a_policy_cannot_read_the_module(manager: Manager) -> None:
     async with container(manager) as running:
-        assert (await manager.accept())["kind"] == "ready"
+        assert isinstance(await manager.accept(), ModuleReady)
         config: Any = {"backends": {"b": backend(NOBODY_LISTENS)}}
-        assert (await manager.configure(1, config))["kind"] == "configured"
+        assert isinstance(await manager.configure(1, config), Configured)
         failed = await manager.ask(7, "a prompt nobody logs")
         assert "NO_PROVIDER_FOR_PROMPT" in str(failed)
         await manager.configure(2, {**config, "policy_source": PROBE})
@@ -86,5 +89,5 @@ async def test_the_key_is_nowhere_and_a_policy_cannot_read_the_module(manager: M
         outside = await asyncio.to_thread(seen) + str(manager.everything)
         assert KEY not in outside
         assert "a prompt nobody logs" not in outside
-        await manager.send({"kind": "exit"})
+        await manager.send(Exit())
         assert (await asyncio.to_thread(running.wait))["StatusCode"] == 0

@@ -24,6 +24,7 @@ from genvm_llm.json_text import MOST_VALUES, NotAnObject, parse_object
 from genvm_llm.workshop import IN_PLACE, WorkFailed, Workshop
 from genvm_module.contract import ConfigurationRefused
 from genvm_module.errors import ModuleError
+from genvm_wire.module_messages import Configured
 
 from .control_channel import Manager
 from .provider_server import openai_reply, raw
@@ -233,7 +234,7 @@ async def module(place: Path, *urls: str) -> AsyncIterator[Manager]:
     try:
         await manager.accept()
         backends = {f"b{index}": backend(url) for index, url in enumerate(urls)}
-        assert (await manager.configure(1, {"backends": backends}))["kind"] == "configured"
+        assert isinstance(await manager.configure(1, {"backends": backends}), Configured)
         yield manager
     finally:
         process.kill()

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from genvm_wire.calldata import Value
+from genvm_wire.instance_messages import Exit, Ready
+from genvm_wire.messages import Message
 from orchestrator.runtime.conversation import Conversation, made_ready
+from orchestrator.runtime.frame_stream import AnyMessage, Reading
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
 from orchestrator.runtime.pool.runtime import no_bound
 from orchestrator.runtime.port import (
@@ -24,7 +26,7 @@ from orchestrator.runtime.port import (
     RuntimeStatistics,
 )
 
-READY: dict[str, Value] = {"kind": "ready", "protocol": 1, "executor": "scripted"}
+READY = Ready("scripted")
 SETTLE_TURNS = 60
 
 
@@ -81,23 +83,23 @@ class FakeClock:
 
 class ScriptedControl:
     def __init__(self) -> None:
-        self.sent: list[Mapping[str, Value]] = []
-        self.frames: asyncio.Queue[dict[str, Value] | None] = asyncio.Queue()
+        self.sent: list[Message] = []
+        self.frames: asyncio.Queue[Message | None] = asyncio.Queue()
         self.closed = False
         self.on_exit: Callable[[], None] = lambda: None
 
-    async def send(self, message: Mapping[str, Value], fds: Sequence[int] = ()) -> None:
+    async def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         if self.closed:
             raise ChannelClosed("closed")
         self.sent.append(message)
-        if message["kind"] == "exit":
+        if isinstance(message, Exit):
             self.on_exit()
 
-    async def receive(self) -> dict[str, Value]:
+    async def receive(self, read: Reading[AnyMessage]) -> AnyMessage:
         frame = None if self.closed and self.frames.empty() else await self.frames.get()
         if frame is None:
             raise ChannelClosed("ended")
-        return frame
+        return read(frame.as_map())
 
     def quiet(self) -> bool:
         return not self.closed and self.frames.empty()
@@ -109,7 +111,7 @@ class ScriptedControl:
 
 
 class ScriptedInstance(Conversation):
-    def __init__(self, runtime: ScriptedRuntime, spec: InstanceSpec, first: dict[str, Value] | None) -> None:
+    def __init__(self, runtime: ScriptedRuntime, spec: InstanceSpec, first: Message | None) -> None:
         super().__init__(self._connected)
         self.runtime = runtime
         self.spec = spec
@@ -164,7 +166,7 @@ class ScriptedRuntime:
         self.takes = 0.0
         self.instances: list[ScriptedInstance] = []
         self.silent = self.fails = self.dies = self.destroying_fails = self.closed = False
-        self.first: dict[str, Value] = READY
+        self.first: Message = READY
         self.gate = asyncio.Event()
         self.gate.set()
         self.starting = self.most_starting = self.attempts = 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from genvm_wire.instance_messages import Ack, Finishing, from_instance
 from orchestrator.runtime.port import ChannelClosed, EngineRefused, Role
 from tests.unit.runtime.pool.scripted_runtime import READY, bench, settle
 
@@ -34,10 +35,10 @@ async def test_a_claimed_instance_is_ready_and_says_what_it_says() -> None:
     inner = kit.shelved()[0]
     instance = await kit.pool.start(kit.spec())
     assert instance.greeting == READY
-    inner.channel.frames.put_nowait({"kind": "finishing", "run": 7})
-    assert await instance.control.receive() == {"kind": "finishing", "run": 7}
-    await instance.control.send({"kind": "ack", "run": 7})
-    assert inner.channel.sent == [{"kind": "ack", "run": 7}]
+    inner.channel.frames.put_nowait(Finishing(7))
+    assert await instance.control.receive(from_instance) == Finishing(7)
+    await instance.control.send(Ack(7))
+    assert inner.channel.sent == [Ack(7)]
 
 
 async def test_a_claimed_instance_is_the_very_one_that_was_ready() -> None:
@@ -118,4 +119,4 @@ async def test_a_claimed_instance_whose_channel_ended_says_so_to_the_run() -> No
     instance = await kit.pool.start(kit.spec())
     inner.end()
     with pytest.raises(ChannelClosed):
-        await instance.control.receive()
+        await instance.control.receive(from_instance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from genvm_wire.instance_messages import Exit, Finishing
 from tests.unit.runtime.pool.scripted_runtime import bench, settle
 
 
@@ -29,7 +30,7 @@ async def test_one_that_speaks_before_it_has_a_job_is_destroyed() -> None:
     kit = bench(size=1, exit_timeout=0.0)
     await kit.offer("a")
     victim = kit.shelved()[0]
-    victim.channel.frames.put_nowait({"kind": "finishing", "run": 1})
+    victim.channel.frames.put_nowait(Finishing(1))
     await settle()
     assert victim.destroyed
 
@@ -94,7 +95,7 @@ async def test_draining_tells_ready_instances_to_exit_and_destroys_them() -> Non
     await kit.offer("a")
     left = kit.shelved()
     await kit.pool.drain()
-    assert [one.channel.sent for one in left] == [[{"kind": "exit"}]] * 2
+    assert [one.channel.sent for one in left] == [[Exit()]] * 2
     assert all(one.destroyed for one in left)
     await kit.clock.pass_time(1000)
     assert kit.ready == 0

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from genvm_wire.instance_messages import Resume
 from orchestrator.runtime.pool.demand import Demand
 from tests.unit.runtime.pool.scripted_runtime import bench, settle
 
@@ -83,7 +84,7 @@ async def test_all_images_together_stay_within_the_room() -> None:
 
 async def test_a_start_that_is_not_ready_is_destroyed() -> None:
     kit = bench(size=1)
-    kit.inner.first = {"kind": "resume", "protocol": 1, "run": 1, "finished": False}
+    kit.inner.first = Resume(1)
     await kit.offer("a")
     assert [one.destroyed for one in kit.inner.instances] == [True]
     assert kit.ready == 0

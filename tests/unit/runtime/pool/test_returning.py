@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from genvm_wire.calldata import Value
+from genvm_wire.instance_messages import Ready, Resume
 from orchestrator.runtime.pool.key import PoolKey
 from orchestrator.runtime.port import Instance
 from tests.unit.runtime.pool.scripted_runtime import READY, Bench, ScriptedInstance, bench, settle
 
-AGAIN: dict[str, Value] = {**READY, "served": 1}
+AGAIN = Ready("scripted", served=1)
 
 
 async def reusing(**settings: Any) -> Bench:
@@ -144,7 +144,7 @@ async def test_one_whose_image_s_name_means_another_by_now_is_left_alone() -> No
 
 async def test_one_that_is_not_ready_is_destroyed_and_replaced() -> None:
     kit = bench(size=1)
-    kit.inner.first = {"kind": "resume", "run": 3}
+    kit.inner.first = Resume(3)
     left(kit, 1)
     assert await kit.pool.adopt_idle([kit.spec()], frozenset()) == 0
     assert kit.inner.instances[0].destroyed

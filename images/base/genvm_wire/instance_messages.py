@@ -1,0 +1,253 @@
+"""The instance protocol as values: what manager and instance say to each other (docs/instance-protocol.md).
+
+A kind is added here, as a class and in its union; whoever has to handle it is then told by the type checker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, TypeAlias, get_args
+
+from genvm_wire.calldata import Encodable, Value
+from genvm_wire.frames import LIMIT_FROM_INSTANCE, PROTOCOL_VERSION
+from genvm_wire.messages import Fields, Message, read_one_of
+
+MIB = 1024 * 1024
+MOST_RECORDS = 256
+STREAMS = ("stdout", "stderr")
+
+
+class Ready(Message):
+    """Waits for its job: of `reuse` in all, `served` are over.
+
+    `proof` is the secret that the last `ready` promised, `promise` the hash of the next one's.
+    """
+
+    kind: ClassVar = "ready"
+    executor: str
+    served: int = 0
+    reuse: int = 1
+    proof: bytes | None = None
+    promise: bytes | None = None
+    protocol: int = PROTOCOL_VERSION
+
+    @classmethod
+    def of(cls, fields: Fields) -> Ready:
+        """Of an older instance too, which says less."""
+        return cls(
+            fields.optional("executor", str) or "",
+            fields.optional("served", int) or 0,
+            fields.optional("reuse", int) or 1,
+            fields.optional("proof", bytes),
+            fields.optional("promise", bytes),
+            fields.optional("protocol", int) or PROTOCOL_VERSION,
+        )
+
+    def as_map(self) -> dict[str, Encodable]:
+        said = super().as_map()
+        for key in ("proof", "promise"):
+            if said[key] is None:
+                del said[key]
+        return said
+
+
+class Resume(Message):
+    """Connected again, and has this job; `finished`: its outcome comes next, again."""
+
+    kind: ClassVar = "resume"
+    run: int
+    finished: bool = False
+    protocol: int = PROTOCOL_VERSION
+
+    @classmethod
+    def of(cls, fields: Fields) -> Resume:
+        return cls(
+            fields.need("run", int),
+            fields.optional("finished", bool) or False,
+            fields.optional("protocol", int) or PROTOCOL_VERSION,
+        )
+
+
+class Output(Message):
+    """Of the contract. `offset` counts all bytes of the stream before these, dropped ones included."""
+
+    kind: ClassVar = "output"
+    largest: ClassVar = MIB
+    stream: str
+    offset: int
+    data: bytes
+
+    @classmethod
+    def of(cls, fields: Fields) -> Output:
+        stream = fields.need("stream", str)
+        if stream not in STREAMS:
+            raise fields.invalid("stream", f"unknown stream {stream[:40]!r}")
+        return cls(stream, fields.natural("offset"), fields.need("data", bytes))
+
+
+class Log(Message):
+    """Records: maps with `level`, `message` and whatever else. Of a module, too."""
+
+    kind: ClassVar = "log"
+    largest: ClassVar = 8 * MIB
+    records: Sequence[Mapping[str, Value]]
+
+    @classmethod
+    def of(cls, fields: Fields) -> Log:
+        records = fields.items("records", dict)
+        if len(records) > MOST_RECORDS:
+            raise fields.failure(f"a {cls.kind!r} of {len(records)} records is over {MOST_RECORDS}")
+        return cls(records)
+
+
+class Finishing(Message):
+    """The outcome is known, and all output has been sent; its delivery to the node starts."""
+
+    kind: ClassVar = "finishing"
+    run: int
+
+    @classmethod
+    def of(cls, fields: Fields) -> Finishing:
+        return cls(fields.need("run", int))
+
+
+class Result(Message):
+    """The last word. `payload` begins with `code`; `delivered`: the node has acknowledged it."""
+
+    kind: ClassVar = "result"
+    largest: ClassVar = LIMIT_FROM_INSTANCE
+    run: int
+    code: int
+    payload: bytes
+    delivered: bool
+    stats: Mapping[str, Value]
+
+    @classmethod
+    def of(cls, fields: Fields) -> Result:
+        return cls(
+            fields.need("run", int),
+            fields.need("code", int),
+            fields.need("payload", bytes),
+            fields.need("delivered", bool),
+            fields.optional("stats", dict) or {},
+        )
+
+
+class Failed(Message):
+    """The last word where no result can be had: `failure` is `upstream`, `protocol` or `internal`."""
+
+    kind: ClassVar = "failed"
+    run: int
+    failure: str
+    message: str
+
+    @classmethod
+    def of(cls, fields: Fields) -> Failed:
+        return cls(fields.need("run", int), fields.need("class", str), fields.need("message", str))
+
+    def as_map(self) -> dict[str, Encodable]:
+        return {"kind": self.kind, "run": self.run, "class": self.failure, "message": self.message}
+
+
+class JobMessage(Message):
+    """Run this. Times in milliseconds, sizes in bytes; each key is in the table of the protocol's page."""
+
+    kind: ClassVar = "job"
+    run: int
+    sockets: Sequence[str]
+    deadline_ms: int
+    grace_ms: int
+    host_table: str
+    fuel_width: int
+    contract_line: str
+    executor_version: str
+    message: Mapping[str, Value]
+    calldata: bytes | None
+    code: bytes | None
+    host_data: str
+    permissions: str
+    is_sync: bool
+    debug: bool
+    storage_pages: int | None
+    leader_nondet_results: Sequence[bytes] | None
+    output_limit: int
+    log_limit: int
+    extra: Mapping[str, Value]
+    fuel_width_learnt: bool = False
+
+    @classmethod
+    def of(cls, fields: Fields) -> JobMessage:
+        leader = fields.optional("leader_nondet_results", list)
+        return cls(
+            run=fields.need("run", int),
+            sockets=fields.items("sockets", str),
+            deadline_ms=fields.natural("deadline_ms"),
+            grace_ms=fields.natural("grace_ms"),
+            host_table=fields.need("host_table", str),
+            fuel_width=fields.natural("fuel_width"),
+            contract_line=fields.need("contract_line", str),
+            executor_version=fields.need("executor_version", str),
+            message=fields.need("message", dict),
+            calldata=fields.optional("calldata", bytes),
+            code=fields.optional("code", bytes),
+            host_data=fields.need("host_data", str),
+            permissions=fields.need("permissions", str),
+            is_sync=fields.need("is_sync", bool),
+            debug=fields.need("debug", bool),
+            storage_pages=fields.optional("storage_pages", int),
+            leader_nondet_results=None if leader is None else fields.items("leader_nondet_results", bytes),
+            output_limit=fields.natural("output_limit"),
+            log_limit=fields.natural("log_limit"),
+            extra=fields.optional("extra", dict) or {},
+            # Managers that know of no learning leave its key out.
+            fuel_width_learnt=fields.raw.get("fuel_width_learnt") is True,
+        )
+
+
+class Cancel(Message):
+    """End soon with the VM error `timeout`."""
+
+    kind: ClassVar = "cancel"
+    run: int
+
+    @classmethod
+    def of(cls, fields: Fields) -> Cancel:
+        return cls(fields.need("run", int))
+
+
+class Ack(Message):
+    """The outcome is safe."""
+
+    kind: ClassVar = "ack"
+    run: int
+
+    @classmethod
+    def of(cls, fields: Fields) -> Ack:
+        return cls(fields.need("run", int))
+
+
+class Exit(Message):
+    """Leave without a job; to a module: end all sessions within a second, and leave."""
+
+    kind: ClassVar = "exit"
+
+    @classmethod
+    def of(cls, _: Fields) -> Exit:
+        return cls()
+
+
+FromInstance: TypeAlias = Ready | Resume | Output | Log | Finishing | Result | Failed
+ToInstance: TypeAlias = JobMessage | Cancel | Ack | Exit
+
+_FROM_INSTANCE: Mapping[str, type[FromInstance]] = {one.kind: one for one in get_args(FromInstance)}
+_TO_INSTANCE: Mapping[str, type[ToInstance]] = {one.kind: one for one in get_args(ToInstance)}
+
+
+def from_instance(raw: Mapping[str, Value]) -> FromInstance:
+    """What an instance said, out of its frame. Raises MessageInvalid."""
+    return read_one_of(_FROM_INSTANCE, raw)
+
+
+def to_instance(raw: Mapping[str, Value]) -> ToInstance:
+    """What a manager told an instance, out of its frame. Raises MessageInvalid."""
+    return read_one_of(_TO_INSTANCE, raw)
