@@ -19,6 +19,19 @@ from typing import Any
 from genvm_wire.calldata import Value, decode, encode
 from genvm_wire.frames import FrameClosed, FrameSocket, encode_frame
 from genvm_wire.host_tables import ResultForm
+from genvm_wire.instance_messages import (
+    Cancel,
+    Failed,
+    Finishing,
+    FromInstance,
+    JobMessage,
+    Log,
+    Output,
+    Ready,
+    Result,
+    Resume,
+    to_instance,
+)
 from genvm_wire.results import ResultCode, RunResult, build
 
 OUTPUT_PIECE = 64 * 1024
@@ -35,15 +48,15 @@ class Instance:
         self.channel = FrameSocket(self.sock)
 
     def run(self) -> None:
-        self.channel.send({"kind": "ready", "protocol": 1, "executor": "scripted"})
-        job, fds = self.channel.receive()
+        self.channel.send(Ready("scripted").as_map())
+        said, fds = self.channel.receive()
+        job = to_instance(said)
+        assert isinstance(job, JobMessage)
         self.job = job
-        names = job["sockets"]
-        assert isinstance(names, list)
-        self.sockets = {str(name): socket.socket(fileno=fd) for name, fd in zip(names, fds, strict=True)}
+        self.sockets = {name: socket.socket(fileno=fd) for name, fd in zip(job.sockets, fds, strict=True)}
         self.host = self.sockets["host"]
         self.greeted: set[str] = set()
-        script = json.loads(str(job["host_data"]))
+        script = json.loads(job.host_data)
         for step, argument in script.items():
             if step in IDENTITY:
                 continue
@@ -51,23 +64,13 @@ class Instance:
         self.finish(b"\0\0")
 
     def finish(self, payload: bytes) -> None:
-        run = self.job["run"]
-        self.tell({"kind": "finishing", "run": run})
+        self.tell(Finishing(self.job.run))
         try:
             self.host.sendall(b"result\n")
             self.host.recv(1)
         except OSError:
             pass
-        self.tell(
-            {
-                "kind": "result",
-                "run": run,
-                "code": payload[0],
-                "payload": payload,
-                "delivered": True,
-                "stats": {},
-            }
-        )
+        self.tell(Result(self.job.run, payload[0], payload, True, {}))
         self.channel.receive()
         os._exit(0)
 
@@ -77,7 +80,7 @@ class Instance:
 
     def do_show_job(self, keys: list[str]) -> None:
         """Print what the job says under `keys`; of bytes under `KEY_size` how many there are."""
-        job: dict[str, Any] = dict(self.job)
+        job: dict[str, Any] = self.job.as_map()
         told = [len(job[key[:-5]]) if key.endswith("_size") else job[key] for key in keys]
         self.do_print(repr(told))
 
@@ -86,13 +89,13 @@ class Instance:
         result = RunResult(code=ResultCode.RETURN, data=bytes(size))
         self.finish(build(result, ResultForm.C))
 
-    def tell(self, message: dict[str, Any]) -> None:
+    def tell(self, message: FromInstance) -> None:
         """Send; when the manager has gone, wait for the next one."""
         try:
-            self.channel.send(message)
+            self.channel.send(message.as_map())
         except FrameClosed:
             self.come_back()
-            self.channel.send(message)
+            self.channel.send(message.as_map())
 
     def come_back(self) -> None:
         self.sock.close()
@@ -103,13 +106,13 @@ class Instance:
                 time.sleep(0.05)
                 continue
             break
-        self.channel.send({"kind": "resume", "protocol": 1, "run": self.job["run"], "finished": False})
+        self.channel.send(Resume(self.job.run).as_map())
 
     def do_print(self, text: str) -> None:
         self.printed = text.encode()
         for offset in range(0, len(self.printed), OUTPUT_PIECE):
             piece = self.printed[offset : offset + OUTPUT_PIECE]
-            self.tell({"kind": "output", "stream": "stdout", "offset": offset, "data": piece})
+            self.tell(Output("stdout", offset, piece))
 
     def do_ask(self, questions: list[dict[str, Any]]) -> None:
         """Ask modules in turn; each answer is a line of output, and one that does not come says so."""
@@ -122,7 +125,7 @@ class Instance:
         if sock is None:
             return "not connected"
         request = question.get("request", question)
-        requests = [request] if module in self.greeted else [{"genvm_id": self.job["run"]}, request]
+        requests = [request] if module in self.greeted else [{"genvm_id": self.job.run}, request]
         self.greeted.add(module)
         try:
             sock.sendall(b"".join(struct.pack(">I", len(body)) + body for body in map(encode, requests)))
@@ -142,7 +145,7 @@ class Instance:
         return data
 
     def do_log(self, records: list[dict[str, Any]]) -> None:
-        self.channel.send({"kind": "log", "records": records})
+        self.channel.send(Log(records).as_map())
 
     def do_sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -161,7 +164,7 @@ class Instance:
     def do_obey(self, _: object) -> None:
         """Wait for `cancel`, then end as the protocol asks."""
         message, _fds = self.channel.receive()
-        assert message["kind"] == "cancel", message
+        assert to_instance(message) == Cancel(self.job.run)
         self.finish(VM_ERROR_TIMEOUT)
 
     def do_ignore(self, _: object) -> None:
@@ -170,9 +173,7 @@ class Instance:
     def do_wait_for_host(self, _: object) -> None:
         """Until the node closes; then say that it did."""
         self.host.recv(1)
-        self.channel.send(
-            {"kind": "failed", "run": self.job["run"], "class": "upstream", "message": "the node went away"}
-        )
+        self.channel.send(Failed(self.job.run, "upstream", "the node went away").as_map())
         self.channel.receive()
         os._exit(1)
 
@@ -184,29 +185,26 @@ class Instance:
         chunk = bytes(65536)
         offset = 0
         while True:
-            self.channel.send({"kind": "output", "stream": "stdout", "offset": offset, "data": chunk})
+            self.channel.send(Output("stdout", offset, chunk).as_map())
             offset += len(chunk)
 
     def do_records(self, counts: list[int]) -> None:
         """So many records in a frame, so many times."""
         records, times = counts
-        frame = encode_frame({"kind": "log", "records": [{"level": "info", "message": "x"}] * records})
+        frame = encode_frame(Log([{"level": "info", "message": "x"}] * records).as_map())
         for _ in range(times):
             self.sock.sendall(frame)
 
     def do_flood_of_logs(self, _: object) -> None:
-        frames = encode_frame({"kind": "log", "records": [{"a": [0] * 20}] * 150}) * 4
-        frames += encode_frame({"kind": "log", "records": []}) * 2000
+        frames = encode_frame(Log([{"a": [0] * 20}] * 150).as_map()) * 4
+        frames += encode_frame(Log(()).as_map()) * 2000
         while True:
             self.sock.sendall(frames)
 
     def do_flood_of_bytes(self, _: object) -> None:
         offset = 0
         while True:
-            frames = b"".join(
-                encode_frame({"kind": "output", "stream": "stdout", "offset": offset + n, "data": b"x"})
-                for n in range(1000)
-            )
+            frames = b"".join(encode_frame(Output("stdout", offset + n, b"x").as_map()) for n in range(1000))
             self.sock.sendall(frames)
             offset += 1000
 
@@ -221,32 +219,30 @@ class Instance:
         """Print what JSON has to spell in six characters each."""
         for offset in range(0, size, 65536):
             for stream in ("stdout", "stderr"):
-                data = b"\x01" * 65536
-                self.channel.send({"kind": "output", "stream": stream, "offset": offset, "data": data})
+                self.channel.send(Output(stream, offset, b"\x01" * 65536).as_map())
 
     def do_connect_loop(self, _: object) -> None:
         """Connect again and again, saying each time how often it has been."""
         told = 0
-        resume = encode_frame({"kind": "resume", "protocol": 1, "run": self.job["run"], "finished": False})
+        resume = encode_frame(Resume(self.job.run).as_map())
         while True:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             sock.setblocking(False)
             with suppress(OSError):
                 sock.connect(os.environ["GENVM_CONTROL"])
-                said: dict[str, Value] = {"kind": "output", "stream": "stdout", "offset": told, "data": b"x"}
-                sock.send(resume + encode_frame(said))
+                sock.send(resume + encode_frame(Output("stdout", told, b"x").as_map()))
                 told += 1
             sock.close()
 
     def do_say(self, message: dict[str, Any]) -> None:
         """One message as told; texts under `data` and `payload` go as bytes."""
-        run: dict[str, Value] = {"run": self.job["run"]}
+        run: dict[str, Value] = {"run": self.job.run}
         raw: dict[str, Value] = {key: message[key].encode() for key in ("data", "payload") if key in message}
         self.channel.send({**run, **message, **raw})
         signal.pause()
 
     def do_fail(self, message: str) -> None:
-        self.channel.send({"kind": "failed", "run": self.job["run"], "class": "internal", "message": message})
+        self.channel.send(Failed(self.job.run, "internal", message).as_map())
         self.channel.receive()
         os._exit(1)
 
@@ -257,7 +253,7 @@ class Instance:
 
     def do_slow_delivery(self, seconds: float) -> None:
         """Outcome known, the node slow to take it."""
-        self.channel.send({"kind": "finishing", "run": self.job["run"]})
+        self.channel.send(Finishing(self.job.run).as_map())
         time.sleep(seconds)
 
 

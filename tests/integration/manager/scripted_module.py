@@ -13,12 +13,30 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from genvm_wire.calldata import decode, encode
 from genvm_wire.frames import FrameClosed, FrameSocket
+from genvm_wire.instance_messages import Exit, Log
+from genvm_wire.module_messages import (
+    CloseSession,
+    ConfigurationFailed,
+    Configure,
+    Configured,
+    Drain,
+    FromModule,
+    ModuleReady,
+    ModuleResume,
+    OpenSession,
+    Ping,
+    Pong,
+    SessionEnded,
+    ToModule,
+    to_module,
+)
 
 # A `held` request is answered when the test has laid this file beside the control socket.
 GO_ON = Path(os.environ["GENVM_CONTROL"]).with_name("go_on")
@@ -27,10 +45,10 @@ GO_ON = Path(os.environ["GENVM_CONTROL"]).with_name("go_on")
 class Session(threading.Thread):
     """Serves one stream of transport S (modules 1.4)."""
 
-    def __init__(self, module: Module, told: dict[str, Any], sock: socket.socket) -> None:
+    def __init__(self, module: Module, told: OpenSession, sock: socket.socket) -> None:
         super().__init__(daemon=True)
         self.module, self.told, self.sock = module, told, sock
-        self.run_id = told["run"]
+        self.run_id = told.run
         self.requests = 0
 
     def run(self) -> None:
@@ -48,7 +66,7 @@ class Session(threading.Thread):
                     "number": self.requests,
                     "tag": self.module.config.get("tag", ""),
                     "pid": os.getpid(),
-                    "told": {key: value for key, value in self.told.items() if key != "kind"},
+                    "told": vars(self.told),
                 }
                 body = encode({"Ok": answer})
                 self.sock.sendall(struct.pack(">I", len(body)) + body)
@@ -77,10 +95,10 @@ class Session(threading.Thread):
 class Module:
     def __init__(self, name: str) -> None:
         self.name = name
-        self.config: dict[str, Any] = {}
+        self.config: Mapping[str, Any] = {}
         self.generation: int | None = None
         self.sessions: dict[int, Session] = {}
-        self.unsaid: list[dict[str, Any]] = []
+        self.unsaid: list[FromModule] = []
         self.lock = threading.RLock()
         self.draining = False
         self.channel: FrameSocket | None = None
@@ -88,28 +106,23 @@ class Module:
     def connect(self) -> None:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.connect(os.environ["GENVM_CONTROL"])
-        who: dict[str, Any] = {"protocol": 1, "module": self.name, "version": "scripted"}
         with self.lock:
             self.channel = FrameSocket(sock)
-            if self.generation is None:
-                self.channel.send({"kind": "ready", **who})
-            else:
-                sessions = sorted(self.sessions)
-                self.channel.send(
-                    {"kind": "resume", "generation": self.generation, "sessions": sessions, **who}
-                )
-            for message in self.unsaid:
-                self.channel.send(message)
+            greeting: FromModule = ModuleReady(self.name, "scripted")
+            if self.generation is not None:
+                greeting = ModuleResume(self.name, "scripted", self.generation, sorted(self.sessions))
+            for message in (greeting, *self.unsaid):
+                self.channel.send(message.as_map())
             self.unsaid.clear()
 
-    def say(self, message: dict[str, Any]) -> None:
+    def say(self, message: FromModule) -> None:
         with self.lock:
             try:
                 if self.channel is None:
                     raise FrameClosed("no channel")
-                self.channel.send(message)
+                self.channel.send(message.as_map())
             except FrameClosed:
-                if message["kind"] == "session_ended":
+                if isinstance(message, SessionEnded):
                     self.unsaid.append(message)
 
     def serve(self) -> None:
@@ -121,7 +134,24 @@ class Module:
             except FrameClosed:
                 self.reconnect()
                 continue
-            getattr(self, f"do_{message['kind']!s}")(message, fds)
+            self.serve_one(to_module(message), fds)
+
+    def serve_one(self, message: ToModule, fds: list[int]) -> None:
+        match message:
+            case Configure():
+                self.configure(message)
+            case OpenSession():
+                self.open(message, fds)
+            case CloseSession():
+                self.close(message)
+            case Ping():
+                self.pong(message)
+            case Drain():
+                self.drain()
+            case Exit():
+                os._exit(0)
+            case _:
+                assert_never(message)
 
     def reconnect(self) -> None:
         with self.lock:
@@ -136,36 +166,36 @@ class Module:
                 continue
             return
 
-    def do_configure(self, message: dict[str, Any], _: list[int]) -> None:
-        config = message["config"]
+    def configure(self, message: Configure) -> None:
+        config: Mapping[str, Any] = message.config
         if "exit" in config:
             os._exit(config["exit"])
         if "hang" in config:
             signal.pause()
         if "fail" in config:
-            self.say({"kind": "failed", "message": config["fail"]})
+            self.say(ConfigurationFailed(config["fail"]))
             return
         if config.get("flood_of_logs"):
             threading.Thread(target=self.flood, daemon=True).start()
         if config.get("log"):
-            self.say({"kind": "log", "records": [{"level": "info", "message": config["log"]}]})
-        self.config, self.generation = config, message["generation"]
-        notes = [f"flags {message['user_error']} {message['allow_empty_backends']}"]
-        self.say({"kind": "configured", "generation": self.generation, "notes": notes})
+            self.say(Log([{"level": "info", "message": config["log"]}]))
+        self.config, self.generation = config, message.generation
+        notes = [f"flags {message.user_error} {message.allow_empty_backends}"]
+        self.say(Configured(message.generation, notes))
 
     def flood(self) -> None:
         while True:
-            self.say({"kind": "log", "records": [{"level": "info", "message": "x" * 100}] * 64})
+            self.say(Log([{"level": "info", "message": "x" * 100}] * 64))
 
-    def do_session(self, message: dict[str, Any], fds: list[int]) -> None:
+    def open(self, message: OpenSession, fds: list[int]) -> None:
         session = Session(self, message, socket.socket(fileno=fds[0]))
         with self.lock:
             self.sessions[session.run_id] = session
         session.start()
 
-    def do_close(self, message: dict[str, Any], _: list[int]) -> None:
+    def close(self, message: CloseSession) -> None:
         with self.lock:
-            session = self.sessions.get(message["run"])
+            session = self.sessions.get(message.run)
         if session is not None:
             session.end()
 
@@ -176,39 +206,21 @@ class Module:
             stats["tokens"] = {"main/model": {"input": 1, "output": 2, "total": 3}}
         with self.lock:
             self.sessions.pop(session.run_id, None)
-            self.say(
-                {
-                    "kind": "session_ended",
-                    "run": session.run_id,
-                    "stats": stats,
-                    "requests": session.requests,
-                }
-            )
+            self.say(SessionEnded(session.run_id, stats, session.requests))
             if self.draining and not self.sessions:
                 os._exit(0)
 
-    def do_ping(self, message: dict[str, Any], _: list[int]) -> None:
+    def pong(self, message: Ping) -> None:
         if self.config.get("deaf"):
             return
-        self.say(
-            {
-                "kind": "pong",
-                "sequence": message["sequence"],
-                "sessions": len(self.sessions),
-                "healthy": not self.config.get("ill"),
-                "detail": str(self.config.get("ill", "")),
-                "counters": {"sessions_total": 1},
-            }
-        )
+        ill = str(self.config.get("ill", ""))
+        self.say(Pong(message.sequence, len(self.sessions), not ill, ill, {"sessions_total": 1}))
 
-    def do_drain(self, _: dict[str, Any], __: list[int]) -> None:
+    def drain(self) -> None:
         with self.lock:
             self.draining = True
             if not self.sessions:
                 os._exit(0)
-
-    def do_exit(self, _: dict[str, Any], __: list[int]) -> None:
-        os._exit(0)
 
 
 if __name__ == "__main__":

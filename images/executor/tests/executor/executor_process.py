@@ -171,7 +171,7 @@ def follow(channel: FrameSocket, until: str = "final") -> Report:
 
 
 def job(**changes: Encodable) -> dict[str, Encodable]:
-    """A job's keys, that calls a contract over T15a; `changes` replace keys, `message__key` inside the message."""
+    """A job that calls a contract over T15a; `changes` replace keys, `message__key` inside the message."""
     message: dict[str, Encodable] = {
         "contract_address": CONTRACT,
         "sender_address": SENDER,
