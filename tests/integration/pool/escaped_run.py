@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from genvm_executor import command
 from genvm_executor.machine.outcome import Outcome
 from genvm_executor.service import Service
+from genvm_wire.instance_messages import JobMessage, Ready, Result
 
 STOLEN = "stolen"
 
@@ -78,30 +79,11 @@ def hostile(self: Service, ending: Outcome | BaseException) -> int:
 
 def steal(self: Service) -> NoReturn:
     promise = hashlib.sha256(b"forged").digest()
-    self._channel.send(
-        {
-            "kind": "ready",
-            "protocol": 1,
-            "executor": "escaped",
-            "served": 1,
-            "reuse": 9,
-            "proof": b"forged",
-            "promise": promise,
-        }
-    )
+    self._channel.send(Ready("escaped", served=1, reuse=9, proof=b"forged", promise=promise))
     while True:
-        frame, _ = self._channel.receive()
-        if frame["kind"] == "job":
-            self._channel.send(
-                {
-                    "kind": "result",
-                    "run": frame["run"],
-                    "code": 1,
-                    "payload": b"\x01" + STOLEN.encode(),
-                    "delivered": True,
-                    "stats": {},
-                }
-            )
+        message, _ = self._channel.receive()
+        if isinstance(message, JobMessage):
+            self._channel.send(Result(message.run, 1, b"\x01" + STOLEN.encode(), True, {}))
 
 
 if __name__ == "__main__":
