@@ -146,7 +146,9 @@ class Failed(Message):
         return cls(fields.need("run", int), fields.need("class", str), fields.need("message", str))
 
     def as_map(self) -> dict[str, Encodable]:
-        return {"kind": self.kind, "run": self.run, "class": self.failure, "message": self.message}
+        said = super().as_map()
+        said["class"] = said.pop("failure")
+        return said
 
 
 class JobMessage(Message):

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from genvm_wire.host_tables import Method
-from genvm_wire.instance_messages import Cancel, Exit, Resume
+from genvm_wire.instance_messages import Ack, Cancel, Exit, Failed, Resume
 
 from .executor_process import RUN, Executor, call, job
 from .test_python_contracts import COUNTER, contract
@@ -69,6 +69,34 @@ def test_a_broken_channel_is_connected_again_and_the_result_repeated(looping, no
     assert executor.receive() == Resume(RUN, True)
     assert executor.follow().final == first.final
     assert node.requests.count(Method.CONSUME_RESULT) == 1
+
+
+def test_what_a_manager_may_not_say_closes_the_channel(executor, node):
+    """Of an unknown kind, without its key; during a run also a job, whether it is one or not."""
+    wrong = [{"kind": "surprise"}, {"kind": "cancel"}]
+    executor.wait_ready()
+    for said in wrong:
+        executor.channel.send(said)
+        assert executor.closed()
+        executor.accept()
+        executor.wait_ready()
+    node.silent_at = Method.GET_CALLDATA
+    executor.send_job(node, job())
+    for said in (*wrong, job(), {"kind": "job"}):
+        executor.channel.send(said)
+        assert executor.closed()
+        executor.accept()
+        assert executor.receive() == Resume(RUN, False)
+
+
+def test_a_job_that_does_not_name_its_run_is_told_as_a_failure(executor, node):
+    executor.wait_ready()
+    executor.send_job(node, {"kind": "job"})
+    assert executor.follow(acknowledge=False).final == Failed(
+        -1, "protocol", "job key 'run': wanted int, got NoneType"
+    )
+    executor.send(Ack(-1))
+    assert executor.process.wait(30) == 1
 
 
 def test_a_node_that_closes_fails_the_run_as_upstream(executor, node):
