@@ -17,11 +17,11 @@ import time
 from typing import Any, TypeVar
 
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameDecoder, encode_frame
+from genvm_wire.messages import Message
 from genvm_wire.module_messages import (
     ConfigurationFailed,
     Configure,
     Configured,
-    FromModule,
     ModuleReady,
     OpenSession,
     Ping,
@@ -31,7 +31,7 @@ from genvm_wire.module_messages import (
 )
 from tests.loop_probe import PATIENCE, PAUSE, Seen, control_server, waited_by
 
-One = TypeVar("One", bound=FromModule)
+One = TypeVar("One", bound=Message)
 IDENTITY = '{"node_address": "0x01", "tx_id": "0x02"}'
 
 
@@ -103,7 +103,7 @@ def main() -> None:
     module = Held(sock)
     module.until(ModuleReady)
     module.send(Configure(1, config))
-    answer: Configured | ConfigurationFailed = module.until(Configured, ConfigurationFailed)
+    answer = module.until(Configured, ConfigurationFailed)
     assert isinstance(answer, Configured), answer
     with socket.socket(fileno=fd) as parent:
         for run in range(1, sessions + 1):

@@ -84,10 +84,10 @@ class RecordQueue:
         self._records.append(record)
         self._filled.set()
 
-    async def next_batch(self) -> list[Encodable]:
+    async def next_batch(self) -> list[dict[str, Encodable]]:
         """Wait for records and take up to a hundred."""
         await self._filled.wait()
-        batch: list[Encodable] = [self._records.popleft() for _ in range(min(BATCH, len(self._records)))]
+        batch = [self._records.popleft() for _ in range(min(BATCH, len(self._records)))]
         if not self._records:
             self._filled.clear()
         return batch

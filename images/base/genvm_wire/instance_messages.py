@@ -10,7 +10,7 @@ from typing import ClassVar, TypeAlias, get_args
 
 from genvm_wire.calldata import Encodable, Value
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, PROTOCOL_VERSION
-from genvm_wire.messages import Fields, Message, read_one_of
+from genvm_wire.messages import Fields, Message, OpenMap, read_one_of
 
 MIB = 1024 * 1024
 MOST_RECORDS = 256
@@ -90,7 +90,7 @@ class Log(Message):
 
     kind: ClassVar = "log"
     largest: ClassVar = 8 * MIB
-    records: Sequence[Mapping[str, Value]]
+    records: Sequence[OpenMap]
 
     @classmethod
     def of(cls, fields: Fields) -> Log:
@@ -120,7 +120,7 @@ class Result(Message):
     code: int
     payload: bytes
     delivered: bool
-    stats: Mapping[str, Value]
+    stats: OpenMap
 
     @classmethod
     def of(cls, fields: Fields) -> Result:
@@ -163,7 +163,7 @@ class JobMessage(Message):
     fuel_width: int
     contract_line: str
     executor_version: str
-    message: Mapping[str, Value]
+    message: OpenMap
     calldata: bytes | None
     code: bytes | None
     host_data: str
@@ -174,7 +174,7 @@ class JobMessage(Message):
     leader_nondet_results: Sequence[bytes] | None
     output_limit: int
     log_limit: int
-    extra: Mapping[str, Value]
+    extra: OpenMap
     fuel_width_learnt: bool = False
 
     @classmethod

@@ -8,13 +8,15 @@ take them for frozen dataclasses.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, dataclass_transform
 
 from genvm_wire.calldata import Encodable, Value
 from genvm_wire.frames import FrameError
 
 T = TypeVar("T")
 AnyMessage = TypeVar("AnyMessage", bound="Message")
+OpenMap: TypeAlias = Mapping[str, Any]
+"""A map whose keys the protocol does not fix: anything that can be encoded; of `Value`s when it is read."""
 
 
 class MessageInvalid(FrameError):

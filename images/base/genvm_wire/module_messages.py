@@ -12,7 +12,7 @@ from typing import ClassVar, TypeAlias, get_args
 from genvm_wire.calldata import Value
 from genvm_wire.frames import PROTOCOL_VERSION
 from genvm_wire.instance_messages import Exit, Log
-from genvm_wire.messages import Fields, Message, read_one_of
+from genvm_wire.messages import Fields, Message, OpenMap, read_one_of
 
 
 class ModuleReady(Message):
@@ -81,7 +81,7 @@ class SessionEnded(Message):
 
     kind: ClassVar = "session_ended"
     run: int
-    stats: Mapping[str, Value]
+    stats: OpenMap
     requests: int
 
     @classmethod
@@ -97,7 +97,7 @@ class Pong(Message):
     sessions: int
     healthy: bool
     detail: str
-    counters: Mapping[str, Value]
+    counters: OpenMap
 
     @classmethod
     def of(cls, fields: Fields) -> Pong:
@@ -115,7 +115,7 @@ class Configure(Message):
 
     kind: ClassVar = "configure"
     generation: int
-    config: Mapping[str, Value]
+    config: OpenMap
     user_error: bool = False
     allow_empty_backends: bool = False
 
@@ -142,7 +142,7 @@ class OpenSession(Message):
     run: int
     role: str
     host_data: str
-    gas_data: Mapping[str, Value]
+    gas_data: OpenMap
     initial_time_units_allocation: int
     deadline_ms: int
 

@@ -38,6 +38,7 @@ from orchestrator.runtime.frame_stream import AnyMessage, Reading
 from orchestrator.runtime.port import ChannelClosed, InstanceExit, InstanceSpec, Line, Loss, MakeJob
 from orchestrator.store.port import AcceptedRow, OutcomeRow
 from tests.cancelling import Moment, at, at_every_await
+from tests.raw_message import carried
 
 USED: Metrics = {"llm": None, "web": {"requests_count": 1, "requests_time": 5}}
 LIMITS = RunLimits(
@@ -79,7 +80,7 @@ class Channel:
         frame = await self._frames.get()
         if frame is None:
             raise ChannelClosed("ended")
-        return read(frame.as_map())
+        return carried(frame, read)
 
     def quiet(self) -> bool:
         return True

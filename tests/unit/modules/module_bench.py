@@ -23,6 +23,7 @@ from orchestrator.runtime.port import (
     InstanceSpec,
     RuntimeStatistics,
 )
+from tests.raw_message import carried
 
 NO_ENVIRONMENT: dict[str, str] = {}
 # What no test waits out is longer than this machine may stand still.
@@ -49,7 +50,7 @@ class FakeControl:
         frame = None if self.closed and self.frames.empty() else await self.frames.get()
         if frame is None:
             raise ChannelClosed("ended")
-        return read(frame.as_map())
+        return carried(frame, read)
 
     def quiet(self) -> bool:
         return not self.closed

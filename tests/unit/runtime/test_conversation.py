@@ -26,6 +26,7 @@ from orchestrator.runtime.port import (
     ProtocolBroken,
     Role,
 )
+from tests.raw_message import carried
 
 READY, RESUME = Ready("x"), Resume(7)
 SESSION = OpenSession(7, "Leader", "{}", {}, 0, 1000)
@@ -55,7 +56,7 @@ class Channel:
             await asyncio.get_running_loop().create_future()
         if self.closed or not self._said:
             raise ChannelClosed("ended")
-        return read(self._said.pop(0).as_map())
+        return carried(self._said.pop(0), read)
 
     def quiet(self) -> bool:
         return not self.closed

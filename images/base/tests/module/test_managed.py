@@ -227,7 +227,7 @@ async def test_exit_ends_everything(manager: Manager) -> None:
         await manager.send(Exit())
         assert await peer.at_end()
         while (message := await manager.next()) is not None:
-            assert message == ended_unused(7)
+            assert isinstance(message, SessionEnded)
         assert parrot.services[0].closed
         await peer.close()
 

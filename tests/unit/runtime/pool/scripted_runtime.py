@@ -25,6 +25,7 @@ from orchestrator.runtime.port import (
     Role,
     RuntimeStatistics,
 )
+from tests.raw_message import carried
 
 READY = Ready("scripted")
 SETTLE_TURNS = 60
@@ -99,7 +100,7 @@ class ScriptedControl:
         frame = None if self.closed and self.frames.empty() else await self.frames.get()
         if frame is None:
             raise ChannelClosed("ended")
-        return read(frame.as_map())
+        return carried(frame, read)
 
     def quiet(self) -> bool:
         return not self.closed and self.frames.empty()
