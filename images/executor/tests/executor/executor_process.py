@@ -142,6 +142,7 @@ class Executor:
         try:
             self.receive()
         except FrameClosed:
+            self.channel.close()
             return True
         return False
 
