@@ -1,17 +1,13 @@
-"""What every message of the instance and the module protocol is: a frozen value that frames are read to.
-
-They are neither dataclasses nor named tuples: the executor makes these classes at its start, which a run may
-wait for, and eleven of them take 16 ms as dataclasses, 2.5 ms as named tuples, and 0.2 ms so. Type checkers
-take them for frozen dataclasses.
-"""
+"""What every message of the instance and the module protocol is: a frozen value, read from a frame's map."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Self, TypeAlias, TypeVar
 
 from genvm_wire.calldata import Encodable, Value
 from genvm_wire.frames import FrameError
+from genvm_wire.frozen import Frozen
 
 T = TypeVar("T")
 AnyMessage = TypeVar("AnyMessage", bound="Message")
@@ -75,9 +71,8 @@ class Fields:
         return tuple(found)
 
 
-@dataclass_transform(frozen_default=True)
-class Message:
-    """Made from its fields, by position or by name; equal to another of its kind with equal fields."""
+class Message(Frozen):
+    """One kind of message; its fields are the keys of its map."""
 
     kind: ClassVar[str]
     """What it says under `kind`."""
@@ -92,36 +87,6 @@ class Message:
     def as_map(self) -> dict[str, Encodable]:
         """As it is sent."""
         return {"kind": self.kind, **self.__dict__}
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.__dict__ == self.__dict__
-
-    __hash__ = None  # type: ignore[assignment]
-    """Some hold maps."""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r:.80}' for k, v in self.__dict__.items())})"
-
-    if not TYPE_CHECKING:
-
-        def __init_subclass__(cls) -> None:
-            types = cls.__annotations__.items()
-            cls.__match_args__ = tuple(name for name, kind in types if not kind.startswith("ClassVar"))
-
-        def __init__(self, *values, **named):
-            names = self.__match_args__
-            fields = dict(zip(names, values, strict=False))
-            twice = fields.keys() & named.keys()
-            fields.update(named)
-            for name in names:
-                if name not in fields and hasattr(type(self), name):
-                    fields[name] = getattr(type(self), name)
-            if len(values) > len(names) or twice or fields.keys() != set(names):
-                raise TypeError(f"{type(self).__name__} takes {', '.join(names)}")
-            self.__dict__.update(fields)
-
-        def __setattr__(self, name, value):
-            raise AttributeError(f"{type(self).__name__} is frozen")
 
 
 def read_one_of(kinds: Mapping[str, type[AnyMessage]], raw: Mapping[str, Value]) -> AnyMessage:

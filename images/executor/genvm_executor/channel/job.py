@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from genvm_executor.lines import LINES, ContractLine
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value
+from genvm_wire.frozen import Frozen
 from genvm_wire.instance_messages import JobMessage
 from genvm_wire.messages import Fields, MessageInvalid
 
@@ -16,8 +16,7 @@ DEFAULT_DATETIME = "2024-11-26T06:42:42.424242Z"
 PERMISSION_LETTERS = frozenset("rwscnu")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Frozen):
     """The transaction (spec: host-protocol.md, 6.1). `value` in wei; `now_ns` since 1970, from `datetime`."""
 
     contract: Address
@@ -31,8 +30,7 @@ class Message:
     now_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Frozen):
     """One run. Times in milliseconds, sizes in bytes; the keys are those of the protocol."""
 
     run: int
