@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 from orchestrator.engine_client import engine_address
 from orchestrator.executions.dialling import NodeDialler
+from orchestrator.executions.node_files import prompt_files
 from orchestrator.executions.node_networks import Address, NetworkRules, is_this_machine, plain
 from orchestrator.executions.node_sockets import SocketRules
 from orchestrator.settings import Settings
@@ -46,6 +47,8 @@ def node_dialler(settings: Settings) -> NodeDialler:
             protected=tuple(_services(engine)),
         ),
         _network_rules(settings, engine),
+        # Whose a place is may be asked of other paths, too, and only where there are namespaces.
+        prompt_files() if settings.tokens_file is None else None,
     )
 
 

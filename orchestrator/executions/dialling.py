@@ -14,7 +14,6 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from functools import cache
 from typing import TypeVar
 
 from orchestrator.descriptors import used_up
@@ -27,10 +26,10 @@ from orchestrator.executions.hosts import (
     UnixHost,
     parse_host,
 )
+from orchestrator.executions.node_files import MayWait, NodeFiles
 from orchestrator.executions.node_networks import Address, NetworkRules, literal, plain
 from orchestrator.executions.node_seen import NodeSeen
-from orchestrator.executions.node_sockets import SocketRules
-from orchestrator.executions.prompt_devices import prompt_devices
+from orchestrator.executions.node_sockets import HeldSocket, SocketRules
 from orchestrator.runtime.port import NoDescriptors
 
 T = TypeVar("T")
@@ -51,12 +50,12 @@ class NodeDialler:
         self,
         sockets: SocketRules,
         networks: NetworkRules,
-        prompt: Callable[[], frozenset[int]] = prompt_devices,
+        prompt: NodeFiles | None = None,
     ) -> None:
-        """`prompt`: devices of file systems that never make the loop wait; asked once, on a thread."""
+        """`prompt`: files that may be asked about on the loop; without it, a thread asks about all."""
         self.networks = networks
         self._sockets = sockets
-        self._prompt_devices = cache(prompt)
+        self._prompt = prompt
         self._looking = ThreadPoolExecutor(LOOKING_THREADS, thread_name_prefix="node-sockets")
         self._resolving = ThreadPoolExecutor(RESOLVING_THREADS, thread_name_prefix="node-names")
 
@@ -73,6 +72,9 @@ class NodeDialler:
         """
         address = parse_host(host)
         if isinstance(address, UnixHost):
+            with suppress(MayWait):
+                if self._prompt is not None:
+                    return self._look_at_once(address, admit, self._prompt)
             return await self._in_time(lambda: self._look(address, admit), address, NodeSeen.close)
         spelled = literal(address.name)
         if spelled is not None:
@@ -119,16 +121,24 @@ class NodeDialler:
         with suppress(HostFailure, NoDescriptors):
             (await self.connect(host, WAKE_TIME, admit=admit)).close()
 
+    def _look_at_once(self, address: UnixHost, admit: Admit, files: NodeFiles) -> NodeSeen:
+        """Without a thread. Raises MayWait, also for what is missing: where it would be takes more looks."""
+        with ExitStack() as undo:
+            try:
+                held = undo.enter_context(self._sockets.hold(address.path, files))
+            except OSError as error:
+                raise MayWait from error
+            admit(_unix_place(held))
+            there = _is_listened_on(held.address)
+            if there:
+                undo.pop_all()
+            return NodeSeen.now(there=there, held=held if there else None)
+
     def _look(self, address: UnixHost, admit: Admit) -> NodeSeen:
         try:
-            with ExitStack() as undo:
-                held = undo.enter_context(self._sockets.hold(address.path))
-                admit(_unix_place(held.address))
-                there = _is_listened_on(held.address)
-                if there and held.device in self._prompt_devices():
-                    undo.pop_all()
-                    return NodeSeen.now(there=True, held=held)
-                return NodeSeen.now(there=there)
+            with self._sockets.hold(address.path) as held:
+                admit(_unix_place(held))
+                return NodeSeen.now(there=_is_listened_on(held.address))
         except OSError as error:
             self._sockets.judge_missing(address.path)
             return NodeSeen.now(there=error.errno not in GONE)
@@ -156,7 +166,7 @@ class NodeDialler:
     def _dial_unix(self, address: UnixHost, admit: Admit) -> socket.socket | None:
         """None when the node's queue is full: whoever waits for it waits on the loop, not on a thread."""
         with self._sockets.hold(address.path) as held:
-            admit(_unix_place(held.address))
+            admit(_unix_place(held))
             connection = _new_socket(socket.AF_UNIX)
             try:
                 connection.connect(held.address)
@@ -217,10 +227,8 @@ class NodeDialler:
             raise
 
 
-def _unix_place(through: str) -> Place:
-    """`through` is a link of the kernel's to a socket that is held."""
-    found = os.stat(through)  # noqa: PTH116
-    return UnixPlace(found.st_dev, found.st_ino, os.readlink(through))  # noqa: PTH115
+def _unix_place(held: HeldSocket) -> Place:
+    return UnixPlace(held.device, held.inode, held.place)
 
 
 def _undo(done: Future[T], undo: Callable[[T], None]) -> None:

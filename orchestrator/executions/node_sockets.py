@@ -3,7 +3,8 @@
 The manager may open sockets that its clients may not, the container engine's first of all, and hands what it
 has opened to a contract's instance. So a socket is judged by what it is and where it really lies, on a
 descriptor that holds it, and is connected to through that descriptor: whatever the path leads to meanwhile,
-nothing is dialled that was not judged. Calls here may wait for a file system: none belongs on the loop.
+nothing is dialled that was not judged. Calls here may wait for a file system: none belongs on the loop, but
+for `hold` with files that never wait.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from orchestrator.executions.hosts import HostRefused, shown
+from orchestrator.executions.node_files import WAITING, NodeFiles
 
 DESCRIPTORS = "/proc/self/fd"
 # Made by the kernel: paths in there lead out of every directory, into other processes and into hardware.
@@ -35,13 +37,15 @@ FOREIGN = (
 
 
 class HeldSocket:
-    """A node's socket that has been judged, on a descriptor of its own. `device`: of its file system."""
+    """A node's socket that has been judged, on a descriptor of its own; `place` is its path without links."""
 
-    __slots__ = ("_fd", "device")
+    __slots__ = ("_fd", "device", "inode", "place")
 
-    def __init__(self, fd: int, device: int) -> None:
+    def __init__(self, fd: int, found: os.stat_result, place: str) -> None:
         self._fd: int | None = fd
-        self.device = device
+        self.device = found.st_dev
+        self.inode = found.st_ino
+        self.place = place
 
     @property
     def address(self) -> str:
@@ -90,36 +94,37 @@ class SocketRules:
         if os.path.lexists("/" + place.split("/", 2)[1]):
             self._judge_place(place, path)
 
-    def hold(self, path: str) -> HeldSocket:
+    def hold(self, path: str, files: NodeFiles = WAITING) -> HeldSocket:
         """The socket at `path` itself, whatever the path leads to later; the caller lets it go.
 
-        Raises HostRefused, and OSError when there is no socket.
+        Raises HostRefused, OSError when there is no socket, and what `files` raises.
         """
         self._judge_name(path)
-        holding = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        holding = files.open(path)
         try:
             found = os.fstat(holding)
-            self._judge_held(found, os.readlink(f"{DESCRIPTORS}/{holding}"), path)  # noqa: PTH115
-            return HeldSocket(holding, found.st_dev)
+            place = os.readlink(f"{DESCRIPTORS}/{holding}")  # noqa: PTH115
+            self._judge_held(found, place, path, files)
+            return HeldSocket(holding, found, place)
         except BaseException:
             os.close(holding)
             raise
 
-    def _judge_held(self, held: os.stat_result, place: str, path: str) -> None:
+    def _judge_held(self, held: os.stat_result, place: str, path: str, files: NodeFiles) -> None:
         if held.st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        self._judge_place(place, path)
+        self._judge_place(place, path, files)
         # A name may be of another mount namespace, and then it says nothing about ours.
-        if _identity(place) != (held.st_dev, held.st_ino):
+        if files.identity(place) != (held.st_dev, held.st_ino):
             raise _refusal(path, "it lies outside the manager's file system")
         if not stat.S_ISSOCK(held.st_mode):
             raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
-        if any(_identity(one) == (held.st_dev, held.st_ino) for one in self.protected):
+        if any(files.identity(one) == (held.st_dev, held.st_ino) for one in self.protected):
             raise _refusal(path, "the socket is another service's, not a node's")
 
-    def _judge_place(self, place: str, path: str) -> None:
+    def _judge_place(self, place: str, path: str, files: NodeFiles = WAITING) -> None:
         """`place` is where the socket is when all links are resolved."""
-        below = self._below_allowed(place)
+        below = self._below_allowed(place, files)
         if below is None:
             allowed = ", ".join(self.directories) or "none"
             raise _refusal(path, f"nodes' sockets are expected below GENVM_NODE_SOCKETS ({allowed})")
@@ -128,7 +133,7 @@ class SocketRules:
             if any(fnmatchcase(part, pattern) for pattern in FOREIGN):
                 raise _refusal(path, f"{shown(part)} is another program's")
         self._judge_name(place)
-        if self._is_own(place):
+        if self._is_own(place, files):
             raise _refusal(path, "it is the manager's own")
 
     @staticmethod
@@ -137,20 +142,20 @@ class SocketRules:
         if any(_below(name, one) is not None for one in KERNEL_DIRECTORIES):
             raise _refusal(path, f"no node's socket is below {', '.join(KERNEL_DIRECTORIES)}")
 
-    def _below_allowed(self, place: str) -> str | None:
+    def _below_allowed(self, place: str, files: NodeFiles) -> str | None:
         """The path from the allowed directory on; an allowed directory may be a link itself."""
-        for real in (str, os.path.realpath):
+        for real in (str, files.real):
             for directory in self.directories:
                 if (below := _below(place, real(directory))) is not None:
                     return below
         return None
 
-    def _is_own(self, place: str) -> bool:
+    def _is_own(self, place: str, files: NodeFiles) -> bool:
         """By inode as well: a directory of the manager may be mounted at a second place."""
         if any(_below(place, one) is not None for one in self.own):
             return True
-        mine = {_identity(one) for one in self.own} - {None}
-        return bool(mine) and any(_identity(above) in mine for above in _upwards(place))
+        mine = {files.identity(one) for one in self.own} - {None}
+        return bool(mine) and any(files.identity(above) in mine for above in _upwards(place))
 
 
 def _refusal(path: str, why: str) -> HostRefused:
@@ -174,11 +179,3 @@ def _below(place: str, directory: str) -> str | None:
         return ""
     start = directory.rstrip("/") + "/"
     return place.removeprefix(start) if place.startswith(start) else None
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

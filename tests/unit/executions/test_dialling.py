@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blockbuster import BlockBuster
 
 from orchestrator.executions.dialling import RESOLVING_THREADS, NodeDialler
 from orchestrator.executions.hosts import HostRefused, HostUnreachable
+from orchestrator.executions.node_files import WAITING, Identity, MayWait
 from orchestrator.executions.node_networks import NetworkRules
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.node_sockets import SocketRules
@@ -199,9 +201,27 @@ async def test_waking_never_dials_what_is_refused(
             one.accept()
 
 
+class ForThreads:
+    """A file system that may make wait."""
+
+    def open(self, path: str) -> int:
+        raise MayWait
+
+    def identity(self, path: str) -> Identity | None:
+        raise MayWait
+
+    def real(self, path: str) -> str:
+        raise MayWait
+
+
 @pytest.fixture
-def device(folder: Path) -> int:
-    return folder.stat().st_dev
+def prompt(nodes: NodeDialler, folder: Path, no_blocking_on_the_loop: BlockBuster) -> Iterator[NodeDialler]:
+    """Without threads, and with files that answer at once, as the kernel's memory does."""
+    no_blocking_on_the_loop.functions["os.stat"].deactivate()
+    dialler = NodeDialler(SocketRules((str(folder),)), nodes.networks, WAITING)
+    dialler.close()
+    yield dialler
+    no_blocking_on_the_loop.functions["os.stat"].activate()
 
 
 @pytest.fixture
@@ -216,12 +236,8 @@ def rebound(listener: socket.socket, folder: Path) -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-async def seen(
-    nodes: NodeDialler, listener: socket.socket, folder: Path, device: int
-) -> AsyncIterator[NodeSeen]:
-    prompt = NodeDialler(SocketRules((str(folder),)), nodes.networks, lambda: frozenset({device}))
+async def seen(prompt: NodeDialler, listener: socket.socket, folder: Path) -> AsyncIterator[NodeSeen]:
     found = await prompt.look(f"unix://{folder}/host")
-    prompt.close()
     yield found
     found.close()
 
@@ -257,11 +273,24 @@ async def test_what_was_let_go_is_looked_for_again(
         listener.accept()[0].close()
 
 
+async def test_a_node_is_looked_at_without_a_thread(
+    prompt: NodeDialler, listener: socket.socket, folder: Path
+) -> None:
+    assert await is_there(prompt, f"unix://{folder}/host")
+
+
 async def test_a_file_system_that_may_make_wait_is_asked_by_threads_alone(
     nodes: NodeDialler, listener: socket.socket, folder: Path
 ) -> None:
-    slow = NodeDialler(SocketRules((str(folder),)), nodes.networks, frozenset)
+    slow = NodeDialler(SocketRules((str(folder),)), nodes.networks, ForThreads())
     found = await slow.look(f"unix://{folder}/host")
     slow.close()
     assert found.there
     assert found.held is None
+
+
+async def test_what_is_missing_is_looked_for_by_a_thread(nodes: NodeDialler, folder: Path) -> None:
+    """Where it would be takes more looks."""
+    both = NodeDialler(SocketRules((str(folder),)), nodes.networks, WAITING)
+    assert not await is_there(both, f"unix://{folder}/host")
+    both.close()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executions.hosts import HostRefused
+from orchestrator.executions.node_files import WAITING, MayWait, NodeFiles, PromptFiles
 from orchestrator.executions.node_sockets import SocketRules
 
 Bind = Callable[[Path], Path]
@@ -47,8 +48,21 @@ def rules(place: Path) -> SocketRules:
     return SocketRules((str(place / "nodes"),), (str(place / "state"),), (str(place / "engine.sock"),))
 
 
+def verdict(rules: SocketRules, path: Path | str, files: NodeFiles) -> str:
+    try:
+        rules.hold(str(path), files).close()
+    except MayWait:
+        return "ask a thread"
+    except (HostRefused, OSError) as refusal:
+        return f"{type(refusal).__name__}: {refusal}"
+    return "held"
+
+
 def dial(rules: SocketRules, path: Path | str) -> None:
-    """Connect as the manager does. Raises HostRefused."""
+    """Connect as the manager does; what may be judged on the loop is judged alike. Raises HostRefused."""
+    prompt = PromptFiles(frozenset({os.stat(tempfile.gettempdir()).st_dev}))  # noqa: PTH116
+    judged = verdict(rules, path, WAITING)
+    assert verdict(rules, path, prompt) in {judged, "ask a thread"}
     with rules.hold(str(path)) as held, socket.socket(socket.AF_UNIX) as connection:
         connection.connect(held.address)
 
