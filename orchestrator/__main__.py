@@ -1,40 +1,45 @@
-"""The command `genvm-orchestrator` (`python -m orchestrator` is the same)."""
+"""The command `genvm-orchestrator` (`python -m orchestrator` is the same).
+
+Parsing imports next to nothing: a help text, a version or a mistake in the command line is answered at once,
+and no command pays for the others.
+"""
+
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import yaml
-from pydantic import ValidationError
+from orchestrator.access import arguments as access_arguments
+from orchestrator.engine_filter import arguments as engine_filter_arguments
+from orchestrator.imaging import arguments as imaging_arguments
+from orchestrator.node import arguments as node_arguments
+from orchestrator.operations import arguments as operations_arguments
+from orchestrator.runtime_name import RuntimeName
 
-from orchestrator import event_loop
-from orchestrator.access import cli as access_cli
-from orchestrator.access.credentials import NoCredentials
-from orchestrator.access.entries import BadTokens
-from orchestrator.contracts.manifest import ManifestError
-from orchestrator.engine_filter import cli as engine_filter_cli
-from orchestrator.exposure import CannotListen
-from orchestrator.imaging import cli as imaging_cli
-from orchestrator.logs import configure_logs
-from orchestrator.node import cli as node_cli
-from orchestrator.operations import cli as operations_cli
-from orchestrator.operations import reaping
-from orchestrator.runtime.port import RuntimeFailure
-from orchestrator.settings import BadConfig, LogFormat, RuntimeName, Settings, load_settings
-from orchestrator.state_dir import StateDirUnusable
-from orchestrator.store.port import StoreFailure
-from orchestrator.version import VERSION
+if TYPE_CHECKING:
+    from orchestrator.settings import Settings
+
+
+class _ShowVersion(argparse.Action):
+    """`--version`: to look it up takes longer than to parse, so not before somebody asks."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
+        from orchestrator.version import VERSION
+
+        print(f"{parser.prog} {VERSION}")
+        parser.exit()
 
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="genvm-orchestrator", description="A GenVM Manager that runs every contract in a container."
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", aliases=["manager"], help="run the manager")
     _add_settings_flags(serve)
@@ -46,12 +51,12 @@ def make_parser() -> argparse.ArgumentParser:
     _add_settings_flags(shown.add_parser("show", help="print them as YAML, secrets masked"))
     demo = commands.add_parser("demo", help="deploy and run contracts in containers, and show what happens")
     demo.add_argument("--verbose", action="store_true", help="show the manager's log as well")
-    imaging_cli.add_commands(commands)
-    node_cli.add_commands(commands)
-    operations_cli.add_commands(commands)
-    access_cli.add_commands(commands)
-    engine_filter_cli.add_commands(commands)
-    reaping.add_command(commands)
+    imaging_arguments.add_commands(commands)
+    node_arguments.add_commands(commands)
+    operations_arguments.add_commands(commands)
+    access_arguments.add_commands(commands)
+    engine_filter_arguments.add_commands(commands)
+    operations_arguments.add_reap(commands)
     return parser
 
 
@@ -68,6 +73,8 @@ def _add_settings_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
+    from orchestrator.settings import load_settings
+
     names = ("host", "port", "socket", "manifest", "state_dir", "runtime", "permits", "log_level")
     return load_settings(args.config, **{name: getattr(args, name) for name in names})
 
@@ -77,60 +84,106 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     try:
         return _run(args)
-    except (
-        FileNotFoundError,
-        StateDirUnusable,
-        ManifestError,
-        RuntimeFailure,
-        BadTokens,
-        NoCredentials,
-        CannotListen,
-        BadConfig,
-    ) as error:
-        print(f"genvm-orchestrator: {error}", file=sys.stderr)
-        return 1
-    except StoreFailure as failure:
-        # Databases say what they have to say in several lines.
-        print(f"genvm-orchestrator: {' '.join(str(failure).split())}", file=sys.stderr)
-        return 1
-    except ValidationError as error:
-        for problem in error.errors(include_url=False, include_input=False):
-            where = ".".join(str(part) for part in problem["loc"])
-            what = problem["msg"].removeprefix("Value error, ")
-            print(f"genvm-orchestrator: setting {where}: {what}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        from orchestrator.command_failures import explained
+
+        lines = explained(error)
+        if not lines:
+            raise
+        for line in lines:
+            print(f"genvm-orchestrator: {line}", file=sys.stderr)
+        return 1
 
 
 def _run(args: argparse.Namespace) -> int:
-    if args.command in ("serve", "manager"):
-        from orchestrator.serve import serve  # noqa: PLC0415 - the other commands start without the server
+    match args.command:
+        case "serve" | "manager":
+            return _serve(args)
+        case "config":
+            return _show_config(args)
+        case "token":
+            from orchestrator.access import cli as access_cli
 
-        settings = _settings(args)
-        configure_logs(settings.log_level, settings.log_format)
-        event_loop.run(serve(settings, die_with_parent=args.die_with_parent))
-        return 0
-    if args.command == "config":
-        print(yaml.safe_dump(_settings(args).model_dump(mode="json"), sort_keys=False), end="")
-        return 0
-    if args.command == "token":
-        return access_cli.run(args)
-    if args.command == "images":
-        return imaging_cli.run(args)
-    if args.command in operations_cli.COMMANDS:
-        configure_logs("warning", LogFormat.AUTO)
-        return operations_cli.run(args)
-    if args.command == "engine-filter":
-        configure_logs("info", LogFormat.AUTO)
-        return asyncio.run(engine_filter_cli.run(args))
-    if args.command == "reap":
-        configure_logs("warning", LogFormat.AUTO)
-        return asyncio.run(reaping.run(args))
-    if args.command == "demo":
-        from orchestrator.demo import demo  # noqa: PLC0415
+            return access_cli.run(args)
+        case "images":
+            from orchestrator.imaging import cli as imaging_cli
 
-        return asyncio.run(demo(verbose=args.verbose))
+            return imaging_cli.run(args)
+        case "demo":
+            return _demo(args)
+        case "engine-filter":
+            return _filter_engine(args)
+        case "reap":
+            return _reap(args)
+        case command if command in operations_arguments.COMMANDS:
+            return _operate(args)
+    return _be_a_node(args)
+
+
+def _serve(args: argparse.Namespace) -> int:
+    from orchestrator import event_loop
+    from orchestrator.logs import configure_logs
+    from orchestrator.serve import serve
+
+    settings = _settings(args)
+    configure_logs(settings.log_level, settings.log_format)
+    event_loop.run(serve(settings, die_with_parent=args.die_with_parent))
+    return 0
+
+
+def _show_config(args: argparse.Namespace) -> int:
+    import yaml
+
+    print(yaml.safe_dump(_settings(args).model_dump(mode="json"), sort_keys=False), end="")
+    return 0
+
+
+def _operate(args: argparse.Namespace) -> int:
+    from orchestrator.logs import configure_logs
+    from orchestrator.operations import cli as operations_cli
+    from orchestrator.settings import LogFormat
+
+    configure_logs("warning", LogFormat.AUTO)
+    return operations_cli.run(args)
+
+
+def _filter_engine(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from orchestrator.engine_filter import cli as engine_filter_cli
+    from orchestrator.logs import configure_logs
+    from orchestrator.settings import LogFormat
+
+    configure_logs("info", LogFormat.AUTO)
+    return asyncio.run(engine_filter_cli.run(args))
+
+
+def _reap(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from orchestrator.logs import configure_logs
+    from orchestrator.operations import reaping
+    from orchestrator.settings import LogFormat
+
+    configure_logs("warning", LogFormat.AUTO)
+    return asyncio.run(reaping.run(args))
+
+
+def _demo(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from orchestrator.demo import demo
+
+    return asyncio.run(demo(verbose=args.verbose))
+
+
+def _be_a_node(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from orchestrator.node import cli as node_cli
+
     return asyncio.run(node_cli.run(args))
 
 

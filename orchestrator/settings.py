@@ -35,6 +35,7 @@ from pydantic_settings import (
 
 from orchestrator.executions.request import DebugLevel
 from orchestrator.runtime.port import EgressFilter
+from orchestrator.runtime_name import RuntimeName
 
 MIB = 1024 * 1024
 
@@ -77,11 +78,6 @@ LogLevel = Annotated[str, AfterValidator(_log_level)]
 
 class BadConfig(Exception):
     """The settings cannot be read at all; the text says where, and never what a value is."""
-
-
-class RuntimeName(StrEnum):
-    DOCKER = "docker"
-    PROCESS = "process"
 
 
 class InstanceNetwork(StrEnum):

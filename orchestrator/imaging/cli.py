@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
-from pathlib import Path
 
 from orchestrator.imaging.builder import Builder
 from orchestrator.imaging.checkout import find_checkout
 from orchestrator.imaging.engine import ImageEngine
 from orchestrator.imaging.failures import ImagingFailure
-from orchestrator.imaging.recipes import DEFAULT_BASE, RECIPES, chosen
+from orchestrator.imaging.recipes import chosen
 
 MIB = 1024 * 1024
-
-
-def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `images` and its two commands; `run` takes what they parse."""
-    images = subparsers.add_parser("images", help="build and list the container images")
-    commands = images.add_subparsers(dest="images_command", required=True, metavar="COMMAND")
-    names = ", ".join(recipe.name for recipe in RECIPES)
-    build = commands.add_parser("build", help="build what is out of date")
-    build.add_argument("names", nargs="*", metavar="IMAGE", help=f"only these and their parents: {names}")
-    build.add_argument(
-        "--base-image",
-        default=os.environ.get("GENVM_BASE_IMAGE", DEFAULT_BASE),
-        help="what genvm-base starts from, with Python 3.11 or newer and glibc (default: %(default)s)",
-    )
-    build.add_argument("--rebuild", action="store_true", help="build even what is up to date")
-    build.add_argument("--source", type=Path, help="checkout to build from (default: this one)")
-    commands.add_parser("list", help="list the images that were built here")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from orchestrator.kits.docker.kit import DockerKit
 from orchestrator.kits.kit import Kit
 from orchestrator.kits.process import ProcessKit
-from orchestrator.settings import RuntimeName, Settings
+from orchestrator.runtime_name import RuntimeName
+from orchestrator.settings import Settings
 
 KITS: Mapping[RuntimeName, Kit] = {
     RuntimeName.DOCKER: DockerKit(),

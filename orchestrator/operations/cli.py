@@ -8,47 +8,19 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TextIO, TypeVar
 
-from orchestrator.node.cli import DEFAULT_MANAGER
-from orchestrator.operations import collection, presentation
-from orchestrator.operations.doctor.report import examine, report_json, report_text
+from orchestrator.node.arguments import DEFAULT_MANAGER
+from orchestrator.operations import presentation
 from orchestrator.operations.failures import ManagerAway, NothingToRead, OperationFailure, UnknownExecution
 from orchestrator.operations.source import JournalSource, ManagerSource, Source, journal_url
 from orchestrator.runtime.port import RuntimeFailure
-from orchestrator.settings import RuntimeName, Settings, load_settings
+from orchestrator.settings import Settings, load_settings
 from orchestrator.state_dir import StateDirUnusable
 
-COMMANDS = ("ps", "inspect", "logs", "gc", "doctor")
 EXIT_OK, EXIT_FAILED, EXIT_UNKNOWN = 0, 1, 3
 
 T = TypeVar("T")
-
-
-def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands to the program's parser; `run` executes what it parsed."""
-    ps = subparsers.add_parser("ps", help="list runs that are not over")
-    ps.add_argument("--all", "-a", action="store_true", help="also those that have ended and are still kept")
-    ps.add_argument("--json", action="store_true", help="one JSON list")
-    inspect = subparsers.add_parser("inspect", help="everything about one run, as JSON")
-    logs = subparsers.add_parser("logs", help="what a run printed: stdout to stdout, stderr to stderr")
-    for parser in (inspect, logs):
-        parser.add_argument("id", type=int, metavar="ID")
-    one = logs.add_mutually_exclusive_group()
-    for stream in ("stdout", "stderr", "log"):
-        one.add_argument(f"--{stream}", dest="stream", action="store_const", const=stream, help="only this")
-    gc = subparsers.add_parser("gc", help="remove containers and directories that belong to no run")
-    gc.add_argument("--dry-run", action="store_true", help="only say what would be removed, and why")
-    gc.add_argument("--json", action="store_true")
-    for parser in (ps, inspect, logs, gc):
-        parser.add_argument("--manager", metavar="URL", help=f"default {DEFAULT_MANAGER}")
-    doctor = subparsers.add_parser("doctor", help="check that this machine can run contracts")
-    doctor.add_argument("--json", action="store_true")
-    doctor.add_argument("--runtime", choices=[name.value for name in RuntimeName])
-    for parser in (ps, inspect, logs, gc, doctor):
-        parser.add_argument("--state-dir", type=Path, metavar="DIR", help="state directory of the manager")
-        parser.add_argument("--config", type=Path, help="YAML file of settings")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,12 +65,20 @@ def _show(text: str, to: TextIO) -> None:
 
 
 def _gc(args: argparse.Namespace) -> int:
+    from orchestrator.operations import collection  # noqa: PLC0415 - the only one that needs an engine
+
     collected = asyncio.run(collection.collect(_settings(args), _manager(args), dry_run=args.dry_run))
     print(presentation.as_json(collected.as_json()) if args.json else collected.as_text())
     return EXIT_OK
 
 
 def _doctor(args: argparse.Namespace) -> int:
+    from orchestrator.operations.doctor.report import (  # noqa: PLC0415 - it looks at everything there is
+        examine,
+        report_json,
+        report_text,
+    )
+
     findings = examine(load_settings(args.config, state_dir=args.state_dir, runtime=args.runtime))
     print(presentation.as_json(report_json(findings)) if args.json else report_text(findings))
     return EXIT_FAILED if any(finding.failed for finding in findings) else EXIT_OK

@@ -38,15 +38,6 @@ class Pods(Protocol):
     async def delete_pod(self, name: str, uid: str, grace: int) -> None: ...
 
 
-def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `reap`; `run` executes what it parsed."""
-    reap = subparsers.add_parser("reap", help="in a cluster: remove what managers that are gone have left")
-    reap.add_argument(
-        "--managers", required=True, metavar="PREFIX", help="what the ids of these managers begin with"
-    )
-    reap.add_argument("--namespace", metavar="NAME", help="of the instances; default: the one it runs in")
-
-
 async def run(args: argparse.Namespace) -> int:
     """Remove them until none is left. Raises EngineUnreachable, EngineRefused."""
     cluster = await asyncio.to_thread(in_cluster, os.environ)

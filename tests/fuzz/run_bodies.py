@@ -27,8 +27,9 @@ from orchestrator.executions.plain import moment
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.written import request_from, request_map
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+from orchestrator.runtime_name import RuntimeName
 from orchestrator.serve import listening
-from orchestrator.settings import RuntimeName, Settings
+from orchestrator.settings import Settings
 from tests.fuzz import values
 from tests.fuzz.report import Broken, Report, resident_bytes
 from tests.fuzz.stalls import in_time

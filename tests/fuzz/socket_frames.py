@@ -22,7 +22,8 @@ from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.runtime.port import InstanceSpec
 from orchestrator.runtime.process import ProcessInstance, ProcessRuntime, ProcessSettings
-from orchestrator.settings import RuntimeName, Settings
+from orchestrator.runtime_name import RuntimeName
+from orchestrator.settings import Settings
 from tests.fuzz import values
 from tests.fuzz.report import Broken, Report, resident_bytes
 from tests.generation_bodies import fields

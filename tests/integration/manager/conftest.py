@@ -26,8 +26,9 @@ from orchestrator.modules.kinds import ModuleTimes
 from orchestrator.operations.source import JOURNAL_FILE, manager_id
 from orchestrator.provider_checks import CheckOne
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+from orchestrator.runtime_name import RuntimeName
 from orchestrator.serve import listening
-from orchestrator.settings import RuntimeName, Settings, ShutdownPolicy
+from orchestrator.settings import Settings, ShutdownPolicy
 from orchestrator.store.journal import open_for_reading, sqlite_url
 from tests import generation_bodies
 

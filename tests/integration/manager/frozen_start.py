@@ -17,8 +17,9 @@ from orchestrator.executions.request import RunRequest
 from orchestrator.executions.supervisor import Supervisor
 from orchestrator.logs import configure_logs
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+from orchestrator.runtime_name import RuntimeName
 from orchestrator.serve import listening
-from orchestrator.settings import LogFormat, RuntimeName, Settings
+from orchestrator.settings import LogFormat, Settings
 
 
 def stumble(_: Supervisor, request: RunRequest) -> None:

@@ -19,8 +19,9 @@ from orchestrator.composition import JOURNAL_FILE, manager
 from orchestrator.executions.recovery import SET_ASIDE
 from orchestrator.runtime.port import EngineRefused
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
+from orchestrator.runtime_name import RuntimeName
 from orchestrator.serve import listening
-from orchestrator.settings import RuntimeName, Settings
+from orchestrator.settings import Settings
 from orchestrator.store.journal import SqlJournal, open_for_reading, sqlite_url
 from orchestrator.store.port import RecoveryMark, RunHead
 from tests.generation_bodies import encoded

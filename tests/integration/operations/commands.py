@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from structlog.testing import capture_logs
 
-from orchestrator.operations import cli
+from orchestrator.operations import arguments, cli
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ async def command(*words: str) -> Ran:
 
 def run(*words: str) -> Ran:
     parser = argparse.ArgumentParser()
-    cli.add_commands(parser.add_subparsers(dest="command", required=True))
+    arguments.add_commands(parser.add_subparsers(dest="command", required=True))
     # `main` sends the log to stderr; here it would go to the stdout that is looked at.
     with capture_logs(), redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
         code = cli.run(parser.parse_args(words))

@@ -19,8 +19,9 @@ from orchestrator.embedded import PRECOMPILED_VARIABLE, prepared_executor
 from orchestrator.executions.times import Times
 from orchestrator.node.store import NodeStore
 from orchestrator.runtime.pool import PoolRuntime, PoolStatistics
+from orchestrator.runtime_name import RuntimeName
 from orchestrator.serve import listening
-from orchestrator.settings import RuntimeName, Settings
+from orchestrator.settings import Settings
 from tests.e2e.chain import source
 from tests.e2e.conftest import executor_image
 from tests.e2e.manager_process import MANAGED_BY

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.imaging import cli
+from orchestrator.imaging import arguments, cli
 
 
 def run(*words: str) -> int:
     parser = argparse.ArgumentParser()
-    cli.add_commands(parser.add_subparsers(required=True))
+    arguments.add_commands(parser.add_subparsers(required=True))
     return cli.run(parser.parse_args(["images", *words]))
 
 

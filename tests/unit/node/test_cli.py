@@ -11,7 +11,7 @@ import pytest
 
 from genvm_wire.address import Address
 from genvm_wire.results import ResultCode, RunResult
-from orchestrator.node import cli
+from orchestrator.node import arguments, cli
 from orchestrator.node.outcome import Outcome
 from orchestrator.node.presentation import as_json, as_text
 
@@ -20,7 +20,7 @@ ADDRESS = Address(b"\x5b" * 20)
 
 def parsed(*argv: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    cli.add_commands(parser.add_subparsers(dest="command", required=True))
+    arguments.add_commands(parser.add_subparsers(dest="command", required=True))
     return parser.parse_args(argv)
 
 

@@ -14,7 +14,8 @@ from orchestrator.kits.finding import Level, fail, ok, warn
 from orchestrator.operations.doctor import machine
 from orchestrator.operations.doctor.report import report_json, report_text
 from orchestrator.runtime.port import EgressFilter
-from orchestrator.settings import RuntimeName, Settings
+from orchestrator.runtime_name import RuntimeName
+from orchestrator.settings import Settings
 
 GIB = 1024**3
 INFO: dict[str, Any] = {

@@ -11,7 +11,8 @@ from orchestrator.__main__ import make_parser
 from orchestrator.kits import KITS, kit_of
 from orchestrator.kits.kit import Found
 from orchestrator.runtime.process import ProcessRuntime
-from orchestrator.settings import RuntimeName, Settings
+from orchestrator.runtime_name import RuntimeName
+from orchestrator.settings import Settings
 
 
 def process_settings(state_dir: Path) -> Settings:

@@ -1,0 +1,46 @@
+"""What the command says of a failure that its user can mend. Imported once there is one.
+
+Naming the failures means importing what raises them: the database's, the settings', the manifest's.
+"""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from orchestrator.access.credentials import NoCredentials
+from orchestrator.access.entries import BadTokens
+from orchestrator.contracts.manifest import ManifestError
+from orchestrator.exposure import CannotListen
+from orchestrator.runtime.port import RuntimeFailure
+from orchestrator.settings import BadConfig
+from orchestrator.state_dir import StateDirUnusable
+from orchestrator.store.port import StoreFailure
+
+_SAID_IN_ONE_LINE = (
+    FileNotFoundError,
+    StateDirUnusable,
+    ManifestError,
+    RuntimeFailure,
+    BadTokens,
+    NoCredentials,
+    CannotListen,
+    BadConfig,
+)
+
+
+def explained(error: Exception) -> list[str]:
+    """The lines to print; none for a defect, which deserves its traceback."""
+    match error:
+        case ValidationError():
+            return _settings(error)
+        case StoreFailure():
+            # Databases say what they have to say in several lines.
+            return [" ".join(str(error).split())]
+    return [str(error)] if isinstance(error, _SAID_IN_ONE_LINE) else []
+
+
+def _settings(error: ValidationError) -> list[str]:
+    return [
+        f"setting {'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors(include_url=False, include_input=False)
+    ]

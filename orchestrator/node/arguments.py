@@ -1,0 +1,54 @@
+"""The arguments of deploy, call, view and schema. What executes them is `cli`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+DEFAULT_MANAGER: Final = "http://127.0.0.1:3999"
+DEFAULT_SENDER: Final = "0x" + "0" * 39 + "1"
+
+_VALUES = (
+    "Arguments are JSON where valid, else strings; 0x and 40 hex digits is an address,"
+    " hex:… and b64:… are bytes."
+)
+
+
+def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to the program's parser; `run` executes what it parsed."""
+    deploy = subparsers.add_parser("deploy", help="deploy a contract on the local node", epilog=_VALUES)
+    deploy.add_argument("contract", type=Path, help="file with the contract's code")
+    _add_call_flags(deploy)
+    call = subparsers.add_parser("call", help="call a contract's method", epilog=_VALUES)
+    view = subparsers.add_parser("view", help="call a method and keep nothing", epilog=_VALUES)
+    for parser in (call, view):
+        parser.add_argument("address")
+        parser.add_argument("method")
+    _add_call_flags(call)
+    _add_call_flags(view, pays=False)
+    schema = subparsers.add_parser("schema", help="show what a contract offers")
+    schema.add_argument("contract", help="file with the contract's code, or the address of a deployed one")
+    _add_common_flags(schema)
+
+
+def _add_call_flags(parser: argparse.ArgumentParser, *, pays: bool = True) -> None:
+    parser.add_argument("args", nargs="*", metavar="ARG")
+    parser.add_argument("--kwarg", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--from", dest="sender", default=DEFAULT_SENDER, metavar="ADDRESS")
+    if pays:
+        parser.add_argument("--value", type=int, default=0, metavar="WEI")
+    _add_common_flags(parser)
+
+
+def _add_common_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--manager", default=DEFAULT_MANAGER, metavar="URL", help=f"default {DEFAULT_MANAGER}"
+    )
+    parser.add_argument("--state", type=Path, metavar="FILE", help="the local chain's state")
+    parser.add_argument(
+        "--listen",
+        metavar="ADDRESS",
+        help="be the node at a port of this address, for a manager elsewhere; default: a unix socket",
+    )
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")

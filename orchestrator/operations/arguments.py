@@ -1,0 +1,45 @@
+"""The arguments of ps, inspect, logs, gc and doctor. What executes them is `cli`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from orchestrator.node.arguments import DEFAULT_MANAGER
+from orchestrator.runtime_name import RuntimeName
+
+COMMANDS = ("ps", "inspect", "logs", "gc", "doctor")
+
+
+def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to the program's parser; `run` executes what it parsed."""
+    ps = subparsers.add_parser("ps", help="list runs that are not over")
+    ps.add_argument("--all", "-a", action="store_true", help="also those that have ended and are still kept")
+    ps.add_argument("--json", action="store_true", help="one JSON list")
+    inspect = subparsers.add_parser("inspect", help="everything about one run, as JSON")
+    logs = subparsers.add_parser("logs", help="what a run printed: stdout to stdout, stderr to stderr")
+    for parser in (inspect, logs):
+        parser.add_argument("id", type=int, metavar="ID")
+    one = logs.add_mutually_exclusive_group()
+    for stream in ("stdout", "stderr", "log"):
+        one.add_argument(f"--{stream}", dest="stream", action="store_const", const=stream, help="only this")
+    gc = subparsers.add_parser("gc", help="remove containers and directories that belong to no run")
+    gc.add_argument("--dry-run", action="store_true", help="only say what would be removed, and why")
+    gc.add_argument("--json", action="store_true")
+    for parser in (ps, inspect, logs, gc):
+        parser.add_argument("--manager", metavar="URL", help=f"default {DEFAULT_MANAGER}")
+    doctor = subparsers.add_parser("doctor", help="check that this machine can run contracts")
+    doctor.add_argument("--json", action="store_true")
+    doctor.add_argument("--runtime", choices=[name.value for name in RuntimeName])
+    for parser in (ps, inspect, logs, gc, doctor):
+        parser.add_argument("--state-dir", type=Path, metavar="DIR", help="state directory of the manager")
+        parser.add_argument("--config", type=Path, help="YAML file of settings")
+
+
+def add_reap(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `reap`; `reaping.run` executes what it parsed."""
+    reap = subparsers.add_parser("reap", help="in a cluster: remove what managers that are gone have left")
+    reap.add_argument(
+        "--managers", required=True, metavar="PREFIX", help="what the ids of these managers begin with"
+    )
+    reap.add_argument("--namespace", metavar="NAME", help="of the instances; default: the one it runs in")
