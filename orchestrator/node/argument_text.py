@@ -48,6 +48,15 @@ def parse_keyword(text: str) -> tuple[str, Value]:
     return name, parse_argument(value)
 
 
+def parse_json(text: str) -> Value:
+    """JSON and nothing else, with the tags of `parse_argument`. Raises BadRequest."""
+    try:
+        json.loads(text, parse_constant=_not_json)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"{text!r:.60} is not JSON: {error}") from None
+    return _checked(text, _from_json(text))
+
+
 def _from_json(text: str) -> Value:
     try:
         parsed = json.loads(text, parse_constant=_not_json)

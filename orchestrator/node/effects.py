@@ -30,7 +30,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Everything a run changes when it is applied. `pages` by (slot, page index), 32 bytes each."""
+    """Everything a run changes when it is applied. `pages` by (slot, page index), 32 bytes each.
+
+    `paid`: the value has left its sender's account already.
+    """
 
     contract: Address
     sender: Address
@@ -39,3 +42,4 @@ class Effects:
     pages: dict[tuple[bytes, int], bytes]
     messages: tuple[Message, ...]
     events: tuple[Event, ...]
+    paid: bool = False

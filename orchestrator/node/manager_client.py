@@ -59,12 +59,16 @@ class ManagerClient:
         except (ManagerRefused, ManagerUnreachable):
             return
 
-    async def start_module(self, module_type: str, config: Mapping[str, Any] | None) -> None:
+    async def start_module(
+        self, module_type: str, config: Mapping[str, Any] | None, *, allow_empty_backends: bool = False
+    ) -> None:
         """Start the module `Llm` or `Web`; returns when it serves.
 
         Raises ManagerRefused, ManagerUnreachable.
         """
-        body = {"module_type": module_type, "config": config}
+        body: dict[str, Any] = {"module_type": module_type, "config": config}
+        if allow_empty_backends:
+            body["allow_empty_backends"] = True
         await self._exchange("POST", "/module/start", _START_TIMEOUT, json=body)
 
     async def set_variable(self, key: str, value: str) -> None:

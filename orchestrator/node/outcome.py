@@ -28,8 +28,19 @@ class Outcome:
     timings: Mapping[str, float]
     messages: int = 0
     events: int = 0
+    transaction: str | None = None
+    """its hash; null for what is none: views, schemas"""
+    votes: tuple[str, ...] = ()
+    """of the validators: `agree`, `disagree`, `no_vote`"""
+    agreed: bool = True
+    """whether it counts: most nodes agreed with the leader"""
 
     @property
     def kind(self) -> str:
         """`Return`, `UserError`, `VmError`, `InternalError` or `NoResult`."""
         return "NoResult" if self.result is None else self.result.kind
+
+    @property
+    def counts(self) -> bool:
+        """Whether what it did stays."""
+        return self.agreed and not self.failure and self.result is not None and self.result.succeeded

@@ -15,6 +15,7 @@ from orchestrator.node.host_server import HostServer
 from orchestrator.node.manager_client import ManagerClient
 from orchestrator.node.stage import RunStage
 
+CHAIN_ID: Final = 61999
 PROBE_AFTER: Final = 1.0
 """Seconds from the start to the one look whether the run has died."""
 LAST_WORDS: Final = 2.0
@@ -33,23 +34,26 @@ class Attempt:
 
 def run_request(stage: RunStage, host: str, *, is_sync: bool, node_data: dict[str, str]) -> dict[str, Any]:
     """The JSON body of `POST /genvm/run` (section 3.3.1; message: host-protocol.md 6.1)."""
-    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    now = datetime.now(UTC)
+    seen = stage.moment or now
+    origin = stage.origin or stage.sender
     return {
         "major": 0,
         "message": {
             "contract_address": _base64(stage.contract.raw),
             "sender_address": _base64(stage.sender.raw),
-            "origin_address": _base64(stage.sender.raw),
-            "chain_id": "61999",
+            "origin_address": _base64(origin.raw),
+            "chain_id": str(CHAIN_ID),
             "value": stage.value or None,
             "is_init": stage.is_deploy,
-            "datetime": now,
+            "datetime": _written(seen),
         },
         "is_sync": is_sync,
         "capture_output": True,
         "max_execution_minutes": 20,
         "host_data": json.dumps(node_data),
-        "timestamp": now,
+        # Which executor serves is a matter of today, whatever moment the contract sees.
+        "timestamp": _written(now),
         "host": host,
         "extra_args": ["--debug-mode"],
     }
@@ -118,6 +122,10 @@ async def _stop(serving: asyncio.Task[None]) -> str:
     if error is not None and not isinstance(error, HostBroken):
         raise error
     return str(error or "")
+
+
+def _written(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _base64(raw: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Protocol
 
 from genvm_wire.address import Address
@@ -23,6 +24,7 @@ from orchestrator.node.store import NodeStore
 
 MAX_STAGED_PAGES: Final = 2 * 1024 * 1024
 MAX_EMISSIONS: Final = 10_000
+LEADER: Final = "leader"
 
 
 class StageFull(Exception):
@@ -65,7 +67,11 @@ class Stage(Protocol):
 
 @dataclass(slots=True)
 class RunStage:
-    """The state of one run. `leader_results` null: this node leads."""
+    """The state of one run. `leader_results` null: this node leads.
+
+    `origin` null: the sender; `moment` null: now; `node`: who of the nodes runs it, for mocks; `paid`: the
+    value has left its sender's account already.
+    """
 
     store: NodeStore
     contract: Address
@@ -78,6 +84,10 @@ class RunStage:
     disagreement: int | None = None
     fuel_used: int = 0
     result: bytes | None = None
+    origin: Address | None = None
+    moment: datetime | None = None
+    node: str = LEADER
+    paid: bool = False
     _pages: dict[tuple[bytes, int], bytes] = field(default_factory=dict)
     _messages: list[Message] = field(default_factory=list)
     _events: list[Event] = field(default_factory=list)
@@ -154,6 +164,15 @@ class RunStage:
             raise StageFull("too many events")
         self._events.append(event)
 
+    def same_as(self, other: RunStage) -> bool:
+        """Whether two nodes' runs came to the same."""
+        return (self.result, self._pages, self._messages, self._events) == (
+            other.result,
+            other._pages,
+            other._messages,
+            other._events,
+        )
+
     def effects(self, result: RunResult) -> Effects:
         """Everything to apply after a Return, with what came inside the result. Raises ResultError."""
         pages = dict(self._pages)
@@ -174,6 +193,7 @@ class RunStage:
             pages=pages,
             messages=tuple(self._messages),
             events=tuple(self._events),
+            paid=self.paid,
         )
 
     def _take_emission(self, emission: Value) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from hashlib import sha3_256
 from typing import Final
 
@@ -14,6 +16,7 @@ from genvm_wire.results import ResultError, RunResult, parse
 from orchestrator.node.effects import Effects
 from orchestrator.node.errors import BadRequest, NodeError
 from orchestrator.node.manager_client import ManagerClient
+from orchestrator.node.order import Ending, Order
 from orchestrator.node.outcome import Outcome
 from orchestrator.node.run_attempt import Attempt, attempt
 from orchestrator.node.stage import RunStage
@@ -23,20 +26,41 @@ NOBODY: Final = Address(bytes(20))
 RUN_LIMIT_S: Final = 600.0
 SCHEMA_LIMIT_S: Final = 30.0
 MAX_CODE: Final = 64 * 1024 * 1024
+AGREES, DISAGREES, NO_VOTE = "agree", "disagree", "no_vote"
+UNDETERMINED: Final = "undetermined"
 _MAX_VALUE: Final = 2**64
+
+
+Clock = Callable[[], datetime | None]
+
+
+def machine_time() -> None:
+    """The moment of a transaction is the one at which it is run."""
 
 
 class NodeClient:
     """The local chain in `store`, its contracts run by `manager`. Values are wei.
 
-    `listen`: the address of this machine at which runs find it, where the manager is on another one.
+    `clock` gives the moment that contracts see. `validators`: so many nodes run a transaction after its
+    leader, and it counts when most of all agree. `listen`: the address of this machine at which runs find it,
+    where the manager is on another one.
 
     Every method raises ManagerRefused, ManagerUnreachable or BadRequest when there was no run at all;
     a run that went wrong is an Outcome.
     """
 
-    def __init__(self, store: NodeStore, manager: ManagerClient, *, listen: str | None = None) -> None:
-        self._store = store
+    def __init__(
+        self,
+        store: NodeStore,
+        manager: ManagerClient,
+        clock: Clock = machine_time,
+        *,
+        validators: int = 0,
+        listen: str | None = None,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.validators = validators
         self._manager = manager
         self._listen = listen
 
@@ -50,11 +74,9 @@ class NodeClient:
         value: int = 0,
     ) -> Outcome:
         """Deploy `code` at the address that follows from sender and nonce, and run its constructor."""
-        nonce = await asyncio.to_thread(self._store.nonce, sender)
+        address = deploy_address(sender, await asyncio.to_thread(self.store.nonce, sender))
         calldata = call_payload(None, args, kwargs)
-        stage = self._stage(deploy_address(sender, nonce), sender, calldata, value, is_deploy=True)
-        await asyncio.to_thread(_put_code, stage, code)
-        return await self._transact("deploy", stage)
+        return await self.execute(Order("deploy", address, sender, calldata, value, code))
 
     async def call(
         self,
@@ -68,8 +90,7 @@ class NodeClient:
     ) -> Outcome:
         """Call a method; on Return its effects stay."""
         await self._require_contract(address)
-        stage = self._stage(address, sender, call_payload(method, args, kwargs), value)
-        return await self._transact("call", stage)
+        return await self.execute(Order("call", address, sender, call_payload(method, args, kwargs), value))
 
     async def view(
         self,
@@ -82,34 +103,79 @@ class NodeClient:
     ) -> Outcome:
         """Call a method and discard whatever it does."""
         await self._require_contract(address)
-        stage = self._stage(address, sender, call_payload(method, args, kwargs))
+        stage = self._stage(Order("view", address, sender, call_payload(method, args, kwargs)))
         run = await self._attempt(stage, "view", is_sync=True)
         return _outcome(stage, run, *_result(stage, run))
 
     async def schema(self, contract: Address | bytes) -> Outcome:
         """The schema, as JSON text in `result.data`, of deployed or of mere code."""
-        scratch = self._stage(NOBODY, NOBODY, encode({"method": "#get-schema"}))
+        scratch = self._stage(Order("schema", NOBODY, NOBODY, encode({"method": "#get-schema"})))
         if isinstance(contract, Address):
             contract = await asyncio.to_thread(scratch.read_code, contract)
         await asyncio.to_thread(_put_code, scratch, contract)
         run = await self._attempt(scratch, "schema", is_sync=True, limit_s=SCHEMA_LIMIT_S)
         return _outcome(scratch, run, *_result(scratch, run))
 
-    def _stage(
-        self, contract: Address, sender: Address, calldata: bytes, value: int = 0, *, is_deploy: bool = False
-    ) -> RunStage:
-        if not 0 <= value < _MAX_VALUE:
+    async def code(self, address: Address) -> bytes:
+        """Of a deployed contract. Raises BadRequest when there is none."""
+        return await asyncio.to_thread(self._stage(Order("code", NOBODY, NOBODY, b"")).read_code, address)
+
+    async def execute(self, order: Order) -> Outcome:
+        """Run a transaction: its leader, then as many validators as there are, then what it did."""
+        order = replace(order, moment=order.moment or self.clock())
+        stage = self._stage(order)
+        if order.code is not None:
+            await asyncio.to_thread(_put_code, stage, order.code)
+        transaction = await asyncio.to_thread(self.store.begin_transaction, order)
+        run, ending = Attempt(), Ending("no_result")
+        effects: Effects | None = None
+        try:
+            run = await self._attempt(stage, hex(transaction), is_sync=False)
+            result, failure = _result(stage, run)
+            if result is not None:
+                effects, failure = await asyncio.to_thread(_effects, stage, result)
+                ending = replace(ending, status="finished" if effects is not None else "failed")
+            votes = await self._votes(order, transaction, stage) if result is not None else ()
+            if 2 * (votes.count(AGREES) + 1) <= len(votes) + 1:
+                effects, ending = None, replace(ending, status=UNDETERMINED)
+                failure = f"the nodes did not agree: {votes.count(AGREES) + 1} of {len(votes) + 1}"
+            ending = replace(ending, failure=failure, votes=votes)
+        finally:
+            # Also when the developer interrupts: a transaction is never left `running`.
+            ending = _with_output(ending, stage, run)
+            work = asyncio.to_thread(self.store.finish_transaction, transaction, ending, effects)
+            await asyncio.shield(work)
+        outcome = _outcome(stage, run, result, failure, effects)
+        number, votes = await asyncio.to_thread(self._hash, transaction), ending.votes
+        return replace(outcome, transaction=number, votes=votes, agreed=ending.status != UNDETERMINED)
+
+    def _hash(self, transaction: int) -> str:
+        ((digest,),) = self.store.rows("SELECT hash FROM transactions WHERE id=?", (transaction,))
+        return f"0x{digest.hex()}"
+
+    def _stage(self, order: Order) -> RunStage:
+        if not 0 <= order.value < _MAX_VALUE:
             raise BadRequest("a value is between 0 and 2^64 - 1 wei")
-        return RunStage(self._store, contract, sender, calldata, value, is_deploy)
+        return RunStage(
+            self.store,
+            order.contract,
+            order.sender,
+            order.calldata,
+            order.value,
+            order.kind == "deploy",
+            origin=order.first_sender,
+            moment=order.moment or self.clock(),
+            paid=order.paid,
+        )
 
     async def _require_contract(self, address: Address) -> None:
-        if not await asyncio.to_thread(self._store.is_contract, address):
+        if not await asyncio.to_thread(self.store.is_contract, address):
             raise BadRequest(f"there is no contract at {address}")
 
     async def _attempt(
         self, stage: RunStage, transaction: str, *, is_sync: bool, limit_s: float = RUN_LIMIT_S
     ) -> Attempt:
-        node_data = {"node_address": stage.sender.as_hex, "tx_id": transaction}
+        node_data = {"node_address": stage.sender.as_hex, "tx_id": transaction, "node": stage.node}
         return await attempt(
             self._manager,
             stage,
@@ -119,27 +185,36 @@ class NodeClient:
             listen=self._listen,
         )
 
-    async def _transact(self, kind: str, stage: RunStage) -> Outcome:
-        transaction = await asyncio.to_thread(
-            self._store.begin_transaction, kind, stage.sender, stage.contract, stage.value, stage.calldata
-        )
-        run = Attempt()
-        status = "no_result"
-        effects: Effects | None = None
-        try:
-            run = await self._attempt(stage, hex(transaction), is_sync=False)
-            result, failure = _result(stage, run)
-            if result is not None:
-                effects, failure = await asyncio.to_thread(_effects, stage, result)
-                status = "finished" if effects is not None else "failed"
-        finally:
-            # Also when the developer interrupts: a transaction is never left `running`.
-            await asyncio.shield(
-                asyncio.to_thread(
-                    self._store.finish_transaction, transaction, status, run.run_id, stage.result, effects
-                )
-            )
-        return _outcome(stage, run, result, failure, effects)
+    async def _votes(self, order: Order, transaction: int, led: RunStage) -> tuple[str, ...]:
+        """What the validators come to, one after the other, on the state from before the transaction."""
+        votes = []
+        for number in range(1, self.validators + 1):
+            stage = self._stage(order)
+            stage.node = f"validator-{number}"
+            stage.leader_results = [led.nondet_results[call] for call in sorted(led.nondet_results)]
+            if order.code is not None:
+                await asyncio.to_thread(_put_code, stage, order.code)
+            await self._attempt(stage, hex(transaction), is_sync=False)
+            votes.append(vote(led, stage))
+        return tuple(votes)
+
+
+def vote(led: RunStage, own: RunStage) -> str:
+    """Whether a validator agrees with its leader: in every block, in the result, and in what it did."""
+    if own.result is None:
+        return NO_VOTE
+    return AGREES if own.disagreement is None and own.same_as(led) else DISAGREES
+
+
+def _with_output(ending: Ending, stage: RunStage, run: Attempt) -> Ending:
+    status = run.status or {}
+    return replace(
+        ending,
+        run_id=run.run_id,
+        result=stage.result,
+        stdout=str(status.get("stdout") or ""),
+        stderr=str(status.get("stderr") or ""),
+    )
 
 
 def _put_code(stage: RunStage, code: bytes) -> None:

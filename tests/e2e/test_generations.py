@@ -20,6 +20,7 @@ from genvm_wire.calldata import Encodable, Value, encode
 from genvm_wire.host_tables import HOST_TABLES
 from genvm_wire.results import RunResult, parse
 from orchestrator.node.host_server import HostServer
+from orchestrator.node.order import Ending, Order
 from orchestrator.node.stage import RunStage
 from orchestrator.node.store import NodeStore
 from tests.e2e.chain import ALICE, source
@@ -91,8 +92,8 @@ class GenerationNode:
         return base64.b64decode(consumed) if self.generation == "C" else bytes(consumed)
 
     def _apply(self, stage: RunStage, result: RunResult) -> None:
-        transaction = self.store.begin_transaction("run", ALICE, CONTRACT, 0, stage.calldata)
-        self.store.finish_transaction(transaction, "finished", None, None, stage.effects(result))
+        transaction = self.store.begin_transaction(Order("run", CONTRACT, ALICE, stage.calldata))
+        self.store.finish_transaction(transaction, Ending("finished"), stage.effects(result))
 
     async def data(self, call: Encodable, code: bytes | None = None, **changes: Any) -> Value:
         result = await self.run(call, code, **changes)

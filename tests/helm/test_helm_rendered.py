@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.settings import RuntimeName, Settings
+from orchestrator.runtime_name import RuntimeName
+from orchestrator.settings import Settings
 from tests.helm import snapshots
 from tests.helm.chart import CHART, VERSIONS, HelmEngine, Object, Refused, Rendered, combinations, containers
 from tests.helm.restricted import violations
