@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import developer_arguments
 from orchestrator.access import arguments as access_arguments
 from orchestrator.engine_filter import arguments as engine_filter_arguments
 from orchestrator.imaging import arguments as imaging_arguments
@@ -53,10 +54,13 @@ def make_parser() -> argparse.ArgumentParser:
     demo.add_argument("--verbose", action="store_true", help="show the manager's log as well")
     imaging_arguments.add_commands(commands)
     node_arguments.add_commands(commands)
+    developer_arguments.add_commands(commands)
     operations_arguments.add_commands(commands)
     access_arguments.add_commands(commands)
     engine_filter_arguments.add_commands(commands)
     operations_arguments.add_reap(commands)
+    completion = commands.add_parser("completion", help="print what a shell needs to complete commands")
+    completion.add_argument("shell", choices=["bash", "zsh"])
     return parser
 
 
@@ -117,6 +121,17 @@ def _run(args: argparse.Namespace) -> int:
             return _filter_engine(args)
         case "reap":
             return _reap(args)
+        case "completion":
+            from orchestrator.completion import script
+
+            print(script(make_parser(), args.shell), end="")
+            return 0
+        case "check":
+            return _check(args)
+        case "test":
+            from orchestrator.testing import command as testing_command
+
+            return testing_command.run(args)
         case command if command in operations_arguments.COMMANDS:
             return _operate(args)
     return _be_a_node(args)
@@ -171,6 +186,17 @@ def _reap(args: argparse.Namespace) -> int:
     return asyncio.run(reaping.run(args))
 
 
+def _check(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from orchestrator.checking import cli as checking_cli
+    from orchestrator.logs import configure_logs
+    from orchestrator.settings import LogFormat
+
+    configure_logs("error", LogFormat.TEXT)
+    return asyncio.run(checking_cli.run(args))
+
+
 def _demo(args: argparse.Namespace) -> int:
     import asyncio
 
@@ -184,7 +210,14 @@ def _be_a_node(args: argparse.Namespace) -> int:
 
     from orchestrator.node import cli as node_cli
 
-    return asyncio.run(node_cli.run(args))
+    if getattr(args, "manager", None) != node_arguments.LOCAL_MANAGER:
+        return asyncio.run(node_cli.run(args))
+    from orchestrator.logs import configure_logs
+    from orchestrator.settings import LogFormat
+    from orchestrator.workbench import workbench
+
+    configure_logs("error", LogFormat.TEXT)
+    return asyncio.run(node_cli.run(args, workbench))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
+from hashlib import sha256
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,7 +37,28 @@ def _directory(state_dir: Path) -> Path:
         raise EngineRefused(
             "the process runtime needs the executor's packages: pip install 'genvm-orchestrator[executor]'"
         )
-    return (state_dir / f"precompiled-{VERSION}-{metadata.version('wasmtime')}").absolute()
+    name = f"precompiled-{VERSION}-{metadata.version('wasmtime')}-{_sources_mark()}"
+    return (state_dir / name).absolute()
+
+
+def _sources_mark() -> str:
+    """Changes with what is compiled: an installation that is being worked on keeps its version."""
+    spec = find_spec("genvm_executor")
+    assert spec is not None and spec.submodule_search_locations is not None
+    mark = sha256()
+    for root in spec.submodule_search_locations:
+        for path in sorted(Path(root).rglob("*.py")):
+            mark.update(path.read_bytes())
+    return mark.hexdigest()[:12]
+
+
+def _put_in_place(draft: Path, directory: Path) -> None:
+    try:
+        draft.replace(directory)
+    except OSError:
+        # Somebody else compiled the same meanwhile.
+        if not directory.is_dir():
+            raise
 
 
 async def _precompile(directory: Path) -> None:
@@ -52,7 +74,7 @@ async def _precompile(directory: Path) -> None:
             raise EngineRefused(
                 f"the interpreter cannot be compiled: {complaint.decode(errors='replace')[-500:]}"
             )
-        await asyncio.to_thread(draft.replace, directory)
+        await asyncio.to_thread(_put_in_place, draft, directory)
     finally:
         if compiling.returncode is None:
             compiling.kill()

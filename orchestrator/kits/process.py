@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 
 from orchestrator.embedded import prepared_executor
@@ -14,6 +15,22 @@ from orchestrator.runtime.rendezvous import InstanceDirectories
 from orchestrator.settings import Settings
 
 
+def process_runtime(settings: Settings, manager_id: str, environment: Mapping[str, str]) -> ProcessRuntime:
+    """A runtime whose executors have `environment`; modules are this installation's, too."""
+    commands = {
+        settings.llm_image: (sys.executable, "-m", "genvm_llm"),
+        settings.web_image: (sys.executable, "-m", "genvm_web"),
+    }
+    return ProcessRuntime(
+        ProcessSettings(
+            manager_id=manager_id,
+            state_dir=settings.state_dir,
+            commands=commands,
+            environment=environment,
+        )
+    )
+
+
 class ProcessKit:
     """Implements `Kit`."""
 
@@ -21,17 +38,7 @@ class ProcessKit:
 
     async def open(self, settings: Settings, manager_id: str) -> ProcessRuntime:
         """See `Kit.open`."""
-        return ProcessRuntime(
-            ProcessSettings(
-                manager_id=manager_id,
-                state_dir=settings.state_dir,
-                commands={
-                    settings.llm_image: (sys.executable, "-m", "genvm_llm"),
-                    settings.web_image: (sys.executable, "-m", "genvm_web"),
-                },
-                environment=await prepared_executor(settings.state_dir),
-            )
-        )
+        return process_runtime(settings, manager_id, await prepared_executor(settings.state_dir))
 
     def open_to_sweep(self, settings: Settings, manager_id: str) -> ProcessRuntime:
         """See `Kit.open_to_sweep`."""

@@ -1,0 +1,108 @@
+"""`genvm-orchestrator check`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from orchestrator.checking.late_imports import probe
+from orchestrator.checking.problem import Problem, problem_of
+from orchestrator.node.contract_file import read_contract
+from orchestrator.node.errors import BadRequest, NodeError
+from orchestrator.node.store import NodeStore
+from orchestrator.node.transactions import NodeClient
+from orchestrator.workbench import workbench
+
+EXIT_OK, EXIT_REFUSED, EXIT_USAGE, EXIT_UNCHECKED = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Of one file. `schema`: its JSON text, null when there is none; `trouble`: why nobody could check it."""
+
+    file: str
+    problems: tuple[Problem, ...] = ()
+    schema: str | None = None
+    trouble: str = ""
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether a node takes it."""
+        return not self.trouble and all(one.severity != "error" for one in self.problems)
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Check the files of a parsed command; the exit code."""
+    try:
+        codes = {str(path): await asyncio.to_thread(read_contract, path) for path in args.contracts}
+    except BadRequest as error:
+        print(f"genvm-orchestrator: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    with NodeStore(":memory:") as store:
+        async with workbench() as manager:
+            node = NodeClient(store, manager)
+            reports = [await report(node, name, code) for name, code in codes.items()]
+    print(json.dumps([_as_map(one) for one in reports]) if args.json else "\n".join(map(as_text, reports)))
+    return exit_code(reports, strict=args.strict)
+
+
+def exit_code(reports: Sequence[Report], *, strict: bool) -> int:
+    if any(one.trouble for one in reports):
+        return EXIT_UNCHECKED
+    refused = any(not one.is_taken or (strict and one.problems) for one in reports)
+    return EXIT_REFUSED if refused else EXIT_OK
+
+
+async def report(node: NodeClient, name: str, code: bytes) -> Report:
+    """Ask the executor for the contract's schema, and then for what its functions import."""
+    try:
+        outcome = await node.schema(code)
+        if outcome.result is None or outcome.kind == "InternalError":
+            return Report(name, trouble=outcome.failure or f"{outcome.kind}: {outcome.stderr[-500:]}")
+        if (problem := problem_of(outcome, code)) is not None:
+            return Report(name, (problem,))
+        schema = outcome.result.data if isinstance(outcome.result.data, str) else None
+        return Report(name, tuple(await _late_problems(node, code)), schema)
+    except NodeError as error:
+        return Report(name, trouble=str(error))
+
+
+async def _late_problems(node: NodeClient, code: bytes) -> list[Problem]:
+    """One after the other: an import that fails hides those behind it."""
+    found: list[Problem] = []
+    known: set[int] = set()
+    while (asked := probe(code, frozenset(known))) is not None:
+        problem = problem_of(await node.schema(asked), asked, "warning")
+        if problem is None or problem.line is None or problem.line in known:
+            return found
+        known.add(problem.line)
+        found.append(problem)
+    return found
+
+
+def as_text(report: Report) -> str:
+    """One line for each problem, as compilers write them, and what to do below it."""
+    if report.trouble:
+        return f"{report.file}: could not be checked: {report.trouble}"
+    lines = []
+    for one in report.problems:
+        place = report.file if one.line is None else f"{report.file}:{one.line}"
+        lines.append(f"{place}: {one.severity}: {one.text}")
+        lines.extend(f"    {line}" for line in (one.source, one.advice and f"→ {one.advice}") if line)
+    if report.is_taken:
+        lines.append(f"{report.file}: a node takes it")
+    return "\n".join(lines)
+
+
+def _as_map(report: Report) -> dict[str, object]:
+    return {
+        "file": report.file,
+        "ok": report.is_taken,
+        "problems": [asdict(one) for one in report.problems],
+        "schema": None if report.schema is None else json.loads(report.schema),
+        "trouble": report.trouble or None,
+    }

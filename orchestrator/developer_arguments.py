@@ -1,0 +1,52 @@
+"""The arguments of check and test. What executes them is `checking.cli` and `testing.command`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_commands(subparsers: _Commands) -> None:
+    """Add the commands to the program's parser."""
+    _add_check(subparsers)
+    _add_test(subparsers)
+
+
+def _add_check(subparsers: _Commands) -> None:
+    check = subparsers.add_parser(
+        "check",
+        help="say what a node would say of a contract",
+        description="Runs the contract's header, imports, storage types and schema in the executor itself."
+        " Exit code 0: a node takes it; 1: it does not; 2: it cannot be read; 3: it could not be checked.",
+    )
+    check.add_argument("contracts", nargs="+", type=Path, metavar="FILE")
+    check.add_argument("--strict", action="store_true", help="exit code 1 for warnings, too")
+    check.add_argument("--json", action="store_true", help="print one JSON list, an entry for each file")
+
+
+def _add_test(subparsers: _Commands) -> None:
+    test = subparsers.add_parser(
+        "test",
+        help="run a contract's own tests against real instances",
+        description="Runs pytest with the fixtures of docs/developing.md. What follows -- is pytest's.",
+    )
+    test.add_argument("paths", nargs="*", default=["."], metavar="PATH", help="files or folders (default .)")
+    test.add_argument(
+        "--runtime",
+        choices=["process", "docker"],
+        default="process",
+        help="process: no container engine needed, not isolated (default)",
+    )
+    test.add_argument(
+        "--record", action="store_true", help="ask real modules what no mock answers, and keep it"
+    )
+    test.add_argument(
+        "-k", dest="expression", metavar="EXPRESSION", help="only tests that fit, as pytest's -k"
+    )
+    test.add_argument("-x", dest="first", action="store_true", help="stop at the first failure")
+    test.add_argument(
+        "--json", action="store_true", help="print one line of JSON at the end, and nothing else"
+    )

@@ -1,0 +1,134 @@
+"""`genvm-orchestrator check`: one run of the command over a table of contracts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.developer.test_dev_session import EXAMPLES, ROOT, environment
+
+HEADER = '# v0.2.0\n# { "Depends": "py-genlayer:test" }\n'
+START = f"{HEADER}from genlayer import *\n\n"
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A contract that a node refuses: at `line`, with `text`, and `advice` on it."""
+
+    name: str
+    code: str
+    line: int | None
+    text: str
+    advice: str
+    severity: str = "error"
+
+
+def contract(fields: str = "x: u8", body: str = "", top: str = "") -> str:
+    return f"{START}{top}class C(gl.Contract):\n    {fields}\n    def __init__(self):\n        pass\n{body}"
+
+
+TABLE = (
+    Bad("no_header", "from genlayer import *\n", 1, "does not begin with a runner comment", "begin the file"),
+    Bad("no_json", "# v0.2.0\n# { not json }\n", 2, "not JSON", "the comment is JSON"),
+    Bad(
+        "unknown",
+        '# v0.2.0\n# { "Depends": "py-other:1jb4" }\n',
+        2,
+        "'py-other:1jb4' is not installed",
+        "name a",
+    ),
+    Bad("too_new", HEADER.replace("v0.2.0", "v9.0.0"), 1, "asks for v9.0.0", "ask for a version"),
+    Bad("syntax", f"{START}class C(gl.Contract)\n    pass\n", 5, "SyntaxError", ""),
+    Bad("int_field", contract("x: u8\n    wrong: int"), 7, "field 'wrong' of C", ""),
+    Bad("dict_field", contract("wrong: dict"), 6, "use TreeMap[K, V]", ""),
+    Bad(
+        "inherited",
+        contract("x: u8", top="class B:\n    wrong: list\n\n").replace("C(gl", "C(B, gl"),
+        6,
+        "use Dyn",
+        "",
+    ),
+    Bad("numpy", contract(top="import numpy\n"), 5, "No module named 'numpy'", "no native packages"),
+    Bad("network", contract(top="import requests\n"), 5, "No module named 'requests'", "gl.nondet.web"),
+    Bad("name", contract(top="x = undefined\n"), 5, "NameError", "import or define the name"),
+    Bad(
+        "two", contract(top="class A(gl.Contract):\n    pass\n\n"), 8, "only one contract", "put shared code"
+    ),
+    Bad("none", START, None, "no contract defined", "define one class"),
+    Bad(
+        "starred",
+        contract(body="    @gl.public.view\n    def m(self, *args):\n        pass\n"),
+        10,
+        "*args and **kwargs are not allowed",
+        "name every parameter",
+    ),
+    Bad(
+        "late",
+        contract(
+            body="    @gl.public.view\n    def m(self):\n        import numpy as np\n        return np\n"
+        ),
+        11,
+        "No module named 'numpy'",
+        "no native packages",
+        "warning",
+    ),
+)
+GOOD = ("counter", "ledger", "judge", "auction", "factory", "oracle", "summary", "bridge", "wallet", "poll")
+
+
+def check(*words: str) -> tuple[int, list[dict[str, Any]]]:
+    ran = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "check", "--json", *words],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout, ran.stderr
+    found = json.loads(ran.stdout)
+    assert isinstance(found, list)
+    return ran.returncode, found
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, dict[str, Any]]]:
+    folder = tmp_path_factory.mktemp("contracts")
+    files = []
+    for bad in TABLE:
+        path = folder / f"{bad.name}.py"
+        path.write_text(bad.code)
+        files.append(str(path))
+    code, reports = check(
+        *files, *(str(EXAMPLES / f"{name}.py") for name in GOOD), str(EXAMPLES / "tally.wat")
+    )
+    return code, {Path(report["file"]).stem: report for report in reports}
+
+
+@pytest.mark.parametrize("bad", TABLE, ids=lambda bad: bad.name)
+def test_what_a_node_refuses_is_named_with_its_line(
+    checked: tuple[int, dict[str, dict[str, Any]]], bad: Bad
+) -> None:
+    report = checked[1][bad.name]
+    (problem,) = report["problems"]
+    assert (problem["severity"], problem["line"]) == (bad.severity, bad.line)
+    assert bad.text in problem["text"]
+    assert bad.advice in problem["advice"]
+    assert report["ok"] is (bad.severity == "warning")
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_a_node_takes_has_its_schema(checked: tuple[int, dict[str, dict[str, Any]]], name: str) -> None:
+    report = checked[1][name]
+    assert (report["ok"], report["problems"], report["trouble"]) == (True, [], None)
+    assert "methods" in report["schema"]
+
+
+def test_the_exit_code_is_for_scripts(checked: tuple[int, dict[str, dict[str, Any]]]) -> None:
+    assert checked[0] == 1

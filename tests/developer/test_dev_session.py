@@ -1,0 +1,83 @@
+"""`genvm-orchestrator test` over the examples and over cases of our own: one command, one session."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+CASES = Path(__file__).parent / "cases"
+MEANT_TO_FAIL = "meant_to_fail.py"
+
+
+def environment() -> dict[str, str]:
+    """Without the settings of a manager that may run here."""
+    kept = {"GENVM_PRECOMPILED_DIR"}
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("GENVM_") or name in kept
+    }
+
+
+@pytest.fixture(scope="module")
+def summary() -> dict[str, Any]:
+    files = [str(path) for path in sorted(CASES.glob("*.py"))]
+    ran = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "test", "--json", str(EXAMPLES), *files],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout, ran.stderr
+    found = json.loads(ran.stdout.splitlines()[-1])
+    assert isinstance(found, dict)
+    return found
+
+
+def of(summary: Mapping[str, Any], part: str) -> list[dict[str, Any]]:
+    return [one for one in summary["tests"] if part in one["test"]]
+
+
+def failures(tests: list[dict[str, Any]]) -> list[str]:
+    return [f"{one['test']}\n{one.get('text')}" for one in tests if one["outcome"] != "passed"]
+
+
+def test_every_example_has_tests_that_pass(summary: dict[str, Any]) -> None:
+    assert summary["broken"] == []
+    assert failures(of(summary, "examples/")) == []
+    contracts = {path.stem for path in EXAMPLES.iterdir() if path.suffix in (".py", ".wat")}
+    tested = {Path(one["test"].partition("::")[0]).stem for one in of(summary, "examples/")}
+    assert {f"test_{name}" for name in contracts if not name.startswith("test_")} == tested
+
+
+@pytest.mark.parametrize(
+    "case", sorted(path.name for path in CASES.glob("*.py") if path.name != MEANT_TO_FAIL)
+)
+def test_a_case(summary: dict[str, Any], case: str) -> None:
+    tests = of(summary, case)
+    assert tests
+    assert failures(tests) == []
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("an_error_of_the_contract", "counter.py:30, in add: if amount < 0:"),
+        ("a_page_that_is_not_mocked", "no page is mocked for 'https://nowhere.example/'"),
+        ("a_mock_that_fails", "the mock failed: ZeroDivisionError: https://broken.example/"),
+    ],
+)
+def test_a_failing_test_says_why(summary: dict[str, Any], test: str, said: str) -> None:
+    (found,) = of(summary, f"{MEANT_TO_FAIL}::test_with_{test}")
+    assert found["outcome"] == "failed"
+    assert said in found["text"]
+    assert summary["exit_code"] == 1
