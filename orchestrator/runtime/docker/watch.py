@@ -26,7 +26,7 @@ OOM_SETTLE_S = 0.3
 OOM_LOOKS = 3
 """The engine may report the exit before it learns that memory was the reason: looks, seconds between two."""
 RECHECK_AFTER_S = 2.0
-"""After a kill, in case its event gets lost."""
+"""After a kill, in case its event gets lost, and after a list, which may be behind."""
 TAIL_LINES = 20
 TAIL_BYTES = 2000
 
@@ -45,7 +45,7 @@ class Watch:
             engine,
             managed_filter(settings),
             on_event=self._on_event,
-            on_connect=self._relist_now.set,
+            on_connect=self._look_and_look_again,
             reconnect_delay=settings.reconnect_delay,
         )
 
@@ -134,6 +134,13 @@ class Watch:
             lambda client: client.logs(key, stdout=True, stderr=True, tail=TAIL_LINES)
         )
         return bytes(output)[-TAIL_BYTES:].decode("utf-8", "replace").strip()
+
+    def _look_and_look_again(self) -> None:
+        """The stream is there again. Its events say nothing of what ended just before, and a list shows it
+        as running for as long as the engine is clearing up after it.
+        """
+        self._relist_now.set()
+        asyncio.get_running_loop().call_later(RECHECK_AFTER_S, self._relist_now.set)
 
     def _on_event(self, event: ContainerEvent) -> None:
         instance = self._instances.get(event.container_id)

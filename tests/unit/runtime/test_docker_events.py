@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from orchestrator.runtime.docker import watch as module
 from orchestrator.runtime.docker.engine import lines
 from orchestrator.runtime.docker.events import ContainerEvent, parse
 from orchestrator.runtime.docker.exits import CLEAN
@@ -74,3 +77,49 @@ async def test_of_a_clean_end_the_engine_is_not_asked(
     event = {**GOOD, "Actor": {"ID": "abc", "Attributes": {"exitCode": code}}}
     watch.stream._deliver(json.dumps(event).encode())
     assert (ends, bool(reconciled)) == ([] if asked else [CLEAN], asked)
+
+
+class Belated:
+    """An engine that told of an end before anybody listened, and whose list shows it only the next time."""
+
+    absences = 0
+
+    def __init__(self) -> None:
+        self.lists = 0
+
+    async def quick(self, work: Callable[[Belated], Any]) -> Any:
+        return work(self)
+
+    async def in_stream_thread(self, work: object) -> None:
+        del work
+        await asyncio.Event().wait()
+
+    def containers(self, **_: object) -> list[dict[str, str]]:
+        self.lists += 1
+        return [{"Id": "abc"}] if self.lists == 1 else []
+
+    def inspect_container(self, _: str) -> dict[str, Any]:
+        return {"State": {"Status": "exited", "ExitCode": 0}}
+
+
+async def test_what_a_first_list_shows_as_running_still_is_looked_at_again_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RECHECK_AFTER_S", 0.01)
+    engine: Any = Belated()
+    watch = Watch(engine, DockerSettings(manager_id="m", state_dir=tmp_path, relist_interval=3600))
+    ended: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    instance: Any = SimpleNamespace(
+        engine_id="abc",
+        spec=SimpleNamespace(name="one"),
+        meeting=SimpleNamespace(ended=False, end=ended.set_result),
+        oom_seen=False,
+        kill_ordered=False,
+        absences=0,
+    )
+    watch.add(instance)
+    watch.open()
+    watch.stream._opened()
+    assert await ended == CLEAN
+    assert engine.lists == 2
+    await watch.aclose()
