@@ -112,12 +112,27 @@ async def test_w3_a_run_that_never_dials_wakes_its_node(client: Client, generati
     assert node.connections == 1
 
 
-async def test_w3_a_newest_node_is_not_woken(client: Client) -> None:
-    body = client.encoded("C", {}, selector={"kind": "version", "version": "v1.0.0"})
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"selector": {"kind": "version", "version": "v1.0.0"}}, id="died"),
+        pytest.param({"extra_args": ["--surprise"]}, id="refused"),
+    ],
+)
+async def test_w3_a_newest_node_is_not_woken(client: Client, changes: dict[str, Any]) -> None:
+    body = client.encoded("C", {}, **changes)
+    resting = len(client.manager.background)
     async with listening_node(host(client)) as node:
         status, _ = await client.ask("POST", "/genvm/run", data=body)
+        # Whoever would wake it has done so by then.
+        await client.until(lambda: len(client.manager.background) <= resting)
         await client.manager.executions.shut_down(drain=0, grace=0)
-    assert (status, node.connections) == (500, 0)
+        # Connections are taken in their order: had anybody come before, it would have been counted.
+        reader, writer = await asyncio.open_unix_connection(node.path)
+        writer.write(b"mine\n")
+        assert await reader.read(1) == b"\0"
+        writer.close()
+    assert (status, node.connections) == (500, 1)
 
 
 @pytest.mark.parametrize("generation", EARLY)

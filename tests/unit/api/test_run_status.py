@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -28,6 +29,15 @@ def test_it_comes_to_the_same(form: ResultForm, size: int) -> None:
     status = final(form, size)
     assert json.loads(answer(7, status)) == {"genvm_id": 7, "status": status_body(status)}
     assert weight(status) >= size
+
+
+def test_how_a_run_without_a_result_ended_is_told() -> None:
+    """manager-api 7, W16: what only a container can show, a run that is killed at its memory limit."""
+    outcome = Outcome(cause=Cause.OOM, finished_at=NOW, exit_code=137, oom_killed=True, host_connected=True)
+    status = status_body(replace(final(ResultForm.INTEGERS, 0), outcome=outcome))
+    told = {"cause": "oom", "exit_code": 137, "oom_killed": True, "host_connected": True}
+    assert {key: status[key] for key in told} == told
+    assert status["consumed_result"] is None
 
 
 def test_no_status_is_null() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from genvm_llm.configuration import default_config, read_config
 from genvm_llm.failures import Kind
+from genvm_llm.service import LlmModule
 from genvm_module.contract import ConfigurationRefused
 from genvm_module.expansion import UnknownVariable, expand
 
@@ -36,6 +37,19 @@ def test_no_backend_left_is_refused_unless_allowed() -> None:
     with pytest.raises(ConfigurationRefused, match="no valid backend detected"):
         read_config({"backends": {}})
     assert read_config({"backends": {}}, allow_empty_backends=True).backends == {}
+
+
+async def test_who_starts_the_module_reads_which_backends_were_left_out_and_why() -> None:
+    """manager-api 7, W14."""
+    keyless = {**backend(URL), "key": ""}
+    why = "backend 'main' dropped: its key is empty"
+    service = await LlmModule().configure(
+        {"backends": {"kept": backend(URL), "main": keyless}}, allow_empty_backends=False
+    )
+    assert list(service.notes) == [why]
+    await service.close()
+    with pytest.raises(ConfigurationRefused, match=why):
+        await LlmModule().configure({"backends": {"main": keyless}}, allow_empty_backends=False)
 
 
 def test_the_images_own_file_has_no_backend() -> None:
