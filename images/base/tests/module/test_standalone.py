@@ -9,6 +9,7 @@ import stat
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -27,7 +28,8 @@ async def listening(
 ) -> AsyncIterator[str]:
     program = StandaloneProgram(Parrot(), listen, config or {}, session_limit=limit)
     task = asyncio.ensure_future(program.serve())
-    await asyncio.wait([task, program.listening], return_when=asyncio.FIRST_COMPLETED)
+    first: list[asyncio.Future[Any]] = [task, program.listening]
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
     try:
         if not task.done():
             yield program.listening.result()

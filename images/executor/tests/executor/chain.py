@@ -34,11 +34,11 @@ class Failed(Exception):
 
     def __init__(self, report: Report) -> None:
         super().__init__(report.code, report.value)
-        self.code, self.text, self.report = report.code, report.value, report
+        self.code, self.text, self.report = report.code, str(report.value), report
         self.stderr = report.output["stderr"].decode()
 
     def __str__(self) -> str:
-        return f"{self.code} {self.text}\n{self.stderr}"
+        return f"{self.code!r} {self.text}\n{self.stderr}"
 
 
 class Zygote:

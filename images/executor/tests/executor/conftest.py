@@ -6,17 +6,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from wasmtime import Engine
 
 # The vectors' checks live beside the guest library's own tests.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from genvm_executor.command import main
 from genvm_executor.machine.engine import deterministic_engine
-from genvm_executor.python.library_bytecode import bytecode_path
-from genvm_executor.python.precompile import compiled_path, precompiled_directory
-from genvm_executor.python.prepared import prepared_path
 from genvm_wire.calldata import Encodable
 from genvm_wire.host_tables import HOST_TABLES
+from tests.precompiled import precompiled_for
 
 from .chain import Chain, Zygote
 from .executor_process import Executor, Report, job
@@ -27,13 +25,8 @@ Run = Callable[..., Report]
 
 @pytest.fixture(scope="session")
 def precompiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The code cache: the one the environment names when it fits, else made for this session."""
-    existing = precompiled_directory()
-    if all(path(existing).is_file() for path in (compiled_path, bytecode_path, prepared_path)):
-        return existing
-    directory = tmp_path_factory.mktemp("precompiled")
-    assert main(["precompile", str(directory)]) == 0
-    return directory
+    """The code cache."""
+    return precompiled_for(tmp_path_factory)
 
 
 @pytest.fixture
@@ -82,5 +75,5 @@ def chain(zygote: Zygote) -> Chain:
 
 
 @pytest.fixture
-def engine():
+def engine() -> Engine:
     return deterministic_engine()

@@ -28,6 +28,7 @@ from genvm_wire.instance_messages import (
     Resume,
     ToInstance,
     from_instance,
+    to_instance,
 )
 from genvm_wire.results import ResultCode
 
@@ -46,9 +47,19 @@ class Report:
     kinds: list[str] = field(default_factory=list)
     output: dict[str, bytes] = field(default_factory=lambda: {"stdout": b"", "stderr": b""})
     offsets: dict[str, list[int]] = field(default_factory=lambda: {"stdout": [], "stderr": []})
-    log: list[dict[str, Any]] = field(default_factory=list)
+    log: list[Mapping[str, Any]] = field(default_factory=list)
     exit_code: int | None = None
     seconds: float = 0.0
+
+    @property
+    def result(self) -> Result:
+        assert isinstance(self.final, Result), self.final
+        return self.final
+
+    @property
+    def failed(self) -> Failed:
+        assert isinstance(self.final, Failed), self.final
+        return self.final
 
     @property
     def code(self) -> int | None:
@@ -56,8 +67,7 @@ class Report:
 
     @property
     def payload(self) -> bytes:
-        assert isinstance(self.final, Result), self.final
-        return self.final.payload
+        return self.result.payload
 
     @property
     def value(self) -> Any:
@@ -69,8 +79,7 @@ class Report:
 
     @property
     def stats(self) -> Mapping[str, Any]:
-        assert isinstance(self.final, Result), self.final
-        return self.final.stats
+        return self.result.stats
 
 
 class Executor:
@@ -209,6 +218,15 @@ def job(**changes: Encodable) -> dict[str, Encodable]:
         target = message if key.startswith("message__") else whole
         target[key.removeprefix("message__")] = value
     return {**whole, "message": message}
+
+
+def job_message(**changes: Encodable) -> JobMessage:
+    """The same as an executor reads it."""
+    frame = decode(encode(job(**changes)))
+    assert isinstance(frame, dict)
+    message = to_instance(frame)
+    assert isinstance(message, JobMessage)
+    return message
 
 
 def call(method: str, *args: Encodable) -> bytes:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any, BinaryIO, cast
 
 from genvm_wire.calldata import Encodable, Value, decode, encode
 
@@ -20,7 +21,7 @@ class ModulePeer:
 
     answers: Sequence[Encodable]
     hello: dict[str, Value] = field(default_factory=dict)
-    requests: list[Value] = field(default_factory=list)
+    requests: list[Any] = field(default_factory=list)
     raw: bytes = b""
     asked: threading.Event = field(default_factory=threading.Event)
 
@@ -35,7 +36,7 @@ class ModulePeer:
         self._thread.join(5)
 
     def _serve(self) -> None:
-        stream = self._socket.makefile("rwb")
+        stream = cast("BinaryIO", self._socket.makefile("rwb"))
         try:
             hello = decode(self._message(stream))
             assert isinstance(hello, dict)
@@ -59,7 +60,7 @@ class ModulePeer:
                 stream.close()
                 self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _message(self, stream) -> bytes:
+    def _message(self, stream: BinaryIO) -> bytes:
         head = stream.read(4)
         body = stream.read(int.from_bytes(head, "big"))
         self.raw += head + body

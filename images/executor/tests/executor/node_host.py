@@ -9,6 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import BinaryIO, cast
 
 from genvm_wire.calldata import encode
 from genvm_wire.host_tables import HostTable, Method
@@ -55,7 +56,7 @@ class NodeHost:
         self._thread.join(5)
 
     def _serve(self) -> None:
-        stream = self._socket.makefile("rwb")
+        stream = cast("BinaryIO", self._socket.makefile("rwb"))
         try:
             while head := stream.read(1):
                 method = self.table.by_id[head[0]]
@@ -68,7 +69,7 @@ class NodeHost:
         except (OSError, ValueError):
             return
 
-    def _answer(self, method: Method, stream) -> bytes:
+    def _answer(self, method: Method, stream: BinaryIO) -> bytes:
         def take(length: int) -> bytes:
             return stream.read(length)
 
@@ -87,8 +88,8 @@ class NodeHost:
                 take(1)
                 slots = self.accounts.get(take(20), self.slots)
                 slot, offset, length = take(32), number(), number()
-                data = slots[slot][offset : offset + length]
-                return b"\0" + bytes(data).ljust(length, b"\0")
+                found = slots[slot][offset : offset + length]
+                return b"\0" + bytes(found).ljust(length, b"\0")
             case Method.STORAGE_WRITE:
                 slot, offset, data = take(32), number(), piece()
                 page = self.slots[slot]

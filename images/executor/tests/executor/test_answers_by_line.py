@@ -8,9 +8,10 @@ import pytest
 
 from genvm_executor.lines import LINES
 from genvm_executor.modules.client import data_for
+from genvm_wire.calldata import Value
 from genvm_wire.module_requests import AnswerMalformed
 
-JSON = {"response_format": "json"}
+JSON: dict[str, Value] = {"response_format": "json"}
 TEXT = '{"whole": 3, "part": 0.50, "deep": [1.25, {"x": -2e-3}]}'
 AS_TEXT = {"whole": 3, "part": "0.50", "deep": ["1.25", {"x": "-2e-3"}]}
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from genvm_wire.calldata import encode
 
+from .conftest import Run
 from .executor_process import SENDER, call
+from .node_host import NodeHost
 from .test_python_contracts import COUNTER, contract
 
 RETURN_7 = b"\x00" + encode(7)
@@ -17,7 +19,7 @@ return gl.vm.run_nondet_unsafe(leader, validator)
 """
 
 
-def test_a_sandbox_sees_the_callers_writes_and_merges_its_own_only_on_return(run):
+def test_a_sandbox_sees_the_callers_writes_and_merges_its_own_only_on_return(run: Run) -> None:
     body = """
 self.x = u256(1)
 def good():
@@ -35,7 +37,7 @@ return [a.calldata, b.message, int(self.x)]
     assert report.value == [1, "no", 2], report.output
 
 
-def test_a_sandbox_without_write_permission_is_refused_its_write(run):
+def test_a_sandbox_without_write_permission_is_refused_its_write(run: Run) -> None:
     body = """
 def f():
     self.x = u256(2)
@@ -44,37 +46,37 @@ return gl.vm.spawn_sandbox(f).message
     assert run(contract(body), call("go")).value == "exit_code 1"
 
 
-def test_the_leader_computes_a_block_and_posts_its_result(run, node):
+def test_the_leader_computes_a_block_and_posts_its_result(run: Run, node: NodeHost) -> None:
     report = run(contract(BLOCK), call("go"))
     assert report.value == 7, report.output
     assert (node.nondet, node.disagreements) == ({0: RETURN_7}, [])
 
 
-def test_a_validator_agrees_with_the_leaders_result(run, node):
+def test_a_validator_agrees_with_the_leaders_result(run: Run, node: NodeHost) -> None:
     node.leader_results = [RETURN_7]
     assert run(contract(BLOCK), call("go")).value == 7
     assert (node.nondet, node.disagreements) == ({}, [])
 
 
-def test_a_validator_reports_its_disagreement_and_goes_on(run, node):
+def test_a_validator_reports_its_disagreement_and_goes_on(run: Run, node: NodeHost) -> None:
     node.leader_results = [b"\x00" + encode(8)]
     assert run(contract(BLOCK), call("go")).value == 8
     assert node.disagreements == [0]
 
 
-def test_a_synchronous_run_takes_the_leaders_result_unchecked(run, node):
+def test_a_synchronous_run_takes_the_leaders_result_unchecked(run: Run, node: NodeHost) -> None:
     node.leader_results = [b"\x00" + encode(8)]
     assert run(contract(BLOCK), call("go"), is_sync=True).value == 8
     assert node.disagreements == []
 
 
-def test_a_leaders_vm_error_ends_the_caller(run, node):
+def test_a_leaders_vm_error_ends_the_caller(run: Run, node: NodeHost) -> None:
     body = "def f(): raise ValueError\nreturn gl.vm.run_nondet_unsafe(f, lambda r: True)"
     report = run(contract(body), call("go"))
     assert (report.code, report.value, node.nondet) == (2, "exit_code 1", {0: b"\x02exit_code 1"})
 
 
-def test_a_block_cannot_write(run):
+def test_a_block_cannot_write(run: Run) -> None:
     body = """
 def f():
     try:
@@ -90,32 +92,32 @@ return gl.vm.run_nondet_unsafe(f, lambda r: True)
     assert run(contract(body), call("go")).value == ["6: forbidden", "6: forbidden"]
 
 
-def test_a_prompt_without_a_module_ends_the_run_and_names_the_module(run):
+def test_a_prompt_without_a_module_ends_the_run_and_names_the_module(run: Run) -> None:
     body = "return gl.vm.run_nondet_unsafe(lambda: gl.nondet.exec_prompt('hi'), lambda r: True)"
     report = run(contract(body), call("go"))
     assert report.code == 3
     assert "llm module" in report.value
 
 
-def test_a_prompt_outside_a_block_is_forbidden(run):
+def test_a_prompt_outside_a_block_is_forbidden(run: Run) -> None:
     body = "try:\n    gl.nondet.exec_prompt('hi')\nexcept SystemError as e:\n    return str(e)"
     assert run(contract(body), call("go")).value == "6: forbidden"
 
 
-def test_a_view_call_runs_the_other_contracts_code_on_its_storage(run, node):
+def test_a_view_call_runs_the_other_contracts_code_on_its_storage(run: Run, node: NodeHost) -> None:
     node.store_code(COUNTER.encode(), SENDER.raw)
     node.accounts[SENDER.raw][_slot()] = bytearray(b"\x2a".ljust(32, b"\0"))
     report = run(contract(f"return gl.get_contract_at(Address('{SENDER}')).view().get()"), call("go"))
     assert report.value == 42, report.output
 
 
-def test_a_view_call_cannot_write(run, node):
+def test_a_view_call_cannot_write(run: Run, node: NodeHost) -> None:
     node.store_code(COUNTER.encode(), SENDER.raw)
     report = run(contract(f"return gl.get_contract_at(Address('{SENDER}')).view().add(1)"), call("go"))
     assert (report.code, report.value) == (2, "exit_code 1")
 
 
-def test_a_call_to_an_account_without_code_ends_the_caller(run, node):
+def test_a_call_to_an_account_without_code_ends_the_caller(run: Run, node: NodeHost) -> None:
     node.accounts[SENDER.raw] = type(node.slots)(bytearray)
     report = run(contract(f"return gl.get_contract_at(Address('{SENDER}')).view().get()"), call("go"))
     assert (report.code, report.value) == (2, "invalid_contract absent_runner_comment")
@@ -127,7 +129,7 @@ def _slot() -> bytes:
     return contract_slot("v0.2")
 
 
-def test_endless_nesting_ends_before_the_native_stack_does(run):
+def test_endless_nesting_ends_before_the_native_stack_does(run: Run) -> None:
     """Every level asks for the next one from deep inside its own stack: all of it is there at once."""
     body = """
 def deep(levels, last):

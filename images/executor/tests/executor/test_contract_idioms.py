@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from genvm_wire.calldata import Encodable
+
 from .chain import Chain, Failed, idiom
 
 IDIOMS = [
     part.split("\n---\n") for part in Path(__file__).with_name("idioms.txt").read_text().split("=== ")[1:]
 ]
-ARGUMENTS = [{"kind": "a", "n": 5}, ["a", "b"], "s", 5]
+ARGUMENTS: list[Encodable] = [{"kind": "a", "n": 5}, ["a", "b"], "s", 5]
 
 
 @pytest.mark.parametrize(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 
 import pytest
 
 from genvm_executor.host import HostClient
-from genvm_wire.calldata import encode
+from genvm_wire.calldata import Encodable, encode
 from genvm_wire.host_tables import HOST_TABLES, Method
-from genvm_wire.results import parse
+from genvm_wire.results import RunResult, parse
 
-from .executor_process import SENDER, call, job
+from .executor_process import SENDER, Executor, call, job
 from .module_peer import ModulePeer
 from .node_host import NodeHost
 from .test_modules import HOST_DATA, ok
 from .test_python_contracts import contract
 
 T8 = HOST_TABLES["T8"]
+Pair = tuple[socket.socket, socket.socket]
 TWO_PROMPTS = """
 def ask():
     return gl.nondet.exec_prompt('a') + gl.nondet.exec_prompt('b')
@@ -25,7 +27,7 @@ return gl.vm.run_nondet_unsafe(ask, lambda r: ask() == r.calldata)
 """
 
 
-def run_on(executor, node, **changes):
+def run_on(executor: Executor, node: NodeHost, **changes: Encodable) -> RunResult:
     """A run with two prompts, each of which cost something; what its node heard."""
     node.store_code(contract(TWO_PROMPTS).encode())
     llm = ModulePeer([ok("x", 5), ok("y", 7)])
@@ -43,7 +45,9 @@ def run_on(executor, node, **changes):
 
 
 @pytest.mark.parametrize("width", [8, 32])
-def test_a_validator_of_either_width_prompts_twice_and_tells_its_disagreement(executor, width):
+def test_a_validator_of_either_width_prompts_twice_and_tells_its_disagreement(
+    executor: Executor, width: int
+) -> None:
     node = NodeHost(T8, fuel_width=width, remaining_fuel=2**53 - 1)
     result = run_on(executor, node, fuel_width_learnt=True, leader_nondet_results=[b"\x00" + encode("other")])
     assert (result.data, result.nondet_disagreement) == ("other", 0)
@@ -51,14 +55,14 @@ def test_a_validator_of_either_width_prompts_twice_and_tells_its_disagreement(ex
     assert node.requests[-1] is Method.NOTIFY_FINISHED
 
 
-def test_a_width_that_was_set_is_kept(executor):
+def test_a_width_that_was_set_is_kept(executor: Executor) -> None:
     node = NodeHost(T8, fuel_width=32)
     assert run_on(executor, node, fuel_width=32).data == "xy"
     assert node.consumed == [5, 7]
 
 
 @pytest.fixture
-def pair():
+def pair() -> Iterator[Pair]:
     near, far = socket.socketpair()
     near.settimeout(60)
     far.settimeout(60)
@@ -70,7 +74,7 @@ BUDGET = 2**200 + 3
 
 
 @pytest.mark.parametrize(("width", "budget"), [(8, 2**53 - 1), (8, 0), (32, BUDGET), (32, 2**60), (32, 0)])
-def test_the_first_amount_shows_the_width_of_all(pair, width, budget):
+def test_the_first_amount_shows_the_width_of_all(pair: Pair, width: int, budget: int) -> None:
     near, far = pair
     client = HostClient(near, T8)
     for _ in range(2):
@@ -82,7 +86,7 @@ def test_the_first_amount_shows_the_width_of_all(pair, width, budget):
     assert far.recv(1000) == (b"\4" + b"\1" + most) * 2
 
 
-def test_the_rest_of_an_amount_that_was_held_up_is_no_reply(pair):
+def test_the_rest_of_an_amount_that_was_held_up_is_no_reply(pair: Pair) -> None:
     near, far = pair
     client = HostClient(near, T8)
     told = b"\0" + (2**60).to_bytes(32, "little")

@@ -14,11 +14,11 @@ from genvm_executor.machine.output import OutputTail, Streams
 from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.python.programs import Programs
 from genvm_executor.service import Service, Unserved
-from genvm_wire.instance_messages import Ack, Failed, FromInstance, ToInstance, to_instance
+from genvm_wire.instance_messages import Ack, Failed, FromInstance, ToInstance
 from genvm_wire.messages import MessageInvalid
 from genvm_wire.results import ResultCode
 
-from .executor_process import job
+from .executor_process import job_message
 from .node_host import NodeHost
 
 RUN = 7
@@ -54,12 +54,14 @@ def service(channel: Any, node: NodeHost, monkeypatch: pytest.MonkeyPatch) -> Se
     programs = Programs(engine, Module(engine, "(module)"), FileSystem())
     streams = Streams(OutputTail(), OutputTail())
     return Service.of_message(
-        channel, programs, streams, 1 << 20, said=to_instance(job()), fds=[node.executor_side.detach()]
+        channel, programs, streams, 1 << 20, said=job_message(), fds=[node.executor_side.detach()]
     )
 
 
 @pytest.mark.parametrize("ending", [BROKEN, RuntimeError("defect"), KeyboardInterrupt()], ids=repr)
-def test_an_ending_that_cannot_be_delivered_is_told_as_a_failure(channel, service, ending):
+def test_an_ending_that_cannot_be_delivered_is_told_as_a_failure(
+    channel: Listening, service: Service, ending: BaseException
+) -> None:
     assert service.end(ending) == 1
     told = channel.told[-1]
     assert isinstance(told, Failed)
@@ -72,8 +74,11 @@ def test_an_ending_that_cannot_be_delivered_is_told_as_a_failure(channel, servic
     [(MessageInvalid("a key", "job", RUN), "protocol"), (OSError(24, "full"), "internal")],
     ids=repr,
 )
-def test_a_job_that_is_not_understood_is_told_as_a_failure(channel, ending, failure):
-    unserved = Unserved(channel, RUN)
+def test_a_job_that_is_not_understood_is_told_as_a_failure(
+    channel: Listening, ending: BaseException, failure: str
+) -> None:
+    manager: Any = channel
+    unserved = Unserved(manager, RUN)
     assert unserved.end(ending) == 1
     (told,) = channel.told
     assert isinstance(told, Failed)

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Iterator
 from hashlib import sha3_256
+from typing import Any
 
 import pytest
 
-from genvm_wire.calldata import decode, encode
+from genvm_wire.calldata import Encodable, decode, encode
 from genvm_wire.host_tables import HOST_TABLES, Method
-from genvm_wire.results import parse
+from genvm_wire.instance_messages import Result
+from genvm_wire.results import RunResult, parse
 from genvm_wire.storage_layout import code_slot, locked_slots_slot, upgraders_slot
 
-from .executor_process import SENDER, job
+from .executor_process import SENDER, Executor, job
 from .node_host import NodeHost
 from .test_wasm_contracts import module
 
 OTHER = SENDER
 GO = encode({"": "go"})
 ROOT = bytes(32)
+RunLine = Callable[..., tuple[Any, Any]]
 
 
-def requesting(*requests, returned=None) -> bytes:
+def requesting(*requests: Encodable, returned: Encodable = None) -> bytes:
     """A module that makes these requests, traps at the first that is refused, and returns."""
     data, calls = b"", []
-    for request in (*requests, {"Return": returned}):
+    ended: Encodable = {"Return": returned}
+    for request in (*requests, ended):
         raw = encode(request)
         calls.append(f"(call $gl_call (i32.const {64 + len(data)}) (i32.const {len(raw)}) (i32.const 0))")
         data += raw
@@ -35,35 +40,38 @@ def requesting(*requests, returned=None) -> bytes:
 
 
 @pytest.fixture
-def node(request):
+def node(request: pytest.FixtureRequest) -> Iterator[NodeHost]:
     host = NodeHost(HOST_TABLES[getattr(request, "param", "T9n")])
     yield host
     host.close()
 
 
 @pytest.fixture
-def run(executor, node):
-    def run_contract(stored, calldata=GO, **changes):
+def run(executor: Executor, node: NodeHost) -> RunLine:
+    def run_contract(
+        stored: bytes | None, calldata: bytes = GO, **changes: Encodable
+    ) -> tuple[RunResult, Any]:
         if stored is not None:
             store(node, stored)
         table = node.table
         executor.wait_ready()
-        wanted = {"contract_line": "v0.3", "executor_version": "v0.3.1", "calldata": calldata} | changes
+        wanted: dict[str, Encodable] = {"contract_line": "v0.3", "executor_version": "v0.3.1"}
+        wanted |= {"calldata": calldata, **changes}
         executor.send_job(node, job(host_table=table.name, fuel_width=table.fuel_width, **wanted))
         report = executor.follow()
-        assert report.final.kind == "result", report.final
+        assert isinstance(report.final, Result), report.final
         return parse(report.payload, table.result_form), decode(report.payload[1:])
 
     return run_contract
 
 
-def store(node, code, address=None):
+def store(node: NodeHost, code: bytes, address: bytes | None = None) -> None:
     """contract-runtime.md, 8.2: the code is at offset 2 of the root."""
     slots = node.slots if address is None else node.accounts.setdefault(address, type(node.slots)(bytearray))
     slots[code_slot("v0.3")] = bytearray(struct.pack("<I", len(code)) + code)
 
 
-def test_a_module_that_wants_more_memory_than_there_is_ends_with_the_error_of_the_line(run):
+def test_a_module_that_wants_more_memory_than_there_is_ends_with_the_error_of_the_line(run: RunLine) -> None:
     result, _ = run(module("nop", memory="65536"))
     assert (result.kind, result.data) == ("VmError", "out_of memory wasm_memory")
 
@@ -76,30 +84,30 @@ class TestEntry:
         [{"method": "go"}, {"": 1}, {"args": {}}, {"kwargs": []}, {"": "go", "other": 1}, 5, None],
         ids=str,
     )
-    def test_a_call_of_another_shape_is_a_malformed_entry(self, run, calldata):
+    def test_a_call_of_another_shape_is_a_malformed_entry(self, run: RunLine, calldata: Encodable) -> None:
         result, _ = run(requesting(), encode(calldata))
         assert (result.kind, result.data) == ("VmError", "malformed_entry")
 
-    def test_the_method_is_under_the_empty_key(self, run):
+    def test_the_method_is_under_the_empty_key(self, run: RunLine) -> None:
         result, _ = run(requesting(returned=7), encode({"": "go", "args": [1], "kwargs": {"a": 2}}))
         assert (result.kind, result.data) == ("Return", 7)
 
-    def test_a_deployment_names_no_method(self, run):
+    def test_a_deployment_names_no_method(self, run: RunLine) -> None:
         result, _ = run(None, GO, code=requesting(), message__is_init=True)
         assert result.data == "malformed_entry"
 
-    def test_a_deployment_stores_its_code_at_offset_2_of_the_root(self, run):
+    def test_a_deployment_stores_its_code_at_offset_2_of_the_root(self, run: RunLine) -> None:
         code = requesting()
         result, _ = run(None, encode({}), code=code, message__is_init=True)
         key, pages = result.storage_changes[0]
         assert key[:32] == sha3_256(ROOT + (2).to_bytes(4, "little")).digest()
         assert pages.startswith(struct.pack("<I", len(code)) + code)
 
-    def test_a_contract_of_another_major_is_refused(self, run, node):
+    def test_a_contract_of_another_major_is_refused(self, run: RunLine, node: NodeHost) -> None:
         node.slots[ROOT] = bytearray(b"\x01")
         assert run(requesting())[0].data == "invalid_contract major_mismatch"
 
-    def test_the_root_may_name_another_slot_for_the_code(self, run, node):
+    def test_the_root_may_name_another_slot_for_the_code(self, run: RunLine, node: NodeHost) -> None:
         code = requesting(returned="moved")
         node.slots[b"\x07" * 32] = bytearray(struct.pack("<I", len(code)) + code)
         node.slots[ROOT] = bytearray(bytes(5) + b"\x07" * 32)
@@ -112,7 +120,9 @@ class TestEntry:
             (locked_slots_slot("v0.3"), 257, "out_of locked_slots"),
         ],
     )
-    def test_protection_lists_have_a_limit(self, run, node, slot, count, text):
+    def test_protection_lists_have_a_limit(
+        self, run: RunLine, node: NodeHost, slot: bytes, count: int, text: str
+    ) -> None:
         node.slots[slot] = bytearray(count.to_bytes(4, "little"))
         assert run(requesting())[0].data == text
 
@@ -120,7 +130,7 @@ class TestEntry:
 class TestRequests:
     """contract-runtime.md, 6."""
 
-    def test_a_user_error_is_any_value(self, run):
+    def test_a_user_error_is_any_value(self, run: RunLine) -> None:
         result, _ = run(requesting({"UserError": {"code": 4}}))
         assert (result.kind, result.data) == ("UserError", {"code": 4})
 
@@ -135,23 +145,24 @@ class TestRequests:
         ],
         ids=lambda one: next(iter(one)),
     )
-    def test_what_this_line_does_not_have_is_invalid(self, run, request_of_contract):
+    def test_what_this_line_does_not_have_is_invalid(
+        self, run: RunLine, request_of_contract: Encodable
+    ) -> None:
         assert run(requesting(request_of_contract))[0].data == "exit_code 2"
 
-    def test_yield_and_the_time_are_there(self, run):
+    def test_yield_and_the_time_are_there(self, run: RunLine) -> None:
         assert run(requesting({"Yield": None}, {"GetTimestamp": None}, returned=1))[0].data == 1
 
 
-MESSAGE = {
-    "PostMessage": {
-        "address": OTHER, "calldata": {"": "foo"}, "value": 0, "on": "finalized", "use_balance": True
-    }
+SENT: dict[str, Encodable] = {
+    "address": OTHER, "calldata": {"": "foo"}, "value": 0, "on": "finalized", "use_balance": True
 }  # fmt: skip
-DEPLOY = {
+MESSAGE: Encodable = {"PostMessage": SENT}
+DEPLOY: Encodable = {
     "DeployContract": {"calldata": {}, "code": b"c", "value": 0, "on": "accepted", "salt_nonce": 7}
 }  # fmt: skip
-ETH = {"EthSend": {"address": OTHER, "calldata": b"\x01", "value": 0}}
-EVENT = {"EmitEvent": {"topics": [], "blob": {}}}
+ETH: Encodable = {"EthSend": {"address": OTHER, "calldata": b"\x01", "value": 0}}
+EVENT: Encodable = {"EmitEvent": {"topics": [], "blob": {}}}
 COMMON = {"type", "value", "message_fee", "receipt_fee", "fee_params"}
 
 
@@ -159,7 +170,7 @@ class TestEmissions:
     """host-protocol.md, 8.2."""
 
     @pytest.mark.parametrize("node", ["T8", "T9n"], indirect=True)
-    def test_emissions_carry_the_keys_of_the_line(self, run, node):
+    def test_emissions_carry_the_keys_of_the_line(self, run: RunLine, node: NodeHost) -> None:
         result, _ = run(requesting(MESSAGE, DEPLOY, ETH, EVENT))
         balance = {"use_balance"} if node.table.name == "T9n" else set()
         assert [set(one) for one in result.emissions] == [
@@ -177,9 +188,9 @@ class TestEmissions:
         ],
         ids=["short", "long"],
     )
-    def test_a_message_is_known_by_its_call_key(self, run, name, key):
+    def test_a_message_is_known_by_its_call_key(self, run: RunLine, name: str, key: str) -> None:
         """contract-runtime.md, 7.4."""
-        message = {"PostMessage": {**MESSAGE["PostMessage"], "calldata": {"": name}}}
+        message: Encodable = {"PostMessage": {**SENT, "calldata": {"": name}}}
         (emission,) = run(requesting(message))[0].emissions
         assert (emission["call_key"].hex(), emission["use_balance"]) == (key, True)
 
@@ -187,7 +198,7 @@ class TestEmissions:
 class TestResult:
     """host-protocol.md, 8.1."""
 
-    def test_every_key_of_the_newest_form_is_there(self, run):
+    def test_every_key_of_the_newest_form_is_there(self, run: RunLine) -> None:
         _, fields = run(requesting(), extra={"bucket_totals": [5, 6, 7]})
         assert fields.keys() == {
             "kind", "data", "storage_changes", "backtrace", "wasm_store_hashes", "execution_hash",
@@ -197,7 +208,7 @@ class TestResult:
         assert fields["data_fees_remaining"] == [5, 6, 7]
         assert {len(fields["small_hash"]), len(fields["execution_hash"])} == {32}
 
-    def test_a_leader_with_results_for_no_block_is_at_fault(self, run):
+    def test_a_leader_with_results_for_no_block_is_at_fault(self, run: RunLine) -> None:
         """Section 9."""
         extra = b"\x00" + encode(1)
         result, _ = run(requesting(), leader_nondet_results=[extra])
@@ -209,35 +220,37 @@ class TestResult:
         [("T8", "absent_leader_nondet_output"), ("T9n", "leader_fault nondet_output absent")],
         indirect=["node"],
     )
-    def test_a_leader_without_a_result_for_a_block_is_at_fault(self, run, text):
+    def test_a_leader_without_a_result_for_a_block_is_at_fault(self, run: RunLine, text: str) -> None:
         block = {"RunNondet": {"data_leader": b"", "data_validator": b""}}
         assert run(requesting(block), leader_nondet_results=[])[0].data == text
 
-    def test_a_leaders_result_that_is_no_calldata_is_malformed(self, run):
+    def test_a_leaders_result_that_is_no_calldata_is_malformed(self, run: RunLine) -> None:
         """contract-runtime.md, 10."""
         block = {"RunNondet": {"data_leader": b"", "data_validator": b""}}
         result, _ = run(requesting(block), leader_nondet_results=[b"\x00\xff"], is_sync=True)
         assert result.data == "leader_fault nondet_output malformed"
 
 
-CALL = {"CallContract": {"address": OTHER, "calldata": {"": "x"}, "state": 0}}
+CALL: Encodable = {"CallContract": {"address": OTHER, "calldata": {"": "x"}, "state": 0}}
 
 
 class TestRoutes:
     """host-protocol.md, 3.2 and 10: who serves a call of another contract."""
 
-    def test_a_node_that_did_not_hook_calls_is_not_asked(self, run, node):
+    def test_a_node_that_did_not_hook_calls_is_not_asked(self, run: RunLine, node: NodeHost) -> None:
         store(node, requesting(), OTHER.raw)
         assert run(requesting(CALL, returned=1))[0].data == 1
         assert Method.RESOLVE_EXECUTOR not in node.requests
 
-    def test_a_node_that_answers_null_leaves_the_call_here(self, run, node):
+    def test_a_node_that_answers_null_leaves_the_call_here(self, run: RunLine, node: NodeHost) -> None:
         store(node, requesting(), OTHER.raw)
         extra = {"hook_cross_contract_calls": True}
         assert run(requesting(CALL, returned=1), extra=extra)[0].data == 1
         assert node.routes == [(OTHER.raw, 2, 0)]
 
-    def test_a_node_that_names_another_executor_ends_the_run_with_an_internal_error(self, run, node):
+    def test_a_node_that_names_another_executor_ends_the_run_with_an_internal_error(
+        self, run: RunLine, node: NodeHost
+    ) -> None:
         store(node, requesting(), OTHER.raw)
         node.route = encode({"kind": "major", "major": 0})
         result, _ = run(requesting(CALL), extra={"hook_cross_contract_calls": True})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha3_256
+from typing import Any
 
 import pytest
 
 from genvm_wire.calldata import decode, encode
 from genvm_wire.host_tables import HOST_TABLES
 
-from .executor_process import SENDER, call, job
+from .executor_process import SENDER, Executor, call, job
 from .node_host import NodeHost
 from .test_python_contracts import contract
 
@@ -18,10 +20,12 @@ SENDS = (
     "gl.storage.Root.get().contract_instance.slot().write(0, b'x')\nreturn 1"
 )
 
+ResultOf = Callable[..., Any]
+
 
 @pytest.fixture
-def result_of(executor):
-    def run(**moments):
+def result_of(executor: Executor) -> ResultOf:
+    def run(**moments: str) -> Any:
         node = NodeHost(HOST_TABLES["T9n"])
         node.store_code(contract(SENDS).encode())
         executor.wait_ready()
@@ -46,7 +50,7 @@ HASHED = (
 )
 
 
-def test_a_node_with_the_later_name_of_the_moment_reads_later_names(result_of):
+def test_a_node_with_the_later_name_of_the_moment_reads_later_names(result_of: ResultOf) -> None:
     fields = result_of(transaction_timestamp="2026-01-02T03:04:05Z")
     assert not {"storage_changes", "llm_consumption"} & fields.keys()
     assert len(fields["storage_deltas"]) == 1
@@ -57,7 +61,7 @@ def test_a_node_with_the_later_name_of_the_moment_reads_later_names(result_of):
     assert fields["execution_hash"] == sha3_256(encode(hashed)).digest()
 
 
-def test_any_other_node_reads_the_names_that_it_knows(result_of):
+def test_any_other_node_reads_the_names_that_it_knows(result_of: ResultOf) -> None:
     fields = result_of()
     assert not {"storage_deltas", "llm_consumed_gen_wei"} & fields.keys()
     assert (fields["emissions"][0]["type"], fields["emissions"][0]["on"]) == ("PostMessage", "accepted")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from genvm_wire.calldata import decode, encode
+from genvm_wire.calldata import Encodable, decode, encode
 from genvm_wire.host_tables import HOST_TABLES, Method
 from genvm_wire.module_requests import EXHAUSTED
 from genvm_wire.results import parse
 
-from .executor_process import RUN, call, job
+from .executor_process import RUN, Executor, Report, call, job
 from .module_peer import ModulePeer
 from .node_host import NodeHost
 from .test_python_contracts import contract
 
+Ask = Callable[..., tuple[Report, ModulePeer, ModulePeer]]
 HOST_DATA = json.dumps({"node_address": "0x01", "tx_id": "0x02"})
 # modules.md, 6: the worked bytes of S2.
 HELLO = bytes.fromhex(
@@ -49,16 +53,18 @@ def block(expression: str) -> str:
     return contract(f"return gl.vm.run_nondet_unsafe(lambda: {expression}, lambda r: True)")
 
 
-def ok(data, consumed=0):
+def ok(data: Encodable, consumed: int = 0) -> Encodable:
     return {"Ok": {"data": data, "consumed_gen": consumed}}
 
 
 @pytest.fixture
-def ask(executor, node):
+def ask(executor: Executor, node: NodeHost) -> Iterator[Ask]:
     """Run a contract whose run is connected to modules that answer as told."""
-    peers = []
+    peers: list[ModulePeer] = []
 
-    def run_contract(code, *, llm=(), web=(), **changes):
+    def run_contract(
+        code: str, *, llm: Sequence[Encodable] = (), web: Sequence[Encodable] = (), **changes: Encodable
+    ) -> tuple[Report, ModulePeer, ModulePeer]:
         node.store_code(code.encode())
         node.calldata = call("go")
         llm_peer, web_peer = ModulePeer(llm), ModulePeer(web)
@@ -77,14 +83,14 @@ def ask(executor, node):
 
 
 class TestLlm:
-    def test_hello_and_request_are_the_bytes_of_the_specification(self, ask, node):
+    def test_hello_and_request_are_the_bytes_of_the_specification(self, ask: Ask, node: NodeHost) -> None:
         node.remaining_fuel = 1_000_000
         report, llm, web = ask(block("gl.nondet.exec_prompt('2+2?')"), llm=[ANSWER_4])
         assert report.value == "4", report.output
         assert llm.raw == HELLO + PROMPT
         assert (web.raw, llm.hello["genvm_id"]) == (b"", RUN)
 
-    def test_fuel_is_asked_for_before_and_reported_after_each_prompt(self, ask, node):
+    def test_fuel_is_asked_for_before_and_reported_after_each_prompt(self, ask: Ask, node: NodeHost) -> None:
         report, _, _ = ask(
             block("[gl.nondet.exec_prompt(p) for p in ('a', 'b')]"), llm=[ok("x", 5), ok("y", 7)]
         )
@@ -93,12 +99,12 @@ class TestLlm:
         assert fuel == [Method.REMAINING_FUEL, Method.CONSUME_FUEL] * 2
         assert node.consumed == [5, 7]
 
-    def test_a_spent_budget_is_the_vm_error_timeout(self, ask):
+    def test_a_spent_budget_is_the_vm_error_timeout(self, ask: Ask) -> None:
         assert BUDGET_GONE[4:] == encode(ok("", EXHAUSTED))
         report, _, _ = ask(block("gl.nondet.exec_prompt('x')"), llm=[BUDGET_GONE])
         assert (report.code, report.value) == (2, "timeout")
 
-    def test_a_json_answer_is_an_object_whose_fractions_are_text(self, ask):
+    def test_a_json_answer_is_an_object_whose_fractions_are_text(self, ask: Ask) -> None:
         text = '{"i": 12345678901234567890, "f": 0.50, "l": [1, true, null]}'
         report, _, _ = ask(block("gl.nondet.exec_prompt('x', response_format='json')"), llm=[ok(text)])
         assert report.value == {"i": 12345678901234567890, "f": "0.50", "l": [1, True, None]}
@@ -107,11 +113,13 @@ class TestLlm:
         "data",
         ["[1]", "no", "1", True, '{"a": NaN}', r'{"a": "\ud800"}', '{"a": ' + "[" * 200 + "]" * 200 + "}"],
     )
-    def test_a_json_answer_that_is_no_object_ends_the_run_with_an_internal_error(self, ask, data):
+    def test_a_json_answer_that_is_no_object_ends_the_run_with_an_internal_error(
+        self, ask: Ask, data: Encodable
+    ) -> None:
         report, _, _ = ask(block("gl.nondet.exec_prompt('x', response_format='json')"), llm=[ok(data)])
         assert report.code == 3
 
-    def test_an_error_of_the_module_can_be_caught(self, ask):
+    def test_an_error_of_the_module_can_be_caught(self, ask: Ask) -> None:
         body = """
 def leader():
     try:
@@ -124,16 +132,16 @@ return gl.vm.run_nondet_unsafe(leader, lambda r: True)
         report, _, _ = ask(contract(body), llm=[error])
         assert report.value == ["INVALID_IMAGE"], report.output
 
-    def test_images_travel_as_bytes(self, ask):
+    def test_images_travel_as_bytes(self, ask: Ask) -> None:
         code = block(r"gl.nondet.exec_prompt('x', images=[b'\x89PNG', b'\xff\xd8'])")
         _, llm, _ = ask(code, llm=[ok("seen")])
         assert llm.requests[0]["Prompt"]["payload"]["images"] == [b"\x89PNG", b"\xff\xd8"]
 
-    def test_a_third_image_is_refused_before_anybody_is_asked(self, ask):
+    def test_a_third_image_is_refused_before_anybody_is_asked(self, ask: Ask) -> None:
         report, llm, _ = ask(block("gl.nondet.exec_prompt('x', images=[b'1', b'2', b'3'])"), llm=[ok("")])
         assert (report.value, llm.requests) == ("exit_code 1", [])
 
-    def test_what_prompts_cost_is_in_the_newest_result(self, executor):
+    def test_what_prompts_cost_is_in_the_newest_result(self, executor: Executor) -> None:
         """host-protocol.md, 8.1: `llm_consumption`."""
         node, llm = NodeHost(HOST_TABLES["T9n"]), ModulePeer([ok("x", 5), ok("y", 2**200)])
         node.store_code(block("[gl.nondet.exec_prompt(p) for p in ('a', 'b')]").encode())
@@ -144,13 +152,13 @@ return gl.vm.run_nondet_unsafe(leader, lambda r: True)
         executor.channel.send(wanted, [node.executor_side.fileno(), llm.executor_side.fileno()])
         node.executor_side.close()
         llm.executor_side.close()
-        fields = decode(executor.follow().payload[1:])
+        fields: Any = decode(executor.follow().payload[1:])
         # Consumption is told without an answer: the node has read it all only when its thread is over.
         node.close()
         llm.close()
         assert fields["llm_consumption"] == 5 + 2**200 == sum(node.consumed)
 
-    def test_a_leader_asks_the_template_for_an_answer(self, ask):
+    def test_a_leader_asks_the_template_for_an_answer(self, ask: Ask) -> None:
         body = "return gl.eq_principle.prompt_non_comparative(lambda: 'in', task='t', criteria='c')"
         report, llm, _ = ask(contract(body), llm=[ok("out")])
         assert report.value == "out"
@@ -158,7 +166,9 @@ return gl.vm.run_nondet_unsafe(leader, lambda r: True)
         assert llm.requests == [{"PromptTemplate": {"payload": template, "remaining_fuel_as_gen": 0}}]
 
     @pytest.mark.parametrize(("verdict", "disagreements"), [(True, []), (False, [0])])
-    def test_a_validator_asks_the_template_for_a_verdict(self, ask, node, verdict, disagreements):
+    def test_a_validator_asks_the_template_for_a_verdict(
+        self, ask: Ask, node: NodeHost, verdict: bool, disagreements: list[int]
+    ) -> None:
         node.leader_results = [b"\x00" + encode("leader's")]
         body = "return gl.eq_principle.prompt_comparative(lambda: 'mine', principle='p')"
         report, llm, _ = ask(contract(body), llm=[ok(verdict)])
@@ -169,7 +179,9 @@ return gl.vm.run_nondet_unsafe(leader, lambda r: True)
             "principle": "p",
         }  # fmt: skip
 
-    def test_a_verdict_that_is_no_bool_ends_the_run_with_an_internal_error(self, ask, node):
+    def test_a_verdict_that_is_no_bool_ends_the_run_with_an_internal_error(
+        self, ask: Ask, node: NodeHost
+    ) -> None:
         node.leader_results = [b"\x00" + encode("x")]
         body = "return gl.eq_principle.prompt_comparative(lambda: 'x', principle='p')"
         report, _, _ = ask(contract(body), llm=[ok("true")])
@@ -177,7 +189,7 @@ return gl.vm.run_nondet_unsafe(leader, lambda r: True)
 
 
 class TestWeb:
-    def test_a_response_has_status_headers_and_body(self, ask):
+    def test_a_response_has_status_headers_and_body(self, ask: Ask) -> None:
         body = """
 def leader():
     r = gl.nondet.web.get('https://example.com/')
@@ -192,7 +204,7 @@ return gl.vm.run_nondet_unsafe(leader, lambda r: True)
         }  # fmt: skip
         assert 0 < size_limit < 512 << 20
 
-    def test_pages_are_text_or_a_picture(self, ask):
+    def test_pages_are_text_or_a_picture(self, ask: Ask) -> None:
         code = block(
             "[gl.nondet.web.render('https://a.com', wait_after_loaded='500ms'),"
             " gl.nondet.web.render('https://a.com', mode='screenshot').raw]"
@@ -201,7 +213,7 @@ return gl.vm.run_nondet_unsafe(leader, lambda r: True)
         assert report.value == ["hi", b"\x89PNG"], report.output
         assert [one["Render"][0]["wait_after_loaded"] for one in web.requests] == ["500ms", "0ms"]
 
-    def test_what_the_module_refuses_can_be_caught(self, ask):
+    def test_what_the_module_refuses_can_be_caught(self, ask: Ask) -> None:
         body = """
 def leader():
     try:
@@ -224,14 +236,14 @@ return gl.vm.run_nondet_unsafe(leader, lambda r: True)
             "gl.nondet.exec_prompt('x', response_format='xml')",
         ],
     )
-    def test_what_no_module_knows_is_refused_before_anybody_is_asked(self, ask, expression):
+    def test_what_no_module_knows_is_refused_before_anybody_is_asked(self, ask: Ask, expression: str) -> None:
         """contract-runtime.md, 6: errno inval, not the internal error of a module that refuses."""
         report, llm, web = ask(block(expression), llm=[FATAL], web=[FATAL])
         assert (report.code, report.value) == (2, "exit_code 1")
         assert (llm.raw, web.raw) == (b"", b"")
         assert b"inval" in report.output["stderr"]
 
-    def test_a_page_is_not_asked_for_when_little_memory_is_left(self, ask):
+    def test_a_page_is_not_asked_for_when_little_memory_is_left(self, ask: Ask) -> None:
         """contract-runtime.md, 9: 128 MiB for a page."""
         body = """
 def leader():
@@ -248,19 +260,21 @@ return gl.vm.run_nondet_unsafe(leader, lambda r: True)
     [FATAL, b"\x00\x00\x00\x01\xff", b"\xff\xff\xff\xff", b"\x00\x00\x00\x10half", encode({}), {"Else": 1}],
     ids=["fatal", "no calldata", "too long", "cut off", "no frame", "unknown"],
 )
-def test_whatever_a_module_cannot_answer_ends_the_run_with_an_internal_error(ask, answer):
+def test_whatever_a_module_cannot_answer_ends_the_run_with_an_internal_error(
+    ask: Ask, answer: Encodable
+) -> None:
     report, _, _ = ask(block("gl.nondet.exec_prompt('x')"), llm=[answer])
     assert report.code == 3
     assert report.exit_code == 0
 
 
-def test_a_run_that_waits_for_a_module_ends_at_its_deadline(ask):
+def test_a_run_that_waits_for_a_module_ends_at_its_deadline(ask: Ask) -> None:
     report, _, _ = ask(block("gl.nondet.exec_prompt('x')"), llm=[None], deadline_ms=1500)
     assert (report.code, report.value) == (2, "timeout")
     assert report.seconds < 10
 
 
-def test_modules_are_out_of_reach_outside_a_block(ask):
+def test_modules_are_out_of_reach_outside_a_block(ask: Ask) -> None:
     body = "try:\n    gl.nondet.exec_prompt('hi')\nexcept SystemError as e:\n    return str(e)"
     report, llm, _ = ask(contract(body), llm=[ok("never")])
     assert "forbidden" in report.value
@@ -268,7 +282,9 @@ def test_modules_are_out_of_reach_outside_a_block(ask):
 
 
 @pytest.mark.parametrize("table", ["T9w", "T8", "T9n"])
-def test_the_role_follows_the_leaders_results_of_the_job(executor, directory, table):
+def test_the_role_follows_the_leaders_results_of_the_job(
+    executor: Executor, directory: Path, table: str
+) -> None:
     node = NodeHost(HOST_TABLES[table])
     judge = "lambda r: gl.nondet.exec_prompt('x') == r.calldata"
     node.store_code(contract(f"return gl.vm.run_nondet_unsafe(lambda: 0, {judge})").encode())

@@ -50,7 +50,12 @@ class Consensus:
         return self.chain.call(method, *args, modules=self.peers, host_data=HOST_DATA, **options)
 
     def lead(
-        self, method: str, *args: Encodable, llm: Sequence = (), web: Sequence = (), **options: Any
+        self,
+        method: str,
+        *args: Encodable,
+        llm: Sequence[Encodable] = (),
+        web: Sequence[Encodable] = (),
+        **options: Any,
     ) -> Any:
         """What the leader's run returns."""
         self._call = method, args, options
@@ -61,7 +66,7 @@ class Consensus:
         finally:
             self._proposed, self._reached = self.chain.node.nondet, copy.deepcopy(self.chain.accounts)
 
-    def validate(self, *, llm: Sequence = (), web: Sequence = ()) -> bool:
+    def validate(self, *, llm: Sequence[Encodable] = (), web: Sequence[Encodable] = ()) -> bool:
         """Whether a validator of the latest leader agrees; it must come to the leader's state either way."""
         self.chain.accounts = copy.deepcopy(self._before)
         self.chain.leader_results = [self._proposed[number] for number in sorted(self._proposed)]
@@ -129,7 +134,7 @@ Respond with {{"score": str, "winner": int}}"""
 FENCED = '```json\n{"winner": 2, "score": "1:3"}\n```'
 
 
-def test_a_market_resolves_by_a_page_and_a_model(chain, consensus):
+def test_a_market_resolves_by_a_page_and_a_model(chain: Chain, consensus: Consensus) -> None:
     chain.deploy(MARKET, "2024-06-20", "Spain", "Italy")
     found = consensus.lead("resolve", web=[page("Spain 1 Italy 3")], llm=[model(FENCED)])
     assert found == {"winner": 2, "score": "1:3"}
@@ -140,15 +145,15 @@ def test_a_market_resolves_by_a_page_and_a_model(chain, consensus):
     assert chain.view("get") == {"winner": 2, "score": "1:3", "has_resolved": True}
 
 
-def test_a_validator_that_reads_another_score_disagrees(chain, consensus):
+def test_a_validator_that_reads_another_score_disagrees(chain: Chain, consensus: Consensus) -> None:
     chain.deploy(MARKET, "2024-06-20", "Spain", "Italy")
     consensus.lead("resolve", web=[page("")], llm=[model(FENCED)])
     assert not consensus.validate(web=[page("")], llm=[model('{"score": "0:0", "winner": 0}')])
 
 
-def test_a_page_that_cannot_be_had_leaves_the_market_open(chain, consensus):
+def test_a_page_that_cannot_be_had_leaves_the_market_open(chain: Chain, consensus: Consensus) -> None:
     chain.deploy(MARKET, "2024-06-20", "Spain", "Italy")
-    failed = {"UserError": {"causes": ["WEBPAGE_LOAD_FAILED"], "ctx": {"status": 404}}}
+    failed: Encodable = {"UserError": {"causes": ["WEBPAGE_LOAD_FAILED"], "ctx": {"status": 404}}}
     with pytest.raises(Failed, match="exit_code 1"):
         consensus.lead("resolve", web=[failed])
     assert chain.view("get")["has_resolved"] is False
@@ -191,7 +196,7 @@ def verdict(**fields: Any) -> Encodable:
     return model(json.dumps(fields))
 
 
-def test_a_model_keeps_the_books(chain, consensus):
+def test_a_model_keeps_the_books(chain: Chain, consensus: Consensus) -> None:
     alice, bob = f"0x{ALICE.raw.hex()}", f"0x{BOB.raw.hex()}"
     chain.deploy(COIN, 100)
     new = {alice: 60, bob: 40}
@@ -206,7 +211,7 @@ def test_a_model_keeps_the_books(chain, consensus):
     assert chain.accounts == chain_after
 
 
-def test_a_refusal_of_the_model_is_a_user_error(chain, consensus):
+def test_a_refusal_of_the_model_is_a_user_error(chain: Chain, consensus: Consensus) -> None:
     chain.deploy(COIN, 100)
     with pytest.raises(Failed) as caught:
         consensus.lead("transfer", 999, f"0x{BOB.raw.hex()}", llm=[verdict(ok=False, why="too much")])
@@ -249,7 +254,7 @@ class Feed(gl.Contract):
 SOURCE = "https://api.example.com/price"
 
 
-def test_a_feed_agrees_within_its_margin(chain, consensus):
+def test_a_feed_agrees_within_its_margin(chain: Chain, consensus: Consensus) -> None:
     chain.deploy(FEED)
     assert consensus.lead("update", SOURCE, web=[http(b'{"price": 100.25}')]) == 10025
     assert consensus.validate(web=[http(b'{"price": 100.5}')])
@@ -257,14 +262,16 @@ def test_a_feed_agrees_within_its_margin(chain, consensus):
     assert payload["headers"] == {"accept": b"application/json"}
 
 
-def test_a_feed_disagrees_beyond_its_margin(chain, consensus):
+def test_a_feed_disagrees_beyond_its_margin(chain: Chain, consensus: Consensus) -> None:
     chain.deploy(FEED)
     consensus.lead("update", SOURCE, web=[http(b'{"price": 100}')])
     assert not consensus.validate(web=[http(b'{"price": 110}')])
 
 
 @pytest.mark.parametrize(("status", "agrees"), [(503, True), (500, False)])
-def test_validators_agree_on_the_same_failure_of_a_source(chain, consensus, status, agrees):
+def test_validators_agree_on_the_same_failure_of_a_source(
+    chain: Chain, consensus: Consensus, status: int, agrees: bool
+) -> None:
     chain.deploy(FEED)
     with pytest.raises(Failed, match="source says 503"):
         consensus.lead("update", SOURCE, web=[http(b"", 503)])
@@ -298,7 +305,7 @@ class Reviews(gl.Contract):
 )
 
 
-def test_a_summary_is_made_by_the_leader_and_judged_by_validators(chain, consensus):
+def test_a_summary_is_made_by_the_leader_and_judged_by_validators(chain: Chain, consensus: Consensus) -> None:
     chain.deploy(REVIEW)
     assert consensus.lead("summarise", "a", "Five stars!", llm=[model("Loved it: 5.")]) == "Loved it: 5."
     assert consensus.validate(llm=[model(True)])
@@ -307,7 +314,7 @@ def test_a_summary_is_made_by_the_leader_and_judged_by_validators(chain, consens
     assert not consensus.validate(llm=[model(False)])
 
 
-def test_a_screenshot_goes_to_the_model(chain, consensus):
+def test_a_screenshot_goes_to_the_model(chain: Chain, consensus: Consensus) -> None:
     chain.deploy(REVIEW)
     shown = {"Ok": {"image": b"\x89PNG"}}
     assert consensus.lead("look", "https://e.org", web=[shown], llm=[model("a cat")]) == "a cat"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genvm_wire.address import Address
 
-from .chain import ALICE, BOB, CAROL, PINNED, exit_code, user_error
+from .chain import ALICE, BOB, CAROL, PINNED, Chain, exit_code, user_error
 
 ALICE_HEX = "0xAb8483F64d9C6d1EcF9b849Ae677dD3315835cb2"
 CAROL_HEX = "0xcAcacaCacacACaCACaCaCACAcacAcaCACacAcAcA"
@@ -98,7 +98,7 @@ class Polls(gl.Contract):
 )
 
 
-def test_a_poll_counts_one_vote_per_account(chain):
+def test_a_poll_counts_one_vote_per_account(chain: Chain) -> None:
     chain.deploy(POLL)
     assert chain.call("create", "Tea?", ["yes", "no"]) == 0
     assert chain.call("create", "Cafè ☕?", ["ja", "nein", "später"], sender=BOB) == 1
@@ -196,7 +196,7 @@ class Token(gl.Contract):
 )
 
 
-def test_a_token_moves_approves_and_burns(chain):
+def test_a_token_moves_approves_and_burns(chain: Chain) -> None:
     big = 10**30
     chain.deploy(TOKEN, "Gold", "GLD", big)
     assert chain.view("info") == ["Gold", "GLD", 18, big, ALICE]
@@ -282,7 +282,7 @@ class Collection(gl.Contract):
 )
 
 
-def test_a_collection_mints_transfers_and_lists(chain):
+def test_a_collection_mints_transfers_and_lists(chain: Chain) -> None:
     chain.deploy(NFT)
     assert chain.call("mint", "ipfs://1", {"eyes": "red", "hat": "none"}) == 0
     assert chain.call("mint", "ipfs://2", sender=BOB) == 1

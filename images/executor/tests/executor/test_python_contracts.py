@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
 from genvm_wire.calldata import encode
 from genvm_wire.storage_layout import contract_slot
 
+from .conftest import Run
 from .executor_process import CONTRACT, SENDER, call
+from .node_host import NodeHost
 
 HEADER = '# v0.2.0\n# { "Depends": "py-genlayer:test" }\nfrom genlayer import *\n\n'
 COUNTER = (
@@ -41,20 +44,20 @@ def contract(body: str) -> str:
     )
 
 
-def test_a_deployment_runs_the_constructor_and_writes_storage(run, node):
+def test_a_deployment_runs_the_constructor_and_writes_storage(run: Run, node: NodeHost) -> None:
     report = run(COUNTER, encode({"args": [5]}), message__is_init=True)
     assert (report.value, node.result, report.exit_code) == (None, b"\x00\x00", 0)
     assert node.slots[contract_slot("v0.2")][0] == 5
 
 
-def test_a_call_reads_and_writes_storage_and_is_acknowledged(run, node):
+def test_a_call_reads_and_writes_storage_and_is_acknowledged(run: Run, node: NodeHost) -> None:
     node.slots[contract_slot("v0.2")] = bytearray(b"\x07".ljust(32, b"\0"))
     report = run(COUNTER, call("add", 5))
-    assert (report.value, report.final.delivered) == (12, True)
+    assert (report.value, report.result.delivered) == (12, True)
     assert node.slots[contract_slot("v0.2")][0] == 12
 
 
-def test_the_order_of_a_run_is_output_finishing_result(run):
+def test_the_order_of_a_run_is_output_finishing_result(run: Run) -> None:
     report = run(contract("print('hello')\nreturn 1"), call("go"))
     assert report.kinds == ["output", "finishing", "result"]
     assert report.output["stdout"] == b"hello\n"
@@ -86,12 +89,12 @@ def test_the_order_of_a_run_is_output_finishing_result(run):
         pytest.param("import os\nreturn dict(os.environ).get('PATH')", 0, None, id="no host environment"),
     ],
 )
-def test_each_ending_has_its_result(run, body, code, value):
+def test_each_ending_has_its_result(run: Run, body: str, code: int, value: Any) -> None:
     report = run(contract(body), call("go"))
     assert (report.code, report.value) == (code, value), report.output
 
 
-def test_an_error_leaves_no_effects(run, node):
+def test_an_error_leaves_no_effects(run: Run, node: NodeHost) -> None:
     node.balances[CONTRACT.raw] = 10
     body = (
         f"self.x = u256(9)\n"
@@ -99,10 +102,10 @@ def test_an_error_leaves_no_effects(run, node):
     )
     report = run(contract(body), call("go"))
     assert report.code == 2
-    assert (node.messages, node.slots[contract_slot("v0.2")]) == ([], b"")
+    assert (node.messages, bytes(node.slots[contract_slot("v0.2")])) == ([], b"")
 
 
-def test_messages_reach_the_node_in_order(run, node):
+def test_messages_reach_the_node_in_order(run: Run, node: NodeHost) -> None:
     body = f"gl.get_contract_at(Address('{SENDER}')).emit().foo(1)\nreturn 1"
     report = run(contract(body), call("go"))
     assert report.value == 1, report.output
@@ -111,7 +114,7 @@ def test_messages_reach_the_node_in_order(run, node):
     assert extra == {"value": "0x0", "on": "finalized"}
 
 
-def test_sending_more_than_the_balance_is_refused(run, node):
+def test_sending_more_than_the_balance_is_refused(run: Run, node: NodeHost) -> None:
     node.balances[CONTRACT.raw] = 10
     other = f"gl.get_contract_at(Address('{SENDER}'))"
     body = f"""
@@ -125,7 +128,7 @@ except SystemError as e:
     assert report.value == ["7: inbalance", 2], report.output
 
 
-def test_a_flood_of_output_costs_the_manager_its_tail_only(run):
+def test_a_flood_of_output_costs_the_manager_its_tail_only(run: Run) -> None:
     begun = time.monotonic()
     report = run(
         contract("for _ in range(3000): print('x' * 10000)\nreturn 1"), call("go"), output_limit=65536
@@ -137,7 +140,7 @@ def test_a_flood_of_output_costs_the_manager_its_tail_only(run):
     assert len(report.output["stdout"]) <= 65536 + (time.monotonic() - begun) * 4e6
 
 
-def test_nothing_is_sent_when_no_output_is_wanted(run):
+def test_nothing_is_sent_when_no_output_is_wanted(run: Run) -> None:
     report = run(contract("print('x')\nreturn 1"), call("go"), output_limit=0)
     assert report.kinds == ["finishing", "result"]
     assert report.stats["stdout_total"] == 2
@@ -155,7 +158,7 @@ def test_nothing_is_sent_when_no_output_is_wanted(run):
         pytest.param('# { "Depends": "py-genlayer:test" }\n)', "exit_code 1", id="syntax error"),
     ],
 )
-def test_code_that_is_no_contract_has_its_vm_error(run, code, value):
+def test_code_that_is_no_contract_has_its_vm_error(run: Run, code: int, value: Any) -> None:
     report = run(code)
     assert (report.code, report.value) == (2, value), report.output
 
@@ -179,7 +182,7 @@ FIRST_GENERATION = "1jb45aa8ynh2a9c9xn3b7qqh8sm5q93hwfp7jqmwsfhh8jpz09h6"
         (b"\0asm\1\0\0\0\xff\xff", "the WebAssembly module is not valid"),
     ],
 )
-def test_refused_code_says_why_on_stderr_and_in_the_log(run, code, reason):
+def test_refused_code_says_why_on_stderr_and_in_the_log(run: Run, code: int, reason: str) -> None:
     report = run(code)
     (record,) = report.log
     assert reason in report.output["stderr"].decode()
@@ -187,12 +190,12 @@ def test_refused_code_says_why_on_stderr_and_in_the_log(run, code, reason):
 
 
 @pytest.mark.parametrize("version", ["v0.1.0", "v0.2.16", "v0.2.18", "v0.2.999"])
-def test_any_release_of_the_line_is_welcome(run, version):
+def test_any_release_of_the_line_is_welcome(run: Run, version: str) -> None:
     code = COUNTER.replace("# v0.2.0", f"# {version}")
     assert run(code, encode({"args": [5]}), message__is_init=True).code == 0
 
 
-def test_a_contract_that_only_declares_a_model_for_embeddings_runs(run):
+def test_a_contract_that_only_declares_a_model_for_embeddings_runs(run: Run) -> None:
     header = (
         f'# {{ "Seq": [{{ "Depends": "py-lib-genlayer-embeddings:{FIRST_GENERATION}" }},'
         f' {{ "Depends": "py-genlayer:{FIRST_GENERATION}" }}] }}\n'
@@ -205,13 +208,13 @@ def test_a_contract_that_only_declares_a_model_for_embeddings_runs(run):
 HOARD = "kept = []\nfor _ in range(1536):\n    kept.append(bytearray(b'x') * 2**20)"
 
 
-def test_memory_page_by_page_ends_with_the_error_of_the_line(run):
+def test_memory_page_by_page_ends_with_the_error_of_the_line(run: Run) -> None:
     report = run(contract(HOARD), call("go"))
     assert (report.code, report.value) == (2, "OOM"), report.output
     assert b"MemoryError" in report.output["stderr"]
 
 
-def test_a_contract_may_catch_that_its_memory_is_used_up(run):
+def test_a_contract_may_catch_that_its_memory_is_used_up(run: Run) -> None:
     body = "\n".join(f"    {line}" for line in HOARD.split("\n"))
     report = run(
         contract(f"try:\n{body}\nexcept MemoryError:\n    del kept\n    return 'caught'"), call("go")
@@ -219,7 +222,7 @@ def test_a_contract_may_catch_that_its_memory_is_used_up(run):
     assert report.value == "caught", report.output
 
 
-def test_a_locked_slot_is_forbidden_unless_the_sender_upgrades(run, node):
+def test_a_locked_slot_is_forbidden_unless_the_sender_upgrades(run: Run, node: NodeHost) -> None:
     from genvm_wire.storage_layout import locked_slots_slot
 
     node.slots[locked_slots_slot("v0.2")] = bytearray(b"\1\0\0\0" + contract_slot("v0.2"))
@@ -229,12 +232,12 @@ def test_a_locked_slot_is_forbidden_unless_the_sender_upgrades(run, node):
     assert report.value == "6: forbidden", report.output
 
 
-def test_writes_need_the_permission(run):
+def test_writes_need_the_permission(run: Run) -> None:
     body = "try:\n    self.x = u256(1)\nexcept SystemError as e:\n    return str(e)"
     assert run(contract(body), call("go"), permissions="rscn").value == "6: forbidden"
 
 
-def test_inner_vms_see_the_transaction_but_no_deployment(run):
+def test_inner_vms_see_the_transaction_but_no_deployment(run: Run) -> None:
     seen = "lambda: [gl.message_raw['is_init'], gl.message_raw['entry_kind'], gl.message.sender_address]"
     body = f"seen = {seen}\nreturn [gl.vm.spawn_sandbox(seen).calldata, gl.vm.run_nondet_unsafe(seen, seen)]"
     code = contract(body).replace("@gl.public.write\n    def go", "def __init__")

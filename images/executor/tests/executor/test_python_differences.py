@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from genvm_executor.python.interpreter import STACK_BYTES, read_interpreter
 from genvm_executor.python.programs import Programs
 from genvm_executor.python.runner_actions import Launch
 
+from .conftest import Run
 from .executor_process import call
 from .test_python_contracts import HEADER
 
@@ -127,11 +129,11 @@ time.monotonic()
 
 
 @pytest.fixture
-def programs(precompiled) -> Programs:
+def programs(precompiled: Path) -> Programs:
     return Programs.stored(deterministic_engine(), precompiled)
 
 
-def test_each_line_of_the_table_is_so(run, subtests):
+def test_each_line_of_the_table_is_so(run: Run, subtests: pytest.Subtests) -> None:
     report = run(HEADER + TABLE, call("go"))
     found = json.loads(report.value)
     for name, (_, expected) in ROWS.items():
@@ -139,7 +141,7 @@ def test_each_line_of_the_table_is_so(run, subtests):
             assert found[name] == expected
 
 
-def test_modules_that_are_missing_are_missing(run):
+def test_modules_that_are_missing_are_missing(run: Run) -> None:
     rows = {name: f"import {name}" for name in (*MISSING, *THERE)}
     code = HEADER + TABLE.replace(repr(ROWS), repr({name: (row, None) for name, row in rows.items()}))
     found = json.loads(run(code, call("go")).value)
@@ -147,7 +149,7 @@ def test_modules_that_are_missing_are_missing(run):
     assert [name for name in THERE if found[name] is not None] == []
 
 
-def test_the_greediest_recursions_are_stopped_well_within_the_stack(programs):
+def test_the_greediest_recursions_are_stopped_well_within_the_stack(programs: Programs) -> None:
     """Below it lies what the interpreter works with."""
 
     class Measured(Guest):

@@ -20,6 +20,7 @@ from .test_control import LOOP
 from .test_python_contracts import COUNTER, contract
 
 RUNS = 3
+Begin = Callable[..., None]
 Serve = Callable[..., Report]
 
 
@@ -38,7 +39,7 @@ def reused(directory: Path, precompiled: Path, scratch: Path) -> Iterator[Execut
 
 
 @pytest.fixture
-def begin(reused: Executor) -> Iterator[Serve]:
+def begin(reused: Executor) -> Iterator[Begin]:
     """Hand a job to the executor that has just said `ready`."""
     nodes: list[NodeHost] = []
 
@@ -54,7 +55,7 @@ def begin(reused: Executor) -> Iterator[Serve]:
 
 
 @pytest.fixture
-def serve(reused: Executor, begin: Serve) -> Serve:
+def serve(reused: Executor, begin: Begin) -> Serve:
     """One whole run, acknowledged."""
 
     def whole(*args: Encodable, **changes: Encodable) -> Report:
@@ -72,7 +73,7 @@ def fork_of(executor: Executor) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()[0])
 
 
-def test_it_says_ready_again_until_its_runs_are_used_up_and_then_ends(reused, begin):
+def test_it_says_ready_again_until_its_runs_are_used_up_and_then_ends(reused: Executor, begin: Begin) -> None:
     for served in range(RUNS):
         message = reused.wait_ready()
         assert (message.served, message.reuse) == (served, RUNS)
@@ -82,13 +83,13 @@ def test_it_says_ready_again_until_its_runs_are_used_up_and_then_ends(reused, be
     assert reused.process.wait(30) == 0
 
 
-def test_each_run_gives_the_same_bytes_and_burns_the_same_fuel(serve):
+def test_each_run_gives_the_same_bytes_and_burns_the_same_fuel(serve: Serve) -> None:
     code = contract("import os\nreturn [os.urandom(8), hash('x'), list({'a','b','c'})]")
     seen = {(report.payload, report.stats["fuel"]) for report in (serve(code) for _ in range(RUNS))}
     assert len(seen) == 1
 
 
-def test_what_a_run_does_to_its_interpreter_is_gone_in_the_next(serve):
+def test_what_a_run_does_to_its_interpreter_is_gone_in_the_next(serve: Serve) -> None:
     spoiling = contract("import builtins, json\nbuiltins.mark = 1\njson.mark = 1\nprint('x' * 100)")
     looking = contract(
         "import json\nimport builtins\nreturn [hasattr(builtins, 'mark'), hasattr(json, 'mark')]"
@@ -98,7 +99,9 @@ def test_what_a_run_does_to_its_interpreter_is_gone_in_the_next(serve):
     assert (report.value, report.output["stdout"]) == ([False, False], b"")
 
 
-def test_the_process_that_forks_never_has_anything_of_a_job_in_its_memory(serve, reused):
+def test_the_process_that_forks_never_has_anything_of_a_job_in_its_memory(
+    serve: Serve, reused: Executor
+) -> None:
     serve(COUNTER, "add", 5, host_data='{"secret": "a needle nobody may find"}')
     reused.wait_ready()
     assert not memory_has(reused.process.pid, b"a needle nobody may find")
@@ -118,7 +121,9 @@ def memory_has(pid: int, needle: bytes) -> bool:
     return False
 
 
-def test_a_cancelled_run_ends_with_timeout_and_the_next_one_is_served(reused, begin, serve):
+def test_a_cancelled_run_ends_with_timeout_and_the_next_one_is_served(
+    reused: Executor, begin: Begin, serve: Serve
+) -> None:
     reused.wait_ready()
     begin(LOOP)
     reused.follow(until="output")
@@ -128,12 +133,12 @@ def test_a_cancelled_run_ends_with_timeout_and_the_next_one_is_served(reused, be
     assert serve(COUNTER, "add", 5).value == 5
 
 
-def test_each_run_has_its_own_deadline(serve):
+def test_each_run_has_its_own_deadline(serve: Serve) -> None:
     assert serve(LOOP, deadline_ms=700).value == "timeout"
     assert serve(COUNTER, "add", 5, deadline_ms=60_000).value == 5
 
 
-def test_sigterm_is_a_cancel_of_the_run_under_way(reused, begin):
+def test_sigterm_is_a_cancel_of_the_run_under_way(reused: Executor, begin: Begin) -> None:
     reused.wait_ready()
     begin(LOOP)
     reused.follow(until="output")
@@ -143,7 +148,9 @@ def test_sigterm_is_a_cancel_of_the_run_under_way(reused, begin):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
-def test_a_run_that_a_signal_ends_takes_the_executor_with_it(reused, begin, number):
+def test_a_run_that_a_signal_ends_takes_the_executor_with_it(
+    reused: Executor, begin: Begin, number: int
+) -> None:
     reused.wait_ready()
     begin(LOOP)
     reused.follow(until="output")
@@ -151,18 +158,20 @@ def test_a_run_that_a_signal_ends_takes_the_executor_with_it(reused, begin, numb
     assert reused.process.wait(30) == -number
 
 
-def test_the_kernel_ends_a_run_that_cannot_end_itself_and_the_executor_with_it(reused, begin):
+def test_the_kernel_ends_a_run_that_cannot_end_itself_and_the_executor_with_it(
+    reused: Executor, begin: Begin
+) -> None:
     reused.wait_ready()
     begin(contract("print('x' * 20_000_000)"), output_limit=32 << 20, deadline_ms=1_000, grace_ms=500)
     assert reused.process.wait(30) == -signal.SIGALRM
 
 
-def test_a_run_without_a_result_is_the_last_one(serve, reused):
-    assert serve(COUNTER, "add", 5, host_table="T99").final.failure == "protocol"
+def test_a_run_without_a_result_is_the_last_one(serve: Serve, reused: Executor) -> None:
+    assert serve(COUNTER, "add", 5, host_table="T99").failed.failure == "protocol"
     assert reused.process.wait(30) == 1
 
 
-def test_no_run_follows_one_that_left_a_file_behind(begin, reused, scratch):
+def test_no_run_follows_one_that_left_a_file_behind(begin: Begin, reused: Executor, scratch: Path) -> None:
     reused.wait_ready()
     begin(COUNTER, "add", 5)
     reused.follow(acknowledge=False)
@@ -171,7 +180,7 @@ def test_no_run_follows_one_that_left_a_file_behind(begin, reused, scratch):
     assert reused.process.wait(30) == 1
 
 
-def test_no_run_follows_one_whose_outcome_nobody_has(begin, reused):
+def test_no_run_follows_one_whose_outcome_nobody_has(begin: Begin, reused: Executor) -> None:
     reused.wait_ready()
     begin(COUNTER, "add", 5)
     reused.follow(acknowledge=False)
@@ -179,14 +188,16 @@ def test_no_run_follows_one_whose_outcome_nobody_has(begin, reused):
     assert reused.process.wait(30) == 0
 
 
-def test_it_leaves_without_a_job_when_told(serve, reused):
+def test_it_leaves_without_a_job_when_told(serve: Serve, reused: Executor) -> None:
     serve(COUNTER, "add", 5)
     reused.wait_ready()
     reused.send(Exit())
     assert reused.process.wait(30) == 0
 
 
-def test_a_channel_that_broke_during_a_run_carries_its_result_and_no_further_run(begin, reused):
+def test_a_channel_that_broke_during_a_run_carries_its_result_and_no_further_run(
+    begin: Begin, reused: Executor
+) -> None:
     reused.wait_ready()
     begin(LOOP)
     reused.follow(until="output")

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from genvm_executor.channel.job import job_of
+from genvm_executor.channel.job import Job, job_of
 from genvm_executor.channel.run_log import RunLog
 from genvm_executor.host import HostClient
 from genvm_executor.requests.run_state import RunState
+from genvm_wire.calldata import Encodable
 from genvm_wire.host_tables import HOST_TABLES
-from genvm_wire.instance_messages import to_instance
 
-from .executor_process import job
+from .executor_process import job_message
+
+RunOfLine = Callable[[str], RunState]
 
 
-def parsed(**changes):
-    return job_of(to_instance(job(**changes)))
+def parsed(**changes: Encodable) -> Job:
+    return job_of(job_message(**changes))
 
 
 @pytest.fixture
-def run_of_line():
+def run_of_line() -> Iterator[RunOfLine]:
     ours, theirs = socket.socketpair()
     node = HostClient(ours, HOST_TABLES["T9n"])
     yield lambda line: RunState(parsed(contract_line=line), node, RunLog(0), memory_limit=100)
@@ -31,10 +35,13 @@ def run_of_line():
 
 
 @pytest.mark.parametrize("line", ["v0.2", "v0.3"])
-def test_a_block_has_what_its_caller_left_and_takes_nothing_from_it(run_of_line, line):
+def test_a_block_has_what_its_caller_left_and_takes_nothing_from_it(
+    run_of_line: RunOfLine, line: str
+) -> None:
     """contract-runtime.md, 1: memory budget."""
     run = run_of_line(line)
-    run.live += [(True, SimpleNamespace(memory_bytes=60)), (False, SimpleNamespace(memory_bytes=10))]
+    guests: list[Any] = [SimpleNamespace(memory_bytes=60), SimpleNamespace(memory_bytes=10)]
+    run.live += zip((True, False), guests, strict=True)
     assert (run.memory_left(deterministic=True), run.memory_left(deterministic=False)) == (40, 30)
 
 
@@ -48,6 +55,6 @@ def test_a_block_has_what_its_caller_left_and_takes_nothing_from_it(run_of_line,
     ],
     ids=str,
 )
-def test_fee_buckets_are_those_of_the_node(extra, buckets):
+def test_fee_buckets_are_those_of_the_node(extra: dict[str, Encodable], buckets: tuple[int, ...]) -> None:
     """host-protocol.md, 6.2."""
     assert parsed(extra=extra).fee_buckets == buckets

@@ -6,7 +6,7 @@ import pytest
 
 from genvm_wire.calldata import encode
 
-from .chain import ALICE, BOB, CAROL, PINNED, Failed, exit_code, user_error
+from .chain import ALICE, BOB, CAROL, PINNED, Chain, Failed, exit_code, user_error
 from .executor_process import CONTRACT
 
 ESCROW = (
@@ -76,7 +76,7 @@ class Escrow(gl.Contract):
 )
 
 
-def test_an_escrow_takes_value_and_pays_it_out(chain):
+def test_an_escrow_takes_value_and_pays_it_out(chain: Chain) -> None:
     chain.deploy(ESCROW, BOB)
     assert user_error(chain, "fund") == "Nothing sent"
     assert exit_code(chain, "release", value=3) == "exit_code 1"
@@ -180,7 +180,7 @@ class Dao(gl.Contract):
 )
 
 
-def test_a_dao_weighs_votes_and_sends_grants(chain):
+def test_a_dao_weighs_votes_and_sends_grants(chain: Chain) -> None:
     with pytest.raises(Failed, match="lengths differ"):
         chain.deploy(DAO, [str(ALICE)], [])
     chain.deploy(DAO, [str(ALICE), str(BOB)], [10, 3])

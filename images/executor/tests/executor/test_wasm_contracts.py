@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from wasmtime import wat2wasm
 
 from genvm_wire.calldata import encode
 
+from .conftest import Run
 from .executor_process import Executor, job
+from .node_host import NodeHost
 
 RETURN_9 = encode({"Return": 9})
 
@@ -46,12 +50,12 @@ def exit_with(expression: str) -> str:
 
 
 @pytest.mark.parametrize("entry", ["", "_start"])
-def test_a_module_returns_through_gl_call(run, entry):
+def test_a_module_returns_through_gl_call(run: Run, entry: str) -> None:
     body = f"(drop (call $gl_call (i32.const 64) (i32.const {len(RETURN_9)}) (i32.const 0)))"
     assert run(module(body, RETURN_9, entry=entry)).value == 9
 
 
-def test_a_module_writes_and_reads_storage(run, node):
+def test_a_module_writes_and_reads_storage(run: Run, node: NodeHost) -> None:
     body = """(drop (call $write (i32.const 0) (i32.const 5) (i32.const 64) (i32.const 3)))
     (drop (call $read (i32.const 0) (i32.const 6) (i32.const 128) (i32.const 1)))
     """ + exit_with("(i32.ne (i32.load8_u (i32.const 128)) (i32.const 98))")
@@ -101,7 +105,7 @@ def test_a_module_writes_and_reads_storage(run, node):
         ),
     ],
 )
-def test_hostile_calls_trap_or_are_refused(run, body, text):
+def test_hostile_calls_trap_or_are_refused(run: Run, body: str, text: str) -> None:
     report = run(module(body))
     assert (report.code, report.value) == (2, text)
 
@@ -115,7 +119,7 @@ def test_hostile_calls_trap_or_are_refused(run, body, text):
         pytest.param(b"/", 2, 0, id="root"),
     ],
 )
-def test_paths_stay_inside_the_virtual_files(run, path, flags, errno):
+def test_paths_stay_inside_the_virtual_files(run: Run, path: bytes, flags: int, errno: int) -> None:
     body = exit_with(
         f"(call $path_open (i32.const 3) (i32.const 0) (i32.const 64) (i32.const {len(path)})"
         f" (i32.const {flags})"
@@ -136,12 +140,14 @@ def test_paths_stay_inside_the_virtual_files(run, path, flags, errno):
         pytest.param(module("nop", memory="65536"), "OOM", id="more memory than there is"),
     ],
 )
-def test_unusable_modules_have_their_vm_error(run, code, text):
+def test_unusable_modules_have_their_vm_error(run: Run, code: bytes, text: str) -> None:
     report = run(bytes(code))
     assert (report.code, report.value) == (2, text)
 
 
-def test_memory_is_as_large_whatever_the_container_may_take(directory, precompiled, node):
+def test_memory_is_as_large_whatever_the_container_may_take(
+    directory: Path, precompiled: Path, node: NodeHost
+) -> None:
     """768 MiB: one page for the module, and as many as it may grow by."""
     pages = (768 << 20) // 65536 - 1
     refused, granted = (
@@ -155,7 +161,7 @@ def test_memory_is_as_large_whatever_the_container_may_take(directory, precompil
         assert executor.follow().value is None
 
 
-def test_full_stacks_of_nested_modules_fit_on_the_native_stack(run):
+def test_full_stacks_of_nested_modules_fit_on_the_native_stack(run: Run) -> None:
     """1,000 frames with 60 live vectors each are near both bounds of a VM."""
     request = encode({"Sandbox": {"data": b"", "allow_write_ops": False}})
     again = f"(drop (call $gl_call (i32.const 64) (i32.const {len(request)}) (i32.const 0)))"

@@ -8,6 +8,8 @@ from wasmtime import Engine, Func, Instance, Module, Trap, WasmtimeError, wat2wa
 from genvm_executor.machine.engine import fresh_store
 from genvm_executor.machine.wasm_rules import Rule, ruled
 
+from .conftest import Run
+from .node_host import NodeHost
 from .test_wasm_contracts import exit_with, module
 
 MIB = 1024 * 1024
@@ -156,18 +158,18 @@ def test_float_arithmetic_that_is_not_reached_hurts_nobody(engine: Engine) -> No
     assert Ended(engine, wat, 1).why is Rule.NO_FLOATS
 
 
-def test_a_trap_of_a_rule_has_the_words_of_its_line(run) -> None:
+def test_a_trap_of_a_rule_has_the_words_of_its_line(run: Run) -> None:
     assert run(module("(drop (f32.add (f32.const 1) (f32.const 2)))")).value == "wasm_trap NondetInstruction"
 
 
-def test_too_many_frames_have_the_words_of_the_line(run) -> None:
+def test_too_many_frames_have_the_words_of_the_line(run: Run) -> None:
     body = "(call $deep (i32.const 1100))"
     again = "(then (call $deep (i32.sub (local.get 0) (i32.const 1))))"
     deep = f"(func $deep (param i32) (if (local.get 0) {again}))"
     assert run(module(body, functions=deep)).value == "wasm_trap StackOverflow"
 
 
-def test_a_start_section_may_call_the_host(run, node) -> None:
+def test_a_start_section_may_call_the_host(run: Run, node: NodeHost) -> None:
     node.slots[bytes(32)] = bytearray(b"\x07")
     read = "(call $read (i32.const 0) (i32.const 0) (i32.const 900) (i32.const 1))"
     started = f"(start $first) (func $first (drop {read}))"

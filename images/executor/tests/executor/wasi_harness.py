@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from guest.vectors import Outcome, Step
 
@@ -67,11 +67,14 @@ class ScriptedRequests:
             if not isinstance(payload, str):
                 raise SdkRefused(SdkErrno.INVAL)
             raise GuestReturned(VmOutcome(ResultCode.USER_ERROR, payload.encode()))
-        if name in WITHOUT_REPLY or (name == "Trace" and "Message" in payload):
+        if name in WITHOUT_REPLY or (name == "Trace" and isinstance(payload, dict) and "Message" in payload):
             return None
         if not self._replies:
             raise SdkRefused(SdkErrno.FORBIDDEN)
         return self._replies.pop(0)
+
+    def out_of_memory(self) -> NoReturn:
+        raise AssertionError("a vector that uses up the guest's memory")
 
 
 class WasiHarness:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ DEFAULT_MESSAGE: dict[str, Any] = {
 class NativeHarness:
     """`python` is the interpreter to run guests with; `world` adds to the stub's world."""
 
-    encode = staticmethod(calldata.encode)
+    encode: Callable[[Any], bytes] = staticmethod(calldata.encode)
 
     def __init__(self, python: str, folder: Path) -> None:
         self.world: dict[str, Any] = {}

@@ -74,7 +74,8 @@ def test_lists_keep_their_own_rules() -> None:
 def test_tree_map_agrees_with_a_dict_over_random_histories() -> None:
     chooser = random.Random(7)
     for _ in range(20):
-        view, model = gl.storage.inmem_allocate(Mapping[U8, U32]), {}
+        view = gl.storage.inmem_allocate(Mapping[U8, U32])
+        model: dict[int, int] = {}
         for _ in range(200):
             key = chooser.randrange(40)
             if chooser.random() < 0.4 and key in model:

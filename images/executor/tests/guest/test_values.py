@@ -16,6 +16,8 @@ from genlayer.py.types import Address
 
 from .vectors import VECTORS
 
+U8: Any = types.UNSIGNED["u8"]
+I256: Any = types.SIGNED["i256"]
 NAMES: dict[str, Any] = {**{name: getattr(types, name) for name in types.__all__}, "evm": evm}
 
 
@@ -160,9 +162,9 @@ def test_evm_abi(vector: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
-        (list[types.u8], [1, 2, 3]),  # type: ignore[attr-defined]
+        (list[U8], [1, 2, 3]),
         (list[str], ["a", "", "c" * 40]),
-        (tuple[str, tuple[types.i256, list[bytes]]], ("x", (-5, [b"", b"q" * 33]))),  # type: ignore[attr-defined]
+        (tuple[str, tuple[I256, list[bytes]]], ("x", (-5, [b"", b"q" * 33]))),
         (list[tuple[Address, bool]], [(Address(b"\x05" * 20), True)]),
     ],
     ids=str,
@@ -183,7 +185,7 @@ def test_evm_values_survive_encoding(kind: Any, value: Any) -> None:
         (types.u8, bytes(30) + b"\x01\x05", 5),  # type: ignore[attr-defined]
         (types.i8, bytes(31) + b"\xff", -1),  # type: ignore[attr-defined]
         (types.i16, bytes(29) + b"\x07\x80\x01", -32767),  # type: ignore[attr-defined]
-        (list[types.u8], bytes(31) + b"\x20" + bytes(31) + b"\x02" + bytes(31) + b"\x09", [9, 0]),  # type: ignore[attr-defined]
+        (list[U8], bytes(31) + b"\x20" + bytes(31) + b"\x02" + bytes(31) + b"\x09", [9, 0]),
         (str, bytes(31) + b"\x20" + bytes(31) + b"\x40" + b"ab", "ab"),
     ],
     ids=str,
@@ -241,8 +243,8 @@ def test_gl_and_basic_types_survive_pickling() -> None:
 
 def test_public_abi_numbers() -> None:
     assert [*public_abi.ResultCode] == [0, 1, 2, 3]
-    assert public_abi.StorageType.LATEST_NON_FINAL == 2
-    assert public_abi.SpecialMethod.GET_SCHEMA == "#get-schema"
+    assert public_abi.StorageType.LATEST_NON_FINAL.value == 2
+    assert str(public_abi.SpecialMethod.GET_SCHEMA) == "#get-schema"
 
 
 @pytest.mark.parametrize("name", ["exec_prompt", "get_webpage", "TreeMap"])

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from genvm_wire.calldata import Encodable, Value, decode, encode
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameDecoder, encode_frame
@@ -72,7 +73,7 @@ class Manager:
         assert isinstance(pong, Pong)
         assert pong.sequence == sequence
 
-    async def ask(self, run: int, prompt: str, form: str = "text") -> Value:
+    async def ask(self, run: int, prompt: str, form: str = "text") -> Any:
         """The answer to a prompt in a session of its own."""
         ours, theirs = socket.socketpair()
         session = OpenSession(run, "Leader", '{"node_address": "0x01", "tx_id": "0x02"}', {}, 0, 60_000)
@@ -84,7 +85,8 @@ class Manager:
         reader, writer = await asyncio.open_connection(sock=ours)
         payload: Encodable = {"prompt": prompt, "response_format": form, "images": []}
         request: Encodable = {"Prompt": {"payload": payload}}
-        for message in ({"genvm_id": run, "host_data": IDENTITY}, request):
+        hello: Encodable = {"genvm_id": run, "host_data": IDENTITY}
+        for message in (hello, request):
             body = encode(message)
             writer.write(len(body).to_bytes(4, "big") + body)
         length = int.from_bytes(await reader.readexactly(4), "big")

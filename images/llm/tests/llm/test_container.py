@@ -84,7 +84,7 @@ async def test_the_key_is_nowhere_and_a_policy_cannot_read_the_module(manager: M
 
         def seen() -> str:
             running.reload()
-            return str(running.attrs) + str(running.top()) + running.logs().decode()
+            return f"{running.attrs}{running.top()}{running.logs().decode()}"
 
         outside = await asyncio.to_thread(seen) + str(manager.everything)
         assert KEY not in outside

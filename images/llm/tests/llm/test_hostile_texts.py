@@ -233,7 +233,7 @@ async def module(place: Path, *urls: str) -> AsyncIterator[Manager]:
     )  # fmt: skip
     try:
         await manager.accept()
-        backends = {f"b{index}": backend(url) for index, url in enumerate(urls)}
+        backends: Any = {f"b{index}": backend(url) for index, url in enumerate(urls)}
         assert isinstance(await manager.configure(1, {"backends": backends}), Configured)
         yield manager
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from .talk import KEY, backend, talking
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 EXIF_JPEG = b"\xff\xd8\xff\xe1" + bytes(8)
-REPLIES = {
+REPLIES: dict[str, Callable[..., Any]] = {
     "openai-compatible": openai_reply,
     "anthropic": anthropic_reply,
     "google": google_reply,

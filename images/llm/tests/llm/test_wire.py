@@ -56,7 +56,8 @@ async def module(reply: Any = None, **config: Any) -> AsyncIterator[str]:
         whole = {"backends": {"b": backend(server.url)}, **config}
         program = StandaloneProgram(LlmModule(), "127.0.0.1:0", whole, session_limit=8)
         serving = asyncio.ensure_future(program.serve())
-        await asyncio.wait([serving, program.listening], return_when=asyncio.FIRST_COMPLETED)
+        first: list[asyncio.Future[Any]] = [serving, program.listening]
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         try:
             yield program.listening.result()
         finally:

@@ -32,8 +32,8 @@ class SmallInternet:
 
     def serve(self, name: str, ports: Mapping[int, int], *addresses: str) -> None:
         """Put local servers behind a name: its port → the local one."""
-        self.names[name] = addresses or (PUBLIC,)
-        for address in self.names[name]:
+        self.names[name] = places = addresses or (PUBLIC,)
+        for address in places:
             self.servers |= {(address, port): local for port, local in ports.items()}
 
     async def resolve(self, host: str) -> Sequence[Address]:

@@ -92,7 +92,8 @@ async def test_a_body_beyond_the_executors_limit_is_for_the_contract(
     site: Site, opened: Open, compressed: bool
 ) -> None:
     body = gzip.compress(b"x" * 2000) if compressed else b"x" * 2000
-    site.page("/", body, **({"Content_Encoding": "gzip"} if compressed else {}))
+    headers = {"Content_Encoding": "gzip"} if compressed else {}
+    site.page("/", body, 200, **headers)
     error = await refusal(await opened(), "http://genvm-site.com/", limit=1024)
     assert (error.causes, error.fatal) == (["READING_BODY"], False)
     assert (error.ctx["status"], error.ctx["url"]) == (200, "http://genvm-site.com/")

@@ -64,7 +64,7 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES)
+@pytest.fixture(params=CASES.values(), ids=list(CASES))
 def case(request: pytest.FixtureRequest, site: Site, internet: SmallInternet) -> Case:
     made: Case = request.param
     site.page("/", "<p>there</p>")

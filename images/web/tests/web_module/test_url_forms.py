@@ -52,6 +52,7 @@ def test_a_spelling_is_judged_as_nodes_judge_it(text: str, crate: str | None, ca
 def test_what_goes_on_is_the_crate_s_spelling_of_it(text: str, crate: str | None) -> None:
     """On hosts that no rule keeps from going on; a name that no server could be asked for is none."""
     url = ada_url.URL(crate) if crate is not None else None
+    expected: tuple[str | None, str | None]
     if url is None or url.username or url.password or not is_host(url.hostname):
         expected = (None, "MALFORMED_URL")
     elif url.protocol.removesuffix(":") not in SCHEMES:
