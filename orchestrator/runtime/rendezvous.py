@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.directories import make_directory
-from orchestrator.runtime.control import SocketControl
+from orchestrator.runtime.control import FRAME_TIMEOUT, SocketControl
 from orchestrator.runtime.port import ChannelClosed, EngineRefused
 
 SOCKET_NAME = "control.sock"
@@ -135,7 +135,8 @@ class Rendezvous:
     A program that does nothing but connect gets a few a second; the others end without having been looked at.
     """
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, frame_timeout: float = FRAME_TIMEOUT) -> None:
+        self._frame_timeout = frame_timeout
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._fd = listener.fileno()
@@ -167,7 +168,7 @@ class Rendezvous:
                 newest.close()
             newest = sock
         if newest is not None:
-            self._take(SocketControl(newest))
+            self._take(SocketControl(newest, frame_timeout=self._frame_timeout))
         self._pause_accepting(pause)
 
     def _pause_accepting(self, seconds: float) -> None:

@@ -8,13 +8,14 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import docker
+
+from tests.until import wait_until
 
 START_BOUND = 60.0
 IMAGES = ("genvm-base:latest", "genvm-executor:latest")
@@ -64,11 +65,11 @@ class PrivateEngine:
                 stderr=log,
                 start_new_session=True,
             )
-        end = time.monotonic() + START_BOUND
-        while not self.answers():
-            assert self.process.poll() is None, (self.folder / "dockerd.log").read_text()[-2000:]
-            assert time.monotonic() < end, "the engine does not answer"
-            time.sleep(0.1)
+        wait_until(lambda: self.answers() or self._ended())
+        assert not self._ended(), (self.folder / "dockerd.log").read_text()[-2000:]
+
+    def _ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
 
     def _program(self) -> tuple[str, ...]:
         if not self.remapped:
@@ -128,7 +129,7 @@ def private_engine(
         yield engine
     finally:
         engine.stop()
-        if live_restore:
+        if engine.live_restore:
             # Its containers outlive it, and keep their mounts; another one without it ends them.
             engine.live_restore = False
             engine.start()

@@ -19,6 +19,7 @@ from tests.chaos.history import Accepted, Fault, History, PermitsSeen, Settled
 from tests.chaos.ledger import read_journal
 from tests.chaos.site import Site, settled_at
 from tests.chaos.witness import Witness, Work
+from tests.until import until
 
 WORKS = (Work("short", 100), Work("middle", 20_000), Work("long", 200_000))
 FAULTS = ("remove", "cut", "unlink")
@@ -100,8 +101,7 @@ class Arena:
         manager = await self.site.start()
         answering = time.time()
         async with asyncio.timeout(QUIET_S):
-            while any(settled_at(manager.log, run_id) is None for run_id in dialled):
-                await asyncio.sleep(0.02)
+            await until(lambda: all(settled_at(manager.log, run_id) is not None for run_id in dialled))
         moments = [answering, *(settled_at(manager.log, run_id) or 0.0 for run_id in dialled)]
         self.recoveries.append(max(moments) - begun)
 

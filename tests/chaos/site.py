@@ -17,6 +17,7 @@ from tests.chaos.ledger import JOURNAL, read_journal
 from tests.chaos.private_engine import PrivateEngine
 from tests.chaos.small_disk import SmallDisk
 from tests.e2e.manager_process import MANAGED_BY, LogRecord, ManagerProcess, close, start_manager
+from tests.until import until_told
 
 LABELS = "io.genvm.orchestrator."
 SETTLING = frozenset({"run_adopted", "run_ended"})
@@ -93,6 +94,9 @@ class Site:
         claimed = {row.instance: row.id for row in rows}
         return [_container(one, claimed) for one in listed]
 
+    async def no_containers(self) -> bool:
+        return not await self.containers()
+
     async def clear(self) -> None:
         """Remove every container of this site's manager."""
         for listed in await self._listed():
@@ -105,8 +109,8 @@ class Site:
         managed_by = f"{MANAGED_BY}={await asyncio.to_thread(identity.read_text, 'ascii')}"
         filters = {"label": [managed_by, *labels]}
         async with asyncio.timeout(ENGINE_BOUND_S):
-            while self.own_engine is not None and not await asyncio.to_thread(self.own_engine.answers):
-                await asyncio.sleep(0.2)
+            if self.own_engine is not None:
+                await until_told(partial(asyncio.to_thread, self.own_engine.answers))
             return await asyncio.to_thread(self.engine.containers, all=True, filters=filters)
 
     async def remove(self, container: Container) -> None:

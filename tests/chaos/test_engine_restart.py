@@ -20,17 +20,26 @@ from tests.chaos.history import History
 from tests.chaos.private_engine import PrivateEngine, private_engine
 from tests.chaos.site import Site
 from tests.chaos.witness import Witness, Work
+from tests.until import until_told
 
 SHORT = Work("short", 100)
 BOUND_S = 60.0
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "live restore"])
-def own_engine(
-    request: pytest.FixtureRequest, engine: docker.APIClient, executor_image: str
-) -> Iterator[PrivateEngine]:
-    with private_engine(engine, live_restore=request.param) as own:
+@pytest.fixture(scope="module")
+def loaded_engine(engine: docker.APIClient, executor_image: str) -> Iterator[PrivateEngine]:
+    with private_engine(engine, live_restore=False) as own:
         yield own
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "live restore"])
+def own_engine(request: pytest.FixtureRequest, loaded_engine: PrivateEngine) -> PrivateEngine:
+    """The same engine both ways: it takes long to load the images."""
+    if loaded_engine.live_restore is not request.param:
+        loaded_engine.stop()
+        loaded_engine.live_restore = request.param
+        loaded_engine.start()
+    return loaded_engine
 
 
 @dataclass
@@ -51,13 +60,13 @@ class Place:
 
     async def until_engine(self, said: str) -> None:
         """`/status` answers all the time, and says how the engine is."""
-        async with asyncio.timeout(BOUND_S):
-            while True:
-                status = await self.clients.status()
-                assert status is not None
-                if status["engine"] == said:
-                    return
-                await asyncio.sleep(0.05)
+
+        async def is_said() -> bool:
+            status = await self.clients.status()
+            assert status is not None
+            return bool(status["engine"] == said)
+
+        await until_told(is_said)
 
     async def final_cause(self) -> tuple[str, str | None]:
         async with asyncio.timeout(BOUND_S):
@@ -65,9 +74,7 @@ class Place:
         return status["cause"], status["reason"]
 
     async def all_gone(self) -> None:
-        async with asyncio.timeout(BOUND_S):
-            while await self.site.containers():
-                await asyncio.sleep(0.1)
+        await until_told(self.site.no_containers)
 
 
 @pytest.fixture

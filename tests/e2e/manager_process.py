@@ -10,14 +10,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import docker
+
+from tests.until import wait_until
 
 MANAGED_BY = "io.genvm.orchestrator.managed-by"
 START_BOUND = 60.0
@@ -90,7 +91,7 @@ class ManagerProcess:
 
     def wait_idle(self, engine: docker.APIClient) -> None:
         """Until no run has a container any more: a DELETE is answered before that when the engine is slow."""
-        wait_until(lambda: self.containers(engine) == [], END_BOUND, "containers to go")
+        wait_until(lambda: self.containers(engine) == [])
 
     def resident_bytes(self) -> int:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text("ascii").split()[1])
@@ -148,11 +149,3 @@ def running_manager(
             manager.process.kill()
             close(manager)
         shutil.rmtree(folder)
-
-
-def wait_until(condition: Callable[[], bool], bound: float, what: str) -> None:
-    """Look again and again at something that announces no change by itself (the engine, /proc)."""
-    end = time.monotonic() + bound
-    while not condition():
-        assert time.monotonic() < end, f"{what}: not within {bound:g} s"
-        time.sleep(0.05)

@@ -136,17 +136,24 @@ class StrictNode:
             assert response.status == 200, answer
             return int(answer["id"])
 
-    async def get(self, run_id: int) -> dict[str, Any] | None:
-        async with self.session.get(f"{self.base}/genvm/{run_id}", timeout=PATIENT) as response:
+    async def get(self, run_id: int, **waiting: str) -> dict[str, Any] | None:
+        url = f"{self.base}/genvm/{run_id}"
+        async with self.session.get(url, params=waiting, timeout=PATIENT) as response:
             answer = await response.json()
         status = answer["status"]
         assert status is None or isinstance(status, dict)
         return status
 
+    async def output(self, run_id: int) -> dict[str, Any]:
+        """How much the run has said on each stream, so far."""
+        async with self.session.get(f"{self.base}/executions/{run_id}", timeout=PATIENT) as response:
+            said: dict[str, Any] = (await response.json())["output"]
+        return said
+
     async def finished(self, run_id: int) -> dict[str, Any]:
-        """The final status as soon as there is one. The test's own timeout is the bound."""
-        while (status := await self.get(run_id)) is None:
-            await asyncio.sleep(0.05)
+        """The final status as soon as there is one: no node asks so, the answer waits for it."""
+        while (status := await self.get(run_id, wait="30s")) is None:
+            pass
         return status
 
     async def delete(self, run_id: int, timeout: aiohttp.ClientTimeout = PATIENT) -> None:

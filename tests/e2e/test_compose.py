@@ -22,9 +22,11 @@ import docker
 import docker.errors
 import pytest
 
-from tests.e2e.manager_process import MANAGED_BY, wait_until
+from tests.e2e.manager_process import MANAGED_BY
+from tests.until import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+FILES = (ROOT / "compose.yaml", Path(__file__).with_name("soon_healthy.yaml"))
 COUNTER = ROOT / "examples" / "counter.py"
 MANAGER_IMAGE = "genvm-manager:latest"
 GRACE = 30
@@ -49,7 +51,8 @@ class Deployment:
             "GENVM_NODE_SOCKETS": str(self.sockets),
             "GENVM_MANAGER_IMAGE": MANAGER_IMAGE,
         }
-        command = [*self.command, "--file", str(ROOT / "compose.yaml"), "--project-name", self.project, *args]
+        files = [flag for path in FILES for flag in ("--file", str(path))]
+        command = [*self.command, *files, "--project-name", self.project, *args]
         ended = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
@@ -138,7 +141,7 @@ def deployment(engine: docker.APIClient, project: Deployment) -> Deployment:
     """The project, up and healthy."""
     project.compose("up", "--detach")
     container = project.container()
-    wait_until(lambda: health(engine, container) == "healthy", 120, "a healthy manager")
+    wait_until(lambda: health(engine, container) == "healthy")
     return project
 
 
@@ -157,14 +160,14 @@ def test_contracts_run_beside_a_manager_in_a_container(deployment: Deployment) -
     refused = deployment.contract("call", counter, "add", "--", "-1")
     assert (refused["kind"], refused["data"]) == ("UserError", "a counter never goes down")
     assert deployment.contract("view", counter, "get")["data"] == 8
-    wait_until(lambda: deployment.permits_in_use() == 0, 60, "the last run's permits")
+    wait_until(lambda: deployment.permits_in_use() == 0)
 
 
 def test_stopping_the_project_ends_its_runs_within_the_grace_period(
     engine: docker.APIClient, deployment: Deployment
 ) -> None:
     counter = deployment.contract("deploy", str(COUNTER))["address"]
-    wait_until(lambda: deployment.permits_in_use() == 0, 60, "the deployment's permits")
+    wait_until(lambda: deployment.permits_in_use() == 0)
     spinning = subprocess.Popen(
         deployment.command_line("call", counter, "spin"),
         env=deployment.contract_environment(),
@@ -172,7 +175,7 @@ def test_stopping_the_project_ends_its_runs_within_the_grace_period(
         stderr=subprocess.PIPE,
     )
     try:
-        wait_until(lambda: deployment.permits_in_use() > 0, 60, "a run")
+        wait_until(lambda: deployment.permits_in_use() > 0)
         container = deployment.container()
         begun = time.monotonic()
         deployment.compose("stop")

@@ -17,7 +17,7 @@ from orchestrator.node.outcome import Outcome
 from orchestrator.node.store import NodeStore
 from tests.e2e.chain import BOB, Chain, chain_at, shown, source
 from tests.e2e.manager_process import ManagerProcess, running_manager
-from tests.e2e.strict_node import StrictNode, strict_node
+from tests.e2e.strict_node import StrictNode, staged, strict_node
 
 MIB = 1024 * 1024
 LONGEST_RUN = 15
@@ -26,6 +26,10 @@ even if the engine takes its time."""
 END_GRACE = 20
 """Seconds: a bound. Who obeys needs far less, on a machine that runs."""
 HEADER = b'# { "Depends": "py-genlayer:test" }\n'
+WASM_WITHOUT_END = bytes(wasmtime.wat2wasm('(module (func (export "_start") (loop br 0)))'))
+TAIL = 4 * MIB
+"""Of an output, so much is kept."""
+MUCH = 4 * TAIL
 NO_ANSWER = 2.0
 """Seconds after which a node's health endpoint gives the manager up (manager-api 6.2)."""
 
@@ -38,7 +42,7 @@ def strict_manager(engine: docker.APIClient, executor_image: str) -> Iterator[Ma
         "instance_memory_bytes": 256 * MIB,
         "end_grace": END_GRACE,
     }
-    with running_manager(engine, permits=10, **settings) as running:
+    with running_manager(engine, permits=12, **settings) as running:
         yield running
 
 
@@ -96,6 +100,7 @@ async def test_work_without_end_ends_at_the_deadline_and_honest_runs_go_on_besid
     methods = ["spin", "write_forever", "pattern", "big_number"]
     async with answering(strict_manager, folder):
         attacks = [asyncio.create_task(endless.transact(target, method)) for method in methods]
+        attacks.append(asyncio.create_task(endless.try_deploy(WASM_WITHOUT_END, sender=BOB)))
         good = await endless.node.view(target, "good")
         bad = await asyncio.gather(*attacks)
     assert ended(good) == ("Return", 1), shown(good)
@@ -124,19 +129,28 @@ async def test_memory_without_end_ends_in_oom_where_it_is_smaller(
 
 
 async def test_output_without_end_is_cut_to_its_tail_and_costs_the_manager_nothing(
-    strict_manager: ManagerProcess, endless: Chain, target: Address, folder: Path
+    small_manager: ManagerProcess, store: NodeStore, folder: Path
 ) -> None:
-    await endless.transact(target, "talk")
-    before = strict_manager.resident_bytes()
-    async with answering(strict_manager, folder):
-        outcomes = [await endless.transact(target, "talk") for _ in range(2)]
-    for outcome in outcomes:
-        assert ended(outcome) == ("VmError", "timeout"), shown(outcome)
-        assert 0 < len(outcome.stdout.encode()) <= 4 * MIB
-        assert outcome.status["stats"]["stdout_total"] >= len(outcome.stdout)
+    async with strict_node(small_manager.address, folder) as node:
+        await talked(node, store)
+        before = small_manager.resident_bytes()
+        async with answering(small_manager, folder):
+            statuses = [await talked(node, store) for _ in range(2)]
+    for status in statuses:
+        assert status["cause"] == "cancelled"
+        assert 0 < len(status["stdout"].encode()) <= TAIL
     # Finished runs are retained with their tails, which is what may grow and is bounded by a setting.
-    retained = sum(len(outcome.stdout) for outcome in outcomes)
-    assert strict_manager.resident_bytes() - before < retained + 16 * MIB
+    retained = sum(len(status["stdout"]) for status in statuses)
+    assert small_manager.resident_bytes() - before < retained + 16 * MIB
+
+
+async def talked(node: StrictNode, store: NodeStore) -> dict[str, Any]:
+    """The status of a run that was ended when it had said much."""
+    async with node.listener(await staged(store, source("behaviour.py"), "talk")) as listener:
+        run_id = await node.post(listener.uri)
+        while (await node.output(run_id))["stdout"]["total_bytes"] < MUCH:
+            assert not listener.ended.is_set()
+        return await node.ended(run_id)
 
 
 @pytest.mark.parametrize(
@@ -205,12 +219,6 @@ async def test_code_that_is_no_contract_is_a_vm_error(harsh: Chain, code: bytes,
     assert kind == "VmError", shown(outcome)
     assert str(text).startswith(data)
     assert outcome.status["cause"] == "exited"
-
-
-async def test_wasm_without_end_ends_at_the_deadline(endless: Chain) -> None:
-    code = bytes(wasmtime.wat2wasm('(module (func (export "_start") (loop br 0)))'))
-    outcome = await endless.try_deploy(code)
-    assert (ended(outcome), outcome.status["cause"]) == (("VmError", "timeout"), "deadline")
 
 
 async def test_five_megabytes_of_code_run(strict_manager: ManagerProcess, chain: Chain, folder: Path) -> None:

@@ -26,6 +26,7 @@ from orchestrator.settings import InstanceNetwork, Settings
 from tests.e2e.chain import source
 from tests.e2e.manager_process import MANAGED_BY
 from tests.e2e.strict_node import Listener, StrictNode, body, staged, strict_node
+from tests.until import until
 
 CODE = source("behaviour.py")
 PERMITS = 6
@@ -123,8 +124,7 @@ async def test_a_client_that_goes_while_its_run_waits_takes_the_run_with_it(benc
     ):
         holder_id = await node.post(holder.uri, is_sync=False)
         leaving = asyncio.create_task(node.post(waiting.uri))
-        while running.executions.statistics().permits.waiting == 0:
-            await asyncio.sleep(0.02)
+        await until(lambda: running.executions.statistics().permits.waiting)
         leaving.cancel()
         await waiting.ended.wait()
         assert not waiting.first_byte.is_set(), "woken, not served"
@@ -250,10 +250,7 @@ async def settled_growth(before: list[str], few: int) -> Counter[str] | None:
 
 async def quiet(running: Manager, resting: int) -> None:
     """Every run is released, and nobody is being told about one: only the `resting` tasks are left."""
-    while True:
-        if not running.executions.statistics().supervised and len(running.background) == resting:
-            return
-        await asyncio.sleep(0.02)
+    await until(lambda: not running.executions.statistics().supervised and len(running.background) == resting)
 
 
 async def many(traffic: Traffic, count: int, in_flight: int) -> None:
@@ -301,7 +298,5 @@ async def test_mixed_runs_leave_permits_containers_tasks_and_descriptors_where_t
         assert running.runtime.statistics().instances == 0
         assert await bench.containers() == []
         assert list((bench.state_dir / "instances").glob("*")) == []
-        async with asyncio.timeout(SETTLING):
-            # Connections of clients that have gone are let go a moment later.
-            while len(asyncio.all_tasks()) > tasks:
-                await asyncio.sleep(0.02)
+        # Connections of clients that have gone are let go a moment later.
+        await until(lambda: len(asyncio.all_tasks()) <= tasks)

@@ -16,11 +16,11 @@ import pytest
 from orchestrator.composition import JOURNAL_FILE
 from orchestrator.node.store import NodeStore
 from tests.e2e.chain import source
-from tests.e2e.manager_process import ManagerProcess, close, start_manager, wait_until
+from tests.e2e.manager_process import ManagerProcess, close, start_manager
 from tests.e2e.strict_node import Listener, StrictNode, staged, strict_node
+from tests.until import until_told, wait_until
 
 CODE = source("behaviour.py")
-GONE_BOUND = 60.0
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Succession:
 
     async def no_container_left(self) -> None:
         left = self.managers[-1].containers
-        await asyncio.to_thread(wait_until, lambda: left(self.engine) == [], GONE_BOUND, "containers to go")
+        await asyncio.to_thread(wait_until, lambda: left(self.engine) == [])
 
 
 @pytest.fixture
@@ -119,9 +119,11 @@ async def test_what_was_queued_runs_under_the_next_manager(managers: Succession)
         assert (await node.finished(run_id))["result_code"] == 0
         assert listener.connections == 1
     await managers.no_container_left()
-    async with asyncio.timeout(GONE_BOUND):
-        while (await node.status())["permits"]["current"] != 2:
-            await asyncio.sleep(0.05)
+
+    async def permits_are_back() -> bool:
+        return bool((await node.status())["permits"]["current"] == 2)
+
+    await until_told(permits_are_back)
 
 
 async def test_what_had_ended_can_be_read_and_no_id_comes_twice(managers: Succession) -> None:

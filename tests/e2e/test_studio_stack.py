@@ -16,8 +16,8 @@ from typing import Any
 import docker
 import pytest
 
-from tests.e2e.manager_process import wait_until
 from tests.e2e.test_compose import compose_command, health
+from tests.until import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
@@ -74,7 +74,7 @@ def stack(engine: docker.APIClient, executor_image: str) -> Iterator[Stack]:
     try:
         made.compose("up", "--detach")
         manager = made.compose("ps", "--quiet", "genvm-manager").strip()
-        wait_until(lambda: health(engine, manager) == "healthy", 120, "a healthy manager")
+        wait_until(lambda: health(engine, manager) == "healthy")
         yield made
     finally:
         # The manager first: the modules that it ends are in the stack's network.

@@ -6,7 +6,6 @@ a whole manager over HTTP. The runs find no node, so that no instance is ever st
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import tempfile
@@ -34,6 +33,7 @@ from tests.fuzz import values
 from tests.fuzz.report import Broken, Report, resident_bytes
 from tests.fuzz.stalls import in_time
 from tests.generation_bodies import GENERATIONS, encoded, fields
+from tests.until import until
 
 ROUND = 20_000
 OVER_HTTP = 100
@@ -137,8 +137,9 @@ async def fuzz(inputs: int, seed: int) -> Report:
         ):
             report = await feed(session, inputs, seed)
             # A run's task ends after the run: what is left behind is what never ends.
-            while running.executions.live() or running.executions.statistics().supervised:
-                await asyncio.sleep(0.01)
+            await until(
+                lambda: not running.executions.live() and not running.executions.statistics().supervised
+            )
             statistics = running.executions.statistics()
             if statistics.permits.in_use or statistics.supervised:
                 raise Broken(f"left behind: {statistics}")

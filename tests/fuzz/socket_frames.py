@@ -27,6 +27,7 @@ from orchestrator.settings import Settings
 from tests.fuzz import values
 from tests.fuzz.report import Broken, Report, resident_bytes
 from tests.generation_bodies import fields
+from tests.until import until
 
 ERROR, HELLO, EVENT, RUN, ATTACH, CANCEL, ACK, GET_ARTIFACT = range(8)
 CLIENT_METHODS = range(RUN, GET_ARTIFACT + 1)
@@ -172,8 +173,7 @@ async def end_all(running: Manager) -> None:
     for run in running.executions.live():
         run.order_end(EndOrder(Cause.CANCELLED, 0))
     # A run's task ends after the run: what is left behind is what never ends.
-    while running.executions.live() or running.executions.statistics().supervised:
-        await asyncio.sleep(0.01)
+    await until(lambda: not running.executions.live() and not running.executions.statistics().supervised)
 
 
 async def fuzz(inputs: int, seed: int) -> Report:

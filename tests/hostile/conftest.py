@@ -12,9 +12,9 @@ import docker
 import pytest
 
 from tests.e2e.conftest import executor_image, folder, store
-from tests.e2e.manager_process import PROGRAM, ManagerProcess, running_manager
+from tests.e2e.manager_process import ManagerProcess, running_manager
 from tests.e2e.strict_node import strict_node
-from tests.hostile import root_inside
+from tests.hostile import manager_inside
 from tests.hostile.image import hostile_image
 from tests.hostile.site import Site, manifest
 from tests.integration.conftest import engine
@@ -23,7 +23,7 @@ __all__ = ["engine", "executor_image", "folder", "store"]
 
 MIB = 1024 * 1024
 MEMORY = 256 * MIB
-PROGRAMS = {"user": PROGRAM, "root": ("-m", root_inside.__name__)}
+PROGRAMS = {user: ("-m", manager_inside.__name__, user) for user in ("user", "root")}
 """As the image's user, and as root inside."""
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "canary-of-the-cloud",
@@ -51,7 +51,7 @@ class Pass:
 def manager_of(
     engine: docker.APIClient, hostile: str, place: Path, user: str, **settings: Any
 ) -> Iterator[ManagerProcess]:
-    """A manager as operators run it; for the second pass with the one difference of root_inside.py."""
+    """A manager as operators run it; for the second pass with the differences of manager_inside.py."""
     file = place / "manifest.yaml"
     file.write_text(manifest(hostile))
     settings = {"manifest": file, "permits": 12, "instance_memory_bytes": MEMORY} | settings

@@ -42,7 +42,7 @@ async def test_a_flood_harms_nobody_and_can_be_ended(site: Site, kind: str) -> N
 
 async def test_connecting_again_and_again_leaves_no_descriptor(site: Site) -> None:
     before = site.manager.descriptors()
-    async with site.attack("channel.connect_again_and_again", times=300) as attack:
+    async with site.attack("channel.connect_again_and_again", times=100) as attack:
         await attack.node.hears("connected")
         status = await attack.end()
     assert status["result_code"] is None

@@ -14,6 +14,7 @@ from tests.e2e.chain import source
 from tests.e2e.strict_node import staged, strict_node
 from tests.hostile.conftest import MEMORY, Pass, manager_of
 from tests.hostile.site import Attack, Site
+from tests.until import until_told
 
 PIDS = 64
 CPUS = 0.25
@@ -59,14 +60,15 @@ async def test_busy_loops_on_all_cores_are_held_at_the_quota(slow_site: Site) ->
 
 async def no_container_when_permits_are_back(attack: Attack) -> None:
     """The permits come back only after the container has gone."""
-    site = attack.site
-    while True:
-        permits = (await site.node.status())["permits"]
+
+    async def are_back() -> bool:
+        permits = (await attack.site.node.status())["permits"]
         container = await attack.container()
-        if permits["current"] == permits["max"]:
-            assert container is None
-            return
-        await asyncio.sleep(0.02)
+        back = bool(permits["current"] == permits["max"])
+        assert container is None or not back
+        return back
+
+    await until_told(are_back)
 
 
 @pytest.mark.parametrize("leave", [True, False], ids=["its parent leaves", "its parent stays"])

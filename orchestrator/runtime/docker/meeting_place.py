@@ -16,16 +16,17 @@ Listeners = tuple[socket.socket, socket.socket | None]
 class MeetingPlaces:
     """One directory per instance. Both raise EngineRefused when it cannot be had."""
 
-    def __init__(self, directories: InstanceDirectories) -> None:
+    def __init__(self, directories: InstanceDirectories, frame_timeout: float) -> None:
         self._directories = directories
+        self._frame_timeout = frame_timeout
 
     async def make(self, spec: InstanceSpec, *, guarded: bool) -> Meeting:
         """For a new instance."""
-        return _meeting(spec, *await asyncio.to_thread(self._listen, spec.name, guarded))
+        return self._meeting(spec, *await asyncio.to_thread(self._listen, spec.name, guarded))
 
     async def find(self, spec: InstanceSpec, *, guarded: bool) -> Meeting:
         """For an instance that an earlier manager started."""
-        return _meeting(spec, *await asyncio.to_thread(self._listen_again, spec.name, guarded))
+        return self._meeting(spec, *await asyncio.to_thread(self._listen_again, spec.name, guarded))
 
     def _listen(self, name: str, guarded: bool) -> Listeners:
         control = self._directories.listen(name)
@@ -47,7 +48,6 @@ class MeetingPlaces:
     def _watch(self, name: str) -> socket.socket:
         return self._directories.relisten(name, WATCH_NAME)
 
-
-def _meeting(spec: InstanceSpec, control: socket.socket, watch: socket.socket | None) -> Meeting:
-    line = None if watch is None else WatchLine(watch)
-    return Meeting(spec.name, Rendezvous(control), line)
+    def _meeting(self, spec: InstanceSpec, control: socket.socket, watch: socket.socket | None) -> Meeting:
+        line = None if watch is None else WatchLine(watch)
+        return Meeting(spec.name, Rendezvous(control, self._frame_timeout), line)

@@ -49,7 +49,7 @@ class DockerRuntime:
         self._settings = settings
         self._engine = Engine(settings)
         self._directories = InstanceDirectories(settings.state_dir)
-        self._places = MeetingPlaces(self._directories)
+        self._places = MeetingPlaces(self._directories, settings.frame_timeout)
         self._removals = Removals(self._engine, settings.removal_retry)
         self._module_network = ModuleNetwork(self._engine, settings)
         self._guarded = GuardedImages(self._engine, settings.label_prefix)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.runtime.control import FRAME_TIMEOUT
 from orchestrator.runtime.port import EgressFilter
 
 MIB = 1024 * 1024
@@ -65,3 +66,5 @@ class DockerSettings:
     """Before the event stream is opened again."""
     removal_retry: float = 2.0
     """Between two tries to remove what could not be removed."""
+    frame_timeout: float = FRAME_TIMEOUT
+    """From a frame's first byte to its last, while somebody waits for it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from aiohttp import ClientSession, ClientTimeout, UnixConnector
 from tests import generation_bodies
 from tests.e2e.manager_process import ManagerProcess, close
 from tests.loop_never_stops import Watched, never_stops
+from tests.until import until_told
 
 NODE_PATIENCE = 30.0
 MANIFEST = """
@@ -63,7 +65,6 @@ class Hostile:
     process: ManagerProcess
     session: ClientSession
     nodes: ExitStack
-    hosts: int = 0
     runs: list[int] = field(default_factory=list)
 
     @property
@@ -96,8 +97,7 @@ class Hostile:
 
     async def run(self, script: dict[str, Any], **changes: Any) -> int:
         """A run whose instance does `script`, on a node that listens."""
-        self.hosts += 1
-        path = self.process.folder / f"node_{self.hosts}"
+        path = self.process.folder / f"node_{secrets.token_hex(4)}"
         self.nodes.enter_context(node(path))
         host = f"unix://{path}"
         body = generation_bodies.encoded("B3", host, host_data=json.dumps(script), **changes)
@@ -108,11 +108,13 @@ class Hostile:
         return int(answer["id"])
 
     async def until_printed(self, run_id: int, count: int = 1) -> None:
-        while True:
+
+        async def printed() -> bool:
             _, details = await self.ask("GET", f"/executions/{run_id}")
-            if details["output"]["stdout"]["total_bytes"] >= count or details["cause"] is not None:
-                return
-            await asyncio.sleep(0.02)
+            enough = details["output"]["stdout"]["total_bytes"] >= count
+            return enough or details["cause"] is not None
+
+        await until_told(printed)
 
     async def status(self, run_id: int) -> Any:
         """The final status, waited for."""
@@ -125,6 +127,15 @@ class Hostile:
         for run_id in self.runs:
             await self.ask("DELETE", f"/genvm/{run_id}", params={"wait_timeout_ms": "0"})
         self.runs.clear()
+
+    async def until_idle(self) -> None:
+        """Until no run holds a permit."""
+
+        async def idle() -> bool:
+            permits = (await self.ask("GET", "/status"))[1]["permits"]
+            return bool(permits["current"] == permits["max"])
+
+        await until_told(idle)
 
     async def never_stops(self, input_: Callable[[], Awaitable[object]]) -> Watched:
         """While `input_` is served the loop goes on; what it has begun is ended before it is tried again."""
@@ -139,32 +150,58 @@ class Hostile:
 MakeHostile = Callable[..., Awaitable[Hostile]]
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
+@contextmanager
+def own_folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="genvm-"))
     yield path
     shutil.rmtree(path)
 
 
 @pytest.fixture
+def folder() -> Iterator[Path]:
+    with own_folder() as path:
+        yield path
+
+
+@pytest.fixture
 async def make_hostile(folder: Path) -> AsyncIterator[MakeHostile]:
+    """Managers of a test's own."""
     async with AsyncExitStack() as stack:
 
         async def make(*, files: int | None = None, **settings: Any) -> Hostile:
             process = await asyncio.to_thread(start, folder, settings, files)
             stack.callback(end, process)
-            assert await asyncio.to_thread(lambda: process.address)
-            connector = UnixConnector(str(folder / "api.sock"), limit=0)
-            session = ClientSession("http://manager", connector=connector, timeout=ClientTimeout(total=120))
-            await stack.enter_async_context(session)
-            return Hostile(process, session, stack.enter_context(ExitStack()))
+            return await stack.enter_async_context(clients_of(process))
 
         yield make
 
 
+@pytest.fixture(scope="module")
+def shared_manager() -> Iterator[ManagerProcess]:
+    with own_folder() as folder:
+        process = start(folder, {}, None)
+        assert process.address
+        yield process
+        end(process)
+
+
 @pytest.fixture
-async def hostile(make_hostile: MakeHostile) -> Hostile:
-    return await make_hostile()
+async def hostile(shared_manager: ManagerProcess) -> AsyncIterator[Hostile]:
+    """Clients of a manager that the module's tests share; it is at rest before and after each."""
+    async with clients_of(shared_manager) as made:
+        yield made
+        await made.end_all()
+        await made.until_idle()
+
+
+@asynccontextmanager
+async def clients_of(process: ManagerProcess) -> AsyncIterator[Hostile]:
+    assert await asyncio.to_thread(lambda: process.address)
+    connector = UnixConnector(str(process.folder / "api.sock"), limit=0)
+    timeout = ClientTimeout(total=120)
+    async with ClientSession("http://manager", connector=connector, timeout=timeout) as session:
+        with ExitStack() as nodes:
+            yield Hostile(process, session, nodes)
 
 
 def start(folder: Path, settings: dict[str, Any], files: int | None) -> ManagerProcess:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from tests.integration.loop.conftest import Hostile, MakeHostile
+from tests.until import until
 
 FILES = 160
 FULL = FILES - 50
@@ -36,16 +38,21 @@ async def test_runs_for_which_there_is_no_descriptor_wait_for_one(make_hostile: 
         await hostile.run({"hold": 0, "print": "x"})
     runs = list(hostile.runs)
     # So many that not all can begin: the others neither fail nor are lost.
-    while hostile.process.descriptors() < FULL:
-        await asyncio.sleep(0.05)
+    await until(lambda: hostile.process.descriptors() >= FULL)
     listed = (await hostile.ask("GET", "/status"))[1]["executions"]
     assert all(listed[str(run_id)]["result"] is None for run_id in runs)
     assert {"running", "starting"} <= {listed[str(run_id)]["state"] for run_id in runs}
     ended = asyncio.gather(*(hostile.status(run_id) for run_id in runs))
-    while not ended.done():
-        for directory in (hostile.process.state_dir / "instances").glob("*"):
+    let_go = set[Path]()
+
+    def all_ended() -> bool:
+        # Each of them once: it holds until then, and what goes on is about to be taken away.
+        for directory in set((hostile.process.state_dir / "instances").glob("*")) - let_go:
             (directory / "go_on").touch()
-        await asyncio.wait([ended], timeout=0.05)
+            let_go.add(directory)
+        return ended.done()
+
+    await until(all_ended)
     assert {(one["cause"], one["stdout"]) for one in ended.result()} == {("exited", "x")}
     await quiet(hostile)
 
@@ -54,8 +61,7 @@ async def test_an_engine_s_refusal_is_told_however_few_are_left(make_hostile: Ma
     hostile = await make_hostile(files=FILES, permits=200)
     for _ in range(60):
         await hostile.run({"hold": 0})
-    while hostile.process.descriptors() < FULL:
-        await asyncio.sleep(0.05)
+    await until(lambda: hostile.process.descriptors() >= FULL)
     refused = await hostile.run({}, major=2)
     for run_id in hostile.runs[:-1]:
         await hostile.ask("DELETE", f"/genvm/{run_id}", params={"wait_timeout_ms": "0"})

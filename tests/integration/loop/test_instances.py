@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from tests.integration.loop.conftest import Hostile, MakeHostile
+from tests.until import until_told
 
 MIB = 1024 * 1024
+AT_ONCE = 8
 RECORD = {"level": "info", "message": "x"}
 
 
-@pytest.mark.parametrize("count", [1, 8])
 @pytest.mark.parametrize(
     "script",
     [
@@ -28,27 +29,31 @@ RECORD = {"level": "info", "message": "x"}
         pytest.param({"connect_loop": 0}, id="connections without end"),
     ],
 )
-async def test_frames(hostile: Hostile, script: dict[str, Any], count: int) -> None:
+async def test_frames(hostile: Hostile, script: dict[str, Any]) -> None:
     async def run() -> None:
-        for _ in range(count):
+        for _ in range(AT_ONCE):
             await hostile.run(script)
         # What a run does all the time is seen for a while; the others end.
         waiting = [asyncio.ensure_future(hostile.status(run_id)) for run_id in hostile.runs]
-        await asyncio.wait(waiting, timeout=3)
+        await asyncio.wait(waiting, timeout=2)
         for one in waiting:
             one.cancel()
 
     await hostile.never_stops(run)
 
 
-async def test_a_connect_loop_writes_a_line_and_no_more(hostile: Hostile) -> None:
+async def test_a_connect_loop_writes_a_line_and_no_more(make_hostile: MakeHostile) -> None:
+    hostile = await make_hostile()
     run_id = await hostile.run({"connect_loop": 0})
     hostile.process.logged("channel_broke")
     begun, seen = len(hostile.process.log), set[int]()
-    while len(seen) < 5:
+
+    async def several() -> bool:
         # Each connection that is looked at says how many there were.
         seen.add((await hostile.ask("GET", f"/executions/{run_id}"))[1]["output"]["stdout"]["total_bytes"])
-        await asyncio.sleep(0.05)
+        return len(seen) >= 5
+
+    await until_told(several)
     await hostile.end_all()
     ended = hostile.process.logged("run_ended")
     assert ended["reconnects"] >= 3
@@ -73,14 +78,16 @@ async def test_asking_for_all_that_a_hostile_run_has_printed(hostile: Hostile) -
 async def test_a_module_that_logs_without_end(make_hostile: MakeHostile) -> None:
     hostile = await make_hostile(module_ping_interval=0.5)
 
+    async def enough() -> bool:
+        if sum(one["event"] == "module_log" for one in hostile.process.log) > 500:
+            return True
+        # It answers no ping meanwhile, and is given up for that.
+        return bool((await hostile.ask("GET", "/status"))[1]["llm_module"] != "running")
+
     async def start() -> None:
         config = {"module_type": "llm", "config": {"flood_of_logs": True}}
         assert (await hostile.ask("POST", "/module/start", json=config))[0] == 200
-        # It answers no ping meanwhile, and is given up for that.
-        while (await hostile.ask("GET", "/status"))[1]["llm_module"] == "running":
-            if sum(one["event"] == "module_log" for one in hostile.process.log) > 500:
-                break
-            await asyncio.sleep(0.05)
+        await until_told(enough)
         await hostile.ask("POST", "/module/stop", json={"module_type": "llm"})
 
     await hostile.never_stops(start)

@@ -31,6 +31,7 @@ from orchestrator.serve import listening
 from orchestrator.settings import Settings, ShutdownPolicy
 from orchestrator.store.journal import open_for_reading, sqlite_url
 from tests import generation_bodies
+from tests.until import until
 
 SCRIPTED = Path(__file__).with_name("scripted.py")
 SCRIPTED_MODULE = Path(__file__).with_name("scripted_module.py")
@@ -94,9 +95,8 @@ class Client:
         return (await self.ask("DELETE", f"/genvm/{run_id}", params=query))[1]
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until the executions change into `condition`; the test's own timeout is the bound."""
-        while not condition():
-            await asyncio.sleep(0.005)
+        """Wait until the manager, in this process, has come to it."""
+        await until(condition)
 
     def let_go(self, instance: str | None) -> None:
         """Let an instance go on that was told to `hold`, or a module whose answer is `held`."""

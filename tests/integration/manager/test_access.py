@@ -20,6 +20,7 @@ from tests.integration.manager.callers import ALICE, READER, ROOT, MakeAs, Token
 from tests.integration.manager.conftest import Client, MakeClient, folder, listening_node, make_client
 from tests.integration.manager.socket_requests import request
 from tests.socket_client import INTERNAL, MALFORMED, parts, refusal, socket_client
+from tests.until import until_told
 
 __all__ = ["folder", "make_as", "make_client", "tokens_file"]
 
@@ -259,12 +260,13 @@ async def test_an_audit_file_that_cannot_be_written_is_said_and_stops_nothing(
         problems: list[str] = (await nobody.ask("GET", "/readyz"))[1].get("problems", [])
         return problems
 
-    while not (problems := await said()):
-        pass
-    assert "audit file" in problems[0]
-    (folder / "no").mkdir()
-    while await said():
+    async def good_again() -> bool:
         assert (await root.ask("POST", "/permits", json={"permits": 5}))[0] == 200
+        return not await said()
+
+    assert "audit file" in (await until_told(said))[0]
+    (folder / "no").mkdir()
+    await until_told(good_again)
 
 
 @pytest.mark.parametrize("with_tokens", [False, True])

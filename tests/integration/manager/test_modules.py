@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from orchestrator.modules.configuration import Configuration
 from orchestrator.modules.instance import ModuleInstance
+from orchestrator.modules.kinds import ModuleKind
 from tests.generation_bodies import CALLDATA_GENERATIONS, encoded
 from tests.integration.manager.conftest import Client, MakeClient, SetTimes, listening_node
 from tests.integration.manager.module_runs import (
@@ -34,6 +36,7 @@ from tests.integration.manager.module_runs import (
 )
 from tests.integration.manager.socket_requests import request
 from tests.socket_client import INTERNAL, refusal, socket_client
+from tests.until import until_told
 
 
 @pytest.mark.parametrize("name", ["Llm", "Web", "llm", "WEB"])
@@ -298,10 +301,8 @@ async def test_runs_leave_no_channel_open_however_they_end(make_client: MakeClie
     before = await asyncio.to_thread(channels)
     for _ in range(3):
         await some_runs()
-    async with asyncio.timeout(60):
-        # The node's own ends are closed a moment later.
-        while await asyncio.to_thread(channels) > before:
-            await asyncio.sleep(0.05)
+    # The node's own ends are closed a moment later.
+    await until_told(partial(asyncio.to_thread, lambda: channels() <= before))
 
 
 @pytest.mark.parametrize("generation", CALLDATA_GENERATIONS)
@@ -317,6 +318,23 @@ async def test_a_run_that_needs_modules_is_refused_with_the_text_that_clients_re
         500, "modules are required but not running (is_sync=false with 'n' permission)"
     )  # fmt: skip
     assert client.manager.executions.live() == []
+
+
+@pytest.mark.parametrize("generation", ["B3", "C"])
+async def test_a_run_that_needs_modules_is_not_refused_while_one_is_between_stop_and_start(
+    make_client: MakeClient, nodes: AsyncExitStack, set_times: SetTimes, generation: str
+) -> None:
+    """W6: only who has waited in vain is refused."""
+    set_times(patience=60.0)
+    client = await make_client()
+    await start_both(client)
+    assert await order(client, "stop", **LLM) == (200, {"result": "module_stopped"})
+    host = f"unix://{client.folder}/node"
+    await nodes.enter_async_context(listening_node(host))
+    asking = asyncio.create_task(client.run(encoded(generation, host, is_sync=False, host_data="{}")))
+    await client.until(lambda: asking.done() or bool(client.manager.modules._waiters))
+    assert await order(client, "start", **LLM, config={}) == STARTED
+    assert (await client.finished(await asking))["host_connected"] is True
 
 
 async def test_the_manager_socket_refuses_with_the_same_text(client: Client) -> None:
@@ -392,8 +410,8 @@ async def test_a_module_that_reads_nothing_holds_no_run_up(
     make_client: MakeClient, nodes: AsyncExitStack, set_times: SetTimes
 ) -> None:
     """A channel that is full must not stop the hand-over of runs, nor the pings that find it out."""
-    # Six seconds: the other module is not stuck when it has to wait for the processor.
-    set_times(ping_interval=0.3, missed_pings=20)
+    # Nobody is stuck who has to wait for the processor.
+    set_times(ping_interval=0.1, missed_pings=10_000)
     client = await make_client()
     await start_both(client)
     stuck = pid_of(client, "llm")
@@ -401,6 +419,9 @@ async def test_a_module_that_reads_nothing_holds_no_run_up(
     big = {"module": "web", "padding": "x" * 400_000}
     said = await answers(client, await asked(client, nodes, big))
     assert said[0]["Ok"]["number"] == 1
+    held = client.manager.modules._modules[ModuleKind.LLM].current
+    assert held is not None
+    held._times = dataclasses.replace(held._times, missed_pings=2)
     await client.until(lambda: now(client, "llm").restarts == 1)
     await client.until(lambda: not Path(f"/proc/{stuck}").exists())
 

@@ -17,6 +17,7 @@ from orchestrator.store.port import LookRow, StoreUnavailable, Write
 from orchestrator.store.writability import GOOD_LOOKS, PATIENCE, ROOM_AGAIN, Writability
 from tests.chaos.small_disk import SmallDisk, small_disk
 from tests.integration.manager.conftest import Client, MakeClient
+from tests.until import until_told
 
 
 @pytest.fixture
@@ -32,10 +33,13 @@ async def ready(client: Client) -> tuple[int, str]:
 
 
 async def becomes(client: Client, status: int) -> str:
-    """Ask until readiness has that status; the reason with it. The test's own timeout is the bound."""
-    while (found := await ready(client))[0] != status:
-        await asyncio.sleep(0.005)
-    return found[1]
+    """Ask until readiness has that status; the reason with it."""
+
+    async def reason() -> tuple[str] | None:
+        found, why = await ready(client)
+        return (why,) if found == status else None
+
+    return (await until_told(reason))[0]
 
 
 async def test_a_full_disk_makes_a_manager_unready_and_room_makes_it_ready_again(

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from orchestrator.store.port import RecoveryMark, RunHead
 from tests.generation_bodies import encoded
 from tests.integration.manager.conftest import Client, MakeClient
 from tests.integration.manager.journal_rows import leave_behind, queued_row
+from tests.until import until_told
 
 FROZEN_START = Path(__file__).with_name("frozen_start.py")
 
@@ -130,8 +132,11 @@ async def test_a_request_that_is_repeated_meanwhile_finds_its_run(
         body = encoded("C", host, host_genvm_id="tx", deadline="600s")
         start.engine.answers.set()
         asking = asyncio.create_task(start.ask("POST", "/genvm/run", body))
-        while (await start.ask("GET", "/readyz"))[1].get("reason") != "recovering":
-            pass
+
+        async def recovering() -> bool:
+            return bool((await start.ask("GET", "/readyz"))[1].get("reason") == "recovering")
+
+        await until_told(recovering)
         assert not asking.done()
         reading.set()
         await asking
@@ -171,11 +176,21 @@ async def mark_of(folder: Path) -> RecoveryMark:
         await journal.aclose()
 
 
+async def has_mark(folder: Path, mark: RecoveryMark) -> bool:
+    return await mark_of(folder) == mark
+
+
 async def stumbled(folder: Path, run_id: int, tries: int) -> None:
     """Until a manager has come to that row for the how many-th time; it is killed there."""
     async with process(folder):
-        while await mark_of(folder) != RecoveryMark(run_id, tries):
-            await asyncio.sleep(0.02)
+        await until_told(partial(has_mark, folder, RecoveryMark(run_id, tries)))
+
+
+async def all_causes(session: ClientSession) -> dict[int, str] | None:
+    """Why each run ended; null while one has not."""
+    async with session.get("/executions") as response:
+        runs = {one["id"]: one["cause"] for one in (await response.json())["executions"]}
+    return None if None in runs.values() else runs
 
 
 @pytest.mark.parametrize("fault", ["freeze", "die"])
@@ -198,12 +213,7 @@ async def test_a_row_that_stopped_two_managers_is_set_aside_and_the_others_go_on
                 told = await response.json()
             async with session.get("/executions?cause=internal") as response:
                 listed = [one["id"] for one in (await response.json())["executions"]]
-            while True:
-                async with session.get("/executions") as response:
-                    runs = {one["id"]: one["cause"] for one in (await response.json())["executions"]}
-                if None not in runs.values():
-                    break
-                await asyncio.sleep(0.02)
+            runs = await until_told(partial(all_causes, session))
     assert (told["cause"], told["reason"], told["state"]) == ("internal", SET_ASIDE, "failed_to_start")
     assert "stopped 2 times" in told["error"]
     assert listed == [2]

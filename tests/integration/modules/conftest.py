@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import shutil
@@ -20,6 +19,7 @@ from aiohttp import ClientSession, ClientTimeout, UnixConnector
 
 from tests.chaos.site import Site
 from tests.integration.manager.conftest import SCRIPTED, SCRIPTED_MODULE, ZERO, listening_node
+from tests.until import until_told
 
 IMAGE = "genvm-test-scripted"
 COMMANDS = {"executor": "scripted.py", "llm": "scripted_module.py", "web": "scripted_module.py"}
@@ -27,7 +27,6 @@ MANIFEST = f"""
 executor_versions:
   v0.2.7: {{available_after: 2024-01-01T00:00:00Z, image: "{IMAGE}:executor"}}
 """
-BOUND_S = 120.0
 
 
 def build(engine: docker.APIClient, base: str, name: str) -> None:
@@ -112,18 +111,19 @@ class Scene:
 
     async def until(self, kind: str, **expected: Any) -> dict[str, Any]:
         """The module's status as soon as it has the expected values."""
-        async with asyncio.timeout(BOUND_S):
-            while True:
-                found = await self.module(kind)
-                if expected.items() <= found.items():
-                    return found
-                await asyncio.sleep(0.05)
+
+        async def as_expected() -> dict[str, Any] | None:
+            found = await self.module(kind)
+            return found if expected.items() <= found.items() else None
+
+        return await until_told(as_expected)
 
     async def finished(self, run_id: int) -> tuple[dict[str, Any], list[Any]]:
         """The final status, and the modules' answers in it."""
-        async with asyncio.timeout(BOUND_S):
-            while (status := (await self.ask("GET", f"/genvm/{run_id}"))[1]["status"]) is None:
-                await asyncio.sleep(0.05)
+        status = None
+        while status is None:
+            _, answer = await self.ask("GET", f"/genvm/{run_id}", params={"wait": "60s"})
+            status = answer["status"]
         return status, [json.loads(line) for line in status["stdout"].splitlines()]
 
     async def held(self, kind: str, *later: dict[str, Any]) -> tuple[int, Path]:

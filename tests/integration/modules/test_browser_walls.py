@@ -9,7 +9,7 @@ from pathlib import Path
 
 import docker
 
-from tests.integration.modules.conftest import BOUND_S, Scene
+from tests.integration.modules.conftest import Scene
 from tests.integration.modules.test_real_modules import (  # noqa: F401  (fixtures)
     World,
     changes,
@@ -17,6 +17,7 @@ from tests.integration.modules.test_real_modules import (  # noqa: F401  (fixtur
     rendering,
     world,
 )
+from tests.until import until_told
 
 
 @dataclass(frozen=True)
@@ -62,17 +63,20 @@ async def test_renderers_are_locked_in_by_the_browser_s_own_sandbox_too(
     question["request"]["Render"][0]["wait_after_loaded"] = "5s"
     run_id = await scene.run(question)
     container = (await scene.module("web"))["container_id"]
+    seen: list[Seen] = []
     renderers: list[Seen] = []
     browsers: list[Seen] = []
-    within = 0
-    async with asyncio.timeout(BOUND_S):
-        # One that has just begun is still putting its walls up; one that is without them never gets here.
-        while not (renderers and all(one.inner_pid == 1 and one.filters > within for one in renderers)):
-            seen = await asyncio.to_thread(lambda: list(processes(scene.engine, container)))
-            renderers = [one for one in seen if "--type=renderer" in one.command]
-            browsers = [one for one in seen if "--genvm-browser=" in one.command]
-            within = max((one.filters for one in browsers if "--type=" not in one.command), default=0)
-            await asyncio.sleep(0.05)
+
+    async def walls_are_up() -> bool:
+        """One that has just begun is still putting them up; one that is without them never gets here."""
+        nonlocal seen, renderers, browsers
+        seen = await asyncio.to_thread(lambda: list(processes(scene.engine, container)))
+        renderers = [one for one in seen if "--type=renderer" in one.command]
+        browsers = [one for one in seen if "--genvm-browser=" in one.command]
+        within = max((one.filters for one in browsers if "--type=" not in one.command), default=0)
+        return bool(renderers) and all(one.inner_pid == 1 and one.filters > within for one in renderers)
+
+    await until_told(walls_are_up)
     (browser,) = [one for one in browsers if "--type=" not in one.command]
     assert browser.seccomp == "2"
     for renderer in renderers:

@@ -12,7 +12,8 @@ import docker
 import pytest
 
 from tests.e2e.manager_process import MANAGED_BY
-from tests.integration.modules.conftest import BOUND_S, Scene, networks
+from tests.integration.modules.conftest import Scene, networks
+from tests.until import until_told
 
 SECRET = "sk-one-secret-of-the-operator"
 
@@ -165,9 +166,8 @@ async def test_a_secret_is_nowhere_to_be_found(scene: Scene, place: Path) -> Non
     assert await scene.order("restart", "Llm", config=broken) == (500, {"error": "refused ***"})
     texts = {"status": json.dumps((await scene.ask("GET", "/status"))[1]).encode()}
     texts["errors"] = "".join(scene.errors).encode()
-    async with asyncio.timeout(BOUND_S):
-        while await scene.site.containers():  # the run's own is being taken away
-            await asyncio.sleep(0.05)
+    # The run's own is being taken away.
+    await until_told(scene.site.no_containers)
     for container in (listed := await asyncio.to_thread(managed, scene)):
         texts[container["Names"][0]] = await asyncio.to_thread(said_of, scene.engine, container["Id"])
     assert len(listed) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from orchestrator.store.journal import SPARE_PAGES, open_for_reading, open_journal, sqlite_url
 from orchestrator.store.port import AcceptedRow, ForgottenRows, StoreUnavailable, StoreUnusable
+from tests.until import until
 
 PAGE = 4096
 
@@ -25,9 +25,7 @@ async def test_forgotten_runs_leave_the_file(tmp_path: Path) -> None:
         await journal.write(accepted(run_id, 4_000_000))
     full = await journal.size()
     await journal.write(ForgottenRows(range(1, 9)))
-    async with asyncio.timeout(60):
-        while file.stat().st_size > 2 * SPARE_PAGES * PAGE:
-            await asyncio.sleep(0.005)
+    await until(lambda: file.stat().st_size <= 2 * SPARE_PAGES * PAGE)
     assert full > 32_000_000
     assert await journal.size() < full
     await journal.aclose()

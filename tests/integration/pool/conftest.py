@@ -15,7 +15,7 @@ import docker
 import pytest
 
 from orchestrator.composition import Manager, manager
-from orchestrator.embedded import PRECOMPILED_VARIABLE, prepared_executor
+from orchestrator.embedded import compiled_directory
 from orchestrator.executions.times import Times
 from orchestrator.node.store import NodeStore
 from orchestrator.runtime.pool import PoolRuntime, PoolStatistics
@@ -26,6 +26,8 @@ from tests.e2e.chain import source
 from tests.e2e.conftest import executor_image
 from tests.e2e.manager_process import MANAGED_BY
 from tests.e2e.strict_node import StrictNode, Transcript, staged, strict_node
+from tests.precompiled import precompiled_for
+from tests.until import until
 
 __all__ = ["executor_image"]
 
@@ -48,9 +50,7 @@ class Pooled:
 
     async def until(self, condition: Callable[[PoolStatistics], bool]) -> None:
         """Until the pool is so; a pool announces nothing."""
-        async with asyncio.timeout(BOUND):
-            while not condition(self.seen):
-                await asyncio.sleep(0.02)
+        await until(lambda: condition(self.seen))
 
     async def run(self, method: str = "good", **changes: Any) -> Transcript:
         return await self.node.run(await staged(self.store, CODE, method), **changes)
@@ -78,9 +78,8 @@ def store() -> Iterator[NodeStore]:
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter as the process runtime compiles it, once for all tests: it takes half a minute."""
-    made = asyncio.run(prepared_executor(tmp_path_factory.mktemp("compiled")))
-    return Path(made[PRECOMPILED_VARIABLE])
+    """For the process runtime."""
+    return precompiled_for(tmp_path_factory)
 
 
 @pytest.fixture
@@ -115,8 +114,9 @@ def open_manager(
 
 def _place(compiled: Path, state_dir: Path) -> None:
     state_dir.mkdir(exist_ok=True)
-    if not (state_dir / compiled.name).exists():
-        (state_dir / compiled.name).symlink_to(compiled)
+    place = compiled_directory(state_dir)
+    if not place.exists():
+        place.symlink_to(compiled)
 
 
 def containers(engine: docker.APIClient, state_dir: Path, role: str | None = None) -> list[str]:

@@ -15,6 +15,7 @@ import pytest
 from tests.e2e.manager_process import ManagerProcess, close, start_manager
 from tests.e2e.strict_node import strict_node
 from tests.integration.pool.conftest import containers
+from tests.until import until_told
 
 
 @pytest.fixture
@@ -26,9 +27,12 @@ def state_folder() -> Iterator[Path]:
 
 async def wait_ready(manager: ManagerProcess, folder: Path, count: int) -> None:
     address = await asyncio.to_thread(lambda: manager.address)
-    async with strict_node(address, folder) as node, asyncio.timeout(120):
-        while (await node.status())["pool"]["ready"] != count:
-            await asyncio.sleep(0.05)
+    async with strict_node(address, folder) as node:
+
+        async def filled() -> bool:
+            return bool((await node.status())["pool"]["ready"] == count)
+
+        await until_told(filled)
 
 
 async def test_sigterm_leaves_no_pool_container_and_no_void(

@@ -13,15 +13,17 @@ import pytest
 
 from orchestrator import composition
 from orchestrator.executions.state import Cause
+from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.runtime.pool.settings import PoolSettings
 from tests.e2e.strict_node import staged
 from tests.integration.pool.conftest import CODE, Open, Pooled, containers
+from tests.integration.pool.skipping_clock import SkippingClock
 from tests.integration.pool.test_pool import cancelled_run
 
 RUNTIMES = pytest.mark.parametrize("runtime", ["docker", "process"])
 BURST = 60
-LENT = 8.0
-"""Seconds: those that an instance is missed which was used up."""
+LENT = 120.0
+"""Seconds by the pool's clock: those that an instance is missed which was used up."""
 MANIFEST = """
 executor_versions:
   v0.2.12: {available_after: 2024-01-01T00:00:00Z, reuse: 3}
@@ -39,21 +41,24 @@ async def good(kit: Pooled) -> None:
 
 
 @pytest.fixture
-def lent_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def lent_for_long(monkeypatch: pytest.MonkeyPatch) -> SkippingClock:
     """The pool waits for an instance that is to come back, though its run may take its time here."""
+    clock = SkippingClock()
     monkeypatch.setattr(composition, "PoolSettings", partial(PoolSettings, lent=LENT))
+    monkeypatch.setattr(composition, "PoolRuntime", partial(PoolRuntime, clock=clock))
+    return clock
 
 
 @RUNTIMES
-@pytest.mark.usefixtures("lent_for_long")
 async def test_runs_one_after_another_use_one_instance_until_it_is_used_up(
-    open_manager: Open, runtime: str
+    open_manager: Open, runtime: str, lent_for_long: SkippingClock
 ) -> None:
     async with open_manager(runtime, pool_size=1, instance_reuse=3) as kit:
         for served in range(3):
             await kit.until(lambda pool: pool.ready == 1)
             assert kit.seen.returned == served
             await good(kit)
+        lent_for_long.skip(LENT)
         await kit.until(lambda pool: pool.ready == 1)
         await good(kit)
         assert (kit.seen.warm, kit.seen.cold) == (4, 0)

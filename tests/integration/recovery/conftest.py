@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.chaos.rounds import Arena, undisturbed
 from tests.chaos.site import Container, Site
 from tests.chaos.witness import Work
 from tests.e2e.conftest import executor_image, store
+from tests.until import until_told
 
 __all__ = ["executor_image", "store"]
 
@@ -89,16 +91,16 @@ class Scene:
             return await self.clients.final_status(order, run_id)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Look again and again at what announces no change by itself."""
-        async with asyncio.timeout(BOUND_S):
-            while not await asyncio.to_thread(condition):
-                await asyncio.sleep(0.005)
+        """Until it holds, in a thread."""
+        await until_told(partial(asyncio.to_thread, condition))
 
     async def until_ready(self, count: int) -> None:
         """Until so many instances wait for a job."""
-        async with asyncio.timeout(BOUND_S):
-            while ((await self.clients.status()) or {}).get("pool", {}).get("ready") != count:
-                await asyncio.sleep(0.05)
+
+        async def filled() -> bool:
+            return bool(((await self.clients.status()) or {}).get("pool", {}).get("ready") == count)
+
+        await until_told(filled)
 
     async def container(self, run_id: int) -> Container | None:
         """The run's container, in whatever state."""
@@ -107,11 +109,12 @@ class Scene:
 
     async def until_container(self, run_id: int, state: str | None) -> None:
         """Until the run's container is in that state; None: until it is gone."""
-        async with asyncio.timeout(BOUND_S):
-            while (one := await self.container(run_id)) is None or one.state != state:
-                if one is None and state is None:
-                    return
-                await asyncio.sleep(0.005)
+
+        async def is_so() -> bool:
+            one = await self.container(run_id)
+            return (None if one is None else one.state) == state
+
+        await until_told(is_so)
 
     def aimed_at(self, run_id: int) -> None:
         """Note that a fault was aimed at this run: it may end without a result."""

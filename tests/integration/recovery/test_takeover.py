@@ -130,7 +130,7 @@ async def test_two_managers_on_one_engine_leave_each_other_alone(scene: Scene, n
 class TestDeadline:
     @pytest.fixture
     def changes(self) -> dict[str, object]:
-        return {"longest_run": 15}
+        return {"longest_run": 10}
 
     async def test_a_run_ends_itself_soon_after_its_deadline_when_nobody_is_there(self, scene: Scene) -> None:
         order, run_id = await scene.running(ENDLESS)

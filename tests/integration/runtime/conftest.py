@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import secrets
 import shutil
@@ -20,6 +19,7 @@ from orchestrator.runtime.pool import PoolRuntime, PoolSettings
 from orchestrator.runtime.port import InstanceSpec, Role
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from tests.integration.runtime.runtime_kit import IMAGE, MIB, MODES, PROBE, AnyRuntime, MakeSpec, leftovers
+from tests.until import until
 
 
 def build(engine: docker.APIClient, base: str, mode: str) -> None:
@@ -88,9 +88,7 @@ async def pool_runtime(process_runtime: ProcessRuntime, spec: MakeSpec) -> Async
     """Over the process runtime, with one instance ready that does what `talk` does, and none after it."""
     runtime = PoolRuntime(process_runtime, PoolSettings(size=1, refill_delay=3600))
     runtime.offer([spec()])
-    async with asyncio.timeout(60):
-        while runtime.pool_statistics().ready < 1:
-            await asyncio.sleep(0.01)
+    await until(lambda: runtime.pool_statistics().ready)
     yield runtime
     await runtime.drain()
 

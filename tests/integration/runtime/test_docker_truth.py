@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import docker
@@ -16,6 +16,7 @@ from orchestrator.runtime.docker import DockerRuntime, DockerSettings, guarded
 from orchestrator.runtime.docker.options import container_name
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 from tests.integration.runtime.runtime_kit import MakeSpec, job_to, leftovers
+from tests.until import until
 
 # The Docker SDK leaves its socket to the garbage collector when it cannot connect.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -88,12 +89,6 @@ async def behind_door(
     for name in (left := leftovers(engine, settings)):
         engine.remove_container(name, force=True)
     assert left == []
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def test_exits_while_the_event_stream_is_broken_are_not_missed(

@@ -15,6 +15,7 @@ from orchestrator.runtime import process_records
 from orchestrator.runtime.port import EngineRefused, InstanceDied, InstanceExit, InstanceSpec
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from tests.integration.runtime.runtime_kit import MakeSpec
+from tests.until import until
 
 
 def test_it_says_that_it_does_not_isolate(state_dir: Path) -> None:
@@ -44,9 +45,7 @@ async def test_what_it_forked_is_killed_with_it(state_dir: Path, spec: MakeSpec)
     command = ("sh", "-c", "sleep 600 & echo $!; exit 1")
     runtime = ProcessRuntime(ProcessSettings("test", state_dir, default_command=command))
     grandchild = int((await failing(runtime, spec())).detail)
-    async with asyncio.timeout(60):
-        while alive(grandchild):
-            await asyncio.sleep(0.01)
+    await until(lambda: not alive(grandchild))
 
 
 def alive(pid: int) -> bool:

@@ -29,6 +29,7 @@ from genvm_wire.module_messages import (
     Pong,
     SessionEnded,
 )
+from tests.until import until
 
 from .parrot import Parrot
 from .peers import Manager, framed, hello
@@ -140,8 +141,7 @@ async def test_close_cancels_what_the_run_has_under_way(manager: Manager) -> Non
         await manager.configure()
         peer = await manager.session(7)
         peer.send(hello(7) + framed("wait"))
-        while not parrot.services[0].opened:
-            await asyncio.sleep(0.001)
+        await until(lambda: parrot.services[0].opened)
         await parrot.services[0].opened[0].waiting.wait()
         await manager.send(CloseSession(7))
         await parrot.services[0].opened[0].cancelled.wait()

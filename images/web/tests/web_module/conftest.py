@@ -16,7 +16,7 @@ from genvm_web.configuration import read_configuration
 from genvm_web.conversation import WebConversation
 from genvm_web.service import EXTRA_CA_VARIABLE, WebService, read_trust
 from web_module.networks import SmallInternet
-from web_module.sites import Site
+from web_module.sites import Site, serving_site
 
 Open = Callable[..., Awaitable[WebConversation]]
 
@@ -53,9 +53,7 @@ def internet() -> SmallInternet:
 
 @pytest.fixture
 async def site(internet: SmallInternet) -> AsyncIterator[Site]:
-    """`genvm-site.com` at a public address, plain HTTP."""
-    async with Site().serving() as site:
-        internet.serve("genvm-site.com", {80: site.port})
+    async with serving_site(internet) as site:
         yield site
 
 

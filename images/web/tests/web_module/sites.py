@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from genvm_module.listening import stop_listening
+from web_module.networks import SmallInternet
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -102,6 +103,14 @@ class Canary:
     async def _visited(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.visits.append(f"tcp {(await reader.read(200))[:80]!r}")
         writer.close()
+
+
+@asynccontextmanager
+async def serving_site(internet: SmallInternet) -> AsyncIterator[Site]:
+    """`genvm-site.com` at a public address, plain HTTP."""
+    async with Site().serving() as site:
+        internet.serve("genvm-site.com", {80: site.port})
+        yield site
 
 
 @asynccontextmanager

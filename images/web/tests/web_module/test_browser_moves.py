@@ -3,33 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
 from genvm_web.webdriver.navigation import MESSAGES, NOT_A_PAGE
 from web_module.browsing import Browsing, browsing
 from web_module.networks import SmallInternet
-from web_module.sites import Canary, Site
+from web_module.sites import Canary, Site, serving_site
 
 SITE = "http://genvm-site.com"
 REFUSED = (403, MESSAGES[403].encode())
 DOWNLOAD = (418, NOT_A_PAGE.encode())
 
 
-@pytest.fixture
+# One browser for all, and so one loop: it takes longer to start than most pages to render.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started() -> AsyncIterator[Browsing]:
+    async with browsing(SmallInternet()) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def site(internet: SmallInternet) -> AsyncIterator[Site]:
+    async with serving_site(internet) as site:
+        yield site
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def canary() -> AsyncIterator[Canary]:
     async with Canary().watching() as canary:
         yield canary
 
 
 @pytest.fixture
-async def browser(internet: SmallInternet, canary: Canary) -> AsyncIterator[Browsing]:
+def browser(internet: SmallInternet, canary: Canary, started: Browsing) -> Browsing:
     """With `inward.com` at a private address, where the canary listens."""
     internet.names["inward.com"] = ["10.0.0.1"]
     internet.servers |= {("10.0.0.1", port): canary.port for port in (80, 443)}
-    async with browsing(internet) as browser:
-        yield browser
+    return replace(started, internet=internet)
 
 
 async def seen(browser: Browsing, path: str, wait: float = 0.0) -> tuple[int, bytes]:
