@@ -72,7 +72,7 @@ def parse(code: bytes, line: str) -> ContractPackage:
         return _parse_zip(code, line)
     if shape is Shape.WASM:
         version = _wasm_version(code, line) or DEFAULT_VERSION[line]
-        return ContractPackage(shape, version, {"StartWasm": "file"}, {"file": code})
+        return ContractPackage(shape, version, _wasm_runner(code, line), {"file": code})
     specified, json_lines = _split_version(_header(code, line))
     separator = "" if line == "v0.2" else "\n"
     runner = _runner(separator.join(json_lines), line)
@@ -162,6 +162,14 @@ def _utf8(raw: bytes, line: str, what: str) -> str:
 def _wasm_version(code: bytes, line: str) -> str | None:
     section = custom_section(code, b"genvm.version")
     return None if section is None else _utf8(section, line, "the section genvm.version").strip()
+
+
+def _wasm_runner(code: bytes, line: str) -> Mapping[str, Any]:
+    """Its actions, where a module of line v0.3 carries them (spec/contract-sdk-v03.md, 19)."""
+    section = None if line == "v0.2" else custom_section(code, b"genvm.runner.json")
+    if section is None:
+        return {"StartWasm": "file"}
+    return _runner(_utf8(section, line, "the section genvm.runner.json"), line)
 
 
 def _header(code: bytes, line: str) -> list[str]:

@@ -22,6 +22,18 @@ def custom_section(module: bytes, name: bytes) -> bytes | None:
     return None
 
 
+def module_name(module: bytes) -> str | None:
+    """What the module's names say that it is called; null where they do not."""
+    names = custom_section(module, b"name")
+    if not names or names[0] != 0:
+        return None
+    read = _length(names, 1, len(names))
+    inner = _length(names, read[1], len(names)) if read else None
+    if inner is None or inner[1] + inner[0] > len(names):
+        return None
+    return names[inner[1] : inner[1] + inner[0]].decode("utf-8", "replace")
+
+
 def _sections(module: bytes) -> Iterator[tuple[int, int, int]]:
     """Kind, start and end of each section."""
     at = len(WASM_MAGIC)

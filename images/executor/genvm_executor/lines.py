@@ -7,7 +7,7 @@ goes by the line's name (`genvm_wire`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -15,6 +15,8 @@ from wasmtime import TrapCode
 
 from genvm_executor.machine.wasm_rules import Rule
 from genvm_executor.payloads import LATER_PAYLOADS, PAYLOADS, Check
+from genvm_executor.spellings import as_written, in_first_spelling
+from genvm_wire.calldata import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,16 @@ class ContractLine:
     texts: ErrorTexts
     requests: Mapping[str, Check]
     """what a contract may ask for, by name, with the form of its payload"""
+    spelling: Callable[[str, Value], tuple[str, Value]]
+    """what a request and its payload are called in `requests`"""
+    library: str
+    """how contracts import the library of this line"""
+    runners: Mapping[str, frozenset[str] | None]
+    """the Python runners with that library, by name, and their hashes; null: any that no later line has"""
+    ids_are_gvm32: bool
+    """what is behind the colon of a runner's id is; else any letters are well formed"""
+    stage_keys: tuple[str, ...]
+    """where a validator's library looks for what the leader got"""
     largest_exit_code: int | None
     """exit codes are read without a sign, and one above this is this"""
     has_majors: bool
@@ -62,7 +74,7 @@ class ContractLine:
     callees_keep_rights: bool
     """what a caller may send and ask for, what it calls may too"""
     vm_errors_are_delivered: bool
-    """the VM error of a callee or a block is its caller's to handle; else it is the caller's own"""
+    """the VM error of a callee or a block is its caller's to handle, if it asks; else the caller's own"""
     checks_leader_results: bool
     """a leader's result that is no result is that leader's fault; else the contract reads it"""
     events_need_write: bool
@@ -106,6 +118,23 @@ V02 = ContractLine(
         other_trap="Fault",
     ),
     requests=PAYLOADS,
+    spelling=as_written,
+    library="from genlayer import *",
+    runners=MappingProxyType(
+        {
+            "py-genlayer": frozenset(
+                {
+                    "1jb45aa8ynh2a9c9xn3b7qqh8sm5q93hwfp7jqmwsfhh8jpz09h6",
+                    "132536jbnxkd1axfxg5rpfr5b60cr11adm2y4r90hgn0l59qsp9w",
+                    "1j12s63yfjpva9ik2xgnffgrs6v44y1f52jvj9w7xvdn7qckd379",
+                    "15qfivjvy80800rh998pcxmd2m8va1wq2qzqhz850n8ggcr4i9q0",
+                }
+            ),
+            "py-genlayer-multi": None,
+        }
+    ),
+    ids_are_gvm32=False,
+    stage_keys=("leaders_result",),
     largest_exit_code=125,
     has_majors=False,
     checks_entry=False,
@@ -129,7 +158,7 @@ V03 = ContractLine(
     texts=ErrorTexts(
         no_memory="out_of memory wasm_memory",
         no_memory_for_answer="out_of memory",
-        too_deep="out_of vm_recursion",
+        too_deep="out_of subvm_recursion",
         absent_code="invalid_contract runner absent",
         malformed_runner="invalid_contract runner malformed",
         invalid_wasm="invalid_contract wasm {stage}",
@@ -155,6 +184,26 @@ V03 = ContractLine(
         other_trap="fault",
     ),
     requests=LATER_PAYLOADS,
+    spelling=in_first_spelling,
+    library="import genlayer as gl",
+    runners=MappingProxyType(
+        {
+            "py-genlayer": frozenset(
+                {
+                    "5jycge4q8k23462jtb0b9fyey1s9qz928sz2nbrd9mg4sxqg2qng",
+                    "ab6tscafgsf7h0rndg7c86qxb8htdc719qbxdjssak9t69153et0",
+                }
+            ),
+            "py-genlayer-multi": frozenset(
+                {
+                    "faykzar6hr5ehfm07jatm69erx6nv96wmz1ab1dszjthbcgre3m0",
+                    "q9x9hjbh42hhnfwvpe6nbhv3mhty1284dd8vrfx08wdassehgb1g",
+                }
+            ),
+        }
+    ),
+    ids_are_gvm32=True,
+    stage_keys=("leader_result", "leaders_result"),
     largest_exit_code=None,
     has_majors=True,
     checks_entry=True,

@@ -17,7 +17,6 @@ from genvm_wire.calldata import Value
 Check = Callable[[Value], bool]
 MAX_TOPICS = 4
 MAX_IMAGES = 2
-OWN_RUNNER = "contract"
 METHODS = ("GET", "POST", "HEAD", "DELETE", "OPTIONS", "PATCH", "PUT")
 _WAIT = re.compile(r"[0-9]{1,10}(ms|s)", re.ASCII)
 _U256 = 2**256
@@ -73,6 +72,10 @@ def is_topics(value: Value) -> bool:
 
 def is_counts(value: Value) -> bool:
     return isinstance(value, list) and all(map(is_u256, value))
+
+
+def is_texts(value: Value) -> bool:
+    return isinstance(value, list) and all(map(is_text, value))
 
 
 def is_images(value: Value) -> bool:
@@ -160,26 +163,33 @@ _FEES: Mapping[str, Check] = {
     "use_balance": is_bool,
     "fee_params": lambda value: value is None or _IS_FEE_PARAMS(value),
 }
-_RUNNER: dict[str, Check] = {
-    "runner": is_one_of(OWN_RUNNER),
-    "custom_runners": lambda value: value is None or value == [],
-}
+_CATCH: Mapping[str, Check] = {"catch_vm_error": is_bool}
+_CUSTOM_RUNNERS: Mapping[str, Check] = {"custom_runners": lambda value: value is None or is_texts(value)}
 LATER_PAYLOADS: dict[str, Check] = {
     **{name: check for name, check in PAYLOADS.items() if name != "Rollback"},
     "UserError": is_any,
-    "CallContract": record(address=is_address, calldata=is_call, state=is_state),
+    "CallContract": record(_CATCH, address=is_address, calldata=is_call, state=is_state),
     "PostMessage": record(_FEES, address=is_address, calldata=is_call, value=is_u256, on=is_on),
     "DeployContract": record(
         _FEES, calldata=is_deployment, code=is_bytes, value=is_u256, on=is_on, salt_nonce=is_u256
     ),
-    "RunNondet": record(_RUNNER, data_leader=is_bytes, data_validator=is_bytes),
+    "RunNondet": record(
+        {**_CATCH, **_CUSTOM_RUNNERS, "runner": is_text}, data_leader=is_bytes, data_validator=is_bytes
+    ),
     "Sandbox": record(
-        _RUNNER | {"allow_register_runners": is_bool},
+        {
+            **_CUSTOM_RUNNERS,
+            "runner": is_text,
+            "allow_register_runners": is_bool,
+            "changes_on_error": is_one_of("inherit"),
+        },
         data=is_bytes,
         allow_write_storage=is_bool,
         allow_send_messages=is_bool,
     ),
+    "RegisterRunner": record(code=is_bytes),
+    "MapFile": record(runner=is_text, path_in_runner=is_text, path_in_vfs=is_text),
     "Yield": is_null,
     "GetTimestamp": is_null,
 }
-"""From v0.3 on. Other runners than the contract's own, and registering them, are not provided."""
+"""From v0.3 on, under the names that its first snapshots had; `in_first_spelling` reads the later ones."""

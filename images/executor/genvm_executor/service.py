@@ -147,7 +147,7 @@ class Service:
             program.files.add(path, data)
         self._warm = guest
         run.live.append((True, guest))
-        return machines.equip(surroundings, self._vm_frame)
+        return machines.equip(surroundings, self._vm_frame, launch, program.files)
 
     def cancel(self) -> None:
         """End the run soon with the VM error `timeout`. Thread-safe, idempotent."""

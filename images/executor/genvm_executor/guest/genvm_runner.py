@@ -16,7 +16,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 # Not `random`: importing it draws its seed, and randomness may depend on the job.
 WARM_MODULES = (
@@ -40,21 +40,27 @@ WARM_MODULES = (
     "traceback",
     "typing",
     "urllib.parse",
-    "genlayer",
-    "genlayer.absent",
-    "genlayer.inner.dispatch",
-    "genlayer.inner.schema",
-    "genlayer.py.evm",
-    "genlayer.py.public_abi",
+    "genlayer_core.absent",
+    "genlayer_core.dispatch",
+    "genlayer_core.evm",
+    "genlayer_core.event",
+    "genlayer_core.schema",
 )
+LIBRARY = "genlayer"
+ENTRY = f"{LIBRARY}.inner.entry"
+FOLDERS = {"v0.2": "", "v0.3": "v03"}
+"""Where the `genlayer` of each line lies, below this file's folder."""
 
 
 class _State:
     warm = False
+    libraries: ClassVar[dict[str, dict[str, ModuleType]]] = {}
+    """the modules of each line's library that has been imported"""
+    chosen = ""
 
 
 def warm_up() -> None:
-    """Import the library and what contracts import most, and build the layouts that need no contract.
+    """Import what all lines share and what contracts import most.
 
     A prepared interpreter has done so: then there is nothing left to do.
     """
@@ -64,23 +70,60 @@ def warm_up() -> None:
     gc.disable()
     for name in WARM_MODULES:
         importlib.import_module(name)
-    importlib.import_module("genlayer.absent").explain_absences()
-    _build_layouts()
-    gc.freeze()
-    gc.enable()
+    importlib.import_module("genlayer_core.absent").explain_absences()
+    _settle()
     _State.warm = True
 
 
-def _build_layouts() -> None:
-    from genlayer.py.keccak import keccak256
-    from genlayer.py.storage.build import layout_of
-    from genlayer.py.storage.root import Root
-    from genlayer.py.types import UNSIGNED
+def prepare_all() -> None:
+    """Import the libraries of all lines, so that whichever a job wants is there."""
+    warm_up()
+    for line in reversed(FOLDERS):
+        choose(line)
 
-    root = Root.get()
-    for field in (root.code, root.locked_slots, root.upgraders):
+
+def choose(line: str) -> Any:
+    """Make a line's library the `genlayer` that is imported; what the bootloader asks of it."""
+    modules = sys.modules
+    if line != _State.chosen:
+        for name in _State.libraries.get(_State.chosen, ()):
+            modules.pop(name, None)
+        if line not in _State.libraries:
+            _State.libraries[line] = _import_library(FOLDERS[line])
+        modules.update(_State.libraries[line])
+        _State.chosen = line
+    return modules[ENTRY]
+
+
+def _import_library(folder: str) -> dict[str, ModuleType]:
+    gc.disable()
+    place = os.path.join(os.path.dirname(__file__), folder)  # noqa: PTH118, PTH120 - pathlib is not warm
+    sys.path.insert(0, place)
+    try:
+        library = importlib.import_module(LIBRARY)
+        entry = importlib.import_module(ENTRY)
+        for name in getattr(library, "__all__", ()):
+            getattr(library, name)
+    finally:
+        sys.path.remove(place)
+    _build_layouts(entry)
+    _settle()
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == LIBRARY}
+
+
+def _settle() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+def _build_layouts(entry: Any) -> None:
+    from genlayer_core.keccak import keccak256
+    from genlayer_core.storage.build import layout_of
+
+    root = entry.Root.get()
+    for field in (root.contract_instance, root.code, root.locked_slots, root.upgraders):
         field.slot()
-    for unsigned in UNSIGNED.values():
+    for unsigned in entry.UNSIGNED.values():
         layout_of(unsigned)
     keccak256(b"")
 
@@ -93,16 +136,21 @@ def read_start_message() -> bytes:
     return b"".join(parts)
 
 
-def begin(data: bytes) -> dict[str, Any]:
-    """Decode the start message and make it known as `gl.message`. Raises for a malformed one."""
-    from genlayer.inner import start
-    from genlayer.py import calldata
+def begin(data: bytes) -> tuple[Any, dict[str, Any]]:
+    """Choose the library that the first line of fd 0 names, and make the start message behind it known to it.
 
-    raw = calldata.decode(data)
+    Raises for a malformed one.
+    """
+    from genlayer_core import calldata, start
+
+    line, _, message = data.partition(b"\n")
+    entry = choose(line.decode("ascii"))
+    raw = calldata.decode(message)
     if not isinstance(raw, dict):
         raise TypeError(f"the start message is a map, not {type(raw).__name__}")
-    start.begin(raw)  # type: ignore[arg-type]
-    return raw
+    start.begin(raw)
+    entry.begin()
+    return entry, raw
 
 
 def load_contract() -> ModuleType:
@@ -110,38 +158,36 @@ def load_contract() -> ModuleType:
     return importlib.import_module("contract")
 
 
-def prepare(message: dict[str, Any]) -> Callable[[], Any]:
+def prepare(entry: Any, message: dict[str, Any]) -> Callable[[], Any]:
     """Import or unpickle what the start message asks for; calling the result runs it.
 
     A `UserError` from here, raised while importing, is an ordinary failure: exit status 1.
     """
-    from genlayer.inner import dispatch
-    from genlayer.py.public_abi import EntryKind
+    from genlayer_core.dispatch import registered
 
     kind, data = message["entry_kind"], message["entry_data"]
-    if kind == EntryKind.MAIN:
+    if kind == entry.EntryKind.MAIN:
         load_contract()
-        contract, is_init = dispatch.registered(), message["is_init"]
-        return lambda: dispatch.run_main(contract, data, is_init=is_init)
+        contract, is_init = registered(), message["is_init"]
+        return lambda: entry.DISPATCH.run_main(contract, data, is_init=is_init)
     # The other end of these pickles is the same library in the VM that started this one.
-    if kind == EntryKind.SANDBOX:
+    if kind == entry.EntryKind.SANDBOX:
         return pickle.loads(data)  # type: ignore[no-any-return]  # noqa: S301
-    if kind == EntryKind.CONSENSUS_STAGE:
+    if kind == entry.EntryKind.CONSENSUS_STAGE:
         stage_function, stage = pickle.loads(data), message["entry_stage_data"]  # noqa: S301
         return lambda: stage_function(stage)
-    raise ValueError(f"unknown entry kind {kind!r}")
+    raise ValueError(f"invalid entry kind {kind!r}")
 
 
-def run(message: dict[str, Any]) -> None:
-    """Run one entry and end the VM with `Return` or `Rollback`; anything else propagates."""
-    from genlayer.gl.vm import UserError
-    from genlayer.inner import requests
+def run(entry: Any, message: dict[str, Any]) -> None:
+    """Run one entry and end the VM with a value or a user error; anything else propagates."""
+    from genlayer_core import requests
 
-    entry = prepare(message)
+    call = prepare(entry, message)
     try:
-        name, value = "Return", entry()
-    except UserError as error:
-        name, value = "Rollback", error.message
+        name, value = "Return", call()
+    except entry.UserError as error:
+        name, value = entry.refusal(error)
     requests.finish(name, value)
 
 
@@ -150,14 +196,14 @@ def main() -> None:
     warm_up()
     import _genlayer_wasi as host
     from _contract_finder import ContractFinder
-    from genlayer.py.storage.pages import HOST
+    from genlayer_core.storage.pages import HOST
 
     sys.meta_path.insert(0, ContractFinder)
     data = read_start_message()
     if "/" not in sys.path:
         sys.path.append("/")
     try:
-        run(begin(data))
+        run(*begin(data))
     except SystemExit as leaving:
         # Status 0 is a Return of null: what was written counts.
         if leaving.code in (None, 0):

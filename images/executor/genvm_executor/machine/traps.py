@@ -10,7 +10,9 @@ from genvm_executor.lines import ContractLine
 from genvm_executor.machine.wasm_rules import Rule
 
 
-def trap_code(error: WasmtimeError | Trap, rules: Mapping[int, Rule]) -> TrapCode | Rule | None:
+def trap_code(
+    error: WasmtimeError | Trap, rules: Mapping[str | None, Mapping[int, Rule]]
+) -> TrapCode | Rule | None:
     """The code of a trap, or the rule that `rules` has where it happened.
 
     None for a trap without a code and for an error that is no trap.
@@ -19,7 +21,8 @@ def trap_code(error: WasmtimeError | Trap, rules: Mapping[int, Rule]) -> TrapCod
         return None
     code = error.trap_code
     if code is TrapCode.UNREACHABLE and rules and error.frames:
-        return rules.get(error.frames[0].module_offset, code)
+        frame = error.frames[0]
+        return rules.get(frame.module_name, {}).get(frame.module_offset, code)
     return code
 
 

@@ -56,6 +56,15 @@ _RANDOM_BEFORE_JOB = COMMON_WORDS
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedModule:
+    """A module that another may import from under `name`. For the rest see `GuestProgram`."""
+
+    name: str
+    module: Module
+    start: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GuestProgram:
     """What to instantiate and what it sees: arguments, `NAME=value` variables, files."""
 
@@ -63,8 +72,9 @@ class GuestProgram:
     arguments: Sequence[bytes]
     variables: Sequence[bytes]
     files: FileSystem
-    rules: Mapping[int, Rule] = field(default_factory=dict)
-    """where in the module which rule traps"""
+    linked: Sequence[LinkedModule] = ()
+    rules: Mapping[str | None, Mapping[int, Rule]] = field(default_factory=dict)
+    """where in which module which rule traps, by the name of a linked one; null: in the started one"""
     start: str | None = None
     """an export to be called before the entry"""
     random_drawn: int = 0
@@ -172,6 +182,8 @@ class Guest:
                 linker.define_func(
                     module_name, name, FuncType([_TYPES[t]() for t in types], results), function
                 )
+        for library in self._program.linked:
+            self._link(linker, store, library)
         instance = self._instantiate(linker, store)
         exports = instance.exports(store)
         with suppress(KeyError):
@@ -190,10 +202,21 @@ class Guest:
             texts.invalid_wasm.format(stage="entrypoint"), 'the module exports neither "" nor _start'
         )
 
+    def _link(self, linker: Linker, store: Store, library: LinkedModule) -> None:
+        instance = self._instantiated(linker, store, library.module)
+        for name in (library.start, "_initialize"):
+            begin = instance.exports(store).get(name) if name else None
+            if isinstance(begin, Func):
+                begin(store)
+        linker.define_instance(store, library.name, instance)
+
     def _instantiate(self, linker: Linker, store: Store) -> Instance:
+        return self._instantiated(linker, store, self._program.module)
+
+    def _instantiated(self, linker: Linker, store: Store, module: Module) -> Instance:
         texts = self._surroundings.line.texts
         try:
-            return linker.instantiate(store, self._program.module)
+            return linker.instantiate(store, module)
         except Trap:
             raise
         except WasmtimeError as error:

@@ -62,6 +62,14 @@ def sections(module: bytes) -> Iterator[tuple[int, bytes]]:
         at += size
 
 
+def with_name(module: bytes, name: str) -> bytes:
+    """The module with a section that says what it is called."""
+    raw = name.encode()
+    called = b"\0" + uleb(len(uleb(len(raw))) + len(raw)) + uleb(len(raw)) + raw
+    content = b"\x04name" + called
+    return module + b"\0" + uleb(len(content)) + content
+
+
 def with_memory(module: bytes, *, pages: int, stack_pointer: int, content: bytes | None = None) -> bytes:
     """The module with a memory of `pages` and its stack growing down from `stack_pointer`.
 

@@ -1,4 +1,4 @@
-"""The contract library and how the interpreter is started on it."""
+"""The contract libraries and how the interpreter is started on them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from genvm_executor.lines import ContractLine
 from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.python.interpreter import PYTHON_HOME
 
@@ -26,9 +27,18 @@ PYTHON_VARIABLES = (
 )
 
 
+_PLACES = {"genlayer_v03/": "v03/genlayer/"}
+"""Both libraries are called `genlayer` where contracts see them: one lies in a folder of its own."""
+
+
+def first_line(line: ContractLine) -> bytes:
+    """What the bootloader reads before the start message: which library it is to be."""
+    return line.name.encode("ascii") + b"\n"
+
+
 @cache
 def library_sources() -> tuple[tuple[str, bytes], ...]:
-    """(path below the library's root, source) of the contract library and what it needs, sorted."""
+    """(path below the library's root, source) of the contract libraries and what they need, sorted."""
     # Only its files are wanted.
     cloudpickle = find_spec("cloudpickle")
     assert cloudpickle is not None and cloudpickle.origin is not None
@@ -39,9 +49,17 @@ def library_sources() -> tuple[tuple[str, bytes], ...]:
         (Path(cloudpickle.origin).parent, "cloudpickle/"),
     ):
         found += [
-            (prefix + path.relative_to(root).as_posix(), path.read_bytes()) for path in root.rglob("*.py")
+            (_placed(prefix + path.relative_to(root).as_posix()), path.read_bytes())
+            for path in root.rglob("*.py")
         ]
     return tuple(sorted(found))
+
+
+def _placed(path: str) -> str:
+    for own, seen in _PLACES.items():
+        if path.startswith(own):
+            return seen + path[len(own) :]
+    return path
 
 
 def library_files() -> FileSystem:

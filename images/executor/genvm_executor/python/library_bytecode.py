@@ -36,7 +36,7 @@ import _imp, importlib._bootstrap_external as external, os, struct, sys
 LIBRARY, ARCHIVE, TARGET, TAG = {LIBRARY_ROOT!r}, {STANDARD_LIBRARY!r}, {STANDARD_ROOT!r}, {CACHE_TAG!r}
 sys.path.append("/")
 import genvm_runner
-genvm_runner.warm_up()
+genvm_runner.prepare_all()
 
 def put(name, data):
     name = name.encode()

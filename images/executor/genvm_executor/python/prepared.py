@@ -33,7 +33,7 @@ _MARK = b"prepared"
 _SCRIPT = f"{LIBRARY_ROOT}/_genlayer_prepare.py"
 _SOURCE = b"""\
 import genvm_runner, os, time
-genvm_runner.warm_up()
+genvm_runner.prepare_all()
 os.write(1, b"prepared")
 time.monotonic()
 raise SystemExit("nobody stopped the interpreter")

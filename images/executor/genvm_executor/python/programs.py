@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wasmtime import Engine, Module, WasmtimeError
 
 from genvm_executor.lines import ContractLine
+from genvm_executor.machine import wasm_binary
 from genvm_executor.machine.outcome import VmFault
-from genvm_executor.machine.vm import GuestProgram
+from genvm_executor.machine.vm import GuestProgram, LinkedModule
 from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.machine.wasm_binary import UnexpectedModule
-from genvm_executor.machine.wasm_rules import Ruled, ruled
+from genvm_executor.machine.wasm_rules import Rule, Ruled, ruled
 from genvm_executor.python.library import PYTHON_ARGUMENTS, PYTHON_VARIABLES
 from genvm_executor.python.library_bytecode import files_with_bytecode
 from genvm_executor.python.precompile import load_interpreter
@@ -35,15 +37,19 @@ class Programs:
     interpreter: Module
     library: FileSystem
     prepared: Module | None = None
-    compiled: dict[tuple[bytes, bool], tuple[Module, Ruled]] = field(default_factory=dict)
+    compiled: dict[tuple[bytes, bool, str | None], tuple[Module, Ruled]] = field(default_factory=dict)
     """a run's own modules, by bytes and whether their VM is deterministic: sandboxes start the same again"""
 
-    def plan(self, code: bytes, *, line: ContractLine, debug: bool, deterministic: bool) -> Launch:
-        """Parse a package and follow its runner. Raises VmFault `invalid_contract…`."""
+    def plan(
+        self, code: bytes, *, line: ContractLine, debug: bool, deterministic: bool, depends: str | None = None
+    ) -> Launch:
+        """Parse a package and follow its runner, or `depends` instead. Raises VmFault `invalid_contract…`."""
         try:
             package = contract_package.parse(code, line.name)
         except contract_package.PackageError as error:
             raise VmFault(error.vm_error, str(error)) from None
+        if depends is not None:
+            package = replace(package, runner={"Depends": depends})
         return interpret(package, line=line, debug=debug, deterministic=deterministic)
 
     def python(self, launch: Launch | None = None) -> GuestProgram:
@@ -73,9 +79,19 @@ class Programs:
         if launch.wasm is None:
             return self.python(launch)
         module, ruled = self._compiled(launch.wasm, line, deterministic=deterministic)
+        rules: dict[str | None, Mapping[int, Rule]] = {None: ruled.traps}
+        linked = []
+        for number, library in enumerate(launch.linked):
+            mark = f"linked {number}"
+            one, of_one = self._compiled(
+                library.wasm, line, deterministic=deterministic and not library.trusted, mark=mark
+            )
+            linked.append(LinkedModule(library.name, one, of_one.start))
+            rules[mark] = of_one.traps
         return GuestProgram(
             module=module,
-            rules=ruled.traps,
+            linked=linked,
+            rules=rules,
             start=ruled.start,
             arguments=_encoded(launch.arguments or ()),
             variables=_encoded(_pairs(launch)),
@@ -88,13 +104,17 @@ class Programs:
             files.add(path, data)
         return files
 
-    def _compiled(self, wasm: bytes, line: ContractLine, *, deterministic: bool) -> tuple[Module, Ruled]:
-        key = wasm, deterministic
+    def _compiled(
+        self, wasm: bytes, line: ContractLine, *, deterministic: bool, mark: str | None = None
+    ) -> tuple[Module, Ruled]:
+        """The module under the rules, called `mark` where its traps are to be told from another's."""
+        key = wasm, deterministic, mark
         if key not in self.compiled:
             if len(self.compiled) >= MAX_COMPILED:
                 self.compiled.clear()
             ruled = self._under_rules(wasm, line, deterministic=deterministic)
-            self.compiled[key] = Module(self.engine, ruled.wasm), ruled
+            named = ruled.wasm if mark is None else wasm_binary.with_name(ruled.wasm, mark)
+            self.compiled[key] = Module(self.engine, named), ruled
         return self.compiled[key]
 
     def _under_rules(self, wasm: bytes, line: ContractLine, *, deterministic: bool) -> Ruled:

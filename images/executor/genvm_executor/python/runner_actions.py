@@ -9,13 +9,15 @@ from typing import Any
 
 from genvm_executor.lines import ContractLine
 from genvm_executor.machine.outcome import VmFault
-from genvm_executor.python.runner_ids import ALIASES, PYTHON_RUNNERS, Generation, generation_of
+from genvm_executor.python import softfloat
+from genvm_executor.python.runner_ids import objection_to_form, objection_to_library
 from genvm_wire.contract_package import ContractPackage
+from genvm_wire.wasm_sections import module_name
 
 MAX_NESTING = 128
 MAX_ENV_NAME = 128
 MAX_ENV_VALUE = 1024 * 1024
-_SUPPORT_RUNNERS = frozenset({"cpython", "py-lib-cloudpickle", "py-lib-genlayer-std", "softfloat"})
+_SUPPORT_RUNNERS = frozenset({"cpython", "py-lib-cloudpickle", "py-lib-genlayer-std"})
 """What `py-genlayer` itself depends on; our interpreter and library contain them."""
 _ABSENT_RUNNERS = frozenset(
     {
@@ -30,11 +32,22 @@ _ABSENT_RUNNERS = frozenset(
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A WASM module by the name that others import. `trusted`: one of ours, float arithmetic and all."""
+
+    name: str
+    wasm: bytes
+    trusted: bool = False
+
+
 @dataclass(slots=True)
 class Launch:
     """What the actions came to. `wasm` is the module to start; null: the Python interpreter."""
 
     wasm: bytes | None = None
+    linked: list[Library] = field(default_factory=list)
+    """modules that are instantiated first, and that `wasm` may import from"""
     files: dict[str, bytes] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     arguments: list[str] | None = None
@@ -99,6 +112,8 @@ class _Interpreter:
             case "SetArgs", list() if all(isinstance(item, str) and "\0" not in item for item in argument):
                 self._launch.arguments = list(argument)
                 return False
+            case "LinkWasm", str() if argument in self._package.files:
+                return self._link(argument)
             case "StartWasm", str() if argument in self._package.files:
                 self._launch.wasm = self._package.files[argument]
                 return True
@@ -110,22 +125,24 @@ class _Interpreter:
         if runner in self._seen:
             return False
         self._seen.add(runner)
-        name, _, version = runner.partition(":")
-        if not version:
-            raise self._malformed(f"the runner id {runner!r:.200} must be NAME:HASH")
-        if version in ALIASES and not self._debug:
-            raise self._malformed(f"the runner {runner!r:.200} is for debug mode; name one by its hash")
+        name = runner.partition(":")[0]
+        if (objection := objection_to_form(runner, self._line, debug=self._debug)) is not None:
+            raise self._malformed(objection)
         if name in _SUPPORT_RUNNERS or name in _ABSENT_RUNNERS:
             return False
-        if name not in PYTHON_RUNNERS:
-            raise self._malformed(f"the runner {runner!r:.200} is not installed")
-        if version not in ALIASES and generation_of(version) is Generation.SECOND:
-            raise self._malformed(
-                f"the runner {runner!r:.200} is not installed: it holds the library that contracts import as "
-                "`import genlayer as gl`; this executor has the one of `from genlayer import *`"
-            )
+        if name == softfloat.NAME:
+            self._launch.linked.append(Library(name, softfloat.module(), trusted=True))
+            return False
+        if (objection := objection_to_library(runner, self._line)) is not None:
+            raise self._malformed(objection)
         self._map_contract(multi=name == "py-genlayer-multi")
         return True
+
+    def _link(self, path: str) -> bool:
+        wasm = self._package.files[path]
+        name = module_name(wasm) or path.rpartition("/")[2].removesuffix(".wasm")
+        self._launch.linked.append(Library(name, wasm))
+        return False
 
     def _map_contract(self, *, multi: bool) -> None:
         if multi:

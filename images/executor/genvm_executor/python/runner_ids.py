@@ -1,34 +1,62 @@
-"""Which library a Python runner's id stands for (contract-sdk-v03.md, 1).
+"""Which runners there are, and which contract library a Python runner holds (contract-sdk-v03.md, 1).
 
 The id is a hash of the package. Those of the first two lines are written in an alphabet without `e o t u`,
-the later ones in GVM32, which has no `i l o u`: but for one in thirty, the 52 letters of a later hash show
-its age.
+the later ones in GVM32: an unknown id is refused, for its contract expects a library of its own.
 """
 
 from __future__ import annotations
 
-from enum import Enum
+import re
 
-PYTHON_RUNNERS = frozenset({"py-genlayer", "py-genlayer-multi"})
-_FIRST_ALPHABET_ONLY = frozenset("il")
-_LATER_ALPHABET_ONLY = frozenset("et")
-_LATER_IN_THE_FIRST_ALPHABET = frozenset({"1zr6nqk597d97kg0dyxg0shhrykx5v02zjgnyrajapy4wlqvfvwh"})
-"""The first snapshot of the second generation was packed before the alphabet changed."""
+from genvm_executor.lines import LINES, ContractLine
+from genvm_wire import gvm32
+
 ALIASES = frozenset({"test", "latest"})
 """The newest library of the executor in use; only in debug mode."""
+_NAME, _HASH = re.compile(r"[A-Za-z0-9_-]+", re.ASCII), re.compile(r"[A-Za-z0-9_=-]+", re.ASCII)
+_RESERVED = frozenset({"contract", "chain", "custom"})
+_HASH_BYTES = 32
 
 
-class Generation(Enum):
-    """The Python library behind a runner: `from genlayer import *`, or `import genlayer as gl`."""
+def objection_to_form(runner: str, line: ContractLine, *, debug: bool) -> str | None:
+    """Why a text is no id of a packaged runner, or not in this mode; None when it is one."""
+    name, _, version = runner.partition(":")
+    if not version or not _NAME.fullmatch(name) or name in _RESERVED or not _HASH.fullmatch(version):
+        return f"the runner id {runner!r:.200} must be NAME:HASH"
+    if version in ALIASES:
+        return None if debug else f"the runner {runner!r:.200} is for debug mode; name one by its hash"
+    if not line.ids_are_gvm32:
+        return None
+    raw = gvm32.decode(version)
+    if raw is not None and len(raw) == _HASH_BYTES:
+        return None
+    holder = _holder(name, version)
+    return f"the runner id {runner!r:.200} is no hash in GVM32" + (f": {_hint(holder)}" if holder else "")
 
-    FIRST = "first"
-    SECOND = "second"
+
+def objection_to_library(runner: str, line: ContractLine) -> str | None:
+    """Why a well-formed id is none of this line's Python runners; None when it is.
+
+    The text names the ones that there are.
+    """
+    name, _, version = runner.partition(":")
+    if name not in line.runners:
+        return f"the runner {runner!r:.200} is not installed"
+    hashes, holder = line.runners[name], _holder(name, version)
+    if version in ALIASES or (holder is None if hashes is None else version in hashes):
+        return None
+    there = ", ".join(f"{name}:{one}" for one in sorted(hashes or ()))
+    text = f"the runner {runner!r:.200} is not installed" + (f"; installed: {there}" if there else "")
+    return text if holder is None else f"{text}: {_hint(holder)}"
 
 
-def generation_of(package_hash: str) -> Generation:
-    """The generation of a hash that is no alias."""
-    letters = frozenset(package_hash)
-    if package_hash in _LATER_IN_THE_FIRST_ALPHABET:
-        return Generation.SECOND
-    later = letters & _LATER_ALPHABET_ONLY and not letters & _FIRST_ALPHABET_ONLY
-    return Generation.SECOND if later else Generation.FIRST
+def _holder(name: str, version: str) -> ContractLine | None:
+    """The line that has this runner."""
+    return next((line for line in LINES.values() if version in (line.runners.get(name) or ())), None)
+
+
+def _hint(line: ContractLine) -> str:
+    return (
+        f"it holds the library that contracts import as `{line.library}`, which executor versions of "
+        f"contract line {line.name} have"
+    )

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from genvm_executor.host.internal_errors import UNEXPECTED, Cause
 from genvm_executor.machine.engine import MAX_VM_DEPTH
-from genvm_executor.machine.outcome import Outcome, RunBroken, VmFault
+from genvm_executor.machine.outcome import Outcome, RunBroken, VmFault, vm_error
 from genvm_executor.requests.contract_code import read_code, stored_major
 from genvm_executor.requests.leader_results import leader_result, outcome_of
 from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.storage_view import WrittenStorage
-from genvm_executor.requests.vm_frame import Entry, EntryKind, Rights, VmFrame
+from genvm_executor.requests.vm_frame import Entry, EntryKind, Rights, Start, VmFrame
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value
 from genvm_wire.host_tables import Channel, Method, StorageView
@@ -32,13 +32,21 @@ class ChildVms:
         self._run = run
         self._execute = execute
 
-    def call_contract(self, caller: VmFrame, address: Address, calldata: bytes, state: int) -> bytes:
-        """Raises VmFault when the callee ends with a VM error (v0.2: not delivered)."""
+    def call_contract(
+        self, caller: VmFrame, address: Address, calldata: bytes, state: int, *, catch: bool
+    ) -> bytes:
+        """Raises VmFault when the callee ends with a VM error that is not to be delivered."""
         line = self._run.job.line
         inherited = caller.view if line.views_are_inherited else StorageView.DEFAULT
         view = state or inherited or StorageView.LATEST_NON_FINAL
         self._stay_here(address, view)
         storage = self._run.storage_of(address, view)
+        try:
+            code = read_code(storage, line)
+        except VmFault as fault:
+            if not self._is_delivered(catch=catch):
+                raise
+            return vm_error(fault.text).sub_result()
         rights = replace(
             caller.rights,
             write=False,
@@ -47,7 +55,7 @@ class ChildVms:
         )
         child = VmFrame(
             contract=address,
-            code=read_code(storage, line),
+            code=code,
             entry=Entry(EntryKind.MAIN, calldata),
             rights=rights,
             storage=WrittenStorage(storage, self._run.budget),
@@ -57,7 +65,7 @@ class ChildVms:
             depth=caller.depth + 1,
             view=view,
         )
-        return self._deliver(self._run_child(caller, child))
+        return self._deliver(self._run_child(caller, child), catch=catch)
 
     def _stay_here(self, address: Address, view: int) -> None:
         """Ask a node that wants to be asked whether another executor serves this call.
@@ -76,7 +84,7 @@ class ChildVms:
                 Cause((UNEXPECTED,)),
             )
 
-    def sandbox(self, caller: VmFrame, data: bytes, *, write: bool, send: bool) -> bytes:
+    def sandbox(self, caller: VmFrame, data: bytes, start: Start, *, write: bool, send: bool) -> bytes:
         """A VM error is delivered; what a sandbox did counts only when it returned."""
         rights = replace(
             caller.rights,
@@ -85,29 +93,33 @@ class ChildVms:
             call=False,
             nondet=False,
         )
-        child = self._inner(caller, Entry(EntryKind.SANDBOX, data), rights)
+        child = self._inner(caller, Entry(EntryKind.SANDBOX, data), start, rights)
         return self._run_child(caller, child).sub_result()
 
-    def run_nondet(self, caller: VmFrame, leader: bytes, validator: bytes) -> bytes:
-        """The leader's result, own or given. Raises VmFault when that is a VM error (v0.2)."""
+    def run_nondet(
+        self, caller: VmFrame, leader: bytes, validator: bytes, start: Start, *, catch: bool
+    ) -> bytes:
+        """The leader's result, own or given. Raises VmFault when that is a VM error that is not delivered."""
         call_no = self._run.next_call
         self._run.next_call += 1
         given = leader_result(self._run, call_no)
         if given is None:
-            outcome = self._stage(caller, leader, None)
+            outcome = self._stage(caller, start, leader, None)
             self._publish(call_no, outcome.sub_result())
-            return self._deliver(outcome)
+            return self._deliver(outcome, catch=catch)
         if not self._run.job.is_sync:
-            verdict = self._stage(caller, validator, given)
+            verdict = self._stage(caller, start, validator, given)
             if verdict.sub_result() != AGREED:
                 self._disagree(call_no)
         self._run.nondet_results.append(given)
-        return self._deliver(outcome_of(given, self._run.job.line))
+        return self._deliver(outcome_of(given, self._run.job.line), catch=catch)
 
-    def _inner(self, caller: VmFrame, entry: Entry, rights: Rights) -> VmFrame:
+    def _inner(self, caller: VmFrame, entry: Entry, start: Start, rights: Rights) -> VmFrame:
         return VmFrame(
             contract=caller.contract,
-            code=caller.code,
+            code=start.code,
+            depends=start.depends,
+            custom_runners=start.custom_runners,
             entry=entry,
             rights=rights,
             storage=WrittenStorage(caller.storage, self._run.budget),
@@ -118,12 +130,12 @@ class ChildVms:
             view=caller.view,
         )
 
-    def _stage(self, caller: VmFrame, data: bytes, leader_result: bytes | None) -> Outcome:
-        stage: Value = None if leader_result is None else {"leaders_result": leader_result}
+    def _stage(self, caller: VmFrame, start: Start, data: bytes, leader_result: bytes | None) -> Outcome:
+        keys = self._run.job.line.stage_keys
+        stage: Value = None if leader_result is None else dict.fromkeys(keys, leader_result)
         rights = Rights(deterministic=False, write=False, send=False, call=False, nondet=False)
-        return self._run_child(
-            caller, self._inner(caller, Entry(EntryKind.CONSENSUS_STAGE, data, stage), rights)
-        )
+        entry = Entry(EntryKind.CONSENSUS_STAGE, data, stage)
+        return self._run_child(caller, self._inner(caller, entry, start, rights))
 
     def _run_child(self, caller: VmFrame, child: VmFrame) -> Outcome:
         if child.depth > MAX_VM_DEPTH:
@@ -149,7 +161,10 @@ class ChildVms:
             self._run.nondet_disagreement = call_no
             self._run.node.notify_nondet_disagreement(call_no)
 
-    def _deliver(self, outcome: Outcome) -> bytes:
-        if outcome.code == ResultCode.VM_ERROR and not self._run.job.line.vm_errors_are_delivered:
+    def _is_delivered(self, *, catch: bool) -> bool:
+        return catch and self._run.job.line.vm_errors_are_delivered
+
+    def _deliver(self, outcome: Outcome, *, catch: bool) -> bytes:
+        if outcome.code == ResultCode.VM_ERROR and not self._is_delivered(catch=catch):
             raise VmFault(outcome.payload.decode("utf-8", "replace"))
         return outcome.sub_result()

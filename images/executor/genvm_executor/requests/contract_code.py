@@ -11,18 +11,26 @@ MAX_CODE = 64 * 1024 * 1024
 MAJOR_OFFSET = 0
 
 
-def read_code(storage: Readable, line: ContractLine) -> bytes:
-    """The code of a contract. Raises VmFault when there is none or more than MAX_CODE bytes."""
-    slot = code_slot(line.name)
-    if (at := ROOT_FIELDS[line.name].code_slot) is not None:
-        named = storage.read(ROOT_SLOT, at, SLOT_SIZE)
-        slot = named if any(named) else slot
+def read_code(storage: Readable, line: ContractLine, slot: bytes | None = None) -> bytes:
+    """The code of a contract, in `slot` or where it keeps it.
+
+    Raises VmFault when there is none or more than MAX_CODE bytes.
+    """
+    slot = slot or _own_slot(storage, line)
     length = int.from_bytes(storage.read(slot, 0, 4), "little")
     if length == 0:
         raise VmFault(line.texts.absent_code, "there is no contract at this address")
     if length > MAX_CODE:
         raise VmFault("invalid_contract", f"the code has {length} bytes; {MAX_CODE} are allowed")
     return storage.read(slot, 4, length)
+
+
+def _own_slot(storage: Readable, line: ContractLine) -> bytes:
+    if (at := ROOT_FIELDS[line.name].code_slot) is not None:
+        named = storage.read(ROOT_SLOT, at, SLOT_SIZE)
+        if any(named):
+            return named
+    return code_slot(line.name)
 
 
 def stored_major(storage: Readable) -> int:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
 from genvm_executor.machine.outcome import GuestReturned, Outcome, VmFault
 from genvm_executor.machine.sdk_errno import SdkErrno, SdkRefused
+from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.modules.port import MODULE_OF_REQUEST
 from genvm_executor.requests.emissions import DeployContract, Emission, EmitEvent, EthSend, PostMessage
+from genvm_executor.requests.message_fees import check_fees
 from genvm_executor.requests.run_state import RunState
+from genvm_executor.requests.runners import Runners
 from genvm_executor.requests.storage_view import SLOT_SIZE
-from genvm_executor.requests.vm_frame import VmFrame
+from genvm_executor.requests.vm_frame import OWN_RUNNER, Start, VmFrame
 from genvm_wire.address import Address
 from genvm_wire.calldata import CalldataError, Encodable, Value, decode, encode
 from genvm_wire.results import ResultCode
@@ -24,20 +28,26 @@ Payload = dict[str, Any]
 class Children(Protocol):
     """VMs inside a VM. Each answers with a sub-VM result."""
 
-    def call_contract(self, caller: VmFrame, address: Address, calldata: bytes, state: int) -> bytes: ...
+    def call_contract(
+        self, caller: VmFrame, address: Address, calldata: bytes, state: int, *, catch: bool
+    ) -> bytes: ...
 
-    def sandbox(self, caller: VmFrame, data: bytes, *, write: bool, send: bool) -> bytes: ...
+    def sandbox(self, caller: VmFrame, data: bytes, start: Start, *, write: bool, send: bool) -> bytes: ...
 
-    def run_nondet(self, caller: VmFrame, leader: bytes, validator: bytes) -> bytes: ...
+    def run_nondet(
+        self, caller: VmFrame, leader: bytes, validator: bytes, start: Start, *, catch: bool
+    ) -> bytes: ...
 
 
 class ContractRequests:
     """`GuestRequests` of the VM `frame`."""
 
-    def __init__(self, run: RunState, frame: VmFrame, children: Children) -> None:
+    def __init__(self, run: RunState, frame: VmFrame, children: Children, files: FileSystem) -> None:
         self._run = run
         self._frame = frame
         self._children = children
+        self._files = files
+        self._runners = Runners(run, frame)
         self._handlers: dict[str, Callable[[Any], bytes | None]] = {
             "Return": self._return,
             "Rollback": self._rollback,
@@ -50,6 +60,8 @@ class ContractRequests:
             "EmitEvent": self._emit_event,
             "RunNondet": self._run_nondet,
             "Sandbox": self._sandbox,
+            "RegisterRunner": self._register_runner,
+            "MapFile": self._map_file,
             "Trace": self._trace,
             "Yield": self._yield,
             "GetTimestamp": self._get_timestamp,
@@ -92,7 +104,7 @@ class ContractRequests:
             raise SdkRefused(SdkErrno.INVAL) from None
         if not isinstance(message, dict) or len(message) != 1:
             raise SdkRefused(SdkErrno.INVAL)
-        ((name, payload),) = message.items()
+        name, payload = self._run.job.line.spelling(*next(iter(message.items())))
         has_its_form = self._run.job.line.requests.get(name)
         if has_its_form is None or not has_its_form(payload):
             raise SdkRefused(SdkErrno.INVAL)
@@ -117,8 +129,13 @@ class ContractRequests:
 
     def _call_contract(self, payload: Payload) -> bytes | None:
         self._need_call()
-        calldata = encode(payload["calldata"])
-        return self._children.call_contract(self._frame, payload["address"], calldata, payload["state"])
+        return self._children.call_contract(
+            self._frame,
+            payload["address"],
+            encode(payload["calldata"]),
+            payload["state"],
+            catch=payload.get("catch_vm_error", False),
+        )
 
     def _eth_call(self, payload: Payload) -> bytes | None:
         self._need_call()
@@ -134,6 +151,7 @@ class ContractRequests:
         self._frame.emissions.append(emission)
 
     def _post_message(self, payload: Payload) -> bytes | None:
+        self._check_fees(payload)
         value = payload["value"]
         message = PostMessage(
             payload["address"], payload["calldata"], value, payload["on"], **_fee_fields(payload)
@@ -141,7 +159,12 @@ class ContractRequests:
         self._send(message, value)
         return None
 
+    def _check_fees(self, payload: Payload) -> None:
+        if self._run.job.line.emissions_have_fees:
+            check_fees(self._run, payload)
+
     def _deploy_contract(self, payload: Payload) -> bytes | None:
+        self._check_fees(payload)
         value, salt = payload["value"], payload["salt_nonce"]
         message = DeployContract(
             payload["calldata"], payload["code"], value, payload["on"], salt, **_fee_fields(payload)
@@ -164,23 +187,48 @@ class ContractRequests:
 
     def _run_nondet(self, payload: Payload) -> bytes | None:
         self._need(self._frame.rights.nondet)
-        return self._children.run_nondet(self._frame, payload["data_leader"], payload["data_validator"])
+        return self._children.run_nondet(
+            self._frame,
+            payload["data_leader"],
+            payload["data_validator"],
+            self._start(payload),
+            catch=payload.get("catch_vm_error", False),
+        )
+
+    def _start(self, payload: Payload) -> Start:
+        runner = payload.get("runner", OWN_RUNNER)
+        chosen = self._runners.choose(runner)
+        handed = self._runners.handed_down(payload.get("custom_runners"), runner)
+        return Start(chosen.code, chosen.depends, handed)
 
     def _sandbox(self, payload: Payload) -> bytes | None:
         both: bool = payload.get("allow_write_ops") is True
         return self._children.sandbox(
             self._frame,
             payload["data"],
+            self._start(payload),
             write=payload.get("allow_write_storage", both),
             send=payload.get("allow_send_messages", both),
         )
+
+    def _register_runner(self, payload: Payload) -> bytes | None:
+        self._need(self._frame.rights.deterministic)
+        return encode(self._runners.register(payload["code"]))
+
+    def _map_file(self, payload: Payload) -> bytes | None:
+        source, target = payload["path_in_runner"], payload["path_in_vfs"]
+        for path, data in self._runners.files(payload["runner"], source).items():
+            self._runners.check_target(target + path)
+            self._files.add(target + path, data)
+        return None
 
     def _yield(self, _payload: Value) -> bytes | None:
         self._run.check_cancelled()
         return None
 
     def _get_timestamp(self, _payload: Value) -> bytes | None:
-        return encode(self._run.job.message.now_ns // 1_000_000_000)
+        now_ns = self._run.job.message.now_ns if self._frame.rights.deterministic else time.time_ns()
+        return encode(now_ns // 1_000_000_000)
 
     def _trace(self, payload: Value) -> bytes | None:
         if isinstance(payload, dict) and "Message" in payload:

@@ -10,6 +10,7 @@ from hashlib import sha3_256
 from genvm_executor.lines import ContractLine
 from genvm_executor.machine.outcome import Outcome, VmFault
 from genvm_executor.requests.run_state import RunState
+from genvm_wire import gvm32
 from genvm_wire.host_tables import Channel, ResultForm
 from genvm_wire.results import ResultCode, ResultError, parse_sub_result
 
@@ -20,7 +21,6 @@ ABSENT = {
 }
 """The VM error when there are fewer results than blocks; on earlier tables the node says so itself."""
 MALFORMED = "leader_fault nondet_output malformed"
-GVM32 = "0123456789abcdefghjkmnpqrstvwxyz"
 MARK_LENGTH = 6
 
 
@@ -61,4 +61,4 @@ def surplus_fault(run: RunState) -> str | None:
 
 def _mark(result: bytes) -> str:
     bits = int.from_bytes(sha3_256(result).digest()[:4], "big") >> 2
-    return "".join(GVM32[bits >> shift & 31] for shift in range(25, -1, -5))[:MARK_LENGTH]
+    return "".join(gvm32.ALPHABET[bits >> shift & 31] for shift in range(25, -1, -5))[:MARK_LENGTH]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from genvm_executor.machine.outcome import Outcome, VmFault, vm_error
 from genvm_executor.machine.output import Streams
 from genvm_executor.machine.vm import Guest, GuestSurroundings, os_random
+from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.machine.wasi.random import GuestRandom
+from genvm_executor.python.library import first_line
 from genvm_executor.python.programs import Programs
 from genvm_executor.python.runner_actions import Launch
 from genvm_executor.requests.children import ChildVms
@@ -28,6 +30,7 @@ class VirtualMachines:
         job = self._run.job
         return self._programs.plan(
             frame.code,
+            depends=frame.depends,
             line=job.line,
             debug=job.debug,
             deterministic=frame.rights.deterministic,
@@ -39,16 +42,18 @@ class VirtualMachines:
             self._run.log.add("error", f"{fault.text}: {fault.detail}")
             self._streams.stderr.write(f"{fault.text}: {fault.detail}\n".encode("utf-8", "replace"))
 
-    def equip(self, surroundings: GuestSurroundings, frame: VmFrame) -> bytes:
-        """Tell a guest what its VM is; the bytes of its start message."""
+    def equip(
+        self, surroundings: GuestSurroundings, frame: VmFrame, launch: Launch, files: FileSystem
+    ) -> bytes:
+        """Tell a guest that sees `files` what its VM is; the bytes that it begins with."""
         job = self._run.job
         start = frame.start_message(job.message, job.line)
         surroundings.line = job.line
         surroundings.now_ns = job.message.now_ns
-        surroundings.requests = ContractRequests(self._run, frame, self._children)
+        surroundings.requests = ContractRequests(self._run, frame, self._children, files)
         if frame.rights.deterministic and job.line.random_from_start:
             surroundings.random_bytes = GuestRandom.from_start(start).take
-        return start
+        return first_line(job.line) + start if launch.wasm is None else start
 
     def execute(self, frame: VmFrame) -> Outcome:
         """Run one VM from a fresh guest to its outcome. Raises RunCancelled, RunBroken, HostLost."""
@@ -69,9 +74,9 @@ class VirtualMachines:
             # As in a guest that was started before its job: it learns of it at its first read, or the same
             # run would see other bytes warm and cold.
             surroundings.line = self._run.job.line
-            surroundings.start = lambda: self.equip(surroundings, frame)
+            surroundings.start = lambda: self.equip(surroundings, frame, launch, program.files)
         else:
-            start = self.equip(surroundings, frame)
+            start = self.equip(surroundings, frame, launch, program.files)
             surroundings.start = lambda: start
         return self.run_guest(Guest(self._programs.engine, program, surroundings), deterministic)
 

@@ -13,6 +13,9 @@ from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, Value, encode
 from genvm_wire.host_tables import StorageView
 
+OWN_RUNNER = "contract"
+"""The id of the package that a VM runs."""
+
 
 class EntryKind(IntEnum):
     MAIN = 0
@@ -40,6 +43,15 @@ class Entry:
     stage_data: Value = None
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a child inside a contract's VM runs: see the fields of `VmFrame`."""
+
+    code: bytes
+    depends: str | None
+    custom_runners: dict[str, bytes]
+
+
 @dataclass(slots=True)
 class VmFrame:
     contract: Address
@@ -53,6 +65,10 @@ class VmFrame:
     depth: int = 0
     view: int = StorageView.DEFAULT
     """what its storage was read with, where a caller has chosen"""
+    depends: str | None = None
+    """the packaged runner that it is started with, where that was chosen instead of the package's own"""
+    custom_runners: dict[str, bytes] = field(default_factory=dict)
+    """packages that were registered for this VM, by id"""
     emissions: list[Emission] = field(default_factory=list)
     sent: int = 0
 

@@ -141,7 +141,8 @@ class TestRequests:
             {"CallContract": {"address": OTHER, "calldata": {"method": "x"}, "state": 0}},
             {"PostMessage": {"address": OTHER, "calldata": {"": 1}, "value": 0, "on": "finalized"}},
             {"Sandbox": {"data": b"", "allow_write_ops": True}},
-            {"RunNondet": {"data_leader": b"", "data_validator": b"", "runner": "py-genlayer:x"}},
+            {"RunNondet": {"data_leader": b"", "data_validator": b"", "runner": 5}},
+            {"EmitInternalMessage": {"address": OTHER, "calldata": {}, "value": 0, "on": "accepted", "x": 1}},
         ],
         ids=lambda one: next(iter(one)),
     )
@@ -154,10 +155,18 @@ class TestRequests:
         assert run(requesting({"Yield": None}, {"GetTimestamp": None}, returned=1))[0].data == 1
 
 
+FEES: dict[str, Encodable] = {
+    "leader_timeunits_allocation": 5, "validator_timeunits_allocation": 5, "execution_budget_per_round": 1024,
+    "rotations": [4], "max_price_gen_per_time_unit": 2, "storage_fee_max_gas_price": 20,
+    "receipt_fee_max_gas_price": 20,
+}  # fmt: skip
 SENT: dict[str, Encodable] = {
-    "address": OTHER, "calldata": {"": "foo"}, "value": 0, "on": "finalized", "use_balance": True
+    "address": OTHER, "calldata": {"": "foo"}, "value": 0, "on": "finalized", "use_balance": True,
+    "fee_params": FEES,
 }  # fmt: skip
 MESSAGE: Encodable = {"PostMessage": SENT}
+BALANCE_PAYS = bytearray(37) + b"\x02"
+"""A root slot with the permission (contract-sdk-v03.md, 13)."""
 DEPLOY: Encodable = {
     "DeployContract": {"calldata": {}, "code": b"c", "value": 0, "on": "accepted", "salt_nonce": 7}
 }  # fmt: skip
@@ -171,6 +180,7 @@ class TestEmissions:
 
     @pytest.mark.parametrize("node", ["T8", "T9n"], indirect=True)
     def test_emissions_carry_the_keys_of_the_line(self, run: RunLine, node: NodeHost) -> None:
+        node.slots[ROOT] = BALANCE_PAYS
         result, _ = run(requesting(MESSAGE, DEPLOY, ETH, EVENT))
         balance = {"use_balance"} if node.table.name == "T9n" else set()
         assert [set(one) for one in result.emissions] == [
@@ -188,8 +198,11 @@ class TestEmissions:
         ],
         ids=["short", "long"],
     )
-    def test_a_message_is_known_by_its_call_key(self, run: RunLine, name: str, key: str) -> None:
+    def test_a_message_is_known_by_its_call_key(
+        self, run: RunLine, node: NodeHost, name: str, key: str
+    ) -> None:
         """contract-runtime.md, 7.4."""
+        node.slots[ROOT] = BALANCE_PAYS
         message: Encodable = {"PostMessage": {**SENT, "calldata": {"": name}}}
         (emission,) = run(requesting(message))[0].emissions
         assert (emission["call_key"].hex(), emission["use_balance"]) == (key, True)

@@ -7,11 +7,13 @@ from typing import Any, NoReturn
 
 from guest.vectors import Outcome, Step
 
+from genvm_executor.lines import V02, ContractLine
 from genvm_executor.machine.outcome import GuestReturned
 from genvm_executor.machine.outcome import Outcome as VmOutcome
 from genvm_executor.machine.output import OutputTail
 from genvm_executor.machine.sdk_errno import SdkErrno, SdkRefused
 from genvm_executor.machine.vm import Guest, GuestSurroundings
+from genvm_executor.python.library import first_line
 from genvm_executor.python.programs import Programs
 from genvm_executor.python.runner_actions import Launch
 from genvm_wire.address import Address
@@ -20,7 +22,8 @@ from genvm_wire.results import ResultCode
 
 MEMORY = 512 << 20
 KINDS = {ResultCode.RETURN: "Return", ResultCode.USER_ERROR: "UserError", ResultCode.VM_ERROR: "VMError"}
-WITHOUT_REPLY = {"PostMessage", "DeployContract", "EthSend", "EmitEvent"}
+WITHOUT_REPLY = {"PostMessage", "DeployContract", "EthSend", "EmitEvent", "Yield", "MapFile"}
+WITHOUT_REPLY |= {"EmitInternalMessage", "EmitInternalDeployMessage", "EmitExternalMessage"}
 MESSAGE: dict[str, Any] = {
     "chain_id": 0,
     "contract_address": Address(b"\x01" * 20),
@@ -67,6 +70,8 @@ class ScriptedRequests:
             if not isinstance(payload, str):
                 raise SdkRefused(SdkErrno.INVAL)
             raise GuestReturned(VmOutcome(ResultCode.USER_ERROR, payload.encode()))
+        if name == "UserError":
+            raise GuestReturned(VmOutcome(ResultCode.USER_ERROR, encode(payload)))
         if name in WITHOUT_REPLY or (name == "Trace" and isinstance(payload, dict) and "Message" in payload):
             return None
         if not self._replies:
@@ -82,8 +87,9 @@ class WasiHarness:
 
     encode: Callable[[Any], bytes] = staticmethod(encode)
 
-    def __init__(self, programs: Programs) -> None:
+    def __init__(self, programs: Programs, line: ContractLine = V02) -> None:
         self._programs = programs
+        self._line = line
 
     def parses(self, source: str) -> bool:
         del source
@@ -100,16 +106,19 @@ class WasiHarness:
     def _step(self, source: str, step: Step, slots: dict[str, bytes]) -> Outcome:
         message = {**MESSAGE, "entry_kind": step.entry_kind, "entry_data": step.entry_data}
         message |= {"entry_stage_data": step.entry_stage_data, **step.message}
-        start = encode(message)
+        if self._line.names_signer:
+            message["signer_address"] = message["sender_address"]
+        start = first_line(self._line) + encode(message)
         requests = ScriptedRequests(slots, step.replies)
         stdout, stderr = OutputTail(), OutputTail()
         program = self._programs.python(Launch(files={"/contract.py": source.encode()}))
-        surroundings = GuestSurroundings(lambda: start, stdout, stderr, requests=requests)
+        surroundings = GuestSurroundings(lambda: start, stdout, stderr, self._line, requests=requests)
         ended = Guest(self._programs.engine, program, surroundings).run(MEMORY)
         returned = ended.code is ResultCode.RETURN
+        is_value = returned or (ended.code is ResultCode.USER_ERROR and self._line.user_errors_are_values)
         return Outcome(
             kind=KINDS[ended.code],
-            data=ended.payload if returned else ended.payload.decode(),
+            data=ended.payload if is_value else ended.payload.decode(),
             slots={slot: bytes(content) for slot, content in requests.slots.items()} if returned else slots,
             calls=requests.calls,
             stdout=stdout.peek().decode(),

@@ -97,7 +97,7 @@ class NativeHarness:
         message |= {"entry_stage_data": step.entry_stage_data, **step.message}
         (job / "contract.py").write_text(source)
         (job / "world").write_text(json.dumps(world))
-        (job / "start").write_bytes(calldata.encode(message))
+        (job / "start").write_bytes(b"v0.2\n" + calldata.encode(message))
         (job / "journal").touch()
         status = self._fork(job)
         self.journal = [json.loads(line) for line in (job / "journal").read_text().splitlines()]

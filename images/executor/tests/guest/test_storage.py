@@ -193,9 +193,9 @@ def test_values_of_another_type_are_refused(harness: NativeHarness, annotation: 
         ("typing.Literal[1]", "cannot be a storage type"),
         ("TreeMap", "in brackets"),
         ("Unmarked", "@allow_storage"),
-        ("Array[u8, typing.Literal[0]]", "above 0"),
+        ("Array[u8, typing.Literal[0]]", "strictly positive"),
         ("Frozen", "frozen"),
-        ("'Recursive'", "recursive"),
+        ("'Recursive'", "Recursive storage type"),
     ],
 )
 def test_types_that_cannot_be_stored_are_named_with_advice(

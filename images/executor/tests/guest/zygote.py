@@ -30,6 +30,7 @@ def become_vm(folder: str) -> None:
 
 
 genvm_runner.warm_up()
+genvm_runner.choose("v0.2")
 requests = os.fdopen(os.dup(0))
 for line in requests:
     child = os.fork()

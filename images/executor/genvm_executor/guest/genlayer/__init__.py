@@ -1,10 +1,11 @@
 """The library that contracts import: `from genlayer import *` (contract-sdk.md, line v0.2)."""
 
-from . import absent, gl
+from genlayer_core import absent
+
+from . import gl
 from .py import types as _types
-from .py.keccak import Keccak256
 from .py.storage import Array, DynArray, TreeMap, allow_storage
-from .py.types import Address, bigint
+from .py.types import Address, Keccak256, bigint
 
 globals().update(_types.UNSIGNED)
 globals().update(_types.SIGNED)

@@ -108,7 +108,7 @@ def _sub_vm(kind: int, data: bytes, stage: Any) -> bytes:
         world, journal, start = (Path(folder) / name for name in ("world", "journal", "start"))
         world.write_text(json.dumps({**_get_world(), "slots": slots, "writable": kind == 1}))
         journal.touch()
-        start.write_bytes(calldata.encode(message))
+        start.write_bytes(b"v0.2\n" + calldata.encode(message))
         with start.open("rb") as stdin:
             done = subprocess.run(
                 [sys.executable, "-c", "import genvm_runner; genvm_runner.main()"],

@@ -3,21 +3,25 @@
 `gl.message` and `gl.message_raw` exist from the moment the start message has been read.
 """
 
+import sys as _sys
 from typing import Any as _Any
 
+from genlayer_core import calldata, wasi
+from genlayer_core.contract import private, public
+from genlayer_core.event import Event
+
 from genlayer.inner import start as _start
-from genlayer.inner.contract import Contract, private, public
-from genlayer.inner.event import Event
+from genlayer.inner.contract import Contract
 from genlayer.inner.proxies import contract_interface, deploy_contract, get_contract_at
 from genlayer.inner.start import MessageRawType, MessageType
 from genlayer.inner.tracing import trace, trace_time_micro
-from genlayer.py import calldata, storage
+from genlayer.py import storage
 from genlayer.py import types as _types
-from genlayer.py.keccak import Keccak256
-from genlayer.py.types import Address, Lazy, SizedArray, bigint
+from genlayer.py.types import Address, Keccak256, Lazy, SizedArray, bigint
 
-from . import advanced, eq_principle, evm, nondet, vm, wasi
+from . import advanced, eq_principle, evm, nondet, vm
 
+_sys.modules[f"{__name__}.wasi"] = wasi
 globals().update(_types.UNSIGNED)
 globals().update(_types.SIGNED)
 

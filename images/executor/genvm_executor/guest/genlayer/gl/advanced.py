@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from genlayer.inner import requests as _requests
-from genlayer.inner.event import emit_raw_event
+from genlayer_core import requests as _requests
+from genlayer_core.event import emit_raw_event
 
 __all__ = ("emit_raw_event", "user_error_immediate")
 

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from genlayer.inner.deferred import LazyCapable
-from genlayer.py.types import Lazy
+from genlayer_core.deferred import LazyCapable
+from genlayer_core.types import Lazy
 
 from . import nondet as _nondet
 from . import vm as _vm

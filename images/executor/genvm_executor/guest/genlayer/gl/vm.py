@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import cloudpickle  # type: ignore[import-untyped,unused-ignore]
+from genlayer_core import calldata
+from genlayer_core import requests as _requests
+from genlayer_core.deferred import LazyCapable
+from genlayer_core.storage.pages import HOST
+from genlayer_core.types import Lazy
 
-from genlayer.inner import requests as _requests
-from genlayer.inner.deferred import LazyCapable
-from genlayer.py import calldata
 from genlayer.py.public_abi import ResultCode
-from genlayer.py.storage.pages import HOST
-from genlayer.py.types import Lazy
 
 T = TypeVar("T")
 

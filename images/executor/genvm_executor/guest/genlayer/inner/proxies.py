@@ -5,49 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from genlayer.gl import vm, wasi
-from genlayer.py.keccak import Keccak256
+from genlayer_core import requests, start, wasi
+from genlayer_core.proxies import EmitMethods, ViewMethods, deployed_address
+from genlayer_core.types import Address
+
+from genlayer.gl import vm
 from genlayer.py.public_abi import StorageType
-from genlayer.py.types import Address, Lazy
 
-from . import requests, start
-from .deferred import LazyCapable
-
+METHOD_KEY = "method"
 On = Literal["finalized", "accepted"]
 
 _NO_KWARGS: Mapping[str, Any] = {}
 
 
-class _Methods:
-    """Any attribute is a method of the other contract."""
+class _ViewMethods(ViewMethods):
+    request = "CallContract"
+    method_key = METHOD_KEY
 
-    def __init__(self, address: Address, options: dict[str, Any]) -> None:
-        self._address = address
-        self._options = options
-
-    def __reduce__(self) -> Any:
-        # Without this, attribute lookups of the pickling machinery would turn into remote methods.
-        return (type(self), (self._address, self._options))
+    @staticmethod
+    def read(reply: bytes) -> Any:
+        return vm.unpack_result(vm.decode_result(reply))
 
 
-class _ViewMethods(_Methods):
-    def __getattr__(self, name: str) -> LazyCapable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Lazy[Any]:
-            calldata = requests.method_call(name, args, kwargs)
-            payload = {"address": self._address, "calldata": calldata, **self._options}
-            reply = requests.ask("CallContract", payload)
-            return Lazy(lambda: vm.unpack_result(vm.decode_result(reply)))
-
-        return LazyCapable(call)
-
-
-class _EmitMethods(_Methods):
-    def __getattr__(self, name: str) -> Any:
-        def emit(*args: Any, **kwargs: Any) -> None:
-            calldata = requests.method_call(name, args, kwargs)
-            requests.call("PostMessage", {"address": self._address, "calldata": calldata, **self._options})
-
-        return emit
+class _EmitMethods(EmitMethods):
+    request = "PostMessage"
+    method_key = METHOD_KEY
 
 
 class ContractProxy:
@@ -99,18 +81,11 @@ def deploy_contract(
     on: On = "finalized",
 ) -> Address | None:
     """Deploy a contract; with a non-zero `salt_nonce` its address is known at once and returned."""
-    calldata = requests.method_call(None, args, kwargs)
+    calldata = requests.method_call(METHOD_KEY, None, args, kwargs)
     requests.call(
         "DeployContract",
         {"calldata": calldata, "code": code, "value": value, "on": on, "salt_nonce": salt_nonce},
     )
     if salt_nonce == 0:
         return None
-    message = start.message()
-    return deployed_address(message.contract_address, salt_nonce, message.chain_id)
-
-
-def deployed_address(deployer: Address, salt_nonce: int, chain_id: int) -> Address:
-    """Where a deployment with a salt goes."""
-    seed = b"\x01" + deployer.as_bytes + salt_nonce.to_bytes(32, "big") + chain_id.to_bytes(32, "big")
-    return Address(Keccak256(seed).digest()[:20])
+    return deployed_address(start.field("contract_address"), salt_nonce, start.field("chain_id"))

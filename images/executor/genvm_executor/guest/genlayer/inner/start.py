@@ -1,10 +1,11 @@
-"""The start message (contract-sdk.md, 3.1 and 8). Set once, by the bootloader."""
+"""The start message as this line shows it (contract-sdk.md, 3.1 and 8)."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple, TypedDict
 
-from genlayer.py.types import Address
+from genlayer_core import start
+from genlayer_core.types import Address
 
 
 class MessageType(NamedTuple):
@@ -33,24 +34,14 @@ class MessageRawType(TypedDict):
     value: int
 
 
-def message_of(raw: MessageRawType) -> MessageType:
-    """The short form of a start message. KeyError when it lacks a key."""
-    return MessageType(
-        contract_address=raw["contract_address"],
-        sender_address=raw["sender_address"],
-        origin_address=raw["origin_address"],
-        value=raw["value"],
-        chain_id=raw["chain_id"],
-    )
-
-
 _current: dict[str, Any] = {}
 
 
-def begin(raw: MessageRawType) -> None:
-    """Make the message known as `gl.message` and `gl.message_raw`."""
+def begin() -> None:
+    """Make the message known as `gl.message` and `gl.message_raw`. KeyError when it lacks a key."""
+    raw = start.raw()
     _current["message_raw"] = raw
-    _current["message"] = message_of(raw)
+    _current["message"] = MessageType(*(raw[name] for name in MessageType._fields))
 
 
 def current(name: str) -> Any:
@@ -59,8 +50,3 @@ def current(name: str) -> Any:
         return _current[name]
     except KeyError:
         raise AttributeError(f"gl.{name} exists only inside a running VM") from None
-
-
-def message() -> MessageType:
-    """The running transaction's message."""
-    return current("message")  # type: ignore[no-any-return]

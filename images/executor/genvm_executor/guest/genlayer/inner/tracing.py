@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from genlayer.py import calldata
-
-from . import requests
+from genlayer_core import calldata, requests
 
 
 def trace(*objs: Any, sep: str = " ") -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from genlayer.inner import requests as _requests
-from genlayer.inner.deferred import LazyCapable
+from genlayer_core import requests as _requests
+from genlayer_core.deferred import LazyCapable
+from genlayer_core.types import Lazy
+
 from genlayer.inner.reply import Image, NondetException, module_value
-from genlayer.py.types import Lazy
 
 from . import web
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from genlayer.inner import requests as _requests
-from genlayer.inner.deferred import LazyCapable
+from genlayer_core import requests as _requests
+from genlayer_core.deferred import LazyCapable
+from genlayer_core.types import Lazy
+
 from genlayer.inner.reply import Image, module_value
-from genlayer.py.types import Lazy
 
 _NO_HEADERS: Mapping[str, str | bytes] = {}
 

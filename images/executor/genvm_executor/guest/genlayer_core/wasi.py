@@ -1,0 +1,45 @@
+"""The host functions as contracts may call them, in step with the write buffer (contract-sdk.md, 3).
+
+`gl_call` gives the reply's bytes, or None, where upstream gives a file descriptor.
+Errors are `SystemError("<n>: <name>")`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import _genlayer_wasi as host
+
+from .storage.pages import HOST
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+def storage_read(slot: bytes, off: int, buf: bytearray | memoryview) -> None:
+    """Fill `buf` from the slot."""
+    HOST.flush()
+    host.storage_read(slot, off, buf)
+
+
+def storage_write(slot: bytes, off: int, data: Buffer) -> None:
+    """Write through to the host at once."""
+    HOST.flush()
+    host.storage_write(slot, off, bytes(data))
+    HOST.slot(slot).forget()
+
+
+def get_balance(address: bytes) -> int:
+    """Balance of the account with these 20 bytes."""
+    return host.get_balance(address)
+
+
+def get_self_balance() -> int:
+    """Own balance, without what this run has already sent."""
+    return host.get_self_balance()
+
+
+def gl_call(request: bytes) -> bytes | None:
+    """Send an encoded request. Everything written before is in storage when the host sees it."""
+    HOST.flush()
+    return host.gl_call(request)
