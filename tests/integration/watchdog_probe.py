@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from genvm_wire.frames import FrameSocket
+from genvm_wire.instance_messages import Log, Ready
 
 X86 = platform.machine() == "x86_64"
 # name: (number on x86_64, number on aarch64), arguments.
@@ -104,10 +105,10 @@ def main() -> None:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.connect("control.sock")
     channel = FrameSocket(sock)
-    channel.send({"kind": "ready", "protocol": 1, "executor": "hostile"})
+    channel.send(Ready("hostile").as_map())
     signals()
     report = {"attempts": attempts(), "first": Path("/proc/1/comm").read_text().strip(), "pid": os.getpid()}
-    channel.send({"kind": "log", "records": [{"said": json.dumps(report)}]})
+    channel.send(Log([{"said": json.dumps(report)}]).as_map())
     if "leave" in sys.argv:
         os._exit(7)
     fill()

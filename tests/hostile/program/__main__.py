@@ -25,7 +25,7 @@ __all__ += ["privileges", "processes"]
 
 def main() -> None:
     job = Job(connect())
-    wanted: dict[str, Any] = json.loads(job.message["host_data"])
+    wanted: dict[str, Any] = json.loads(job.message.host_data)
     said = ATTEMPTS[wanted["attempt"]](job, **wanted["with"])
     job.say(said)
     job.finish()

@@ -7,6 +7,8 @@ import resource
 from pathlib import Path
 from typing import Any, NoReturn
 
+from genvm_wire.instance_messages import Output
+
 from .attempts import attempt, name_of, outcome
 from .job import Job
 
@@ -112,7 +114,7 @@ def send_much(job: Job, count: int) -> NoReturn:
     """`count` bytes as the run's stdout, on the control channel."""
     block = b"x" * 60_000
     while job.written < count:
-        job.frames.send({"kind": "output", "stream": "stdout", "offset": job.written, "data": block})
+        job.frames.send(Output("stdout", job.written, block).as_map())
         job.written += len(block)
     job.finish()
 

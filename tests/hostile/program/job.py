@@ -9,6 +9,7 @@ import socket
 from typing import Any, NoReturn
 
 from genvm_wire.frames import FrameSocket, encode_frame
+from genvm_wire.instance_messages import JobMessage, Output, Ready, Result, to_instance
 
 CHUNK = 60_000
 
@@ -23,16 +24,17 @@ class Job:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.frames = FrameSocket(sock)
-        self.frames.send({"kind": "ready", "protocol": 1, "executor": "hostile"})
-        message, fds = self.frames.receive()
-        self.message: dict[str, Any] = dict(message)
-        names: list[str] = self.message["sockets"]
-        self.sockets = {str(name): socket.socket(fileno=fd) for name, fd in zip(names, fds, strict=True)}
+        self.frames.send(Ready("hostile").as_map())
+        said, fds = self.frames.receive()
+        message = to_instance(said)
+        assert isinstance(message, JobMessage)
+        self.message = message
+        self.sockets = {name: socket.socket(fileno=fd) for name, fd in zip(message.sockets, fds, strict=True)}
         self.written = 0
 
     @property
     def run(self) -> int:
-        return int(self.message["run"])
+        return self.message.run
 
     @property
     def host(self) -> socket.socket:
@@ -43,7 +45,7 @@ class Job:
         data = json.dumps(said).encode() + b"\n"
         for at in range(0, len(data), CHUNK):
             piece = data[at : at + CHUNK]
-            self.frames.send({"kind": "output", "stream": "stdout", "offset": self.written, "data": piece})
+            self.frames.send(Output("stdout", self.written, piece).as_map())
             self.written += len(piece)
 
     def tell_node(self, line: str) -> None:
@@ -51,15 +53,8 @@ class Job:
         self.host.sendall(line.encode() + b"\n")
 
     def result(self) -> dict[str, Any]:
-        stats: dict[str, Any] = {}
-        return {
-            "kind": "result",
-            "run": self.run,
-            "code": 0,
-            "payload": b"\0\0",
-            "delivered": True,
-            "stats": stats,
-        }
+        """Its keys: attempts spoil some of them."""
+        return Result(self.run, 0, b"\0\0", True, {}).as_map()
 
     def finish(self) -> NoReturn:
         """The result, its acknowledgement, the end: as a good executor does."""
