@@ -1,7 +1,7 @@
 """Frames of the instance protocol (docs/instance-protocol.md): u32 little-endian length, calldata map.
 
-`FrameDecoder` does no I/O and serves the manager's event loop; `FrameSocket` blocks and serves the programs
-inside the containers.
+`FrameDecoder` does no I/O; `FrameSocket` blocks and serves the programs inside the containers. What the maps
+say is in `instance_messages` and `module_messages`.
 """
 
 from __future__ import annotations

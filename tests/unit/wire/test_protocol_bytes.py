@@ -11,6 +11,8 @@ from types import UnionType
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from genvm_wire.calldata import Address, Value
 from genvm_wire.frames import HEADER_SIZE, decode_body, encode_frame
@@ -185,6 +187,26 @@ def test_a_key_of_another_type_is_refused_or_does_not_count(name: str) -> None:
 def test_what_is_out_of_bounds_is_refused(name: str, changes: dict[str, Value], complaint: str) -> None:
     with pytest.raises(MessageInvalid, match=complaint):
         read(name, **changes)
+
+
+KEYS = sorted({key for name in FRAMES for key in map_in(name)} - {"kind"})
+SIMPLE = [None, True, 0, -1, 2**70, "", "stdout", b"x", ADDRESS]
+ANYTHING = st.sampled_from([*SIMPLE, *([one] for one in SIMPLE), *({"a": one} for one in SIMPLE), {}, []])
+
+
+@given(st.sampled_from(sorted(FRAMES)), st.dictionaries(st.sampled_from(KEYS), ANYTHING), st.booleans())
+def test_whatever_is_under_the_keys_is_a_message_or_refused_as_none(
+    name: str, said: dict[str, Any], rest_is_right: bool
+) -> None:
+    right = map_in(name)
+    said = (right if rest_is_right else {}) | said | {"kind": right["kind"]}
+    try:
+        found = READERS[name.split(maxsplit=1)[0]](said)
+    except MessageInvalid as refused:
+        assert refused.kind == right["kind"]
+    else:
+        assert type(found) is type(MESSAGES[name])
+        encode_frame(found.as_map())
 
 
 def test_an_older_instance_and_an_older_manager_say_less() -> None:
