@@ -31,6 +31,8 @@ def test_whatever_a_client_says_a_session_is_a_message(
     """A module hangs up on what is none, and every other run's session would suffer."""
     request = received(encoded("C", "unix:///h.sock")).shaped().run_request(RunRules())
     request = replace(request, call=replace(request.call, passthrough=passed))
-    said = carried(session_message(introduction_of(7, request, 1000)), to_module)
+    sent = session_message(introduction_of(7, request, 1000))
+    said = carried(sent, to_module)
     assert isinstance(said, OpenSession)
+    assert said == sent
     assert (said.gas_data, said.initial_time_units_allocation) == (gas_data, allocation)
