@@ -17,6 +17,7 @@ from bench.burst import burst
 from bench.chart import draw
 from bench.figures import Results, table
 from bench.measures import MEASURES, Effort
+from bench.scaling.report import scaling
 from bench.soak import soak
 
 OUT = Path(__file__).parent / "out"
@@ -84,6 +85,7 @@ def main() -> int:
     parser.add_argument("--soak-runs", type=int, default=10_000)
     parser.add_argument("--burst", action="store_true", help="1,000 runs at once instead")
     parser.add_argument("--burst-runs", type=int, default=1000)
+    parser.add_argument("--scaling", action="store_true", help="simulate more of everything instead")
     parser.add_argument("--against", metavar="REV", help="this checkout beside that commit, turn by turn")
     parser.add_argument("--turns", type=int, default=2, help="with --against: of each side")
     args = parser.parse_args()
@@ -92,6 +94,9 @@ def main() -> int:
         return report("soak", about, asyncio.run(soak(args.soak_runs)))
     if args.burst:
         return report("burst", about, asyncio.run(burst(args.burst_runs)))
+    if args.scaling:
+        effort = Effort(args.runs, args.seconds)
+        return report("scaling", about, asyncio.run(scaling(args.burst_runs, effort)))
     if args.against:
         return compared(args, about)
     results = asyncio.run(measure(args.only or list(MEASURES), Effort(args.runs, args.seconds)))
