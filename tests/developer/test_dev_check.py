@@ -79,7 +79,19 @@ TABLE = (
         "warning",
     ),
 )
-GOOD = ("counter", "ledger", "judge", "auction", "factory", "oracle", "summary", "bridge", "wallet", "poll")
+GOOD = (
+    "counter",
+    "ledger",
+    "judge",
+    "auction",
+    "factory",
+    "oracle",
+    "summary",
+    "bridge",
+    "wallet",
+    "poll",
+    "guestbook",
+)
 
 
 def check(*words: str) -> tuple[int, list[dict[str, Any]]]:
@@ -97,6 +109,11 @@ def check(*words: str) -> tuple[int, list[dict[str, Any]]]:
     return ran.returncode, found
 
 
+def example(name: str) -> str:
+    file = EXAMPLES / f"{name}.py"
+    return str(file if file.is_file() else EXAMPLES / name)
+
+
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("contracts")
@@ -105,9 +122,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, di
         path = folder / f"{bad.name}.py"
         path.write_text(bad.code)
         files.append(str(path))
-    code, reports = check(
-        *files, *(str(EXAMPLES / f"{name}.py") for name in GOOD), str(EXAMPLES / "tally.wat")
-    )
+    code, reports = check(*files, *map(example, GOOD), str(EXAMPLES / "tally.wat"))
     return code, {Path(report["file"]).stem: report for report in reports}
 
 

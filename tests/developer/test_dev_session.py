@@ -54,9 +54,17 @@ def failures(tests: list[dict[str, Any]]) -> list[str]:
 def test_every_example_has_tests_that_pass(summary: dict[str, Any]) -> None:
     assert summary["broken"] == []
     assert failures(of(summary, "examples/")) == []
-    contracts = {path.stem for path in EXAMPLES.iterdir() if path.suffix in (".py", ".wat")}
     tested = {Path(one["test"].partition("::")[0]).stem for one in of(summary, "examples/")}
-    assert {f"test_{name}" for name in contracts if not name.startswith("test_")} == tested
+    assert {f"test_{path.stem}" for path in EXAMPLES.iterdir() if is_run_here(path)} == tested
+
+
+def is_run_here(path: Path) -> bool:
+    """Not what the executor's own tests run: contracts of the second generation, which need a later line."""
+    if path.is_dir():
+        return (path / "runner.json").is_file()
+    if path.suffix == ".py" and not path.stem.startswith("test_"):
+        return "from genlayer import *" in path.read_text("utf-8")
+    return path.suffix == ".wat"
 
 
 @pytest.mark.parametrize(
