@@ -25,10 +25,10 @@ async def until(look: Callable[[], T | None]) -> T:
     return seen
 
 
-async def until_told(ask: Callable[[], Awaitable[T | None]]) -> T:
+async def until_told(ask: Callable[[], Awaitable[T | None]], pause: float = PAUSE_TO_ASK) -> T:
     """The same for what has to be asked for: of an API, or of a thread."""
     while not (seen := await ask()):
-        await asyncio.sleep(PAUSE_TO_ASK)
+        await asyncio.sleep(pause)
     return seen
 
 

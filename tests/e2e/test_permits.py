@@ -6,7 +6,6 @@ import asyncio
 import random
 import shutil
 import tempfile
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -240,11 +239,15 @@ def descriptors() -> list[str]:
 
 async def settled_growth(before: list[str], few: int) -> Counter[str] | None:
     """What there is more than before; None as soon as that is less than `few`."""
-    end = time.monotonic() + SETTLING
-    while (more := Counter(descriptors()) - Counter(before)).total() >= few:
-        if time.monotonic() > end:
-            return more
-        await asyncio.sleep(0.05)
+
+    def more() -> Counter[str]:
+        return Counter(descriptors()) - Counter(before)
+
+    try:
+        async with asyncio.timeout(SETTLING):
+            await until(lambda: more().total() < few)
+    except TimeoutError:
+        return more()
     return None
 
 

@@ -26,7 +26,7 @@ from tests.chaos.rounds import Arena, undisturbed
 from tests.chaos.site import Container, Site
 from tests.chaos.witness import Work
 from tests.e2e.conftest import executor_image, store
-from tests.until import until_told
+from tests.until import PAUSE, until_told
 
 __all__ = ["executor_image", "store"]
 
@@ -91,8 +91,8 @@ class Scene:
             return await self.clients.final_status(order, run_id)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Until it holds, in a thread."""
-        await until_told(partial(asyncio.to_thread, condition))
+        """Until it holds, in a thread; looked at often, for moments that are aimed at."""
+        await until_told(partial(asyncio.to_thread, condition), PAUSE)
 
     async def until_ready(self, count: int) -> None:
         """Until so many instances wait for a job."""
@@ -114,7 +114,7 @@ class Scene:
             one = await self.container(run_id)
             return (None if one is None else one.state) == state
 
-        await until_told(is_so)
+        await until_told(is_so, PAUSE)
 
     def aimed_at(self, run_id: int) -> None:
         """Note that a fault was aimed at this run: it may end without a result."""

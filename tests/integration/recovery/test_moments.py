@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
 from genvm_wire.host_tables import Method
 from tests.chaos.clients import Order
-from tests.integration.recovery.conftest import BOUND_S, LONG, SHORT, Scene
+from tests.integration.recovery.conftest import LONG, SHORT, Scene
+from tests.until import PAUSE, until_told
 
 Moment = Callable[[Scene, Order, int], Awaitable[None]]
 
@@ -23,9 +24,7 @@ async def creating(scene: Scene, order: Order, run_id: int) -> None:
 
 
 async def created(scene: Scene, order: Order, run_id: int) -> None:
-    async with asyncio.timeout(BOUND_S):
-        while await scene.container(run_id) is None:
-            await asyncio.sleep(0.001)
+    await until_told(partial(scene.container, run_id), PAUSE)
 
 
 async def started(scene: Scene, order: Order, run_id: int) -> None:
