@@ -151,6 +151,12 @@ def health(engine: docker.APIClient, container: str) -> str:
     return str(state["Health"]["Status"])
 
 
+def test_the_profile_with_a_database_loads(project: Deployment) -> None:
+    """Its image is pulled, so it is not started here."""
+    loaded = project.compose("--profile", "postgresql", "config")
+    assert "listen_addresses=" in loaded
+
+
 def test_contracts_run_beside_a_manager_in_a_container(deployment: Deployment) -> None:
     deployed = deployment.contract("deploy", str(COUNTER), "5")
     assert deployed["kind"] == "Return", deployed
@@ -161,6 +167,79 @@ def test_contracts_run_beside_a_manager_in_a_container(deployment: Deployment) -
     assert (refused["kind"], refused["data"]) == ("UserError", "a counter never goes down")
     assert deployment.contract("view", counter, "get")["data"] == 8
     wait_until(lambda: deployment.permits_in_use() == 0)
+
+
+ATTEMPTS = """
+import json, sys
+import docker
+from docker.errors import APIError
+
+client = docker.APIClient(sys.argv[1], version="auto")
+
+def status(work, *args, **options):
+    try:
+        work(*args, **options)
+    except APIError as error:
+        return error.status_code
+    return 200
+
+host = {"Privileged": True, "Binds": ["/:/host"], "NetworkMode": "host", "PidMode": "host"}
+create = client.create_container_from_config
+print(json.dumps({
+    "privileged": status(create, {"Image": "genvm-base", "HostConfig": host}, "genvm-x"),
+    "plain": status(create, {"Image": "genvm-base"}, "genvm-x"),
+    "all containers": status(client.containers, all=True),
+    "the filter itself": status(client.inspect_container, sys.argv[2]),
+    "a program in the manager": status(client.exec_create, sys.argv[3], "id"),
+    "pull": status(client.pull, "alpine", tag="latest"),
+    "ping": status(client.ping),
+}))
+"""
+
+
+def inside_manager(engine: docker.APIClient, deployment: Deployment, command: list[str]) -> str:
+    """What a command says that whoever took the manager over could run as well."""
+    started = engine.exec_create(deployment.container(), command)
+    return str(engine.exec_start(started["Id"]).decode())
+
+
+def test_whoever_takes_the_manager_over_does_not_have_the_engine(
+    engine: docker.APIClient, deployment: Deployment
+) -> None:
+    mounted = engine.inspect_container(deployment.container())["Mounts"]
+    assert "/var/run/docker.sock" not in [one["Source"] for one in mounted]
+    filters = deployment.compose("ps", "--quiet", "engine").strip()
+    socket = "unix:///run/genvm-engine/engine.sock"
+    program = ["python3", "-c", ATTEMPTS]
+    said = inside_manager(engine, deployment, [*program, socket, filters, deployment.container()])
+    assert json.loads(said.splitlines()[-1]) == {
+        "privileged": 403,
+        "plain": 403,
+        "all containers": 403,
+        "the filter itself": 404,
+        "a program in the manager": 403,
+        "pull": 403,
+        "ping": 200,
+    }
+
+
+def test_the_doctor_finds_everything_through_the_filter(
+    engine: docker.APIClient, deployment: Deployment
+) -> None:
+    """Limits, profiles, the way to the manager, the packet filter, each tried with a container of its own."""
+    said = inside_manager(engine, deployment, ["genvm-orchestrator", "doctor", "--json"])
+    levels = {one["name"]: one["level"] for one in json.loads(said[said.index("{") :])["checks"]}
+    tried = (
+        "memory_limit",
+        "pids_limit",
+        "seccomp",
+        "privileges",
+        "network",
+        "control_socket",
+        "host_gateway",
+    )
+    assert {name: levels[name] for name in tried} == dict.fromkeys(tried, "ok"), said
+    assert "no manager" not in said, said
 
 
 def test_stopping_the_project_ends_its_runs_within_the_grace_period(
