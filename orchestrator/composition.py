@@ -162,6 +162,7 @@ async def manager(
                 # One that could never be held would be told for ever to come again.
                 max_message_bytes=min(settings.max_message_bytes, settings.body_bytes),
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
+                no_room=lambda: runtime.statistics().no_room,
                 journal_trouble=_watched(journal, settings.state_dir, background),
                 pool=pool,
                 modules=modules,

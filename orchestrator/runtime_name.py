@@ -7,4 +7,5 @@ from enum import StrEnum
 
 class RuntimeName(StrEnum):
     DOCKER = "docker"
+    KUBERNETES = "kubernetes"
     PROCESS = "process"

@@ -87,6 +87,12 @@ class InstanceNetwork(StrEnum):
     OWN = "own"
 
 
+class PullPolicy(StrEnum):
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
 class ShutdownPolicy(StrEnum):
     """At SIGTERM: end the runs, or leave them to the next manager on the same state directory."""
 
@@ -103,6 +109,13 @@ class LogFormat(StrEnum):
 PRIVATE_NETWORKS = (
     "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7",
 )  # fmt: skip
+
+
+POD_NETWORKS = tuple(text for text in PRIVATE_NETWORKS if text not in ("127.0.0.0/8", "::1/128"))
+"""Loopback is a Pod's own."""
+
+ServerUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#]+/?$")]
+ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 
 
 def default_node_sockets() -> tuple[Path, ...]:
@@ -199,6 +212,34 @@ class Settings(BaseSettings):
     docker_url: str | None = Field(None, description="unset: DOCKER_HOST or the default socket")
     image_pattern: str = Field(
         "genvm-executor:latest", description="image of versions that name none; {version} is replaced"
+    )
+
+    # Where the runtime is kubernetes (docs/kubernetes.md). Without a server: the cluster that it is a Pod of.
+    kubernetes_server: ServerUrl | None = Field(None, description="https://host:port; unset: its own cluster")
+    kubernetes_namespace: ObjectName | None = Field(None, description="of the Pods; unset: the manager's own")
+    kubernetes_ca_file: Path | None = Field(None, description="with a server; unset: the system's")
+    kubernetes_token_file: Path | None = Field(None, description="with a server; read again as it changes")
+    kubernetes_certificate_file: Path | None = Field(
+        None, description="with a server: a client's certificate and key in one file"
+    )
+    kubernetes_connector_image: str = Field(
+        "genvm-base:latest", description="of the connector beside each instance, best by digest"
+    )
+    kubernetes_connector_port: int = Field(8443, ge=1, le=65535)
+    # A run whose node its own Pod dials outlives this manager; one that is relayed does not.
+    kubernetes_host_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        tuple(map(ip_network, POD_NETWORKS)),
+        description="of tcp hosts that Pods dial themselves; empty: none, all is relayed",
+    )
+    kubernetes_pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
+    kubernetes_pull_secrets: Annotated[list[ObjectName], NoDecode] = Field(
+        [], description="names of the registries' secrets, with commas"
+    )
+    kubernetes_start_timeout: float = Field(
+        120.0, gt=0, description="seconds to a running connector, image pulls included, room not"
+    )
+    kubernetes_unreachable_seconds: int = Field(
+        30, ge=0, description="that a Pod stays bound to a node which does not answer"
     )
 
     # One instance. 1 GiB holds the executor (about 100 MiB) and the 768 MiB that contracts have on any node,
@@ -324,7 +365,15 @@ class Settings(BaseSettings):
     log_level: LogLevel = "info"
     log_format: LogFormat = LogFormat.AUTO
 
-    @field_validator("allowed_hosts", "own_addresses", "node_networks", "template_variables", mode="before")
+    @field_validator(
+        "allowed_hosts",
+        "kubernetes_host_networks",
+        "kubernetes_pull_secrets",
+        "own_addresses",
+        "node_networks",
+        "template_variables",
+        mode="before",
+    )
     @classmethod
     def _names_with_commas(cls, value: Any) -> Any:
         """In the environment a list is JSON, or simply has commas."""

@@ -136,6 +136,7 @@ class ManagerStatus(Answer):
     executions: dict[str, ListedRun]
     queue: Queue
     engine: str
+    no_room: str | None = Field(description="why runs that have started wait for room in the cluster")
     modules: dict[str, dict[str, Any]]
     misuse: dict[str, int] = Field(description="what was tried and refused since the manager has started")
 

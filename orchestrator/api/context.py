@@ -25,7 +25,7 @@ class ApiContext:
     """`recovered` is set when what an earlier manager left has been taken over.
 
     `engine_reachable` and `journal_trouble` (why runs cannot be written down) tell what is known now: neither
-    asks the engine or touches the disk.
+    asks the engine or touches the disk. `no_room`: why starts wait for room in the cluster, or None.
     `start_wait`: seconds that a client which is answered at the start of its run waits for permits.
     """
 
@@ -42,6 +42,7 @@ class ApiContext:
     modules: ModuleService
     check_llm: CheckOne
     access: Access
+    no_room: Callable[[], str | None] = lambda: None
     pool: PoolRuntime | None = None
     times: ApiTimes = DEFAULT_API_TIMES
 

@@ -36,7 +36,7 @@ class StatusBody:
     def __init__(self, context: ApiContext, namespace: str | None) -> None:
         self._context = context
         self._runs = VisibleRuns(context.executions, namespace)
-        self._made_for: tuple[int, int, int, int, bool, str | None] | None = None
+        self._made_for: tuple[int, int, int, int, bool, str | None, str | None] | None = None
         self._body = b""
         self._ended: dict[int, str] = {}
 
@@ -49,6 +49,7 @@ class StatusBody:
             self._context.executions.misuse.revision,
             self._context.engine_reachable(),
             self._context.journal_trouble(),
+            self._context.no_room(),
         )
         if current != self._made_for:
             rest = _encode(status_of(self._context, self._runs))
@@ -97,7 +98,7 @@ def status_of(context: ApiContext, runs: VisibleRuns) -> dict[str, Any]:
     statistics = context.executions.statistics()
     permits = statistics.permits
     engine = context.engine_reachable()
-    modules = context.modules.statuses()
+    modules, no_room = context.modules.statuses(), context.no_room()
     return {
         **{f"{kind}_module": module.state for kind, module in modules.items()},
         "permits": {
@@ -107,8 +108,9 @@ def status_of(context: ApiContext, runs: VisibleRuns) -> dict[str, Any]:
             "per_sync_run": context.rules.price(NEWEST_COSTS, nondet=False),
             "per_nondet_run": context.rules.price(NEWEST_COSTS, nondet=True),
         },
-        "queue": {"depth": permits.waiting, "waiting_for": _reason(permits.waiting, engine)},
+        "queue": {"depth": permits.waiting, "waiting_for": _reason(permits.waiting, engine, no_room)},
         "engine": "reachable" if engine else "unreachable",
+        "no_room": no_room,
         "journal": context.journal_trouble() or "writable",
         "pool": _pool(context.pool),
         "modules": {kind.value: asdict(module) for kind, module in modules.items()},
@@ -160,9 +162,11 @@ def _entry(
     }
 
 
-def _reason(waiting: int, engine: bool) -> str | None:
+def _reason(waiting: int, engine: bool, no_room: str | None) -> str | None:
     if not waiting:
         return None
+    if no_room is not None:
+        return "room"
     return "permits" if engine else "engine"
 
 

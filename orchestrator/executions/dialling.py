@@ -30,7 +30,7 @@ from orchestrator.executions.node_files import MayWait, NodeFiles
 from orchestrator.executions.node_networks import Address, NetworkRules, literal, plain
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.node_sockets import HeldSocket, SocketRules
-from orchestrator.runtime.port import NoDescriptors
+from orchestrator.runtime.port import NoDescriptors, Places
 
 T = TypeVar("T")
 
@@ -112,6 +112,27 @@ class NodeDialler:
             if used_up(error):
                 raise NoDescriptors(f"no file descriptor is left to connect to {address} with") from error
             raise HostUnreachable(f"host {address}: {getattr(error, 'strerror', None) or error}") from error
+
+    async def places(
+        self, host: str, timeout: float, hello: bytes = b"", admit: Admit = anybody
+    ) -> Places | None:
+        """Where somebody else may dial the node, once and instead of `connect`; null for a socket file.
+
+        Looked up and judged here, so that what was judged is what is dialled. Raises like `connect`.
+        """
+        address = parse_host(host)
+        if isinstance(address, UnixHost):
+            return None
+        try:
+            async with asyncio.timeout(timeout):
+                targets = self.networks.allowed(address, await self._addresses(address))
+        except TimeoutError:
+            raise HostUnreachable(f"host {address} was not found within {timeout:g} s") from None
+        except (OSError, UnicodeError) as error:
+            raise HostUnreachable(f"host {address}: {getattr(error, 'strerror', None) or error}") from error
+        for target in targets:
+            admit(self._tcp_place(target, address.port))
+        return Places(tuple((str(target), address.port) for target in targets), hello, timeout)
 
     async def wake(self, host: str, admit: Admit = anybody) -> None:
         """Connect and close at once: a node waiting in accept() sees end of stream (manager-api W3).

@@ -29,7 +29,7 @@ from orchestrator.executions.records import progress_row
 from orchestrator.executions.request import ModuleUse
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Dialled, Started
-from orchestrator.runtime.port import Instance, Line, NoDescriptors
+from orchestrator.runtime.port import Instance, Line, NoDescriptors, Places
 from orchestrator.store.port import Journal, StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -57,6 +57,17 @@ class NodeLine:
                 )
             except NoDescriptors:
                 await asyncio.sleep(descriptors.LOOK_AGAIN)
+
+    async def places(self) -> Places | None:
+        """Raises Ended, HostFailure."""
+        (found,) = await unless_ended(self._run, self._where())
+        return found
+
+    async def _where(self) -> tuple[Places | None]:
+        request = self._run.request
+        return (
+            await self._nodes.places(request.host, self._seconds, request.call.hello, self._run.claim.take),
+        )
 
     def close(self) -> None:
         """There is nothing to let go before it is dialled."""
@@ -86,6 +97,7 @@ class HandOver:
             await unless_ended(run, self._write_progress(run))
             job = partial(self._job, run, instance, version, tuple(modules))
             await instance.give(job, NodeLine(run, self.nodes, self.limits.host_connect_timeout), modules)
+        run.way = instance.way
         run.forget_inputs()
         run.forget_node()
 

@@ -13,6 +13,7 @@ from orchestrator.executions.request import RunRequest
 from orchestrator.executions.state import Event, Execution, Outcome, advance
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.executions.verdict import EndOrder
+from orchestrator.runtime.port import Way
 
 
 class Run:
@@ -47,6 +48,7 @@ class Run:
         self.misuse: set[Misuse] = set()
         self.node_seen: NodeSeen | None = None
         self.reconnects = 0
+        self.way: Way | None = None
         self.delivering = False
         self.detached = False
         self.fetched = False

@@ -61,6 +61,7 @@ from orchestrator.runtime.port import (
     Role,
     Runtime,
     RuntimeFailure,
+    Way,
 )
 from orchestrator.store.port import Journal, RunRow, StoreFailure, StoreFull, StoreUnavailable
 from orchestrator.tasks import finish, first_done
@@ -72,6 +73,7 @@ CONTROL_LOST = "control_lost"
 HANDED_OVER = "the manager was restarted while the run was handed over"
 REQUEST_LOST = "request_lost"
 MODULES_NOT_RUNNING = "modules_not_running"
+RELAY_LOST = "relay_lost"
 
 Life = Callable[[Run, Holding], Awaitable[Outcome]]
 
@@ -90,6 +92,13 @@ def never(instance: Instance) -> bool:
     """For managers without a pool."""
     del instance
     return False
+
+
+def _lost_with_its_manager(run: Run, report: Report | None) -> Report | None:
+    """A run whose node was reached through its manager loses it with that one."""
+    if isinstance(report, FailureReport) and report.cause is Cause.UPSTREAM and run.way is Way.RELAY:
+        return replace(report, reason=RELAY_LOST)
+    return report
 
 
 class Lost(Exception):
@@ -221,9 +230,11 @@ class Supervisor:
         if isinstance(said, Ready):
             raise Lost(MANAGER_RESTART, HANDED_OVER)
         log.info("run_adopted", engine_id=held.instance.engine_id)
+        run.way = held.instance.way
         if run.execution.state is State.STARTING:
             self._advance(run, Started(self.now(), held.instance.engine_id))
-        return self._judge(run, *await watch(run, held.instance))
+        report, exit_ = await watch(run, held.instance)
+        return self._judge(run, _lost_with_its_manager(run, report), exit_)
 
     async def _ended_meanwhile(self, run: Run, instance: Instance) -> Outcome:
         """The outcome of an adopted instance that did not connect again."""

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 
 from orchestrator.kits.docker.kit import DockerKit
 from orchestrator.kits.kit import Kit
+from orchestrator.kits.kubernetes.kit import KubernetesKit
 from orchestrator.kits.process import ProcessKit
 from orchestrator.runtime_name import RuntimeName
 from orchestrator.settings import Settings
 
 KITS: Mapping[RuntimeName, Kit] = {
     RuntimeName.DOCKER: DockerKit(),
+    RuntimeName.KUBERNETES: KubernetesKit(),
     RuntimeName.PROCESS: ProcessKit(),
 }
 

@@ -17,6 +17,7 @@ import structlog
 
 from genvm_wire.instance_messages import Ack, FromInstance, Ready, Resume, from_instance
 from genvm_wire.module_messages import FromModule, ModuleReady, ModuleResume, OpenSession, from_module
+from orchestrator.runtime.meeting import describe
 from orchestrator.runtime.port import (
     ChannelClosed,
     Control,
@@ -26,9 +27,11 @@ from orchestrator.runtime.port import (
     InstanceExit,
     Line,
     MakeJob,
+    Places,
     ProtocolBroken,
     Role,
     RuntimeFailure,
+    Way,
 )
 
 log = structlog.get_logger(__name__)
@@ -52,6 +55,10 @@ class SocketLine:
             raise ChannelClosed("this connection has been used")
         return sock
 
+    async def places(self) -> Places | None:
+        """None: it is made."""
+        return None
+
     def close(self) -> None:
         if self._sock is not None:
             self._sock.close()
@@ -66,6 +73,12 @@ class Conversation:
         self._role = role
         self._control: Control | None = None
         self._greeting: Greeting | None = None
+        self._way: Way | None = None
+
+    @property
+    def way(self) -> Way | None:
+        """See `Instance.way`."""
+        return self._way
 
     @property
     def control(self) -> Control:
@@ -183,7 +196,8 @@ async def made_ready(instance: AnyInstance) -> AnyInstance:
         except RuntimeFailure as trouble:
             log.warning("unready_instance_removed_later", instance=instance.spec.name, error=str(trouble))
         if isinstance(failure, ChannelClosed):
-            raise InstanceDied("the instance ended before it said anything", ended) from None
+            how = "" if ended is None else f": {describe(ended)}"
+            raise InstanceDied(f"the instance ended before it said anything{how}", ended) from None
         raise
     return instance
 

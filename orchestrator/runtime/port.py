@@ -143,6 +143,8 @@ class RuntimeStatistics:
     event_stream_connected: bool
     calls_in_flight: int
     removals_pending: int
+    no_room: str | None = None
+    """Why a start waits for room, in the engine's words; null: none does."""
 
 
 class Control(Protocol):
@@ -164,12 +166,27 @@ class Control(Protocol):
         """Close at once; idempotent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where somebody else may dial in a line's stead: the first of `addresses` that accepts, and no other.
+
+    Addresses are in digits, with their ports. `hello` is said on the connection; `seconds` are for all of it.
+    """
+
+    addresses: tuple[tuple[str, int], ...]
+    hello: bytes
+    seconds: float
+
+
 class Line(Protocol):
     """A run's way to somebody: to its node, to a module. It is used once, by whichever side the runtime has
     dial."""
 
     async def connect(self) -> socket.socket:
         """The connection, in blocking mode, the caller's from here on. Raises what its maker says."""
+
+    async def places(self) -> Places | None:
+        """Where the instance's side may dial itself, instead of `connect`; null: nowhere. Raises like it."""
 
     def close(self) -> None:
         """Nobody will use it any more; idempotent."""
@@ -182,6 +199,13 @@ MakeJob = Callable[[], Awaitable[JobMessage]]
 """Makes the `job` at the moment at which it is sent: what it says of the time left counts from then."""
 
 
+class Way(StrEnum):
+    """How a run's node is reached: by the instance's own side, or through its manager, with which it ends."""
+
+    DIRECT = "direct"
+    RELAY = "relay"
+
+
 class Instance(Protocol):
     """One started container (or process), and the conversation with the program in it."""
 
@@ -192,6 +216,10 @@ class Instance(Protocol):
     @property
     def engine_id(self) -> str:
         """The engine's own id: container id, or process id as text."""
+
+    @property
+    def way(self) -> Way | None:
+        """How the run that it has reaches its node, where a runtime has more than one way."""
 
     @property
     def control(self) -> Control:

@@ -100,6 +100,7 @@ class MockedInstance:
         """`behind`: what starts a real one when a question is to be recorded."""
         self.spec = spec
         self.engine_id = "mocked"
+        self.way = None
         self.control = MockedControl()
         self._real = None if behind is None else RealModule(behind, spec)
         self.greeting: Greeting = ModuleReady(spec.role.value, "mocked")

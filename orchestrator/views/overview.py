@@ -81,6 +81,7 @@ def details_of_run(run: Run, *, output: bool) -> Json:
         run.request.host,
         run.execution.dialled,
     )
+    details["way"] = run.way
     printed = run.output
     sizes = _sizes(
         (len(printed.stdout), printed.stdout.total),
@@ -131,6 +132,7 @@ def _facts(container: str | None, permits: int, held: int, host: str, dialled: b
         "permits_held": held,
         "host": host,
         "host_dialled": dialled,
+        "way": None,
     }
 
 

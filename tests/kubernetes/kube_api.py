@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 
 import tests.kubernetes.kube_pods as pods
+from tests.kubernetes import kube_reviews
 from tests.kubernetes.kube_admission import admit, must_exist
 from tests.kubernetes.kube_faults import Faults
 from tests.kubernetes.kube_patches import patched
@@ -123,6 +124,8 @@ class KubeApi:
             await self.faults.hold.wait()
         try:
             self._disturb(request)
+            if request.path == kube_reviews.PATH:
+                return _json(201, kube_reviews.reviewed(await request.read(), self._granted(request)))
             target = Target(request)
             self._authorize(request, target)
             if request.query.get("watch") == "true":
@@ -145,6 +148,10 @@ class KubeApi:
             raise Refusal(self.faults.fail[0], text="<html>out of order</html>")
         if request.query.get("timeout") == "1ms":
             raise Refusal(504, "Timeout: request did not complete within the allotted timeout", "Timeout")
+
+    def _granted(self, request: web.Request) -> set[tuple[str, str]] | None:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return self.grants.get(token, ("", set()))[1] if self.grants else None
 
     def _authorize(self, request: web.Request, target: Target) -> None:
         if not self.grants:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import trustme
 
 from genvm_module.listening import stop_listening
-from orchestrator.runtime.kubernetes.hello import (
+from genvm_wire.hello import (
     Hello,
     Meeting,
     Purpose,
@@ -77,7 +77,7 @@ class Connector:
         said = await control.receive(hello_in)
         assert said.nonce is not None
         purpose = Purpose(said.role or "")
-        meeting = Meeting(purpose, said.run, nonce, said.nonce, self.identity.fingerprint)
+        meeting = Meeting(purpose, said.number, nonce, said.nonce, self.identity.fingerprint)
         if self.honest and not meeting.is_proof(Side.MANAGER, self.token, said.proof):
             control.close()
             self.refused.release()

@@ -13,9 +13,9 @@ import pytest
 
 from genvm_module.listening import stop_listening
 from genvm_wire import calldata
+from genvm_wire.hello import Meeting, Purpose, Side
 from genvm_wire.instance_messages import Cancel, Exit, Ready, Result, from_instance, to_instance
 from orchestrator.runtime.kubernetes.dialling import client_tls, dial
-from orchestrator.runtime.kubernetes.hello import Meeting, Purpose, Side
 from orchestrator.runtime.kubernetes.stream_control import StreamControl
 from orchestrator.runtime.port import ChannelClosed, ProtocolBroken
 from orchestrator.tasks import cancel_and_wait
@@ -35,7 +35,7 @@ async def connector() -> AsyncIterator[Connector]:
 
 async def dialled(connector: Connector, token: str = TOKEN) -> StreamControl:
     return await dial(
-        "127.0.0.1", connector.port, token, client_tls(), run=7, patience=3600.0, pause=Pauses()
+        "127.0.0.1", connector.port, token, client_tls(), number=7, patience=3600.0, pause=Pauses()
     )
 
 
@@ -56,9 +56,9 @@ def test_a_proof_is_over_all_that_both_know() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        replace(MEETING, purpose=Purpose.HOST),
-        replace(MEETING, run=8),
-        replace(MEETING, run=None),
+        replace(MEETING, purpose=Purpose.RELAY),
+        replace(MEETING, number=8),
+        replace(MEETING, number=None),
         replace(MEETING, connectors_nonce=b"x" * 32),
         replace(MEETING, managers_nonce=b"x" * 32),
         replace(MEETING, fingerprint=b"x" * 32),

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from orchestrator.runtime.kubernetes.own_pods import OwnPods, reach
+from orchestrator.runtime.kubernetes.own_pods import OwnPods
 from orchestrator.runtime.kubernetes.settings import WatchSettings
-from orchestrator.runtime.port import EngineRefused, EngineUnreachable, Loss
+from orchestrator.runtime.kubernetes.standing import Reachable
+from orchestrator.runtime.port import EngineRefused, EngineUnreachable, Loss, Way
 from tests.kubernetes.kube_bench import SETTINGS, Bench, Pauses, bench, pod_name, spec_of
 
 NOW = datetime(2026, 11, 28, 11, 59, 0, tzinfo=UTC)
 """A minute before the deadline of the specs."""
+STATE = "io.genvm.orchestrator.state"
 LIFE = "sidecar: deleted, both end on TERM"
 
 
@@ -68,7 +70,7 @@ async def test_a_start_is_a_pod_that_can_be_dialled(at: Bench, managers: Manager
 async def test_no_two_starts_have_one_name(at: Bench, managers: Managers) -> None:
     pods = managers.one()
     await pods.start(spec_of("run-7"))
-    with pytest.raises(EngineRefused, match="already"):
+    with pytest.raises(EngineRefused, match="exists already"):
         await pods.start(spec_of("run-7"))
 
 
@@ -200,24 +202,47 @@ async def test_destroy_may_be_asked_for_again(at: Bench, managers: Managers) -> 
     assert (pods.alive, pods.removals_pending) == (0, 0)
 
 
-async def test_a_pod_that_never_starts_is_deleted_with_the_clusters_reason(
-    at: Bench, managers: Managers
-) -> None:
-    own = await managers.one().start(spec_of("run-7"))
+async def test_a_pod_that_no_node_has_room_for_is_waited_for(at: Bench, managers: Managers) -> None:
+    """For as long as it takes: it is back-pressure, and no failure."""
+    pods = managers.one()
+    own = await pods.start(spec_of("run-7"))
     at.kubelet.live(own.life.pod.name, "unschedulable")
-    reaching = asyncio.ensure_future(reach(own, 3600.0))
-    while "Insufficient cpu" not in own.life.why_not_yet():
+    while own.life.waits_for_room() is None:
         await asyncio.sleep(0)
-    reaching.cancel()
-    with pytest.raises(EngineRefused, match=r"did not start within 0\.01 s: .*Insufficient cpu"):
-        await reach(own, 0.01)
+    reaching = asyncio.ensure_future(pods.reach(own, 0.0))
+    while pods.no_room is None:
+        await asyncio.sleep(0)
+    assert "Insufficient cpu" in pods.no_room
+    at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
+    assert await reaching == "127.0.0.1"
+    assert pods.no_room is None
+
+
+async def test_a_pod_that_never_starts_is_deleted(at: Bench, managers: Managers) -> None:
+    pods = managers.one()
+    own = await pods.start(spec_of("run-7"))
+    with pytest.raises(EngineRefused, match=r"did not start within 0\.01 s: the cluster does not say why"):
+        await pods.reach(own, 0.01)
     assert at.api.store.all("pods", "gv") == []
+
+
+async def test_a_start_is_also_waited_for_until_its_program_runs(at: Bench, managers: Managers) -> None:
+    pods = managers.one()
+    own = await pods.start(spec_of("run-7"))
+    at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
+    await pods.reach(own, 3600.0)
+    running = asyncio.ensure_future(pods.reach(own, 3600.0, runs=True))
+    while not isinstance(own.life.standing, Reachable):
+        await asyncio.sleep(0)
+    assert not running.done()
+    at.kubelet.live(own.life.pod.name, LIFE, until=5, address="127.0.0.1")
+    assert await running == "127.0.0.1"
 
 
 async def test_a_pod_that_is_refused_is_deleted(at: Bench, managers: Managers) -> None:
     own = await managers.one().start(spec_of("run-7"))
     at.kubelet.live(own.life.pod.name, "image name invalid")
-    reaching = asyncio.ensure_future(reach(own, 3600.0))
+    reaching = asyncio.ensure_future(managers.all[-1].reach(own, 3600.0))
     while own.life.end is None:
         await asyncio.sleep(0)
     at.kubelet.store.change("pods", "gv", own.life.pod.name, lambda pod: pod["spec"].pop("nodeName"))
@@ -229,10 +254,28 @@ async def test_a_warm_pod_gets_its_last_line_with_its_run(at: Bench, managers: M
     pods = managers.one()
     own = await pods.start(replace(spec_of("warm-1"), execution_id=None, deadline=None))
     assert "activeDeadlineSeconds" not in kept(at, "warm-1")["spec"]
-    await pods.bound(own, 30.0)
+    assert kept(at, "warm-1")["metadata"]["labels"][STATE] == "idle"
+    await pods.mark(own, 30.0, run=9, way=Way.RELAY)
     assert kept(at, "warm-1")["spec"]["activeDeadlineSeconds"] == 45
+    labels = kept(at, "warm-1")["metadata"]["labels"]
+    assert (labels[STATE], labels["io.genvm.orchestrator.execution"]) == ("busy", "9")
+    adopted = await managers.one().adopt(own.spec)
+    assert adopted is not None
+    assert adopted.way is Way.RELAY
     with pytest.raises(EngineRefused):
-        await pods.bound(own, 300.0)
+        await pods.mark(own, 300.0)
+
+
+async def test_a_line_is_drawn_though_the_pods_status_changes_all_the_time(
+    at: Bench, managers: Managers
+) -> None:
+    pods = managers.one()
+    own = await pods.start(replace(spec_of("warm-1"), execution_id=None, deadline=None))
+    before = own.life.pod.version
+    at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
+    assert own.life.pod.version == before
+    await pods.mark(own, 30.0)
+    assert "activeDeadlineSeconds" in kept(at, "warm-1")["spec"]
 
 
 async def test_a_run_whose_pod_goes_while_the_server_is_away_is_lost(at: Bench, managers: Managers) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from genvm_wire.hello import Purpose
 from orchestrator.runtime.kubernetes.dialling import client_tls, dial
-from orchestrator.runtime.kubernetes.hello import Purpose
 from orchestrator.runtime.kubernetes.relaying import relay
 from orchestrator.tasks import TaskOwner, cancel_and_wait
 from tests.kubernetes.kube_connector import Connector
@@ -39,10 +39,10 @@ async def way() -> AsyncIterator[Open]:
     async def opened(early: bytes = b"") -> Way:
         await connector.listen()
         far = await dial(
-            "127.0.0.1", connector.port, TOKEN, client_tls(), purpose=Purpose.HOST, run=7, patience=3600.0
+            "127.0.0.1", connector.port, TOKEN, client_tls(), purpose=Purpose.RELAY, number=7, patience=3600.0
         )
         purpose, theirs = await connector.proved.get()
-        assert purpose is Purpose.HOST
+        assert purpose is Purpose.RELAY
         _, reader, writer = theirs.bare()
         # As if they had come in one piece with the connector's proof.
         far._stream.feed(early)

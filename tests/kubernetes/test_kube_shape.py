@@ -78,8 +78,15 @@ def test_it_ends_quickly_whoever_ends_it() -> None:
 def test_the_token_is_the_connectors_alone() -> None:
     pod = made()
     (connector,) = pod["spec"].pop("initContainers")
-    assert connector["env"] == [{"name": "GENVM_TOKEN", "value": TOKEN}]
-    assert TOKEN not in json.dumps(pod)
+    assert {"name": "GENVM_TOKEN", "value": TOKEN} in connector["env"]
+    assert TOKEN not in json.dumps([pod, connector["command"]])
+
+
+def test_the_connector_knows_how_long_a_program_may_be_alone() -> None:
+    idle = {"name": "GENVM_IDLE_SECONDS", "value": "30"}
+    assert idle in containers(made())[0]["env"]
+    module = containers(made(replace(SPEC, role=Role.LLM)))[0]
+    assert {**idle, "value": "600"} in module["env"]
 
 
 def test_the_two_containers_meet_on_a_socket() -> None:

@@ -22,6 +22,8 @@ from genvm_wire.module_messages import FromModule, ToModule, to_module
 DEFAULT_PATH = "/run/genvm/control.sock"
 PATH_VARIABLE = "GENVM_CONTROL"
 READ_SIZE = 256 * 1024
+FIRST_SECONDS, FIRST_PAUSE = 20.0, 0.01
+"""For a socket that is not there yet, and between two looks."""
 
 
 class ChannelBroken(Exception):
@@ -36,6 +38,22 @@ class ControlChannel:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._sending = asyncio.Lock()
+
+    @classmethod
+    async def connect_first(cls, path: str, seconds: float) -> ControlChannel:
+        """Wait so long for the socket: who listens may itself be about to start, as in a Pod.
+
+        Raises ChannelBroken.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while True:
+            try:
+                return await cls.connect(path)
+            except ChannelBroken as error:
+                if not isinstance(error.__context__, FileNotFoundError) or loop.time() >= end:
+                    raise
+            await asyncio.sleep(FIRST_PAUSE)
 
     @classmethod
     async def connect(cls, path: str) -> ControlChannel:

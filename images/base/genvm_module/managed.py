@@ -17,7 +17,7 @@ from typing import Any, assert_never
 import structlog
 
 from genvm_module.contract import ConfigurationRefused, Conversation, Module, Terms
-from genvm_module.control import ChannelBroken, ControlChannel
+from genvm_module.control import FIRST_SECONDS, ChannelBroken, ControlChannel
 from genvm_module.errors import fatal_answer
 from genvm_module.hello import HelloUnusable, read_hello, registered
 from genvm_module.logs import RecordQueue
@@ -67,11 +67,13 @@ class ManagedProgram:
         *,
         session_limit: int,
         abandoned_after: float = ABANDONED_SECONDS,
+        first_wait: float = FIRST_SECONDS,
     ) -> None:
         self._module = module
         self._path = path
         self._records = records
         self._abandoned_after = abandoned_after
+        self._first_wait = first_wait
         self._serving = Serving(module)
         self._sessions = Sessions(session_limit)
         self._channel: ControlChannel | None = None
@@ -89,7 +91,7 @@ class ManagedProgram:
 
     async def serve(self) -> None:
         """Raises ChannelBroken when no manager listens at the first attempt."""
-        await self._connect()
+        await self._greet(await ControlChannel.connect_first(self._path, self._first_wait))
         try:
             async with asyncio.TaskGroup() as self._group:
                 self._spawn("control", self._follow())
@@ -105,7 +107,9 @@ class ManagedProgram:
                 self._channel.close()
 
     async def _connect(self) -> None:
-        channel = await ControlChannel.connect(self._path)
+        await self._greet(await ControlChannel.connect(self._path))
+
+    async def _greet(self, channel: ControlChannel) -> None:
         await channel.send(self._greeting())
         while self._unsent:
             await channel.send(self._unsent[0])

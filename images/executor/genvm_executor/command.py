@@ -61,7 +61,7 @@ def _serve() -> int:
     engine = deterministic_engine()
     programs = Programs.stored(engine, precompiled_directory())
     channel = ControlChannel()
-    channel.connect()
+    channel.connect_first()
     session = Session(
         channel,
         programs,

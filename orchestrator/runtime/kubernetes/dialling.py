@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 
-from orchestrator.runtime.kubernetes.hello import (
+from genvm_wire.hello import (
     NONCE_SIZE,
     Hello,
     Meeting,
@@ -21,6 +22,8 @@ from orchestrator.runtime.port import ChannelClosed, ProtocolBroken
 
 RETRY_S = 0.01
 """Between two tries while nobody listens yet: the address is known a moment before that."""
+KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
+"""A Pod that vanished with its node says nothing of it."""
 PROOF_S = 5.0
 """For the handshake and the three frames. The connector hangs up after 2 s."""
 
@@ -41,7 +44,7 @@ async def dial(
     tls: ssl.SSLContext,
     *,
     purpose: Purpose = Purpose.CONTROL,
-    run: int | None = None,
+    number: int | None = None,
     patience: float = PROOF_S,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> StreamControl:
@@ -52,7 +55,7 @@ async def dial(
     while True:
         try:
             async with asyncio.timeout(patience):
-                return await _proved(await _connected(address, port, tls), token, purpose, run)
+                return await _proved(await _connected(address, port, tls), token, purpose, number)
         except (OSError, ChannelClosed):
             # Refused, or hung up on: it is starting (again), or has too many who have not proved themselves.
             await pause(RETRY_S)
@@ -60,17 +63,21 @@ async def dial(
 
 async def _connected(address: str, port: int, tls: ssl.SSLContext) -> StreamControl:
     reader, writer = await asyncio.open_connection(address, port, ssl=tls)
+    sock: socket.socket = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE:
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)
     return StreamControl(reader, writer)
 
 
-async def _proved(control: StreamControl, token: str, purpose: Purpose, run: int | None) -> StreamControl:
+async def _proved(control: StreamControl, token: str, purpose: Purpose, number: int | None) -> StreamControl:
     try:
         theirs = (await control.receive(hello_in)).nonce
         if theirs is None or len(theirs) != NONCE_SIZE:
             raise ProtocolBroken("the connector's hello has no nonce")
-        meeting = Meeting(purpose, run, theirs, fresh_nonce(), fingerprint_of(control.certificate))
+        meeting = Meeting(purpose, number, theirs, fresh_nonce(), fingerprint_of(control.certificate))
         proof = meeting.proof(Side.MANAGER, token)
-        await control.send(Hello(meeting.managers_nonce, proof, purpose.value, run))
+        await control.send(Hello(meeting.managers_nonce, proof, purpose.value, number))
         if not meeting.is_proof(Side.CONNECTOR, token, (await control.receive(hello_in)).proof):
             raise ProtocolBroken("who answers at the Pod's address is not its connector")
     except BaseException:

@@ -49,6 +49,7 @@ class ApiServer:
         self.cluster = cluster
         self.reachable = False
         self.on_refused = on_refused
+        self.calls_in_flight = 0
         self._session: aiohttp.ClientSession | None = None
         self._opening = asyncio.Lock()
         self._token: str | None = None
@@ -80,8 +81,19 @@ class ApiServer:
             return await self._sent(request)
 
     async def _sent(self, request: _Request) -> bytes:
-        async with self._answer(request) as answer:
-            return await answer.read()
+        self.calls_in_flight += 1
+        try:
+            async with self._answer(request) as answer:
+                return await answer.read()
+        finally:
+            self.calls_in_flight -= 1
+
+    async def date(self) -> str | None:
+        """What time it is there, as it says so beside an answer. Raises like `send`."""
+        path = f"/api/v1/namespaces/{self.cluster.namespace}/pods"
+        limits = aiohttp.ClientTimeout(total=QUICK)
+        async with self._answer(_Request("GET", path, {"limit": "1"}, None, {}, limits)) as answer:
+            return answer.headers.get("Date")
 
     @asynccontextmanager
     async def lines(self, path: str, query: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:

@@ -39,6 +39,21 @@ class Life:
         """What the cluster says that it waits for."""
         return self.standing.why if isinstance(self.standing, Starting) else ""
 
+    def waits_for_room(self) -> str | None:
+        """In the cluster's words, when that is what it waits for."""
+        waits = isinstance(self.standing, Starting) and self.standing.no_room
+        return (self.why_not_yet() or "no node has room") if waits else None
+
+    def settled(self, *, runs: bool = False) -> bool:
+        """Whether it can be reached (and its program `runs`), or never will be."""
+        if isinstance(self.standing, Reachable):
+            return self.standing.runs or not runs
+        return not isinstance(self.standing, Starting)
+
+    async def changed(self) -> None:
+        """Return at the next word about it."""
+        await self._changed.wait()
+
     def see(self, pod: Pod) -> None:
         self.pod = pod
         if self.end is None:

@@ -11,23 +11,29 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
 from orchestrator.runtime.kubernetes import naming
 from orchestrator.runtime.kubernetes.calls import Calls
 from orchestrator.runtime.kubernetes.creating import create_once
-from orchestrator.runtime.kubernetes.failures import NotFound
+from orchestrator.runtime.kubernetes.failures import Conflict, NotFound
 from orchestrator.runtime.kubernetes.life import Life, Lives
 from orchestrator.runtime.kubernetes.pods import Pod
 from orchestrator.runtime.kubernetes.reflector import Reflector
 from orchestrator.runtime.kubernetes.removals import Removals
 from orchestrator.runtime.kubernetes.settings import KubernetesSettings, WatchSettings
 from orchestrator.runtime.kubernetes.shape import last_line, manifest
-from orchestrator.runtime.port import EngineRefused, InstanceExit, InstanceSpec, Role, RuntimeFailure
+from orchestrator.runtime.port import EngineRefused, InstanceExit, InstanceSpec, Role, RuntimeFailure, Way
 from orchestrator.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
+
+WAY = "way"
+"""The annotation that says how a run's node is reached."""
+PATCH_TRIES = 4
+"""Of a change that must not be another Pod's: every change of its status makes the version another one."""
 
 
 class OwnPod:
@@ -41,10 +47,12 @@ class OwnPod:
         *,
         order: Callable[[Life], Awaitable[None]],
         remove: Callable[[OwnPod], Awaitable[None]],
+        way: Way | None = None,
     ) -> None:
         self.spec = spec
         self.life = life
         self.token = token
+        self.way = way
         self._order = order
         self._remove = remove
 
@@ -95,8 +103,8 @@ class OwnPods:
         self._tasks = TaskOwner("kubernetes")
         self._own: dict[str, OwnPod] = {}
         self._starting: set[str] = set()
-        self.no_room: str | None = None
-        """Why the newest start waits for room, in the cluster's words; null when none does."""
+        self._rooms: dict[str, str] = {}
+        """Who waits for room, and why in the cluster's words."""
 
     def open(self) -> None:
         """Begin to follow what there is. Inside a running event loop, once."""
@@ -106,6 +114,11 @@ class OwnPods:
     @property
     def alive(self) -> int:
         return len(self._lives)
+
+    @property
+    def no_room(self) -> str | None:
+        """Why the newest start that waits for room does, in the cluster's words; null when none does."""
+        return next(reversed(self._rooms.values()), None)
 
     @property
     def removals_pending(self) -> int:
@@ -129,7 +142,7 @@ class OwnPods:
                 name=name,
                 ours=self._ours(),
                 attempt=label,
-                on_no_room=self._wait_for_room,
+                on_no_room=partial(self._wait_for_room, spec.name),
                 pause=self._pause,
             )
         except EngineRefused:
@@ -138,19 +151,22 @@ class OwnPods:
             self._removals.remember(name, label)
             raise
         finally:
-            self.no_room = None
+            self._wait_for_room(spec.name, None)
             self._starting.discard(spec.name)
         return self._follow(spec, pod, token)
 
     def _claim_name(self, name: str) -> None:
         if name in self._own or name in self._starting:
-            raise EngineRefused(f"instance {name} is this manager's already")
+            raise EngineRefused(f"an instance {name} exists already")
         self._starting.add(name)
 
-    def _wait_for_room(self, why: str) -> None:
-        if self.no_room is None:
+    def _wait_for_room(self, name: str, why: str | None) -> None:
+        if why is None:
+            self._rooms.pop(name, None)
+            return
+        if not self._rooms:
             log.info("pods_wait_for_room", why=why)
-        self.no_room = why
+        self._rooms[name] = why
 
     def _until(self, deadline: datetime | None) -> float | None:
         return None if deadline is None else (deadline - self._now()).total_seconds()
@@ -160,7 +176,9 @@ class OwnPods:
 
     def _follow(self, spec: InstanceSpec, pod: Pod, token: str) -> OwnPod:
         life = self._lives.follow(pod, self.reflector.expect)
-        own = OwnPod(spec, life, token, order=self._order, remove=self._remove)
+        noted = pod.annotations.get(self._settings.label_prefix + WAY)
+        way = Way(noted) if noted in set(Way) else None
+        own = OwnPod(spec, life, token, order=self._order, remove=self._remove, way=way)
         self._own[spec.name] = own
         return own
 
@@ -193,16 +211,73 @@ class OwnPods:
         if (pod := await self._find(name)) is not None:
             await self._removals.remove(pod.name, pod.uid)
 
-    async def bound(self, own: OwnPod, seconds: float) -> None:
-        """Give a Pod its last line: the kubelet ends it so many seconds from now, and a grace later.
+    async def reach(self, own: OwnPod, seconds: float, *, runs: bool = False) -> str:
+        """The address of a Pod's connector, within so many seconds; what has none by then is deleted.
 
-        It can never be put off, so that it is not for Pods of several runs. Raises EngineUnreachable,
-        EngineRefused.
+        `runs`: its program is to run, too. What it waits for room does not count. Raises EngineRefused with
+        what the cluster said last, InstanceDied.
         """
-        since = own.life.pod.start_time
-        age = 0.0 if since is None else max(0.0, (self._now() - since).total_seconds())
-        line = last_line(self._settings, age + seconds)
-        await self._calls.patch_pod(own.life.pod.name, {"spec": {"activeDeadlineSeconds": line}})
+        try:
+            return await self._reached(own, seconds, runs=runs)
+        except TimeoutError:
+            why = own.life.why_not_yet() or "the cluster does not say why"
+            failure: RuntimeFailure = EngineRefused(f"the Pod did not start within {seconds:g} s: {why}")
+        except RuntimeFailure as said:
+            failure = said
+        with suppress(RuntimeFailure):
+            await own.destroy()
+        raise failure
+
+    async def _reached(self, own: OwnPod, seconds: float, *, runs: bool) -> str:
+        loop, life = asyncio.get_running_loop(), own.life
+        try:
+            while not life.settled(runs=runs):
+                full = life.waits_for_room()
+                self._wait_for_room(own.spec.name, full)
+                begun = loop.time()
+                async with asyncio.timeout(None if full else seconds):
+                    await life.changed()
+                seconds -= 0.0 if full else loop.time() - begun
+            return await own.address()
+        finally:
+            self._wait_for_room(own.spec.name, None)
+
+    async def mark(
+        self, own: OwnPod, seconds: float | None, *, run: int | None = None, way: Way | None = None
+    ) -> None:
+        """Note on a Pod which run it has, how that reaches its node, and its last line in so many seconds.
+
+        The kubelet ends it then, and a grace later. The line can never be put off: null for Pods of several
+        runs. Raises EngineUnreachable, EngineRefused.
+        """
+        for left in reversed(range(PATCH_TRIES)):
+            pod = own.life.pod
+            try:
+                await self._calls.patch_pod(pod.name, self._marked(pod, seconds, run, way))
+            except Conflict:
+                if not left:
+                    raise
+                own.life.see(await self._calls.get_pod(pod.name))
+            else:
+                return
+
+    def _marked(self, pod: Pod, seconds: float | None, run: int | None, way: Way | None) -> dict[str, object]:
+        """With the version: what has another's name by now is left alone."""
+        prefix = self._settings.label_prefix
+        labels = {prefix + "state": "busy"} | ({} if run is None else {prefix + "execution": str(run)})
+        notes = {} if way is None else {prefix + WAY: way.value}
+        patch: dict[str, object] = {
+            "metadata": {"resourceVersion": pod.version, "labels": labels, "annotations": notes}
+        }
+        if seconds is not None:
+            since = pod.start_time
+            age = 0.0 if since is None else max(0.0, (self._now() - since).total_seconds())
+            patch["spec"] = {"activeDeadlineSeconds": last_line(self._settings, age + seconds)}
+        return patch
+
+    async def ping(self) -> None:
+        """Raises EngineUnreachable, EngineRefused."""
+        await self._calls.list_pods(naming.managed_selector(self._settings))
 
     async def idle(self) -> dict[str, str]:
         """Names and images of executors that wait for a run, started by whichever manager with this id."""
@@ -257,21 +332,3 @@ class OwnPods:
         if self._removals.pending:
             log.warning("removals_left_for_the_next_sweep", count=self._removals.pending)
         await self._tasks.aclose()
-
-
-async def reach(own: OwnPod, seconds: float) -> str:
-    """The address of a Pod's connector, within so many seconds of now; what has none by then is deleted.
-
-    Raises EngineRefused with what the cluster said last, InstanceDied.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            return await own.address()
-    except TimeoutError:
-        why = own.life.why_not_yet() or "the cluster does not say why"
-        failure: RuntimeFailure = EngineRefused(f"the Pod did not start within {seconds:g} s: {why}")
-    except RuntimeFailure as said:
-        failure = said
-    with suppress(RuntimeFailure):
-        await own.destroy()
-    raise failure

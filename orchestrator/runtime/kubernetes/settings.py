@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
 MIB = 1024 * 1024
 
@@ -29,6 +30,10 @@ class KubernetesSettings:
     shm_bytes: int = 16 * MIB
     """Memory of the container too. An engine's own /dev/shm would have 64 MiB."""
     run_bytes: int = 1 * MIB
+    host_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Where a run's own Pod dials its node; everywhere else this manager does, for as long as it lives."""
+    start_timeout: float = 120.0
+    """From a Pod's creation until its connector runs; what it waits for room does not count."""
     pull_policy: str = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
     unreachable_seconds: int = 30

@@ -19,6 +19,10 @@ from orchestrator.runtime.rendezvous import SOCKET_NAME
 CONTROL_DIR = "/run/genvm"
 TMP, SHM = "/tmp", "/dev/shm"  # noqa: S108 (inside the container)
 
+CONNECTOR_COMMAND = ("python3", "-I", "-m", "genvm_connector")
+EXECUTOR_IDLE, MODULE_IDLE = 30, 600
+"""Seconds without a manager and without work after which a Pod ends by itself: as long as under Docker."""
+
 _CLOSED: Mapping[str, object] = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -45,7 +49,7 @@ def manifest(
         "terminationGracePeriodSeconds": 1,
         "tolerations": [_unreachable(settings)],
         "securityContext": _user(settings),
-        "initContainers": [_connector(settings, token)],
+        "initContainers": [_connector(settings, spec, token)],
         "containers": [_executor(settings, spec)],
         "volumes": _volumes(settings, spec),
     }
@@ -95,14 +99,20 @@ def _user(settings: KubernetesSettings) -> dict[str, object]:
     }
 
 
-def _connector(settings: KubernetesSettings, token: str) -> dict[str, object]:
+def _connector(settings: KubernetesSettings, spec: InstanceSpec, token: str) -> dict[str, object]:
+    idle = EXECUTOR_IDLE if spec.role is Role.EXECUTOR else MODULE_IDLE
     memory = str(settings.connector_memory_bytes)
     return {
         "name": CONNECTOR,
         "restartPolicy": "Always",  # makes it a sidecar: started first, ended last
         "image": settings.connector_image,
         "imagePullPolicy": settings.pull_policy,
-        "env": [{"name": TOKEN, "value": token}],
+        "command": list(CONNECTOR_COMMAND),
+        "env": [
+            {"name": TOKEN, "value": token},
+            {"name": "GENVM_CONNECTOR_PORT", "value": str(settings.connector_port)},
+            {"name": "GENVM_IDLE_SECONDS", "value": str(idle)},
+        ],
         "ports": [{"containerPort": settings.connector_port, "name": "control"}],
         # Same group as the executor: connecting needs write permission on the socket.
         "securityContext": {**_CLOSED, "runAsUser": settings.connector_uid, "runAsGroup": settings.uid},

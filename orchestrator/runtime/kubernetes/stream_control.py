@@ -15,6 +15,7 @@ from genvm_wire.frames import (
     encode_frame,
 )
 from genvm_wire.messages import Message
+from genvm_wire.orders import Order, encode_order
 from orchestrator.aside import SMALL, aside, is_bulky
 from orchestrator.runtime.frame_stream import SMALL_FRAME, AnyMessage, FrameStream, Reading, message_in
 from orchestrator.runtime.port import ChannelClosed, ProtocolBroken
@@ -65,6 +66,12 @@ class StreamControl:
         except OSError as error:
             self.close()
             raise ChannelClosed(f"the control channel broke: {error}") from error
+
+    def order(self, order: Order) -> None:
+        """Tell the connector itself, in order with what is sent; never waits. Raises ChannelClosed."""
+        if self._closed or self._writer.is_closing():
+            raise ChannelClosed("the control channel is closed")
+        self._writer.write(encode_order(order))
 
     async def receive(self, read: Reading[AnyMessage]) -> AnyMessage:
         """See `Control.receive`. Cancelled, it has lost nothing."""

@@ -43,6 +43,8 @@ IDENTITY = ("node_address", "tx_id")
 
 class Instance:
     def __init__(self) -> None:
+        while not Path(os.environ["GENVM_CONTROL"]).exists():  # in a Pod, who listens may be about to start
+            time.sleep(0.01)
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.connect(os.environ["GENVM_CONTROL"])
         self.channel = FrameSocket(self.sock)

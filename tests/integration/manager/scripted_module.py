@@ -126,6 +126,8 @@ class Module:
                     self.unsaid.append(message)
 
     def serve(self) -> None:
+        while not Path(os.environ["GENVM_CONTROL"]).exists():  # in a Pod, who listens may be about to start
+            time.sleep(0.01)
         self.connect()
         while True:
             try:

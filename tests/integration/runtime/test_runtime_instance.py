@@ -35,6 +35,9 @@ class NodeLine:
         self.dialled += 1
         return self._theirs
 
+    async def places(self) -> None:
+        """Nobody else can dial it."""
+
     def close(self) -> None:
         self.ours.close()
         self._theirs.close()

@@ -294,3 +294,17 @@ async def test_what_is_missing_is_looked_for_by_a_thread(nodes: NodeDialler, fol
     both = NodeDialler(SocketRules((str(folder),)), nodes.networks, WAITING)
     assert not await is_there(both, f"unix://{folder}/host")
     both.close()
+
+
+async def test_somebody_else_is_told_where_to_dial_what_was_judged(nodes: NodeDialler) -> None:
+    seen: list[object] = []
+    found = await nodes.places("tcp://127.1:4000", 60, b"hello", seen.append)
+    assert found is not None
+    assert (found.addresses, found.hello, found.seconds) == ((("127.0.0.1", 4000),), b"hello", 60)
+    assert len(seen) == 1
+    with pytest.raises(HostRefused):
+        await nodes.places("tcp://10.0.0.1:4000", 60)
+
+
+async def test_nobody_else_can_dial_a_socket_file(nodes: NodeDialler, folder: Path) -> None:
+    assert await nodes.places(f"unix://{folder}/none", 60) is None

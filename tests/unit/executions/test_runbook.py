@@ -12,6 +12,7 @@ from orchestrator.executions.supervisor import (
     CONTROL_LOST,
     MANAGER_RESTART,
     MODULES_NOT_RUNNING,
+    RELAY_LOST,
     REQUEST_LOST,
 )
 from orchestrator.runtime.port import Loss
@@ -24,6 +25,6 @@ def test_every_cause_and_reason_has_an_entry() -> None:
     entries = {(cause, reason or None) for cause, reason in ENTRY.findall(RUNBOOK.read_text("utf-8"))}
     reasons = {MANAGER_RESTART, CONTROL_LOST, REQUEST_LOST, *Loss}
     wanted = {(cause.value, None) for cause in Cause} | {("engine", str(reason)) for reason in reasons}
-    wanted |= {("upstream", MODULES_NOT_RUNNING), ("upstream", HOST_REFUSED)}
+    wanted |= {("upstream", MODULES_NOT_RUNNING), ("upstream", HOST_REFUSED), ("upstream", RELAY_LOST)}
     wanted |= {("internal", SET_ASIDE)}
     assert entries == wanted

@@ -291,7 +291,9 @@ async def test_user_error_mode(manager: Manager) -> None:
 
 
 async def test_without_a_manager_it_does_not_start(tmp_path: Path) -> None:
-    program = ManagedProgram(Parrot(), str(tmp_path / "none.sock"), RecordQueue(), session_limit=1)
+    program = ManagedProgram(
+        Parrot(), str(tmp_path / "none.sock"), RecordQueue(), session_limit=1, first_wait=0.0
+    )
     with pytest.raises(ChannelBroken):
         await program.serve()
 

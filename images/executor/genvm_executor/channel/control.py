@@ -35,6 +35,8 @@ PATH_VARIABLE = "GENVM_CONTROL"
 LONGEST_NAME = 12
 """Bytes of a socket's name: the filter lets addresses through that are shorter than internet ones."""
 RECONNECT_SECONDS = 0.2
+FIRST_SECONDS, FIRST_PAUSE = 20.0, 0.01
+"""For a socket that is not there yet, and between two looks."""
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +74,13 @@ class ControlChannel:
             raise ChannelUnavailable(f"cannot connect to {self._name} in {_here()}: {error}") from error
         with self._lock:
             self._frames = FrameSocket(sock)
+
+    def connect_first(self) -> None:
+        """Connect; who listens may itself be about to start, as in a Pod. Raises ChannelUnavailable."""
+        end = time.monotonic() + FIRST_SECONDS
+        while not Path(self._name).exists() and time.monotonic() < end:
+            time.sleep(FIRST_PAUSE)
+        self.connect()
 
     def send(self, message: FromInstance) -> bool:
         """Send one frame; whether it left. Thread-safe."""

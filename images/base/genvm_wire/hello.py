@@ -4,7 +4,9 @@ The connection is encrypted, with a certificate that the connector made at its s
 What vouches is the instance's token, which both have and which is never sent: each proves that it has it,
 bound to the certificate that it saw, so that who sits between two connections can prove nothing with either.
 
-Three frames, the connector's first, with these keys: `nonce`; `role`, `run`, `nonce`, `proof`; `proof`.
+Whoever has another secret in common with a connector (a session's ticket, `genvm_wire.orders`) proves that in
+the same way. Three frames, the connector's first, with these keys: `nonce`; `role`, `number`, `nonce`,
+`proof`; `proof`.
 """
 
 from __future__ import annotations
@@ -25,13 +27,13 @@ NONCE_SIZE = 32
 
 
 class Hello(Message):
-    """One of the three frames; what is null is not said, but for the `run` of a frame with a `role`."""
+    """One of the three frames; what is null is not said, but for the `number` of a frame with a `role`."""
 
     kind: ClassVar = "hello"
     nonce: bytes | None = None
     proof: bytes | None = None
     role: str | None = None
-    run: int | None = None
+    number: int | None = None
 
     @classmethod
     def of(cls, fields: Fields) -> Hello:
@@ -39,14 +41,14 @@ class Hello(Message):
             fields.optional("nonce", bytes),
             fields.optional("proof", bytes),
             fields.optional("role", str),
-            fields.optional("run", int),
+            fields.optional("number", int),
         )
 
     def as_map(self) -> dict[str, Encodable]:
         said = super().as_map()
         if self.role is None:
-            del said["run"]
-        return {key: value for key, value in said.items() if key == "run" or value is not None}
+            del said["number"]
+        return {key: value for key, value in said.items() if key == "number" or value is not None}
 
 
 def hello_in(raw: Mapping[str, Value]) -> Hello:
@@ -60,20 +62,19 @@ class Side(StrEnum):
 
 
 class Purpose(StrEnum):
-    """What a connection is for: talking with the executor, or the relay of a run's way to somebody."""
+    """What a connection is for: talking with the program, or a run's way to its node or into a module."""
 
     CONTROL = "control"
-    HOST = "host"
-    LLM = "llm"
-    WEB = "web"
+    RELAY = "relay"
+    SESSION = "session"
 
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """What both sides of one connection know; `run` is null where there is none yet."""
+    """What both sides of one connection know; `number` is what it is expected under, null for control."""
 
     purpose: Purpose
-    run: int | None
+    number: int | None
     connectors_nonce: bytes
     managers_nonce: bytes
     fingerprint: bytes
@@ -85,7 +86,7 @@ class Meeting:
             [
                 side.value,
                 self.purpose.value,
-                self.run,
+                self.number,
                 self.connectors_nonce,
                 self.managers_nonce,
                 self.fingerprint,

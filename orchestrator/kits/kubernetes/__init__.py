@@ -1,0 +1,1 @@
+"""What goes with the Kubernetes runtime: how it is opened, surveyed and checked."""

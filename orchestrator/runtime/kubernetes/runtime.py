@@ -1,0 +1,152 @@
+"""The Kubernetes runtime: an instance is a Pod, whose connector is dialled."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from orchestrator.runtime.conversation import made_ready
+from orchestrator.runtime.kubernetes.cluster import Cluster
+from orchestrator.runtime.kubernetes.dialling import client_tls
+from orchestrator.runtime.kubernetes.http import ApiServer
+from orchestrator.runtime.kubernetes.instance import PodInstance
+from orchestrator.runtime.kubernetes.own_pods import OwnPod, OwnPods
+from orchestrator.runtime.kubernetes.pod_calls import PodCalls
+from orchestrator.runtime.kubernetes.settings import KubernetesSettings, WatchSettings
+from orchestrator.runtime.kubernetes.standing import Refused
+from orchestrator.runtime.port import (
+    EngineRefused,
+    InstanceDied,
+    InstanceSpec,
+    RuntimeFailure,
+    RuntimeStatistics,
+)
+from orchestrator.runtime.rendezvous import check_name
+from orchestrator.tasks import TaskOwner
+
+log = structlog.get_logger(__name__)
+
+
+class KubernetesRuntime:
+    """Implements `Runtime`. Made inside a running event loop; no I/O before the first use."""
+
+    def __init__(
+        self, settings: KubernetesSettings, cluster: Cluster, watch: WatchSettings | None = None
+    ) -> None:
+        check_name(settings.manager_id)
+        self._settings = settings
+        self._server = ApiServer(cluster)
+        self.pods = OwnPods(settings, PodCalls(self._server), watch)
+        # A call that is refused is the first sign of a server that stops: it keeps watches open, and silent.
+        self._server.on_refused = self.pods.reflector.doubt
+        self._tls = client_tls()
+        self._tasks = TaskOwner("kubernetes-errands")
+        self._opened = False
+
+    def _open(self) -> None:
+        if not self._opened:
+            self._opened = True
+            self.pods.open()
+
+    async def start(self, spec: InstanceSpec) -> PodInstance:
+        """See `Runtime.start`. Waits for room for as long as its caller does."""
+        self._open()
+        check_name(spec.name)
+        own = await self.pods.start(spec)
+        try:
+            instance = await self._running(own)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._tasks.spawn(f"abandon {spec.name}", self._abandon(own)))
+            raise
+        try:
+            return await made_ready(instance)
+        except InstanceDied as died:
+            if isinstance(own.life.end, Refused):
+                raise EngineRefused(own.life.end.why) from died
+            raise
+
+    async def _running(self, own: OwnPod) -> PodInstance:
+        """Its connector is dialled while its program is still being started."""
+        bound = self._settings.start_timeout
+        await self.pods.reach(own, bound)
+        instance = self._instance(own)
+        instance.dial_ahead()
+        await self.pods.reach(own, bound, runs=True)
+        return instance
+
+    async def _abandon(self, own: OwnPod) -> None:
+        try:
+            await own.destroy()
+        except RuntimeFailure as failure:
+            log.warning("abandoned_start_removed_later", instance=own.spec.name, error=str(failure))
+
+    def _instance(self, own: OwnPod) -> PodInstance:
+        return PodInstance(
+            own,
+            port=self._settings.connector_port,
+            tls=self._tls,
+            direct=self._settings.host_networks,
+            tasks=self._tasks,
+            mark=self._mark,
+        )
+
+    async def _mark(self, instance: PodInstance, run: int | None, seconds: float | None) -> None:
+        """Beside the run, which waits for none of it: its watchdog has the deadline already."""
+        try:
+            await self.pods.mark(instance.own, seconds, run=run, way=instance.way)
+        except RuntimeFailure as failure:
+            log.info("pod_not_marked", instance=instance.spec.name, error=str(failure))
+
+    async def adopt(self, spec: InstanceSpec) -> PodInstance | None:
+        """See `Runtime.adopt`."""
+        self._open()
+        check_name(spec.name)
+        own = await self.pods.adopt(spec)
+        return None if own is None else self._instance(own)
+
+    async def discard(self, name: str) -> None:
+        """See `Runtime.discard`."""
+        self._open()
+        await self.pods.discard(check_name(name))
+
+    async def sweep(self, keep: frozenset[str]) -> list[str]:
+        """See `Runtime.sweep`."""
+        self._open()
+        return await self.pods.sweep(keep)
+
+    async def idle(self) -> dict[str, str]:
+        """See `Runtime.idle`."""
+        self._open()
+        return await self.pods.idle()
+
+    async def image_id(self, image: str) -> str:
+        """A name's image is each node's own affair; name images by digest."""
+        del image
+        return ""
+
+    async def ping(self) -> None:
+        """See `Runtime.ping`."""
+        self._open()
+        await self.pods.ping()
+
+    def reachable(self) -> bool:
+        self._open()
+        return self._server.reachable
+
+    def statistics(self) -> RuntimeStatistics:
+        self._open()
+        return RuntimeStatistics(
+            instances=self.pods.alive,
+            engine_reachable=self._server.reachable,
+            event_stream_connected=self.pods.reflector.statistics().watching,
+            calls_in_flight=self._server.calls_in_flight,
+            removals_pending=self.pods.removals_pending,
+            no_room=self.pods.no_room,
+        )
+
+    async def aclose(self) -> None:
+        """Finish what was begun, end the tasks; Pods are not touched."""
+        await self._tasks.aclose()
+        await self.pods.aclose()
+        await self._server.aclose()

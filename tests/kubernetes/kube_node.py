@@ -1,0 +1,115 @@
+"""A node for the API server of the suite: each Pod's containers run on the local engine.
+
+Pods share a network and a volume as on a real node, and their status goes the way that was recorded of one
+(tests/vectors/kubernetes-vectors.json): the connector first, the executor's end before the phase, and after a
+deletion nothing until both are dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import docker
+import docker.errors
+
+from orchestrator.tasks import TaskOwner
+from tests.kubernetes.kube_node_pod import PodLife
+from tests.kubernetes.kube_store import Store
+
+T = TypeVar("T")
+Json = dict[str, Any]
+MARK = "genvm-test-node"
+
+
+class Node:
+    """Runs the Pods of one namespace from `async with` on; afterwards nothing of them is left."""
+
+    def __init__(self, store: Store, engine: docker.APIClient, namespace: str = "gv") -> None:
+        self.store = store
+        self.namespace = namespace
+        self.engine = engine
+        self.labels = {MARK: secrets.token_hex(4)}
+        self.grace: float | None = None
+        """Seconds from SIGTERM to SIGKILL, in the cluster's stead."""
+        self.volumes = Path(tempfile.mkdtemp(prefix="genvm-node-"))
+        self.lives: dict[str, PodLife] = {}
+        self._threads = ThreadPoolExecutor(16, thread_name_prefix="node")
+        self._tasks = TaskOwner("node")
+        self._deaths: dict[str, asyncio.Event] = {}
+        self._loop = asyncio.get_running_loop()
+        self._events: Any = None
+        self._listener = threading.Thread(target=self._listen, name="node-events", daemon=True)
+
+    async def __aenter__(self) -> Node:
+        self._events = await self.do(
+            lambda engine: engine.events(filters={"label": self._filter, "event": "die"}, decode=True)
+        )
+        self._listener.start()
+        self._tasks.spawn("follow", self._follow())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._tasks.aclose()
+        for container in await self.do(
+            lambda engine: engine.containers(all=True, filters={"label": self._filter})
+        ):
+            await self.remove(container["Id"])
+        await self.do(lambda _: self._events.close())
+        await asyncio.to_thread(self._listener.join)
+        self._threads.shutdown()
+        await asyncio.to_thread(shutil.rmtree, self.volumes)
+
+    @property
+    def _filter(self) -> str:
+        return "{}={}".format(*next(iter(self.labels.items())))
+
+    async def do(self, work: Callable[[docker.APIClient], T]) -> T:
+        """Ask the engine, on a thread. A call that was begun is finished, whoever is cancelled."""
+        return await asyncio.shield(self._loop.run_in_executor(self._threads, work, self.engine))
+
+    async def remove(self, container: str) -> None:
+        with suppress(docker.errors.NotFound):
+            await self.do(lambda engine: engine.remove_container(container, force=True, v=True))
+
+    def dead(self, container: str) -> asyncio.Event:
+        """Set when it has ended since it was started last."""
+        return self._deaths.setdefault(container, asyncio.Event())
+
+    def _listen(self) -> None:
+        with suppress(Exception):  # its stream is closed under it
+            for event in self._events:
+                self._loop.call_soon_threadsafe(self._died, event["Actor"]["ID"])
+
+    def _died(self, container: str) -> None:
+        self.dead(container).set()
+        for life in self.lives.values():
+            life.wake()
+
+    async def _follow(self) -> None:
+        """Begin what is new, and let those who live look at what has been changed."""
+        while True:
+            changed = self.store.changed
+            for pod in self.store.all("pods", self.namespace):
+                uid = pod["metadata"]["uid"]
+                if uid not in self.lives:
+                    life = self.lives[uid] = PodLife(self, pod)
+                    self._tasks.spawn(pod["metadata"]["name"], life.live())
+            for life in self.lives.values():
+                life.wake()
+            await changed.wait()
+
+    def life(self, name: str) -> PodLife:
+        """The newest under this name."""
+        return next(one for one in reversed(self.lives.values()) if one.name == name)
