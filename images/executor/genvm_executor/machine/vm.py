@@ -24,7 +24,7 @@ from wasmtime import (
 
 from genvm_executor.host import HostRefused
 from genvm_executor.lines import V02, ContractLine
-from genvm_executor.machine.engine import UNLIMITED_FUEL, fresh_store
+from genvm_executor.machine.engine import burnt_fuel, fresh_store
 from genvm_executor.machine.guest_channel import DEVICE_PATH, GuestChannel
 from genvm_executor.machine.guest_memory import GuestMemory
 from genvm_executor.machine.guest_requests import GuestRequests
@@ -101,7 +101,7 @@ class GuestSurroundings:
 
 @dataclass(frozen=True, slots=True)
 class GuestUsage:
-    """`fuel` burnt and `memory` bytes the guest had at its end."""
+    """`fuel` burnt, where it is counted, and `memory` bytes the guest had at its end."""
 
     fuel: int
     memory: int
@@ -143,7 +143,7 @@ class Guest:
         except HostRefused as refused:
             return vm_error(refused.vm_error_text)
         finally:
-            self.usage = GuestUsage(UNLIMITED_FUEL - store.get_fuel(), self._memory.size)
+            self.usage = GuestUsage(burnt_fuel(store), self._memory.size)
             self._memory.release()
             store.close()
 
