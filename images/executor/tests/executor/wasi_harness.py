@@ -53,6 +53,9 @@ class ScriptedRequests:
         content.extend(bytes(max(offset - len(content), 0)))
         content[offset : offset + len(data)] = data
 
+    def storage_rights(self) -> tuple[bool, frozenset[bytes]]:
+        return True, frozenset()
+
     def get_balance(self, address: bytes) -> int:
         return 0
 
