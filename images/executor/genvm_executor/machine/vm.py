@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from wasmtime import (
     Engine,
     Func,
-    FuncType,
     Instance,
     Linker,
     Memory,
@@ -18,7 +17,6 @@ from wasmtime import (
     Store,
     Trap,
     TrapCode,
-    ValType,
     WasmtimeError,
 )
 
@@ -28,6 +26,7 @@ from genvm_executor.machine.engine import burnt_fuel, fresh_store
 from genvm_executor.machine.guest_channel import DEVICE_PATH, GuestChannel
 from genvm_executor.machine.guest_memory import GuestMemory
 from genvm_executor.machine.guest_requests import GuestRequests
+from genvm_executor.machine.host_functions import define
 from genvm_executor.machine.outcome import (
     RETURN_NULL,
     GuestReturned,
@@ -51,7 +50,6 @@ from genvm_executor.machine.wasi.random import COMMON_WORDS, GuestRandom
 from genvm_executor.machine.wasm_rules import Rule
 
 ENTRY_NAMES = ("", "_start")
-_TYPES = {"i": ValType.i32, "I": ValType.i64}
 _RANDOM_BEFORE_JOB = COMMON_WORDS
 
 
@@ -178,10 +176,7 @@ class Guest:
             ("genlayer_sdk", SdkImports(self._memory, self._descriptors, self._requests).functions()),
         ):
             for name, (types, function) in functions.items():
-                results = [] if name == "proc_exit" else [ValType.i32()]
-                linker.define_func(
-                    module_name, name, FuncType([_TYPES[t]() for t in types], results), function
-                )
+                define(linker, module_name, name, types, function)
         for library in self._program.linked:
             self._link(linker, store, library)
         instance = self._instantiate(linker, store)
