@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import BinaryIO
+from typing import Protocol
 
 from genvm_wire import calldata
 from genvm_wire.storage_layout import code_slot
 
 CODE_SLOT = code_slot("v0.2")
 GET_CALLDATA, STORAGE_READ, STORAGE_WRITE, CONSUME_RESULT = range(4)
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class StoredNode:
@@ -35,7 +39,7 @@ class StoredNode:
                 stream.write(b"\0" + self._answer(method[0], stream))
                 stream.flush()
 
-    def _answer(self, method: int, stream: BinaryIO) -> bytes:
+    def _answer(self, method: int, stream: Readable) -> bytes:
         match method:
             case 0:
                 return len(self._call).to_bytes(4, "little") + self._call
@@ -54,5 +58,5 @@ class StoredNode:
         return b""
 
 
-def _number(stream: BinaryIO) -> int:
+def _number(stream: Readable) -> int:
     return int.from_bytes(stream.read(4), "little")

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,14 +155,15 @@ def work_ms(executors: Executors, python: str, times: int) -> Results:
     executors.run(filled, "insert", KEYS)
     taken: dict[str, list[Taken]] = {}
     for _ in range(times):
-        for name, one in (
+        turns: tuple[tuple[str, Callable[[], Taken]], ...] = (
             ("storage_insert", lambda: executors.run(StoredNode(source_of(1)), "insert", KEYS)),
             ("storage_read", lambda: executors.run(filled, "read", READS)),
             ("python_work", lambda: executors.run(small, "work", 10_000)),
             ("view_1kb", lambda: executors.run(small, "nothing")),
             ("view_49kb", lambda: executors.run(large, "nothing")),
             ("cli_version", lambda: _version_ms(python)),
-        ):
+        )
+        for name, one in turns:
             taken.setdefault(name, []).append(one())
     results: Results = {}
     for name, several in taken.items():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import wasmtime._func as binding
 from wasmtime import FuncType, Linker, Trap, ValType, WasmtimeError
@@ -25,7 +25,7 @@ _Callback = ctypes.CFUNCTYPE(
 )
 
 
-@_Callback
+@_Callback  # type: ignore[untyped-decorator]
 def _call(handle: int, _caller: int, values: int, _count: int) -> int:
     try:
         function, layout = binding.FUNCTIONS.get(handle)
@@ -52,13 +52,13 @@ def define(linker: Linker, module: str, name: str, parameters: str, function: Ca
     # Held until the engine has read it: it is freed with its object.
     kind = FuncType([_TYPES[one]() for one in parameters], results)
     layout = struct.Struct("<" + "".join(_VALUES[one] for one in parameters))
-    names: list[Any] = []
-    for text in (module, name):
-        encoded = text.encode()
-        names += [ctypes.create_string_buffer(encoded), len(encoded)]
+    module_name, own_name = module.encode(), name.encode()
     error = ffi.wasmtime_linker_define_func_unchecked(
         linker.ptr(),
-        *names,
+        ctypes.create_string_buffer(module_name),
+        len(module_name),
+        ctypes.create_string_buffer(own_name),
+        len(own_name),
         kind.ptr(),
         _CALL,
         binding.FUNCTIONS.allocate((function, layout)),

@@ -203,7 +203,8 @@ class HostSlot(Slot):
 
     def pending(self) -> Iterator[tuple[int, bytes]]:
         """What the host has not seen, adjacent bytes joined, in ascending order."""
-        start, parts, end = 0, [], 0
+        start, end = 0, 0
+        parts: list[bytearray] = []
         for number in sorted(self._dirty):
             page, base = self._pages[number], number * PAGE
             for low, high in runs_of(page.dirty):
