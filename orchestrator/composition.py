@@ -365,7 +365,6 @@ def _executions(
         retention=Retention(keeping),
         queue_limit=settings.queue_limit,
         queue_bytes=settings.queue_bytes,
-        now=lambda: datetime.now(UTC),
         nodes=nodes,
         take_back=never if pool is None else pool.take_back,
         modules=modules,

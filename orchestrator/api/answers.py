@@ -129,12 +129,19 @@ class Queue(Answer):
     waiting_for: str | None
 
 
+class PermitHolder(Answer):
+    id: RunId
+    permits: int
+    since: str = Field(description="RFC 3339; of a run that was taken over: its start")
+
+
 class ManagerStatus(Answer):
     llm_module: str
     web_module: str
     permits: PermitStatus
     executions: dict[str, ListedRun]
     queue: Queue
+    permit_holders: list[PermitHolder] = Field(description="who has held longest first, 100 at most")
     engine: str
     no_room: str | None = Field(description="why runs that have started wait for room in the cluster")
     modules: dict[str, dict[str, Any]]
