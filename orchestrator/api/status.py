@@ -104,7 +104,7 @@ STATUS_BODIES = web.AppKey("status_bodies", StatusBodies)
 
 
 def status_of(context: ApiContext, runs: VisibleRuns) -> dict[str, Any]:
-    """Keys of every generation, then ours: why runs wait and whether the engine answers. Lists of runs follow.
+    """Keys of every generation, then ours: why runs wait, whether the engine answers. Lists of runs follow.
 
     Permits, queue and pool are the manager's: what others take explains why one's own runs wait.
     """

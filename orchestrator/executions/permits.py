@@ -2,8 +2,8 @@
 
 No tasks, and nothing waits here; the clock is for telling since when. Admission is first in, first out, with
 a bounded bypass (manager-api W8): a cheaper run may pass a waiting one that does not fit, but only
-`bypass_limit` times per waiting run, so that nobody starves. Lowering the maximum is instant and takes nothing
-from holders; it only admits no one until enough came back.
+`bypass_limit` times per waiting run, so that nobody starves. Lowering the maximum is instant and takes
+nothing from holders; it only admits no one until enough came back.
 """
 
 from __future__ import annotations
