@@ -12,6 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from genvm_wire.unsigned import U64_MAX
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Failure
 from orchestrator.api.bodies import LIMITS
@@ -28,7 +29,7 @@ from orchestrator.version import VERSION
 
 REFERENCE = "#/components/schemas/{model}"
 JSON, BYTES = "application/json", "application/octet-stream"
-RUN_ID = {"type": "integer", "minimum": 0, "maximum": 2**64 - 1}
+RUN_ID = {"type": "integer", "minimum": 0, "maximum": U64_MAX}
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 REASONS = {
     200: "done",

@@ -30,7 +30,7 @@ class Places(BaseModel):
     manager_id: ManagerId | None = setting(
         None,
         "marks the manager's instances and its rows. Unset: made once, and kept in the state directory",
-        why="only where something else gives managers names that last, as a StatefulSet does, is there a better one",
+        why="a better one exists only where something names managers for good, as a StatefulSet does",
         unit=Unit.NAME,
     )
     database_url: SecretStr | None = setting(

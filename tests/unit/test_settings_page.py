@@ -55,7 +55,7 @@ def test_the_page_is_current() -> None:
 
 
 def test_no_page_names_a_variable_that_there_is_not() -> None:
-    """Beside settings there are variables of commands, tests and instances: they stand where they are read."""
+    """Commands, tests and instances have variables, too: they stand where they are read."""
     pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]
     named = {name for one in pages for name in VARIABLE.findall(one.read_text())}
     unknown = named - {PREFIX + name.upper() for name in Settings.model_fields}
