@@ -18,7 +18,7 @@ from orchestrator.demo_services import KEY, KEY_NAME, RATE, serving
 from orchestrator.imaging.checkout import find_checkout
 from orchestrator.logs import configure_logs
 from orchestrator.node.manager_client import ManagerClient
-from orchestrator.node.outcome import Outcome
+from orchestrator.node.run_report import RunReport
 from orchestrator.node.store import NodeStore
 from orchestrator.node.transactions import NodeClient
 from orchestrator.serve import listening
@@ -125,7 +125,7 @@ async def play_with_modules(client: ManagerClient, node: NodeClient, examples: P
             raise DemoFailed("the stand-in was never asked about the page")
 
 
-async def step(title: str, work: Awaitable[Outcome], kind: str, data: object = ...) -> Outcome:
+async def step(title: str, work: Awaitable[RunReport], kind: str, data: object = ...) -> RunReport:
     """Run one step and show it. Raises DemoFailed when it did not end as `kind` with `data`."""
     outcome = await work
     shown = outcome.failure if outcome.result is None else to_text(outcome.result.data)

@@ -178,7 +178,7 @@ class Described(Answer):
     description: str | None
 
 
-class Health(Answer):
+class Alive(Answer):
     status: str
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from orchestrator.access.scope import Scope
-from orchestrator.api.answers import Health, ManagerStatus, Ready
+from orchestrator.api.answers import Alive, ManagerStatus, Ready
 from orchestrator.api.callers import caller_of
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.description import Description, describes
@@ -195,7 +195,7 @@ async def get_status(request: web.Request) -> web.StreamResponse:
     )
 
 
-@describes(Description(Health, failures=(), scope=Scope.NONE))
+@describes(Description(Alive, failures=(), scope=Scope.NONE))
 async def get_health(request: web.Request) -> web.StreamResponse:
     """Alive: never depends on load or on the engine."""
     return web.Response(body=ALIVE, content_type=JSON_TYPE)

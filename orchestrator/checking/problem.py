@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.node.contract_lines import complaint, places
-from orchestrator.node.outcome import Outcome
+from orchestrator.node.run_report import RunReport
 
 _FIELD: Final = re.compile(r"field '(?P<field>\w+)' of (?P<cls>[\w.]+)")
 _FUNCTION: Final = re.compile(r"SchemaError: (?P<cls>\w+)\.(?P<function>\w+):")
@@ -57,7 +57,7 @@ class Problem:
     source: str = ""
 
 
-def problem_of(outcome: Outcome, code: bytes, severity: str = "error") -> Problem | None:
+def problem_of(outcome: RunReport, code: bytes, severity: str = "error") -> Problem | None:
     """Null when the contract is as a node wants it."""
     result = outcome.result
     if result is None or result.succeeded:

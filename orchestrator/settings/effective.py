@@ -17,8 +17,8 @@ from pydantic_settings import (
 
 from orchestrator.settings.cluster import Cluster
 from orchestrator.settings.edge import Listening, Requests, Speaking
-from orchestrator.settings.machine import Engine, Instances, ModuleContainers, Places, Warm
-from orchestrator.settings.runs import Admission, Asking, Durations, Kept, Logging
+from orchestrator.settings.machine import EngineChoice, Instances, ModuleContainers, Places, Warm
+from orchestrator.settings.runs import Asking, Durations, Kept, Logging, Queueing
 
 PREFIX = "GENVM_"
 
@@ -29,8 +29,8 @@ class BadConfig(Exception):
 
 # pydantic takes the fields of the last base first.
 class Settings(
-    Logging, Kept, Durations, Asking, Admission, Warm, ModuleContainers, Instances, Cluster, Engine, Places, Speaking,
-    Requests, Listening, BaseSettings,
+    Logging, Kept, Durations, Asking, Queueing, Warm, ModuleContainers, Instances, Cluster,
+    EngineChoice, Places, Speaking, Requests, Listening, BaseSettings,
 ):  # fmt: skip
     """The effective settings; immutable once the manager runs."""
 

@@ -47,7 +47,7 @@ class Places(BaseModel):
     )
 
 
-class Engine(BaseModel):
+class EngineChoice(BaseModel):
     """What runs instances"""
 
     runtime: RuntimeName = setting(

@@ -19,7 +19,7 @@ from orchestrator.settings.values import (
 )
 
 
-class Admission(BaseModel):
+class Queueing(BaseModel):
     """Whose turn it is: one pool of permits for all clients (api.md)"""
 
     permits: int | None = setting(

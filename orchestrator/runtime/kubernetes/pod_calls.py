@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 
 from orchestrator.runtime.kubernetes.calls import Bookmark, Event, PodList, Removed, Seen
-from orchestrator.runtime.kubernetes.failures import Answer, expired_in_stream, failure_of
+from orchestrator.runtime.kubernetes.failures import ServerAnswer, expired_in_stream, failure_of
 from orchestrator.runtime.kubernetes.http import LONG, ApiServer
 from orchestrator.runtime.kubernetes.pods import Pod, pod_of
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
@@ -101,7 +101,7 @@ def event_of(line: bytes) -> Event | None:
         case "ERROR":
             code = about.get("code")
             status = 410 if expired_in_stream(about) else code if isinstance(code, int) else 500
-            raise failure_of(Answer(status, json.dumps(about).encode()))
+            raise failure_of(ServerAnswer(status, json.dumps(about).encode()))
         case _:
             return None
 
