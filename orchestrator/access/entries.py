@@ -59,16 +59,16 @@ def parse_tokens(text: str) -> list[Token]:
     """The tokens in `text`. All or nothing: raises BadTokens, also when there is none."""
     maps = _maps(text)
     if not maps:
-        raise BadTokens("there is no token in it")
+        raise BadTokens("it has no tokens")
     if len(maps) > MOST_TOKENS:
-        raise BadTokens(f"there are more than {MOST_TOKENS} tokens in it")
+        raise BadTokens(f"it has more than {MOST_TOKENS} tokens")
     tokens = [_entry(number, value).token for number, value in enumerate(maps, 1)]
     for what, values in (
         ("name", [token.caller.name for token in tokens]),
         ("hash", [token.digest for token in tokens]),
     ):
         if twice := _first_repeated(values):
-            raise BadTokens(f"token {twice}: its {what} is an earlier token's, too")
+            raise BadTokens(f"token {twice}: its {what} is also an earlier token's")
     return tokens
 
 

@@ -145,7 +145,7 @@ class ManagerStatus(Answer):
     engine: str
     no_room: str | None = Field(description="why runs that have started wait for room in the cluster")
     modules: dict[str, dict[str, Any]]
-    misuse: dict[str, int] = Field(description="what was tried and refused since the manager has started")
+    misuse: dict[str, int] = Field(description="what has been tried and refused since the manager started")
 
 
 class CheckedModel(Answer):
@@ -185,7 +185,9 @@ class Alive(Answer):
 class Ready(Answer):
     ready: bool
     reason: str | None = Field(None, description="why not; `recovering`: earlier runs are being taken over")
-    problems: list[str] | None = Field(None, description="what somebody should look at; no key: nothing")
+    problems: list[str] | None = Field(
+        None, description="what somebody should look at; absent when there is nothing"
+    )
 
 
 class Execution(Answer):

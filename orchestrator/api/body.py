@@ -46,7 +46,7 @@ def decode_json(body: bytes, *, most_items: int = MOST_ITEMS) -> Any:
     try:
         return json_text.decode(body, most_items=most_items)
     except BadJson as error:
-        raise BadBody(f"the body is not JSON that is taken here: {error}") from None
+        raise BadBody(f"the body is not JSON that is accepted here: {error}") from None
 
 
 def shaped(model: type[M], value: Any) -> M:

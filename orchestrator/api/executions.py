@@ -37,7 +37,7 @@ OF_A_LIST = (
     Parameter("cause", "one or more causes, separated by commas", {"type": "string"}),
     Parameter("since", "accepted at that time or later, RFC 3339", {"type": "string"}),
 )
-OUTPUT = Parameter("output", "with what was printed and logged", {"type": "boolean"})
+OUTPUT = Parameter("output", "include what was printed and logged", {"type": "boolean"})
 DRY_RUN = Parameter("dry_run", "refused when true", {"type": "boolean"})
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -121,7 +121,7 @@ async def get_details(request: web.Request) -> web.StreamResponse:
     details = None if run_id is None else await _details(runs, run_id, output=output)
     if details is None:
         return error_response(
-            f"execution {text[:40]} is not known: there never was one, or its retention is over", 404
+            f"run {text[:40]} is not known: there never was one, or it is kept no longer", 404
         )
     return web.json_response(details)
 

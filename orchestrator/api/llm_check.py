@@ -55,7 +55,7 @@ class CheckConfig(BaseModel):
     provider: ProviderName
     model: Text
     key: Text = Field(repr=False)
-    api_path: Text | None = Field(None, description="what the API's paths begin with, where not as usual")
+    api_path: Text | None = Field(None, description="what the API's paths begin with, if not the usual")
 
 
 class CheckPrompt(BaseModel):

@@ -110,7 +110,7 @@ class NodeDialler:
             raise HostUnreachable(f"host {address} did not accept within {timeout:g} s") from None
         except (OSError, UnicodeError) as error:
             if used_up(error):
-                raise NoDescriptors(f"no file descriptor is left to connect to {address} with") from error
+                raise NoDescriptors(f"no file descriptor is left to connect to {address}") from error
             raise HostUnreachable(f"host {address}: {getattr(error, 'strerror', None) or error}") from error
 
     async def places(

@@ -51,7 +51,7 @@ def get_artifact(payload: Value) -> GetArtifact:
     fields = _fields(payload, "get_artifact", ("field", "genvm_id", "max_len", "offset"))
     name = fields["field"]
     if not isinstance(name, str):
-        raise malformed("field must be a text")
+        raise malformed("field must be text")
     if name not in FIELDS:
         raise malformed(f"unknown artifact field {name[:SHOWN]}")
     return GetArtifact(

@@ -28,7 +28,7 @@ def _unicode(text: str) -> str:
 
 def _timestamp(value: Any) -> datetime:
     if not isinstance(value, str):
-        raise ValueError("must be an RFC 3339 text")
+        raise ValueError("must be an RFC 3339 timestamp")
     return parse_timestamp(value)
 
 

@@ -87,6 +87,6 @@ def _flag(key: str, value: Any) -> bool:
 
 def _moment(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"message.{key} must be an RFC 3339 text")
+        raise ValueError(f"message.{key} must be an RFC 3339 timestamp")
     parse_timestamp(value)
     return value

@@ -176,4 +176,4 @@ async def whole_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             if line.strip():
                 yield line
         if held > _LONGEST_LINE:
-            raise EngineUnreachable("the API server sends a line without an end")
+            raise EngineUnreachable("the API server sent a line without an end")

@@ -87,10 +87,10 @@ def event_of(line: bytes) -> Event | None:
     try:
         said = json.loads(line)
     except ValueError as error:
-        raise EngineUnreachable("the watch sent what is no JSON") from error
+        raise EngineUnreachable("the watch sent something that is not JSON") from error
     about = said.get("object") if isinstance(said, dict) else None
     if not isinstance(about, dict):
-        raise EngineUnreachable("the watch sent what is no event")
+        raise EngineUnreachable("the watch sent something that is not an event")
     match said.get("type"):
         case "ADDED" | "MODIFIED":
             return Seen(_pod(about))
@@ -117,7 +117,7 @@ def _object(body: bytes) -> Mapping[str, object]:
     try:
         value = json.loads(body)
     except ValueError as error:
-        raise EngineRefused("the API server answered with what is no JSON") from error
+        raise EngineRefused("the API server answered with something that is not JSON") from error
     return value if isinstance(value, dict) else {}
 
 
