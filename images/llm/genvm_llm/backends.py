@@ -45,7 +45,7 @@ class Completion:
 
 @dataclass(slots=True)
 class Backend:
-    """One backend. After three faults in a row it counts as failing for half a minute: others are asked first."""
+    """One backend. After three faults in a row it is `failing` for half a minute: others are asked first."""
 
     config: BackendConfig
     http: aiohttp.ClientSession

@@ -83,7 +83,9 @@ class LlmService:
             for name, backend in self._backends.items()
         }
         return Health(
-            usable, f"failing: {', '.join(failing)}" if failing else "", {"backends": counters, "texts": texts}
+            usable,
+            f"failing: {', '.join(failing)}" if failing else "",
+            {"backends": counters, "texts": texts},
         )
 
     async def close(self) -> None:
