@@ -48,7 +48,8 @@ class HandClock:
         return timer
 
     async def pass_time(self, seconds: float) -> None:
-        """Fire what falls due on the way, in order, and let its consequences happen."""
+        """Fire what falls due on the way, in order; what waits for no time happens before and after each."""
+        await settle()
         end = self.seconds + seconds
         while self._timers and self._timers[0][0] <= end:
             when, _, timer = heapq.heappop(self._timers)

@@ -43,7 +43,7 @@ class Template:
         """
         for found in VARIABLE.finditer(text):
             if found[1].startswith("ENV[") and self.environment(found[1][4:-1]):
-                raise BadConfiguration(f"a host must be written out: it may not contain {found[0]}")
+                raise BadConfiguration(f"a host is written out: {found[0]} may not stand in it")
         return self.text(text)
 
     def expand(self, value: Any, depth: int = 0) -> Value:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 MIB = 1024 * 1024
@@ -62,7 +63,7 @@ def setting(
     **bounds: Any,
 ) -> Any:
     """A field with its default, or with what makes it; `bounds` are pydantic's."""
-    extra = {"why": why, "unit": unit, "shown": shown}
+    extra: JsonDict = {"why": why, "unit": unit.value, "shown": shown}
     if made is not None:
         return Field(default_factory=made, description=what, json_schema_extra=extra, **bounds)
     return Field(default, description=what, json_schema_extra=extra, **bounds)
@@ -74,4 +75,5 @@ def about_of(field: FieldInfo) -> About:
     if not isinstance(extra, dict) or not field.description or not extra.get("why"):
         raise ValueError("a setting says what it is, why its default is what it is, and its unit")
     shown = extra["shown"]
-    return About(field.description, str(extra["why"]), Unit(str(extra["unit"])), shown and str(shown))
+    shown = None if shown is None else str(shown)
+    return About(field.description, str(extra["why"]), Unit(str(extra["unit"])), shown)

@@ -41,6 +41,7 @@ async def test_holders_of_another_namespace_are_not_named(make_as: MakeAs) -> No
     speaking_as = await make_as()
     alice, bob, reader, root = [await speaking_as(name) for name in (ALICE, BOB, READER, ROOT)]
     hers, his = alice.body({"ignore": None}), bob.body({"ignore": None})
+    his["host"] += "_of_bob"
     async with listening_node(hers["host"]), listening_node(his["host"]):
         first, second = await alice.run(hers), await bob.run(his)
         for run_id in (first, second):

@@ -13,11 +13,14 @@ import pytest
 
 from orchestrator import executions
 from orchestrator.clock import MACHINE_CLOCK, sleep, timeout
+from orchestrator.executions.claims import Admit
+from orchestrator.executions.dialling import NodeDialler
+from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, State
 from orchestrator.executions.times import DEFAULT_TIMES
 from tests.hand_clock import BEGINNING, HandClock, settle
-from tests.unit.executions.heart_stage import Engine, Stage, request, turn
+from tests.unit.executions.heart_stage import Engine, Rows, Stage, request, turn
 
 GRACE = 1.0
 """As the stage's limits have it."""
@@ -162,27 +165,39 @@ async def test_an_ended_run_is_kept_for_its_time(
     await stage.executions.aclose()
 
 
+class SlowRows(Rows):
+    """A journal that takes nothing until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taking = asyncio.Event()
+
+    async def write(self, row: object, *, durable: bool = False) -> None:
+        await self.taking.wait()
+        await super().write(row, durable=durable)
+
+
 @pytest.mark.parametrize(("waited", "looks"), [(0, 1), (0.4, 1), (0.6, 2)])
 async def test_a_look_at_a_node_is_repeated_when_it_is_old(
     host: str, clock: HandClock, monkeypatch: pytest.MonkeyPatch, waited: float, looks: int
 ) -> None:
-    stage = Stage(clock=clock)
-    nodes, seen = stage.executions._nodes, []
-    really = type(nodes).look
+    seen: list[str] = []
+    really = NodeDialler.look
 
-    async def look(self: object, *args: object) -> bool:
-        seen.append(clock.time())
-        return await really(nodes, *args)  # type: ignore[arg-type]
+    async def look(self: NodeDialler, where: str, admit: Admit, now: float) -> NodeSeen:
+        seen.append(where)
+        return await really(self, where, admit, now)
 
-    monkeypatch.setattr(type(nodes), "look", look)
-    stage.executions.set_permits(2)
-    held = stage.executions._admission._permits
-    held.restore(99, 2)
-    run = await stage.executions.submit(request(host))
+    monkeypatch.setattr(NodeDialler, "look", look)
+    rows = SlowRows()
+    stage = Stage(clock=clock, rows=rows)
+    submitting = asyncio.create_task(stage.executions.submit(request(host)))
+    while not stage.executions.live():
+        await turn()
     await clock.pass_time(waited)
-    stage.executions._admission.give_back(99)
-    await run.released
-    assert len(seen) == looks
+    rows.taking.set()
+    await (await submitting).released
+    assert seen == [host] * looks
     await stage.executions.shut_down(drain=0, grace=0)
 
 
