@@ -24,9 +24,7 @@ def _add_check(subparsers: _Commands) -> None:
     )
     check.add_argument("contracts", nargs="+", type=Path, metavar="FILE")
     check.add_argument("--strict", action="store_true", help="exit code 1 for warnings, too")
-    check.add_argument(
-        "--json", action="store_true", help="print one JSON list, an entry for each file"
-    )
+    check.add_argument("--json", action="store_true", help="print one JSON list, an entry for each file")
 
 
 def _add_test(subparsers: _Commands) -> None:
