@@ -16,17 +16,21 @@ class Timer(Protocol):
     def cancel(self) -> None: ...
 
 
-class Clock(Protocol):
-    """Two readings of one clock: moments for people and other machines, seconds for how long things take."""
-
-    def now(self) -> datetime:
-        """The moment, in UTC. An operator may set it back."""
+class Ticks(Protocol):
+    """Seconds, for how long things take; an event loop has them."""
 
     def time(self) -> float:
         """Seconds since any beginning; nobody sets them."""
 
     def call_at(self, when: float, callback: Callable[[], None], /) -> Timer:
         """Call once `time()` has come to `when`."""
+
+
+class Clock(Ticks, Protocol):
+    """Moments, for people and other machines, as well."""
+
+    def now(self) -> datetime:
+        """The moment, in UTC. An operator may set it back."""
 
 
 class MachineClock:
@@ -45,7 +49,7 @@ class MachineClock:
 MACHINE_CLOCK = MachineClock()
 
 
-async def sleep(clock: Clock, seconds: float) -> None:
+async def sleep(clock: Ticks, seconds: float) -> None:
     """Until so many of the clock's seconds have passed."""
     over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     timer = clock.call_at(clock.time() + seconds, partial(resolve, over))
@@ -56,7 +60,7 @@ async def sleep(clock: Clock, seconds: float) -> None:
 
 
 @asynccontextmanager
-async def timeout(clock: Clock, seconds: float) -> AsyncIterator[None]:
+async def timeout(clock: Ticks, seconds: float) -> AsyncIterator[None]:
     """A context that is cut off after so many of the clock's seconds. Raises TimeoutError."""
     async with asyncio.timeout(None) as bound:
         timer = clock.call_at(

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from orchestrator.clock import MACHINE_CLOCK, Clock, Timer
+from orchestrator.clock import MACHINE_CLOCK, Ticks, Timer
 from orchestrator.runtime.conversation import waits
 from orchestrator.runtime.pool.key import PoolKey
 from orchestrator.runtime.pool.settings import PoolSettings
@@ -58,7 +58,7 @@ class PoolRuntime:
         settings: PoolSettings,
         *,
         room: Callable[[], int] = no_bound,
-        clock: Clock = MACHINE_CLOCK,
+        clock: Ticks = MACHINE_CLOCK,
     ) -> None:
         self._inner = inner
         self._settings = settings
