@@ -73,8 +73,7 @@ def _settings(folder: Path, runtime: RuntimeName, instances: int, longest_run: f
         state_dir=folder / "s",
         socket=folder / "m",
         longest_run=longest_run,
-        # A run that its node has heard the end of may still be telling what it printed.
-        end_grace=10.0,
+        end_grace=0.5,
         pool_size=instances,
         instance_reuse=REUSE,
         permits=PERMITS,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from aiohttp import web
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Permits, PermitsSet
@@ -12,11 +14,10 @@ from orchestrator.api.bodies import json_body
 from orchestrator.api.body import WrongShape, shaped
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, describes
-from orchestrator.api.wire.fields import U64
 
 
 class PermitsBody(BaseModel):
-    permits: U64
+    permits: Annotated[int, Field(ge=0, lt=2**64, strict=True)]
 
 
 @describes(Description(Permits, scope=Scope.READ))

@@ -1,18 +1,15 @@
 """The permit pool: who holds how many, who waits, in which order they come in.
 
-No tasks, and nothing waits here; the clock is for telling since when. Admission is first in, first out, with
-a bounded bypass (manager-api W8): a cheaper run may pass a waiting one that does not fit, but only
-`bypass_limit` times per waiting run, so that nobody starves. Lowering the maximum is instant and takes
-nothing from holders; it only admits no one until enough came back.
+Pure: no clock, no tasks. Admission is first in, first out, with a bounded bypass (manager-api W8): a cheaper
+run may pass a waiting one that does not fit, but only `bypass_limit` times per waiting run, so that nobody
+starves. Lowering the maximum is instant and takes nothing from holders; it only admits no one until enough
+came back.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime
-
-from orchestrator.clock import MACHINE_CLOCK, Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +30,12 @@ NEWEST_COSTS = Costs(4, 8)
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """Who has permits: the run's id, how many, and since when (of a run that was taken over: its start)."""
-
-    name: int
-    cost: int
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class PermitStatistics:
-    """`available` is what a node sees as `permits.current`; `holders`: who has held longest comes first."""
+    """`available` is what a node sees as `permits.current`."""
 
     maximum: int
     in_use: int
-    holders: tuple[Holder, ...]
+    holders: int
     waiting: int
 
     @property
@@ -64,22 +52,18 @@ class _Waiting:
 class PermitPool:
     """Named holders; every change returns the names that were admitted by it, in order."""
 
-    def __init__(
-        self, maximum: int, *, minimum: int = 2, bypass_limit: int = 8, clock: Clock = MACHINE_CLOCK
-    ) -> None:
+    def __init__(self, maximum: int, *, minimum: int = 2, bypass_limit: int = 8) -> None:
         if maximum < minimum:
             raise ValueError(f"at least {minimum} permits are needed, not {maximum}")
         self._maximum = maximum
         self._minimum = minimum
         self._bypass_limit = bypass_limit
-        self._clock = clock
-        self._holders: dict[int, Holder] = {}
+        self._holders: dict[int, int] = {}
         self._waiting: OrderedDict[int, _Waiting] = OrderedDict()
         self._in_use = 0
 
     def statistics(self) -> PermitStatistics:
-        holders = tuple(self._holders.values())
-        return PermitStatistics(self._maximum, self._in_use, holders, len(self._waiting))
+        return PermitStatistics(self._maximum, self._in_use, len(self._holders), len(self._waiting))
 
     def would_wait(self, cost: int) -> bool:
         """Whether a run of `cost` permits that asks now is not admitted at once."""
@@ -96,7 +80,7 @@ class PermitPool:
         self._waiting[name] = _Waiting(cost)
         return self._admit()
 
-    def restore(self, name: int, cost: int, since: datetime) -> None:
+    def restore(self, name: int, cost: int) -> None:
         """Note a holder that an earlier manager admitted; it counts even over the maximum.
 
         Raises ValueError for a known name or an impossible cost; nothing is changed then.
@@ -105,12 +89,12 @@ class PermitPool:
             raise ValueError(f"nobody holds {cost} permits")
         if name in self._holders or name in self._waiting:
             raise ValueError(f"{name} is known already")
-        self._hold(name, cost, since)
+        self._holders[name] = cost
+        self._in_use += cost
 
     def give_back(self, name: int) -> list[int]:
         """Return what `name` holds, or its place in the queue; unknown names change nothing."""
-        if (holder := self._holders.pop(name, None)) is not None:
-            self._in_use -= holder.cost
+        self._in_use -= self._holders.pop(name, 0)
         self._waiting.pop(name, None)
         return self._admit()
 
@@ -125,17 +109,14 @@ class PermitPool:
         self._maximum = maximum
         return self._admit()
 
-    def _hold(self, name: int, cost: int, since: datetime) -> None:
-        self._holders[name] = Holder(name, cost, since)
-        self._in_use += cost
-
     def _admit(self) -> list[int]:
         admitted: list[int] = []
         passed_over: list[_Waiting] = []
         for name, waiting in list(self._waiting.items()):
             if self._in_use + waiting.cost <= self._maximum:
                 del self._waiting[name]
-                self._hold(name, waiting.cost, self._clock.now())
+                self._holders[name] = waiting.cost
+                self._in_use += waiting.cost
                 admitted.append(name)
                 for skipped in passed_over:
                     skipped.passed += 1

@@ -16,8 +16,8 @@ from genvm_wire.keccak import keccak256
 from orchestrator.node.effects import Effects
 from orchestrator.node.errors import NodeError
 from orchestrator.node.order import Ending, Order, Waiting
+from orchestrator.node.outcome import Outcome
 from orchestrator.node.run_attempt import CHAIN_ID
-from orchestrator.node.run_report import RunReport
 from orchestrator.node.transactions import NodeClient, deploy_address
 
 MOST: Final = 1000
@@ -37,7 +37,7 @@ class Delivery:
         self._store = node.store
         self._left = most
 
-    async def settle(self) -> list[RunReport]:
+    async def settle(self) -> list[Outcome]:
         """Deliver and finalize until nothing waits. Raises Endless."""
         outcomes = await self.accepted()
         while True:
@@ -48,16 +48,16 @@ class Delivery:
             outcomes += await self._deliver(waiting)
             outcomes += await self.accepted()
 
-    async def accepted(self) -> list[RunReport]:
+    async def accepted(self) -> list[Outcome]:
         """Deliver what is for `accepted`, and what comes of that. Raises Endless."""
         return await self._all(ACCEPTED)
 
-    async def finalized(self) -> list[RunReport]:
+    async def finalized(self) -> list[Outcome]:
         """Finalize what was accepted, deliver what waited for that; not what comes of it. Raises Endless."""
         await asyncio.to_thread(self._store.finalize)
         return await self._all(FINALIZED)
 
-    async def _all(self, on: str) -> list[RunReport]:
+    async def _all(self, on: str) -> list[Outcome]:
         outcomes = []
         while (waiting := await self._take(on)) is not None:
             outcomes += await self._deliver(waiting)
@@ -69,12 +69,12 @@ class Delivery:
         self._left -= 1
         return await asyncio.to_thread(self._store.take_message, on)
 
-    async def _deliver(self, waiting: Waiting) -> list[RunReport]:
+    async def _deliver(self, waiting: Waiting) -> list[Outcome]:
         order = await asyncio.to_thread(self._order, waiting)
         if order.kind == "transfer":
             await asyncio.to_thread(self._transfer, order)
             return []
-        outcomes: list[RunReport] = []
+        outcomes: list[Outcome] = []
         arrived = order.value == 0
         try:
             if order.kind == "deploy" and await asyncio.to_thread(self._store.is_contract, order.contract):

@@ -21,10 +21,11 @@ from docker.utils import kwargs_from_env
 
 from orchestrator.node.store import NodeStore
 from tests.chaos.checker import Verdict, check
+from tests.chaos.cluster_site import ClusterSite
 from tests.chaos.history import History
 from tests.chaos.ledger import JOURNAL, read_journal
 from tests.chaos.private_engine import possible, private_engine
-from tests.chaos.rounds import FAULTS, OWN_FAULTS, Arena, undisturbed
+from tests.chaos.rounds import CLUSTER_FAULTS, FAULTS, OWN_FAULTS, Arena, undisturbed
 from tests.chaos.site import Site
 from tests.chaos.small_disk import small_disk
 
@@ -61,6 +62,7 @@ class Plan:
     pool_size: int = 0
     faults: tuple[str, ...] = ()
     kill_within: float = 6.0
+    runtime: str = "docker"
 
     def settings(self) -> dict[str, object]:
         return {
@@ -96,6 +98,9 @@ async def chaos(site: Site, store: NodeStore, plan: Plan) -> Report:
 def site_of(plan: Plan, engine: docker.APIClient, folder: Path) -> Iterator[Site]:
     """A site in `folder`; with an engine and a disk of its own where the plan's faults take them."""
     settings = plan.settings()
+    if plan.runtime == "kubernetes":
+        yield ClusterSite(engine, folder, settings)
+        return
     with ExitStack() as held:
         own, disk = None, None
         if "disk" in plan.faults:
@@ -120,14 +125,26 @@ def main() -> int:
         default="all",
         help=f"besides kills, by comma: {', '.join((*FAULTS, *OWN_FAULTS))}; all; none",
     )
+    parser.add_argument("--runtime", choices=("docker", "kubernetes"), default="docker")
     parser.add_argument("--kill-within", type=float, default=6.0, help="seconds after the first request")
     args = parser.parse_args()
     everything = (*FAULTS, *OWN_FAULTS) if possible() else FAULTS
+    if args.runtime == "kubernetes":
+        everything = CLUSTER_FAULTS
     named = {"all": everything, "none": ()}
     faults = named.get(args.faults, tuple(filter(None, args.faults.split(","))))
     if unknown := set(faults) - set(everything):
         parser.error(f"unknown here: {', '.join(sorted(unknown))}")
-    plan = Plan(args.rounds, args.runs, args.seed, args.permits, args.pool_size, faults, args.kill_within)
+    plan = Plan(
+        args.rounds,
+        args.runs,
+        args.seed,
+        args.permits,
+        args.pool_size,
+        faults,
+        args.kill_within,
+        args.runtime,
+    )
     engine = docker.APIClient(**kwargs_from_env(), version="auto", timeout=120)
     folder = Path(tempfile.mkdtemp(prefix="genvm-chaos-"))
     with closing(engine), NodeStore(":memory:") as store, site_of(plan, engine, folder) as site:

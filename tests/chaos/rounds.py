@@ -25,6 +25,8 @@ WORKS = (Work("short", 100), Work("middle", 20_000), Work("long", 200_000))
 FAULTS = ("remove", "cut", "unlink")
 OWN_FAULTS = ("engine", "disk")
 """Those that take an engine and a disk of the site's own."""
+CLUSTER_FAULTS = ("remove", "cut", "connector", "watch", "api")
+"""Of a cluster: what is aimed at a Pod, and what its API server does."""
 WATCH_S = 0.25
 QUIET_S = 120.0
 
@@ -74,7 +76,8 @@ class Arena:
     async def order_for(self, key: str, work: Work, *, sync: bool = True) -> AsyncIterator[Order]:
         """An order, and the node behind it."""
         stage = await asyncio.to_thread(work.stage, self.store)
-        witness = Witness(key, self.site.folder / f"sock-{key}", stage, self.history)
+        path = self.site.folder / f"sock-{key}"
+        witness = Witness(key, path, stage, self.history, self.site.listen)
         await witness.open()
         try:
             yield Order(work, witness, sync)
@@ -115,8 +118,11 @@ class Arena:
                 await self._restart_engine()
             case "disk" if not dead:
                 await self._fill_disk()
-            case "remove" | "unlink" as kind:
+            case "remove" | "unlink" | "connector" as kind:
                 await self._aim(kind)
+            case "watch" | "api" as kind:
+                self.history.add(Fault(kind))
+                await self.site.disturb(kind)
 
     async def _restart_engine(self) -> None:
         assert self.site.own_engine is not None
@@ -141,8 +147,10 @@ class Arena:
         self.history.add(Fault(kind, victim.run))
         if kind == "remove":
             await self.site.remove(victim)
-        else:
+        elif kind == "unlink":
             await self.site.unlink_control(victim)
+        else:
+            await self.site.kill_connector(victim)
 
     async def _cut(self, orders: Sequence[Order]) -> None:
         talking = [order for order in orders if order.witness.talking]
@@ -200,7 +208,7 @@ async def undisturbed(site: Site, store: NodeStore, history: History) -> dict[st
         for work in WORKS:
             stage = await asyncio.to_thread(work.stage, store)
             key = f"undisturbed-{work.name}"
-            witness = Witness(key, site.folder / f"sock-{key}", stage, history)
+            witness = Witness(key, site.folder / f"sock-{key}", stage, history, site.listen)
             await witness.open()
             try:
                 order = Order(work, witness, sync=True)

@@ -48,6 +48,8 @@ class Site:
     """What the state is on, where it is the site's own."""
     manager: ManagerProcess | None = None
     earlier_logs: list[list[LogRecord]] = field(default_factory=list)
+    listen: str = ""
+    """Where nodes listen: an address of this machine; empty: on unix sockets."""
 
     @property
     def api(self) -> Path:
@@ -127,6 +129,14 @@ class Site:
     def directories(self) -> list[Path]:
         """The instances' directories. Blocking."""
         return sorted((self.state_dir / "instances").glob("*"))
+
+    async def disturb(self, kind: str) -> None:
+        """What a cluster's API server does; there is none here."""
+        raise AssertionError(kind)
+
+    async def kill_connector(self, container: Container) -> None:
+        """Only Pods have one."""
+        raise AssertionError(container)
 
     async def unlink_control(self, container: Container) -> None:
         """Delete the file of an instance's control socket."""

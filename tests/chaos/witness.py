@@ -36,12 +36,15 @@ class Work:
 
 
 class Witness:
-    """The host socket of the run with `key`. `begun`: a program that has the job spoke; `served`: it
-    has said all."""
+    """The host socket of the run with `key`: at `path`, or a TCP port of the address `listen`.
 
-    def __init__(self, key: str, path: Path, stage: RunStage, history: History) -> None:
+    `begun`: a program that has the job spoke; `served`: it has said all.
+    """
+
+    def __init__(self, key: str, path: Path, stage: RunStage, history: History, listen: str = "") -> None:
         self.key = key
         self.path = path
+        self._listen = listen
         self.begun = asyncio.Event()
         self.served = asyncio.Event()
         self._stage = stage
@@ -53,7 +56,9 @@ class Witness:
 
     @property
     def uri(self) -> str:
-        return f"unix://{self.path}"
+        if not self._listen:
+            return f"unix://{self.path}"
+        return f"tcp://{self._listen}:{self._server.sockets[0].getsockname()[1]}"
 
     @property
     def talking(self) -> bool:
@@ -68,7 +73,10 @@ class Witness:
         self._go_on.set()
 
     async def open(self) -> None:
-        self._server = await asyncio.start_unix_server(self._accept, self.path, limit=2**20)
+        if self._listen:
+            self._server = await asyncio.start_server(self._accept, self._listen, 0, limit=2**20)
+        else:
+            self._server = await asyncio.start_unix_server(self._accept, self.path, limit=2**20)
 
     async def close(self) -> None:
         await stop_listening(self._server)

@@ -12,29 +12,27 @@ from typing import Any
 
 import pytest
 
-from orchestrator.embedded import PRECOMPILED_VARIABLE
-
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 CASES = Path(__file__).parent / "cases"
-LIGHT = ("-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:anyio")
-"""Plugins that are installed for other tests take seconds to import."""
 MEANT_TO_FAIL = "meant_to_fail.py"
 
 
-def environment(compiled: str) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Without the settings of a manager that may run here."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith("GENVM_")}
-    return others | {PRECOMPILED_VARIABLE: compiled}
+    kept = {"GENVM_PRECOMPILED_DIR"}
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("GENVM_") or name in kept
+    }
 
 
 @pytest.fixture(scope="module")
-def summary(compiled: str) -> dict[str, Any]:
+def summary() -> dict[str, Any]:
     files = [str(path) for path in sorted(CASES.glob("*.py"))]
     ran = subprocess.run(
-        [sys.executable, "-m", "orchestrator", "test", "--json", str(EXAMPLES), *files, "--", *LIGHT],
+        [sys.executable, "-m", "orchestrator", "test", "--json", str(EXAMPLES), *files],
         cwd=ROOT,
-        env=environment(compiled),
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,

@@ -49,6 +49,14 @@ class Site:
     def pods(self) -> list[dict[str, Any]]:
         return self.api.store.all("pods", NAMESPACE)
 
+    async def nothing_left(self) -> None:
+        """Wait until every Pod is gone: its object stays for a moment longer than its run."""
+        while True:
+            changed = self.api.store.changed
+            if not self.pods():
+                return
+            await changed.wait()
+
     @asynccontextmanager
     async def manager(self, **changes: Any) -> AsyncIterator[tuple[Manager, str]]:
         """A manager in this process, and its address."""

@@ -66,7 +66,7 @@ class NoRoom(EngineRefused):
 
 
 @dataclass(frozen=True, slots=True)
-class ServerAnswer:
+class Answer:
     """What came back: code, `Retry-After` as it was sent, and the body."""
 
     status: int
@@ -74,7 +74,7 @@ class ServerAnswer:
     retry_after: str | None = None
 
 
-def failure_of(answer: ServerAnswer) -> RuntimeFailure:
+def failure_of(answer: Answer) -> RuntimeFailure:
     """The failure that an answer with a code of 400 and more stands for."""
     said = _status_object(answer.body)
     if said is None:

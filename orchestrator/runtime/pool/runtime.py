@@ -11,11 +11,10 @@ import secrets
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
-from orchestrator.clock import MACHINE_CLOCK, Ticks, Timer
 from orchestrator.runtime.conversation import waits
 from orchestrator.runtime.pool.key import PoolKey
 from orchestrator.runtime.pool.settings import PoolSettings
@@ -35,6 +34,18 @@ log = structlog.get_logger(__name__)
 
 NAME = "pool"
 """Instances are called `pool-MARK-MANAGER-NUMBER`: the key's mark, and what tells managers' apart."""
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """The event loop's own, but for tests."""
+
+    def time(self) -> float: ...
+
+    def call_at(self, when: float, callback: Callable[[], None], /) -> Timer: ...
 
 
 def no_bound() -> int:
@@ -58,12 +69,12 @@ class PoolRuntime:
         settings: PoolSettings,
         *,
         room: Callable[[], int] = no_bound,
-        clock: Ticks = MACHINE_CLOCK,
+        clock: Clock | None = None,
     ) -> None:
         self._inner = inner
         self._settings = settings
         self._room = room
-        self._clock = clock
+        self._clock: Clock = clock or asyncio.get_running_loop()
         self._shelves: dict[PoolKey, Shelf] = {}
         self._known: frozenset[PoolKey] | None = None
         # Names of an earlier manager may still be in use by its runs.

@@ -14,7 +14,7 @@ from genvm_executor.python.programs import Programs
 from .wasi_harness import WasiHarness
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def harness(precompiled: Path) -> WasiHarness:
     reserve_native_stack()
     return WasiHarness(Programs.stored(deterministic_engine(), precompiled))

@@ -10,8 +10,7 @@ import pytest
 
 from genvm_wire.instance_messages import Ack, Finishing, from_instance
 from orchestrator.runtime.port import ChannelClosed, EngineRefused, Role
-from tests.hand_clock import settle
-from tests.unit.runtime.pool.scripted_runtime import READY, bench
+from tests.unit.runtime.pool.scripted_runtime import READY, bench, settle
 
 
 async def test_the_oldest_ready_instance_is_claimed_first() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from genvm_wire.instance_messages import Exit, Finishing
-from tests.hand_clock import settle
-from tests.unit.runtime.pool.scripted_runtime import bench
+from tests.unit.runtime.pool.scripted_runtime import bench, settle
 
 
 async def test_one_that_ends_is_destroyed_and_replaced() -> None:

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.runtime.port import EngineUnreachable
-from tests.hand_clock import settle
-from tests.unit.runtime.pool.scripted_runtime import Bench, bench
+from tests.unit.runtime.pool.scripted_runtime import Bench, bench, settle
 
 
 async def looked_at(**settings: Any) -> Bench:

@@ -1,0 +1,99 @@
+"""A site whose runs are Pods: the suite's API server, and a node that runs them on the local engine."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import docker.errors
+
+from tests.chaos.site import Container, Site
+from tests.e2e.manager_process import MANAGED_BY, ManagerProcess
+from tests.kubernetes.kube_api import KubeApi
+from tests.kubernetes.kube_node import Node
+from tests.kubernetes.kube_pods import delete
+from tests.kubernetes.kube_site import NAMESPACE, gateway
+
+
+@dataclass
+class ClusterSite(Site):
+    """The cluster is there from the first `start` to `clear`."""
+
+    cluster: KubeApi | None = None
+    node: Node | None = None
+
+    @property
+    def api_server(self) -> KubeApi:
+        assert self.cluster is not None
+        return self.cluster
+
+    async def start(self) -> ManagerProcess:
+        if self.cluster is None:
+            self.cluster = KubeApi(NAMESPACE)
+            self.settings |= {
+                "runtime": "kubernetes",
+                "kubernetes_server": await self.cluster.start(),
+                "kubernetes_namespace": NAMESPACE,
+            }
+            self.node = await Node(self.cluster.store, self.engine, NAMESPACE).__aenter__()
+            self.listen = await self.node.do(gateway)
+            self.settings["kubernetes_host_networks"] = f"{self.listen}/32"
+        return await super().start()
+
+    async def clear(self) -> None:
+        if self.cluster is None or self.node is None:
+            return
+        await self.node.__aexit__(None, None, None)
+        await self.cluster.aclose()
+
+    async def _listed(self, *labels: str) -> list[dict[str, Any]]:
+        """Pods whose program has not ended, as an engine would list them."""
+        pods = self.api_server.store.all("pods", NAMESPACE)
+        wanted = dict(label.split("=") for label in labels)
+        return [
+            {"Id": pod["metadata"]["name"], "Labels": _labels(pod), "State": _state(pod)}
+            for pod in pods
+            if MANAGED_BY in _labels(pod)
+            and wanted.items() <= _labels(pod).items()
+            and _state(pod) != "exited"
+        ]
+
+    async def _remove(self, container_id: str) -> None:
+        """As somebody does by hand, without a grace."""
+        store = self.api_server.store
+        with suppress(KeyError):
+            delete(store, NAMESPACE, container_id, {"gracePeriodSeconds": 0})
+            store.remove("pods", NAMESPACE, container_id)
+
+    async def kill_connector(self, container: Container) -> None:
+        assert self.node is not None
+        connector = self.node.life(container.id).containers.get("connector")
+        if connector is not None:
+            with suppress(docker.errors.APIError):
+                await self.node.do(lambda engine: engine.kill(connector, signal.SIGKILL))
+
+    async def disturb(self, kind: str) -> None:
+        """The watches are cut, or the server is away for a moment and has forgotten what was."""
+        if kind == "watch":
+            self.api_server.watching.cut()
+            return
+        await self.api_server.stop()
+        await asyncio.sleep(0.5)
+        self.api_server.store.forget()
+        await self.api_server.start()
+
+
+def _labels(pod: dict[str, Any]) -> dict[str, str]:
+    return dict(pod["metadata"].get("labels", {}))
+
+
+def _state(pod: dict[str, Any]) -> str:
+    for status in pod["status"].get("containerStatuses", []):
+        if "terminated" in status["state"]:
+            return "exited"
+        if "running" in status["state"]:
+            return "running"
+    return "created"

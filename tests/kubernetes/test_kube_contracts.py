@@ -1,0 +1,75 @@
+"""Contracts through the Kubernetes runtime: the manager, Pods of real containers, a node that is dialled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import docker
+import pytest
+
+from orchestrator.kits import kit_of
+from orchestrator.kits.finding import Level
+from orchestrator.node import run_attempt
+from orchestrator.node.store import NodeStore
+from orchestrator.settings import Settings
+from tests.e2e.chain import chain_at
+from tests.e2e.conftest import engine
+from tests.kubernetes.kube_site import Site, TcpHostServer, site
+
+__all__ = ["engine"]
+
+COUNTER = b"""# { "Depends": "py-genlayer:test" }
+from genlayer import *
+
+
+class Counter(gl.Contract):
+    count: u256
+
+    def __init__(self, count: int):
+        self.count = u256(count)
+
+    @gl.public.write
+    def add(self, by: int) -> None:
+        self.count = u256(self.count + by)
+
+    @gl.public.view
+    def get(self) -> int:
+        return self.count
+"""
+
+
+@pytest.fixture
+async def at(engine: docker.APIClient) -> AsyncIterator[Site]:
+    async with site(engine) as one:
+        yield one
+
+
+@pytest.fixture
+def store() -> NodeStore:
+    return NodeStore(":memory:")
+
+
+@pytest.fixture
+def tcp_nodes(at: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes listen where Pods reach them."""
+    monkeypatch.setattr(TcpHostServer, "gateway", at.gateway)
+    monkeypatch.setattr(run_attempt, "HostServer", TcpHostServer)
+
+
+@pytest.mark.usefixtures("tcp_nodes")
+async def test_a_contract_lives_in_pods_that_dial_its_node_themselves(at: Site, store: NodeStore) -> None:
+    with store:
+        async with at.manager() as (_, address), chain_at(address, store) as chain:
+            contract = await chain.deploy(COUNTER, 40)
+            await chain.call(contract, "add", 2)
+            assert await chain.view(contract, "get") == 42
+        await at.nothing_left()
+
+
+async def test_doctor_starts_an_instance_and_says_what_it_reaches(at: Site) -> None:
+    settings = Settings(**at.settings())
+    findings = await asyncio.to_thread(kit_of(settings).check, settings)
+    assert [(one.name, one.level) for one in findings if one.level is not Level.OK] == []
+    assert {"instance", "network policy"} <= {one.name for one in findings}
+    await at.nothing_left()
