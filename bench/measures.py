@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ from bench import baselines, usage
 from bench.figures import RETAINED, Results, spread
 from bench.manager import Manager, manager
 from bench.spawn import bare_spawn_ms
+from bench.work import Executors, work_ms
 from orchestrator.embedded import prepared_executor
 
 RATE_CLIENTS = 4
@@ -88,6 +90,13 @@ async def spawned(results: Results, effort: Effort) -> None:
             await rates(results, "process", under_test, effort)
 
 
+async def work(results: Results, effort: Effort) -> None:
+    """What contracts do in one executor process: storage, Python, their own source; and a command's start."""
+    with tempfile.TemporaryDirectory(prefix="gb") as folder:
+        executors = Executors(sys.executable, await prepared_executor(Path(folder)))
+        results |= await asyncio.to_thread(work_ms, executors, sys.executable, max(effort.runs // 4, 3))
+
+
 async def rates(results: Results, kind: str, under_test: Manager, effort: Effort) -> None:
     """Runs per second by clients; and what one run costs in processor time, in this bench's load and all."""
     for clients in CLIENTS:
@@ -143,6 +152,7 @@ MEASURES: dict[str, Callable[[Results, Effort], Awaitable[None]]] = {
     "reuse": reused,
     "cold": cold,
     "spawned": spawned,
+    "work": work,
     "baselines": baseline,
     "retained": retained,
 }

@@ -45,7 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", aliases=["manager"], help="run the manager")
     _add_settings_flags(serve)
     serve.add_argument(
-        "--die-with-parent", action="store_true", help="end when the process that started it does"
+        "--die-with-parent", action="store_true", help="end when the process that started it ends"
     )
     config = commands.add_parser("config", help="show the effective settings")
     shown = config.add_subparsers(dest="config_command", required=True, metavar="COMMAND")

@@ -34,7 +34,7 @@ from orchestrator.executions.service import Executions
 from orchestrator.executions.supervisor import never
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.kits import kit_of
-from orchestrator.memory import MEMINFO, default_permits, default_pool_room
+from orchestrator.memory import FreeMemory
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.service import ModuleService
 from orchestrator.node_rules import node_dialler
@@ -115,10 +115,10 @@ async def manager(
             held.enter_context, owned_state_dir(settings.state_dir, settings.manager_id)
         )
         catalogue = await Catalogue.load(settings.manifest, settings.image_pattern)
-        meminfo = await asyncio.to_thread(MEMINFO.read_text, "ascii")
-        permits = _permits(settings, meminfo)
+        memory = await asyncio.to_thread(FreeMemory.now)
+        permits = _permits(settings, memory)
         inner = await (make_runtime or named_runtime)(settings, manager_id)
-        pool = _pool(settings, inner, permits, default_pool_room(meminfo)) if settings.pool_size else None
+        pool = _pool(settings, inner, permits, memory.pool_room()) if settings.pool_size else None
         runtime: Runtime = pool or inner
         nodes = await asyncio.to_thread(node_dialler, settings)
         held.callback(nodes.close)
@@ -220,11 +220,11 @@ def _rules(settings: Settings) -> RunRules:
     )
 
 
-def _permits(settings: Settings, meminfo: str) -> PermitPool:
+def _permits(settings: Settings, memory: FreeMemory) -> PermitPool:
     """What one run of each kind takes is the least that the maximum may be set to (manager-api 3.13)."""
     costs = _rules(settings).costs
     least = (costs or EARLY_COSTS).highest
-    default = default_permits(meminfo, settings.permits_per_gib, (costs or NEWEST_COSTS).highest)
+    default = memory.permits(settings.permits_per_gib, (costs or NEWEST_COSTS).highest)
     wanted = settings.permits or default
     if wanted < least:
         log.warning("permits_raised", asked=wanted, permits=least, reason="the dearest run takes that many")
@@ -365,7 +365,6 @@ def _executions(
         retention=Retention(keeping),
         queue_limit=settings.queue_limit,
         queue_bytes=settings.queue_bytes,
-        now=lambda: datetime.now(UTC),
         nodes=nodes,
         take_back=never if pool is None else pool.take_back,
         modules=modules,

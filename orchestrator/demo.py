@@ -18,7 +18,7 @@ from orchestrator.demo_services import KEY, KEY_NAME, RATE, serving
 from orchestrator.imaging.checkout import find_checkout
 from orchestrator.logs import configure_logs
 from orchestrator.node.manager_client import ManagerClient
-from orchestrator.node.outcome import Outcome
+from orchestrator.node.run_report import RunReport
 from orchestrator.node.store import NodeStore
 from orchestrator.node.transactions import NodeClient
 from orchestrator.serve import listening
@@ -53,7 +53,7 @@ async def demo(*, verbose: bool) -> int:
         return 1
     finally:
         await asyncio.to_thread(shutil.rmtree, folder)
-    print("\nno container, no permit and no file is left")
+    print("\nno container, permit or file is left")
     return 0
 
 
@@ -88,7 +88,7 @@ async def play(node: NodeClient, examples: Path) -> None:
     await step("read: get", node.view(counter, "get"), "Return", 8)
     await step("rollback: add -1", node.call(counter, "add", [-1], sender=BOB), "UserError")
     await step("read: still 8", node.view(counter, "get"), "Return", 8)
-    killed = await step("a loop without end", node.call(counter, "spin", sender=BOB), "VmError", "timeout")
+    killed = await step("an endless loop", node.call(counter, "spin", sender=BOB), "VmError", "timeout")
     if killed.status.get("cause") != "deadline":
         raise DemoFailed(f"the loop ended by {killed.status.get('cause')}, not by its deadline")
     await step("read: the loop changed nothing", node.view(counter, "get"), "Return", 8)
@@ -125,14 +125,14 @@ async def play_with_modules(client: ManagerClient, node: NodeClient, examples: P
             raise DemoFailed("the stand-in was never asked about the page")
 
 
-async def step(title: str, work: Awaitable[Outcome], kind: str, data: object = ...) -> Outcome:
+async def step(title: str, work: Awaitable[RunReport], kind: str, data: object = ...) -> RunReport:
     """Run one step and show it. Raises DemoFailed when it did not end as `kind` with `data`."""
     outcome = await work
     shown = outcome.failure if outcome.result is None else to_text(outcome.result.data)
     container = str(outcome.status.get("container_id") or "-")[:12]
     times = ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in outcome.timings.items())
     print(f"{title}\n    {outcome.kind} {shown[:SHOWN]}")
-    print(f"    execution {outcome.run_id}, container {container}, {outcome.status.get('cause')}; {times}")
+    print(f"    run {outcome.run_id}, container {container}, {outcome.status.get('cause')}; {times}")
     if outcome.kind != kind or (data is not ... and (outcome.result is None or outcome.result.data != data)):
         print_lines(outcome.stderr.splitlines())
         raise DemoFailed(f"{title!r} ended in {outcome.kind} {shown[:SHOWN]}, not in {kind}")

@@ -70,7 +70,7 @@ def _context(folder: Path, name: str) -> DockerContext:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise BadContext(f"context {name!r} cannot be read ({type(error).__name__})") from None
     if not isinstance(host, str) or not host:
-        raise BadContext(f"context {name!r} names no host")
+        raise BadContext(f"context {name!r} has no host")
     files = [folder / "tls" / identity / "docker" / file for file in TLS_FILES]
     tls = (str(files[0]), str(files[1]), str(files[2])) if all(file.exists() for file in files) else None
     return DockerContext(name, host, tls, verify)

@@ -19,6 +19,8 @@ from orchestrator.version import VERSION
 log = structlog.get_logger(__name__)
 
 PRECOMPILED_VARIABLE = "GENVM_PRECOMPILED_DIR"
+METER_VARIABLE = "GENVM_METER_FUEL"
+"""`1` in the manager's environment: its executor processes count fuel, for tests that compare runs."""
 
 
 async def prepared_executor(state_dir: Path) -> dict[str, str]:
@@ -29,7 +31,11 @@ async def prepared_executor(state_dir: Path) -> dict[str, str]:
     directory = await asyncio.to_thread(compiled_directory, state_dir)
     if not await asyncio.to_thread(directory.is_dir):
         await _precompile(directory)
-    return {PRECOMPILED_VARIABLE: str(directory)}
+    return {PRECOMPILED_VARIABLE: str(directory), **({METER_VARIABLE: "1"} if _metered() else {})}
+
+
+def _metered() -> bool:
+    return os.environ.get(METER_VARIABLE) == "1"
 
 
 def compiled_directory(state_dir: Path) -> Path:
@@ -41,7 +47,8 @@ def compiled_directory(state_dir: Path) -> Path:
         raise EngineRefused(
             "the process runtime needs the executor's packages: pip install 'genvm-orchestrator[executor]'"
         )
-    name = f"precompiled-{VERSION}-{metadata.version('wasmtime')}-{_sources_mark()}"
+    kind = "metered" if _metered() else "precompiled"
+    name = f"{kind}-{VERSION}-{metadata.version('wasmtime')}-{_sources_mark()}"
     return (state_dir / name).absolute()
 
 

@@ -33,7 +33,7 @@ def resolved(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no host name"
+        reason = error.strerror if isinstance(error, OSError) else "it is not a host name"
         raise CannotListen(f"cannot listen on {host!r}: {reason}; set GENVM_HOST") from None
     return list(dict.fromkeys(str(address[0]) for _, _, _, _, address in found))
 

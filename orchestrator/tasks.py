@@ -112,6 +112,12 @@ async def finish(work: Coroutine[Any, Any, None], patience: float) -> None:
         raise
 
 
+def resolve(future: asyncio.Future[None]) -> None:
+    """Let who waits for it go on; again it changes nothing."""
+    if not future.done():
+        future.set_result(None)
+
+
 async def first_done(*futures: asyncio.Future[Any]) -> None:
     """Wait until one of `futures` is done; none of them is ever cancelled by this."""
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)

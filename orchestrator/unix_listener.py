@@ -74,7 +74,7 @@ def check_path(path: Path) -> None:
         raise CannotListen(f"cannot listen on {path}: {error.strerror}") from error
     if not stat.S_ISSOCK(mode):
         raise CannotListen(
-            f"cannot listen on {path}: there is something else, which is left alone; move it away"
+            f"cannot listen on {path}: something else is there and was left alone; move it away"
         )
     if _is_served(path):
         raise CannotListen(f"cannot listen on {path}: another program listens there")
@@ -104,7 +104,7 @@ def _bind(bound: socket.socket, path: Path, mode: int, gid: int | None) -> tuple
     try:
         found = os.fstat(file)
         if not stat.S_ISSOCK(found.st_mode):
-            raise CannotListen(f"cannot listen on {path}: somebody else writes in its directory")
+            raise CannotListen(f"cannot listen on {path}: other users can write in its directory")
         reference = f"/proc/self/fd/{file}"
         if gid is not None:
             os.chown(reference, -1, gid)

@@ -73,7 +73,8 @@ def _settings(folder: Path, runtime: RuntimeName, instances: int, longest_run: f
         state_dir=folder / "s",
         socket=folder / "m",
         longest_run=longest_run,
-        end_grace=0.5,
+        # A run that its node has heard the end of may still be telling what it printed.
+        end_grace=10.0,
         pool_size=instances,
         instance_reuse=REUSE,
         permits=PERMITS,

@@ -10,7 +10,8 @@ from pathlib import Path
 from orchestrator.store.journal import open_journal, sqlite_url
 from orchestrator.store.port import AcceptedRow, OutcomeRow, ProgressRow
 
-ROUNDS = 300
+ROUNDS = 500
+FILE = "journal.sqlite"
 REQUEST_BYTES, RESULT_BYTES, TERMS_BYTES, STATS_BYTES = 1200, 40, 200, 150
 """Of a small call (docs/performance.md, the counter)."""
 
@@ -18,15 +19,16 @@ REQUEST_BYTES, RESULT_BYTES, TERMS_BYTES, STATS_BYTES = 1200, 40, 200, 150
 async def journal_costs() -> tuple[float, float]:
     """Median seconds of a commit that a run waits for, and bytes of the journal per ended run."""
     with tempfile.TemporaryDirectory(prefix="gb") as folder:
-        journal = await open_journal(sqlite_url(Path(folder) / "journal.sqlite"), "bench")
+        journal = await open_journal(sqlite_url(Path(folder, FILE)), "bench")
         taken: list[float] = []
         for number in range(1, ROUNDS + 1):
             for row, durable in _rows(number):
                 begun = time.perf_counter()
                 await journal.write(row, durable=durable)
                 taken.append(time.perf_counter() - begun)
-        size = await journal.size()
+        # Closed, it has no log beside it any more.
         await journal.aclose()
+        size = Path(folder, FILE).stat().st_size  # noqa: ASYNC240 (a benchmark)
     return statistics.median(taken), size / ROUNDS
 
 

@@ -35,6 +35,7 @@ Steps = Generator[simpy.Event, Any, None]
 class Site:
     """What there is. `pool`: ready instances per manager; `creates_per_second`: of the cluster's API server,
     None where the engine is asked directly; `pulling`: seconds until a machine has the image, once each.
+    `together`: the managers run on the machines of the instances.
     """
 
     managers: int = 1
@@ -45,6 +46,7 @@ class Site:
     creates_per_second: float | None = None
     pulling: float = 0.0
     failing: float = 0.0
+    together: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +111,19 @@ class _Served:
         self._resource = simpy.Resource(world, capacity)
         self._used = 0.0
 
-    def serve(self, seconds: float, quantum: float = float("inf")) -> Steps:
-        """Take one of it for so long, by turns."""
+    def serve(self, seconds: float, quantum: float = float("inf"), by: _Served | None = None) -> Steps:
+        """Take one of it for so long, by turns; `by`: what does the work then, and has to be had, too."""
         left = seconds
         while left > 0:
             turn = min(left, quantum)
             with self._resource.request() as place:
                 yield place
-                yield self._world.timeout(turn)
+                yield from by.serve(turn) if by is not None else self._passing(turn)
             self._used += turn
             left -= turn
+
+    def _passing(self, seconds: float) -> Steps:
+        yield self._world.timeout(seconds)
 
     def busy(self, seconds: float) -> float:
         return self._used / (self._capacity * seconds)
@@ -191,22 +196,26 @@ class World:
 
     def _run(self, manager: int, failed: bool) -> Steps:
         """Until its final status can be had; what is taken away after that goes on by itself."""
-        times, loop = self._times, self._loops[manager]
-        yield from loop.serve(times.accepting)
+        times = self._times
+        yield from self._managed(manager, times.accepting)
         yield self._journal.written()
         permit = self._permits.request()
         yield permit
         held_since = self.env.now
         self._most_permits = max(self._most_permits, self._permits.count)
         yield from self._instance(manager)
-        yield from loop.serve(times.handing_over)
+        yield from self._managed(manager, times.handing_over)
         yield self._journal.written()
         part = self._random.random() if failed else 1.0
         yield from self._cores.serve(times.contract * part, QUANTUM)
         yield self.env.timeout(times.away * part)
-        yield from loop.serve(times.ending)
+        yield from self._managed(manager, times.ending)
         yield self._journal.written()
         self.env.process(self._removed(permit, held_since))
+
+    def _managed(self, manager: int, seconds: float) -> Steps:
+        by = self._cores if self._site.together else None
+        yield from self._loops[manager].serve(seconds, by=by)
 
     def _removed(self, permit: Any, held_since: float) -> Steps:
         yield from self._cores.serve(self._times.removing, QUANTUM)

@@ -14,7 +14,7 @@ EACH = 0.05
 LASTING = 60.0
 """Seconds of steady traffic."""
 A_BURST = 64
-CLUSTER = Site(managers=1, machines=10, cores=8, permits=320, pool=8, creates_per_second=50.0)
+CLUSTER = Site(managers=1, machines=10, cores=8, permits=320, pool=8, creates_per_second=50.0, together=False)
 """A cluster as people have it. 50 creations a second are an assumption, not a measurement."""
 SCHEDULING = 0.3
 """Seconds from a Pod's creation until its containers may start: an assumption, too."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from orchestrator.access.audit import AuditLog
 from orchestrator.access.watch import TokenWatch
 
-TOKENS_STALE = "the tokens file has a fault: the tokens from before are in force; the log says more"
-AUDIT_UNWRITTEN = "the audit file is not written; the log says why"
+TOKENS_STALE = "the tokens file is faulty: the earlier tokens stay in force; see the log"
+AUDIT_UNWRITTEN = "the audit file cannot be written; see the log"
 
 
 @dataclass(frozen=True, slots=True)

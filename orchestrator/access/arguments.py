@@ -16,13 +16,13 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     new = commands.add_parser(
         "new",
         help="print a new token, then its line for the file that GENVM_TOKENS_FILE names",
-        epilog="The token is shown this once: the file has only its hash.",
+        epilog="The token is shown only once: the file has nothing but its hash.",
     )
-    new.add_argument("--name", required=True, help="for the audit log; one name, one token")
+    new.add_argument("--name", required=True, help="its name in the audit log; no two tokens have the same")
     new.add_argument(
         "--scope", required=True, action="append", choices=SCOPES, help="each includes the ones before it"
     )
-    new.add_argument("--namespace", required=True, help="where the runs live that it starts")
+    new.add_argument("--namespace", required=True, help="namespace of the runs that it starts")
     new.add_argument("--requests-per-second", type=float, metavar="N")
     new.add_argument("--requests-burst", type=int, metavar="N")
     new.add_argument("--bytes-per-second", type=float, metavar="N")

@@ -116,7 +116,7 @@ def _append(path: Path, data: bytes) -> None:
     descriptor = os.open(path, flags, FILE_MODE)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("it is no regular file")
+            raise OSError("it is not a regular file")
         while data:
             data = data[os.write(descriptor, data) :]
     finally:

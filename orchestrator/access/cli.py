@@ -7,7 +7,7 @@ import sys
 
 from pydantic import ValidationError
 
-from orchestrator.access.entries import HASH_PREFIX, Entry, line_of
+from orchestrator.access.entries import HASH_PREFIX, TokenEntry, line_of
 from orchestrator.access.scope import Scope
 from orchestrator.access.token import digest_of, new_token
 
@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> int:
     """0: done; 2: a name or a rate is not as it has to be."""
     text = new_token()
     try:
-        entry = Entry(
+        entry = TokenEntry(
             name=args.name,
             scopes=[Scope(scope) for scope in args.scope],
             namespace=args.namespace,

@@ -24,7 +24,7 @@ def authorization(environment: Mapping[str, str] = os.environ) -> dict[str, str]
         return {}
     if not (token.isascii() and token.isprintable() and " " not in token):
         raise NoCredentials(
-            f"{VARIABLE} or the file in {FILE_VARIABLE} is no token: blanks or strange letters"
+            f"{VARIABLE} or the file in {FILE_VARIABLE} is not a token: no token has such letters or spaces"
         )
     return {"Authorization": f"Bearer {token}"}
 
@@ -38,5 +38,5 @@ def _token(environment: Mapping[str, str]) -> str:
     try:
         return Path(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise NoCredentials(f"the token file {file} cannot be read: {reason}") from None

@@ -24,7 +24,7 @@ class BadTokens(Exception):
     """The tokens cannot be used; the text says what is wrong and where, and never repeats a hash."""
 
 
-class Entry(BaseModel):
+class TokenEntry(BaseModel):
     """One token. The greatest of `scopes` counts; each allows what the ones before it allow."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -59,20 +59,20 @@ def parse_tokens(text: str) -> list[Token]:
     """The tokens in `text`. All or nothing: raises BadTokens, also when there is none."""
     maps = _maps(text)
     if not maps:
-        raise BadTokens("there is no token in it")
+        raise BadTokens("it has no tokens")
     if len(maps) > MOST_TOKENS:
-        raise BadTokens(f"there are more than {MOST_TOKENS} tokens in it")
+        raise BadTokens(f"it has more than {MOST_TOKENS} tokens")
     tokens = [_entry(number, value).token for number, value in enumerate(maps, 1)]
     for what, values in (
         ("name", [token.caller.name for token in tokens]),
         ("hash", [token.digest for token in tokens]),
     ):
         if twice := _first_repeated(values):
-            raise BadTokens(f"token {twice}: its {what} is an earlier token's, too")
+            raise BadTokens(f"token {twice}: its {what} is also an earlier token's")
     return tokens
 
 
-def line_of(entry: Entry) -> str:
+def line_of(entry: TokenEntry) -> str:
     """An entry as its line of the file; rates that are not set are left out."""
     return json.dumps(entry.model_dump(mode="json", exclude_none=True))
 
@@ -95,9 +95,9 @@ def _where(error: Exception) -> str:
     return "" if mark is None else f": look at line {mark.line + 1}"
 
 
-def _entry(number: int, value: Any) -> Entry:
+def _entry(number: int, value: Any) -> TokenEntry:
     try:
-        return Entry.model_validate(value)
+        return TokenEntry.model_validate(value)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "entry"

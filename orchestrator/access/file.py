@@ -58,7 +58,7 @@ def read_tokens(path: Path) -> Reading:
     except OSError as error:
         raise BadTokens(f"the tokens file {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise BadTokens(f"the tokens file {path}: it is no text in UTF-8") from None
+        raise BadTokens(f"the tokens file {path}: it is not UTF-8 text") from None
     try:
         return Reading(parse_tokens(text), _settled(found))
     except BadTokens as bad:
@@ -67,7 +67,7 @@ def read_tokens(path: Path) -> Reading:
 
 def _check(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise BadTokens(f"the tokens file {path} is no regular file")
+        raise BadTokens(f"the tokens file {path} is not a regular file")
     if found.st_mode & stat.S_IRWXO:
         mode = stat.S_IMODE(found.st_mode)
         raise BadTokens(f"the tokens file {path} is open to everybody (mode {mode:04o}): chmod o-rwx {path}")

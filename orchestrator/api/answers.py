@@ -129,16 +129,23 @@ class Queue(Answer):
     waiting_for: str | None
 
 
+class PermitHolder(Answer):
+    id: RunId
+    permits: int
+    since: str = Field(description="RFC 3339; of a run that was taken over: its start")
+
+
 class ManagerStatus(Answer):
     llm_module: str
     web_module: str
     permits: PermitStatus
     executions: dict[str, ListedRun]
     queue: Queue
+    permit_holders: list[PermitHolder] = Field(description="who has held longest first, 100 at most")
     engine: str
     no_room: str | None = Field(description="why runs that have started wait for room in the cluster")
     modules: dict[str, dict[str, Any]]
-    misuse: dict[str, int] = Field(description="what was tried and refused since the manager has started")
+    misuse: dict[str, int] = Field(description="what has been tried and refused since the manager started")
 
 
 class CheckedModel(Answer):
@@ -171,14 +178,16 @@ class Described(Answer):
     description: str | None
 
 
-class Health(Answer):
+class Alive(Answer):
     status: str
 
 
 class Ready(Answer):
     ready: bool
     reason: str | None = Field(None, description="why not; `recovering`: earlier runs are being taken over")
-    problems: list[str] | None = Field(None, description="what somebody should look at; no key: nothing")
+    problems: list[str] | None = Field(
+        None, description="what somebody should look at; absent when there is nothing"
+    )
 
 
 class Execution(Answer):

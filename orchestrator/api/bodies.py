@@ -76,7 +76,7 @@ def bodies_within(limits: BodyLimits) -> Middleware:
     async def read_body(request: web.Request, handler: Handler) -> web.StreamResponse:
         headers = request.headers
         if hdrs.CONTENT_ENCODING in headers and headers[hdrs.CONTENT_ENCODING].lower() != UNCODED:
-            raise EncodedBody("a body with a Content-Encoding is not taken: send it as it is")
+            raise EncodedBody("a body with a Content-Encoding is not accepted: send it without")
         if not request.can_read_body or request.match_info.http_exception is not None:
             return await handler(request)
         with limits.held.body() as held:
@@ -85,7 +85,7 @@ def bodies_within(limits: BodyLimits) -> Middleware:
                 async with asyncio.timeout(limits.seconds):
                     request[BODY] = await _read(request, limits, held)
             except TimeoutError:
-                raise BodyTooSlow(f"the body did not come within {limits.seconds:g} s") from None
+                raise BodyTooSlow(f"the body did not arrive within {limits.seconds:g} s") from None
             return await handler(request)
 
     return read_body
@@ -131,6 +131,6 @@ async def json_body(request: web.Request) -> Any:
     """The JSON that the request carries. Raises BadBody."""
     body = taken(request)
     if not body:
-        raise BadBody("the body is empty, and JSON is expected")
+        raise BadBody("the body is empty, but JSON is expected")
     most_items = MOST_ITEMS[limit_of(request)]
     return await aside(len(body), partial(decode_json, body, most_items=most_items))

@@ -8,12 +8,12 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from genvm_wire.unsigned import U64_MAX, unsigned_of
 from orchestrator.api import json_text
 from orchestrator.api.json_text import MOST_ITEMS, BadJson
 
 M = TypeVar("M", bound=BaseModel)
 
-U64_MAX = 2**64 - 1
 SHOWN_PROBLEMS = 3
 
 
@@ -46,7 +46,7 @@ def decode_json(body: bytes, *, most_items: int = MOST_ITEMS) -> Any:
     try:
         return json_text.decode(body, most_items=most_items)
     except BadJson as error:
-        raise BadBody(f"the body is not JSON that is taken here: {error}") from None
+        raise BadBody(f"the body is not JSON that is accepted here: {error}") from None
 
 
 def shaped(model: type[M], value: Any) -> M:
@@ -67,10 +67,10 @@ def _words(problem: ErrorDetails) -> str:
 
 def run_id_of(request: web.Request) -> int:
     """The id in the path; anything but an unsigned 64-bit decimal is an unknown path (404)."""
-    text = request.match_info["genvm_id"]
-    if not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > U64_MAX:
+    run_id = unsigned_of(request.match_info["genvm_id"], U64_MAX)
+    if run_id is None:
         raise web.HTTPNotFound
-    return int(text)
+    return run_id
 
 
 def required_query(request: web.Request, name: str) -> str:
@@ -86,6 +86,7 @@ def unsigned_query(request: web.Request, name: str, default: int | None) -> int:
     if default is not None and name not in request.query:
         return default
     text = required_query(request, name)
-    if not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > U64_MAX:
+    number = unsigned_of(text, U64_MAX)
+    if number is None:
         raise BadQuery(f"query parameter {name} must be an unsigned integer, not {text[:40]!r}")
-    return int(text)
+    return number

@@ -35,45 +35,45 @@ RETRY_AFTER_SECONDS = "2"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FailureAnswer:
     status: int
     retry: bool = False
     hang_up: bool = False
     """The rest of the request is not read any more."""
 
 
-ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
-    (BadBody, Answer(400)),
-    (BodyTooLarge, Answer(413, hang_up=True)),
-    (BodyTooSlow, Answer(408, hang_up=True)),
-    (EncodedBody, Answer(415, hang_up=True)),
-    (UnknownExpectation, Answer(417, hang_up=True)),
-    (TooManyBytes, Answer(503, retry=True, hang_up=True)),
-    (BadHeader, Answer(400)),
-    (BadQuery, Answer(400)),
-    (BadKey, Answer(400)),
-    (WrongShape, Answer(500)),
-    (BadHostAddress, Answer(500)),
-    (HostRefused, Answer(403)),
-    (HostUnreachable, Answer(503, retry=True)),
-    (VersionFailure, Answer(500)),
-    (ManifestError, Answer(500)),
-    (NoSchema, Answer(500)),
-    (EnvironmentFull, Answer(500)),
-    (QueueFull, Answer(503, retry=True)),
-    (NotRecorded, Answer(503, retry=True)),
-    (JustEnded, Answer(503, retry=True)),
-    (ShuttingDown, Answer(503, retry=True)),
-    (Refused, Answer(500)),
-    (ModulesNotRunning, Answer(500)),
-    (ModulesShuttingDown, Answer(503, retry=True)),
-    (ModuleFailure, Answer(500)),
-    (RuntimeFailure, Answer(503, retry=True)),
-    (StoreFailure, Answer(503, retry=True)),
+ANSWERS: tuple[tuple[type[Exception], FailureAnswer], ...] = (
+    (BadBody, FailureAnswer(400)),
+    (BodyTooLarge, FailureAnswer(413, hang_up=True)),
+    (BodyTooSlow, FailureAnswer(408, hang_up=True)),
+    (EncodedBody, FailureAnswer(415, hang_up=True)),
+    (UnknownExpectation, FailureAnswer(417, hang_up=True)),
+    (TooManyBytes, FailureAnswer(503, retry=True, hang_up=True)),
+    (BadHeader, FailureAnswer(400)),
+    (BadQuery, FailureAnswer(400)),
+    (BadKey, FailureAnswer(400)),
+    (WrongShape, FailureAnswer(500)),
+    (BadHostAddress, FailureAnswer(500)),
+    (HostRefused, FailureAnswer(403)),
+    (HostUnreachable, FailureAnswer(503, retry=True)),
+    (VersionFailure, FailureAnswer(500)),
+    (ManifestError, FailureAnswer(500)),
+    (NoSchema, FailureAnswer(500)),
+    (EnvironmentFull, FailureAnswer(500)),
+    (QueueFull, FailureAnswer(503, retry=True)),
+    (NotRecorded, FailureAnswer(503, retry=True)),
+    (JustEnded, FailureAnswer(503, retry=True)),
+    (ShuttingDown, FailureAnswer(503, retry=True)),
+    (Refused, FailureAnswer(500)),
+    (ModulesNotRunning, FailureAnswer(500)),
+    (ModulesShuttingDown, FailureAnswer(503, retry=True)),
+    (ModuleFailure, FailureAnswer(500)),
+    (RuntimeFailure, FailureAnswer(503, retry=True)),
+    (StoreFailure, FailureAnswer(503, retry=True)),
 )
 
 
-def answer_to(error: Exception) -> Answer | None:
+def answer_to(error: Exception) -> FailureAnswer | None:
     """How `error` is answered; None: it is a defect of ours."""
     return next((answer for kind, answer in ANSWERS if isinstance(error, kind)), None)
 

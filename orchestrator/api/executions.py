@@ -12,10 +12,11 @@ from typing import Any
 
 from aiohttp import web
 
+from genvm_wire.unsigned import U64_MAX, unsigned_of
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Collected, Execution, ExecutionPage
 from orchestrator.api.audited import about
-from orchestrator.api.body import U64_MAX, BadQuery, unsigned_query
+from orchestrator.api.body import BadQuery, unsigned_query
 from orchestrator.api.callers import runs_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, Parameter, describes
@@ -36,7 +37,7 @@ OF_A_LIST = (
     Parameter("cause", "one or more causes, separated by commas", {"type": "string"}),
     Parameter("since", "accepted at that time or later, RFC 3339", {"type": "string"}),
 )
-OUTPUT = Parameter("output", "with what was printed and logged", {"type": "boolean"})
+OUTPUT = Parameter("output", "include what was printed and logged", {"type": "boolean"})
 DRY_RUN = Parameter("dry_run", "refused when true", {"type": "boolean"})
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -116,12 +117,11 @@ async def get_details(request: web.Request) -> web.StreamResponse:
     text = request.match_info["run_id"]
     runs = runs_of(request)
     output = _flag(request, "output")
-    details = None
-    if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= U64_MAX:
-        details = await _details(runs, int(text), output=output)
+    run_id = unsigned_of(text, U64_MAX)
+    details = None if run_id is None else await _details(runs, run_id, output=output)
     if details is None:
         return error_response(
-            f"execution {text[:40]} is not known: there never was one, or its retention is over", 404
+            f"run {text[:40]} is not known: there never was one, or it is kept no longer", 404
         )
     return web.json_response(details)
 

@@ -59,7 +59,7 @@ async def ask_for_body(request: web.BaseRequest) -> None:
     if expectation is None or expectation.met:
         return
     if expectation.wanted.strip().lower() != KNOWN:
-        raise UnknownExpectation("the header Expect has something else than 100-continue")
+        raise UnknownExpectation("the header Expect must be 100-continue")
     expectation.met = True
     await request.writer.write(CONTINUE)
     await request.writer.drain()

@@ -45,8 +45,8 @@ STATUSES = (FORBIDDEN, MISDIRECTED)
 
 Refusal = tuple[int, str]
 ELSEWHERE: Refusal = (FORBIDDEN, "a page of another origin may not use the manager")
-ONLY_LOOKING: Refusal = (FORBIDDEN, "a browser may only look here: this route changes or takes something")
-NO_HOST: Refusal = (BAD_REQUEST, "the request needs one header Host, no more and no less")
+ONLY_LOOKING: Refusal = (FORBIDDEN, "a browser may only read here, and this route is not for reading")
+NO_HOST: Refusal = (BAD_REQUEST, "the request must have exactly one Host header")
 
 
 class Gate:
@@ -95,10 +95,10 @@ class Gate:
     def _judged(self, text: str) -> Authority | Refusal:
         authority = parse_authority(text)
         if authority is None:
-            return MISDIRECTED, "the header Host is no name and no address"
+            return MISDIRECTED, "the header Host is neither a name nor an address"
         if self._accepted.accept(authority):
             return authority
-        return MISDIRECTED, f"{authority.host} is no name of this manager; GENVM_ALLOWED_HOSTS adds names"
+        return MISDIRECTED, f"{authority.host} is not a name of this manager; GENVM_ALLOWED_HOSTS adds names"
 
 
 def gate(accepted: AcceptedHosts, tally: MisuseTally) -> Middleware:

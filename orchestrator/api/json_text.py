@@ -70,7 +70,7 @@ def _check_unicode(value: Any) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise BadJson("half of a surrogate pair is no character") from None
+        raise BadJson("half of a surrogate pair is not a character") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

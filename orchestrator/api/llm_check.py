@@ -55,7 +55,7 @@ class CheckConfig(BaseModel):
     provider: ProviderName
     model: Text
     key: Text = Field(repr=False)
-    api_path: Text | None = Field(None, description="what the API's paths begin with, where not as usual")
+    api_path: Text | None = Field(None, description="what the API's paths begin with, if not the usual")
 
 
 class CheckPrompt(BaseModel):
@@ -87,7 +87,7 @@ class EntryFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PromptCheck:
     """One model and one prompt."""
 
     config_index: int
@@ -115,7 +115,7 @@ async def post_check(request: web.Request) -> web.StreamResponse:
         raise WrongShape(f"more than {MOST_CHECKS} checks in one request")
     context, slots = request.app[CONTEXT], asyncio.Semaphore(CONCURRENT_CHECKS)
     entries = [
-        Entry(config_index, config, prompt_index, prompt)
+        PromptCheck(config_index, config, prompt_index, prompt)
         for config_index, config in enumerate(body.configs)
         for prompt_index, prompt in enumerate(body.test_prompts)
     ]
@@ -124,7 +124,7 @@ async def post_check(request: web.Request) -> web.StreamResponse:
     return web.json_response([check.result() for check in checks])
 
 
-async def _checked(context: ApiContext, slots: asyncio.Semaphore, entry: Entry) -> dict[str, Any]:
+async def _checked(context: ApiContext, slots: asyncio.Semaphore, entry: PromptCheck) -> dict[str, Any]:
     try:
         config, redaction = _config(context, entry.config)
         prompt = _prompt(entry.prompt)

@@ -12,6 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from genvm_wire.unsigned import U64_MAX
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Failure
 from orchestrator.api.bodies import LIMITS
@@ -28,7 +29,7 @@ from orchestrator.version import VERSION
 
 REFERENCE = "#/components/schemas/{model}"
 JSON, BYTES = "application/json", "application/octet-stream"
-RUN_ID = {"type": "integer", "minimum": 0, "maximum": 2**64 - 1}
+RUN_ID = {"type": "integer", "minimum": 0, "maximum": U64_MAX}
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 REASONS = {
     200: "done",
@@ -39,8 +40,8 @@ REASONS = {
     408: "the body took too long",
     413: "the body is larger than {limit} bytes",
     415: "the body has a Content-Encoding",
-    417: "the header Expect has something else than 100-continue",
-    421: "the header Host is no name of this manager",
+    417: "the header Expect must be 100-continue",
+    421: "the header Host is not a name of this manager",
     426: "this path speaks another protocol",
     429: "this token is over its rate: try again after Retry-After",
     500: "refused; the text says why",

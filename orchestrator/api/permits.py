@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from aiohttp import web
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Permits, PermitsSet
@@ -14,10 +12,11 @@ from orchestrator.api.bodies import json_body
 from orchestrator.api.body import WrongShape, shaped
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, describes
+from orchestrator.api.wire.fields import U64
 
 
 class PermitsBody(BaseModel):
-    permits: Annotated[int, Field(ge=0, lt=2**64, strict=True)]
+    permits: U64
 
 
 @describes(Description(Permits, scope=Scope.READ))

@@ -1,7 +1,8 @@
 """`GET /status` (manager-api 3.1), `/healthz`, `/readyz`.
 
 The body of `/status` is prepared once per change, so that asking often costs nothing and load cannot slow it.
-What it says of an ended run never changes and is kept as text: thousands of them do not slow a change either.
+What it says of an ended run and of who holds permits never changes and is kept as text: thousands of them do
+not slow a change either.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
 
 from orchestrator.access.scope import Scope
-from orchestrator.api.answers import Health, ManagerStatus, Ready
+from orchestrator.api.answers import Alive, ManagerStatus, Ready
 from orchestrator.api.callers import caller_of
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.description import Description, describes
 from orchestrator.contracts.timestamps import format_timestamp
 from orchestrator.executions.ended import EndedRun
-from orchestrator.executions.permits import NEWEST_COSTS
+from orchestrator.executions.permits import NEWEST_COSTS, Holder
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import State
 from orchestrator.runtime.pool import PoolRuntime
@@ -28,6 +30,8 @@ from orchestrator.views.visible import VisibleRuns
 
 JSON_TYPE = "application/json"
 ALIVE = b'{"status": "ok"}'
+MOST_HOLDERS = 100
+"""Of those who hold permits so many are named: who has held longest is what is looked for."""
 
 
 class StatusBody:
@@ -39,6 +43,7 @@ class StatusBody:
         self._made_for: tuple[int, int, int, int, bool, str | None, str | None] | None = None
         self._body = b""
         self._ended: dict[int, str] = {}
+        self._holders: dict[int, str] = {}
 
     def encoded(self) -> bytes:
         pool = 0 if self._context.pool is None else self._context.pool.revision
@@ -53,7 +58,8 @@ class StatusBody:
         )
         if current != self._made_for:
             rest = _encode(status_of(self._context, self._runs))
-            self._body = f'{rest[:-1]},"executions":{{{self._listed(self._runs)}}}}}'.encode()
+            holders, runs = self._holding(self._runs), self._listed(self._runs)
+            self._body = f'{rest[:-1]},"permit_holders":[{holders}],"executions":{{{runs}}}}}'.encode()
             self._made_for = current
         return self._body
 
@@ -67,6 +73,14 @@ class StatusBody:
         }
         live = [f'"{run.id}":{_encode(_live(run))}' for run in runs.live() if not run.fetched]
         return ",".join([*self._ended.values(), *live])
+
+    def _holding(self, runs: VisibleRuns) -> str:
+        known = self._holders
+        self._holders = {
+            holder.name: known.get(holder.name) or _encode(_holder(holder))
+            for holder in islice(runs.holders(), MOST_HOLDERS)
+        }
+        return ",".join(self._holders.values())
 
 
 def _encode(value: dict[str, Any]) -> str:
@@ -90,7 +104,7 @@ STATUS_BODIES = web.AppKey("status_bodies", StatusBodies)
 
 
 def status_of(context: ApiContext, runs: VisibleRuns) -> dict[str, Any]:
-    """Keys of every generation but `executions`, then ours: why runs wait and whether the engine answers.
+    """Keys of every generation, then ours: why runs wait, whether the engine answers. Lists of runs follow.
 
     Permits, queue and pool are the manager's: what others take explains why one's own runs wait.
     """
@@ -162,6 +176,10 @@ def _entry(
     }
 
 
+def _holder(holder: Holder) -> dict[str, Any]:
+    return {"id": holder.name, "permits": holder.cost, "since": format_timestamp(holder.since)}
+
+
 def _reason(waiting: int, engine: bool, no_room: str | None) -> str | None:
     if not waiting:
         return None
@@ -177,7 +195,7 @@ async def get_status(request: web.Request) -> web.StreamResponse:
     )
 
 
-@describes(Description(Health, failures=(), scope=Scope.NONE))
+@describes(Description(Alive, failures=(), scope=Scope.NONE))
 async def get_health(request: web.Request) -> web.StreamResponse:
     """Alive: never depends on load or on the engine."""
     return web.Response(body=ALIVE, content_type=JSON_TYPE)

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 REALM = 'Bearer realm="genvm-orchestrator"'
 NEEDED = "a token is needed: send the header Authorization: Bearer TOKEN"
-UNKNOWN = "the token is not known here"
+UNKNOWN = "the token is unknown"
 # Refusals that are logged at once, and in a second after that: who has no token may not fill the log.
 LOGGED_AT_ONCE, LOGGED_PER_SECOND = 20, 1.0
 
@@ -42,7 +42,7 @@ class TurnedAway:
 
     def forbidden(self, request: web.Request, caller: Caller, needed: Scope) -> web.Response:
         self._log(request, caller, f"needs scope {needed}")
-        text = f"this takes a token with scope {needed}; token {caller.name} has {caller.scope}"
+        text = f"this needs a token with scope {needed}; token {caller.name} has {caller.scope}"
         response = error_response(text, 403)
         challenge = f'{REALM}, error="insufficient_scope", scope="{needed}"'
         response.headers[hdrs.WWW_AUTHENTICATE] = challenge

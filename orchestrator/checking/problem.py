@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.node.contract_lines import complaint, places
-from orchestrator.node.outcome import Outcome
+from orchestrator.node.run_report import RunReport
 
 _FIELD: Final = re.compile(r"field '(?P<field>\w+)' of (?P<cls>[\w.]+)")
 _FUNCTION: Final = re.compile(r"SchemaError: (?P<cls>\w+)\.(?P<function>\w+):")
@@ -18,8 +18,8 @@ _ANNOTATION: Final = re.compile(r"SchemaError: the schema has no form for (?P<wh
 _ADVICE: Final = (
     (r"does not begin with a runner comment", "begin the file with the version and runner comments"),
     (
-        r"is not installed: it holds the library",
-        "write for the library that this executor has, or pin its id",
+        r"it holds the library that contracts import",
+        "pin an id of `from genlayer import *`, or see docs/contracts.md",
     ),
     (r"runner .* is not installed", "name a py-genlayer id that the network has"),
     (r"is for debug mode", "pin the runner by its hash before you deploy"),
@@ -29,7 +29,7 @@ _ADVICE: Final = (
     (r"No module named '(requests|httpx|aiohttp|urllib3)", "ask the web with gl.nondet.web in a block"),
     (r"No module named", "contracts have the standard library and genlayer, nothing else"),
     (r"VecDB needs", "there is no VecDB; see docs/contracts.md"),
-    (r"use a sized integer|use DynArray|use TreeMap|mark the class|say what it holds", ""),
+    (r"use a sized integer|DynArray|TreeMap|mark the class|say what it holds|instead of", ""),
     (r"cannot be a storage type", "fields have the types of docs/contracts.md"),
     (r"only one contract is allowed", "put shared code into a class that is no gl.Contract"),
     (r"no contract defined", "define one class that inherits gl.Contract"),
@@ -57,7 +57,7 @@ class Problem:
     source: str = ""
 
 
-def problem_of(outcome: Outcome, code: bytes, severity: str = "error") -> Problem | None:
+def problem_of(outcome: RunReport, code: bytes, severity: str = "error") -> Problem | None:
     """Null when the contract is as a node wants it."""
     result = outcome.result
     if result is None or result.succeeded:

@@ -52,7 +52,7 @@ def _check_syntax(pattern: str) -> None:
             case "{":
                 counted = _COUNT.match(pattern, place)
                 if counted is None:
-                    raise ValueError("a { that counts nothing")
+                    raise ValueError("a { without a count")
                 place = counted.end()
             case _:
                 place += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import structlog
 
@@ -79,9 +80,9 @@ class Admission:
             # The maximum was lowered meanwhile: the run waits until it is raised again, or its deadline.
             log.warning("run_too_expensive", run=run.id, permits=run.request.permits)
 
-    def restore(self, run_id: int, permits: int) -> None:
+    def restore(self, run_id: int, permits: int, since: datetime) -> None:
         """What a run was given by an earlier manager. Raises ValueError."""
-        self._permits.restore(run_id, permits)
+        self._permits.restore(run_id, permits, since)
 
     def give_back(self, run_id: int) -> None:
         self._admit(self._permits.give_back(run_id))

@@ -73,7 +73,7 @@ class HostClaims:
                 if claim.namespace != namespace
             }
         if any(held.stands() for held in others.values()):
-            raise HostRefused("the host is refused: it is not to be had now")
+            raise HostRefused("the host is refused: it is not available now")
 
     def take(self, place: Place, claim: HostClaim) -> None:
         """As `check`, and nobody else's from then on."""

@@ -63,8 +63,8 @@ class NodeDialler:
         for threads in (self._looking, self._resolving):
             threads.shutdown(wait=False, cancel_futures=True)
 
-    async def look(self, host: str, admit: Admit = anybody) -> NodeSeen:
-        """What is at a node's address now; the caller lets go what is held.
+    async def look(self, host: str, admit: Admit = anybody, now: float = 0.0) -> NodeSeen:
+        """What is at a node's address `now` by the caller's clock; the caller lets go what is held.
 
         Neither connects nor resolves a name; `admit` may refuse what is found.
 
@@ -74,13 +74,13 @@ class NodeDialler:
         if isinstance(address, UnixHost):
             with suppress(MayWait):
                 if self._prompt is not None:
-                    return self._look_at_once(address, admit, self._prompt)
-            return await self._in_time(lambda: self._look(address, admit), address, NodeSeen.close)
+                    return self._look_at_once(address, admit, self._prompt, now)
+            return await self._in_time(lambda: self._look(address, admit, now), address, NodeSeen.close)
         spelled = literal(address.name)
         if spelled is not None:
             self.networks.judge(address, spelled)
             admit(self._tcp_place(spelled, address.port))
-        return NodeSeen.now(there=True)
+        return NodeSeen(there=True, at=now)
 
     async def connect(
         self,
@@ -110,7 +110,7 @@ class NodeDialler:
             raise HostUnreachable(f"host {address} did not accept within {timeout:g} s") from None
         except (OSError, UnicodeError) as error:
             if used_up(error):
-                raise NoDescriptors(f"no file descriptor is left to connect to {address} with") from error
+                raise NoDescriptors(f"no file descriptor is left to connect to {address}") from error
             raise HostUnreachable(f"host {address}: {getattr(error, 'strerror', None) or error}") from error
 
     async def places(
@@ -142,7 +142,7 @@ class NodeDialler:
         with suppress(HostFailure, NoDescriptors):
             (await self.connect(host, WAKE_TIME, admit=admit)).close()
 
-    def _look_at_once(self, address: UnixHost, admit: Admit, files: NodeFiles) -> NodeSeen:
+    def _look_at_once(self, address: UnixHost, admit: Admit, files: NodeFiles, now: float) -> NodeSeen:
         """Without a thread. Raises MayWait, also for what is missing: where it would be takes more looks."""
         with ExitStack() as undo:
             try:
@@ -153,16 +153,16 @@ class NodeDialler:
             there = _is_listened_on(held.address)
             if there:
                 undo.pop_all()
-            return NodeSeen.now(there=there, held=held if there else None)
+            return NodeSeen(there=there, at=now, held=held if there else None)
 
-    def _look(self, address: UnixHost, admit: Admit) -> NodeSeen:
+    def _look(self, address: UnixHost, admit: Admit, now: float) -> NodeSeen:
         try:
             with self._sockets.hold(address.path) as held:
                 admit(_unix_place(held))
-                return NodeSeen.now(there=_is_listened_on(held.address))
+                return NodeSeen(there=_is_listened_on(held.address), at=now)
         except OSError as error:
             self._sockets.judge_missing(address.path)
-            return NodeSeen.now(there=error.errno not in GONE)
+            return NodeSeen(there=error.errno not in GONE, at=now)
 
     @staticmethod
     def _connect_held(seen: NodeSeen) -> socket.socket | None:

@@ -5,12 +5,10 @@ What passes between instance and node, and who dials, is the runtime's (`Instanc
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 import structlog
@@ -18,6 +16,7 @@ import structlog
 from genvm_wire.instance_messages import JobMessage
 from orchestrator import descriptors
 from orchestrator.aside import aside
+from orchestrator.clock import Clock, sleep
 from orchestrator.contracts.versions import ExecutorVersion
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.job import JobLimits, job_message
@@ -56,7 +55,7 @@ class NodeLine:
                     request.host, self._seconds, request.call.hello, self._run.claim.take, self._run.node_seen
                 )
             except NoDescriptors:
-                await asyncio.sleep(descriptors.LOOK_AGAIN)
+                await sleep(self._run.clock, descriptors.LOOK_AGAIN)
 
     async def places(self) -> Places | None:
         """Raises Ended, HostFailure."""
@@ -81,7 +80,7 @@ class HandOver:
     limits: RunLimits
     modules: Modules
     nodes: NodeDialler
-    now: Callable[[], datetime]
+    clock: Clock
 
     async def carry_out(self, run: Run, instance: Instance, version: ExecutorVersion) -> None:
         """Give the instance its job.
@@ -113,7 +112,7 @@ class HandOver:
         )
         making = partial(job_message, run.id, run.request, version, limits, modules)
         message = await aside(run.request.size, making)
-        run.apply(Started(self.now(), instance.engine_id))
+        run.apply(Started(self.clock.now(), instance.engine_id))
         self.journal.note(progress_row(run))
         self.bound(run, instance)
         return message
@@ -144,4 +143,4 @@ class HandOver:
         return True
 
     def _milliseconds_left(self, run: Run) -> int:
-        return max(1, int((run.execution.deadline - self.now()).total_seconds() * 1000))
+        return max(1, int((run.execution.deadline - self.clock.now()).total_seconds() * 1000))

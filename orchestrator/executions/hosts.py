@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from genvm_wire.unsigned import unsigned_of
+
+HIGHEST_PORT = 65535
 MAX_UNIX_PATH = 107
 LONGEST_NAME = 253
 # What resolvers take without encoding it anew: labels of at most 63 octets. Addresses have colons, too.
@@ -76,7 +79,7 @@ def shown(text: str) -> str:
 
 
 def _is_port(text: str) -> bool:
-    return len(text) <= 5 and text.isascii() and text.isdigit() and 0 < int(text) < 65536
+    return bool(unsigned_of(text, HIGHEST_PORT))
 
 
 def _name(name: str) -> str:

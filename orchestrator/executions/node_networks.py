@@ -20,7 +20,7 @@ Network = IPv4Network | IPv6Network
 NEVER: tuple[tuple[Network, str], ...] = tuple(
     (ipaddress.ip_network(text), what)
     for text, what in (
-        ("0.0.0.0/8", "no address of a machine"),
+        ("0.0.0.0/8", "not the address of a machine"),
         ("169.254.0.0/16", "link-local"),
         ("224.0.0.0/4", "multicast"),
         ("240.0.0.0/4", "broadcast or reserved"),
@@ -30,7 +30,7 @@ NEVER: tuple[tuple[Network, str], ...] = tuple(
         ("fd00:ec2::/32", "a cloud's metadata service"),
         ("fd00:c1::a9fe:a9fe/128", "a cloud's metadata service"),
         ("fd20:ce::254/128", "a cloud's metadata service"),
-        ("::/128", "no address of a machine"),
+        ("::/128", "not the address of a machine"),
         ("fe80::/10", "link-local"),
         ("fec0::/10", "site-local"),
         ("ff00::/8", "multicast"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from orchestrator.executions.node_sockets import HeldSocket
@@ -12,7 +11,7 @@ from orchestrator.executions.node_sockets import HeldSocket
 class NodeSeen:
     """`there`: false when the node has surely gone (nothing is bound to its socket file, or there is none).
 
-    `at`: when, in seconds of the monotonic clock. `held`: the socket itself, where connecting to it needs
+    `at`: when, in seconds of the clock of who asked. `held`: the socket itself, where connecting to it needs
     nobody but the kernel's memory and can be done without a thread; owned by whoever has this.
     """
 
@@ -20,13 +19,9 @@ class NodeSeen:
     at: float
     held: HeldSocket | None = None
 
-    @classmethod
-    def now(cls, *, there: bool, held: HeldSocket | None = None) -> NodeSeen:
-        return cls(there, time.monotonic(), held)
-
-    def is_fresh(self, seconds: float) -> bool:
-        """Whether it is younger than that."""
-        return time.monotonic() - self.at < seconds
+    def is_fresh(self, now: float, seconds: float) -> bool:
+        """Whether it is younger than that by now."""
+        return now - self.at < seconds
 
     def close(self) -> None:
         """Let go what is held; idempotent."""

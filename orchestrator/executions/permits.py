@@ -1,15 +1,18 @@
 """The permit pool: who holds how many, who waits, in which order they come in.
 
-Pure: no clock, no tasks. Admission is first in, first out, with a bounded bypass (manager-api W8): a cheaper
-run may pass a waiting one that does not fit, but only `bypass_limit` times per waiting run, so that nobody
-starves. Lowering the maximum is instant and takes nothing from holders; it only admits no one until enough
-came back.
+No tasks, and nothing waits here; the clock is for telling since when. Admission is first in, first out, with
+a bounded bypass (manager-api W8): a cheaper run may pass a waiting one that does not fit, but only
+`bypass_limit` times per waiting run, so that nobody starves. Lowering the maximum is instant and takes
+nothing from holders; it only admits no one until enough came back.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import datetime
+
+from orchestrator.clock import MACHINE_CLOCK, Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,21 @@ NEWEST_COSTS = Costs(4, 8)
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has permits: the run's id, how many, and since when (of a run that was taken over: its start)."""
+
+    name: int
+    cost: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PermitStatistics:
-    """`available` is what a node sees as `permits.current`."""
+    """`available` is what a node sees as `permits.current`; `holders`: who has held longest comes first."""
 
     maximum: int
     in_use: int
-    holders: int
+    holders: tuple[Holder, ...]
     waiting: int
 
     @property
@@ -52,18 +64,22 @@ class _Waiting:
 class PermitPool:
     """Named holders; every change returns the names that were admitted by it, in order."""
 
-    def __init__(self, maximum: int, *, minimum: int = 2, bypass_limit: int = 8) -> None:
+    def __init__(
+        self, maximum: int, *, minimum: int = 2, bypass_limit: int = 8, clock: Clock = MACHINE_CLOCK
+    ) -> None:
         if maximum < minimum:
             raise ValueError(f"at least {minimum} permits are needed, not {maximum}")
         self._maximum = maximum
         self._minimum = minimum
         self._bypass_limit = bypass_limit
-        self._holders: dict[int, int] = {}
+        self._clock = clock
+        self._holders: dict[int, Holder] = {}
         self._waiting: OrderedDict[int, _Waiting] = OrderedDict()
         self._in_use = 0
 
     def statistics(self) -> PermitStatistics:
-        return PermitStatistics(self._maximum, self._in_use, len(self._holders), len(self._waiting))
+        holders = tuple(self._holders.values())
+        return PermitStatistics(self._maximum, self._in_use, holders, len(self._waiting))
 
     def would_wait(self, cost: int) -> bool:
         """Whether a run of `cost` permits that asks now is not admitted at once."""
@@ -80,7 +96,7 @@ class PermitPool:
         self._waiting[name] = _Waiting(cost)
         return self._admit()
 
-    def restore(self, name: int, cost: int) -> None:
+    def restore(self, name: int, cost: int, since: datetime) -> None:
         """Note a holder that an earlier manager admitted; it counts even over the maximum.
 
         Raises ValueError for a known name or an impossible cost; nothing is changed then.
@@ -89,12 +105,12 @@ class PermitPool:
             raise ValueError(f"nobody holds {cost} permits")
         if name in self._holders or name in self._waiting:
             raise ValueError(f"{name} is known already")
-        self._holders[name] = cost
-        self._in_use += cost
+        self._hold(name, cost, since)
 
     def give_back(self, name: int) -> list[int]:
         """Return what `name` holds, or its place in the queue; unknown names change nothing."""
-        self._in_use -= self._holders.pop(name, 0)
+        if (holder := self._holders.pop(name, None)) is not None:
+            self._in_use -= holder.cost
         self._waiting.pop(name, None)
         return self._admit()
 
@@ -109,14 +125,17 @@ class PermitPool:
         self._maximum = maximum
         return self._admit()
 
+    def _hold(self, name: int, cost: int, since: datetime) -> None:
+        self._holders[name] = Holder(name, cost, since)
+        self._in_use += cost
+
     def _admit(self) -> list[int]:
         admitted: list[int] = []
         passed_over: list[_Waiting] = []
         for name, waiting in list(self._waiting.items()):
             if self._in_use + waiting.cost <= self._maximum:
                 del self._waiting[name]
-                self._holders[name] = waiting.cost
-                self._in_use += waiting.cost
+                self._hold(name, waiting.cost, self._clock.now())
                 admitted.append(name)
                 for skipped in passed_over:
                     skipped.passed += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeGuard, assert_never
+from typing import Any, assert_never
 
 import structlog
 
@@ -19,6 +19,7 @@ from genvm_wire.instance_messages import (
     Resume,
     from_instance,
 )
+from genvm_wire.unsigned import U64_MAX, is_unsigned
 from orchestrator.executions.result_check import BrokenResult, checked_result
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause
@@ -127,7 +128,7 @@ def _result(run: Run, message: Result) -> ResultReport:
     payload = message.payload
     if not payload or payload[0] != message.code:
         raise ProtocolBroken("the result's payload does not begin with its code")
-    kept = {key[:MAX_TEXT]: value for key, value in message.stats.items() if _is_count(value)}
+    kept = {key[:MAX_TEXT]: value for key, value in message.stats.items() if is_unsigned(value, U64_MAX)}
     if run.request.manners.checked_result:
         payload = _checked(payload)
     return ResultReport(payload[0], payload, message.delivered, kept)
@@ -138,10 +139,6 @@ def _checked(payload: bytes) -> bytes:
         return checked_result(payload)
     except BrokenResult as broken:
         raise ProtocolBroken(str(broken)) from None
-
-
-def _is_count(value: Value) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**64
 
 
 def _failure(message: Failed) -> FailureReport:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 
 import structlog
 
 from orchestrator.aside import aside
+from orchestrator.clock import Clock
 from orchestrator.executions.admission import Admission
 from orchestrator.executions.known import KnownRuns
 from orchestrator.executions.records import ended_from_head, execution_from, released_row, set_aside_row
@@ -87,7 +87,7 @@ class Recovery:
         known: KnownRuns,
         admission: Admission,
         *,
-        now: Callable[[], datetime],
+        clock: Clock,
         rehearse: Callable[[RunRequest], None],
         add: Callable[[Execution, RunRequest, bytes], Run],
         live_on: Callable[[Run], None],
@@ -97,7 +97,7 @@ class Recovery:
         self._journal = journal
         self._known = known
         self._admission = admission
-        self._now = now
+        self._clock = clock
         self._rehearse = rehearse
         self._add = add
         self._live_on = live_on
@@ -116,7 +116,7 @@ class Recovery:
         await take_over_each(self._journal, unfinished, self._recover_run, self._set_aside, self._row_time)
         if unfinished:
             log.info("recovering", runs=len(unfinished))
-        self._known.expire(self._now())
+        self._known.expire(self._clock.now())
 
     def queued(self) -> list[Run]:
         """The queued runs that were taken over and have not begun, in their order; they are told of once.
@@ -155,7 +155,8 @@ class Recovery:
         self._rehearse(request)
         execution = execution_from(head)
         if execution.permits_held:
-            self._admission.restore(execution.id, execution.permits_held)
+            since = execution.started_at or execution.accepted_at
+            self._admission.restore(execution.id, execution.permits_held, since)
         # From here on nothing fails: what is set aside leaves no half of a run behind.
         run = self._add(execution, replace(request, namespace=head.namespace), digest_of(data))
         run.park()
@@ -165,7 +166,7 @@ class Recovery:
 
     async def _set_aside(self, head: RunHead, why: str) -> None:
         """End a run that cannot be taken over; its instance, if there is one, goes with the next sweep."""
-        row = set_aside_row(head, self._now(), SET_ASIDE, why)
+        row = set_aside_row(head, self._clock.now(), SET_ASIDE, why)
         try:
             await self._journal.write(row, durable=True)
         except StoreFailure as failure:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
+from orchestrator.clock import MACHINE_CLOCK, Clock, Timer
 from orchestrator.executions.claims import HostClaim, HostClaims
 from orchestrator.executions.misuse import Misuse
 from orchestrator.executions.node_seen import NodeSeen
@@ -14,6 +16,7 @@ from orchestrator.executions.state import Event, Execution, Outcome, advance
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.runtime.port import Way
+from orchestrator.tasks import resolve
 
 
 class Run:
@@ -28,12 +31,14 @@ class Run:
         *,
         claim: HostClaim | None = None,
         times: Times = DEFAULT_TIMES,
+        clock: Clock = MACHINE_CLOCK,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.execution = execution
         self.request = request
         self.digest = digest
         self.times = times
+        self.clock = clock
         self.parked = False
         """Its request is in the journal only."""
         self.output = output
@@ -53,8 +58,9 @@ class Run:
         self.detached = False
         self.fetched = False
         self.acknowledged = False
-        self._kill_timer: asyncio.TimerHandle | None = None
-        self._deadline_timer: asyncio.TimerHandle | None = None
+        self._kill_at: float | None = None
+        self._kill_timer: Timer | None = None
+        self._deadline_timer: Timer | None = None
 
     @property
     def id(self) -> int:
@@ -70,18 +76,18 @@ class Run:
         """Advance, and wake those who wait for what has just become true."""
         self.execution = advance(self.execution, event)
         if self.execution.started_at is not None:
-            _resolve(self.started)
+            resolve(self.started)
         if self.execution.outcome is not None and not self.concluded.done():
             self.concluded.set_result(self.execution.outcome)
             self.forget_inputs()
             self.claim.release()
         if self.execution.state.final:
-            _resolve(self.released)
+            resolve(self.released)
 
     def arm_deadline(self, seconds: float, order: EndOrder) -> None:
         """End the run `seconds` from now unless it is over."""
-        loop = asyncio.get_running_loop()
-        self._deadline_timer = loop.call_later(max(0.0, seconds), self.order_end, order)
+        at = self.clock.time() + max(0.0, seconds)
+        self._deadline_timer = self.clock.call_at(at, partial(self.order_end, order))
 
     def order_end(self, order: EndOrder) -> None:
         """End this run: it may finish by itself within the order's grace, then it is killed.
@@ -92,10 +98,9 @@ class Run:
             return
         if not self.end.done():
             self.end.set_result(order)
-        loop = asyncio.get_running_loop()
         least = self.times.finishing_grace if self.delivering else self.times.least_grace
-        at = loop.time() + max(order.grace, least)
-        if self._kill_timer is None or at < self._kill_timer.when():
+        at = self.clock.time() + max(order.grace, least)
+        if self._kill_at is None or at < self._kill_at:
             self._set_kill_timer(at)
 
     def mark_delivering(self) -> None:
@@ -106,8 +111,8 @@ class Run:
         if self.delivering:
             return
         self.delivering = True
-        if self._kill_timer is not None:
-            self._set_kill_timer(asyncio.get_running_loop().time() + self.times.finishing_grace)
+        if self._kill_at is not None:
+            self._set_kill_timer(self.clock.time() + self.times.finishing_grace)
 
     def disarm(self) -> None:
         """Drop the timers and what is held of the node; the run is over."""
@@ -115,12 +120,13 @@ class Run:
         for timer in (self._kill_timer, self._deadline_timer):
             if timer is not None:
                 timer.cancel()
-        self._kill_timer = self._deadline_timer = None
+        self._kill_at = self._kill_timer = self._deadline_timer = None
 
     def _set_kill_timer(self, at: float) -> None:
         if self._kill_timer is not None:
             self._kill_timer.cancel()
-        self._kill_timer = asyncio.get_running_loop().call_at(at, _resolve, self.kill_now)
+        self._kill_at = at
+        self._kill_timer = self.clock.call_at(at, partial(resolve, self.kill_now))
 
     def park(self) -> None:
         """Leave the request to the journal until the run's turn."""
@@ -143,8 +149,3 @@ class Run:
     def forget_inputs(self) -> None:
         """The executor has them, or nobody will need them."""
         self.request = self.request.without_bulk()
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

@@ -6,15 +6,16 @@ The edge talks to this and to nothing else of the package's insides.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import structlog
 
 from orchestrator.aside import aside
+from orchestrator.clock import MACHINE_CLOCK, Clock, sleep, timeout
 from orchestrator.contracts.versions import NoCompatibleVersion
 from orchestrator.executions.admission import Admission
 from orchestrator.executions.claims import HostClaim, HostClaims
@@ -70,11 +71,11 @@ class Executions:
         retention: Retention,
         queue_limit: int,
         queue_bytes: int,
-        now: Callable[[], datetime],
         nodes: NodeDialler,
         take_back: TakeBack = never,
         modules: Modules | None = None,
         times: Times = DEFAULT_TIMES,
+        clock: Clock = MACHINE_CLOCK,
     ) -> None:
         self._runtime = runtime
         self._nodes = nodes
@@ -85,7 +86,7 @@ class Executions:
         self._admission = Admission(permits, self._known, queue_limit=queue_limit, queue_bytes=queue_bytes)
         self._limits = limits
         self.times = times
-        self._now = now
+        self._clock = clock
         self._last_id = 0
         self._journal_bytes = 0
         self.claims = HostClaims()
@@ -99,7 +100,7 @@ class Executions:
             limits=limits,
             modules=self._modules,
             nodes=nodes,
-            now=now,
+            clock=clock,
             give_back=self._admission.give_back,
             take_back=take_back,
         )
@@ -107,7 +108,7 @@ class Executions:
             journal,
             self._known,
             self._admission,
-            now=now,
+            clock=clock,
             rehearse=self._supervisor.rehearse,
             add=self._add,
             live_on=self._live_on,
@@ -204,7 +205,7 @@ class Executions:
 
     def mark_fetched(self, run_id: int) -> None:
         """A client has the final status; it can be fetched again for a short while."""
-        self._known.mark_fetched(run_id, self._now())
+        self._known.mark_fetched(run_id, self._clock.now())
 
     async def acknowledge(self, run_id: int) -> None:
         """Forget an ended run, its idempotency key included: its client has all it wants (manager-api 4.4).
@@ -217,6 +218,11 @@ class Executions:
         if not self._known.acknowledge(run_id):
             raise UnknownRun
         await self._journal.write(ForgottenRows([run_id]))
+
+    def namespace_of(self, run_id: int) -> str | None:
+        """Of a run that has its supervisor still, its client may have had enough of it; None for others."""
+        run = self._known.supervised(run_id)
+        return None if run is None else run.request.namespace
 
     def uses_modules(self, run_id: int) -> bool:
         """Whether a run may still need its module sessions."""
@@ -249,8 +255,8 @@ class Executions:
     async def tend(self, every: timedelta) -> None:
         """For ever: drop runs past their retention, and instances that belong to no run."""
         while True:
-            await asyncio.sleep(every.total_seconds())
-            self._known.expire(self._now())
+            await sleep(self._clock, every.total_seconds())
+            self._known.expire(self._clock.now())
             try:
                 await self.sweep()
                 self._journal_bytes = await self._journal.size()
@@ -280,7 +286,7 @@ class Executions:
         if drain > 0 and len(self._tasks):
             log.info("draining", runs=len(self._tasks), seconds=drain)
             try:
-                async with asyncio.timeout(drain):
+                async with timeout(self._clock, drain):
                     await self._tasks.join()
             except TimeoutError:
                 log.warning("drain_over", runs=len(self._tasks))
@@ -353,14 +359,14 @@ class Executions:
     async def _look(self, request: RunRequest, claim: HostClaim) -> NodeSeen:
         """What is at the node's socket, which nobody else's runs may name from now on."""
         try:
-            return await self._nodes.look(request.host, claim.take)
+            return await self._nodes.look(request.host, claim.take, self._clock.time())
         except HostRefused:
             self.misuse.count(Misuse.HOST)
             raise
 
     def _new_run(self, request: RunRequest, accepted: Written, claim: HostClaim) -> Run:
         self._last_id += 1
-        accepted_at = self._now()
+        accepted_at = self._clock.now()
         seconds = min(request.time_limit.total_seconds(), self._limits.longest_run)
         execution = Execution(self._last_id, accepted_at, accepted_at + timedelta(seconds=seconds))
         run = self._add(execution, request, accepted.digest, claim)
@@ -378,9 +384,10 @@ class Executions:
             digest,
             claim=claim or self.claims.of(request.namespace),
             times=self.times,
+            clock=self._clock,
         )
         self._known.add(run)
-        left = (execution.deadline - self._now()).total_seconds()
+        left = (execution.deadline - self._clock.now()).total_seconds()
         run.arm_deadline(left, EndOrder(Cause.DEADLINE, self._limits.end_grace))
         return run
 
@@ -415,7 +422,7 @@ class Executions:
         """Its supervisor is done with it."""
         for kind in run.misuse | misuse_in(run.execution.outcome):
             self.misuse.count(kind)
-        self._known.retain(run, self._now())
+        self._known.retain(run, self._clock.now())
 
     def _tell_node(self, head: RunHead) -> None:
         """As at every end: a node to which nobody connected would wait in accept() for ever (W3)."""

@@ -194,7 +194,9 @@ def advance(execution: Execution, event: Event) -> Execution:
             return replace(execution, state=State.RUNNING, started_at=at, engine_id=engine_id)
         case Concluded(outcome):
             if outcome.host_connected != (execution.started_at is not None):
-                raise ImpossibleTransition(f"an outcome that belies whether run {execution.id} has started")
+                raise ImpossibleTransition(
+                    f"an outcome that contradicts whether run {execution.id} has started"
+                )
             held = execution.permits_held > 0
             return replace(execution, outcome=outcome, state=State.FINISHING if held else outcome.state)
         case Released():

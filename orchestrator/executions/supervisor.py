@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from typing import Protocol
 
@@ -20,6 +19,7 @@ import structlog
 from genvm_wire.instance_messages import Ready
 from orchestrator import descriptors
 from orchestrator.aside import aside
+from orchestrator.clock import Clock
 from orchestrator.contracts.versions import ExecutorVersion, VersionFailure
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.hand_over import HandOver
@@ -119,7 +119,7 @@ class Supervisor:
     limits: RunLimits
     modules: Modules
     nodes: NodeDialler
-    now: Callable[[], datetime]
+    clock: Clock
     give_back: Callable[[int], None]
     take_back: TakeBack = never
 
@@ -140,7 +140,7 @@ class Supervisor:
             self.choose_version(request)
 
     async def _supervise(self, run: Run, life: Life, held: Holding) -> None:
-        begun = asyncio.get_running_loop().time()
+        begun = self.clock.time()
         with structlog.contextvars.bound_contextvars(run=run.id):
             try:
                 outcome = await self._outcome_of(run, held, life)
@@ -152,7 +152,7 @@ class Supervisor:
                     held.instance.hang_up()
                 raise
             await finish(self._let_go(run, held, outcome), run.times.letting_go)
-            self._log_line(run, asyncio.get_running_loop().time() - begun)
+            self._log_line(run, self.clock.time() - begun)
 
     async def _outcome_of(self, run: Run, held: Holding, life: Life) -> Outcome:
         try:
@@ -232,7 +232,7 @@ class Supervisor:
         log.info("run_adopted", engine_id=held.instance.engine_id)
         run.way = held.instance.way
         if run.execution.state is State.STARTING:
-            self._advance(run, Started(self.now(), held.instance.engine_id))
+            self._advance(run, Started(self.clock.now(), held.instance.engine_id))
         report, exit_ = await watch(run, held.instance)
         return self._judge(run, _lost_with_its_manager(run, report), exit_)
 
@@ -273,10 +273,11 @@ class Supervisor:
 
     async def _node_is_there(self, run: Run) -> bool:
         """A run that did not wait was looked at when it came."""
-        if run.node_seen is not None and run.node_seen.is_fresh(run.times.still_fresh):
+        now = self.clock.time()
+        if run.node_seen is not None and run.node_seen.is_fresh(now, run.times.still_fresh):
             return run.node_seen.there
         run.forget_node()
-        run.node_seen = await self.nodes.look(run.request.host, run.claim.take)
+        run.node_seen = await self.nodes.look(run.request.host, run.claim.take, now)
         return run.node_seen.there
 
     async def _start(self, run: Run, version: ExecutorVersion) -> Instance:
@@ -314,7 +315,7 @@ class Supervisor:
 
     @property
     def _hand_over(self) -> HandOver:
-        return HandOver(self.journal, self.limits, self.modules, self.nodes, self.now)
+        return HandOver(self.journal, self.limits, self.modules, self.nodes, self.clock)
 
     def _advance(self, run: Run, event: Event) -> None:
         run.apply(event)
@@ -322,7 +323,7 @@ class Supervisor:
 
     def _judge(self, run: Run, report: Report | None = None, exit_: InstanceExit | None = None) -> Outcome:
         return judge(
-            self.now(),
+            self.clock.now(),
             host_connected=run.execution.started_at is not None,
             report=report,
             exit_=exit_,

@@ -105,7 +105,7 @@ def _without_result(
     if report is not None:
         return report.cause, report.message
     if exit_ is None or (exit_.exit_code is None and exit_.signal is None):
-        return Cause.ENGINE, "the instance is gone and nobody knows how it ended"
+        return Cause.ENGINE, "the instance is gone, and it is not known how it ended"
     if exit_.signal == signal.SIGALRM:
         return Cause.DEADLINE, "the instance ended itself at its deadline"
     if exit_.signal is not None:

@@ -27,7 +27,7 @@ def find_checkout(root: Path | None = None) -> Checkout:
     place = (root or Path(__file__).resolve().parents[2]).resolve()
     project = place / "pyproject.toml"
     if not (place / "images").is_dir() or not project.is_file():
-        raise SourcesMissing(f"{place} is no checkout of genvm-orchestrator; name one with --source DIR")
+        raise SourcesMissing(f"{place} is not a checkout of genvm-orchestrator; name one with --source DIR")
     version = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
     return Checkout(root=place, version=str(version), revision=_revision(place))
 

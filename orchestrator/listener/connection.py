@@ -13,12 +13,12 @@ from aiohttp import http_exceptions, web
 log = structlog.get_logger(__name__)
 
 DEFECT = "internal error of the manager, see its log"
-NO_HTTP = "it is no HTTP that is taken here"
+NO_HTTP = "it is not HTTP as it is accepted here"
 UNREADABLE: tuple[tuple[type[Exception], str], ...] = (
     (http_exceptions.LineTooLong, "a line of its head is too long"),
     (http_exceptions.InvalidHeader, "one of its headers is broken"),
     (http_exceptions.BadStatusLine, "its first line is broken"),
-    (http_exceptions.InvalidURLError, "its target is no URL"),
+    (http_exceptions.InvalidURLError, "its target is not a URL"),
     (http_exceptions.PayloadEncodingError, "its body is not sent as its headers say"),
 )
 

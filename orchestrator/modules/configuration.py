@@ -76,7 +76,7 @@ def configuration_of(
     try:
         calldata.encode(values)
     except CalldataError as error:
-        raise BadConfiguration(f"the configuration cannot be told to the module: {error}") from None
+        raise BadConfiguration(f"the configuration cannot be sent to the module: {error}") from None
     return Configuration(values, Redaction({*template.taken, *secrets_in(values)}), request)
 
 

@@ -93,7 +93,7 @@ def _number_or_bytes(convert: Any, text: str) -> Value:
     try:
         value: Value = convert(text)
     except ValueError:
-        raise BadRequest(f"{text!r:.60} is not what its tag says") from None
+        raise BadRequest(f"{text!r:.60} does not fit its tag") from None
     return value
 
 

@@ -20,7 +20,6 @@ from orchestrator.node.contract_file import read_contract
 from orchestrator.node.delivery import Delivery
 from orchestrator.node.errors import BadRequest, NodeError
 from orchestrator.node.manager_client import ManagerClient
-from orchestrator.node.outcome import Outcome
 from orchestrator.node.presentation import (
     as_json,
     as_text,
@@ -30,6 +29,7 @@ from orchestrator.node.presentation import (
     receipt_text,
 )
 from orchestrator.node.receipts import Receipt, receipt, receipts
+from orchestrator.node.run_report import RunReport
 from orchestrator.node.store import NodeStore
 from orchestrator.node.transactions import NodeClient
 from orchestrator.node.typed_argument import parse_typed
@@ -42,7 +42,7 @@ OpenManager = Callable[[], AbstractAsyncContextManager[ManagerClient]]
 class Shown:
     """What there is to print. `code` and `file`: the contract's own, as far as they are known."""
 
-    outcome: Outcome
+    outcome: RunReport
     code: bytes = b""
     file: str = "contract"
     delivered: tuple[Receipt, ...] = ()
@@ -74,7 +74,7 @@ async def run(args: argparse.Namespace, open_manager: OpenManager | None = None)
     return exit_code(shown.outcome)
 
 
-def exit_code(outcome: Outcome) -> int:
+def exit_code(outcome: RunReport) -> int:
     match outcome.kind:
         case "Return":
             return EXIT_OK

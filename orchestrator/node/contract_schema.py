@@ -124,7 +124,7 @@ def _schema(run: Run, outcome: Outcome, table: HostTable) -> str:
 
 def _complaint(result: RunResult) -> str:
     if result.succeeded:
-        return f"the contract answered {SCHEMA_METHOD} with something that is no text"
+        return f"the contract answered {SCHEMA_METHOD} with something that is not text"
     return f"{result.kind}: {result.data if isinstance(result.data, str) else 'no text'}"
 
 

@@ -16,8 +16,8 @@ from genvm_wire.keccak import keccak256
 from orchestrator.node.effects import Effects
 from orchestrator.node.errors import NodeError
 from orchestrator.node.order import Ending, Order, Waiting
-from orchestrator.node.outcome import Outcome
 from orchestrator.node.run_attempt import CHAIN_ID
+from orchestrator.node.run_report import RunReport
 from orchestrator.node.transactions import NodeClient, deploy_address
 
 MOST: Final = 1000
@@ -37,7 +37,7 @@ class Delivery:
         self._store = node.store
         self._left = most
 
-    async def settle(self) -> list[Outcome]:
+    async def settle(self) -> list[RunReport]:
         """Deliver and finalize until nothing waits. Raises Endless."""
         outcomes = await self.accepted()
         while True:
@@ -48,16 +48,16 @@ class Delivery:
             outcomes += await self._deliver(waiting)
             outcomes += await self.accepted()
 
-    async def accepted(self) -> list[Outcome]:
+    async def accepted(self) -> list[RunReport]:
         """Deliver what is for `accepted`, and what comes of that. Raises Endless."""
         return await self._all(ACCEPTED)
 
-    async def finalized(self) -> list[Outcome]:
+    async def finalized(self) -> list[RunReport]:
         """Finalize what was accepted, deliver what waited for that; not what comes of it. Raises Endless."""
         await asyncio.to_thread(self._store.finalize)
         return await self._all(FINALIZED)
 
-    async def _all(self, on: str) -> list[Outcome]:
+    async def _all(self, on: str) -> list[RunReport]:
         outcomes = []
         while (waiting := await self._take(on)) is not None:
             outcomes += await self._deliver(waiting)
@@ -69,12 +69,12 @@ class Delivery:
         self._left -= 1
         return await asyncio.to_thread(self._store.take_message, on)
 
-    async def _deliver(self, waiting: Waiting) -> list[Outcome]:
+    async def _deliver(self, waiting: Waiting) -> list[RunReport]:
         order = await asyncio.to_thread(self._order, waiting)
         if order.kind == "transfer":
             await asyncio.to_thread(self._transfer, order)
             return []
-        outcomes: list[Outcome] = []
+        outcomes: list[RunReport] = []
         arrived = order.value == 0
         try:
             if order.kind == "deploy" and await asyncio.to_thread(self._store.is_contract, order.contract):

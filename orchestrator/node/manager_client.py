@@ -11,7 +11,7 @@ import aiohttp
 from orchestrator.node.errors import ManagerRefused, ManagerUnreachable
 
 _START_TIMEOUT: Final = aiohttp.ClientTimeout(total=300)
-_STATUS_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+_STATUS_TIMEOUT: Final = aiohttp.ClientTimeout(total=60)
 _DELETE_TIMEOUT: Final = aiohttp.ClientTimeout(total=3, connect=1.5, sock_read=1.5)
 _UNIX: Final = "unix://"
 
@@ -46,9 +46,13 @@ class ManagerClient:
             raise ManagerRefused(f"the manager's answer has no id: {str(body)[:200]}")
         return run_id
 
-    async def status(self, run_id: int) -> dict[str, Any] | None:
-        """The status of a finished run; null while there is none."""
-        body = await self._exchange("GET", f"/genvm/{run_id}", _STATUS_TIMEOUT)
+    async def status(self, run_id: int, *, wait: int = 0) -> dict[str, Any] | None:
+        """The status of a finished run; null while there is none.
+
+        `wait`: seconds that a manager like ours holds the answer back for it; others answer at once.
+        """
+        query = f"?wait={wait}s" if wait else ""
+        body = await self._exchange("GET", f"/genvm/{run_id}{query}", _STATUS_TIMEOUT)
         status = body.get("status")
         return status if isinstance(status, dict) else None
 

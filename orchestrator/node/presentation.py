@@ -9,14 +9,14 @@ from typing import Any
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value, to_text
 from orchestrator.node.contract_lines import complaint, line_of, places
-from orchestrator.node.outcome import Outcome
 from orchestrator.node.receipts import EmittedEvent, Receipt, SentMessage
+from orchestrator.node.run_report import RunReport
 
 _SHOWN = 4000
 _LARGEST_PLAIN = 2**53
 
 
-def as_json(outcome: Outcome, delivered: Sequence[Receipt] = (), error_at: str = "") -> str:
+def as_json(outcome: RunReport, delivered: Sequence[Receipt] = (), error_at: str = "") -> str:
     """One line of JSON; bytes, addresses and large integers in the tagged form arguments take, too."""
     return json.dumps(
         {
@@ -55,7 +55,7 @@ def tagged(value: Value) -> Any:
     return value
 
 
-def as_text(outcome: Outcome, command: str, delivered: Sequence[Receipt] = (), error_at: str = "") -> str:
+def as_text(outcome: RunReport, command: str, delivered: Sequence[Receipt] = (), error_at: str = "") -> str:
     """A few lines: what came of it, what the contract printed, what it set off, how long it took."""
     lines: list[str] = []
     if command == "deploy" and outcome.counts:
@@ -83,7 +83,7 @@ def as_text(outcome: Outcome, command: str, delivered: Sequence[Receipt] = (), e
     return "\n".join(lines)
 
 
-def error_place(outcome: Outcome, code: bytes, file: str) -> str:
+def error_place(outcome: RunReport, code: bytes, file: str) -> str:
     """The contract's own line at which a run failed, with what was wrong; empty when it does not say."""
     found = places(outcome.stderr)
     if not found:

@@ -18,6 +18,8 @@ from orchestrator.node.stage import RunStage
 CHAIN_ID: Final = 61999
 PROBE_AFTER: Final = 1.0
 """Seconds from the start to the one look whether the run has died."""
+LAST_STATUS: Final = 30
+"""Seconds for the manager to know that a run has ended which it was told to end."""
 LAST_WORDS: Final = 2.0
 """Seconds a connected executor gets to be read to its end once the manager calls the run finished."""
 
@@ -88,7 +90,8 @@ async def attempt(
                 await manager.end_run(outcome.run_id)
         if host.connected_at is not None:
             outcome.timings["connected"] = host.connected_at - begun
-    outcome.status = await manager.status(outcome.run_id) or outcome.status
+    # What the run printed is there once the manager has heard of its end, which may be after its node has.
+    outcome.status = await manager.status(outcome.run_id, wait=LAST_STATUS) or outcome.status
     outcome.timings["total"] = now() - begun
     return outcome
 

@@ -17,8 +17,8 @@ from orchestrator.node.effects import Effects
 from orchestrator.node.errors import BadRequest, NodeError
 from orchestrator.node.manager_client import ManagerClient
 from orchestrator.node.order import Ending, Order
-from orchestrator.node.outcome import Outcome
 from orchestrator.node.run_attempt import Attempt, attempt
+from orchestrator.node.run_report import RunReport
 from orchestrator.node.stage import RunStage
 from orchestrator.node.store import NodeStore
 
@@ -46,7 +46,7 @@ class NodeClient:
     where the manager is on another one.
 
     Every method raises ManagerRefused, ManagerUnreachable or BadRequest when there was no run at all;
-    a run that went wrong is an Outcome.
+    a run that went wrong is a RunReport.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class NodeClient:
         *,
         sender: Address,
         value: int = 0,
-    ) -> Outcome:
+    ) -> RunReport:
         """Deploy `code` at the address that follows from sender and nonce, and run its constructor."""
         address = deploy_address(sender, await asyncio.to_thread(self.store.nonce, sender))
         calldata = call_payload(None, args, kwargs)
@@ -87,7 +87,7 @@ class NodeClient:
         *,
         sender: Address,
         value: int = 0,
-    ) -> Outcome:
+    ) -> RunReport:
         """Call a method; on Return its effects stay."""
         await self._require_contract(address)
         return await self.execute(Order("call", address, sender, call_payload(method, args, kwargs), value))
@@ -100,14 +100,14 @@ class NodeClient:
         kwargs: Mapping[str, Encodable] | None = None,
         *,
         sender: Address = NOBODY,
-    ) -> Outcome:
+    ) -> RunReport:
         """Call a method and discard whatever it does."""
         await self._require_contract(address)
         stage = self._stage(Order("view", address, sender, call_payload(method, args, kwargs)))
         run = await self._attempt(stage, "view", is_sync=True)
         return _outcome(stage, run, *_result(stage, run))
 
-    async def schema(self, contract: Address | bytes) -> Outcome:
+    async def schema(self, contract: Address | bytes) -> RunReport:
         """The schema, as JSON text in `result.data`, of deployed or of mere code."""
         scratch = self._stage(Order("schema", NOBODY, NOBODY, encode({"method": "#get-schema"})))
         if isinstance(contract, Address):
@@ -120,7 +120,7 @@ class NodeClient:
         """Of a deployed contract. Raises BadRequest when there is none."""
         return await asyncio.to_thread(self._stage(Order("code", NOBODY, NOBODY, b"")).read_code, address)
 
-    async def execute(self, order: Order) -> Outcome:
+    async def execute(self, order: Order) -> RunReport:
         """Run a transaction: its leader, then as many validators as there are, then what it did."""
         order = replace(order, moment=order.moment or self.clock())
         stage = self._stage(order)
@@ -264,9 +264,9 @@ def _effects(stage: RunStage, result: RunResult) -> tuple[Effects | None, str]:
 
 def _outcome(
     stage: RunStage, run: Attempt, result: RunResult | None, failure: str, effects: Effects | None = None
-) -> Outcome:
+) -> RunReport:
     status = dict(run.status or {})
-    return Outcome(
+    return RunReport(
         run_id=run.run_id,
         address=stage.contract,
         result=result,

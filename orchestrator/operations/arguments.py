@@ -13,9 +13,9 @@ COMMANDS = ("ps", "inspect", "logs", "gc", "doctor")
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to the program's parser; `run` executes what it parsed."""
-    ps = subparsers.add_parser("ps", help="list runs that are not over")
-    ps.add_argument("--all", "-a", action="store_true", help="also those that have ended and are still kept")
-    ps.add_argument("--json", action="store_true", help="one JSON list")
+    ps = subparsers.add_parser("ps", help="list runs that have not ended")
+    ps.add_argument("--all", "-a", action="store_true", help="include ended runs that are still kept")
+    ps.add_argument("--json", action="store_true", help="print one JSON list")
     inspect = subparsers.add_parser("inspect", help="everything about one run, as JSON")
     logs = subparsers.add_parser("logs", help="what a run printed: stdout to stdout, stderr to stderr")
     for parser in (inspect, logs):

@@ -12,7 +12,7 @@ from typing import TextIO, TypeVar
 
 from orchestrator.node.arguments import DEFAULT_MANAGER
 from orchestrator.operations import presentation
-from orchestrator.operations.failures import ManagerAway, NothingToRead, OperationFailure, UnknownExecution
+from orchestrator.operations.failures import ManagerAway, NothingToRead, OperationFailure, RunNotFound
 from orchestrator.operations.source import JournalSource, ManagerSource, Source, journal_url
 from orchestrator.runtime.port import RuntimeFailure
 from orchestrator.settings import Settings, load_settings
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """Execute a parsed command. 0: done; 1: it failed, or a check did; 3: there is no such run."""
     try:
         return _RUN[args.command](args)
-    except UnknownExecution as error:
+    except RunNotFound as error:
         print(f"genvm-orchestrator: {error}", file=sys.stderr)
         return EXIT_UNKNOWN
     except (OperationFailure, StateDirUnusable, RuntimeFailure) as error:

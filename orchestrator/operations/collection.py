@@ -76,8 +76,8 @@ async def _survey_beside(settings: Settings, source: ManagerSource) -> Collected
     """
     if (namespace := await source.sees()) is not None:
         raise ManagerRefused(
-            f"the token sees the runs of namespace {namespace} alone: what belongs to no run, only an "
-            "operator's can say"
+            f"the token sees only the runs of namespace {namespace}: what belongs to no run is said to an "
+            "operator's token only"
         )
     owner = await asyncio.to_thread(manager_id, settings.state_dir)
     found = await _survey(settings, owner)

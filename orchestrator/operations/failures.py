@@ -3,7 +3,7 @@
 OperationFailure
 ├── ManagerAway       no manager answers at the address
 ├── ManagerRefused    the manager answered with an error; its text says why
-├── UnknownExecution  there is no such run, or its retention is over
+├── RunNotFound  there is no such run, or its retention is over
 └── NothingToRead     neither a manager nor a journal can tell
 """
 
@@ -22,7 +22,7 @@ class ManagerRefused(OperationFailure):
     """The manager answered with an error."""
 
 
-class UnknownExecution(OperationFailure):
+class RunNotFound(OperationFailure):
     """There is no such run, or its retention is over."""
 
 

@@ -46,5 +46,5 @@ def named_causes(names: Iterable[str]) -> frozenset[str]:
 def _named(what: str, names: Iterable[str], known: list[str]) -> frozenset[str]:
     wanted = frozenset(names)
     for name in sorted(wanted.difference(known)):
-        raise ValueError(f"{name[:40]!r} is no {what}; there are {', '.join(known)}")
+        raise ValueError(f"{name[:40]!r} is not a {what}; there are {', '.join(known)}")
     return wanted

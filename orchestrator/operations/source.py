@@ -10,7 +10,7 @@ import aiohttp
 
 from orchestrator.access.credentials import authorization
 from orchestrator.executions.state import State
-from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead, UnknownExecution
+from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead, RunNotFound
 from orchestrator.settings import Settings
 from orchestrator.store.journal import open_for_reading, sqlite_url
 from orchestrator.store.port import StoreFailure
@@ -64,7 +64,7 @@ class ManagerSource:
         return await self.ask("GET", f"/executions/{run_id}", {"output": "true" if output else "false"})
 
     async def ask(self, method: str, path: str, query: dict[str, Any]) -> Json:
-        """The answer's object. Raises ManagerAway, UnknownExecution, ManagerRefused, NoCredentials."""
+        """The answer's object. Raises ManagerAway, RunNotFound, ManagerRefused, NoCredentials."""
         connector = aiohttp.UnixConnector(self._path) if self._path else None
         headers = await asyncio.to_thread(authorization)
         try:
@@ -81,7 +81,7 @@ class ManagerSource:
             return body
         text = str(body.get("error") if isinstance(body, dict) else body)[:500]
         if response.status == 404 and "not known" in text:
-            raise UnknownExecution(text)
+            raise RunNotFound(text)
         raise ManagerRefused(f"the {self.where} answered {response.status}: {text}")
 
 
@@ -115,7 +115,7 @@ class JournalSource:
         except StoreFailure as failure:
             raise NothingToRead(str(failure)) from failure
         if row is None:
-            raise UnknownExecution(f"execution {run_id} is not in the {self.where}")
+            raise RunNotFound(f"run {run_id} is not in the {self.where}")
         return overview.details_of_row(row, output=output)
 
     async def _owner(self) -> str:
@@ -135,6 +135,6 @@ def manager_id(state_dir: Path) -> str:
         return (state_dir / "manager-id").read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise NothingToRead(
-            f"{state_dir} is no manager's state directory that can be read here ({error}): "
+            f"{state_dir} is not a manager's state directory that can be read here ({error}): "
             "name it with --state-dir, or the running manager with --manager"
         ) from None

@@ -20,7 +20,7 @@ def describe(ended: InstanceExit) -> str:
     elif ended.exit_code is not None:
         how = f"it exited with code {ended.exit_code}"
     else:
-        how = "it ended and nobody knows how"
+        how = "it ended, and it is not known how"
     return f"{how}: {ended.detail}" if ended.detail else how
 
 

@@ -15,8 +15,8 @@ from genvm_wire.calldata import Encodable, Value
 from genvm_wire.keccak import keccak256
 from orchestrator.node.contract_file import read_contract
 from orchestrator.node.delivery import Delivery
-from orchestrator.node.outcome import Outcome
 from orchestrator.node.receipts import EmittedEvent, Receipt, events_of, receipt, receipts
+from orchestrator.node.run_report import RunReport
 from orchestrator.node.store import NodeStore
 from orchestrator.node.transactions import NodeClient
 from orchestrator.testing.failures import failure_of
@@ -134,7 +134,7 @@ class Chain:
         sender: Address | None = None,
         value: int = 0,
         kwargs: Mapping[str, Encodable] | None = None,
-    ) -> Outcome:
+    ) -> RunReport:
         """Send a transaction and look at its end, whatever it is; delivers nothing."""
         who = sender or self.accounts[0]
         work = self._node.call(_address(contract), method, args, kwargs, sender=who, value=value)
@@ -224,7 +224,7 @@ class Chain:
     def _settle(self) -> list[Receipt]:
         return [] if self._holding else self.settle()
 
-    def _delivered(self, outcomes: list[Outcome]) -> list[Receipt]:
+    def _delivered(self, outcomes: list[RunReport]) -> list[Receipt]:
         return [receipt(self._store, one.transaction) for one in outcomes if one.transaction]
 
     def _code(self, contract: str | Path | bytes | Any) -> tuple[bytes, str]:
@@ -233,7 +233,7 @@ class Chain:
         path = self._folder / contract
         return read_contract(path), path.name
 
-    def _failure(self, outcome: Outcome, method: str) -> Exception:
+    def _failure(self, outcome: RunReport, method: str) -> Exception:
         code, name = self._codes.get(outcome.address, (b"", "contract"))
         trouble = self._session.answering.troubles
         failure = failure_of(outcome, f"{name} {method}", code, name)

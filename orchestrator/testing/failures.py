@@ -10,7 +10,7 @@ CallFailed
 from __future__ import annotations
 
 from orchestrator.node.contract_lines import complaint, line_of, places
-from orchestrator.node.outcome import Outcome
+from orchestrator.node.run_report import RunReport
 
 SHOWN_OUTPUT = 2000
 
@@ -18,7 +18,7 @@ SHOWN_OUTPUT = 2000
 class CallFailed(Exception):
     """`data`: the error's value; `text`: the same as text; `outcome`: everything about the run."""
 
-    def __init__(self, message: str, outcome: Outcome) -> None:
+    def __init__(self, message: str, outcome: RunReport) -> None:
         super().__init__(message)
         self.outcome = outcome
         self.data = None if outcome.result is None else outcome.result.data
@@ -44,7 +44,7 @@ class NoResult(CallFailed):
 _KINDS: dict[str, type[CallFailed]] = {"UserError": UserError, "VmError": VmError}
 
 
-def failure_of(outcome: Outcome, what: str, code: bytes, file: str) -> CallFailed:
+def failure_of(outcome: RunReport, what: str, code: bytes, file: str) -> CallFailed:
     """The exception for a run that did not return, or does not count; with the contract's own line."""
     if not outcome.agreed:
         return Undetermined(f"{what}: {outcome.failure} (votes: {', '.join(outcome.votes)})", outcome)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.executions.ended import EndedRun
+from orchestrator.executions.permits import Holder
 from orchestrator.executions.records import FinalStatus
 from orchestrator.executions.refusals import UnknownRun
 from orchestrator.executions.run import Run
@@ -65,6 +66,13 @@ class VisibleRuns:
             return statistics.retained, statistics.retained_bytes
         ended = self.ended()
         return len(ended), sum(run.size for run in ended)
+
+    def holders(self) -> Iterator[Holder]:
+        """Who holds permits, in the order in which they got them."""
+        holders = iter(self.executions.statistics().permits.holders)
+        if self.namespace is None:
+            return holders
+        return (one for one in holders if self.executions.namespace_of(one.name) == self.namespace)
 
     def _takes(self, run: Run | EndedRun) -> bool:
         if self.namespace is None:

@@ -88,7 +88,7 @@ def loop() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture(scope="module")
-def manager(loop: asyncio.Runner) -> Iterator[ManagerClient]:
+def manager(loop: asyncio.Runner, in_this_process: None) -> Iterator[ManagerClient]:
     opened = workbench()
     yield loop.run(opened.__aenter__())
     loop.run(opened.__aexit__(None, None, None))

@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.developer.test_dev_session import EXAMPLES, environment
 
+LIGHT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 TEST = f"""
 def test_a_claim_is_judged(chain, pages):
     pages.mock("https://rates.example/*", "One euro is 1.08 dollars.")
@@ -55,11 +56,11 @@ def model(asked: list[str]) -> Iterator[str]:
         server.server_close()
 
 
-def run_tests(folder: Path, *words: str) -> dict[str, Any]:
+def run_tests(compiled: str, folder: Path, *words: str) -> dict[str, Any]:
     ran = subprocess.run(
         [sys.executable, "-m", "orchestrator", "test", "--json", *words, str(folder)],
         cwd=folder,
-        env=environment() | {"GENVM_LLM_CONFIG": str(folder / "llm.yaml")},
+        env=environment(compiled) | {"GENVM_LLM_CONFIG": str(folder / "llm.yaml"), **LIGHT},
         capture_output=True,
         text=True,
         check=False,
@@ -70,7 +71,7 @@ def run_tests(folder: Path, *words: str) -> dict[str, Any]:
     return found
 
 
-def test_recorded_once_replayed_without(tmp_path: Path) -> None:
+def test_recorded_once_replayed_without(compiled: str, tmp_path: Path) -> None:
     (tmp_path / "test_claim.py").write_text(TEST)
     asked: list[str] = []
     with model(asked) as address:
@@ -81,7 +82,7 @@ def test_recorded_once_replayed_without(tmp_path: Path) -> None:
             "models": {"stand-in": {"supports_json": True}},
         }
         (tmp_path / "llm.yaml").write_text(json.dumps({"backends": {"stand-in": backend}}))
-        recorded = run_tests(tmp_path, "--record")
+        recorded = run_tests(compiled, tmp_path, "--record")
     assert (recorded["passed"], recorded["failed"]) == (1, 0), recorded
     assert len(asked) == 1
     assert "1.08 dollars" in asked[0]
@@ -89,5 +90,5 @@ def test_recorded_once_replayed_without(tmp_path: Path) -> None:
     (entry,) = json.loads(file.read_text())
     assert entry["node"] == "leader"
     assert "a key" not in file.read_text()
-    replayed = run_tests(tmp_path)
+    replayed = run_tests(compiled, tmp_path)
     assert (replayed["passed"], replayed["failed"]) == (1, 0), replayed

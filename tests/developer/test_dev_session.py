@@ -12,27 +12,29 @@ from typing import Any
 
 import pytest
 
+from orchestrator.embedded import PRECOMPILED_VARIABLE
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 CASES = Path(__file__).parent / "cases"
+LIGHT = ("-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:anyio")
+"""Plugins that are installed for other tests take seconds to import."""
 MEANT_TO_FAIL = "meant_to_fail.py"
 
 
-def environment() -> dict[str, str]:
+def environment(compiled: str) -> dict[str, str]:
     """Without the settings of a manager that may run here."""
-    kept = {"GENVM_PRECOMPILED_DIR"}
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith("GENVM_") or name in kept
-    }
+    others = {name: value for name, value in os.environ.items() if not name.startswith("GENVM_")}
+    return others | {PRECOMPILED_VARIABLE: compiled}
 
 
 @pytest.fixture(scope="module")
-def summary() -> dict[str, Any]:
+def summary(compiled: str) -> dict[str, Any]:
     files = [str(path) for path in sorted(CASES.glob("*.py"))]
     ran = subprocess.run(
-        [sys.executable, "-m", "orchestrator", "test", "--json", str(EXAMPLES), *files],
+        [sys.executable, "-m", "orchestrator", "test", "--json", str(EXAMPLES), *files, "--", *LIGHT],
         cwd=ROOT,
-        env=environment(),
+        env=environment(compiled),
         capture_output=True,
         text=True,
         check=False,

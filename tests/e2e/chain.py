@@ -12,7 +12,7 @@ from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, Value, decode
 from orchestrator.node.effects import Message
 from orchestrator.node.manager_client import ManagerClient
-from orchestrator.node.outcome import Outcome
+from orchestrator.node.run_report import RunReport
 from orchestrator.node.store import NodeStore
 from orchestrator.node.transactions import NodeClient
 
@@ -43,7 +43,7 @@ class Chain:
 
     async def try_deploy(
         self, code: bytes, *args: Encodable, sender: Address = ALICE, value: int = 0, **kwargs: Encodable
-    ) -> Outcome:
+    ) -> RunReport:
         self.transactions += 1
         return await self.node.deploy(code, args, kwargs, sender=sender, value=value)
 
@@ -55,7 +55,7 @@ class Chain:
         sender: Address = ALICE,
         value: int = 0,
         **kwargs: Encodable,
-    ) -> Outcome:
+    ) -> RunReport:
         self.transactions += 1
         return await self.node.call(contract, method, args, kwargs, sender=sender, value=value)
 
@@ -105,7 +105,7 @@ class Chain:
         return await self.call(message.recipient, str(request["method"]), *args, sender=sender, **kwargs)
 
 
-def shown(outcome: Outcome) -> str:
+def shown(outcome: RunReport) -> str:
     data = None if outcome.result is None else outcome.result.data
     return f"{outcome.kind} {data!r} {outcome.failure} {dict(outcome.status)}\n{outcome.stderr[-4000:]}"
 

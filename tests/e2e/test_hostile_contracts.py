@@ -13,7 +13,7 @@ import pytest
 import wasmtime
 
 from genvm_wire.address import Address
-from orchestrator.node.outcome import Outcome
+from orchestrator.node.run_report import RunReport
 from orchestrator.node.store import NodeStore
 from tests.e2e.chain import BOB, Chain, chain_at, shown, source
 from tests.e2e.manager_process import ManagerProcess, running_manager
@@ -90,7 +90,7 @@ async def ask_for_ever(asking: StrictNode) -> None:
         await asyncio.sleep(0.02)
 
 
-def ended(outcome: Outcome) -> tuple[str, object]:
+def ended(outcome: RunReport) -> tuple[str, object]:
     return outcome.kind, None if outcome.result is None else outcome.result.data
 
 

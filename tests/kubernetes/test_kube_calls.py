@@ -269,7 +269,7 @@ def test_a_pod_finds_its_cluster(tmp_path: Path) -> None:
 
 
 def test_no_cluster_and_no_account_are_said_plainly(tmp_path: Path) -> None:
-    with pytest.raises(EngineRefused, match="in no cluster"):
+    with pytest.raises(EngineRefused, match="not in a cluster"):
         in_cluster({}, tmp_path)
     with pytest.raises(EngineRefused, match="service account"):
         in_cluster({"KUBERNETES_SERVICE_HOST": "h", "KUBERNETES_SERVICE_PORT": "1"}, tmp_path)

@@ -8,12 +8,12 @@ import pytest
 
 from orchestrator.runtime.kubernetes.failures import (
     AlreadyExists,
-    Answer,
     Busy,
     Conflict,
     Expired,
     NoRoom,
     NotFound,
+    ServerAnswer,
     Unauthorized,
     failure_of,
 )
@@ -45,10 +45,10 @@ KINDS: dict[str, type[RuntimeFailure]] = {
 """Every other recorded no is plain: the same request gets the same answer."""
 
 
-def _sent(recorded: Recorded) -> Answer:
+def _sent(recorded: Recorded) -> ServerAnswer:
     said = recorded.answer
     body = said if isinstance(said, str) else json.dumps(said)
-    return Answer(recorded.status, body.encode(), recorded.retry_after)
+    return ServerAnswer(recorded.status, body.encode(), recorded.retry_after)
 
 
 @pytest.mark.parametrize("recorded", [a for a in answers() if a.status >= 400], ids=lambda a: a.name)
@@ -86,7 +86,7 @@ def test_a_refused_pods_own_text_is_not_repeated() -> None:
         "details": {"causes": [{"reason": "FieldValueForbidden", "field": "spec", "message": "… secret …"}]},
         "code": 422,
     }
-    text = str(failure_of(Answer(422, json.dumps(said).encode())))
+    text = str(failure_of(ServerAnswer(422, json.dumps(said).encode())))
     assert text == "Invalid: spec FieldValueForbidden"
 
 
@@ -99,13 +99,13 @@ def test_a_body_that_is_no_json_is_not_repeated() -> None:
     [("1", 1.0), (" 30 ", 30.0), (None, None), ("Wed, 21 Oct 2026", None), ("-1", None)],
 )
 def test_how_much_later(header: str | None, seconds: float | None) -> None:
-    failure = failure_of(Answer(429, b"Too many requests, please try again later.\n", header))
+    failure = failure_of(ServerAnswer(429, b"Too many requests, please try again later.\n", header))
     assert isinstance(failure, Busy)
     assert failure.retry_after == seconds
 
 
 def test_how_much_later_is_in_the_body_too() -> None:
-    failure = failure_of(Answer(504, json.dumps(answer("list-rv-future").answer).encode()))
+    failure = failure_of(ServerAnswer(504, json.dumps(answer("list-rv-future").answer).encode()))
     assert isinstance(failure, Busy)
     assert failure.retry_after == 1.0
 
@@ -114,4 +114,4 @@ def test_how_much_later_is_in_the_body_too() -> None:
     "body", [b"", b"[]", b"\xff\xfe", b'{"kind": "Status"}', b'{"kind": "Status", "details": 3}']
 )
 def test_an_answer_of_any_shape_is_a_failure(body: bytes) -> None:
-    assert type(failure_of(Answer(418, body))) is EngineRefused
+    assert type(failure_of(ServerAnswer(418, body))) is EngineRefused

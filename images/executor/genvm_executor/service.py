@@ -16,6 +16,7 @@ from genvm_executor.channel.run_log import RunLog
 from genvm_executor.channel.watch import Deadline, Watch
 from genvm_executor.host import HostClient, HostLost, HostRefused
 from genvm_executor.host.internal_errors import internal_error_text
+from genvm_executor.machine.engine import metered
 from genvm_executor.machine.outcome import Outcome, RunBroken, RunCancelled, VmFault, vm_error
 from genvm_executor.machine.output import Streams
 from genvm_executor.machine.vm import Guest, GuestProgram, GuestSurroundings
@@ -243,8 +244,8 @@ class Service:
             run.counters.memory_peak = max(run.counters.memory_peak, self._warm.usage.memory)
 
     def _stats(self, run: RunState) -> dict[str, int]:
-        return {
-            "fuel": run.counters.fuel,
+        fuel = {"fuel": run.counters.fuel} if metered() else {}
+        return fuel | {
             "memory_peak": run.counters.memory_peak,
             "guest_us": self._guest_us,
             "storage_reads": run.storage_reads,

@@ -31,7 +31,7 @@ def address_of(host: str, api: str, api_path: str | None = None) -> str:
     path = parts.path.rstrip("/")
     if path and not path.endswith(TAKEN_OFF) and base not in SHIPPED:
         raise AddressRefused(
-            f"the host has a path ({path[:80]!r}): leave it away, or name what the API's paths begin with "
+            f"the host has a path ({path[:80]!r}): leave it out, or name what the API's paths begin with "
             f"as api_path (by default {api!r})"
         )
     return base + api

@@ -45,7 +45,7 @@ class Completion:
 
 @dataclass(slots=True)
 class Backend:
-    """One backend. After three faults in a row it is `tired` for half a minute: others are asked first."""
+    """One backend. After three faults in a row it is `failing` for half a minute: others are asked first."""
 
     config: BackendConfig
     http: aiohttp.ClientSession
@@ -54,14 +54,14 @@ class Backend:
     waiting: int = 0
     _slots: asyncio.Semaphore = field(init=False)
     _faults: int = 0
-    _tired_until: float = 0.0
+    _failing_until: float = 0.0
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.config.max_concurrent)
 
     @property
-    def tired(self) -> bool:
-        return time.monotonic() < self._tired_until
+    def failing(self) -> bool:
+        return time.monotonic() < self._failing_until
 
     def model(self, name: str) -> Model | None:
         return next((model for model in self.config.models if model.name == name), None)
@@ -146,8 +146,8 @@ class Backend:
             return
         self._faults += 1
         if self._faults >= BREAKER_FAILURES:
-            self._tired_until = time.monotonic() + BREAKER_SECONDS
-            log.warning("backend_tired", backend=self.config.id, failures=self._faults, kind=kind.value)
+            self._failing_until = time.monotonic() + BREAKER_SECONDS
+            log.warning("backend_failing", backend=self.config.id, failures=self._faults, kind=kind.value)
 
     def counters(self) -> dict[str, Encodable]:
         return {name: totals.counters() for name, totals in self.totals.items()}

@@ -132,7 +132,7 @@ def _found(text: str) -> tuple[dict[str, object], str]:
             return value, reading
         if value is not None:
             break
-    raise NotAnObject("the answer is no JSON object")
+    raise NotAnObject("the answer is not a JSON object")
 
 
 def _readings(text: str) -> Iterator[str]:

@@ -56,7 +56,7 @@ def _fuel(value: Mapping[str, Value]) -> int:
         if fuel is None:
             continue
         if not isinstance(fuel, int) or isinstance(fuel, bool) or fuel < 0:
-            raise RequestMalformed(f"{key!r} is no integer from 0 up")
+            raise RequestMalformed(f"{key!r} is not an integer of 0 or more")
         return fuel
     return 0
 

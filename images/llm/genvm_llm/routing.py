@@ -61,14 +61,14 @@ class Desk:
     ledger: Ledger = field(default_factory=Ledger)
 
     def candidates(self, form: Format, images: bool) -> list[Candidate]:
-        """All that fit: priority falling, then backend id falling, then model name; tired ones last."""
+        """All that fit: priority falling, then backend id falling, then model name; failing ones last."""
         fitting = [
             Candidate(backend, model)
             for _, backend in sorted(self.backends.items(), reverse=True)
             for model in backend.config.models
             if (model.supports_json or form == "text") and (model.supports_image or not images)
         ]
-        fitting.sort(key=lambda one: (one.backend.tired, -one.backend.config.priority))
+        fitting.sort(key=lambda one: (one.backend.failing, -one.backend.config.priority))
         return fitting
 
     def candidate(self, backend: str, model: str | None = None) -> Candidate | None:

@@ -72,18 +72,20 @@ class LlmService:
         return LlmConversation(caller, terms, self._policy, desk)
 
     def health(self) -> Health:
-        tired = sorted(name for name, backend in self._backends.items() if backend.tired)
+        failing = sorted(name for name, backend in self._backends.items() if backend.failing)
         texts: dict[str, Encodable] = {
             "handed_over": self._workshop.handed_over,
             "failed": self._workshop.failed,
         }
-        usable = not self._backends or len(tired) < len(self._backends)
+        usable = not self._backends or len(failing) < len(self._backends)
         counters: dict[str, Encodable] = {
             name: {"waiting": backend.waiting, "models": backend.counters()}
             for name, backend in self._backends.items()
         }
         return Health(
-            usable, f"failing: {', '.join(tired)}" if tired else "", {"backends": counters, "texts": texts}
+            usable,
+            f"failing: {', '.join(failing)}" if failing else "",
+            {"backends": counters, "texts": texts},
         )
 
     async def close(self) -> None:

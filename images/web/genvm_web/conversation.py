@@ -15,7 +15,7 @@ from genvm_module.contract import Caller
 from genvm_module.errors import ModuleError
 from genvm_web import headers as header_rules
 from genvm_web.configuration import Limits
-from genvm_web.fetching import Answer, Fetcher
+from genvm_web.fetching import Fetcher, WebAnswer
 from genvm_web.http_client import Outgoing
 from genvm_web.http_failures import sending_failure
 from genvm_web.messages import FetchRequest, RenderRequest, StatisticsRequest, read_request
@@ -92,7 +92,7 @@ class WebConversation:
             answer = await self._fetched(request, url)
         return {"response": {"status": answer.status, "headers": answer.headers, "body": answer.body}}
 
-    async def _fetched(self, request: FetchRequest, url: WebUrl) -> Answer:
+    async def _fetched(self, request: FetchRequest, url: WebUrl) -> WebAnswer:
         headers = header_rules.cleaned(request.headers, signing=request.sign)
         headers.setdefault("user-agent", header_rules.PRODUCT)
         headers.setdefault("accept", b"*/*")
@@ -128,7 +128,7 @@ class WebConversation:
                 ctx={"rust_error": "page is not UTF-8"},
             ) from None
 
-    async def _rendered(self, request: RenderRequest, url: WebUrl) -> Answer:
+    async def _rendered(self, request: RenderRequest, url: WebUrl) -> WebAnswer:
         longest = self._equipment.limits.max_wait_after_loaded
         if request.wait > longest:
             log.warning("wait_clamped", asked=request.wait, seconds=longest)

@@ -25,7 +25,7 @@ CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebAnswer:
     """`headers` have lower-case names; `body` is decompressed."""
 
     status: int
@@ -42,19 +42,19 @@ class Fetcher:
         self._limits = limits
         self._tls = tls
 
-    async def fetch(self, request: Outgoing, size_limit: int | None) -> Answer:
+    async def fetch(self, request: Outgoing, size_limit: int | None) -> WebAnswer:
         """Follow redirects and read at most `size_limit` bytes; None: as much as the module takes.
 
         Raises ModuleError.
         """
         for _ in range(MAX_REDIRECTS + 1):
             outcome = await self._hop(request, size_limit)
-            if isinstance(outcome, Answer):
+            if isinstance(outcome, WebAnswer):
                 return outcome
             request = outcome
         raise sending_failure(request.url.href, f"more than {MAX_REDIRECTS} redirects")
 
-    async def _hop(self, request: Outgoing, size_limit: int | None) -> Answer | Outgoing:
+    async def _hop(self, request: Outgoing, size_limit: int | None) -> WebAnswer | Outgoing:
         """The answer, or the request that a redirect asks for."""
         url = request.url
         endpoints = await self._endpoints(url)
@@ -106,7 +106,7 @@ class Fetcher:
             raise ModuleError("ADDRESS_FORBIDDEN", fatal=False, ctx=ctx)
         return self._rules.check(location, base=base.href)
 
-    async def _read(self, url: WebUrl, response: aiohttp.ClientResponse, size_limit: int | None) -> Answer:
+    async def _read(self, url: WebUrl, response: aiohttp.ClientResponse, size_limit: int | None) -> WebAnswer:
         own = self._limits.max_response_size
         limit = own if size_limit is None else min(size_limit, own)
         encoding = response.headers.get("Content-Encoding", "").strip().lower().encode()
@@ -127,4 +127,4 @@ class Fetcher:
         if body and not gzip and encoding not in PLAIN_NAMES:
             reason = "packed in a way that was not asked for"
             raise reading_failure(url.href, response.status, headers, reason)
-        return Answer(response.status, headers, body)
+        return WebAnswer(response.status, headers, body)

@@ -78,7 +78,7 @@ def _render(payload: Mapping[str, Value], size_limit: int | None) -> RenderReque
     except ValueError:
         seconds = None
     if seconds is None:
-        raise RequestMalformed("'wait_after_loaded' is no whole number with ms or s")
+        raise RequestMalformed("'wait_after_loaded' is not a whole number with ms or s")
     return RenderRequest(_text(payload, "url"), mode, seconds, size_limit)
 
 
@@ -89,18 +89,18 @@ def _fetch(payload: Mapping[str, Value], size_limit: int | None) -> FetchRequest
     if not (body is None or isinstance(body, bytes)):
         raise RequestMalformed("'body' is neither bytes nor null")
     if not isinstance(sign, bool):
-        raise RequestMalformed("'sign' is no truth value")
+        raise RequestMalformed("'sign' is neither true nor false")
     return FetchRequest(method, _text(payload, "url"), _headers(payload), body, sign, size_limit)
 
 
 def _headers(payload: Mapping[str, Value]) -> dict[str, bytes]:
     headers = payload.get("headers")
     if not isinstance(headers, dict):
-        raise RequestMalformed("'headers' is no map")
+        raise RequestMalformed("'headers' is not a map")
     result = {}
     for name, value in headers.items():
         if not isinstance(value, bytes):
-            raise RequestMalformed("a header value is no bytes")
+            raise RequestMalformed("a header value is not bytes")
         result[name] = value
     return result
 
@@ -108,5 +108,5 @@ def _headers(payload: Mapping[str, Value]) -> dict[str, bytes]:
 def _text(payload: Mapping[str, Value], key: str) -> str:
     value = payload.get(key)
     if not isinstance(value, str):
-        raise RequestMalformed(f"{key!r} is no text")
+        raise RequestMalformed(f"{key!r} is not text")
     return value

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from genvm_web.fetching import Answer
+from genvm_web.fetching import WebAnswer
 from genvm_web.messages import FetchRequest, RenderRequest
 from genvm_wire.calldata import Value
 
 GOOD = 200
 
 
-def mocked_fetch(request: FetchRequest, host_data: Mapping[str, Value]) -> Answer | None:
+def mocked_fetch(request: FetchRequest, host_data: Mapping[str, Value]) -> WebAnswer | None:
     """The answer for exactly this URL text and method, if there is one."""
     match _entry(host_data, "nondet_web_request", request.url):
         case {"method": str(method), "status": status, "body": str(body)} if method == request.method:
@@ -19,7 +19,7 @@ def mocked_fetch(request: FetchRequest, host_data: Mapping[str, Value]) -> Answe
     return None
 
 
-def mocked_render(request: RenderRequest, host_data: Mapping[str, Value]) -> Answer | None:
+def mocked_render(request: RenderRequest, host_data: Mapping[str, Value]) -> WebAnswer | None:
     """The page for exactly this URL text, if there is one: of any mode, unless it names its own.
 
     Its status is 200 unless it names one. The body of a screenshot is the picture's bytes.
@@ -37,9 +37,9 @@ def _entry(host_data: Mapping[str, Value], table: str, url: str) -> Value:
     return entries.get(url) if isinstance(entries, dict) else None
 
 
-def _answer(status: Value, body: str) -> Answer | None:
+def _answer(status: Value, body: str) -> WebAnswer | None:
     # Nodes that cannot write integers write them as text.
     number = int(status) if isinstance(status, str) and status.isdecimal() else status
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 0xFFFF:
         return None
-    return Answer(number, {}, body.encode())
+    return WebAnswer(number, {}, body.encode())

@@ -63,7 +63,7 @@ class Signer:
         except UnknownName as error:
             raise _failed("SIGN_URL_PATCH_FAILED", f"nothing is called {error}") from None
         except ValueError:
-            raise _failed("SIGN_URL_PATCH_FAILED", "the signer's address is no URL") from None
+            raise _failed("SIGN_URL_PATCH_FAILED", "the signer's address is not a URL") from None
         return url, headers
 
     async def _ask(self, url: str, headers: Mapping[str, str], text: bytes) -> bytes:

@@ -14,7 +14,7 @@ import aiohttp
 from genvm_module.errors import ModuleError
 from genvm_web.bodies import BodyTooLarge, read_body
 from genvm_web.configuration import Limits
-from genvm_web.fetching import CHUNK, Answer
+from genvm_web.fetching import CHUNK, WebAnswer
 from genvm_web.http_failures import described
 from genvm_web.messages import Mode
 from genvm_web.urls import WebUrl
@@ -32,7 +32,7 @@ class WebdriverClient:
         self._limits = limits
         self._connector = connector
 
-    async def render(self, url: WebUrl, mode: Mode, wait: float, size_limit: int | None) -> Answer:
+    async def render(self, url: WebUrl, mode: Mode, wait: float, size_limit: int | None) -> WebAnswer:
         """The page's status and its text, HTML or PNG image. Raises ModuleError, always fatal."""
         query = urlencode({"url": url.href, "mode": mode, "waitAfterLoaded": f"{wait:.3f}"})
         try:
@@ -68,7 +68,7 @@ class WebdriverClient:
             trust_env=False,
         )
 
-    async def _page(self, response: aiohttp.ClientResponse, size_limit: int | None) -> Answer:
+    async def _page(self, response: aiohttp.ClientResponse, size_limit: int | None) -> WebAnswer:
         if response.status != 200:
             raise _unavailable("STATUS_NOT_OK", {"status": response.status})
         status = response.headers.get(STATUS_HEADER, "")
@@ -80,7 +80,7 @@ class WebdriverClient:
             body = await read_body(response.content.iter_chunked(CHUNK), gzip=False, limit=limit)
         except BodyTooLarge:
             raise _unavailable("READING_BODY", {"rust_error": f"more than {limit} bytes"}) from None
-        return Answer(int(status), {}, body)
+        return WebAnswer(int(status), {}, body)
 
 
 def _unavailable(cause: str | None, ctx: dict[str, object]) -> ModuleError:

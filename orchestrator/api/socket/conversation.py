@@ -139,7 +139,7 @@ class Conversation:
             case Method.GET_ARTIFACT:
                 await self._get_artifact(request, payloads.get_artifact(payload))
             case _:
-                raise AssertionError(f"{request.method.name} is no client's method")
+                raise AssertionError(f"{request.method.name} is not a method for clients")
 
     async def _run(self, request: Request, payload: Value, size: int) -> None:
         body = payloads.run_map(payload)
@@ -157,7 +157,7 @@ class Conversation:
     async def _attach(self, request: Request, asked: payloads.Attach) -> None:
         if asked.boot_id != self._served.boot_id:
             raise RequestFailed(
-                ErrorCode.BOOT_ID_MISMATCH, "boot_id_mismatch: the run is another manager process's"
+                ErrorCode.BOOT_ID_MISMATCH, "boot_id_mismatch: the run belongs to another manager process"
             )
         run = self._live(asked.genvm_id)
         if run is not None and not run.concluded.done():

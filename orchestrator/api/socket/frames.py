@@ -67,14 +67,14 @@ class Request:
 def request_of(message: bytes) -> Request:
     """The request in a binary message, checked in the order of manager-api 4.1. Raises BadFrame."""
     if len(message) < _HEADER.size:
-        raise BadFrame(ErrorCode.MALFORMED_FRAME, f"a frame has at least {_HEADER.size} bytes")
+        raise BadFrame(ErrorCode.MALFORMED_FRAME, f"a frame must have at least {_HEADER.size} bytes")
     number, request_id = _HEADER.unpack_from(message)
     try:
         method = Method(number)
     except ValueError:
         raise _unknown_method(number, request_id) from None
     if request_id == NOTIFICATION:
-        raise BadFrame(ErrorCode.BAD_REQUEST_ID, "a request has a request id other than 0")
+        raise BadFrame(ErrorCode.BAD_REQUEST_ID, "a request must have a request id other than 0")
     if method in SERVER_METHODS:
         raise _unknown_method(number, request_id)
     return Request(method, request_id, memoryview(message)[_HEADER.size :])
@@ -85,7 +85,7 @@ def _unknown_method(number: int, request_id: int) -> BadFrame:
 
 
 def text_message() -> BadFrame:
-    return BadFrame(ErrorCode.MALFORMED_FRAME, "a frame is a binary message, not a text")
+    return BadFrame(ErrorCode.MALFORMED_FRAME, "a frame must be a binary message, not text")
 
 
 def decoded(payload: memoryview) -> Value:

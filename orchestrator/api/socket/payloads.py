@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from genvm_wire.calldata import Value
+from genvm_wire.unsigned import U32_MAX, U64_MAX, is_unsigned
 from orchestrator.api.socket.frames import ErrorCode, RequestFailed
 from orchestrator.views.artifacts import FIELDS
 
-U32, U64 = 2**32, 2**64
 SHOWN = 100
 
 
@@ -39,26 +39,26 @@ def run_map(payload: Value) -> Mapping[str, Value]:
 
 def attach(payload: Value) -> Attach:
     fields = _fields(payload, "attach", ("boot_id", "genvm_id"))
-    return Attach(_unsigned(fields, "boot_id", U64), _unsigned(fields, "genvm_id", U64))
+    return Attach(_unsigned(fields, "boot_id", U64_MAX), _unsigned(fields, "genvm_id", U64_MAX))
 
 
 def run_id(payload: Value, tag: str) -> int:
     """The run that a `cancel` or an `ack` names."""
-    return _unsigned(_fields(payload, tag, ("genvm_id",)), "genvm_id", U64)
+    return _unsigned(_fields(payload, tag, ("genvm_id",)), "genvm_id", U64_MAX)
 
 
 def get_artifact(payload: Value) -> GetArtifact:
     fields = _fields(payload, "get_artifact", ("field", "genvm_id", "max_len", "offset"))
     name = fields["field"]
     if not isinstance(name, str):
-        raise malformed("field must be a text")
+        raise malformed("field must be text")
     if name not in FIELDS:
         raise malformed(f"unknown artifact field {name[:SHOWN]}")
     return GetArtifact(
-        genvm_id=_unsigned(fields, "genvm_id", U64),
+        genvm_id=_unsigned(fields, "genvm_id", U64_MAX),
         field=name,
-        offset=_unsigned(fields, "offset", U64),
-        max_len=_unsigned(fields, "max_len", U32),
+        offset=_unsigned(fields, "offset", U64_MAX),
+        max_len=_unsigned(fields, "max_len", U32_MAX),
     )
 
 
@@ -90,8 +90,8 @@ def _expect_keys(found: Mapping[str, Value], names: Iterable[str], where: str) -
             raise malformed(f"{where}: unknown field `{name[:SHOWN]}`")
 
 
-def _unsigned(fields: Mapping[str, Value], name: str, bound: int) -> int:
+def _unsigned(fields: Mapping[str, Value], name: str, most: int) -> int:
     value = fields[name]
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < bound:
-        raise malformed(f"{name} must be an unsigned integer below 2**{bound.bit_length() - 1}")
+    if not is_unsigned(value, most):
+        raise malformed(f"{name} must be an unsigned integer below 2**{most.bit_length()}")
     return value

@@ -127,5 +127,5 @@ class Subscriptions:
     async def _from_journal(self, run_id: int) -> bytes:
         final = await self._executions.status(run_id)
         if final is None:
-            raise EventLost(f"run {run_id} is forgotten")
+            raise EventLost(f"run {run_id} has been forgotten")
         return frames.event(terminal(final))

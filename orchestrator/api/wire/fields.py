@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from genvm_wire.unsigned import U32_MAX, U64_MAX
 from orchestrator.api.wire.durations import parse_duration
 from orchestrator.api.wire.message import message_of
 from orchestrator.contracts.timestamps import parse_timestamp
 
-U32 = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
-U64 = Annotated[int, Field(ge=0, lt=2**64, strict=True)]
+U32 = Annotated[int, Field(ge=0, le=U32_MAX, strict=True)]
+U64 = Annotated[int, Field(ge=0, le=U64_MAX, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 
 
@@ -27,7 +28,7 @@ def _unicode(text: str) -> str:
 
 def _timestamp(value: Any) -> datetime:
     if not isinstance(value, str):
-        raise ValueError("must be an RFC 3339 text")
+        raise ValueError("must be an RFC 3339 timestamp")
     return parse_timestamp(value)
 
 

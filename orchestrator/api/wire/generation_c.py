@@ -82,7 +82,7 @@ class RunBodyC(CalldataBody):
         rules.check_arguments(self.extra_args)
         rules.check_debug(self.debug_mode)
         if "\0" in (self.host_genvm_id or ""):
-            raise BadKey("host_genvm_id must not have a NUL in it")
+            raise BadKey("host_genvm_id must not contain NUL")
         if any(self.host_hello_data[MANAGER_HOST : MANAGER_HOST + 1]):
             raise WrongShape(f"host_hello_data for manager-owned host index {MANAGER_HOST} is not allowed")
         call = self.call(

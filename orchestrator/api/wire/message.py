@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from genvm_wire.calldata import Address, Value
+from genvm_wire.unsigned import U256_MAX, is_unsigned, unsigned_of
 from orchestrator.contracts.timestamps import parse_timestamp
 
 DEFAULT_DATETIME = "2024-11-26T06:42:42.424242Z"
@@ -15,7 +16,6 @@ MOMENT, NEWEST_MOMENT = "datetime", "transaction_timestamp"
 """Two names of one thing. Nodes that write the later one read results in later names too."""
 ADDRESSES = ("contract_address", "sender_address", "origin_address")
 ADDRESS_BYTES = 20
-U256_MAX = 2**256 - 1
 
 
 def message_of(raw: Mapping[str, Any]) -> dict[str, Value]:
@@ -72,9 +72,9 @@ def _address_text(key: str, text: str) -> bytes:
 
 
 def _number(key: str, value: Any) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 78:
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= U256_MAX:
+    if isinstance(value, str):
+        value = unsigned_of(value, U256_MAX)
+    if not is_unsigned(value, U256_MAX):
         raise ValueError(f"message.{key} must be an unsigned 256-bit integer or its decimal text")
     return value
 
@@ -87,6 +87,6 @@ def _flag(key: str, value: Any) -> bool:
 
 def _moment(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"message.{key} must be an RFC 3339 text")
+        raise ValueError(f"message.{key} must be an RFC 3339 timestamp")
     parse_timestamp(value)
     return value

@@ -129,6 +129,6 @@ def _refuse_later(found: Mapping[str, Value]) -> None:
     """Raises WrongShape, naming the key."""
     for key, known in LATER_KEYS.items():
         if found.get(key) is not None:
-            raise WrongShape(f"{key} is not understood here: send {known}")
+            raise WrongShape(f"{key} is not supported: send {known}")
     if isinstance(found.get("bucket_totals"), dict):
-        raise WrongShape("bucket_totals by name are not understood here: send a list")
+        raise WrongShape("bucket_totals by name are not supported: send a list")

@@ -25,7 +25,7 @@ def check_sandbox(client: APIClient, settings: Settings) -> Finding:
     except ENGINE_ERRORS as error:
         return fail(NAME, f"a container with the browser's profile does not start: {reason(error)}", MEANING)
     except ValueError as error:
-        return fail(NAME, f"the probe said nothing of use: {error}", MEANING)
+        return fail(NAME, f"the probe gave no useful answer: {error}", MEANING)
     return judge_sandbox(seen, wanted=_wanted(settings))
 
 
@@ -33,15 +33,15 @@ def judge_sandbox(seen: Mapping[str, Any], *, wanted: bool = True) -> Finding:
     """From what the probe saw; `wanted`: the default configuration does not switch the sandbox off."""
     if not wanted:
         return warn(
-            NAME, "switched off by GENVM_WEB_CONFIG", "remove `browser_sandbox: false` where it can be on"
+            NAME,
+            "switched off by GENVM_WEB_CONFIG",
+            "remove `browser_sandbox: false` where the sandbox works",
         )
     if seen.get("error") == "":
         return ok(NAME, "user namespaces for the browser: work")
     closed = ", ".join(str(one) for one in seen.get("closed") or ())
     found = f"no user namespaces for the browser ({seen.get('error', 'unknown')}); {MEANING}"
-    advice = (
-        "let users that are not root make them: sysctl, or the policy of SELinux or AppArmor, keeps them away"
-    )
+    advice = "allow them for users other than root: sysctl, SELinux or AppArmor forbids them"
     return fail(NAME, found, f"set otherwise: {closed}" if closed else advice)
 
 

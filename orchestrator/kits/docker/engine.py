@@ -103,7 +103,7 @@ def check_images(client: APIClient, settings: Settings) -> Finding:
     try:
         versions = load_manifest(settings.manifest, settings.image_pattern).versions
     except ManifestError as error:
-        return fail("images", str(error), "mend the file that GENVM_MANIFEST names (docs/manifest.md)")
+        return fail("images", str(error), "correct the file that GENVM_MANIFEST names (docs/manifest.md)")
     wanted = sorted({version.image for version in versions})
     missing = [image for image in wanted if not _has(client, image)]
     if missing:

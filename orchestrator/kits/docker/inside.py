@@ -49,7 +49,7 @@ def check_limits(client: APIClient, settings: Settings) -> list[Finding]:
         return [
             fail(
                 "limits",
-                f"the probe container said nothing of use: {error}",
+                f"the probe container gave no useful answer: {error}",
                 "see `docker logs` of the engine",
             )
         ]

@@ -28,7 +28,7 @@ def judge_proxies(info: Mapping[str, Any], environ: Mapping[str, str]) -> Findin
     if missing:
         return warn(
             "proxy",
-            f"{', '.join(missing)} is set here, and the engine has none: its pulls go past the proxy",
+            f"{', '.join(missing)} is set here, and the engine has none, so that its pulls bypass the proxy",
             "set it for the engine: `proxies` in daemon.json, or Environment= in its service "
             "(docs/engines.md)",
         )

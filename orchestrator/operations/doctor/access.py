@@ -20,7 +20,7 @@ def check_tokens(settings: Settings) -> Finding:
     try:
         tokens = read_tokens(path).tokens
     except BadTokens as bad:
-        return fail("tokens", str(bad), "mend it: see docs/access.md")
+        return fail("tokens", str(bad), "correct it: see docs/access.md")
     counted = Counter(token.caller.scope.value for token in tokens)
     shown = ", ".join(f"{count} {scope}" for scope, count in sorted(counted.items()))
     namespaces = len({token.caller.namespace for token in tokens})
@@ -34,7 +34,7 @@ def check_audit_file(settings: Settings) -> Finding:
         return ok("audit", "administrative calls are in the manager's log only")
     advice = "set GENVM_AUDIT_FILE to a file that the manager may write"
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        return fail("audit", f"{path} is no regular file", advice)
+        return fail("audit", f"{path} is not a regular file", advice)
     there = path if path.exists() else path.absolute().parent
     if not os.access(there, os.W_OK if path.exists() else os.W_OK | os.X_OK):
         return fail("audit", f"{there} cannot be written by uid {os.geteuid()}", advice)

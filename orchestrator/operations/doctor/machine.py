@@ -13,7 +13,7 @@ from orchestrator.executions.permits import NEWEST_COSTS
 from orchestrator.exposure import CannotListen, guarded_addresses, is_loopback
 from orchestrator.kits import kit_of
 from orchestrator.kits.finding import Finding, fail, ok, warn
-from orchestrator.memory import MEMINFO, available, default_permits
+from orchestrator.memory import FreeMemory
 from orchestrator.runtime.rendezvous import SOCKET_NAME, SUN_PATH_LIMIT
 from orchestrator.settings import Settings
 
@@ -98,10 +98,10 @@ def check_disk(settings: Settings) -> Finding:
 
 def check_memory(settings: Settings) -> Finding:
     """Whether as many instances as the permits allow could use all that they may."""
-    meminfo = MEMINFO.read_text("ascii")
+    memory = FreeMemory.now()
     least = max(settings.permits_per_sync or 0, settings.permits_per_nondet or 0) or NEWEST_COSTS.highest
-    default = default_permits(meminfo, settings.permits_per_gib, least)
-    return judge_memory(available(meminfo), settings.permits or default, settings.instance_memory_bytes)
+    default = memory.permits(settings.permits_per_gib, least)
+    return judge_memory(memory.total, settings.permits or default, settings.instance_memory_bytes)
 
 
 def judge_memory(free: int, permits: int, instance: int) -> Finding:

@@ -140,7 +140,7 @@ class Void:
             return False
         if self._network == network:
             self._network = None
-            log.warning("void_fell", network=network)
+            log.warning("void_ended", network=network)
         return True
 
     async def remove(self) -> None:

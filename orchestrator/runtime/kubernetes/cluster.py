@@ -53,9 +53,7 @@ def in_cluster(environment: Mapping[str, str], directory: Path = SERVICE_ACCOUNT
     """
     host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT")
     if not (host and port):
-        raise EngineRefused(
-            "this process is in no cluster: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set"
-        )
+        raise EngineRefused("this process is not in a cluster: KUBERNETES_SERVICE_HOST and _PORT are not set")
     return Cluster(
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
         namespace=_read(directory / "namespace"),

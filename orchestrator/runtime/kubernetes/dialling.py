@@ -79,7 +79,7 @@ async def _proved(control: StreamControl, token: str, purpose: Purpose, number: 
         proof = meeting.proof(Side.MANAGER, token)
         await control.send(Hello(meeting.managers_nonce, proof, purpose.value, number))
         if not meeting.is_proof(Side.CONNECTOR, token, (await control.receive(hello_in)).proof):
-            raise ProtocolBroken("who answers at the Pod's address is not its connector")
+            raise ProtocolBroken("what answers at the Pod's address is not its connector")
     except BaseException:
         control.close()
         raise

@@ -66,7 +66,7 @@ class NoRoom(EngineRefused):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerAnswer:
     """What came back: code, `Retry-After` as it was sent, and the body."""
 
     status: int
@@ -74,7 +74,7 @@ class Answer:
     retry_after: str | None = None
 
 
-def failure_of(answer: Answer) -> RuntimeFailure:
+def failure_of(answer: ServerAnswer) -> RuntimeFailure:
     """The failure that an answer with a code of 400 and more stands for."""
     said = _status_object(answer.body)
     if said is None:

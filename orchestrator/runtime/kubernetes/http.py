@@ -15,7 +15,7 @@ import aiohttp
 import structlog
 
 from orchestrator.runtime.kubernetes.cluster import Cluster
-from orchestrator.runtime.kubernetes.failures import Answer, Unauthorized, failure_of
+from orchestrator.runtime.kubernetes.failures import ServerAnswer, Unauthorized, failure_of
 from orchestrator.runtime.port import EngineUnreachable
 
 log = structlog.get_logger(__name__)
@@ -122,7 +122,7 @@ class ApiServer:
                 self._note(reachable=True)
                 if answer.status >= 300:
                     body = await answer.read()
-                    raise failure_of(Answer(answer.status, body, answer.headers.get("Retry-After")))
+                    raise failure_of(ServerAnswer(answer.status, body, answer.headers.get("Retry-After")))
                 yield answer
         except aiohttp.ClientConnectorError as error:
             self._note(reachable=False, why=str(error))
@@ -176,4 +176,4 @@ async def whole_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             if line.strip():
                 yield line
         if held > _LONGEST_LINE:
-            raise EngineUnreachable("the API server sends a line without an end")
+            raise EngineUnreachable("the API server sent a line without an end")

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 
 from orchestrator.runtime.kubernetes.calls import Bookmark, Event, PodList, Removed, Seen
-from orchestrator.runtime.kubernetes.failures import Answer, expired_in_stream, failure_of
+from orchestrator.runtime.kubernetes.failures import ServerAnswer, expired_in_stream, failure_of
 from orchestrator.runtime.kubernetes.http import LONG, ApiServer
 from orchestrator.runtime.kubernetes.pods import Pod, pod_of
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
@@ -87,10 +87,10 @@ def event_of(line: bytes) -> Event | None:
     try:
         said = json.loads(line)
     except ValueError as error:
-        raise EngineUnreachable("the watch sent what is no JSON") from error
+        raise EngineUnreachable("the watch sent something that is not JSON") from error
     about = said.get("object") if isinstance(said, dict) else None
     if not isinstance(about, dict):
-        raise EngineUnreachable("the watch sent what is no event")
+        raise EngineUnreachable("the watch sent something that is not an event")
     match said.get("type"):
         case "ADDED" | "MODIFIED":
             return Seen(_pod(about))
@@ -101,7 +101,7 @@ def event_of(line: bytes) -> Event | None:
         case "ERROR":
             code = about.get("code")
             status = 410 if expired_in_stream(about) else code if isinstance(code, int) else 500
-            raise failure_of(Answer(status, json.dumps(about).encode()))
+            raise failure_of(ServerAnswer(status, json.dumps(about).encode()))
         case _:
             return None
 
@@ -117,7 +117,7 @@ def _object(body: bytes) -> Mapping[str, object]:
     try:
         value = json.loads(body)
     except ValueError as error:
-        raise EngineRefused("the API server answered with what is no JSON") from error
+        raise EngineRefused("the API server answered with something that is not JSON") from error
     return value if isinstance(value, dict) else {}
 
 

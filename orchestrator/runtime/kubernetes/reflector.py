@@ -157,7 +157,7 @@ class Reflector:
             self._patience = None
         if not heard:
             # In order, but without the bookmark that a server sends before the end.
-            raise EngineUnreachable("the watch ended without a word")
+            raise EngineUnreachable("the watch ended without saying why")
 
     def _heard(self, event: Event) -> None:
         self._failures = 0

@@ -97,7 +97,7 @@ def standing(pod: Pod, *, ordered: bool = False) -> Standing:
     if pod.phase in ("Failed", "Succeeded"):
         return _ended_without_a_word(pod)
     if pod.deleting and _with_its_node(pod):
-        return _lost(_taken_by(pod) or "its node was given up")
+        return _lost(_taken_by(pod) or "the cluster gave its node up")
     if executor is not None and isinstance(executor.state, Running):
         return _running(pod)
     return _waiting(pod)
@@ -126,7 +126,7 @@ def _terminated(pod: Pod, state: Terminated, *, ordered: bool) -> Refused | Ende
     if (taken := _taken_by(pod)) is not None:
         return _lost(taken)
     if state.reason == _STATUS_LOST:
-        return _lost("the node does not know any more how the container ended")
+        return _lost("the node no longer knows how the container ended")
     if pod.deleting and not ordered:
         return _lost("its Pod was deleted by somebody else")
     code, signal = _code_and_signal(state.exit_code)

@@ -11,10 +11,11 @@ import secrets
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
+from orchestrator.clock import MACHINE_CLOCK, Ticks, Timer
 from orchestrator.runtime.conversation import waits
 from orchestrator.runtime.pool.key import PoolKey
 from orchestrator.runtime.pool.settings import PoolSettings
@@ -34,18 +35,6 @@ log = structlog.get_logger(__name__)
 
 NAME = "pool"
 """Instances are called `pool-MARK-MANAGER-NUMBER`: the key's mark, and what tells managers' apart."""
-
-
-class Timer(Protocol):
-    def cancel(self) -> None: ...
-
-
-class Clock(Protocol):
-    """The event loop's own, but for tests."""
-
-    def time(self) -> float: ...
-
-    def call_at(self, when: float, callback: Callable[[], None], /) -> Timer: ...
 
 
 def no_bound() -> int:
@@ -69,12 +58,12 @@ class PoolRuntime:
         settings: PoolSettings,
         *,
         room: Callable[[], int] = no_bound,
-        clock: Clock | None = None,
+        clock: Ticks = MACHINE_CLOCK,
     ) -> None:
         self._inner = inner
         self._settings = settings
         self._room = room
-        self._clock: Clock = clock or asyncio.get_running_loop()
+        self._clock = clock
         self._shelves: dict[PoolKey, Shelf] = {}
         self._known: frozenset[PoolKey] | None = None
         # Names of an earlier manager may still be in use by its runs.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientTimeout, UnixConnector
 
-from orchestrator.access.entries import HASH_PREFIX, Entry, line_of
+from orchestrator.access.entries import HASH_PREFIX, TokenEntry, line_of
 from orchestrator.access.scope import Scope
 from orchestrator.access.token import digest_of, new_token
 from tests.integration.manager.conftest import Client, MakeClient
@@ -38,7 +38,7 @@ class TokensFile:
         self.texts[name] = new_token()
         hashed = HASH_PREFIX + digest_of(self.texts[name]).hex()
         self.lines[name] = line_of(
-            Entry(name=name, scopes=[scope], namespace=namespace, hash=hashed, **rates)
+            TokenEntry(name=name, scopes=[scope], namespace=namespace, hash=hashed, **rates)
         )
 
     def write(self) -> None:

@@ -42,7 +42,7 @@ from genvm_wire.module_messages import (
 GO_ON = Path(os.environ["GENVM_CONTROL"]).with_name("go_on")
 
 
-class Session(threading.Thread):
+class Stream(threading.Thread):
     """Serves one stream of transport S (modules 1.4)."""
 
     def __init__(self, module: Module, told: OpenSession, sock: socket.socket) -> None:
@@ -97,7 +97,7 @@ class Module:
         self.name = name
         self.config: Mapping[str, Any] = {}
         self.generation: int | None = None
-        self.sessions: dict[int, Session] = {}
+        self.sessions: dict[int, Stream] = {}
         self.unsaid: list[FromModule] = []
         self.lock = threading.RLock()
         self.draining = False
@@ -190,7 +190,7 @@ class Module:
             self.say(Log([{"level": "info", "message": "x" * 100}] * 64))
 
     def open(self, message: OpenSession, fds: list[int]) -> None:
-        session = Session(self, message, socket.socket(fileno=fds[0]))
+        session = Stream(self, message, socket.socket(fileno=fds[0]))
         with self.lock:
             self.sessions[session.run_id] = session
         session.start()
@@ -201,7 +201,7 @@ class Module:
         if session is not None:
             session.end()
 
-    def ended(self, session: Session) -> None:
+    def ended(self, session: Stream) -> None:
         scripting = {"requests_count": session.requests, "requests_time": 7}
         stats: dict[str, Any] = {"scripting": scripting}
         if self.name == "llm":

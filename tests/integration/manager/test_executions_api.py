@@ -184,7 +184,7 @@ async def test_host_data_is_never_shown(client: Client) -> None:
 @pytest.mark.parametrize("run_id", ["99", "abc", "-1", str(2**64)])
 async def test_an_unknown_run_is_not_found_by_its_name(client: Client, run_id: str) -> None:
     status, answer = await client.ask("GET", f"/executions/{run_id}")
-    assert (status, f"execution {run_id} is not known" in answer["error"]) == (404, True)
+    assert (status, f"run {run_id} is not known" in answer["error"]) == (404, True)
 
 
 async def test_a_run_past_its_retention_is_gone_from_the_list(make_client: MakeClient) -> None:

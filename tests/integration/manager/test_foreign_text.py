@@ -49,7 +49,7 @@ async def test_a_key_that_some_journals_cannot_keep_is_refused_with_every_journa
 ) -> None:
     """SQLite takes a NUL within a text, PostgreSQL does not: what a client may send does not hang on that."""
     answer = await client.ask("POST", "/genvm/run", data=client.encoded("C", host_genvm_id=key))
-    assert answer == (400, {"error": "host_genvm_id must not have a NUL in it"})
+    assert answer == (400, {"error": "host_genvm_id must not contain NUL"})
     async with socket_client(client.session) as socket:
         body = generation_bodies.fields("C", f"unix://{client.folder}/node", host_genvm_id=key)
         code, message = await refusal(socket.run(body))

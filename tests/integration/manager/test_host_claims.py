@@ -34,7 +34,7 @@ async def end(client: Client, run_id: int) -> None:
 async def is_refused(client: Client, host: str) -> bool:
     """By a text that says nothing of whose it is, nor which."""
     status, answer = await client.ask("POST", "/genvm/run", json=client.body(host=host))
-    return status == 403 and "not to be had" in answer["error"] and host[7:] not in answer["error"]
+    return status == 403 and "not available now" in answer["error"] and host[7:] not in answer["error"]
 
 
 async def test_a_node_of_another_namespace_s_run_is_refused_by_whatever_name(speaking_as: As) -> None:
@@ -50,7 +50,7 @@ async def test_a_node_of_another_namespace_s_run_is_refused_by_whatever_name(spe
             assert await is_refused(foreign, f"unix://{link}")
         async with socket_client(bob.session) as talking:
             code, text = await refusal(talking.run(request(node, IGNORES)))
-            assert (code, "not to be had" in text) == (INTERNAL, True)
+            assert (code, "not available now" in text) == (INTERNAL, True)
         # Her own may go on using it; nobody else was there, not even to wake somebody.
         second = await alice.run(alice.body(IGNORES, host=body["host"]))
         for one in (run_id, second):

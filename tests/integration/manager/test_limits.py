@@ -79,7 +79,7 @@ async def test_a_body_that_dribbles_is_given_up(make_client: MakeClient) -> None
     await writer.drain()
     said = await reader.read()  # the manager closes, too
     assert b" 408 " in said
-    assert b"the body did not come within 0.2 s" in said
+    assert b"the body did not arrive within 0.2 s" in said
     writer.close()
 
 

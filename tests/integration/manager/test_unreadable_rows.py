@@ -53,7 +53,7 @@ async def test_an_unreadable_row_is_set_aside_whole(make_client: MakeClient, fol
         assert sorted(one["id"] for one in listed) == [1, 2]
         await client.until(lambda: not client.manager.executions.statistics().supervised)
         permits = client.manager.executions.statistics().permits
-        assert (permits.in_use, permits.holders, permits.waiting) == (0, 0, 0)
+        assert (permits.in_use, permits.holders, permits.waiting) == (0, (), 0)
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["a node in accept()", "a node that sees it by itself"])

@@ -98,7 +98,7 @@ async def test_logs_go_where_they_were_written_to(client: Client) -> None:
 
 async def test_an_unknown_run_exits_with_3_and_its_name(client: Client) -> None:
     ran = await command("inspect", "77", "--manager", url(client))
-    assert (ran.code, "execution 77 is not known" in ran.err) == (3, True)
+    assert (ran.code, "run 77 is not known" in ran.err) == (3, True)
 
 
 async def test_a_manager_that_is_away_is_named(tmp_path: Path) -> None:

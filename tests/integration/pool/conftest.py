@@ -15,7 +15,7 @@ import docker
 import pytest
 
 from orchestrator.composition import Manager, manager
-from orchestrator.embedded import compiled_directory
+from orchestrator.embedded import METER_VARIABLE, compiled_directory
 from orchestrator.executions.times import Times
 from orchestrator.node.store import NodeStore
 from orchestrator.runtime.pool import PoolRuntime, PoolStatistics
@@ -82,6 +82,12 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return precompiled_for(tmp_path_factory)
 
 
+@pytest.fixture(autouse=True)
+def counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Executor processes count fuel here: runs that burn the same did the same."""
+    monkeypatch.setenv(METER_VARIABLE, "1")
+
+
 @pytest.fixture
 def open_manager(
     folder: Path, engine: docker.APIClient, executor_image: str, store: NodeStore, compiled: Path
@@ -110,6 +116,17 @@ def open_manager(
         assert containers(engine, settings.state_dir) == []
 
     return opened
+
+
+def work_of(status: dict[str, Any], runtime: str) -> tuple[int, ...]:
+    """What a run did, in figures that no clock has a part in: equal runs have equal ones.
+
+    Containers, which run as in production, do not count fuel.
+    """
+    stats: dict[str, int] = status["stats"]
+    assert ("fuel" in stats) is (runtime == "process")
+    names = ("fuel", "memory_peak", "storage_reads", "storage_writes", "stdout_total", "stderr_total")
+    return tuple(stats.get(name, 0) for name in names)
 
 
 def _place(compiled: Path, state_dir: Path) -> None:

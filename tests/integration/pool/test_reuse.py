@@ -16,7 +16,7 @@ from orchestrator.executions.state import Cause
 from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.runtime.pool.settings import PoolSettings
 from tests.e2e.strict_node import staged
-from tests.integration.pool.conftest import CODE, Open, Pooled, containers
+from tests.integration.pool.conftest import CODE, Open, Pooled, containers, work_of
 from tests.integration.pool.skipping_clock import SkippingClock
 from tests.integration.pool.test_pool import cancelled_run
 
@@ -77,12 +77,12 @@ async def test_a_run_gives_the_same_bytes_and_fuel_whatever_ran_before_it(
             await kit.until(lambda pool: pool.ready == 1)
             run = await kit.run(method)
             assert run.status is not None
-            seen.append((run.result, run.status["stats"]["fuel"], run.status["stdout"]))
+            seen.append((run.result, work_of(run.status, runtime), run.status["stdout"]))
         assert len(await engine_ids(kit)) == 1
     async with open_manager(runtime, pool_size=1) as kit:
         run = await kit.run(method)
         assert run.status is not None
-        seen.append((run.result, run.status["stats"]["fuel"], run.status["stdout"]))
+        seen.append((run.result, work_of(run.status, runtime), run.status["stdout"]))
     assert len(set(seen)) == 1
 
 

@@ -85,17 +85,17 @@ def test_what_is_wrong_is_said_without_the_value(changes: dict[str, object], tex
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "there is no token"),
-        ("[]", "there is no token"),
-        ("# nothing\n", "there is no token"),
+        ("", "it has no tokens"),
+        ("[]", "it has no tokens"),
+        ("# nothing\n", "it has no tokens"),
         ("tokens: []", "not a list"),
         ("{", "neither JSON lines nor YAML"),
         (LINE + "\n{", "neither JSON lines nor YAML"),
         ("- [", "neither JSON lines nor YAML: look at line"),
         ("- a: *b", "neither JSON lines nor YAML"),
         ("[1]", "token 1: entry"),
-        (f"{LINE}\n{LINE}", "its name is an earlier token's"),
-        (f"{LINE}\n{OTHER_LINE.replace(OTHER, HASH)}", "token 2: its hash is an earlier token's"),
+        (f"{LINE}\n{LINE}", "its name is also an earlier token's"),
+        (f"{LINE}\n{OTHER_LINE.replace(OTHER, HASH)}", "token 2: its hash is also an earlier token's"),
         ("[" + "0," * (MOST_TOKENS + 1) + "]", f"more than {MOST_TOKENS}"),
         ("[" * 100_000, "neither JSON lines nor YAML"),
     ],
@@ -125,13 +125,13 @@ def test_it_may_be_a_link_as_secrets_are(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     for path, said in (
-        (tmp_path / "pipe", "no regular file"),
+        (tmp_path / "pipe", "not a regular file"),
         (tmp_path, "."),
         (tmp_path / "no", "cannot be"),
     ):
         with pytest.raises(BadTokens, match=said):
             read_tokens(path)
-    with pytest.raises(BadTokens, match="no text"):
+    with pytest.raises(BadTokens, match="not UTF-8 text"):
         (tmp_path / "binary").write_bytes(b"\xff\xfe")
         (tmp_path / "binary").chmod(0o600)
         read_tokens(tmp_path / "binary")

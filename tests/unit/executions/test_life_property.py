@@ -100,7 +100,7 @@ class Lives(RuleBasedStateMachine):
     @rule(cost=st.integers(1, 2), state=st.sampled_from([State.STARTING, State.RUNNING]))
     def recover(self, cost: int, state: State) -> None:
         """A run that an earlier manager admitted; it counts even over the maximum."""
-        self.pool.restore(self.new_run(cost, state), cost)
+        self.pool.restore(self.new_run(cost, state), cost, NOW)
 
     @precondition(lambda self: self.lives)
     @rule(data=st.data(), event=events())
@@ -137,7 +137,7 @@ class Lives(RuleBasedStateMachine):
     def the_pool_counts_exactly_what_the_runs_hold(self) -> None:
         held = [life.permits_held for life in self.lives.values() if life.permits_held]
         statistics = self.pool.statistics()
-        assert (statistics.in_use, statistics.holders) == (sum(held), len(held))
+        assert (statistics.in_use, len(statistics.holders)) == (sum(held), len(held))
         assert statistics.in_use >= 0
         assert 0 <= statistics.available <= statistics.maximum
 

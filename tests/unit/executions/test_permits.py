@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from orchestrator.executions.permits import PermitPool
+from orchestrator.executions.permits import Holder, PermitPool
+from tests.hand_clock import BEGINNING, HandClock
 
 
 def test_a_run_that_fits_is_admitted_at_once() -> None:
@@ -82,6 +85,20 @@ def test_giving_back_twice_returns_nothing_twice() -> None:
     assert pool.statistics().in_use == 0
 
 
+async def test_holders_are_named_with_what_they_hold_and_since_when() -> None:
+    clock = HandClock()
+    pool = PermitPool(4, clock=clock)
+    pool.restore(1, 2, BEGINNING - timedelta(seconds=9))
+    pool.ask(2, 2)
+    pool.ask(3, 1)
+    await clock.pass_time(5)
+    assert pool.give_back(1) == [3]
+    assert pool.statistics().holders == (
+        Holder(2, 2, BEGINNING),
+        Holder(3, 1, BEGINNING + timedelta(seconds=5)),
+    )
+
+
 class PermitsUnderAnySequence(RuleBasedStateMachine):
     """However runs come, leave and the maximum changes: the counts agree, and nobody enters over it."""
 
@@ -128,7 +145,9 @@ class PermitsUnderAnySequence(RuleBasedStateMachine):
     def counts_agree(self) -> None:
         statistics = self.pool.statistics()
         assert statistics.in_use == sum(self.costs[name] for name in self.holders)
-        assert statistics.holders == len(self.holders)
+        assert {holder.name: holder.cost for holder in statistics.holders} == {
+            name: self.costs[name] for name in self.holders
+        }
         assert statistics.waiting == len(self.costs) - len(self.holders)
         assert statistics.available >= 0
 

@@ -29,5 +29,5 @@ def test_a_source_archive_without_git_has_no_revision(tmp_path: Path) -> None:
 
 
 def test_another_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourcesMissing, match="no checkout of genvm-orchestrator"):
+    with pytest.raises(SourcesMissing, match="not a checkout of genvm-orchestrator"):
         find_checkout(tmp_path)

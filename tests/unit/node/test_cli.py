@@ -12,8 +12,8 @@ import pytest
 from genvm_wire.address import Address
 from genvm_wire.results import ResultCode, RunResult
 from orchestrator.node import arguments, cli
-from orchestrator.node.outcome import Outcome
 from orchestrator.node.presentation import as_json, as_text
+from orchestrator.node.run_report import RunReport
 
 ADDRESS = Address(b"\x5b" * 20)
 
@@ -24,9 +24,9 @@ def parsed(*argv: str) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def outcome(code: ResultCode | None, data: object = None) -> Outcome:
+def outcome(code: ResultCode | None, data: object = None) -> RunReport:
     result = None if code is None else RunResult(code=code, data=data)  # type: ignore[arg-type]
-    return Outcome(7, ADDRESS, result, "" if result else "it died", "hi\n", "", {}, {"total": 0.0123})
+    return RunReport(7, ADDRESS, result, "" if result else "it died", "hi\n", "", {}, {"total": 0.0123})
 
 
 @pytest.mark.parametrize(

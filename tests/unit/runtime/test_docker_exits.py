@@ -69,7 +69,7 @@ def test_only_a_sigkill_without_the_flag_may_still_turn_out_to_be_oom() -> None:
         (InstanceExit(3, None, False, "boom"), "it exited with code 3: boom"),
         (InstanceExit(None, 9, False), "signal 9 ended it"),
         (InstanceExit(None, 9, True), "it was killed at its memory limit"),
-        (InstanceExit(None, None, False), "it ended and nobody knows how"),
+        (InstanceExit(None, None, False), "it ended, and it is not known how"),
     ],
 )
 def test_describe(ended: InstanceExit, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The contract library's way to the executor: five functions over the device /dev/genlayer.
+"""The contract library's way to the executor: functions over the device /dev/genlayer.
 
 Runs inside the guest. The device's messages are described in the executor's `guest_channel` module. A
 refusal raises SystemError("<n>: <name>") with the names of contract-sdk.md, 3.
@@ -74,6 +74,20 @@ def storage_write(slot: bytes, off: int, data: bytes | bytearray | memoryview) -
     payload = bytes(data)
     _check_offset(off, len(payload))
     _ask(b"\x02" + _check_slot(slot) + off.to_bytes(4, "little") + payload)
+
+
+def storage_rights() -> tuple[bool, frozenset[bytes]]:
+    """Whether this VM may write, and the ids of the slots that it may not write even then."""
+    answer = _ask(b"\x07")
+    return bool(answer[0]), frozenset(answer[at : at + 32] for at in range(1, len(answer), 32))
+
+
+def storage_write_all(writes: list[tuple[bytes, int, bytes]]) -> None:
+    """Write each `(slot, offset, bytes)`, in this order. Raises SystemError at the first that is refused."""
+    parts = [b"\x08"]
+    for slot, off, data in writes:
+        parts += (slot, off.to_bytes(4, "little"), len(data).to_bytes(4, "little"), data)
+    _ask(b"".join(parts))
 
 
 def out_of_memory() -> None:

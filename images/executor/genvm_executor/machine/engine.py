@@ -16,7 +16,10 @@ WASM_STACK_BYTES = 2 * 1024 * 1024 - 64 * 1024
 MAX_VM_DEPTH = 16
 """Guests inside guests: each may use its whole WASM stack on top of its caller's."""
 NATIVE_STACK_BYTES = 64 * 1024 * 1024
-UNLIMITED_FUEL = 2**64 - 1
+METER_VARIABLE = "GENVM_METER_FUEL"
+"""`1`: count fuel. No client sees it, nothing limits it (contract-sdk-v03.md, 19), and it takes a quarter of
+a guest's time: on for those who compare runs to the unit, as two that burn the same did the same."""
+_UNLIMITED_FUEL = 2**64 - 1
 DEFAULT_MEMORY_BYTES = 768 * 1024 * 1024
 """Linear memory of all VMs of a run together. The same on every node, whatever its containers may take, since
 running out of it is a result; a quarter GiB below the smallest usual container, so that it comes first."""
@@ -29,7 +32,6 @@ class NativeStackTooSmall(Exception):
 
 SETTINGS: Mapping[str, bool | int] = MappingProxyType(
     {
-        "consume_fuel": True,
         "epoch_interruption": True,
         "cranelift_nan_canonicalization": True,
         "max_wasm_stack": WASM_STACK_BYTES,
@@ -54,13 +56,22 @@ SETTINGS: Mapping[str, bool | int] = MappingProxyType(
         "wasm_wide_arithmetic": False,
     }
 )
-"""Fuel and epochs on, floats canonical, nothing that depends on the machine or on threads."""
+"""Epochs on, floats canonical, nothing that depends on the machine or on threads."""
+
+
+def metered() -> bool:
+    """Whether this process counts fuel."""
+    return os.environ.get(METER_VARIABLE) == "1"
+
+
+def _settings() -> dict[str, bool | int]:
+    return {**SETTINGS, "consume_fuel": metered()}
 
 
 def deterministic_engine() -> Engine:
     """The engine with the settings above, which are part of what names compiled code."""
     config = Config()
-    for name, value in SETTINGS.items():
+    for name, value in _settings().items():
         setattr(config, name, value)
     return Engine(config)
 
@@ -79,20 +90,26 @@ def reserve_native_stack() -> None:
         raise NativeStackTooSmall(f"stack hard limit is {hard} bytes; {NATIVE_STACK_BYTES} are needed")
 
 
-def fresh_store(engine: Engine, memory_bytes: int, fuel: int = UNLIMITED_FUEL) -> Store:
-    """A store that may grow one memory to `memory_bytes` and burn `fuel`; the next epoch interrupts it."""
+def fresh_store(engine: Engine, memory_bytes: int) -> Store:
+    """A store that may grow one memory to `memory_bytes`; the next epoch interrupts it."""
     store = Store(engine)
     store.set_limits(
         memory_size=memory_bytes, table_elements=MAX_TABLE_ELEMENTS, instances=8, memories=4, tables=16
     )
-    store.set_fuel(fuel)
+    if metered():
+        store.set_fuel(_UNLIMITED_FUEL)
     store.set_epoch_deadline(1)
     return store
 
 
+def burnt_fuel(store: Store) -> int:
+    """What its guest has burnt; 0 where nobody counts."""
+    return _UNLIMITED_FUEL - store.get_fuel() if metered() else 0
+
+
 def engine_fingerprint() -> str:
     """What precompiled code depends on besides the module and the engine's version, which it carries."""
-    settings = " ".join(f"{name}={value}" for name, value in sorted(SETTINGS.items()))
+    settings = " ".join(f"{name}={value}" for name, value in sorted(_settings().items()))
     return f"{os.uname().machine} {_cpu_features()} {settings}"
 
 

@@ -10,6 +10,8 @@ Request: `u8 operation` and its arguments.
 | 4 get_self_balance | - | 32 bytes |
 | 5 gl_call | calldata | u8 0, or u8 1 and the answer |
 | 6 out_of_memory | - | none: the VM ends |
+| 7 storage_rights | - | u8 1 where the VM may write, then the ids of the locked slots, 32 each |
+| 8 storage_write_all | any number of: slot 32, u32 offset, u32 length, data | - |
 
 Answer: `u8 error number`, `u32 length`, bytes. All numbers are little-endian. A request replaces an answer
 that was not read to its end; anything that is no request is answered `inval`.
@@ -27,6 +29,7 @@ DEVICE_PATH = b"dev/genlayer"
 MAX_READ = 64 * 1024 * 1024
 _STORAGE_READ = struct.Struct("<32sII")
 _STORAGE_WRITE = struct.Struct("<32sI")
+_ONE_OF_MANY = struct.Struct("<32sII")
 
 
 class GuestChannel:
@@ -75,4 +78,25 @@ class GuestChannel:
                 return b"\x00" if answer is None else b"\x01" + answer
             case 6 if not body:
                 requests.out_of_memory()
+            case 7 if not body:
+                writable, locked = requests.storage_rights()
+                return bytes([writable]) + b"".join(sorted(locked))
+            case 8:
+                for slot, offset, piece in _writes(body):
+                    requests.storage_write(slot, offset, piece)
+                return b""
         raise SdkRefused(SdkErrno.INVAL)
+
+
+def _writes(body: bytes) -> list[tuple[bytes, int, bytes]]:
+    """The parts of a request to write several. Raises SdkRefused for one that is cut off: none is written."""
+    found, at = [], 0
+    while at < len(body):
+        if at + _ONE_OF_MANY.size > len(body):
+            raise SdkRefused(SdkErrno.INVAL)
+        slot, offset, length = _ONE_OF_MANY.unpack_from(body, at)
+        at += _ONE_OF_MANY.size + length
+        if at > len(body):
+            raise SdkRefused(SdkErrno.INVAL)
+        found.append((slot, offset, body[at - length : at]))
+    return found

@@ -12,6 +12,9 @@ class GuestRequests(Protocol):
 
     def storage_write(self, slot: bytes, offset: int, data: bytes) -> None: ...
 
+    def storage_rights(self) -> tuple[bool, frozenset[bytes]]:
+        """Whether the VM may write at all, and the slots that are locked. The same for its whole life."""
+
     def get_balance(self, address: bytes) -> int: ...
 
     def get_self_balance(self) -> int: ...

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from wasmtime import (
     Engine,
     Func,
-    FuncType,
     Instance,
     Linker,
     Memory,
@@ -18,16 +17,16 @@ from wasmtime import (
     Store,
     Trap,
     TrapCode,
-    ValType,
     WasmtimeError,
 )
 
 from genvm_executor.host import HostRefused
 from genvm_executor.lines import V02, ContractLine
-from genvm_executor.machine.engine import UNLIMITED_FUEL, fresh_store
+from genvm_executor.machine.engine import burnt_fuel, fresh_store
 from genvm_executor.machine.guest_channel import DEVICE_PATH, GuestChannel
 from genvm_executor.machine.guest_memory import GuestMemory
 from genvm_executor.machine.guest_requests import GuestRequests
+from genvm_executor.machine.host_functions import define
 from genvm_executor.machine.outcome import (
     RETURN_NULL,
     GuestReturned,
@@ -51,7 +50,6 @@ from genvm_executor.machine.wasi.random import COMMON_WORDS, GuestRandom
 from genvm_executor.machine.wasm_rules import Rule
 
 ENTRY_NAMES = ("", "_start")
-_TYPES = {"i": ValType.i32, "I": ValType.i64}
 _RANDOM_BEFORE_JOB = COMMON_WORDS
 
 
@@ -101,7 +99,7 @@ class GuestSurroundings:
 
 @dataclass(frozen=True, slots=True)
 class GuestUsage:
-    """`fuel` burnt and `memory` bytes the guest had at its end."""
+    """`fuel` burnt, where it is counted, and `memory` bytes the guest had at its end."""
 
     fuel: int
     memory: int
@@ -143,7 +141,7 @@ class Guest:
         except HostRefused as refused:
             return vm_error(refused.vm_error_text)
         finally:
-            self.usage = GuestUsage(UNLIMITED_FUEL - store.get_fuel(), self._memory.size)
+            self.usage = GuestUsage(burnt_fuel(store), self._memory.size)
             self._memory.release()
             store.close()
 
@@ -178,10 +176,7 @@ class Guest:
             ("genlayer_sdk", SdkImports(self._memory, self._descriptors, self._requests).functions()),
         ):
             for name, (types, function) in functions.items():
-                results = [] if name == "proc_exit" else [ValType.i32()]
-                linker.define_func(
-                    module_name, name, FuncType([_TYPES[t]() for t in types], results), function
-                )
+                define(linker, module_name, name, types, function)
         for library in self._program.linked:
             self._link(linker, store, library)
         instance = self._instantiate(linker, store)

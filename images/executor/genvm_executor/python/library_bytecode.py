@@ -97,7 +97,7 @@ def files_with_bytecode(precompiled: Path) -> FileSystem:
     files = library_files()
     path = bytecode_path(precompiled)
     if not path.is_file():
-        _log.warning("no compiled contract library at %s: starts are slow and burn more fuel", path)
+        _log.warning("no compiled contract library at %s: starts are slow", path)
         return files
     # A prepared interpreter has read what it needs: most of this stays on the disk.
     with path.open("rb") as file:

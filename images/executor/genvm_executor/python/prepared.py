@@ -88,7 +88,7 @@ def load_prepared(engine: Engine, directory: Path) -> Module | None:
     try:
         if path.is_file():
             return Module.deserialize_file(engine, str(path))
-        _log.warning("no prepared interpreter at %s: starts are slow and burn more fuel", path)
+        _log.warning("no prepared interpreter at %s: starts are slow", path)
     except WasmtimeError as error:
         _log.warning("prepared interpreter refused: %s", error)
     return None

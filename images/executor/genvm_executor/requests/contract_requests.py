@@ -73,9 +73,15 @@ class ContractRequests:
 
     def storage_write(self, slot: bytes, offset: int, data: bytes) -> None:
         _check_range(offset, len(data))
-        rights = self._frame.rights
-        self._need(rights.deterministic and rights.write and slot not in self._run.locked_slots)
+        self._need(self._may_write and slot not in self._run.locked_slots)
         self._frame.storage.write(slot, offset, data)
+
+    def storage_rights(self) -> tuple[bool, frozenset[bytes]]:
+        return self._may_write, self._run.locked_slots
+
+    @property
+    def _may_write(self) -> bool:
+        return self._frame.rights.deterministic and self._frame.rights.write
 
     def get_balance(self, address: bytes) -> int:
         return self._run.balance_of(Address(address))

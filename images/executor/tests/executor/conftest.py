@@ -11,7 +11,7 @@ from wasmtime import Engine
 # The vectors' checks live beside the guest library's own tests.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from genvm_executor.machine.engine import deterministic_engine
+from genvm_executor.machine.engine import METER_VARIABLE, deterministic_engine
 from genvm_wire.calldata import Encodable
 from genvm_wire.host_tables import HOST_TABLES
 from tests.precompiled import precompiled_for
@@ -21,6 +21,14 @@ from .executor_process import Executor, Report, job
 from .node_host import NodeHost
 
 Run = Callable[..., Report]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def metering() -> Iterator[None]:
+    """Everything here counts fuel: runs that burn the same did the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(METER_VARIABLE, "1")
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +71,7 @@ def run(executor: Executor, node: NodeHost) -> Run:
     return run_contract
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def zygote(precompiled: Path) -> Iterator[Zygote]:
     with TemporaryDirectory(prefix="gx") as path, Zygote(Path(path), precompiled) as process:
         yield process

@@ -79,18 +79,9 @@ class LaterChain(Chain):
                 options[key] = options.pop(name)
         modules = options.pop("modules", {})
         sides = [node.executor_side, *(peer.executor_side for peer in modules.values())]
-        settings: dict[str, Encodable] = {
-            "contract_line": "v0.3",
-            "executor_version": "v0.3.0",
-            "host_table": TABLE.name,
-            "fuel_width": TABLE.fuel_width,
-            "calldata": encode(request),
-            "message__contract_address": at,
-            "message__signer_address": SENDER,
-        }
         channel = self._zygote.connection()
         try:
-            work = job(sockets=["host", *modules], **(settings | options))
+            work = self.work(at, request, sockets=["host", *modules], **options)
             channel.send(work, [side.fileno() for side in sides])
             self.report = follow(channel)
             channel.send(Ack(RUN).as_map())
@@ -100,6 +91,20 @@ class LaterChain(Chain):
             for peer in modules.values():
                 peer.close()
         return self._taken(node)
+
+    @staticmethod
+    def work(at: Address, request: Encodable, **options: Encodable) -> dict[str, Encodable]:
+        """The job of a run."""
+        settings: dict[str, Encodable] = {
+            "contract_line": "v0.3",
+            "executor_version": "v0.3.0",
+            "host_table": TABLE.name,
+            "fuel_width": TABLE.fuel_width,
+            "calldata": encode(request),
+            "message__contract_address": at,
+            "message__signer_address": SENDER,
+        }
+        return job(**(settings | options))
 
     def _taken(self, node: NodeHost) -> Any:
         """Keep what the run wrote; its value. Raises Ended."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from guest.vectors import Outcome, Step
+from guest.vectors import Step, VmEnd
 
 from genvm_executor.entry_payload import is_entry
 from genvm_wire.calldata import decode, encode
@@ -76,15 +76,15 @@ def evaluate(harness: WasiHarness, expressions: Sequence[str], definitions: str 
     return [str(one) for one in found]
 
 
-def run(harness: WasiHarness, source: str, calldata: bytes, message: Mapping[str, Any]) -> Outcome:
+def run(harness: WasiHarness, source: str, calldata: bytes, message: Mapping[str, Any]) -> VmEnd:
     """One run as the executor does it: an entry of another form starts no VM."""
     if not is_entry(calldata, bool(message.get("is_init"))):
-        return Outcome("VMError", "malformed_entry", {}, [], "", "")
+        return VmEnd("VMError", "malformed_entry", {}, [], "", "")
     (outcome,) = harness.run(source, [Step(calldata, message=message)])
     return outcome
 
 
-def check_result(outcome: Outcome, expected: Mapping[str, Any]) -> None:
+def check_result(outcome: VmEnd, expected: Mapping[str, Any]) -> None:
     wanted = expected["data"]
     if expected["kind"] != "VMError" and wanted is not None:
         wanted = bytes.fromhex(wanted)
@@ -92,7 +92,7 @@ def check_result(outcome: Outcome, expected: Mapping[str, Any]) -> None:
     assert wanted in (None, outcome.data), outcome.stderr
 
 
-def check_exception(outcome: Outcome, expected: str | None) -> None:
+def check_exception(outcome: VmEnd, expected: str | None) -> None:
     """`Type: text`, `Type starting `text``, `Type whose text contains `text``."""
     text = (expected or "").replace(" starting `", ": ").rpartition(" whose text contains `")[2]
     assert text.removesuffix("`").strip() in outcome.stderr
@@ -124,7 +124,7 @@ def _arguments(values: Sequence[Any]) -> dict[str, Any]:
     return {"args": list(values)} if values else {}
 
 
-def check_calls(outcome: Outcome, vector: Mapping[str, Any]) -> None:
+def check_calls(outcome: VmEnd, vector: Mapping[str, Any]) -> None:
     check_result(outcome, vector["result"])
     assert outcome.stdout == vector.get("stdout", "")
     check_exception(outcome, vector.get("exception"))

@@ -14,7 +14,7 @@ from genvm_executor.python.programs import Programs
 from .wasi_harness import WasiHarness
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def harness(precompiled: Path) -> WasiHarness:
     reserve_native_stack()
     return WasiHarness(Programs.stored(deterministic_engine(), precompiled))

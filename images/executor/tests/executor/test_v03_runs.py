@@ -12,9 +12,10 @@ from genvm_wire.host_tables import Method
 from genvm_wire.storage_layout import contract_slot, upgraders_slot
 
 from .chain import BOB, Zygote
-from .executor_process import CONTRACT, SENDER
-from .later_chain import LATER, Ended, LaterChain, source
+from .executor_process import CONTRACT, SENDER, Executor
+from .later_chain import LATER, TABLE, Ended, LaterChain, source
 from .later_vectors import VECTORS
+from .node_host import NodeHost
 
 
 @pytest.fixture
@@ -399,3 +400,33 @@ return [gl.vm.spawn_runner(one, find).calldata for one in ids]
     later.deploy(source(body))
     assert later.call("go", BOB) == [42, 42]
     assert later.node.requests.count(Method.STORAGE_READ) > 0
+
+
+ORDER = """
+import random
+seen = set("abcdefghij")
+self.x = len(seen)
+gl.chain.Event.emit_raw([bytes(32)], {"k": "".join(seen)})
+return ["".join(seen), random.random().hex(), hash("a")]
+"""
+
+
+def test_a_run_is_the_same_fresh_and_forked_warm_and_cold(later: LaterChain, executor: Executor) -> None:
+    later.deploy(source(ORDER, "import random"))
+    payloads = []
+    for _ in range(2):
+        later.call("go")
+        payloads.append(later.report.payload)
+    node = NodeHost(TABLE, slots=later.accounts[CONTRACT.raw])
+    executor.wait_ready()
+    work = later.work(CONTRACT, {"": "go"})
+    executor.send_job(node, work)
+    payloads.append(executor.follow().payload)
+    node.close()
+    cold = LATER.replace('{ "Depends"', '{ "Seq": [{ "AddEnv": { "name": "A", "val": "b" } }, { "Depends"')
+    cold = cold.rstrip().removesuffix("}") + "}] }\n"
+    later.accounts.clear()
+    later.deploy(source(ORDER, "import random").replace(LATER, cold))
+    later.call("go")
+    payloads.append(later.report.payload)
+    assert payloads == [payloads[0]] * 4

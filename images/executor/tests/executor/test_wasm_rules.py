@@ -201,4 +201,7 @@ def test_every_setting_of_the_engine_names_compiled_code(monkeypatch: pytest.Mon
         changed = {**engines.SETTINGS, name: value + 1 if type(value) is int else not value}
         monkeypatch.setattr(engines, "SETTINGS", changed)
         names.add(engines.engine_fingerprint())
-    assert len(names) == 1 + len(engines.SETTINGS)
+    monkeypatch.undo()
+    monkeypatch.setenv(engines.METER_VARIABLE, "0")
+    names.add(engines.engine_fingerprint())
+    assert len(names) == 2 + len(engines.SETTINGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from guest.vectors import Outcome, Step
+from guest.vectors import Step, VmEnd
 
 from genvm_executor.lines import V02, ContractLine
 from genvm_executor.machine.outcome import GuestReturned
@@ -53,6 +53,9 @@ class ScriptedRequests:
         content.extend(bytes(max(offset - len(content), 0)))
         content[offset : offset + len(data)] = data
 
+    def storage_rights(self) -> tuple[bool, frozenset[bytes]]:
+        return True, frozenset()
+
     def get_balance(self, address: bytes) -> int:
         return 0
 
@@ -95,15 +98,15 @@ class WasiHarness:
         del source
         return True
 
-    def run(self, source: str, steps: Sequence[Step]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    def run(self, source: str, steps: Sequence[Step]) -> list[VmEnd]:
+        outcomes: list[VmEnd] = []
         slots: dict[str, bytes] = {}
         for step in steps:
             outcomes.append(self._step(source, step, slots))
             slots = dict(outcomes[-1].slots)
         return outcomes
 
-    def _step(self, source: str, step: Step, slots: dict[str, bytes]) -> Outcome:
+    def _step(self, source: str, step: Step, slots: dict[str, bytes]) -> VmEnd:
         message = {**MESSAGE, "entry_kind": step.entry_kind, "entry_data": step.entry_data}
         message |= {"entry_stage_data": step.entry_stage_data, **step.message}
         if self._line.names_signer:
@@ -116,7 +119,7 @@ class WasiHarness:
         ended = Guest(self._programs.engine, program, surroundings).run(MEMORY)
         returned = ended.code is ResultCode.RETURN
         is_value = returned or (ended.code is ResultCode.USER_ERROR and self._line.user_errors_are_values)
-        return Outcome(
+        return VmEnd(
             kind=KINDS[ended.code],
             data=ended.payload if is_value else ended.payload.decode(),
             slots={slot: bytes(content) for slot, content in requests.slots.items()} if returned else slots,

@@ -8,12 +8,12 @@ from typing import Any
 from genlayer.py import calldata
 
 from .native import NativeHarness
-from .vectors import Outcome, Step
+from .vectors import Step, VmEnd
 
 HEADER = "from genlayer import *\nimport typing\nfrom dataclasses import dataclass\n"
 
 
-def deploy(harness: NativeHarness, fields: str, body: str, before: str = "") -> Outcome:
+def deploy(harness: NativeHarness, fields: str, body: str, before: str = "") -> VmEnd:
     """Deploy a contract with these fields whose constructor is `body`; `before` goes above the class."""
     source = (
         HEADER
@@ -27,7 +27,7 @@ def deploy(harness: NativeHarness, fields: str, body: str, before: str = "") -> 
     return outcome
 
 
-def value_of(outcome: Outcome) -> Any:
+def value_of(outcome: VmEnd) -> Any:
     """What a VM returned; fails with its traceback when it did not."""
     assert isinstance(outcome.data, bytes), outcome.stderr
     return calldata.decode(outcome.data)

@@ -15,7 +15,7 @@ import cloudpickle
 from genlayer.py import calldata
 from genlayer.py.types import Address
 
-from .vectors import Outcome, Step
+from .vectors import Step, VmEnd
 
 HERE = Path(__file__).parent
 GUEST = HERE.parents[1] / "genvm_executor" / "guest"
@@ -72,8 +72,8 @@ class NativeHarness:
             return False
         return True
 
-    def run(self, source: str, steps: Sequence[Step]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    def run(self, source: str, steps: Sequence[Step]) -> list[VmEnd]:
+        outcomes: list[VmEnd] = []
         slots: dict[str, bytes] = {}
         for step in steps:
             outcome = self._run_step(source, step, slots)
@@ -81,7 +81,7 @@ class NativeHarness:
             outcomes.append(outcome)
         return outcomes
 
-    def _run_step(self, source: str, step: Step, slots: dict[str, bytes]) -> Outcome:
+    def _run_step(self, source: str, step: Step, slots: dict[str, bytes]) -> VmEnd:
         job = Path(tempfile.mkdtemp(dir=self._folder))
         world = {
             "slots": {slot: content.hex() for slot, content in slots.items()},
@@ -102,7 +102,7 @@ class NativeHarness:
         status = self._fork(job)
         self.journal = [json.loads(line) for line in (job / "journal").read_text().splitlines()]
         kind, data = _ending(status, self.journal)
-        return Outcome(
+        return VmEnd(
             kind=kind,
             data=data,
             slots=_written(slots, self.journal) if kind == "Return" else slots,

@@ -11,12 +11,12 @@ from genlayer.py.types import Address
 
 from .contracts import HEADER, deploy, value_of
 from .native import NativeHarness
-from .vectors import STAGE_PICKLE, Outcome, Step
+from .vectors import STAGE_PICKLE, Step, VmEnd
 
 OTHER = 'Address(b"\\x30" * 20)'
 
 
-def block(harness: NativeHarness, body: str, before: str = "") -> Outcome:
+def block(harness: NativeHarness, body: str, before: str = "") -> VmEnd:
     """Deploy a contract with a field and a list, sub-VMs running for real."""
     harness.world = {"sub_vms": True}
     return deploy(harness, "n: u8\nnames: DynArray[str]", "self.n = 5\n" + textwrap.dedent(body), before)

@@ -46,7 +46,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class VmEnd:
     """How a VM ended. `kind`: Return, UserError or VMError; `data`: calldata of a Return, else text.
 
     `slots`: id hex → bytes of the whole storage after it. `calls`: encoded requests, terminal one included.
@@ -68,7 +68,7 @@ class Harness(Protocol):
     def parses(self, source: str) -> bool:
         """Whether this backend's Python version can read the source."""
 
-    def run(self, source: str, steps: Sequence[Step]) -> list[Outcome]:
+    def run(self, source: str, steps: Sequence[Step]) -> list[VmEnd]:
         """Run every step."""
 
 
@@ -81,7 +81,7 @@ def call_data(harness: Harness, method: str | None, args: Sequence[Any]) -> byte
     return harness.encode(request)
 
 
-def check_result(outcome: Outcome, expected: Mapping[str, Any]) -> None:
+def check_result(outcome: VmEnd, expected: Mapping[str, Any]) -> None:
     wanted = expected["data"]
     if expected["kind"] == "Return":
         wanted = bytes.fromhex(wanted)

@@ -41,7 +41,9 @@ class HookProcess:
             try:
                 source = await asyncio.to_thread(Path(self._path).read_text, encoding="utf-8")
             except (OSError, ValueError) as error:
-                text = f"{self._path!r} is no built-in policy and no readable file: {type(error).__name__}"
+                text = (
+                    f"{self._path!r} is neither a built-in policy nor a readable file: {type(error).__name__}"
+                )
                 raise HookFailed(text) from None
             self._source = source
         self._process = await asyncio.create_subprocess_exec(

@@ -45,12 +45,12 @@ async def _answer(mock: Value, form: Format, workshop: Workshop) -> Answer:
         except WorkFailed:
             found = None
         if found is None:
-            raise ModuleError("DESERIALIZING", fatal=True, ctx={"rust_error": "mock is no JSON"})
+            raise ModuleError("DESERIALIZING", fatal=True, ctx={"rust_error": "mock is not JSON"})
         return JsonObject(*found)
     if form == "bool":
         if isinstance(mock, bool):
             return mock
-        raise ModuleError("DESERIALIZING", fatal=True, ctx={"rust_error": "mock is no boolean"})
+        raise ModuleError("DESERIALIZING", fatal=True, ctx={"rust_error": "mock is not a boolean"})
     if isinstance(mock, str):
         return mock
     return json.dumps(mock, ensure_ascii=False, default=str)

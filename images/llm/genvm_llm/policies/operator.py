@@ -161,7 +161,7 @@ async def _typed(value: Json, task: Task, workshop: Workshop) -> Answer:
         found = await _object(value, workshop)
         if found is not None:
             return found
-    raise _refused(f"a hook answered with a value that is no {task.form}")
+    raise _refused(f"a hook answered with a value that is not a {task.form}")
 
 
 async def _object(value: Json, workshop: Workshop) -> JsonObject | None:

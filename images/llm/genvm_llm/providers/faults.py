@@ -36,7 +36,7 @@ def error_in(body: Json) -> Fault | None:
         inner = [fault for one in body[:1] if isinstance(one, dict) and (fault := error_in(one))]
         return inner[0] if inner else Fault(Kind.UNKNOWN, "the reply is a list")
     if not isinstance(body, dict):
-        return Fault(Kind.UNKNOWN, "the reply is no object")
+        return Fault(Kind.UNKNOWN, "the reply is not an object")
     if error := body.get("error"):
         return fault_of(error)
     if "error" in (body.get("type"), body.get("object")):
@@ -48,7 +48,7 @@ def fault_of(error: Json) -> Fault:
     """Of an error object or an error's text, by its codes first, then its names, then its words."""
     status = _status(error)
     kind = Kind.UNKNOWN if status is None else kind_of_status(status)
-    return Fault(kind, f"an error inside of a 200: {_words(error)}", status, _wait(error))
+    return Fault(kind, f"an error inside a 200: {_words(error)}", status, _wait(error))
 
 
 def missing(body: Json, name: str) -> Fault:

@@ -119,5 +119,5 @@ async def test_why_a_reply_is_no_answer_is_told_without_the_key() -> None:
     async with provider({"error": {"code": 401, "message": f"bad key {KEY}"}}) as server:
         with pytest.raises(ModuleError) as failure:
             await check_one(config(server.url), PROMPT)
-    assert failure.value.causes == ["STATUS_NOT_OK", "an error inside of a 200: bad key [redacted]"]
+    assert failure.value.causes == ["STATUS_NOT_OK", "an error inside a 200: bad key [redacted]"]
     assert failure.value.ctx["status"] == 401

@@ -23,7 +23,7 @@ except OSError as error:
     sys.exit("no change of root in a user namespace: " + os.strerror(error.errno))
 """
 HOW_TO = (
-    "let users that are not root make user namespaces (docs/web.md), or set browser_sandbox to false in the "
+    "allow user namespaces for users other than root (docs/web.md), or set browser_sandbox to false in the "
     "web module's configuration, which leaves the container as the only wall around a page"
 )
 

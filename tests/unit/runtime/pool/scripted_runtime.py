@@ -1,16 +1,15 @@
-"""An in-memory runtime that implements the port, and a clock that moves when told; for the pool's tests."""
+"""An in-memory runtime that implements the port; for the pool's tests."""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from genvm_wire.instance_messages import Exit, Ready
 from genvm_wire.messages import Message
+from orchestrator.clock import sleep
 from orchestrator.runtime.conversation import Conversation, made_ready
 from orchestrator.runtime.frame_stream import AnyMessage, Reading
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
@@ -25,61 +24,10 @@ from orchestrator.runtime.port import (
     Role,
     RuntimeStatistics,
 )
+from tests.hand_clock import HandClock, settle
 from tests.raw_message import carried
 
 READY = Ready("scripted")
-SETTLE_TURNS = 60
-
-
-async def settle() -> None:
-    """Let everything run that can run without time passing."""
-    for _ in range(SETTLE_TURNS):
-        await asyncio.sleep(0)
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-class FakeTimer:
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self.callback: Callable[[], None] | None = callback
-
-    def cancel(self) -> None:
-        self.callback = None
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self._timers: list[tuple[float, int, FakeTimer]] = []
-        self._count = 0
-
-    def time(self) -> float:
-        return self.now
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> FakeTimer:
-        timer = FakeTimer(callback)
-        self._count += 1
-        heapq.heappush(self._timers, (when, self._count, timer))
-        return timer
-
-    async def sleep(self, seconds: float) -> None:
-        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.call_at(self.now + seconds, partial(_resolve, over))
-        await over
-
-    async def pass_time(self, seconds: float) -> None:
-        """Fire what falls due on the way, in order, and let its consequences happen."""
-        end = self.now + seconds
-        while self._timers and self._timers[0][0] <= end:
-            self.now, _, timer = heapq.heappop(self._timers)
-            if timer.callback is not None:
-                timer.callback()
-                await settle()
-        self.now = end
-        await settle()
 
 
 class ScriptedControl:
@@ -162,7 +110,7 @@ class ScriptedRuntime:
     A start waits for `gate` and takes `takes` seconds.
     """
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: HandClock) -> None:
         self.clock = clock
         self.takes = 0.0
         self.instances: list[ScriptedInstance] = []
@@ -187,7 +135,7 @@ class ScriptedRuntime:
         try:
             await self.gate.wait()
             if self.takes:
-                await self.clock.sleep(self.takes)
+                await sleep(self.clock, self.takes)
         finally:
             self.starting -= 1
         if self.fails:
@@ -239,7 +187,7 @@ class Bench:
     """A pool over a scripted runtime."""
 
     inner: ScriptedRuntime
-    clock: FakeClock
+    clock: HandClock
     pool: PoolRuntime
     reuse: int = 1
 
@@ -272,7 +220,7 @@ class Bench:
 
 
 def bench(room: Callable[[], int] = no_bound, **settings: Any) -> Bench:
-    clock = FakeClock()
+    clock = HandClock()
     inner = ScriptedRuntime(clock)
     sizes = PoolSettings(**settings)
     return Bench(inner, clock, PoolRuntime(inner, sizes, room=room, clock=clock))

@@ -10,7 +10,8 @@ import pytest
 
 from genvm_wire.instance_messages import Ack, Finishing, from_instance
 from orchestrator.runtime.port import ChannelClosed, EngineRefused, Role
-from tests.unit.runtime.pool.scripted_runtime import READY, bench, settle
+from tests.hand_clock import settle
+from tests.unit.runtime.pool.scripted_runtime import READY, bench
 
 
 async def test_the_oldest_ready_instance_is_claimed_first() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from genvm_wire.instance_messages import Exit, Finishing
-from tests.unit.runtime.pool.scripted_runtime import bench, settle
+from tests.hand_clock import settle
+from tests.unit.runtime.pool.scripted_runtime import bench
 
 
 async def test_one_that_ends_is_destroyed_and_replaced() -> None:

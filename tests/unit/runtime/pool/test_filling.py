@@ -8,7 +8,8 @@ import pytest
 
 from genvm_wire.instance_messages import Resume
 from orchestrator.runtime.pool.demand import Demand
-from tests.unit.runtime.pool.scripted_runtime import bench, settle
+from tests.hand_clock import settle
+from tests.unit.runtime.pool.scripted_runtime import bench
 
 
 async def test_an_offered_image_is_made_ready_before_anybody_asks() -> None:

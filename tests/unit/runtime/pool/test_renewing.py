@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator.runtime.port import EngineUnreachable
-from tests.unit.runtime.pool.scripted_runtime import Bench, bench, settle
+from tests.hand_clock import settle
+from tests.unit.runtime.pool.scripted_runtime import Bench, bench
 
 
 async def looked_at(**settings: Any) -> Bench:

@@ -7,7 +7,8 @@ from typing import Any
 from genvm_wire.instance_messages import Ready, Resume
 from orchestrator.runtime.pool.key import PoolKey
 from orchestrator.runtime.port import Instance
-from tests.unit.runtime.pool.scripted_runtime import READY, Bench, ScriptedInstance, bench, settle
+from tests.hand_clock import settle
+from tests.unit.runtime.pool.scripted_runtime import READY, Bench, ScriptedInstance, bench
 
 AGAIN = Ready("scripted", served=1)
 

@@ -6,6 +6,7 @@ sockets `acces`. No function looks at the machine: no clock, no randomness, no f
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +87,21 @@ def _refusing(errno: Errno) -> Callable[..., int]:
     return lambda *_arguments: int(errno)
 
 
+class _Listed:
+    """Arguments or variables as a guest gets them: the interpreter asks before every file operation."""
+
+    def __init__(self, items: Sequence[bytes]) -> None:
+        self.texts = b"".join(item + b"\0" for item in items)
+        self.count, self.size = (number.to_bytes(4, "little") for number in (len(items), len(self.texts)))
+        ends = list(itertools.accumulate(len(item) + 1 for item in items))
+        self._starts = [0, *ends][: len(items)]
+        self._pointers = struct.Struct(f"<{len(items)}I")
+
+    def pointers(self, base: int) -> bytes:
+        """To each text, where the first lies at `base`."""
+        return self._pointers.pack(*[(base + start) & 0xFFFFFFFF for start in self._starts])
+
+
 class _Functions:
     """One method per function that does something; parameters are the raw WASM ones (i32 may be negative)."""
 
@@ -93,29 +109,28 @@ class _Functions:
         self._env = env
         self._memory = env.memory
         self._fds = env.descriptors
+        self._arguments = _Listed(env.arguments)
+        self._variables = _Listed(env.variables)
 
     def args_sizes_get(self, count: int, size: int) -> None:
-        self._list_sizes(self._env.arguments, count, size)
+        self._list_sizes(self._arguments, count, size)
 
     def args_get(self, pointers: int, buffer: int) -> None:
-        self._list_get(self._env.arguments, pointers, buffer)
+        self._list_get(self._arguments, pointers, buffer)
 
     def environ_sizes_get(self, count: int, size: int) -> None:
-        self._list_sizes(self._env.variables, count, size)
+        self._list_sizes(self._variables, count, size)
 
     def environ_get(self, pointers: int, buffer: int) -> None:
-        self._list_get(self._env.variables, pointers, buffer)
+        self._list_get(self._variables, pointers, buffer)
 
-    def _list_sizes(self, items: Sequence[bytes], count: int, size: int) -> None:
-        self._memory.write_u32(count, len(items))
-        self._memory.write_u32(size, sum(len(item) + 1 for item in items))
+    def _list_sizes(self, items: _Listed, count: int, size: int) -> None:
+        self._memory.write(count, items.count)
+        self._memory.write(size, items.size)
 
-    def _list_get(self, items: Sequence[bytes], pointers: int, buffer: int) -> None:
-        buffer &= 0xFFFFFFFF
-        for index, item in enumerate(items):
-            self._memory.write_u32((pointers & 0xFFFFFFFF) + 4 * index, buffer)
-            self._memory.write(buffer, item + b"\0")
-            buffer += len(item) + 1
+    def _list_get(self, items: _Listed, pointers: int, buffer: int) -> None:
+        self._memory.write(pointers, items.pointers(buffer & 0xFFFFFFFF))
+        self._memory.write(buffer, items.texts)
 
     def clock_res_get(self, _clock: int, result: int) -> None:
         self._memory.write_u64(result, 1)

@@ -54,6 +54,17 @@ def storage_write(slot: bytes, off: int, data: bytes) -> None:
     content[off : off + len(data)] = data
 
 
+def storage_rights() -> tuple[bool, frozenset[bytes]]:
+    world = _get_world()
+    return world["writable"], frozenset(map(bytes.fromhex, world["locked"]))
+
+
+def storage_write_all(writes: list[tuple[bytes, int, bytes]]) -> None:
+    _note("batch", len(writes))
+    for slot, off, data in writes:
+        storage_write(slot, off, data)
+
+
 def get_balance(addr: bytes) -> int:
     return int(_get_world()["balances"].get(addr.hex(), 0))
 

@@ -59,7 +59,7 @@ class DynArray(View, MutableSequence[T], Generic[T]):
         return self._slot.indirect(self._off)
 
     def __len__(self) -> int:
-        return int.from_bytes(self._slot.read(self._off, 4), "little")
+        return self._slot.number(self._off, 4)
 
     def _set_length(self, length: int) -> None:
         self._slot.write(self._off, length.to_bytes(4, "little"))

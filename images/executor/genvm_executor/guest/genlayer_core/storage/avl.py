@@ -12,8 +12,10 @@ from typing import Any
 from .layout import Layout
 from .slots import Slot
 
-LEFT, RIGHT = 0, 1
+LEFT, RIGHT, BALANCE, KEY = range(4)
 _LINKS = struct.Struct("<IIb")
+_UNREAD = object()
+MAX_ENTRIES = 1 << 16
 
 # A path is what lies above a node: (parent, side) from the root down.
 Path = list[tuple[int, int]]
@@ -29,6 +31,7 @@ class NodeLayout(Layout):
         self.links_off = key.size + value.size
         self.size = self.links_off + _LINKS.size
         self.flat = key.flat and value.flat
+        self.exact = key.exact
 
     def copy(self, source: Slot, source_off: int, target: Slot, target_off: int) -> None:
         self.key.copy(source, source_off, target, target_off)
@@ -37,19 +40,91 @@ class NodeLayout(Layout):
         target.write(target_off + self.links_off, links)
 
 
+class Nodes:
+    """What has been decoded of a tree's nodes: it says what the bytes say, or nothing.
+
+    `entries`: node → [left, right, balance, what orders its key]. `index`: what orders a key → the node where
+    a descent from `root` found it; all nodes on the way have entries.
+    """
+
+    __slots__ = ("entries", "index", "layout", "root", "slot")
+
+    def __init__(self, slot: Slot, layout: NodeLayout) -> None:
+        self.slot = slot
+        self.layout = layout
+        self.root = 0
+        self.entries: dict[int, list[Any]] = {}
+        self.index: dict[Any, int] = {}
+
+    def overwritten(self, slot: Slot, off: int, n: int) -> None:
+        """Somebody else writes: values are his business, and nodes that nothing is known of."""
+        if slot is self.slot:
+            layout = self.layout
+            number, at = divmod(off, layout.size)
+            if at + n <= layout.size:
+                in_value = at >= layout.value_off and at + n <= layout.links_off
+                if in_value or number + 1 not in self.entries:
+                    return
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing is known."""
+        self.entries.clear()
+        self.index.clear()
+
+    def under(self, root: int) -> Nodes:
+        """Itself: for a descent from `root`, which somebody else may have set."""
+        if len(self.entries) > MAX_ENTRIES:
+            self.forget()
+        if root != self.root:
+            self.index.clear()
+            self.root = root
+        return self
+
+    def load(self, node: int) -> list[Any]:
+        """The entry of a node that has none, without its key."""
+        at = (node - 1) * self.layout.size + self.layout.links_off
+        entry = self.entries[node] = [*_LINKS.unpack(self.slot.read(at, _LINKS.size)), _UNREAD]
+        return entry
+
+    def load_key(self, node: int, entry: list[Any]) -> Any:
+        """What orders the key of a node of which it was not read yet."""
+        at = (node - 1) * self.layout.size
+        entry[KEY] = plain = self.layout.key.plain(self.slot, at)
+        if not self.layout.key.flat:
+            self.slot.indirect(at).keep(self)
+        return plain
+
+    def drop(self, node: int) -> None:
+        """The node is no longer part of the tree."""
+        entry = self.entries.pop(node, None)
+        if entry is None or entry[KEY] is _UNREAD:
+            return
+        self.index.pop(entry[KEY], None)
+        if not self.layout.key.flat:
+            self.slot.indirect((node - 1) * self.layout.size).decoded = None
+
+
 class Tree:
-    """The tree at (slot, off): root u32, nodes count u32, free count u32."""
+    """The tree at (slot, off): root u32, nodes count u32, free count u32. For one operation."""
+
+    __slots__ = ("known", "node", "nodes", "off", "slot")
 
     def __init__(self, slot: Slot, off: int, node: NodeLayout) -> None:
         self.slot = slot
         self.off = off
         self.node = node
-        self.nodes = slot.indirect(off + 4)
+        self.nodes = nodes = slot.indirect(off + 4)
+        known = nodes.decoded
+        if not isinstance(known, Nodes) or known.layout is not node or known.slot is not nodes:
+            known = Nodes(nodes, node)
+            nodes.keep(known)
+        self.known = known
 
     # numbers in place
 
     def _number(self, at: int) -> int:
-        return int.from_bytes(self.slot.read(self.off + at, 4), "little")
+        return self.slot.number(self.off + at, 4)
 
     def _set_number(self, at: int, number: int) -> None:
         self.slot.write(self.off + at, number.to_bytes(4, "little"))
@@ -69,41 +144,85 @@ class Tree:
 
     def key_of(self, node: int) -> Any:
         """The node's key."""
-        return self.node.key.get(self.nodes, self._at(node))
+        if self.node.exact is None:
+            return self.node.key.get(self.nodes, self._at(node))
+        entry = self._entry(node)
+        plain = entry[KEY]
+        return self.node.key.value_of(self.known.load_key(node, entry) if plain is _UNREAD else plain)
 
     def value_of(self, node: int) -> Any:
         """The node's value, a live view for records and collections."""
-        return self.node.value.get(self.nodes, self._at(node) + self.node.value_off)
+        layout = self.node
+        return layout.value.get(self.nodes, (node - 1) * layout.size + layout.value_off)
 
     def set_value(self, node: int, value: Any) -> None:
         """Store the node's value."""
-        self.node.value.set(self.nodes, self._at(node) + self.node.value_off, value)
+        layout = self.node
+        layout.value.set(self.nodes, (node - 1) * layout.size + layout.value_off, value)
+
+    def _entry(self, node: int) -> list[Any]:
+        return self.known.entries.get(node) or self.known.load(node)
 
     def _child(self, node: int, side: int) -> int:
-        return int.from_bytes(self.nodes.read(self._at(node) + self.node.links_off + 4 * side, 4), "little")
+        return self._entry(node)[side]  # type: ignore[no-any-return]
 
     def _set_child(self, node: int, side: int, child: int) -> None:
-        self.nodes.write(self._at(node) + self.node.links_off + 4 * side, child.to_bytes(4, "little"))
+        self.nodes.put(self._at(node) + self.node.links_off + 4 * side, child.to_bytes(4, "little"))
+        if (entry := self.known.entries.get(node)) is not None:
+            entry[side] = child
 
     def _balance(self, node: int) -> int:
-        return int.from_bytes(
-            self.nodes.read(self._at(node) + self.node.links_off + 8, 1), "little", signed=True
-        )
+        return self._entry(node)[BALANCE]  # type: ignore[no-any-return]
 
     def _set_balance(self, node: int, balance: int) -> None:
         at = self._at(node) + self.node.links_off + 8
-        self.nodes.write(at, balance.to_bytes(1, "little", signed=True))
+        self.nodes.put(at, balance.to_bytes(1, "little", signed=True))
+        if (entry := self.known.entries.get(node)) is not None:
+            entry[BALANCE] = balance
 
     # walking
 
     def find(self, key: Any) -> int:
         """The node with this key, 0 when there is none."""
+        if type(key) is self.node.exact:
+            known, root = self.known, self.slot.number(self.off, 4)
+            if root == known.root:
+                node = known.index.get(self.node.key.plain_of(key))
+                if node is not None:
+                    return node
         return self.descend(key)[0]
 
     def descend(self, key: Any) -> tuple[int, Path]:
         """The node with this key, or 0 with the path to where it belongs."""
+        if type(key) is not self.node.exact:
+            return self._descend_comparing(key)
+        plain = self.node.key.plain_of(key)
         path: Path = []
         node = self._number(0)
+        known = self.known.under(node)
+        entries = known.entries
+        while node:
+            entry = entries.get(node) or known.load(node)
+            here = entry[KEY]
+            if here is _UNREAD:
+                here = known.load_key(node, entry)
+            if plain < here:
+                side = LEFT
+            elif here < plain:
+                side = RIGHT
+            else:
+                break
+            path.append((node, side))
+            node = entry[side]
+        if node:
+            known.index[plain] = node
+        return node, path
+
+    def _descend_comparing(self, key: Any) -> tuple[int, Path]:
+        """`descend` with whatever the keys' type and `<` make of this key."""
+        path: Path = []
+        node = self._number(0)
+        self.known.under(node)
         while node:
             here = self.key_of(node)
             if key < here:
@@ -126,6 +245,8 @@ class Tree:
                 node = self._child(node, LEFT)
             node = above.pop()
             yield node
+            if len(self.known.entries) > MAX_ENTRIES:
+                self.known.forget()
             node = self._child(node, RIGHT)
 
     def _link(self, path: Path, node: int) -> None:
@@ -135,6 +256,7 @@ class Tree:
             self._set_child(parent, side, node)
         else:
             self._set_number(0, node)
+            self.known.root = node
 
     # inserting
 
@@ -144,6 +266,7 @@ class Tree:
         self.node.key.set(self.nodes, self._at(node), key)
         store(node)
         self.nodes.write(self._at(node) + self.node.links_off, bytes(_LINKS.size))
+        self.known.entries[node] = [0, 0, 0, _UNREAD]
         self._link(path, node)
         self._grown(path)
         return node
@@ -154,9 +277,9 @@ class Tree:
             count = self._number(4) + 1
             self._set_number(4, count)
             return count
-        index = self.slot.indirect(self.off + 8).read((free - 1) * 4, 4)
+        index = self.slot.indirect(self.off + 8).number((free - 1) * 4, 4)
         self._set_number(8, free - 1)
-        return int.from_bytes(index, "little") + 1
+        return index + 1
 
     def _grown(self, path: Path) -> None:
         while path:
@@ -186,6 +309,7 @@ class Tree:
             self._link(path, child)
             if child:
                 self._set_balance(child, 0)
+        self.known.drop(node)
         self._shrunk(path)
 
     def _release(self, node: int) -> None:

@@ -62,7 +62,7 @@ class VLA(View, Sequence[T], Generic[T]):
     __slots__ = ()
 
     def __len__(self) -> int:
-        return int.from_bytes(self._slot.read(self._off, 4), "little")
+        return self._slot.number(self._off, 4)
 
     @staticmethod
     def check_content(_item: Layout, _values: Any) -> None:

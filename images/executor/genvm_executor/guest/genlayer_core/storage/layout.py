@@ -15,10 +15,13 @@ class Layout:
     """How one type lies in storage.
 
     `size` is its bytes in place. `flat`: everything is in place, so copying the bytes copies the value.
+    `exact`: values of just this type are ordered by what `plain` and `plain_of` make of them, which are equal
+    where neither is less; None for types that have no such order.
     """
 
     size: int
     flat: bool = True
+    exact: type | None = None
 
     def get(self, slot: Slot, off: int) -> Any:
         """The value at (slot, off), a live view for records and collections."""
@@ -27,6 +30,18 @@ class Layout:
     def set(self, slot: Slot, off: int, value: Any) -> None:
         """Store a value; records and collections are copied."""
         raise NotImplementedError
+
+    def plain(self, slot: Slot, off: int) -> Any:
+        """What orders the value at (slot, off)."""
+        return self.get(slot, off)
+
+    def plain_of(self, value: Any) -> Any:
+        """What orders a value of the type `exact`."""
+        return value
+
+    def value_of(self, plain: Any) -> Any:
+        """The value that `plain` came from."""
+        return plain
 
     def copy(self, source: Slot, source_off: int, target: Slot, target_off: int) -> None:
         """Copy what lies at the source to the target, following the content outside."""
@@ -37,12 +52,14 @@ class Layout:
 class IntLayout(Layout):
     """`uN`, `iN`: little endian, two's complement; OverflowError when out of range."""
 
+    exact = int
+
     def __init__(self, size: int, signed: bool) -> None:
         self.size = size
         self.signed = signed
 
     def get(self, slot: Slot, off: int) -> int:
-        return int.from_bytes(slot.read(off, self.size), "little", signed=self.signed)
+        return slot.number(off, self.size, self.signed)
 
     def set(self, slot: Slot, off: int, value: Any) -> None:
         slot.write(off, value.to_bytes(self.size, "little", signed=self.signed))
@@ -68,12 +85,22 @@ class AddressLayout(Layout):
     """20 raw bytes."""
 
     size = Address.SIZE
+    exact = Address
 
     def get(self, slot: Slot, off: int) -> Address:
         return Address(slot.read(off, Address.SIZE))
 
     def set(self, slot: Slot, off: int, value: Address) -> None:
         slot.write(off, value.as_bytes)
+
+    def plain(self, slot: Slot, off: int) -> bytes:
+        return slot.read(off, Address.SIZE)
+
+    def plain_of(self, value: Address) -> bytes:
+        return value.as_bytes
+
+    def value_of(self, plain: bytes) -> Address:
+        return Address(plain)
 
 
 class NoneLayout(Layout):
@@ -108,7 +135,7 @@ class ContentLayout(Layout):
 
     def read_content(self, slot: Slot, off: int) -> bytes:
         """The content bytes."""
-        length = int.from_bytes(slot.read(off, 4), "little")
+        length = slot.number(off, 4)
         return slot.indirect(off).read(0, length) if length else b""
 
     def write_content(self, slot: Slot, off: int, content: bytes) -> None:
@@ -124,6 +151,8 @@ class ContentLayout(Layout):
 class StrLayout(ContentLayout):
     """Text as UTF-8."""
 
+    exact = str
+
     def get(self, slot: Slot, off: int) -> str:
         return self.read_content(slot, off).decode("utf-8")
 
@@ -136,6 +165,8 @@ class StrLayout(ContentLayout):
 class BytesLayout(ContentLayout):
     """Any bytes-like object."""
 
+    exact = bytes
+
     def get(self, slot: Slot, off: int) -> bytes:
         return self.read_content(slot, off)
 
@@ -145,6 +176,8 @@ class BytesLayout(ContentLayout):
 
 class BigintLayout(ContentLayout):
     """Two's complement little endian, two bytes longer than the magnitude."""
+
+    exact = int
 
     def get(self, slot: Slot, off: int) -> int:
         return int.from_bytes(self.read_content(slot, off), "little", signed=True)

@@ -67,24 +67,27 @@ def allocate(layout: RecordLayout, args: tuple[Any, ...], kwargs: dict[str, Any]
 def field_property(name: str, owner: str) -> property:
     """The property that stands in for an annotated attribute."""
 
-    def place(view: Any) -> tuple[Layout, Slot, int]:
-        attributes = view.__dict__
-        try:
-            layout, at = attributes["__gl_layout__"].fields[name]
-        except KeyError:
-            raise AttributeError(
-                f"storage field {name!r} of {owner} has no storage behind it: the object was not made by "
-                f"the library (did its class call object.__new__, or was a contract constructed directly?)"
-            ) from None
-        return layout, attributes["__gl_slot__"], attributes["__gl_offset__"] + at
+    def absent() -> AttributeError:
+        return AttributeError(
+            f"storage field {name!r} of {owner} has no storage behind it: the object was not made by "
+            f"the library (did its class call object.__new__, or was a contract constructed directly?)"
+        )
 
     def get(view: Any) -> Any:
-        layout, slot, off = place(view)
-        return layout.get(slot, off)
+        place = view.__dict__
+        try:
+            layout, at = place["__gl_layout__"].fields[name]
+        except KeyError:
+            raise absent() from None
+        return layout.get(place["__gl_slot__"], place["__gl_offset__"] + at)
 
     def store(view: Any, value: Any) -> None:
-        layout, slot, off = place(view)
-        layout.set(slot, off, value)
+        place = view.__dict__
+        try:
+            layout, at = place["__gl_layout__"].fields[name]
+        except KeyError:
+            raise absent() from None
+        layout.set(place["__gl_slot__"], place["__gl_offset__"] + at, value)
 
     return property(get, store, doc=f"storage field {name}")
 

@@ -27,23 +27,51 @@ class Manager(Protocol):
         """The same under the name that contracts know."""
 
 
-class Slot:
-    """One slot. Ids of derived slots are computed once per object."""
+class Decoded(Protocol):
+    """What somebody keeps decoded from a slot's bytes."""
 
-    __slots__ = ("_derived", "id", "manager")
+    def overwritten(self, slot: Slot, off: int, n: int) -> None:
+        """The `n` bytes from `off` are about to be written by somebody else."""
+
+
+class Slot:
+    """One slot. Ids of derived slots are computed once per object.
+
+    `decoded` is told of every `write`; whoever keeps it uses `put`.
+    """
+
+    __slots__ = ("_derived", "decoded", "id", "manager")
 
     def __init__(self, manager: Manager, slot_id: bytes) -> None:
         self.manager = manager
         self.id = slot_id
+        self.decoded: Decoded | None = None
         self._derived: dict[int, Slot] = {}
 
     def read(self, off: int, n: int) -> bytes:
         """`n` bytes from `off`; unwritten bytes are zero. Raises SystemError outside the slot."""
         raise NotImplementedError
 
+    def number(self, off: int, n: int, signed: bool = False) -> int:
+        """The little-endian integer in the `n` bytes from `off`."""
+        return int.from_bytes(self.read(off, n), "little", signed=signed)
+
+    def put(self, off: int, raw: bytes) -> None:
+        """What `write` does, told to nobody."""
+        raise NotImplementedError
+
     def write(self, off: int, data: Buffer) -> None:
         """Put bytes at `off`. Raises SystemError when the host refuses (locked slot, read-only run)."""
-        raise NotImplementedError
+        raw = data if type(data) is bytes else bytes(data)
+        if self.decoded is not None:
+            self.decoded.overwritten(self, off, len(raw))
+        self.put(off, raw)
+
+    def keep(self, decoded: Decoded) -> None:
+        """Tell `decoded` of writes from here on; whatever was told before gives up what it has."""
+        if self.decoded is not None and self.decoded is not decoded:
+            self.decoded.overwritten(self, 0, SLOT_SIZE)
+        self.decoded = decoded
 
     def indirect(self, off: int) -> Slot:
         """The derived slot of the field at `off`."""
@@ -78,8 +106,7 @@ class MemorySlot(Slot):
     def read(self, off: int, n: int) -> bytes:
         return bytes(self.data[off : off + n]).ljust(n, b"\x00")
 
-    def write(self, off: int, data: Buffer) -> None:
-        raw = bytes(data)
+    def put(self, off: int, raw: bytes) -> None:
         if not raw:
             return
         missing = off - len(self.data)

@@ -11,7 +11,7 @@ from genvm_wire.results import RunResult
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunReport:
     """A run's end. `result` null: there was none, and `failure` says why as far as the node knows.
 
     `status` is the manager's status without the output; `timings` are seconds since the run was begun:

@@ -1,0 +1,115 @@
+"""The settings of a manager: environment (`GENVM_…`), then a YAML file (`--config`), then the defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import yaml
+from pydantic import BaseModel, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    YamlConfigSettingsSource,
+)
+
+from orchestrator.settings.cluster import Cluster
+from orchestrator.settings.edge import Listening, Requests, Speaking
+from orchestrator.settings.machine import EngineChoice, Instances, ModuleContainers, Places, Warm
+from orchestrator.settings.runs import Asking, Durations, Kept, Logging, Queueing
+
+PREFIX = "GENVM_"
+
+
+class BadConfig(Exception):
+    """The settings cannot be read at all; the text says where, and never what a value is."""
+
+
+# pydantic takes the fields of the last base first.
+class Settings(
+    Logging, Kept, Durations, Asking, Queueing, Warm, ModuleContainers, Instances, Cluster,
+    EngineChoice, Places, Speaking, Requests, Listening, BaseSettings,
+):  # fmt: skip
+    """The effective settings; immutable once the manager runs."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    config_file: ClassVar[Path | None] = None
+
+    @model_validator(mode="after")
+    def _the_largest_body_fits(self) -> Self:
+        if self.body_bytes < self.max_body_bytes:
+            raise ValueError("body_bytes must be at least max_body_bytes, or a single body could not be read")
+        return self
+
+    @model_validator(mode="after")
+    def _costs_come_together(self) -> Self:
+        if (self.permits_per_sync is None) is not (self.permits_per_nondet is None):
+            raise ValueError("permits_per_sync and permits_per_nondet must be set both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _operators_have_their_own_socket(self) -> Self:
+        if self.operator_socket is not None and self.operator_socket == self.socket:
+            raise ValueError("operator_socket must be another socket than socket")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, then the YAML file."""
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        if cls.config_file is not None:
+            sources.append(
+                YamlConfigSettingsSource(settings_cls, yaml_file=cls.config_file, yaml_file_encoding="utf-8")
+            )
+        return tuple(sources)
+
+
+def groups() -> list[type[BaseModel]]:
+    """The classes that settings are declared in, as people read them."""
+    return [
+        base
+        for base in reversed(Settings.__bases__)
+        if issubclass(base, BaseModel) and not issubclass(base, BaseSettings)
+    ]
+
+
+def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
+    """The effective settings; `flags` (command line) win over everything, None means not given.
+
+    Raises pydantic's ValidationError, BadConfig.
+    """
+    if config_file is not None:
+        _check_readable(config_file)
+
+    class Sourced(Settings):
+        pass
+
+    Sourced.config_file = config_file
+    try:
+        return Sourced(**{name: value for name, value in flags.items() if value is not None})
+    except SettingsError as error:
+        raise BadConfig(f"a setting that is a list must be JSON in the environment: {error}") from error
+
+
+def _check_readable(config_file: Path) -> None:
+    try:
+        found = yaml.safe_load(config_file.read_text("utf-8"))
+    except OSError as error:
+        raise BadConfig(f"config file {config_file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadConfig(f"config file {config_file} is not UTF-8") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = "" if mark is None else f", line {mark.line + 1}"
+        raise BadConfig(f"config file {config_file}{where}: this is not YAML") from error
+    if not isinstance(found, dict | None):
+        raise BadConfig(f"config file {config_file}: it must consist of lines `name: value`")
