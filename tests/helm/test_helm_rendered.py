@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.runtime_name import RuntimeName
 from orchestrator.settings import Settings
 from tests.helm import snapshots
 from tests.helm.chart import CHART, VERSIONS, HelmEngine, Object, Refused, Rendered, combinations, containers
@@ -147,13 +146,7 @@ def test_every_variable_is_a_setting_of_the_manager(name: str, rendered: dict[st
     """The manager passes over a name that it does not know, so nobody else would notice."""
     known = {f"GENVM_{field}".upper() for field in Settings.model_fields}
     own = {key for key in rendered[name].environment() if key.startswith("GENVM_")}
-    assert {key for key in own - known if not is_for_later(key)} == set()
-
-
-def is_for_later(variable: str) -> bool:
-    """A setting of the runtime that the chart is for, while the manager does not have it."""
-    there = "kubernetes" in [one.value for one in RuntimeName]
-    return not there and (variable == "GENVM_RUNTIME" or variable.startswith("GENVM_KUBERNETES_"))
+    assert own - known == set()
 
 
 @every_combination
@@ -161,13 +154,11 @@ def test_the_manager_reads_these_settings(
     name: str, rendered: dict[str, Rendered], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for key, one in rendered[name].environment().items():
-        if is_for_later(key):
-            continue
         value = one.get("value", "postgresql+psycopg://u@h/d")
         monkeypatch.setenv(key, value.replace("$(POD_NAME)", f"{'m' * 45}-99"))
     (config,) = [one for one in rendered[name].of_kind("ConfigMap") if "config.yaml" in one["data"]]
     settings: Any = Settings(**yaml.safe_load(config["data"]["config.yaml"]))
-    assert settings.permits == 8
+    assert (settings.runtime, settings.permits) == ("kubernetes", 8)
     assert settings.instance_memory_bytes == 1024**3
     assert (settings.database_url is None) is ("GENVM_DATABASE_URL" not in rendered[name].environment())
 
