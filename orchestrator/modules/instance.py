@@ -37,7 +37,7 @@ from orchestrator.modules.failures import BadConfiguration, NotStarted
 from orchestrator.modules.kinds import ModuleKind, ModuleTimes
 from orchestrator.modules.log_rate import LogRate
 from orchestrator.modules.redaction import Redaction
-from orchestrator.modules.session import Session, Usage, plain, session_message
+from orchestrator.modules.session import RunSession, Usage, plain, session_message
 from orchestrator.runtime.meeting import describe
 from orchestrator.runtime.port import (
     ChannelClosed,
@@ -63,7 +63,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class ReportedHealth:
     """The module's last word about itself."""
 
     healthy: bool = True
@@ -87,11 +87,11 @@ class ModuleInstance:
     ) -> None:
         self.kind = kind
         self.version = version
-        self.health = Health()
+        self.health = ReportedHealth()
         self.notes: list[str] = []
         self.up = True
         self.draining = False
-        self.sessions: dict[int, Session] = {}
+        self.sessions: dict[int, RunSession] = {}
         self.resumed: list[int] = []
         self._instance = instance
         self._times = times
@@ -242,7 +242,9 @@ class ModuleInstance:
                 assert_never(message)
 
     def _note_health(self, said: Pong) -> None:
-        health = Health(said.healthy, self._text(said.detail), said.sessions, self._figures(said.counters))
+        health = ReportedHealth(
+            said.healthy, self._text(said.detail), said.sessions, self._figures(said.counters)
+        )
         if health.healthy != self.health.healthy:
             log.warning("module_health", module=self.kind, healthy=health.healthy, detail=health.detail)
         if health.counters.get(TROUBLES) != self.health.counters.get(TROUBLES):
@@ -282,7 +284,7 @@ class ModuleInstance:
     async def open(self, introduction: Introduction) -> Line:
         """A session for a run: the executor's way to it. Raises ChannelClosed; nothing is left of it then."""
         await self._doors.open_for(introduction.host_data)
-        self.sessions[introduction.run] = Session(introduction.run)
+        self.sessions[introduction.run] = RunSession(introduction.run)
         try:
             return await self._in_time(self._instance.open(session_message(introduction)))
         except BaseException:
@@ -297,7 +299,7 @@ class ModuleInstance:
 
     def expect(self, run: int) -> None:
         """A session that an earlier manager opened for a run that goes on."""
-        self.sessions[run] = Session(run)
+        self.sessions[run] = RunSession(run)
 
     async def close_session(self, run: int) -> Usage | None:
         """End a run's session; what it came to, if the module says so in time."""

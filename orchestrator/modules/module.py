@@ -19,7 +19,7 @@ from orchestrator.modules.egress import PacketFilters, egress_of
 from orchestrator.modules.failures import AlreadyRunning, ModuleFailure, NotStarted, ShuttingDown
 from orchestrator.modules.instance import ModuleInstance, check_resumed
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
-from orchestrator.modules.record import Entry
+from orchestrator.modules.record import ModuleEntry
 from orchestrator.runtime.pool.backoff import Backoff
 from orchestrator.runtime.port import (
     ChannelClosed,
@@ -40,7 +40,7 @@ LONGEST_VERSION = 64
 Configure = Callable[[StartRequest], Awaitable[Configuration]]
 Claim = Callable[[int, ModuleInstance], bool]
 """Whether a run that a module serves still goes on: from then on it is accounted for."""
-Save = Callable[[Entry], Awaitable[None]]
+Save = Callable[[ModuleEntry], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Surroundings:
 class Module:
     """`entry` is what the next manager is to know; see `record`."""
 
-    def __init__(self, kind: ModuleKind, around: Surroundings, entry: Entry) -> None:
+    def __init__(self, kind: ModuleKind, around: Surroundings, entry: ModuleEntry) -> None:
         self.kind = kind
         self.current: ModuleInstance | None = None
         self.draining: dict[str, ModuleInstance] = {}
@@ -303,7 +303,7 @@ class Module:
         except RuntimeFailure as failure:
             log.warning("module_removed_later", module=self.kind, error=str(failure))
 
-    async def _save(self, entry: Entry) -> None:
+    async def _save(self, entry: ModuleEntry) -> None:
         self.entry = entry
         await self._around.save(entry)
 

@@ -18,7 +18,7 @@ FILE_NAME = "modules.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ModuleEntry:
     """Of one module. `last` numbers instances and configurations; `by_default`: from the default file."""
 
     last: int = 0
@@ -40,15 +40,15 @@ class ModuleRecord:
     def __init__(self, state_dir: Path) -> None:
         self._file = state_dir / FILE_NAME
 
-    def load(self) -> dict[ModuleKind, Entry]:
+    def load(self) -> dict[ModuleKind, ModuleEntry]:
         """What an earlier manager left; a file that cannot be read counts as none."""
         try:
             saved = json.loads(self._file.read_text("utf-8"))
             return {kind: _entry(saved.get(kind.value, {})) for kind in ModuleKind}
         except (OSError, ValueError, TypeError, AttributeError):
-            return {kind: Entry() for kind in ModuleKind}
+            return {kind: ModuleEntry() for kind in ModuleKind}
 
-    def save(self, entries: dict[ModuleKind, Entry]) -> None:
+    def save(self, entries: dict[ModuleKind, ModuleEntry]) -> None:
         """Raises OSError."""
         text = json.dumps({kind.value: asdict(entry) for kind, entry in entries.items()}, indent=1)
         draft = self._file.with_suffix(".new")
@@ -60,5 +60,5 @@ class ModuleRecord:
         draft.replace(self._file)
 
 
-def _entry(saved: dict[str, Any]) -> Entry:
-    return replace(Entry(**saved), draining=tuple(saved.get("draining", ())))
+def _entry(saved: dict[str, Any]) -> ModuleEntry:
+    return replace(ModuleEntry(**saved), draining=tuple(saved.get("draining", ())))

@@ -27,7 +27,7 @@ from orchestrator.modules.instance import ModuleInstance
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.module import Module, Surroundings
 from orchestrator.modules.own_addresses import own_addresses
-from orchestrator.modules.record import Entry, ModuleRecord
+from orchestrator.modules.record import ModuleEntry, ModuleRecord
 from orchestrator.modules.status import ModuleStatus, status_of
 from orchestrator.modules.templating import Lookup
 from orchestrator.runtime.port import ChannelClosed, Line, Runtime
@@ -57,7 +57,7 @@ class ModuleService:
         self._times = times or ModuleTimes()
         self._record = ModuleRecord(state_dir)
         self._writing = asyncio.Lock()
-        self._modules = {kind: Module(kind, self._around(kind), Entry()) for kind in ModuleKind}
+        self._modules = {kind: Module(kind, self._around(kind), ModuleEntry()) for kind in ModuleKind}
         self._sessions: dict[int, dict[ModuleKind, ModuleInstance]] = {}
         self._waiters: set[asyncio.Future[None]] = set()
         self._tasks = TaskOwner("modules")
@@ -205,7 +205,7 @@ class ModuleService:
         """What is known now; waits for nothing."""
         return {kind: status_of(module, stopping=self._stopping) for kind, module in self._modules.items()}
 
-    async def _save(self, _: Entry) -> None:
+    async def _save(self, _: ModuleEntry) -> None:
         """Write down all entries as they are when it is this one's turn; once begun it ends."""
         await asyncio.shield(self._tasks.spawn("save", self._write()))
 

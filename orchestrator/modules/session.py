@@ -50,7 +50,7 @@ def _plain_map(entries: Mapping[str, Value]) -> dict[str, Value]:
     return found
 
 
-class Session:
+class RunSession:
     """`ended` has the usage, or null when the module went without a word."""
 
     def __init__(self, run: int) -> None:

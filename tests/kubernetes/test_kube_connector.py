@@ -20,7 +20,7 @@ from genvm_wire.calldata import Value
 from genvm_wire.frames import FrameSocket
 from genvm_wire.hello import Purpose
 from genvm_wire.instance_messages import Ack, Cancel, Exit, Failed, Output, Ready, from_instance
-from genvm_wire.orders import Dial, Direct, Expect, Relayed, Session, Watch, Way
+from genvm_wire.orders import Dial, Direct, Expect, Relayed, ThroughConnector, Watch, Way
 from orchestrator.runtime.kubernetes.dialling import client_tls, dial
 from orchestrator.runtime.kubernetes.stream_control import StreamControl
 from orchestrator.runtime.port import ChannelClosed
@@ -218,7 +218,7 @@ async def test_a_run_reaches_a_module_in_another_pod_with_its_ticket(pod: Pod, t
         message, (fd,) = await heard(served)
         assert message == session.as_map()
         program, control = await pod.program(), await pod.call()
-        await given(control, ("llm", Session(("127.0.0.1", module.port), 5, TICKET, PATIENT_MS)))
+        await given(control, ("llm", ThroughConnector(("127.0.0.1", module.port), 5, TICKET, PATIENT_MS)))
         with socket.socket(fileno=fd) as inside, await attached(program) as theirs:
             await exchanged(inside, theirs)
     finally:

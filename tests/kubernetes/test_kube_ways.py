@@ -19,7 +19,7 @@ from genvm_wire.orders import (
     Expect,
     Order,
     Relayed,
-    Session,
+    ThroughConnector,
     Watch,
     decode_order,
     encode_order,
@@ -38,7 +38,7 @@ ORDERS: tuple[Order, ...] = (
         7,
         (
             ("host", Direct((("10.0.0.1", 4000), ("fc00::1", 4000)), 5000, b"hello")),
-            ("llm", Session(("10.0.0.2", 8443), 5, "6f" * 32, 5000)),
+            ("llm", ThroughConnector(("10.0.0.2", 8443), 5, "6f" * 32, 5000)),
             ("web", Relayed(11, 5000)),
         ),
     ),
@@ -153,7 +153,7 @@ async def test_a_session_is_told_to_the_pod_as_it_is(tasks: TaskOwner) -> None:
     ways = Ways(PODS, Connector(), tasks)
     line = SessionLine(("10.0.0.2", 8443), 5, "6f" * 32, Connector(), tasks)
     await ways.add("llm", line)
-    assert ways.made == [("llm", Session(("10.0.0.2", 8443), 5, "6f" * 32, 5000))]
+    assert ways.made == [("llm", ThroughConnector(("10.0.0.2", 8443), 5, "6f" * 32, 5000))]
     assert ways.way is Way.DIRECT
     assert "6f6f" not in repr(ways.made)
 

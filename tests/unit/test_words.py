@@ -21,7 +21,7 @@ EVERYTHING = [
         for path in sorted((REPOSITORY / folder).rglob("*.py"))
     ),
 ]
-SAME_EVERYWHERE = ("Answer",)
+SAME_EVERYWHERE = ("Session", "Outcome", "Entry", "Answer", "Health")
 """Words that fit too much: a class that is called so by itself means nothing where there is another."""
 
 

@@ -13,7 +13,7 @@ from genvm_connector.guests import WAIT_S, Guests
 from genvm_connector.link import Link, Unproved, call, keep_alive
 from genvm_wire.frames import FrameError
 from genvm_wire.hello import Purpose
-from genvm_wire.orders import Address, Dial, Direct, Expect, Relayed, Session, Way
+from genvm_wire.orders import Address, Dial, Direct, Expect, Relayed, ThroughConnector, Way
 from genvm_wire.splicing import splice
 
 
@@ -65,7 +65,7 @@ class Ways:
                         return await connected(addresses, hello)
                     case Relayed(number):
                         return self._spliced(await self._guests.guest(number, way.milliseconds / 1000))
-                    case Session(address, number, ticket):
+                    case ThroughConnector(address, number, ticket):
                         return self._spliced(await call(address, Purpose.SESSION, number, ticket))
         except TimeoutError:
             raise NoWay(f"{name}{_where(way)} did not accept within {way.milliseconds / 1000:g} s") from None
@@ -129,7 +129,7 @@ def _where(way: Way) -> str:
     match way:
         case Direct(addresses):
             return " " + ", ".join(f"{host}:{port}" for host, port in addresses)
-        case Session((host, port)):
+        case ThroughConnector((host, port)):
             return f" {host}:{port}"
         case _:
             return ""

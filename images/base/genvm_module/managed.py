@@ -22,7 +22,7 @@ from genvm_module.errors import fatal_answer
 from genvm_module.hello import HelloUnusable, read_hello, registered
 from genvm_module.logs import RecordQueue
 from genvm_module.serving import USER_ERROR_ANSWER, Served, Serving
-from genvm_module.session import Session
+from genvm_module.session import ServedSession
 from genvm_module.sessions import Parting, Sessions
 from genvm_module.streams import FramedStream
 from genvm_wire.calldata import Encodable
@@ -212,14 +212,14 @@ class ManagedProgram:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + message.deadline_ms / 1000
         served = self._serving.take()
-        session = Session(
+        session = ServedSession(
             FramedStream(reader, writer),
             self._meeting(message, served, Terms("S", deadline)),
             self._sessions.tally,
             deadline,
         )
 
-        async def tell(over: Session) -> None:
+        async def tell(over: ServedSession) -> None:
             last = _session_ended(run, over)
             if not await self._tell(last):
                 self._unsent.append(last)
@@ -260,7 +260,7 @@ class ManagedProgram:
             await self._tell(Log(records))
 
 
-def _session_ended(run: int, session: Session | None = None) -> SessionEnded:
+def _session_ended(run: int, session: ServedSession | None = None) -> SessionEnded:
     """What the manager waits for; without a session: the run has none here, or was refused one."""
     if session is None:
         return SessionEnded(run, {}, 0)

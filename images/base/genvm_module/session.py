@@ -46,7 +46,7 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Session:
+class ServedSession:
     """`stream` served by what `meet` makes of the hello; `deadline` as in `contract.Terms`.
 
     `meet` gives a conversation, or a fixed answer to whatever is asked. It raises HelloUnusable, which its

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from genvm_module.hello import HelloUnusable
-from genvm_module.session import Session, Tally
+from genvm_module.session import ServedSession, Tally
 from genvm_module.streams import StreamBroken
 from genvm_wire.calldata import Encodable
 
@@ -22,7 +22,7 @@ DEFAULT_LIMIT = 256
 log = structlog.get_logger(__name__)
 
 
-async def _nobody(_: Session) -> None:
+async def _nobody(_: ServedSession) -> None:
     return
 
 
@@ -30,13 +30,13 @@ async def _nobody(_: Session) -> None:
 class Parting:
     """What follows a session, once each and in every case: `tell` of it, and `release` what it used."""
 
-    tell: Callable[[Session], Awaitable[None]] = _nobody
-    release: Callable[[Session], Awaitable[None]] = _nobody
+    tell: Callable[[ServedSession], Awaitable[None]] = _nobody
+    release: Callable[[ServedSession], Awaitable[None]] = _nobody
 
 
 @dataclass(frozen=True, slots=True)
 class _Live:
-    session: Session
+    session: ServedSession
     run: int | None
     serving: asyncio.Task[None]
 
@@ -75,7 +75,7 @@ class Sessions:
         log.warning("session_refused", limit=self._limit)
         return False
 
-    def start(self, session: Session, run: int | None, parting: Parting) -> asyncio.Task[None]:
+    def start(self, session: ServedSession, run: int | None, parting: Parting) -> asyncio.Task[None]:
         """Serve `session`; the task returned ends when everything that follows it is done."""
         loop = asyncio.get_running_loop()
         serving = loop.create_task(_serve(session, run), name=f"session:{run}")
@@ -122,7 +122,7 @@ class Sessions:
             await asyncio.wait(list(self._live))
 
 
-async def _serve(session: Session, run: int | None) -> None:
+async def _serve(session: ServedSession, run: int | None) -> None:
     structlog.contextvars.bind_contextvars(run=run)
     try:
         await session.serve()
@@ -134,7 +134,9 @@ async def _serve(session: Session, run: int | None) -> None:
         log.exception("session_failed")
 
 
-async def _see_out(serving: asyncio.Task[None], session: Session, run: int | None, parting: Parting) -> None:
+async def _see_out(
+    serving: asyncio.Task[None], session: ServedSession, run: int | None, parting: Parting
+) -> None:
     """Neither waits for the other: a peer or a manager that does not read holds up its own side only."""
     structlog.contextvars.bind_contextvars(run=run)
     await asyncio.wait([serving])
@@ -142,7 +144,7 @@ async def _see_out(serving: asyncio.Task[None], session: Session, run: int | Non
     await asyncio.gather(_whatever(parting.tell(session)), _put_away(session, parting))
 
 
-async def _put_away(session: Session, parting: Parting) -> None:
+async def _put_away(session: ServedSession, parting: Parting) -> None:
     await _whatever(session.close())
     await _whatever(parting.release(session))
 

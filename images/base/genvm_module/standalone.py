@@ -16,7 +16,7 @@ from genvm_module.contract import Conversation, Module, Terms
 from genvm_module.errors import fatal_answer
 from genvm_module.hello import read_hello, require_identity
 from genvm_module.serving import USER_ERROR_ANSWER, Served, Serving
-from genvm_module.session import Session
+from genvm_module.session import ServedSession
 from genvm_module.sessions import Parting, Sessions
 from genvm_module.streams import MESSAGE_LIMIT, FramedStream, MessageStream, WebSocketStream
 from genvm_wire.calldata import Encodable
@@ -113,7 +113,7 @@ class StandaloneProgram:
             return _meet(hello, served, Terms(stream.transport))
 
         parting = Parting(release=self._serving.releasing(served))
-        return self._sessions.start(Session(stream, meet, self._sessions.tally), None, parting)
+        return self._sessions.start(ServedSession(stream, meet, self._sessions.tally), None, parting)
 
 
 def _meet(hello: bytes, served: Served | None, terms: Terms) -> Conversation | Mapping[str, Encodable]:

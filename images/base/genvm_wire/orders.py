@@ -42,7 +42,7 @@ class Relayed:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class ThroughConnector:
     """A connection to another connector, where it is expected under `number` and proved with `ticket`."""
 
     address: Address
@@ -51,7 +51,7 @@ class Session:
     milliseconds: int = 5000
 
 
-Way = Direct | Relayed | Session
+Way = Direct | Relayed | ThroughConnector
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def _plain_way(name: str, way: Way) -> dict[str, Encodable]:
             return plain | {"addresses": [[*address] for address in addresses], "hello": hello}
         case Relayed(number):
             return plain | {"number": number}
-        case Session(address, number, ticket):
+        case ThroughConnector(address, number, ticket):
             return plain | {"addresses": [[*address]], "number": number, "ticket": ticket}
 
 
@@ -144,7 +144,9 @@ def _way(message: Mapping[str, Value]) -> tuple[str, Way]:
         return name, Relayed(_int(message, "number"), milliseconds)
     addresses = _addresses(message["addresses"])
     if "ticket" in message:
-        return name, Session(addresses[0], _int(message, "number"), str(message["ticket"]), milliseconds)
+        return name, ThroughConnector(
+            addresses[0], _int(message, "number"), str(message["ticket"]), milliseconds
+        )
     hello = message["hello"]
     return name, Direct(addresses, milliseconds, hello if isinstance(hello, bytes) else b"")
 

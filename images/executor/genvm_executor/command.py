@@ -21,7 +21,7 @@ from genvm_executor.python.library_bytecode import BytecodeFailed, compile_libra
 from genvm_executor.python.precompile import load_interpreter, precompile, precompiled_directory
 from genvm_executor.python.prepared import PreparationFailed, prepare
 from genvm_executor.python.programs import Programs
-from genvm_executor.session import Session
+from genvm_executor.session import ExecutorSession
 from genvm_wire.confinement import FilterRefused
 
 MEMORY_VARIABLE = "GENVM_GUEST_MEMORY_BYTES"
@@ -62,7 +62,7 @@ def _serve() -> int:
     programs = Programs.stored(engine, precompiled_directory())
     channel = ControlChannel()
     channel.connect_first()
-    session = Session(
+    session = ExecutorSession(
         channel,
         programs,
         min(_number(MEMORY_VARIABLE, DEFAULT_MEMORY_BYTES), DEFAULT_MEMORY_BYTES),

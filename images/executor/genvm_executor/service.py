@@ -17,7 +17,7 @@ from genvm_executor.channel.watch import Deadline, Watch
 from genvm_executor.host import HostClient, HostLost, HostRefused
 from genvm_executor.host.internal_errors import internal_error_text
 from genvm_executor.machine.engine import metered
-from genvm_executor.machine.outcome import Outcome, RunBroken, RunCancelled, VmFault, vm_error
+from genvm_executor.machine.outcome import RunBroken, RunCancelled, VmFault, VmOutcome, vm_error
 from genvm_executor.machine.output import Streams
 from genvm_executor.machine.vm import Guest, GuestProgram, GuestSurroundings
 from genvm_executor.modules.session import module_client
@@ -50,7 +50,7 @@ class Unserved:
         named = -1 if run is None else run
         self._account = Account(channel, named, {}, RunLog(0), until=0.0, cancel=lambda: None)
 
-    def end(self, ending: Outcome | BaseException) -> int:
+    def end(self, ending: VmOutcome | BaseException) -> int:
         """Report why it failed, wait for the acknowledgement; the process's exit code."""
         if isinstance(ending, MessageInvalid):
             self._account.reporter.failed("protocol", str(ending))
@@ -162,7 +162,7 @@ class Service:
         with suppress(OSError):
             self._host_socket.shutdown(socket.SHUT_RDWR)
 
-    def end(self, ending: Outcome | BaseException) -> int:
+    def end(self, ending: VmOutcome | BaseException) -> int:
         """Report how the run ended, wait for the acknowledgement; the process's exit code.
 
         The channel stays open: the process's end closes it, and other processes may use it.
@@ -183,17 +183,17 @@ class Service:
         """See `Account`."""
         return self._account.acknowledged
 
-    def _run_cold(self) -> Outcome | BaseException:
+    def _run_cold(self) -> VmOutcome | BaseException:
         assert self._vm_frame is not None
         try:
             return VirtualMachines(self._run, self._programs, self._streams).execute(self._vm_frame)
         except BaseException as ending:  # reported as any other ending
             return ending
 
-    def _report(self, ending: Outcome | BaseException) -> int:
+    def _report(self, ending: VmOutcome | BaseException) -> int:
         self._guest_us = int((time.monotonic() - self._started) * 1_000_000)
         match ending:
-            case Outcome():
+            case VmOutcome():
                 return self._finish(ending)
             case VmFault(text=text):
                 return self._finish(vm_error(text))
@@ -210,7 +210,7 @@ class Service:
                 _log.error("the run ended unexpectedly", exc_info=ending)
                 return self._fail("internal", f"{type(ending).__name__}: {ending}")
 
-    def _finish(self, outcome: Outcome) -> int:
+    def _finish(self, outcome: VmOutcome) -> int:
         run = self._run
         self._count_warm(run)
         outcome = self._judged(run, outcome)
@@ -225,13 +225,13 @@ class Service:
         self._reporter.result(delivered.code, delivered.payload, delivered.acknowledged, self._stats(run))
         return 0
 
-    def _broken(self, ending: RunBroken) -> Outcome:
+    def _broken(self, ending: RunBroken) -> VmOutcome:
         form = self._run.node.table.result_form
         text = internal_error_text(form, ending.text, ending.cause)
-        return Outcome(ResultCode.INTERNAL_ERROR, text.encode("utf-8", "replace"))
+        return VmOutcome(ResultCode.INTERNAL_ERROR, text.encode("utf-8", "replace"))
 
     @staticmethod
-    def _judged(run: RunState, outcome: Outcome) -> Outcome:
+    def _judged(run: RunState, outcome: VmOutcome) -> VmOutcome:
         """A contract that came to its end shows whether its leader gave results for no block."""
         ended = outcome.code in {ResultCode.RETURN, ResultCode.USER_ERROR} and not run.cancelled.is_set()
         fault = surplus_fault(run) if ended else None

@@ -12,7 +12,7 @@ from typing import assert_never
 from genvm_executor import VERSION
 from genvm_executor.channel.control import ControlChannel, close_all
 from genvm_executor.channel.succession import LEAVE, Relieved, Succession
-from genvm_executor.machine.outcome import Outcome
+from genvm_executor.machine.outcome import VmOutcome
 from genvm_executor.machine.output import OutputTail, Streams
 from genvm_executor.machine.vm import Guest, GuestSurroundings
 from genvm_executor.python.programs import Programs
@@ -30,7 +30,7 @@ class NoJob(Exception):
     """The manager sent this executor away, or has gone, before there was a job."""
 
 
-class Session:
+class ExecutorSession:
     """Serves one run per process. `idle` is how many seconds a channel that breaks before there is a job is
     tried again: a manager that was restarted finds its ready instances. `confine` is called in the process
     that serves a run, before it reads its job.
@@ -78,7 +78,7 @@ class Session:
             return 1
         return self._ended(self._served, outcome)
 
-    def _ended(self, served: Unserved | Service, ending: Outcome | BaseException) -> int:
+    def _ended(self, served: Unserved | Service, ending: VmOutcome | BaseException) -> int:
         code = served.end(ending)
         return LEAVE if self._succession.forked and code == 0 and not served.acknowledged else code
 

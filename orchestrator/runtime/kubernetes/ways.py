@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from genvm_wire.hello import Purpose
-from genvm_wire.orders import Direct, Relayed, Session, Way
+from genvm_wire.orders import Direct, Relayed, ThroughConnector, Way
 from orchestrator.runtime.kubernetes.relaying import relay
 from orchestrator.runtime.kubernetes.stream_control import StreamControl
 from orchestrator.runtime.port import Line, Places
@@ -37,7 +37,7 @@ class SessionLine:
     def __init__(
         self, address: tuple[str, int], number: int, ticket: str, call: Call, tasks: TaskOwner
     ) -> None:
-        self.way = Session(address, number, ticket)
+        self.way = ThroughConnector(address, number, ticket)
         self._call = call
         self._tasks = tasks
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from genvm_executor import command
-from genvm_executor.machine.outcome import Outcome
+from genvm_executor.machine.outcome import VmOutcome
 from genvm_executor.service import Service
 from genvm_wire.instance_messages import JobMessage, Ready, Result
 
@@ -63,7 +63,7 @@ def look_around() -> dict[str, Any]:
     }
 
 
-def hostile(self: Service, ending: Outcome | BaseException) -> int:
+def hostile(self: Service, ending: VmOutcome | BaseException) -> int:
     self._log.add("info", json.dumps({"found": look_around()}))
     honest(self, ending)
     # Another process with the same descriptors, if one may be left behind; the forged word is this one's.

@@ -12,7 +12,7 @@ from genvm_wire.module_messages import CloseSession, Configured, ModuleResume, S
 from orchestrator.modules.configuration import StartRequest
 from orchestrator.modules.failures import NotStarted
 from orchestrator.modules.kinds import ModuleKind
-from orchestrator.modules.record import Entry, ModuleRecord
+from orchestrator.modules.record import ModuleEntry, ModuleRecord
 from orchestrator.modules.service import ModuleService
 from orchestrator.modules.status import ModuleState
 from orchestrator.runtime.port import EngineRefused, InstanceSpec, Role
@@ -143,7 +143,9 @@ async def test_a_drain_that_fell_on_a_broken_channel_is_said_again(
 
 async def left_behind(tmp_path: Path, runtime: FakeRuntime, *runs: int) -> FakeInstance:
     """An instance of a manager before this one."""
-    entries = dict.fromkeys(ModuleKind, Entry()) | {LLM: Entry(3, "llm-3", ("llm-2",), "module:1")}
+    entries = dict.fromkeys(ModuleKind, ModuleEntry()) | {
+        LLM: ModuleEntry(3, "llm-3", ("llm-2",), "module:1")
+    }
     await asyncio.to_thread(ModuleRecord(tmp_path).save, entries)
     spec = InstanceSpec("llm-3", Role.LLM, "module:1", "llm", None, None, 1, 1, 16)
     runtime.instances["llm-3"] = FakeInstance(spec, ModuleResume("llm", "1", 3, runs))

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from genvm_module.contract import Conversation
-from genvm_module.session import Session, Tally
+from genvm_module.session import ServedSession, Tally
 from genvm_module.sessions import Parting, Sessions
 from genvm_module.streams import FramedStream
 from genvm_wire.calldata import Encodable, Value, encode
@@ -58,13 +58,13 @@ class Record:
         self.told: list[dict[str, Encodable]] = []
         self.released = 0
 
-    async def tell(self, session: Session) -> None:
+    async def tell(self, session: ServedSession) -> None:
         await several_turns()
         if self.mute:
             raise OSError("nobody listens")
         self.told.append(session.statistics)
 
-    async def release(self, _: Session) -> None:
+    async def release(self, _: ServedSession) -> None:
         await several_turns()
         self.released += 1
 
@@ -95,7 +95,9 @@ async def ended_at(moment: Moment, sessions: Sessions, record: Record, *, leaves
         if leaves:
             peer.shutdown(socket.SHUT_WR)
         async with at(moment):
-            task = sessions.start(Session(stream, meet, Tally()), 7, Parting(record.tell, record.release))
+            task = sessions.start(
+                ServedSession(stream, meet, Tally()), 7, Parting(record.tell, record.release)
+            )
             if not leaves:
                 await asyncio.get_running_loop().sock_recv(peer, 64)
                 sessions.end(7)
@@ -141,7 +143,9 @@ async def test_ending_all_waits_for_every_last_word() -> None:
     async with pair() as (_, one), pair() as (_, two), pair() as (_, three):
         for run, (stream, record) in enumerate(zip((one, two, three), records, strict=True)):
             sessions.start(
-                Session(stream, lambda _: SlowTalk(), Tally()), run, Parting(record.tell, record.release)
+                ServedSession(stream, lambda _: SlowTalk(), Tally()),
+                run,
+                Parting(record.tell, record.release),
             )
         await sessions.finish(grace=60)
     assert [record.told for record in records] == [[{}]] * 3

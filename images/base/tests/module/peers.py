@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from genvm_module.session import Session
+from genvm_module.session import ServedSession
 from genvm_module.streams import FramedStream
 from genvm_wire.calldata import Encodable, Value, decode, encode
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameDecoder, encode_frame
@@ -72,7 +72,7 @@ async def framed_pair(limit: int = 1 << 20) -> tuple[Peer, FramedStream]:
     return await Peer(theirs).open(), FramedStream(reader, writer, limit)
 
 
-async def hang_up(session: Session, peer: Peer, serving: asyncio.Task[None]) -> None:
+async def hang_up(session: ServedSession, peer: Peer, serving: asyncio.Task[None]) -> None:
     await peer.close()
     await serving
     await session.close()

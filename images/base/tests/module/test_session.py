@@ -12,7 +12,7 @@ import pytest
 from genvm_module.contract import Caller, Conversation, Terms
 from genvm_module.hello import HelloUnusable, read_hello, require_identity
 from genvm_module.serving import USER_ERROR_ANSWER
-from genvm_module.session import LAST_WORD_SECONDS, Session, Tally
+from genvm_module.session import LAST_WORD_SECONDS, ServedSession, Tally
 from genvm_module.streams import StreamBroken
 from genvm_wire.calldata import Encodable, decode, encode
 
@@ -24,7 +24,7 @@ class Served:
     """A session with a parrot, and the peer that talks to it."""
 
     def __init__(
-        self, peer: Peer, session: Session, task: asyncio.Task[None], talks: list[ParrotTalk]
+        self, peer: Peer, session: ServedSession, task: asyncio.Task[None], talks: list[ParrotTalk]
     ) -> None:
         self.peer, self.session, self.task, self._talks = peer, session, task, talks
 
@@ -44,7 +44,7 @@ async def parrot(limit: int = 1 << 20, deadline: float | None = None) -> AsyncIt
         talks.append(ParrotTalk(caller, Terms("S", deadline)))
         return talks[-1]
 
-    session = Session(stream, meet, Tally(), deadline)
+    session = ServedSession(stream, meet, Tally(), deadline)
     task = asyncio.ensure_future(session.serve())
     try:
         yield Served(peer, session, task, talks)
@@ -205,7 +205,7 @@ async def test_statistics_are_answered_and_are_no_call() -> None:
 async def test_user_error_mode_answers_anything_with_the_same_and_reads_no_hello() -> None:
     peer, stream = await framed_pair()
     fixed: Mapping[str, Encodable] = USER_ERROR_ANSWER
-    session = Session(stream, lambda _: fixed, Tally())
+    session = ServedSession(stream, lambda _: fixed, Tally())
     task = asyncio.ensure_future(session.serve())
     peer.send(raw_frame(b"no hello at all"))
     requests: list[Encodable] = ["GetStats", {"Prompt": {}}, {"Render": []}]

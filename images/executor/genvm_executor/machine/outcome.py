@@ -20,7 +20,7 @@ class ExecutorEnding(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class VmOutcome:
     """The end of one VM. `payload`: calldata of the value for a Return, UTF-8 text otherwise (v0.3: a user
     error is calldata too)."""
 
@@ -36,17 +36,17 @@ class Outcome:
         return bytes([self.code]) + self.payload
 
 
-RETURN_NULL = Outcome(ResultCode.RETURN, b"\x00")
+RETURN_NULL = VmOutcome(ResultCode.RETURN, b"\x00")
 
 
-def vm_error(text: str) -> Outcome:
-    return Outcome(ResultCode.VM_ERROR, text.encode("utf-8", "replace"))
+def vm_error(text: str) -> VmOutcome:
+    return VmOutcome(ResultCode.VM_ERROR, text.encode("utf-8", "replace"))
 
 
 class GuestReturned(ExecutorEnding):
     """A terminal request; nothing that the guest does after it counts."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: VmOutcome) -> None:
         super().__init__(outcome.code.name)
         self.outcome = outcome
 

@@ -30,9 +30,9 @@ from genvm_executor.machine.host_functions import define
 from genvm_executor.machine.outcome import (
     RETURN_NULL,
     GuestReturned,
-    Outcome,
     RunCancelled,
     VmFault,
+    VmOutcome,
     vm_error,
 )
 from genvm_executor.machine.sdk_imports import SdkImports
@@ -127,7 +127,7 @@ class Guest:
         """Numbers of the descriptors that are open."""
         return self._descriptors.open_numbers
 
-    def run(self, memory_limit: int) -> Outcome:
+    def run(self, memory_limit: int) -> VmOutcome:
         """Run to the end. VM errors are outcomes.
 
         Raises RunCancelled, RunBroken, HostLost, and whatever the `start` of the surroundings raises.
@@ -145,7 +145,7 @@ class Guest:
             self._memory.release()
             store.close()
 
-    def _run(self, store: Store) -> Outcome:
+    def _run(self, store: Store) -> VmOutcome:
         try:
             self._enter(store)()
         except GuestReturned as returned:
@@ -159,7 +159,7 @@ class Guest:
             return vm_error(trap_text(self._surroundings.line, code))
         return RETURN_NULL
 
-    def _exit_outcome(self, code: int) -> Outcome:
+    def _exit_outcome(self, code: int) -> VmOutcome:
         if code == 0:
             return RETURN_NULL
         if (largest := self._surroundings.line.largest_exit_code) is not None:

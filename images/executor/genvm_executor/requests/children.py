@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from genvm_executor.host.internal_errors import UNEXPECTED, Cause
 from genvm_executor.machine.engine import MAX_VM_DEPTH
-from genvm_executor.machine.outcome import Outcome, RunBroken, VmFault, vm_error
+from genvm_executor.machine.outcome import RunBroken, VmFault, VmOutcome, vm_error
 from genvm_executor.requests.contract_code import read_code, stored_major
 from genvm_executor.requests.leader_results import leader_result, outcome_of
 from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.storage_view import WrittenStorage
-from genvm_executor.requests.vm_frame import Entry, EntryKind, Rights, Start, VmFrame
+from genvm_executor.requests.vm_frame import EntryKind, Rights, Start, VmEntry, VmFrame
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value
 from genvm_wire.host_tables import Channel, Method, StorageView
@@ -28,7 +28,7 @@ AGREED = bytes([ResultCode.RETURN]) + b"\x10"
 class ChildVms:
     """`execute` runs one VM and answers with its outcome."""
 
-    def __init__(self, run: RunState, execute: Callable[[VmFrame], Outcome]) -> None:
+    def __init__(self, run: RunState, execute: Callable[[VmFrame], VmOutcome]) -> None:
         self._run = run
         self._execute = execute
 
@@ -56,7 +56,7 @@ class ChildVms:
         child = VmFrame(
             contract=address,
             code=code,
-            entry=Entry(EntryKind.MAIN, calldata),
+            entry=VmEntry(EntryKind.MAIN, calldata),
             rights=rights,
             storage=WrittenStorage(storage, self._run.budget),
             is_init=False,
@@ -93,7 +93,7 @@ class ChildVms:
             call=False,
             nondet=False,
         )
-        child = self._inner(caller, Entry(EntryKind.SANDBOX, data), start, rights)
+        child = self._inner(caller, VmEntry(EntryKind.SANDBOX, data), start, rights)
         return self._run_child(caller, child).sub_result()
 
     def run_nondet(
@@ -114,7 +114,7 @@ class ChildVms:
         self._run.nondet_results.append(given)
         return self._deliver(outcome_of(given, self._run.job.line), catch=catch)
 
-    def _inner(self, caller: VmFrame, entry: Entry, start: Start, rights: Rights) -> VmFrame:
+    def _inner(self, caller: VmFrame, entry: VmEntry, start: Start, rights: Rights) -> VmFrame:
         return VmFrame(
             contract=caller.contract,
             code=start.code,
@@ -130,14 +130,14 @@ class ChildVms:
             view=caller.view,
         )
 
-    def _stage(self, caller: VmFrame, start: Start, data: bytes, leader_result: bytes | None) -> Outcome:
+    def _stage(self, caller: VmFrame, start: Start, data: bytes, leader_result: bytes | None) -> VmOutcome:
         keys = self._run.job.line.stage_keys
         stage: Value = None if leader_result is None else dict.fromkeys(keys, leader_result)
         rights = Rights(deterministic=False, write=False, send=False, call=False, nondet=False)
-        entry = Entry(EntryKind.CONSENSUS_STAGE, data, stage)
+        entry = VmEntry(EntryKind.CONSENSUS_STAGE, data, stage)
         return self._run_child(caller, self._inner(caller, entry, start, rights))
 
-    def _run_child(self, caller: VmFrame, child: VmFrame) -> Outcome:
+    def _run_child(self, caller: VmFrame, child: VmFrame) -> VmOutcome:
         if child.depth > MAX_VM_DEPTH:
             raise VmFault(self._run.job.line.texts.too_deep)
         outcome = self._execute(child)
@@ -164,7 +164,7 @@ class ChildVms:
     def _is_delivered(self, *, catch: bool) -> bool:
         return catch and self._run.job.line.vm_errors_are_delivered
 
-    def _deliver(self, outcome: Outcome, *, catch: bool) -> bytes:
+    def _deliver(self, outcome: VmOutcome, *, catch: bool) -> bytes:
         if outcome.code == ResultCode.VM_ERROR and not self._is_delivered(catch=catch):
             raise VmFault(outcome.payload.decode("utf-8", "replace"))
         return outcome.sub_result()

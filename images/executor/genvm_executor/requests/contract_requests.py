@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
-from genvm_executor.machine.outcome import GuestReturned, Outcome, VmFault
+from genvm_executor.machine.outcome import GuestReturned, VmFault, VmOutcome
 from genvm_executor.machine.sdk_errno import SdkErrno, SdkRefused
 from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.modules.port import MODULE_OF_REQUEST
@@ -122,13 +122,13 @@ class ContractRequests:
             raise SdkRefused(SdkErrno.FORBIDDEN)
 
     def _return(self, value: Value) -> bytes | None:
-        raise GuestReturned(Outcome(ResultCode.RETURN, encode(value)))
+        raise GuestReturned(VmOutcome(ResultCode.RETURN, encode(value)))
 
     def _rollback(self, text: str) -> bytes | None:
-        raise GuestReturned(Outcome(ResultCode.USER_ERROR, text.encode()))
+        raise GuestReturned(VmOutcome(ResultCode.USER_ERROR, text.encode()))
 
     def _user_error(self, value: Value) -> bytes | None:
-        raise GuestReturned(Outcome(ResultCode.USER_ERROR, encode(value)))
+        raise GuestReturned(VmOutcome(ResultCode.USER_ERROR, encode(value)))
 
     def _need_call(self) -> None:
         self._need(self._frame.rights.deterministic and self._frame.rights.call)

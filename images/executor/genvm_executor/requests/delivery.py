@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from genvm_executor.host import HostClient, HostLost, HostRefused
 from genvm_executor.lines import ContractLine
-from genvm_executor.machine.outcome import Outcome, vm_error
+from genvm_executor.machine.outcome import VmOutcome, vm_error
 from genvm_executor.requests.emissions import (
     DeployContract,
     Emission,
@@ -32,7 +32,7 @@ class Delivered:
     acknowledged: bool
 
 
-def deliver(run: RunState, frame: VmFrame | None, outcome: Outcome) -> Delivered:
+def deliver(run: RunState, frame: VmFrame | None, outcome: VmOutcome) -> Delivered:
     """Hand over effects and result as the host table says; effects count only for a Return.
 
     `frame` is null when no VM could be set up. Raises HostLost when the node is gone before it got the
@@ -54,7 +54,7 @@ def deliver(run: RunState, frame: VmFrame | None, outcome: Outcome) -> Delivered
     return Delivered(ResultCode(payload[0]), payload, acknowledged)
 
 
-def _hand_over_effects(node: HostClient, frame: VmFrame, outcome: Outcome) -> Outcome:
+def _hand_over_effects(node: HostClient, frame: VmFrame, outcome: VmOutcome) -> VmOutcome:
     try:
         if node.table.storage_writes is Channel.HOST:
             for slot, index, data in frame.storage.runs():
@@ -81,7 +81,7 @@ def _hand_over(node: HostClient, emission: Emission) -> None:
             node.eth_send(address, data, value=value)
 
 
-def _run_result(run: RunState, frame: VmFrame | None, outcome: Outcome) -> RunResult:
+def _run_result(run: RunState, frame: VmFrame | None, outcome: VmOutcome) -> RunResult:
     data = _data(run.job.line, outcome)
     common = {
         "nondet_results": tuple(run.nondet_results),
@@ -108,7 +108,7 @@ def _emission_maps(run: RunState, emissions: list[Emission]) -> list[Value]:
     return maps  # type: ignore[return-value]
 
 
-def _data(line: ContractLine, outcome: Outcome) -> Value:
+def _data(line: ContractLine, outcome: VmOutcome) -> Value:
     if outcome.is_return or (outcome.code is ResultCode.USER_ERROR and line.user_errors_are_values):
         return decode(outcome.payload)
     return outcome.payload.decode("utf-8", "replace")

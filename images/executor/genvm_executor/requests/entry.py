@@ -11,7 +11,7 @@ from genvm_executor.machine.outcome import VmFault
 from genvm_executor.requests.contract_code import check_major, read_code, store_code
 from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.storage_view import WrittenStorage
-from genvm_executor.requests.vm_frame import Entry, EntryKind, Rights, VmFrame
+from genvm_executor.requests.vm_frame import EntryKind, Rights, VmEntry, VmFrame
 from genvm_wire import contract_package
 from genvm_wire.host_tables import Channel, HostTable
 
@@ -34,7 +34,7 @@ def entry_frame(run: RunState) -> VmFrame:
     frame = VmFrame(
         contract=job.message.contract,
         code=_code(run, storage),
-        entry=Entry(EntryKind.MAIN, calldata),
+        entry=VmEntry(EntryKind.MAIN, calldata),
         rights=Rights(
             deterministic=True,
             write="w" in letters,

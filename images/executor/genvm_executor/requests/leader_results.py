@@ -8,7 +8,7 @@ from __future__ import annotations
 from hashlib import sha3_256
 
 from genvm_executor.lines import ContractLine
-from genvm_executor.machine.outcome import Outcome, VmFault
+from genvm_executor.machine.outcome import VmFault, VmOutcome
 from genvm_executor.requests.run_state import RunState
 from genvm_wire import gvm32
 from genvm_wire.host_tables import Channel, ResultForm
@@ -39,7 +39,7 @@ def leader_result(run: RunState, call_no: int) -> bytes | None:
     return results[call_no]
 
 
-def outcome_of(sub_result: bytes, line: ContractLine) -> Outcome:
+def outcome_of(sub_result: bytes, line: ContractLine) -> VmOutcome:
     """A leader's result as an outcome. Raises VmFault when it is malformed; up to v0.2 contracts see more."""
     if not sub_result or sub_result[0] > ResultCode.VM_ERROR:
         raise VmFault(MALFORMED)
@@ -48,7 +48,7 @@ def outcome_of(sub_result: bytes, line: ContractLine) -> Outcome:
             parse_sub_result(sub_result, line.name)
         except ResultError:
             raise VmFault(MALFORMED) from None
-    return Outcome(ResultCode(sub_result[0]), sub_result[1:])
+    return VmOutcome(ResultCode(sub_result[0]), sub_result[1:])
 
 
 def surplus_fault(run: RunState) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genvm_executor.machine.outcome import Outcome, VmFault, vm_error
+from genvm_executor.machine.outcome import VmFault, VmOutcome, vm_error
 from genvm_executor.machine.output import Streams
 from genvm_executor.machine.vm import Guest, GuestSurroundings, os_random
 from genvm_executor.machine.wasi.filesystem import FileSystem
@@ -55,7 +55,7 @@ class VirtualMachines:
             surroundings.random_bytes = GuestRandom.from_start(start).take
         return first_line(job.line) + start if launch.wasm is None else start
 
-    def execute(self, frame: VmFrame) -> Outcome:
+    def execute(self, frame: VmFrame) -> VmOutcome:
         """Run one VM from a fresh guest to its outcome. Raises RunCancelled, RunBroken, HostLost."""
         self._run.check_cancelled()
         deterministic = frame.rights.deterministic
@@ -80,7 +80,7 @@ class VirtualMachines:
             surroundings.start = lambda: start
         return self.run_guest(Guest(self._programs.engine, program, surroundings), deterministic)
 
-    def run_guest(self, guest: Guest, deterministic: bool) -> Outcome:
+    def run_guest(self, guest: Guest, deterministic: bool) -> VmOutcome:
         """Run a guest within what the VMs waiting for it left of their mode's memory."""
         run = self._run
         run.check_cancelled()

@@ -35,7 +35,7 @@ class Rights:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class VmEntry:
     """Why a VM runs: the last three keys of its start message."""
 
     kind: EntryKind
@@ -56,7 +56,7 @@ class Start:
 class VmFrame:
     contract: Address
     code: bytes
-    entry: Entry
+    entry: VmEntry
     rights: Rights
     storage: WrittenStorage
     is_init: bool

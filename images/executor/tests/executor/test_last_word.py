@@ -9,7 +9,7 @@ from wasmtime import Module
 
 from genvm_executor.channel.watch import Deadline, Watch
 from genvm_executor.machine.engine import deterministic_engine
-from genvm_executor.machine.outcome import Outcome
+from genvm_executor.machine.outcome import VmOutcome
 from genvm_executor.machine.output import OutputTail, Streams
 from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.python.programs import Programs
@@ -22,7 +22,7 @@ from .executor_process import job_message
 from .node_host import NodeHost
 
 RUN = 7
-BROKEN = Outcome(ResultCode.RETURN, b"\xff")
+BROKEN = VmOutcome(ResultCode.RETURN, b"\xff")
 """No calldata: what it is to be delivered as cannot be made of it."""
 
 

@@ -8,8 +8,7 @@ from typing import Any, NoReturn
 from guest.vectors import Step, VmEnd
 
 from genvm_executor.lines import V02, ContractLine
-from genvm_executor.machine.outcome import GuestReturned
-from genvm_executor.machine.outcome import Outcome as VmOutcome
+from genvm_executor.machine.outcome import GuestReturned, VmOutcome
 from genvm_executor.machine.output import OutputTail
 from genvm_executor.machine.sdk_errno import SdkErrno, SdkRefused
 from genvm_executor.machine.vm import Guest, GuestSurroundings

@@ -14,12 +14,12 @@ from genvm_executor.channel.control import ControlChannel
 from genvm_executor.machine.engine import deterministic_engine, reserve_native_stack
 from genvm_executor.python.precompile import precompiled_directory
 from genvm_executor.python.programs import Programs
-from genvm_executor.session import NoJob, Session
+from genvm_executor.session import ExecutorSession, NoJob
 
 MEMORY = 512 << 20
 
 
-class ForkingSession(Session):
+class ForkingSession(ExecutorSession):
     """Waits for paths instead of for one job."""
 
     def _wait_for_job(self) -> bytes:
