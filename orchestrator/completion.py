@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Final
 
 PROGRAM: Final = "genvm-orchestrator"
-SHELLS: Final = ("bash", "zsh")
 _FUNCTION: Final = """\
 _genvm_orchestrator() {{
     local current="${{COMP_WORDS[COMP_CWORD]}}" line="" word words

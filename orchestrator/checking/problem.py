@@ -13,7 +13,6 @@ from orchestrator.node.run_report import RunReport
 _FIELD: Final = re.compile(r"field '(?P<field>\w+)' of (?P<cls>[\w.]+)")
 _FUNCTION: Final = re.compile(r"SchemaError: (?P<cls>\w+)\.(?P<function>\w+):")
 _RUNNER: Final = re.compile(r"runner '(?P<id>[^']+)'")
-_ANNOTATION: Final = re.compile(r"SchemaError: the schema has no form for (?P<what>.+)$")
 
 _ADVICE: Final = (
     (r"does not begin with a runner comment", "begin the file with the version and runner comments"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
 import os
 import socket
@@ -14,6 +13,7 @@ from genvm_wire.frames import (
     LIMIT_FROM_MANAGER,
     FrameError,
     body_length,
+    collect_descriptors,
     decode_body,
     encode_frame,
 )
@@ -109,7 +109,7 @@ class ControlChannel:
             except BlockingIOError:
                 await self._readable()
                 continue
-            _collect(ancillary, fds)
+            collect_descriptors(ancillary, fds)
             if flags & socket.MSG_CTRUNC or len(fds) > 1:
                 raise FrameError("more than one descriptor on a frame")
             return self._some(data)
@@ -148,11 +148,3 @@ def _settle(future: asyncio.Future[None]) -> Callable[[], None]:
             future.set_result(None)
 
     return wake
-
-
-def _collect(ancillary: list[tuple[int, int, bytes]], fds: list[int]) -> None:
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            received = array.array("i")
-            received.frombytes(data[: len(data) - len(data) % received.itemsize])
-            fds.extend(received)

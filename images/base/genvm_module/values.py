@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value
+from genvm_wire.unsigned import U64_MAX
 
 I64_MIN = -(2**63)
-U64_MAX = 2**64 - 1
 EXPONENT_LIMIT = 400
 REDACTED = "[redacted]"
 """Stands where a secret stood."""

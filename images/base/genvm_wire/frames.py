@@ -171,7 +171,7 @@ class FrameSocket:
                 HEADER_SIZE - len(header), room, socket.MSG_CMSG_CLOEXEC
             )
             before = len(fds)
-            _collect(ancillary, fds)
+            collect_descriptors(ancillary, fds)
             if flags & socket.MSG_CTRUNC or len(fds) > self._max_descriptors:
                 raise FrameError(f"more than {self._max_descriptors} descriptors on one frame")
             if header and len(fds) > before:
@@ -189,7 +189,8 @@ class FrameSocket:
             view = view[count:]
 
 
-def _collect(ancillary: list[tuple[int, int, bytes]], fds: list[int]) -> None:
+def collect_descriptors(ancillary: list[tuple[int, int, bytes]], fds: list[int]) -> None:
+    """Add to `fds` what came beside the bytes of a `recvmsg`; whoever asked owns them from here on."""
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             received = array.array("i")

@@ -10,6 +10,7 @@ from typing import Literal, cast
 
 from genvm_llm.merging import Json, MergeRefused, Strategy, check_strategy
 from genvm_llm.timeouts import seconds
+from genvm_wire.unsigned import is_unsigned
 
 Format = Literal["text", "json", "bool"]
 
@@ -97,7 +98,7 @@ def _text(fields: Mapping[str, object], name: str) -> str:
 
 
 def _whole(value: object, name: str, limit: int) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= limit:
+    if is_unsigned(value, limit):
         return value
     raise PromptMalformed(f"{name!r} must be a whole number up to {limit}")
 

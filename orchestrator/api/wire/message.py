@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from genvm_wire.calldata import Address, Value
+from genvm_wire.moments import DEFAULT_DATETIME
 from genvm_wire.unsigned import U256_MAX, is_unsigned, unsigned_of
 from orchestrator.contracts.timestamps import parse_timestamp
 
-DEFAULT_DATETIME = "2024-11-26T06:42:42.424242Z"
 MOMENT, NEWEST_MOMENT = "datetime", "transaction_timestamp"
 """Two names of one thing. Nodes that write the later one read results in later names too."""
 ADDRESSES = ("contract_address", "sender_address", "origin_address")

@@ -11,8 +11,8 @@ from genvm_wire.calldata import Value
 from genvm_wire.frozen import Frozen
 from genvm_wire.instance_messages import JobMessage
 from genvm_wire.messages import Fields, MessageInvalid
+from genvm_wire.moments import DEFAULT_DATETIME
 
-DEFAULT_DATETIME = "2024-11-26T06:42:42.424242Z"
 PERMISSION_LETTERS = frozenset("rwscnu")
 
 

@@ -20,6 +20,7 @@ from genvm_llm.routing import Candidate, Desk
 from genvm_llm.tasks import Task
 from genvm_module.errors import ModuleError
 from genvm_wire.calldata import Encodable
+from genvm_wire.unsigned import is_unsigned
 
 MAX_TOKENS = 4000
 NOT_EXTRA = frozenset({"temperature", "max_tokens", "use_max_completion_tokens"})
@@ -86,7 +87,7 @@ def _configured(prompt: Prompt, candidate: Candidate) -> Prompt:
 
 
 def _is_seed(value: Json) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= SEED_LIMIT
+    return is_unsigned(value, SEED_LIMIT)
 
 
 def _config_in(meta: Json) -> dict[str, Json] | None:
