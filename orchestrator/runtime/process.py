@@ -299,8 +299,11 @@ class ProcessRuntime:
         return RuntimeStatistics(alive, True, True, 0, 0)
 
     async def aclose(self) -> None:
-        """Finish what was begun; instances are not touched."""
+        """Finish what was begun; instances are not touched, and listened to no more."""
         await self._tasks.join()
+        for instance in self._instances.values():
+            if instance is not None:
+                instance.meeting.close()
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -92,3 +92,14 @@ async def test_sweep_ends_what_a_killed_manager_left(
     assert await runtime.sweep(frozenset()) == ["stale"]
     assert await asyncio.to_thread(left_behind.wait) == -9
     assert list((state_dir / "instances").iterdir()) == []
+
+
+async def test_a_closed_runtime_leaves_its_instances_and_listens_to_them_no_more(
+    process_runtime: ProcessRuntime, spec: MakeSpec
+) -> None:
+    instance = await process_runtime.start(spec())
+    await process_runtime.aclose()
+    with pytest.raises(InstanceDied):
+        await instance.greet(None)
+    assert process_runtime.statistics().instances == 1
+    await instance.destroy()
