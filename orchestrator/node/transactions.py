@@ -24,7 +24,7 @@ from orchestrator.node.store import NodeStore
 
 NOBODY: Final = Address(bytes(20))
 RUN_LIMIT_S: Final = 600.0
-SCHEMA_LIMIT_S: Final = 30.0
+SCHEMA_LIMIT_S: Final = 60.0
 MAX_CODE: Final = 64 * 1024 * 1024
 AGREES, DISAGREES, NO_VOTE = "agree", "disagree", "no_vote"
 UNDETERMINED: Final = "undetermined"

@@ -138,6 +138,7 @@ def test_what_a_node_refuses_is_named_with_its_line(
     checked: tuple[int, dict[str, dict[str, Any]]], bad: Bad
 ) -> None:
     report = checked[1][bad.name]
+    assert report["trouble"] is None
     (problem,) = report["problems"]
     assert (problem["severity"], problem["line"]) == (bad.severity, bad.line)
     assert bad.text in problem["text"]
