@@ -22,7 +22,7 @@ from .later_vectors import VECTORS, evaluate
 from .wasi_harness import WasiHarness
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def later_line(precompiled: Path) -> WasiHarness:
     reserve_native_stack()
     return WasiHarness(Programs.stored(deterministic_engine(), precompiled), V03)
