@@ -164,10 +164,13 @@ class Acceptor:
                 self._coming -= 1
 
     def _make_room(self) -> None:
-        """Pause until a connection ends, and end the one that has waited longest."""
+        """Pause until a connection ends, and end the one that has waited longest for its client.
+
+        Whoever has said something waits for the manager, which did not get to it yet.
+        """
         self._pause()
         self._retry_in(RETRY_AFTER)
-        longest = next(iter(self._waiting), None)
+        longest = next((one for one in self._waiting if not one.has_spoken), None)
         if longest is not None:
             log.debug("connection_ended_for_another", connections=self.connections)
             longest.drop()

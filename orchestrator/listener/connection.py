@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sys
+import termios
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -43,7 +46,7 @@ class HttpConnection(web.RequestHandler):
     `head_since`: since when a request's head has been arriving, None when none is.
     """
 
-    __slots__ = ("_watcher", "head_since", "look_first", "met", "waits_since")
+    __slots__ = ("_asked", "_watcher", "head_since", "look_first", "met", "waits_since")
 
     def __init__(self, server: web.Server, watcher: Watcher, idle_timeout: float) -> None:
         loop = asyncio.get_running_loop()
@@ -57,6 +60,7 @@ class HttpConnection(web.RequestHandler):
             auto_decompress=False,
         )
         self._watcher = watcher
+        self._asked = False
         self.met = False
         self.look_first: Callable[[Any], Any] | None = None
         self.waits_since: float | None = loop.time()
@@ -76,6 +80,8 @@ class HttpConnection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        # The library takes a request from there a turn before its handler begins.
+        self._asked = self._asked or bool(self._messages)
         if self.waits_since is not None and self.head_since is None:
             self.head_since = self._loop.time()
 
@@ -105,17 +111,37 @@ class HttpConnection(web.RequestHandler):
     def begin(self) -> None:
         """A request's head is here."""
         self.waits_since = self.head_since = None
+        self._asked = False
         self._watcher.changed(self)
 
     def end(self) -> None:
         """The request is answered, but for what the client has not read yet."""
         self.waits_since = self._loop.time()
+        self._asked = bool(self._messages)
         self._watcher.changed(self)
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether it waits for the manager: a request is here that nobody has begun, or is being answered."""
+        if self._asked or self._request_in_progress:
+            return True
+        transport = self.transport
+        connected = None if transport is None else transport.get_extra_info("socket")
+        return connected is not None and _unread(connected.fileno()) > 0
 
     def drop(self) -> None:
         """Close at once, whatever has not been read."""
         if self.transport is not None:
             self.transport.abort()
+
+
+def _unread(fd: int) -> int:
+    """Bytes that have come and were not taken (FIONREAD of ioctl_tty(2))."""
+    try:
+        found = fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0")
+    except OSError:
+        return 0
+    return int.from_bytes(found, sys.byteorder)
 
 
 RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]

@@ -113,6 +113,16 @@ async def test_no_more_are_accepted_than_may_be_and_waiting_ones_make_room(make_
         assert await ended(crowd[0]) == b""
 
 
+async def test_who_has_asked_is_answered_however_many_come_at_once(make_client: MakeClient) -> None:
+    """Accepted, but not read yet, a connection does not wait for its client."""
+    client = await make_client(max_connections=4)
+    crowd = [await connect(client, REQUEST) for _ in range(60)]
+    answers = await asyncio.gather(*(reader.readuntil(b"\r\n\r\n") for reader, _ in crowd))
+    assert {answer.split(b"\r\n")[0] for answer in answers} == {b"HTTP/1.1 200 OK"}
+    for _, writer in crowd:
+        writer.close()
+
+
 async def test_who_is_at_work_is_not_cut_off_for_others(make_client: MakeClient) -> None:
     client = await make_client(max_connections=4)
     reader, writer = await connect(client, HANDSHAKE)
