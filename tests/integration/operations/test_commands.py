@@ -107,7 +107,7 @@ async def test_a_manager_that_is_away_is_named(tmp_path: Path) -> None:
     assert "no answer from the manager at http://127.0.0.1:1" in ran.err
     ran = await command("ps", "--manager", "http://127.0.0.1:1", "--state-dir", str(tmp_path))
     assert ran.code == 1
-    assert "no manager's state directory" in ran.err
+    assert "name it with --state-dir" in ran.err
 
 
 async def test_without_a_manager_the_journal_is_read_and_it_is_said(left_behind: Path) -> None:
