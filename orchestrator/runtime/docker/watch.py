@@ -62,9 +62,6 @@ class Watch:
         self._tasks.spawn_eternal("relist", self._relist_forever())
 
     async def aclose(self) -> None:
-        """Instances are left to the next manager, which listens where this one does no more."""
-        for instance in self._instances.values():
-            instance.meeting.close()
         self._instances.clear()
         await self._tasks.aclose()
 
