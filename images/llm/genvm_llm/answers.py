@@ -13,6 +13,7 @@ from genvm_llm.merging import Json
 from genvm_llm.prompt import Format
 from genvm_llm.thoughts import without_thoughts
 from genvm_module.contract import Transport
+from genvm_module.values import carried
 from genvm_wire.calldata import Encodable, Value
 
 
@@ -36,9 +37,10 @@ def answer_of(content: str | dict[str, Json] | None, form: Format) -> Answer:
     if content is None:
         content = ""
     if form == "text":
-        return without_thoughts(
+        text = without_thoughts(
             content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
         )
+        return str(carried(text))
     try:
         found = json_object(content)
     except NotAnObject as error:

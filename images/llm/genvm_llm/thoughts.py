@@ -1,8 +1,15 @@
-"""What reasoning models write before their answer (modules.md, correction 3)."""
+"""What reasoning models write before their answer, and servers leave in it (modules.md, correction 3)."""
 
 from __future__ import annotations
 
-END = "</think>"
+import re
+
+_END = re.compile(
+    # Qwen, DeepSeek; with a name in front: Seed, MiniMax. Kimi. Harmony, where the answer is a channel.
+    r"</(?:\w{1,16}:)?think>|◁/think▷|<\|channel\|>final\s*(?:<\|constrain\|>\w{1,16}\s*)?<\|message\|>",
+    re.IGNORECASE,
+)
+_BEGINNING = re.compile(r"\s*(?:<(?:\w{1,16}:)?think>|◁think▷|<\|channel\|>analysis)", re.IGNORECASE)
 OPENINGS = {
     "<thinking>": "</thinking>",
     "<thought>": "</thought>",
@@ -10,19 +17,32 @@ OPENINGS = {
     "[THINK]": "[/THINK]",
 }
 """Other spellings, which only count where the text begins with them."""
+ENDS_OF_TURNS = (
+    "<|im_end|>", "<|end|>", "<|return|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>",
+    "<|END_OF_TURN_TOKEN|>", "<end_of_turn>", "</s>",
+)  # fmt: skip
+"""What a server that does not know its model's tokens leaves behind an answer."""
 
 
 def without_thoughts(text: str) -> str:
-    """`text` from behind the last `</think>`, or behind what it begins with in another spelling."""
-    _, end, answer = text.rpartition(END)
-    if end:
-        return answer.lstrip()
+    """`text` from behind the last end of thoughts, or behind what it begins with in another spelling."""
+    text = _without_end_of_turn(text)
+    ends = list(_END.finditer(text))
+    if ends:
+        return text[ends[-1].end() :].lstrip()
     for opening, closing in OPENINGS.items():
         if text.lstrip().startswith(opening) and closing in text:
             return text.partition(closing)[2].lstrip()
     return text
 
 
+def _without_end_of_turn(text: str) -> str:
+    while (bare := text.rstrip()).endswith(ENDS_OF_TURNS):
+        text = bare[: bare.rindex("<")].rstrip()
+    return text
+
+
 def only_thoughts(text: str) -> bool:
     """Whether `text` begins to think and never says that it is done."""
-    return text.lstrip().startswith(("<think>", *OPENINGS)) and without_thoughts(text) == text
+    begins = _BEGINNING.match(text) or text.lstrip().startswith(tuple(OPENINGS))
+    return bool(begins) and without_thoughts(text) == text

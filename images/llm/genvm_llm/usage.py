@@ -26,10 +26,20 @@ class Usage:
 
 
 def count(value: object) -> int:
-    """A token count as a provider wrote it, saturated at 32 bits; nonsense is 0."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return min(max(value, 0), COUNT_LIMIT)
+    """A token count as a provider wrote it, saturated at 32 bits; nonsense is 0.
+
+    Servers in languages with one kind of number write `11.0`, and proxies `"11"`.
+    """
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(COUNT_LIMIT)):
+        value = int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return int(min(value, COUNT_LIMIT))
     return 0
+
+
+def total(told: object, *parts: int) -> int:
+    """The total that a provider told of; without one the sum of what it did tell."""
+    return count(told) or count(sum(parts))
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 
@@ -19,23 +20,34 @@ class Ending(Enum):
 
 _WORDS = {
     Ending.NATURAL: ("stop", "end_turn", "stop_sequence", "eos", "eos_token", "complete", "completed"),
-    Ending.LENGTH: ("length", "max_tokens", "model_length", "model_context_window_exceeded"),
+    Ending.LENGTH: (
+        "length", "max_tokens", "max_output_tokens", "max_completion_tokens", "max_new_tokens", "max_length",
+        "model_length", "model_context_window_exceeded",
+    ),
     Ending.TOOL: ("tool_calls", "tool_use", "function_call", "unexpected_tool_call"),
     Ending.REFUSED: (
         "content_filter", "safety", "recitation", "blocklist", "prohibited_content", "spii", "language",
-        "refusal", "sensitive", "image_safety", "guardrail_intervened",
+        "refusal", "sensitive", "image_safety", "image_prohibited_content", "image_recitation", "model_armor",
+        "guardrail_intervened", "content_filtered", "error_toxic",
     ),
     Ending.BROKEN: (
         "error", "abort", "aborted", "cancelled", "other", "malformed_function_call", "network_error",
-        "insufficient_system_resource", "pause_turn", "load", "unload",
+        "insufficient_system_resource", "pause_turn", "load", "unload", "function_call_filter",
+        "malformed_response", "too_many_tool_calls", "timeout",
     ),
     Ending.UNTOLD: ("", "null", "finish_reason_unspecified"),
 }  # fmt: skip
 _MEANING = {word: ending for ending, words in _WORDS.items() for word in words}
+_WORD = re.compile(r"[a-z_]+")
 
 
 def ending_of(reason: object) -> Ending:
-    """Of a `finish_reason`, `stop_reason`, `finishReason` or `done_reason`."""
+    """Of a `finish_reason`, `stop_reason`, `finishReason` or `done_reason`.
+
+    Some servers say it with a second word behind the first (`content_filter: SAFETY`).
+    """
     if reason is None:
         return Ending.UNTOLD
-    return _MEANING.get(str(reason).lower(), Ending.UNKNOWN)
+    text = str(reason).lower()
+    first = _WORD.search(text)
+    return _MEANING.get(text) or (_MEANING.get(first[0]) if first else None) or Ending.UNKNOWN

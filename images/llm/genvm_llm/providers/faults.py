@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from genvm_llm.failures import Kind, kind_of_status
@@ -9,15 +10,27 @@ from genvm_llm.merging import Json
 from genvm_llm.waits import wait_of
 
 LONGEST_REASON = 300
+DEEPEST_ERROR = 3
 
 _STATUS_BY_WORD = (
     ("rate_limit", 429), ("ratelimit", 429), ("resource_exhausted", 429), ("quota", 429),
-    ("too_many_requests", 429), ("throttl", 429), ("overloaded", 529), ("api_key", 401),
+    ("too_many_requests", 429), ("throttl", 429), ("limit_reached", 429), ("capacity_exceeded", 429),
+    ("overloaded", 529), ("server_busy", 503), ("server_is_busy", 503), ("currently_loading", 503),
+    ("loading_model", 503), ("api_key", 401),
     ("authenticat", 401), ("unauthorized", 401), ("permission", 403), ("not_found", 404),
     ("timeout", 504), ("timed_out", 504), ("deadline", 504), ("unavailable", 503),
     ("invalid_", 400), ("bad_request", 400), ("context_length", 400), ("server_error", 500),
     ("internal", 500), ("api_error", 500),
 )  # fmt: skip
+
+
+_CODES = ("code", "status", "status_code", "statusCode", "http_status", "error_code", "type", "reason")
+_TEXTS = ("message", "detail", "msg", "error_msg", "errorMessage", "status_msg")
+_INNER = ("error", "errors", "base_resp", "detail")
+_SAID_STATUS = re.compile(
+    r"(?:\A|(?:status|code|http|error)\W{0,3}(?:code)?\W{0,3})([45]\d\d)(?!\w)", re.IGNORECASE
+)
+"""A status in a sentence: `HTTP 429`, `Error code: 429 - …`, `429: …`; not any number of three digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +50,20 @@ def error_in(body: Json) -> Fault | None:
         return inner[0] if inner else Fault(Kind.UNKNOWN, "the reply is a list")
     if not isinstance(body, dict):
         return Fault(Kind.UNKNOWN, "the reply is not an object")
-    if error := body.get("error"):
-        return fault_of(error)
+    if (error := body.get("error")) and not _is_nothing(error):
+        return fault_of(body if error is True else error)
+    if isinstance(base := body.get("base_resp"), dict) and base.get("status_code"):
+        return fault_of(base)
     if "error" in (body.get("type"), body.get("object")):
         return fault_of(body)
     return None
+
+
+def _is_nothing(error: Json) -> bool:
+    """Some servers always send the member, and fill its fields with nulls where there is no error."""
+    if isinstance(error, dict):
+        return not any(error.values())
+    return isinstance(error, str) and error.strip().lower() in ("", "null", "none")
 
 
 def fault_of(error: Json) -> Fault:
@@ -65,29 +87,34 @@ def tool_called() -> Fault:
     return Fault(Kind.NO_ANSWER, "the model called a tool that nobody offered")
 
 
-def _status(error: Json) -> int | None:
+def _status(error: Json, depth: int = 0) -> int | None:
+    """`depth`: a proxy's error may hold a provider's, and a list of them counts by its first."""
+    if isinstance(error, list):
+        error = error[0] if error else None
     fields = error if isinstance(error, dict) else {"message": error}
-    for name in ("code", "status", "status_code", "http_status", "type", "reason", "message", "detail"):
+    for name in (*_CODES, *_TEXTS):
         if (status := _status_in(fields.get(name))) is not None:
             return status
-    inner = fields.get("error") or fields.get("base_resp")
-    return _status(inner) if isinstance(inner, dict) else None
+    inner = [found for name in _INNER if isinstance(found := fields.get(name), dict | list) and found]
+    return _status(inner[0], depth + 1) if inner and depth < DEEPEST_ERROR else None
 
 
 def _status_in(value: Json) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 3:
-        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value if 400 <= value < 600 else None
     if not isinstance(value, str):
         return None
-    word = value[:LONGEST_REASON].lower().replace(" ", "_").replace("-", "_")
-    return next((status for part, status in _STATUS_BY_WORD if part in word), None)
+    text = value[:LONGEST_REASON]
+    word = text.lower().replace(" ", "_").replace("-", "_")
+    named = next((status for part, status in _STATUS_BY_WORD if part in word), None)
+    said = _SAID_STATUS.search(text)
+    return int(said[1]) if named is None and said else named
 
 
 def _words(error: Json) -> str:
     if isinstance(error, dict):
-        error = error.get("message") or error.get("type") or error.get("code") or error.get("status")
+        names = (*_TEXTS, *_CODES)
+        error = next((found for name in names if (found := error.get(name))), None)
     return str(error)[:LONGEST_REASON]
 
 

@@ -10,7 +10,7 @@ from genvm_llm.prompt import Format, Prompt
 from genvm_llm.providers.endings import Ending, ending_of
 from genvm_llm.providers.exchange import Call, Reply, at, list_at, text_at
 from genvm_llm.providers.faults import Fault, error_in, missing, refused, tool_called
-from genvm_llm.usage import Usage, count
+from genvm_llm.usage import Usage, count, total
 
 _DECISION: Json = {
     "type": "OBJECT",
@@ -55,12 +55,15 @@ def read(body: Json, form: Format) -> Reply:
     if text and ending is Ending.LENGTH and form != "text" and "{" not in text:
         text = "{}"
     usage = at(body, "usageMetadata")
+    spent_in, spent_out = count(at(usage, "promptTokenCount")), count(at(usage, "candidatesTokenCount"))
     return Reply(
         content=text,
         usage=Usage(
-            input=count(at(usage, "promptTokenCount")),
-            output=count(at(usage, "candidatesTokenCount")),
-            total=count(at(usage, "totalTokenCount")),
+            input=spent_in,
+            output=spent_out,
+            total=total(
+                at(usage, "totalTokenCount"), spent_in, spent_out, count(at(usage, "thoughtsTokenCount"))
+            ),
             cache_read=count(at(usage, "cachedContentTokenCount")),
         ),
         ending=ending,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from genvm_llm import pictures
+from genvm_llm.failures import Kind
 from genvm_llm.merging import Json, merge
 from genvm_llm.prompt import Format, Prompt
 from genvm_llm.providers.endings import Ending, ending_of
 from genvm_llm.providers.exchange import Call, Reply, at, list_at, text_at
 from genvm_llm.providers.faults import Fault, error_in, fault_of, missing, refused, tool_called
 from genvm_llm.providers.schemas import ANY_OBJECT, DECISION
-from genvm_llm.usage import Usage, count
+from genvm_llm.usage import Usage, count, total
 
 
 def call(prompt: Prompt, form: Format, model: str, key: str) -> Call:
@@ -67,12 +68,13 @@ def _user_content(prompt: Prompt) -> Json:
 def read(body: Json, form: Format) -> Reply:
     del form
     usage, choice = at(body, "usage"), at(body, "choices", 0)
+    spent_in, spent_out = count(at(usage, "prompt_tokens")), count(at(usage, "completion_tokens"))
     return Reply(
         content=_content(at(choice, "message", "content")),
         usage=Usage(
-            input=count(at(usage, "prompt_tokens")),
-            output=count(at(usage, "completion_tokens")),
-            total=count(at(usage, "total_tokens")),
+            input=spent_in,
+            output=spent_out,
+            total=total(at(usage, "total_tokens"), spent_in, spent_out),
             cache_read=count(at(usage, "prompt_tokens_details", "cached_tokens")),
             cache_write=count(at(usage, "prompt_tokens_details", "cache_write_tokens")),
         ),
@@ -88,8 +90,12 @@ def _fault(body: Json, choice: Json) -> Fault | None:
     if error := choice.get("error"):
         return fault_of(error)
     message = at(choice, "message")
+    if not isinstance(message, dict):
+        return Fault(Kind.NO_ANSWER, "the choice has no message")
     if refusal := _refusal(message):
         return refused(refusal)
+    if filtered := _filtered(choice):
+        return refused(filtered)
     for reason in (at(choice, "finish_reason"), at(choice, "native_finish_reason")):
         if ending_of(reason) is Ending.REFUSED:
             return refused(reason)
@@ -99,6 +105,13 @@ def _fault(body: Json, choice: Json) -> Fault | None:
 def _refusal(message: Json) -> Json:
     parts = list_at(message, "content")
     return at(message, "refusal") or next((found for part in parts if (found := at(part, "refusal"))), None)
+
+
+def _filtered(choice: Json) -> str | None:
+    """Azure's filter says itself what it took away, also where the model's own end is the reason."""
+    results = at(choice, "content_filter_results")
+    found = results.items() if isinstance(results, dict) else ()
+    return next((name for name, result in found if at(result, "filtered") is True), None)
 
 
 def _content(content: Json) -> str | dict[str, Json] | None:

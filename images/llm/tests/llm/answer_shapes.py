@@ -35,6 +35,7 @@ class Shape:
 NO_JSON = Failed("unparsable")
 OPEN = Failed("unparsable", open=True)
 UNKNOWN, LIMITED, REFUSED = Failed("unknown"), Failed("rate_limit"), Failed("refused")
+SERVER_ERROR = Failed("server_error")
 CUT_OFF, NO_ANSWER = Failed("cut_off"), Failed("no_answer")
 USAGE = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
 YES = '{"reason": "same", "result": true}'
@@ -94,6 +95,33 @@ OPENAI = {
     "a list": Shape([{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}], LIMITED),
     "a list of answers": Shape([openai_reply(YES)], UNKNOWN),
     "an empty list": Shape([], UNKNOWN),
+    "a gateway's errors": Shape({"success": False, "errors": [{"code": 429, "message": "x"}]}, LIMITED),
+    "a gateway's words": Shape({"errors": ["Rate limit exceeded"], "result": None}, LIMITED),
+    "a framework's detail": Shape({"detail": [{"loc": ["body"], "msg": "rate limit"}]}, LIMITED),
+    "MiniMax": Shape(
+        {"choices": None, "base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, LIMITED
+    ),
+    "MiniMax beside an empty answer": Shape(
+        chat(content="") | {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, LIMITED
+    ),
+    "MiniMax without fault": Shape(
+        chat(content=YES) | {"base_resp": {"status_code": 0, "status_msg": ""}}, YES, YES, True
+    ),
+    "Baidu": Shape({"error_code": 18, "error_msg": "Open api qps request limit reached"}, LIMITED),
+    "camel case": Shape({"statusCode": 429, "message": "slow"}, LIMITED),
+    "a status in a sentence": Shape({"error": "Error code: 429 - slow down"}, LIMITED),
+    "a status in a proxy's sentence": Shape({"error": {"message": "upstream said HTTP 503"}}, SERVER_ERROR),
+    "no status in a sentence": Shape({"error": {"message": "at most 512 tokens"}}, UNKNOWN),
+    "a list of errors": Shape({"error": ["rate limit reached"]}, LIMITED),
+    "an error that is true": Shape({"error": True, "message": "Too many requests"}, LIMITED),
+    "no capacity": Shape({"error": {"type": "service_tier_capacity_exceeded", "code": "3505"}}, LIMITED),
+    "a model that is loaded": Shape({"error": "Model x is currently loading"}, SERVER_ERROR),
+    "an error of nulls": Shape(
+        chat(content=YES) | {"error": {"code": None, "message": None}}, YES, YES, True
+    ),
+    "the text null for no error": Shape(chat(content=YES) | {"error": "null"}, YES, YES, True),
+    "a completion without a message": Shape({"choices": [{"text": YES, "finish_reason": "stop"}]}, NO_ANSWER),
+    "null for a message": Shape({"choices": [{"message": None}], "usage": USAGE}, NO_ANSWER),
     "text": Shape('"hello"', UNKNOWN),
     "nothing": Shape({}, UNKNOWN),
     "usage alone": Shape({"usage": USAGE}, UNKNOWN),
@@ -113,6 +141,11 @@ OPENAI = {
     "not refused, as text": Shape(chat(content=YES, refusal=""), YES, YES, True),
     "filtered": Shape(chat("content_filter", content=""), REFUSED),
     "filtered in the middle": Shape(chat("content_filter", content=YES), REFUSED),
+    "filtered, with the filter's name": Shape(chat("content_filter: SAFETY", content="The ca"), REFUSED),
+    "filtered by Azure": Shape(chat(content=""), "", "{}", OPEN),
+    "a broken call behind Google's door": Shape(
+        chat("function_call_filter: MALFORMED_FUNCTION_CALL", content=""), NO_ANSWER
+    ),
     "filtered behind a router": Shape(chat(content=""), "", "{}", OPEN),
     "a tool call": Shape(chat("tool_calls", content=None, tool_calls=TOOL_CALLS), NO_ANSWER),
     "a tool call beside text": Shape(chat(content=YES, tool_calls=TOOL_CALLS), NO_ANSWER),
@@ -133,6 +166,10 @@ OPENAI = {
     "empty": Shape(chat(content=""), "", "{}", OPEN),
     "null": Shape(chat(content=None), "", "{}", OPEN),
     "no content": Shape(chat(), "", "{}", OPEN),
+    "empty, and counted in fractions": Shape(
+        chat(content="", usage={"prompt_tokens": 11.0, "completion_tokens": 0.0}), "", "{}", OPEN
+    ),
+    "empty, and counted in text": Shape(chat(content="", usage={"prompt_tokens": "11"}), "", "{}", OPEN),
     "empty and unpaid": Shape(chat(content="", usage=None), NO_ANSWER),
     "empty without an end": Shape(chat(None, content=""), NO_ANSWER),
     "text without an end": Shape(chat(None, content=YES), YES, YES, True),
@@ -141,6 +178,30 @@ OPENAI = {
     "a piece of a stream": Shape({"choices": [{"delta": {"content": YES}}], "usage": USAGE}, NO_ANSWER),
     "thoughts": Shape(chat(content='<think>{"a": 1} no…</think>\n\n' + YES), YES, YES, True),
     "thoughts without a beginning": Shape(chat(content="hm</think>hm</think> " + YES), YES, YES, True),
+    "thoughts in capitals": Shape(chat(content=f"<THINK>{{}}</THINK>{YES}"), YES, YES, True),
+    "thoughts with a vendor's name": Shape(
+        chat(content=f'<seed:think>{{"result": false}}</seed:think>{YES}'), YES, YES, True
+    ),
+    "Kimi's thoughts": Shape(chat(content=f"◁think▷{{}}◁/think▷{YES}"), YES, YES, True),
+    "Harmony's channels": Shape(
+        chat(
+            content='<|channel|>analysis<|message|>{"result": false}<|end|><|start|>assistant'
+            f"<|channel|>final <|constrain|>json<|message|>{YES}<|return|>"
+        ),
+        YES,
+        YES,
+        True,
+    ),
+    "Harmony's analysis until the end": Shape(
+        chat("length", content=f"<|channel|>analysis<|message|>maybe {YES}"), CUT_OFF
+    ),
+    "the end of a turn": Shape(chat(content=f"{YES}<|im_end|>\n</s>"), YES, YES, True),
+    "half a character": Shape(
+        chat(content='{"a": "\ud83d", "result": true}'),
+        '{"a": "?", "result": true}',
+        '{"a": "?", "result": true}',
+        True,
+    ),
     "thoughts alone": Shape(chat(content=f"<think>{YES}</think>"), "", "{}", OPEN),
     "a tag in a string": Shape(
         chat(content='{"a": "</think>", "result": true}'),
@@ -195,6 +256,8 @@ OPENAI = {
     ),
 }
 OPENAI["filtered behind a router"].body["choices"][0]["native_finish_reason"] = "SAFETY"
+OPENAI["filtered by Azure"].body["choices"][0]["content_filter_results"] = {"hate": {"filtered": True}}
+OPENAI["filtered by Azure"] = Shape(OPENAI["filtered by Azure"].body, REFUSED)
 OPENAI["filtered behind a router"] = Shape(OPENAI["filtered behind a router"].body, REFUSED)
 
 GOOGLE = {
@@ -216,6 +279,7 @@ GOOGLE = {
     "not blocked": Shape(google_reply(YES) | {"promptFeedback": {"safetyRatings": []}}, YES, YES, True),
     "unsafe": Shape(google_reply(None, "SAFETY"), REFUSED),
     "unsafe in the middle": Shape(google_reply("The cap", "PROHIBITED_CONTENT"), REFUSED),
+    "stopped by an armor": Shape(google_reply("The cap", "MODEL_ARMOR"), REFUSED),
     "recited": Shape(google_reply(YES, "RECITATION"), REFUSED),
     "a tool call": Shape(gemini({"functionCall": {"name": "f", "args": {}}}), NO_ANSWER),
     "a broken tool call": Shape(google_reply(None, "MALFORMED_FUNCTION_CALL"), NO_ANSWER),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from genvm_llm.providers import PROVIDERS
 from genvm_module.errors import ModuleError
 
 from .answer_shapes import SHAPES, Failed, Shape
@@ -89,3 +90,18 @@ async def test_what_is_no_answer_was_paid_for_all_the_same() -> None:
                 await talk.prompt()
             tokens: Any = talk.conversation.statistics()["tokens"]
     assert tokens["b/m"]["total"] == 16
+
+
+@pytest.mark.parametrize(
+    ("told", "total"),
+    [
+        ({"prompt_tokens": 11, "completion_tokens": 5}, 16),
+        ({"prompt_tokens": 11.0, "completion_tokens": "5", "total_tokens": 16.0}, 16),
+        ({"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 40}, 40),
+        ({"prompt_tokens": float("nan"), "completion_tokens": -1, "total_tokens": "many"}, 0),
+    ],
+    ids=["no total", "fractions and text", "more than the sum", "nonsense"],
+)
+def test_tokens_are_counted_as_servers_write_them(told: Any, total: int) -> None:
+    reply = PROVIDERS["openai-compatible"].read(openai_reply("yes") | {"usage": told}, "text")
+    assert reply.usage.total == total
