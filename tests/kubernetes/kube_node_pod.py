@@ -63,7 +63,7 @@ class PodLife:
             self._tell(*self._last)
 
     def evict(self, message: str) -> None:
-        """Taken away by its node, which keeps the object."""
+        """Taken away by its node, which keeps the object, so fast that its program says nothing more."""
         self._evicted = message
         self.wake()
 
@@ -129,7 +129,7 @@ class PodLife:
             )
         overdue = not (executor.is_set() or self._deleting() or self._evicted)
         if not executor.is_set():
-            await self._stop(EXECUTOR, self._grace())
+            await self._stop(EXECUTOR, 0.0 if self._evicted else self._grace())
         self.states[EXECUTOR] = await self._ended(EXECUTOR)
         if not (overdue or self._deleting() or self._evicted):
             self._tell("Running")

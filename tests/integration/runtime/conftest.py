@@ -15,10 +15,15 @@ import docker
 import pytest
 
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings
+from orchestrator.runtime.kubernetes.cluster import Cluster
+from orchestrator.runtime.kubernetes.runtime import KubernetesRuntime
+from orchestrator.runtime.kubernetes.settings import KubernetesSettings
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
 from orchestrator.runtime.port import InstanceSpec, Role
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from tests.integration.runtime.runtime_kit import IMAGE, MIB, MODES, PROBE, AnyRuntime, MakeSpec, leftovers
+from tests.kubernetes.kube_api import KubeApi
+from tests.kubernetes.kube_node import Node
 from tests.until import until
 
 
@@ -93,7 +98,21 @@ async def pool_runtime(process_runtime: ProcessRuntime, spec: MakeSpec) -> Async
     await runtime.drain()
 
 
-@pytest.fixture(params=["docker", "process", "pool"])
+@pytest.fixture
+async def kubernetes_runtime(engine: docker.APIClient, probe_images: str) -> AsyncIterator[KubernetesRuntime]:
+    """Over the suite's API server, and a node that runs Pods on the engine."""
+    api = KubeApi()
+    await api.start()
+    async with Node(api.store, engine) as node:
+        settings = KubernetesSettings(f"test-{secrets.token_hex(4)}", connector_image="genvm-base:latest")
+        runtime = KubernetesRuntime(settings, Cluster(api.url, "gv"))
+        node.grace = 0.1
+        yield runtime
+        await runtime.aclose()
+    await api.aclose()
+
+
+@pytest.fixture(params=["docker", "process", "pool", "kubernetes"])
 def runtime(request: pytest.FixtureRequest) -> AnyRuntime:
     made: AnyRuntime = request.getfixturevalue(f"{request.param}_runtime")
     return made

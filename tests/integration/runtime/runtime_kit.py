@@ -10,6 +10,7 @@ import docker
 
 from genvm_wire.instance_messages import JobMessage
 from orchestrator.runtime.docker import DockerRuntime, DockerSettings
+from orchestrator.runtime.kubernetes.runtime import KubernetesRuntime
 from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.runtime.port import InstanceSpec
 from orchestrator.runtime.process import ProcessRuntime
@@ -19,7 +20,7 @@ IMAGE = "genvm-test-probe"
 MODES = ("talk", "silent", "dies")
 MIB = 1024 * 1024
 
-AnyRuntime = DockerRuntime | ProcessRuntime | PoolRuntime
+AnyRuntime = DockerRuntime | KubernetesRuntime | ProcessRuntime | PoolRuntime
 MakeSpec = Callable[..., InstanceSpec]
 
 
