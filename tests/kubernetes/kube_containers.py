@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import docker
+import docker.errors
 
 from tests.kubernetes.kube_admission import quantity
 
@@ -79,6 +81,19 @@ def address_of(engine: docker.APIClient, container: str) -> str:
     found = engine.inspect_container(container)["NetworkSettings"]["IPAddress"]
     assert found
     return str(found)
+
+
+def removed(container: str, engine: docker.APIClient) -> None:
+    """It is gone then, whoever else removes it."""
+    try:
+        engine.remove_container(container, force=True, v=True)
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as error:
+        if "in progress" not in str(error.explanation):
+            raise
+        with suppress(docker.errors.NotFound):
+            engine.wait(container, condition="removed")
 
 
 def ended_state(engine: docker.APIClient, container: str) -> Json:

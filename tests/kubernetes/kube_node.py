@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ import docker
 import docker.errors
 
 from orchestrator.tasks import TaskOwner
+from tests.kubernetes.kube_containers import removed
 from tests.kubernetes.kube_node_pod import PodLife
 from tests.kubernetes.kube_store import Store
 
@@ -45,6 +47,8 @@ class Node:
         self.lives: dict[str, PodLife] = {}
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="node")
         self._tasks = TaskOwner("node")
+        self._calls: set[asyncio.Future[Any]] = set()
+        self._removals: dict[str, asyncio.Future[None]] = {}
         self._deaths: dict[str, asyncio.Event] = {}
         self._loop = asyncio.get_running_loop()
         self._events: Any = None
@@ -62,10 +66,11 @@ class Node:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._tasks.aclose()
-        for container in await self.do(
-            lambda engine: engine.containers(all=True, filters={"label": self._filter})
-        ):
-            await self.remove(container["Id"])
+        # What those who were ended had asked the engine for is still under way; it may yet make a container.
+        while self._calls:
+            await asyncio.wait(self._calls)
+        left = await self.do(lambda engine: engine.containers(all=True, filters={"label": self._filter}))
+        await asyncio.gather(*(self.remove(container["Id"]) for container in left))
         await self.do(lambda _: self._events.close())
         await asyncio.to_thread(self._listener.join)
         self._threads.shutdown()
@@ -77,11 +82,21 @@ class Node:
 
     async def do(self, work: Callable[[docker.APIClient], T]) -> T:
         """Ask the engine, on a thread. A call that was begun is finished, whoever is cancelled."""
-        return await asyncio.shield(self._loop.run_in_executor(self._threads, work, self.engine))
+        call = self._loop.run_in_executor(self._threads, work, self.engine)
+        self._calls.add(call)
+        call.add_done_callback(self._returned)
+        return await asyncio.shield(call)
+
+    def _returned(self, call: asyncio.Future[Any]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled():
+            call.exception()  # whoever asked may have been ended meanwhile
 
     async def remove(self, container: str) -> None:
-        with suppress(docker.errors.NotFound):
-            await self.do(lambda engine: engine.remove_container(container, force=True, v=True))
+        """Once, whoever asks, however often: an engine refuses a second removal while the first goes on."""
+        if container not in self._removals:
+            self._removals[container] = asyncio.ensure_future(self.do(partial(removed, container)))
+        await asyncio.shield(self._removals[container])
 
     def dead(self, container: str) -> asyncio.Event:
         """Set when it has ended since it was started last."""

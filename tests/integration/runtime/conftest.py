@@ -9,6 +9,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import docker
@@ -101,15 +102,16 @@ async def pool_runtime(process_runtime: ProcessRuntime, spec: MakeSpec) -> Async
 @pytest.fixture
 async def kubernetes_runtime(engine: docker.APIClient, probe_images: str) -> AsyncIterator[KubernetesRuntime]:
     """Over the suite's API server, and a node that runs Pods on the engine."""
-    api = KubeApi()
-    await api.start()
-    async with Node(api.store, engine) as node:
+    async with AsyncExitStack() as held:
+        api = KubeApi()
+        held.push_async_callback(api.aclose)
+        await api.start()
+        node = await held.enter_async_context(Node(api.store, engine))
+        node.grace = 0.1
         settings = KubernetesSettings(f"test-{secrets.token_hex(4)}", connector_image="genvm-base:latest")
         runtime = KubernetesRuntime(settings, Cluster(api.url, "gv"))
-        node.grace = 0.1
+        held.push_async_callback(runtime.aclose)
         yield runtime
-        await runtime.aclose()
-    await api.aclose()
 
 
 @pytest.fixture(params=["docker", "process", "pool", "kubernetes"])
