@@ -21,6 +21,7 @@ from orchestrator.runtime.docker.engine import Engine
 from orchestrator.runtime.docker.masks import hidden_from
 from orchestrator.runtime.docker.removals import Removals
 from orchestrator.runtime.docker.settings import DockerSettings
+from orchestrator.runtime.docker.starting import MixedUp, start
 from orchestrator.runtime.port import (
     Egress,
     EgressFilter,
@@ -142,6 +143,15 @@ class EgressFilters:
 
         Raises NoFilter, EngineUnreachable.
         """
+        try:
+            return await self._run_once(command, spec, container, egress)
+        except MixedUp:
+            return await self._run_once(command, spec, container, egress, last=True)
+
+    async def _run_once(
+        self, command: str, spec: InstanceSpec, container: str, egress: Egress, *, last: bool = False
+    ) -> Mapping[str, Any]:
+        """Not the `last` time: raises MixedUp, too."""
         name = f"{spec.name}-{ROLE}-{secrets.token_hex(3)}"
         full_name = options.container_name(self._settings, name)
         line = command_line(self._settings, command, egress)
@@ -153,10 +163,12 @@ class EgressFilters:
             await self._engine.once(
                 lambda client: client.create_container_from_config(body, full_name)  # type: ignore[no-untyped-call]
             )
-            await self._engine.once(lambda client: client.start(full_name))
+            await start(self._engine, full_name)
             ended = await self._engine.once(lambda client: client.wait(full_name, timeout=LONGEST_RUN_S))
             printed = await self._engine.quick(lambda client: client.logs(full_name, tail=20))
         except EngineRefused as refusal:
+            if isinstance(refusal, MixedUp) and not last:
+                raise
             raise NoFilter(f"the engine refuses to install it: {refusal}") from None
         finally:
             self._errands.spawn(f"remove {name}", self._remove(name, full_name))

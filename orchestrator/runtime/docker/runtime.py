@@ -20,6 +20,7 @@ from orchestrator.runtime.docker.meeting_place import MeetingPlaces
 from orchestrator.runtime.docker.module_network import ModuleNetwork
 from orchestrator.runtime.docker.removals import Removals
 from orchestrator.runtime.docker.settings import OWN_BRIDGE, VOID, DockerSettings
+from orchestrator.runtime.docker.starting import MixedUp, start
 from orchestrator.runtime.docker.void import Void
 from orchestrator.runtime.docker.watch import Watch
 from orchestrator.runtime.meeting import Meeting
@@ -111,7 +112,11 @@ class DockerRuntime:
         try:
             return await self._start_in(network, spec)
         except EngineRefused as refused:
-            if not (self._lacks_gateway(refused) or (self._has_void and await self._void.fell(network))):
+            if not (
+                isinstance(refused, MixedUp)
+                or self._lacks_gateway(refused)
+                or (self._has_void and await self._void.fell(network))
+            ):
                 raise
             return await self._start_in(await self._network(spec), spec)
 
@@ -142,7 +147,7 @@ class DockerRuntime:
         try:
             container = await self._create(network, spec, container, seccomp, guarded)
             instance = self._instance(spec, container, meeting)
-            await self._engine.once(lambda client: client.start(container))
+            await start(self._engine, container)
             await self._egress.install(spec, container, network)
         except Exception:
             meeting.close()

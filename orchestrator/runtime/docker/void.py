@@ -17,6 +17,7 @@ from orchestrator.runtime.docker.engine import Engine, EngineNotFound
 from orchestrator.runtime.docker.masks import hidden_from
 from orchestrator.runtime.docker.removals import Removals
 from orchestrator.runtime.docker.settings import MIB, VOID, DockerSettings
+from orchestrator.runtime.docker.starting import start
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable, Role
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,10 @@ def create_body(settings: DockerSettings, seccomp: str) -> dict[str, object]:
             "LogConfig": {"Type": "none"},
         },
     }
+
+
+class StartRefused(EngineRefused):
+    """The engine has made the container, and does not start it."""
 
 
 class Void:
@@ -99,6 +104,14 @@ class Void:
         found = await self._inspect(self._name)
         if found is not None and found["State"]["Running"] and self._is_ours(found):
             return str(found["Id"])
+        try:
+            return await self._made()
+        except StartRefused as refused:
+            log.warning("void_made_again", error=str(refused))
+            return await self._made()
+
+    async def _made(self) -> str:
+        """A fresh one, in the place of what there is. Raises StartRefused when only its start failed."""
         await self._removals.remove(self._name)
         try:
             body = create_body(self._settings, await asyncio.to_thread(options.seccomp_profile))
@@ -110,7 +123,10 @@ class Void:
             lambda client: client.create_container_from_config(body, self._name)  # type: ignore[no-untyped-call]
         )
         container = str(created["Id"])
-        await self._engine.once(lambda client: client.start(container))
+        try:
+            await start(self._engine, container)
+        except EngineRefused as refused:
+            raise StartRefused(str(refused)) from refused
         log.info("void_made", container=container)
         return container
 
