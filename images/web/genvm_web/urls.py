@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import count
-from unicodedata import category, is_normalized
+from unicodedata import bidirectional, category, is_normalized
 
 import ada_url
+import idna
 
 from genvm_module.errors import ModuleError
 from genvm_web.public_addresses import Address, Network, address_literal, is_public, meant
@@ -128,8 +129,9 @@ def is_host(host: str) -> bool:
         return False
     if not any(label.startswith(ENCODED) for label in labels):
         return True
-    words = [_word(label) for label in labels]
-    return None not in words and _encoded(".".join(filter(None, words))) == host.removesuffix(".")
+    words = [word for label in labels if (word := _word(label)) is not None]
+    readable = len(words) == len(labels) and _in_one_direction(words)
+    return readable and _encoded(".".join(words)) == host.removesuffix(".")
 
 
 def _word(label: str) -> str | None:
@@ -144,6 +146,16 @@ def _word(label: str) -> str | None:
     if word.isascii() or again != label.removeprefix(ENCODED):
         return None
     return word if is_normalized("NFC", word) and category(word[0])[0] != "M" else None
+
+
+def _in_one_direction(words: Sequence[str]) -> bool:
+    """RFC 5893: beside a word from right to left, no label may begin or end with what has no direction."""
+    if not any(bidirectional(char) in ("R", "AL", "AN") for word in words for char in word):
+        return True
+    try:
+        return all(idna.check_bidi(word, check_ltr=True) for word in words)
+    except idna.IDNAError:
+        return False
 
 
 def _encoded(host: str) -> str | None:
