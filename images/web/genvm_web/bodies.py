@@ -7,7 +7,22 @@ from collections.abc import AsyncIterator
 
 GZIP_WINDOW = 31
 GZIP_NAMES = frozenset({b"gzip", b"x-gzip"})
-PLAIN_NAMES = frozenset({b"", b"identity"})
+PLAIN_NAMES = frozenset(
+    {
+        *(b"", b"identity", b"none", b"null", b"plain", b"text", b"binary", b"7bit", b"8bit", b"chunked"),
+        *(
+            b"utf-8",
+            b"utf8",
+            b"us-ascii",
+            b"iso-8859-1",
+            b"windows-1251",
+            b"windows-1252",
+            b"gbk",
+            b"shift_jis",
+        ),
+    }
+)
+"""Some servers write their charset, or that there is no packing, where the packing stands."""
 
 
 class BodyTooLarge(Exception):

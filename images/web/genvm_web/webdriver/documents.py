@@ -20,6 +20,8 @@ AT_ONCE = 1.0
 # As for requests (modules.md, 3.3).
 MAX_REDIRECTS = 10
 REFUSED = "net::ERR_BLOCKED_BY_CLIENT"
+# A document's body that ends like this is its page's own doing, or another document's beginning.
+STOPPED = "net::ERR_ABORTED"
 SAME_DOCUMENT = frozenset({"sameDocument", "historySameDocument"})
 LIFECYCLE = {
     "commit": "commit",
@@ -34,7 +36,7 @@ class Navigation:
     """One way of the frame to another document; `url` is where redirects led it.
 
     `status` is null while there is no answer, `error` empty unless it failed. `shown`: a document of its own
-    came of it; `error_page`: one of the browser's.
+    came of it, `broken` when not all of its body did; `error_page`: one of the browser's.
     """
 
     url: str
@@ -43,6 +45,7 @@ class Navigation:
     error: str = ""
     redirects: int = 0
     shown: bool = False
+    broken: bool = False
     error_page: bool = False
     reached: set[str] = field(default_factory=set)
 
@@ -160,7 +163,12 @@ class Documents:
             navigation.status = 304
 
     def _failed(self, event: dict[str, Any]) -> None:
-        if (navigation := self._known.get(event["requestId"])) is None or navigation.shown:
+        if (navigation := self._known.get(event["requestId"])) is None:
+            return
+        if navigation.shown:
+            if event["errorText"] != STOPPED:
+                self.version += 1
+                navigation.broken = True
             return
         navigation.error = navigation.error or event["errorText"]
         if event.get("canceled"):
@@ -186,12 +194,20 @@ class Documents:
         self._going.discard(loader)
         self._known = {key: self._known[key] for key in self._going} | {loader: navigation}
         self._current = loader
-        self._stopped = False
+        # What the document before had announced went with it.
+        self._stopped = self._announced = False
 
     def _scheduled(self, event: dict[str, Any]) -> None:
-        if event["frameId"] == self._frame and event["delay"] < AT_ONCE:
-            self.version += 1
-            self._announced = True
+        if event["frameId"] != self._frame or event["delay"] >= AT_ONCE or self._stays(event):
+            return
+        self.version += 1
+        self._announced = True
+
+    def _stays(self, event: dict[str, Any]) -> bool:
+        """Whether only another place in the same document is announced."""
+        page, number_sign, _ = event["url"].partition("#")
+        here = self.latest.url.partition("#")[0] if self.latest is not None else None
+        return bool(number_sign) and page == here and event["reason"] != "reload"
 
     def _cleared(self, event: dict[str, Any]) -> None:
         if event["frameId"] == self._frame:

@@ -29,6 +29,8 @@ SCRIPT = """(() => {
   const viewed = %s && Document.prototype.getElementById.call(document, "%s");
   const body = viewed ? null : read(Document.prototype, "body", document);
   const bare = viewed ? viewed.firstElementChild : read(Document.prototype, "documentElement", document);
+  const broken = bare && %s ? Element.prototype.getElementsByTagName.call(bare, "parsererror") : [];
+  for (const error of [...broken]) Element.prototype.remove.call(error);
   const text = body ? read(%s, body) : bare ? read(%s, bare) : "";
   return text.length > %d ? {length: text.length} : {text};
 })()"""
@@ -61,11 +63,12 @@ async def extract(
 async def _read(devtools: CDPSession, mode: Mode, limit: int, is_xml: bool) -> str:
     tree = await devtools.send("Page.getFrameTree")
     frame = tree["frameTree"]["frame"]["id"]
+    xml = json.dumps(is_xml)
     world = await devtools.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": "genvm"})
     answer = await devtools.send(
         "Runtime.evaluate",
         {
-            "expression": SCRIPT % (json.dumps(is_xml), XML_SOURCE, *PROPERTY[mode], limit),
+            "expression": SCRIPT % (xml, XML_SOURCE, xml, *PROPERTY[mode], limit),
             "contextId": world["executionContextId"],
             "returnByValue": True,
         },

@@ -209,6 +209,8 @@ class Visit:
             return failed_page(OTHER)
         if latest.error == REFUSED:
             return failed_page(BLOCKED)
+        if latest.broken:
+            return failed_page(OTHER)
         if latest.shown:
             return failed_page(OTHER, NOT_A_PAGE) if latest.media_type in NO_PAGES else latest.status or 200
         return self._without_document(latest)

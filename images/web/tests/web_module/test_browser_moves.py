@@ -161,6 +161,8 @@ async def test_a_page_that_moves_is_what_it_moves_to(site: Site, browser: Browsi
         (200, b"made"),
     ]
     assert await seen(browser, "/refresh", 1) == (200, b"there")
+    site.page("/to-nothing", "<p>here</p><script>location = 'about:blank'</script>")
+    assert await seen(browser, "/to-nothing") == (200, b"")
 
 
 @pytest.mark.parametrize(
@@ -172,6 +174,7 @@ async def test_a_page_that_moves_is_what_it_moves_to(site: Site, browser: Browsi
         "location = '/none'",
         "location = 'data:text/html,x'",
         "location.hash = 'x'",
+        "setInterval(() => location.hash += 'x', 5)",
         "history.pushState(1, '', '/elsewhere')",
         "open('/bytes')",
     ],
@@ -221,9 +224,27 @@ async def test_feeds_pictures_of_text_and_data_are_read_as_their_text(site: Site
         '<svg xmlns="http://www.w3.org/2000/svg"><text>drawn</text></svg>',
         Content_Type="image/svg+xml",
     )
+    site.page("/torn", "<a><b>whole</b><c>torn</a>", Content_Type="text/xml")
     found = {path: await seen(browser, path) for path in site.pages}
+    assert found["/torn"] == (200, b"whole"), "without the browser's words on what is wrong"
     assert found["/json"] == (200, b'{"a": 1}')
     assert found["/plain"] == (200, b"one\ntwo")
     assert b"News" in found["/feed"][1]
     assert found["/xml"] == (200, b"in xml")
     assert found["/svg"] == (200, b"drawn")
+
+
+async def test_a_page_that_did_not_come_whole_is_none(site: Site, browser: Browsing) -> None:
+    """As for requests: where a connection breaks is no observation that two nodes could share."""
+
+    async def torn(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "text/html", "Content-Length": "1000"})
+        await answer.prepare(request)
+        await answer.write(b"<p>beginning</p>")
+        assert request.transport is not None
+        request.transport.close()
+        return answer
+
+    site.pages["/torn"] = torn
+    site.page("/packed", b"not gzip", Content_Encoding="gzip")
+    assert [await seen(browser, path) for path in ("/torn", "/packed")] == [(418, MESSAGES[418].encode())] * 2

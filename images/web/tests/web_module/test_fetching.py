@@ -427,6 +427,12 @@ async def test_packed_bytes_are_never_an_answer(site: Site, opened: Open, encodi
     assert (failed.value.causes, failed.value.fatal) == (["READING_BODY"], False)
 
 
+@pytest.mark.parametrize("word", ["utf-8", "UTF-8", "none", "binary"])
+async def test_other_words_where_packing_stands_pack_nothing(site: Site, opened: Open, word: str) -> None:
+    site.page("/", b"as it is", Content_Encoding=word)
+    assert (await fetch(await opened(), "http://genvm-site.com/"))["body"] == b"as it is"
+
+
 async def test_a_body_that_is_no_gzip_is_an_observation(site: Site, opened: Open) -> None:
     site.page("/", b"not gzip at all", Content_Encoding="gzip")
     with pytest.raises(ModuleError) as failed:
