@@ -7,7 +7,7 @@ ORCHESTRATOR := $(BIN)/genvm-orchestrator
 # Changes with everything that decides what is installed, so that a second `make setup` does nothing.
 STAMP := $(VENV)/.installed-$(shell cat requirements-dev.lock images/installer.lock pyproject.toml images/venv.sh | cksum | cut -d ' ' -f 1)
 
-.PHONY: help setup engine images demo test test-llm serve settings-page lint bench chaos fuzz lock clean
+.PHONY: help setup engine images demo test test-llm serve settings-page metrics-page lint bench chaos fuzz lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
@@ -44,6 +44,9 @@ serve: images ## run the manager on 127.0.0.1:3999; ARGS are its flags
 
 settings-page: setup ## write docs/settings.md anew from what the settings say of themselves
 	@$(BIN)/python -m orchestrator.settings.page
+
+metrics-page: setup ## write docs/metrics.md anew from what the metrics say of themselves
+	@$(BIN)/python -m orchestrator.metrics.page
 
 lint: setup ## style, types, sizes and the arrows between packages
 	@$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import structlog
 from aiohttp import web
@@ -20,6 +21,7 @@ from orchestrator.api.bodies import BodyLimits
 from orchestrator.api.bytes_held import BytesHeld
 from orchestrator.api.context import ApiContext
 from orchestrator.api.host_names import AcceptedHosts
+from orchestrator.api.status import not_ready
 from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.catalogue import Catalogue
@@ -35,6 +37,9 @@ from orchestrator.executions.supervisor import never
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.kits import kit_of
 from orchestrator.memory import FreeMemory
+from orchestrator.metrics.exposition import scraper
+from orchestrator.metrics.run_tally import RunTally
+from orchestrator.metrics.sources import Sources, StartTime
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.service import ModuleService
 from orchestrator.node_rules import node_dialler
@@ -133,6 +138,7 @@ async def manager(
             module_times(settings),
             filters=kit_of(settings).packet_filters(inner),
         )
+        tally, start = RunTally(), StartTime()
         journal = await open_journal(_journal_url(settings), manager_id)
         try:
             executions = _executions(
@@ -145,11 +151,27 @@ async def manager(
                 nodes=nodes,
                 pool=pool,
                 modules=modules,
+                tally=tally,
             )
             recovered = asyncio.Event()
             audit = AuditLog(settings.audit_file, background)
             if tokens is not None:
                 background.spawn_eternal("tokens", tokens.keep_looking(settings.tokens_interval))
+            trouble = _watched(journal, settings.state_dir, background)
+            sources = Sources(
+                executions=executions,
+                runtime=runtime,
+                modules=modules,
+                journal=journal,
+                retention=_keeping(settings),
+                pool=pool,
+                tally=tally,
+                not_ready=lambda: not_ready(context),
+                journal_trouble=trouble,
+                queue_limit=settings.queue_limit,
+                queue_bytes=settings.queue_bytes,
+                start=start,
+            )
             context = ApiContext(
                 executions=executions,
                 recovered=recovered,
@@ -163,7 +185,8 @@ async def manager(
                 max_message_bytes=min(settings.max_message_bytes, settings.body_bytes),
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
                 no_room=lambda: runtime.statistics().no_room,
-                journal_trouble=_watched(journal, settings.state_dir, background),
+                journal_trouble=trouble,
+                scrape=scraper(sources),
                 pool=pool,
                 modules=modules,
                 access=Access(audit, tokens, settings.operator_socket),
@@ -171,13 +194,11 @@ async def manager(
             )
 
             async def recover() -> None:
-                pooled = [_pooled(settings, version) for version in catalogue.manifest.versions]
-                await take_over(executions, modules, pool, pooled)
-                if pool is not None:
-                    _offer_always(pool, catalogue, settings)
-                    background.spawn_eternal("pool-images", pool.keep_to_images(IMAGE_LOOK))
-                every = timedelta(seconds=min(30.0, settings.retention / 4))
-                background.spawn_eternal("tend", executions.tend(every))
+                begun = monotonic()
+                await _recover(
+                    settings, executions, modules, pool, catalogue=catalogue, background=background
+                )
+                start.recovered_after = monotonic() - begun
                 recovered.set()
 
             try:
@@ -197,6 +218,25 @@ async def manager(
             await background.aclose()
             await runtime.aclose()
             await journal.aclose()
+
+
+async def _recover(
+    settings: Settings,
+    executions: Executions,
+    modules: ModuleService,
+    pool: PoolRuntime | None,
+    *,
+    catalogue: Catalogue,
+    background: TaskOwner,
+) -> None:
+    """Take over what an earlier manager left, and do from then on what has to be done again and again."""
+    pooled = [_pooled(settings, version) for version in catalogue.manifest.versions]
+    await take_over(executions, modules, pool, pooled)
+    if pool is not None:
+        _offer_always(pool, catalogue, settings)
+        background.spawn_eternal("pool-images", pool.keep_to_images(IMAGE_LOOK))
+    every = timedelta(seconds=min(30.0, settings.retention / 4))
+    background.spawn_eternal("tend", executions.tend(every))
 
 
 def _watched(journal: Journal, state_dir: Path, background: TaskOwner) -> Callable[[], str | None]:
@@ -330,6 +370,7 @@ def _executions(
     nodes: NodeDialler,
     pool: PoolRuntime | None,
     modules: ModuleService,
+    tally: RunTally,
 ) -> Executions:
     def choose(request: RunRequest) -> ExecutorVersion:
         selector, versions = request.call.selector, catalogue.manifest
@@ -350,23 +391,27 @@ def _executions(
         log_records=settings.log_records,
         reuse=settings.instance_reuse if pool is not None else 1,
     )
-    keeping = RetentionLimits(
-        keep=timedelta(seconds=settings.retention),
-        keep_fetched=timedelta(seconds=settings.refetch_grace),
-        runs=settings.retained_runs,
-        output_bytes=settings.retained_bytes,
-    )
     return Executions(
         runtime=runtime,
         journal=journal,
         choose_version=choose,
         limits=limits,
         permits=permits,
-        retention=Retention(keeping),
+        retention=Retention(_keeping(settings)),
         queue_limit=settings.queue_limit,
         queue_bytes=settings.queue_bytes,
         nodes=nodes,
         take_back=never if pool is None else pool.take_back,
         modules=modules,
         times=times,
+        tell=tally.add,
+    )
+
+
+def _keeping(settings: Settings) -> RetentionLimits:
+    return RetentionLimits(
+        keep=timedelta(seconds=settings.retention),
+        keep_fetched=timedelta(seconds=settings.refetch_grace),
+        runs=settings.retained_runs,
+        output_bytes=settings.retained_bytes,
     )

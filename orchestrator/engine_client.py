@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 from docker import APIClient
@@ -26,7 +27,9 @@ class ClientUnusable(DockerException):
     """No client can be made of the configuration; the text names where it is from."""
 
 
-def engine_client(base_url: str | None, **options: Any) -> APIClient:
+def engine_client(
+    base_url: str | None, *, make: Callable[..., APIClient] = APIClient, **options: Any
+) -> APIClient:
     """A client for `base_url`; None: `DOCKER_HOST`, the context that is in use, or the usual socket. It asks
     the engine for its version.
 
@@ -34,7 +37,7 @@ def engine_client(base_url: str | None, **options: Any) -> APIClient:
     """
     try:
         where = {"base_url": base_url} if base_url else _usual()
-        return APIClient(**where, version="auto", **options)
+        return make(**where, version="auto", **options)
     except (InvalidConfigFile, TLSParameterError, *CONFUSED) as error:
         raise ClientUnusable(f"{_sources(base_url)} cannot be used: {_line(error)}") from error
 

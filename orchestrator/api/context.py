@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -26,6 +26,7 @@ class ApiContext:
 
     `engine_reachable` and `journal_trouble` (why runs cannot be written down) tell what is known now: neither
     asks the engine or touches the disk. `no_room`: why starts wait for room in the cluster, or None.
+    `scrape`: the metrics, and their content type.
     `start_wait`: seconds that a client which is answered at the start of its run waits for permits.
     """
 
@@ -42,6 +43,7 @@ class ApiContext:
     modules: ModuleService
     check_llm: CheckOne
     access: Access
+    scrape: Callable[[], Awaitable[tuple[bytes, str]]]
     no_room: Callable[[], str | None] = lambda: None
     pool: PoolRuntime | None = None
     times: ApiTimes = DEFAULT_API_TIMES

@@ -45,7 +45,8 @@ class Parameter:
 class Description:
     """`body`: the model of a JSON body. `calldata`: of bodies in calldata. `raw`: any bytes are taken.
 
-    `limit`: how much of it. `upgrades`: what is served is no answer but a WebSocket. `answers`: the statuses
+    `limit`: how much of it. `upgrades`: what is served is no answer but a WebSocket. `text`: the answer
+    is text of this content type. `answers`: the statuses
     that come with `answer`. `scope`: what a token needs for it, where there are tokens; a route that does not
     say it is an operator's.
     """
@@ -56,6 +57,7 @@ class Description:
     raw: bool = False
     limit: BodyLimit = BodyLimit.PLAIN
     upgrades: bool = False
+    text: str | None = None
     parameters: tuple[Parameter, ...] = ()
     failures: tuple[int, ...] = (500,)
     answers: tuple[int, ...] = (200,)

@@ -151,7 +151,9 @@ def _responses(description: Description, scope: Scope, most_bytes: int) -> dict[
         responses["101"] = {"description": "the connection is a WebSocket from now on"}
     else:
         schema = {"type": "object"} if description.answer is None else _reference(description.answer)
-        content = {JSON: {"schema": schema}}
+        content: dict[str, Any] = {JSON: {"schema": schema}}
+        if description.text is not None:
+            content = {description.text: {"schema": {"type": "string"}}}
         for status in description.answers:
             responses[str(status)] = {
                 "description": REASONS[status].format(limit=most_bytes),

@@ -28,6 +28,7 @@ from orchestrator.executions.records import progress_row
 from orchestrator.executions.request import ModuleUse
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Dialled, Started
+from orchestrator.executions.steps import Step
 from orchestrator.runtime.port import Instance, Line, NoDescriptors, Places
 from orchestrator.store.port import Journal, StoreFull, StoreUnavailable
 
@@ -92,10 +93,13 @@ class HandOver:
             modules = await unless_ended(run, self._lines_to_modules(run))
             for line in modules.values():
                 held.callback(line.close)
+            run.steps.done(Step.MODULES)
             run.apply(Dialled())
             await unless_ended(run, self._write_progress(run))
+            run.steps.done(Step.COMMIT)
             job = partial(self._job, run, instance, version, tuple(modules))
             await instance.give(job, NodeLine(run, self.nodes, self.limits.host_connect_timeout), modules)
+        run.steps.done(Step.HAND_OVER)
         run.way = instance.way
         run.forget_inputs()
         run.forget_node()

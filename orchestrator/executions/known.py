@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.keys import RunKeys, host_key_of, key_of
@@ -19,6 +20,17 @@ from orchestrator.executions.written import Written
 from orchestrator.store.port import FetchedRow, ForgottenRows, Journal
 
 
+class Forgotten(StrEnum):
+    """Why an ended run is kept no longer."""
+
+    EXPIRED = "expired"
+    """Its time was over."""
+    ROOM = "room"
+    """More runs, or bytes of them, than are kept."""
+    ACKNOWLEDGED = "acknowledged"
+    """Its client had all it wanted."""
+
+
 class KnownRuns:
     """`revision` changes whenever a reader would see something else. Nothing here waits."""
 
@@ -28,6 +40,7 @@ class KnownRuns:
         self._runs: dict[int, Run] = {}
         self._ids: list[int] = []
         self._keys = RunKeys()
+        self.forgotten = dict.fromkeys(Forgotten, 0)
         self.revision = 0
 
     def find(self, run_id: int) -> Run | None:
@@ -118,7 +131,7 @@ class KnownRuns:
 
     def expire(self, now: datetime) -> None:
         """Forget ended runs past their time."""
-        self._forget(self._retention.expire(now))
+        self._forget(self._retention.expire(now), Forgotten.EXPIRED)
 
     def forget_keys(self, run: Run) -> None:
         """The same request again is a new run."""
@@ -149,6 +162,7 @@ class KnownRuns:
             key = ended.key
         else:
             return False
+        self.forgotten[Forgotten.ACKNOWLEDGED] += 1
         self._unlist(run_id)
         self._keys.forget(key, run_id)
         self.changed()
@@ -172,9 +186,9 @@ class KnownRuns:
         return None
 
     def _keep(self, ended: EndedRun) -> None:
-        self._forget(self._retention.add(ended))
+        self._forget(self._retention.add(ended), Forgotten.ROOM)
 
-    def _forget(self, ended: Iterable[EndedRun]) -> None:
+    def _forget(self, ended: Iterable[EndedRun], why: Forgotten) -> None:
         """Drop ended runs from memory and journal."""
         ids = []
         for run in ended:
@@ -182,6 +196,7 @@ class KnownRuns:
             self._unlist(run.id)
             self._keys.forget(run.key, run.id)
         if ids:
+            self.forgotten[why] += len(ids)
             self._journal.note(ForgottenRows(ids))
             self.changed()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from functools import partial
 
 import structlog
@@ -76,6 +77,17 @@ async def _mark(journal: Journal, mark: RecoveryMark) -> None:
         log.warning("recovery_not_marked", error=str(failure))
 
 
+class TakenOver(StrEnum):
+    """What became of a run that an earlier manager left."""
+
+    ENDED = "ended"
+    """It had ended, and is readable again."""
+    QUEUED = "queued"
+    LIVE = "live"
+    """Its instance is looked for."""
+    SET_ASIDE = "set_aside"
+
+
 class Recovery:
     """`add` makes a live run of an execution, a request and its digest; `rehearse` tries what it asks for;
     `live_on` gives it its supervisor; `tell_node` wakes the node of a run that has ended without one.
@@ -104,6 +116,7 @@ class Recovery:
         self._tell_node = tell_node
         self._row_time = row_time
         self._queued: list[Run] = []
+        self.counts = dict.fromkeys(TakenOver, 0)
 
     async def recover(self) -> None:
         """Ended runs are readable again, unfinished ones live on; queued ones wait. Raises StoreFailure."""
@@ -113,6 +126,7 @@ class Recovery:
                 unfinished.append(head)
             else:
                 self._recover_ended(head)
+                self.counts[TakenOver.ENDED] += 1
         await take_over_each(self._journal, unfinished, self._recover_run, self._set_aside, self._row_time)
         if unfinished:
             log.info("recovering", runs=len(unfinished))
@@ -142,8 +156,10 @@ class Recovery:
         run.accepted.set_result(None)
         if run.execution.state is State.QUEUED:
             self._queued.append(run)
+            self.counts[TakenOver.QUEUED] += 1
         else:
             self._live_on(run)
+            self.counts[TakenOver.LIVE] += 1
 
     async def _run_that_waits(self, head: RunHead) -> Run:
         """An unfinished run. What it brought is looked at once and left in the journal."""
@@ -166,6 +182,7 @@ class Recovery:
 
     async def _set_aside(self, head: RunHead, why: str) -> None:
         """End a run that cannot be taken over; its instance, if there is one, goes with the next sweep."""
+        self.counts[TakenOver.SET_ASIDE] += 1
         row = set_aside_row(head, self._clock.now(), SET_ASIDE, why)
         try:
             await self._journal.write(row, durable=True)

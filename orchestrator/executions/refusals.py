@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Refusal(StrEnum):
+    """The kinds, as they are counted."""
+
+    QUEUE_FULL = "queue_full"
+    TOO_EXPENSIVE = "too_expensive"
+    NOT_RECORDED = "not_recorded"
+    JUST_ENDED = "just_ended"
+    SHUTTING_DOWN = "shutting_down"
+    HOST = "host"
+    """Its node is not there, or may not be named."""
+    MODULES = "modules"
+    """It needs modules that do not run."""
+
 
 class Refused(Exception):
     """A run is not accepted; the text says why.
@@ -14,25 +31,37 @@ class Refused(Exception):
     └── ShuttingDown   this manager takes no more runs
     """
 
+    kind: ClassVar[Refusal]
+
 
 class QueueFull(Refused):
     """Too many runs wait for permits."""
+
+    kind = Refusal.QUEUE_FULL
 
 
 class TooExpensive(Refused):
     """A run needs more permits than the maximum."""
 
+    kind = Refusal.TOO_EXPENSIVE
+
 
 class NotRecorded(Refused):
     """The journal cannot take the run, so that it could be lost."""
+
+    kind = Refusal.NOT_RECORDED
 
 
 class JustEnded(Refused):
     """The same run began and ended while this request waited; a repeated one will find it."""
 
+    kind = Refusal.JUST_ENDED
+
 
 class ShuttingDown(Refused):
     """The manager is about to stop."""
+
+    kind = Refusal.SHUTTING_DOWN
 
 
 class UnknownRun(Exception):

@@ -13,6 +13,7 @@ from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.state import Event, Execution, Outcome, advance
+from orchestrator.executions.steps import StartPath, StepTimes
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.runtime.port import Way
@@ -54,6 +55,8 @@ class Run:
         self.node_seen: NodeSeen | None = None
         self.reconnects = 0
         self.way: Way | None = None
+        self.steps = StepTimes(clock)
+        self.path: StartPath | None = None
         self.delivering = False
         self.detached = False
         self.fetched = False

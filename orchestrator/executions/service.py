@@ -6,7 +6,7 @@ The edge talks to this and to nothing else of the package's insides.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -22,21 +22,30 @@ from orchestrator.executions.claims import HostClaim, HostClaims
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.hosts import HostFailure, HostRefused
-from orchestrator.executions.known import KnownRuns
+from orchestrator.executions.known import Forgotten, KnownRuns
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.misuse import Misuse, MisuseTally, misuse_in
-from orchestrator.executions.modules import Modules, NoModules
+from orchestrator.executions.modules import Modules, ModulesNotRunning, NoModules
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.permits import PermitPool
 from orchestrator.executions.records import FinalStatus, accepted_row, final_status, status_from, terms_from
-from orchestrator.executions.recovery import Recovery
-from orchestrator.executions.refusals import JustEnded, NotEnded, NotRecorded, ShuttingDown, UnknownRun
+from orchestrator.executions.recovery import Recovery, TakenOver
+from orchestrator.executions.refusals import (
+    JustEnded,
+    NotEnded,
+    NotRecorded,
+    Refusal,
+    Refused,
+    ShuttingDown,
+    UnknownRun,
+)
 from orchestrator.executions.request import ModuleUse, RunRequest, Selector
 from orchestrator.executions.retention import Retention
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, State
-from orchestrator.executions.statistics import ServiceStatistics
+from orchestrator.executions.statistics import HeldPermits, ServiceStatistics, held_permits
+from orchestrator.executions.steps import Step
 from orchestrator.executions.supervisor import (
     Supervisor,
     TakeBack,
@@ -76,7 +85,9 @@ class Executions:
         modules: Modules | None = None,
         times: Times = DEFAULT_TIMES,
         clock: Clock = MACHINE_CLOCK,
+        tell: Callable[[Run], None] = lambda run: None,
     ) -> None:
+        """`tell` is told of each run whose story is over; it must not fail, and be quick."""
         self._runtime = runtime
         self._nodes = nodes
         self._choose_version = choose_version
@@ -87,10 +98,12 @@ class Executions:
         self._limits = limits
         self.times = times
         self._clock = clock
+        self._tell = tell
         self._last_id = 0
         self._journal_bytes = 0
         self.claims = HostClaims()
         self.misuse = MisuseTally()
+        self.refused = dict.fromkeys(Refusal, 0)
         self._tasks = TaskOwner("executions")
         self._closing = False
         self._supervisor = Supervisor(
@@ -146,6 +159,19 @@ class Executions:
 
         Raises Refused, ModulesNotRunning, HostFailure, BadSelector.
         """
+        try:
+            return await self._submitted(request)
+        except Refused as refused:
+            self.refused[refused.kind] += 1
+            raise
+        except HostFailure:
+            self.refused[Refusal.HOST] += 1
+            raise
+        except ModulesNotRunning:
+            self.refused[Refusal.MODULES] += 1
+            raise
+
+    async def _submitted(self, request: RunRequest) -> Run:
         accepted = await aside(request.size, partial(written, request))
         run = self._known.same_run(request, accepted) or await self._begun(request, accepted)
         # The row may be large, and is the journal's from here on.
@@ -251,6 +277,26 @@ class Executions:
             retained_bytes,
             self._journal_bytes,
         )
+
+    def held(self) -> HeldPermits:
+        """Who holds how many permits now."""
+        return held_permits(self._admission.permits, self._known.supervised)
+
+    def oldest_waiting(self) -> float:
+        """For how many seconds the run that came first waits already; 0 when none waits."""
+        waiting = (run for run in self._known.live() if run.execution.state is State.QUEUED)
+        first = next(waiting, None)
+        return 0.0 if first is None else (self._clock.now() - first.execution.accepted_at).total_seconds()
+
+    @property
+    def forgotten(self) -> Mapping[Forgotten, int]:
+        """How many ended runs were forgotten, and why."""
+        return self._known.forgotten
+
+    @property
+    def taken_over(self) -> Mapping[TakenOver, int]:
+        """How many runs of earlier managers this one found, by what became of them."""
+        return self._recovery.counts
 
     async def tend(self, every: timedelta) -> None:
         """For ever: drop runs past their retention, and instances that belong to no run."""
@@ -402,6 +448,7 @@ class Executions:
             run.never_accepted(NotRecorded(str(failure)))
             return
         del accepted
+        run.steps.done(Step.ACCEPT)
         run.accepted.set_result(None)
         self._admission.ask(run)
         if not run.admitted.done():
@@ -423,6 +470,7 @@ class Executions:
         for kind in run.misuse | misuse_in(run.execution.outcome):
             self.misuse.count(kind)
         self._known.retain(run, self._clock.now())
+        self._tell(run)
 
     def _tell_node(self, head: RunHead) -> None:
         """As at every end: a node to which nobody connected would wait in accept() for ever (W3)."""

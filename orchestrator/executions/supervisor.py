@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
+from weakref import WeakSet
 
 import structlog
 
@@ -32,6 +33,7 @@ from orchestrator.executions.persistence import naming_descriptors, persistently
 from orchestrator.executions.records import outcome_row, progress_row
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.run import Run
+from orchestrator.executions.run_line import log_ended
 from orchestrator.executions.state import (
     Admitted,
     Cause,
@@ -45,6 +47,7 @@ from orchestrator.executions.state import (
     State,
     advance,
 )
+from orchestrator.executions.steps import StartPath, Step
 from orchestrator.executions.verdict import EndOrder, FailureReport, Report, judge
 from orchestrator.executions.watch import Holding, known_exit, watch
 from orchestrator.executions.written import request_from
@@ -122,6 +125,8 @@ class Supervisor:
     clock: Clock
     give_back: Callable[[int], None]
     take_back: TakeBack = never
+    served: WeakSet[Instance] = field(default_factory=WeakSet)
+    """Instances that have served a run and were taken back."""
 
     async def supervise(self, run: Run) -> None:
         """Live an accepted run to its final state. Never raises for anything that happens to the run."""
@@ -140,7 +145,6 @@ class Supervisor:
             self.choose_version(request)
 
     async def _supervise(self, run: Run, life: Life, held: Holding) -> None:
-        begun = self.clock.time()
         with structlog.contextvars.bound_contextvars(run=run.id):
             try:
                 outcome = await self._outcome_of(run, held, life)
@@ -152,7 +156,7 @@ class Supervisor:
                     held.instance.hang_up()
                 raise
             await finish(self._let_go(run, held, outcome), run.times.letting_go)
-            self._log_line(run, self.clock.time() - begun)
+            log_ended(run)
 
     async def _outcome_of(self, run: Run, held: Holding, life: Life) -> Outcome:
         try:
@@ -186,6 +190,7 @@ class Supervisor:
             await first_done(run.admitted, run.end)
         if run.end.done():
             raise Ended
+        run.steps.done(Step.QUEUE)
         self._advance(run, Admitted(run.request.permits))
         return await self._life_with_permits(run, held)
 
@@ -197,7 +202,9 @@ class Supervisor:
             await unless_ended(run, self._clear(run, held))
         leased = descriptors.lease_now()
         with await unless_ended(run, descriptors.lease()) if leased is None else leased:
+            run.steps.done(Step.RESOLVE)
             held.instance = await self._start(run, version)
+            run.steps.done(Step.INSTANCE)
             await self._hand_over.carry_out(run, held.instance, version)
         return self._judge(run, *await watch(run, held.instance))
 
@@ -220,7 +227,9 @@ class Supervisor:
         """
         if not run.execution.dialled:
             return await self._life_with_permits(run, held)
+        run.path = StartPath.ADOPTED
         await self._adopt(run, held)
+        run.steps.done(Step.INSTANCE)
         if held.instance is None:
             raise Lost(Loss.CONTAINER_LOST, "the container was gone when the manager came back")
         try:
@@ -284,8 +293,12 @@ class Supervisor:
         self._advance(run, Placed(instance_name(run)))
         spec = self._spec(run, instance_name(run), version.name, version.image, version.reuse)
         instance = await unless_ended(run, self._start_when_reachable(spec))
+        run.path = StartPath.COLD
         if instance.spec.name != spec.name:
+            run.path = StartPath.WARM
             self._advance(run, Placed(instance.spec.name))
+        if instance in self.served:
+            run.path = StartPath.REUSE
         return instance
 
     async def _start_when_reachable(self, spec: InstanceSpec) -> Instance:
@@ -336,12 +349,15 @@ class Supervisor:
         A node to which nobody connected is told (manager-api W3).
         """
         run.disarm()
+        run.steps.done(Step.RUN if outcome.host_connected else Step.INTERRUPTED)
         outcome = await self._recorded(run, outcome)
+        run.steps.done(Step.RECORD)
         run.apply(Concluded(outcome))
         try:
             await self._take_away(run, held, outcome)
         except Exception:  # the boundary: permits not given back would be gone for good
             log.exception("instance_not_taken_away", consequence="the next sweep removes it")
+        run.steps.done(Step.TAKE_AWAY)
         self.give_back(run.id)
         if not run.execution.state.final:
             self._advance(run, Released())
@@ -399,23 +415,10 @@ class Supervisor:
             # Removed before the engine has seen its end, it would be killed first, by a process for that.
             await known_exit(instance, run.times.leaving)
             return False
-        return not run.kill_now.done() and self.take_back(instance)
-
-    def _log_line(self, run: Run, seconds: float) -> None:
-        execution, outcome = run.execution, run.execution.outcome
-        assert outcome is not None
-        log.info(
-            "run_ended",
-            state=execution.state,
-            version=execution.version,
-            cause=outcome.cause,
-            reason=outcome.reason,
-            error=outcome.error,
-            host_connected=outcome.host_connected,
-            engine_id=execution.engine_id,
-            reconnects=run.reconnects,
-            seconds=round(seconds, 3),
-        )
+        if run.kill_now.done() or not self.take_back(instance):
+            return False
+        self.served.add(instance)
+        return True
 
 
 def instance_name(run: Run) -> str:

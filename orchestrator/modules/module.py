@@ -71,11 +71,17 @@ class Module:
         self.entry = entry
         self._around = around
         self._wanted: Configuration | None = None
+        self._given_up = False
         self._turn = asyncio.Lock()
         self._lives = TaskOwner(f"module-{kind}")
         self._reviving: asyncio.Task[None] | None = None
         self._backoff = Backoff(around.times.backoff_first, around.times.backoff_longest)
         self._closing = False
+
+    @property
+    def wanted(self) -> bool:
+        """Somebody started it, and nobody stopped it: there is an instance, or there will be one again."""
+        return (not self._closing and (self.current or self._wanted) is not None) or self._given_up
 
     @property
     def available(self) -> bool:
@@ -105,6 +111,7 @@ class Module:
         """Give runs no more sessions; those that have one keep it. Whether there was something to stop."""
         async with self._turn:
             wanted, self._wanted = self._wanted, None
+            self._given_up = False
             self._stop_reviving()
             if self.current is None:
                 return wanted is not None
@@ -191,7 +198,7 @@ class Module:
         """From here on runs get the new instance; the old one drains."""
         self._stop_reviving()
         old, self.current, self._wanted = self.current, fresh, configuration
-        self.trouble = ""
+        self.trouble, self._given_up = "", False
         self._begin_life(fresh)
         if old is not None:
             self._retire(old)
@@ -244,6 +251,7 @@ class Module:
         if self._closing:
             return
         if self._wanted is None:
+            self._given_up = True
             log.error(
                 "module_stays_stopped",
                 module=self.kind,

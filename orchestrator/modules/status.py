@@ -23,13 +23,15 @@ class ModuleState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModuleStatus:
-    """`starting`: an instance is on its way. `trouble`: why there is none, or was none; empty: all is well.
+    """`wanted`: somebody started it and nobody stopped it. `starting`: an instance is on its way. `trouble`:
+    why there is none, or was none; empty: all is well.
 
     `sessions` are those of this manager's runs, in the instance that takes new ones; `draining` counts older
     instances that runs still use. `notes`: what the module left out of its configuration, and why.
     """
 
     state: ModuleState
+    wanted: bool
     starting: bool
     instance: str | None
     container_id: str | None
@@ -51,6 +53,7 @@ def status_of(module: Module, *, stopping: bool) -> ModuleStatus:
     running = ModuleState.STOPPED if one is None else ModuleState.RUNNING
     return ModuleStatus(
         state=ModuleState.STOPPING if stopping else running,
+        wanted=module.wanted,
         starting=module.busy > 0,
         instance=one.name if one else None,
         container_id=one.engine_id if one else None,

@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 from genvm_wire.instance_messages import JobMessage, Ready, Resume
 from genvm_wire.messages import Message
 from genvm_wire.module_messages import ModuleReady, ModuleResume, OpenSession
+from orchestrator.runtime.call_tally import CallTally
 from orchestrator.runtime.frame_stream import AnyMessage, Reading
 
 
@@ -136,7 +137,11 @@ class InstanceDied(RuntimeFailure):
 
 @dataclass(frozen=True, slots=True)
 class RuntimeStatistics:
-    """What a runtime has at this moment. `instances` are those alive, as far as is known."""
+    """What a runtime has at this moment. `instances` are those alive, as far as is known.
+
+    `absences`: how often the engine stopped answering; `calls`: what was asked of it, null where
+    there is no engine to ask.
+    """
 
     instances: int
     engine_reachable: bool
@@ -145,6 +150,8 @@ class RuntimeStatistics:
     removals_pending: int
     no_room: str | None = None
     """Why a start waits for room, in the engine's words; null: none does."""
+    absences: int = 0
+    calls: CallTally | None = None
 
 
 class Control(Protocol):

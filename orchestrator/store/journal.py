@@ -38,6 +38,7 @@ from orchestrator.store.port import (
     AcceptedRow,
     FetchedRow,
     ForgottenRows,
+    JournalStatistics,
     LookRow,
     OutcomeRow,
     ProgressRow,
@@ -157,6 +158,10 @@ class SqlJournal(JournalReader):
 
     def note(self, row: Write) -> None:
         self._writer.note(row)
+
+    def statistics(self) -> JournalStatistics:
+        figures = self._writer.figures
+        return JournalStatistics(figures.commits, figures.failures, figures.rows, self._writer.waiting)
 
     async def aclose(self) -> None:
         await self._writer.aclose()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.access.caller import DEFAULT_NAMESPACE
+from orchestrator.distribution import Distribution
 
 
 class StoreFailure(Exception):
@@ -164,6 +165,16 @@ class RunRow:
     outcome: OutcomeRow | None
 
 
+@dataclass(frozen=True, slots=True)
+class JournalStatistics:
+    """`commits`: seconds of those that succeeded; `rows`: written by them; `waiting`: those that are not."""
+
+    commits: Distribution
+    failures: int
+    rows: int
+    waiting: int
+
+
 class Journal(Protocol):
     """One manager's journal. Writes are applied in the order of the calls, each batch atomically."""
 
@@ -190,6 +201,9 @@ class Journal(Protocol):
 
     def note(self, row: Write) -> None:
         """Write without waiting; a failure is logged, and the next awaited write tells of it."""
+
+    def statistics(self) -> JournalStatistics:
+        """Since this manager's start; waits for nothing."""
 
     async def aclose(self) -> None:
         """Write what is noted, then close."""

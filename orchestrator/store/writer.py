@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from orchestrator.distribution import Distribution
 from orchestrator.store.port import (
     ForgottenRows,
     ProgressRow,
@@ -36,6 +37,15 @@ class Order:
     waiter: asyncio.Future[None] | None
 
 
+class WriterFigures:
+    """Added to by the writer's thread, read by others. `commits`: seconds of those that succeeded."""
+
+    def __init__(self) -> None:
+        self.commits = Distribution()
+        self.failures = 0
+        self.rows = 0
+
+
 class Writer:
     """`apply` writes a batch in one transaction, on this writer's own thread; it raises StoreFailure.
 
@@ -49,6 +59,7 @@ class Writer:
         self._apply = apply
         self._tidy = tidy
         self._untidy = False
+        self.figures = WriterFigures()
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._closed = False
@@ -69,6 +80,11 @@ class Writer:
             log.error("journal_closed", row=type(row).__name__)
             return
         self._orders.put(Order(row, False, None))
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are not written yet, about."""
+        return self._orders.qsize()
 
     async def aclose(self) -> None:
         """Write what was ordered, then end the thread. Idempotent."""
@@ -131,13 +147,18 @@ class Writer:
                 self._loop.call_soon_threadsafe(_settle, order.waiter, one)
 
     def _try(self, rows: Sequence[Write], durable: bool) -> StoreFailure | None:
+        begun = time.monotonic()
         try:
             self._apply(rows, durable)
         except StoreFailure as failure:
+            self.figures.failures += 1
             return failure
         except Exception as defect:
             log.exception("journal_defect")
+            self.figures.failures += 1
             return RowUnstorable(f"a row cannot be stored: {type(defect).__name__}")
+        self.figures.commits.add(time.monotonic() - begun)
+        self.figures.rows += len(rows)
         return None
 
 

@@ -40,7 +40,7 @@ OPERATORS = {
 READERS = {
     ("get", "/status"), ("get", "/permits"), ("get", "/executions"), ("get", "/executions/{run_id}"),
     ("get", "/genvm/{genvm_id}/artifact"), ("get", "/vm-error/describe"), ("post", "/vm-error/describe"),
-    ("get", "/openapi.json"), PAGE,
+    ("get", "/openapi.json"), ("get", "/metrics"), PAGE,
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import docker.errors
@@ -21,6 +22,8 @@ import urllib3.exceptions
 from docker import APIClient
 
 from orchestrator.engine_client import engine_client
+from orchestrator.runtime.call_tally import CallTally
+from orchestrator.runtime.docker.counted import CountedClient
 from orchestrator.runtime.docker.settings import DockerSettings
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 
@@ -77,8 +80,16 @@ def _release(error: BaseException | None) -> None:
 class Client:
     """One lazily made `APIClient` with its threads."""
 
-    def __init__(self, settings: DockerSettings, kind: str, threads: int, timeout: float) -> None:
+    def __init__(
+        self,
+        settings: DockerSettings,
+        kind: str,
+        threads: int,
+        timeout: float,
+        tally: CallTally | None = None,
+    ) -> None:
         self._settings = settings
+        self._tally = tally or CallTally()
         self._threads = threads
         self._timeout = timeout
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"engine-{kind}")
@@ -92,6 +103,7 @@ class Client:
             if self._client is None:
                 self._client = engine_client(
                     self._settings.base_url,
+                    make=partial(CountedClient, tally=self._tally),
                     timeout=self._timeout,
                     num_pools=self._threads,
                     max_pool_size=self._threads,
@@ -128,13 +140,17 @@ class Engine:
     """The engine's calls by what they cost; remembers whether the last one was answered."""
 
     def __init__(self, settings: DockerSettings) -> None:
-        self._quick = Client(settings, "quick", max(2, settings.threads // 2), settings.quick_timeout)
-        self._work = Client(settings, "work", settings.threads, settings.start_timeout)
-        self._stream = Client(settings, "stream", 1, settings.quick_timeout)
         self._settings = settings
+        self.tally = CallTally()
+        self._quick = self._client("quick", max(2, settings.threads // 2), settings.quick_timeout)
+        self._work = self._client("work", settings.threads, settings.start_timeout)
+        self._stream = self._client("stream", 1, settings.quick_timeout)
         self.reachable = False
         self.absences = 0
         """How often the engine stopped answering."""
+
+    def _client(self, kind: str, threads: int, timeout: float) -> Client:
+        return Client(self._settings, kind, threads, timeout, self.tally)
 
     @property
     def calls_in_flight(self) -> int:
@@ -190,7 +206,7 @@ class Engine:
 
     async def accepts(self) -> bool:
         """Whether the engine takes a new connection: one that is stopping goes on with the old ones."""
-        probe = Client(self._settings, "probe", 1, PROBE_TIMEOUT)
+        probe = self._client("probe", 1, PROBE_TIMEOUT)
         try:
             await self._noting(probe, lambda client: client.ping())
         except EngineUnreachable:

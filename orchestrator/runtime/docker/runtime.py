@@ -382,6 +382,8 @@ class DockerRuntime:
             event_stream_connected=self.watch.stream.connected,
             calls_in_flight=self._engine.calls_in_flight,
             removals_pending=self._removals.pending,
+            absences=self._engine.absences,
+            calls=self._engine.tally,
         )
 
     async def aclose(self) -> None:

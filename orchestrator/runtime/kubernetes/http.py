@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 import aiohttp
 import structlog
 
+from orchestrator.runtime.call_tally import CallResult, CallTally
 from orchestrator.runtime.kubernetes.cluster import Cluster
 from orchestrator.runtime.kubernetes.failures import ServerAnswer, Unauthorized, failure_of
-from orchestrator.runtime.port import EngineUnreachable
+from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 
 log = structlog.get_logger(__name__)
 
@@ -28,8 +30,19 @@ _LONGEST_LINE = 8 * 1024 * 1024
 """Of a watch. An object has 3 MiB at most."""
 
 
+_KINDS = frozenset({"pods"})
+
+
 class NotConnected(EngineUnreachable):
     """No connection could be made: what was asked for has certainly not been done."""
+
+
+def operation_of(method: str, path: str) -> str:
+    """What a request is, without the names in it: `POST pods`, `GET pods/log`. One of a closed set."""
+    _, _, rest = path.partition("/namespaces/")
+    segments = rest.split("/")[1:]
+    kind = segments[0] if segments and segments[0] in _KINDS else "other"
+    return f"{method} {kind}/log" if segments[2:] == ["log"] else f"{method} {kind}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,8 @@ class ApiServer:
         self.reachable = False
         self.on_refused = on_refused
         self.calls_in_flight = 0
+        self.absences = 0
+        self.tally = CallTally()
         self._session: aiohttp.ClientSession | None = None
         self._opening = asyncio.Lock()
         self._token: str | None = None
@@ -82,11 +97,20 @@ class ApiServer:
 
     async def _sent(self, request: _Request) -> bytes:
         self.calls_in_flight += 1
+        begun, result = time.monotonic(), CallResult.UNANSWERED
         try:
             async with self._answer(request) as answer:
-                return await answer.read()
+                body = await answer.read()
+        except EngineRefused:
+            result = CallResult.REFUSED
+            raise
+        else:
+            result = CallResult.OK
+            return body
         finally:
             self.calls_in_flight -= 1
+            operation = operation_of(request.method, request.path)
+            self.tally.note(operation, result, time.monotonic() - begun)
 
     async def date(self) -> str | None:
         """What time it is there, as it says so beside an answer. Raises like `send`."""
@@ -140,6 +164,7 @@ class ApiServer:
         if reachable:
             log.info("api_server_reachable")
         else:
+            self.absences += 1
             log.warning("api_server_unreachable", error=why)
 
     async def _authorization(self) -> dict[str, str]:

@@ -143,6 +143,8 @@ class KubernetesRuntime:
             calls_in_flight=self._server.calls_in_flight,
             removals_pending=self.pods.removals_pending,
             no_room=self.pods.no_room,
+            absences=self._server.absences,
+            calls=self._server.tally,
         )
 
     async def aclose(self) -> None:

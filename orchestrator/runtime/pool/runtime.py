@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from orchestrator.clock import MACHINE_CLOCK, Ticks, Timer
+from orchestrator.distribution import Distribution
 from orchestrator.runtime.conversation import waits
 from orchestrator.runtime.pool.key import PoolKey
 from orchestrator.runtime.pool.settings import PoolSettings
@@ -70,7 +71,9 @@ class PoolRuntime:
         self._prefix = secrets.token_hex(3)
         self._numbered = 0
         self._starts = 0
-        self._warm = self._cold = self._discarded = self._returned = self._adopted = 0
+        self._warm = self._cold = self._stale = self._discarded = self._returned = self._adopted = 0
+        self._fill_failures = 0
+        self._filled = Distribution()
         self._fills = TaskOwner("pool-fill")
         self._leaving = TaskOwner("pool-leave")
         self._timer: Timer | None = None
@@ -129,6 +132,7 @@ class PoolRuntime:
                 shelf.claimed(now)
                 self._tend()
                 return warm.claim()
+            self._stale += 1
             shelf.ended(warm, now)
             self._discard(warm)
         return None
@@ -199,6 +203,7 @@ class PoolRuntime:
         try:
             warm = await self._make(shelf)
         except Exception as failure:
+            self._fill_failures += 1
             pause = shelf.backoff.failed(self._clock.time())
             log.warning(
                 "pool_start_failed",
@@ -209,6 +214,7 @@ class PoolRuntime:
                 exc_info=None if isinstance(failure, RuntimeFailure) else failure,
             )
         else:
+            self._filled.add(warm.born - begun)
             shelf.demand.refilled(warm.born - begun)
             if begun < shelf.renewed_at:
                 self._discard(warm)
@@ -354,7 +360,17 @@ class PoolRuntime:
     def pool_statistics(self) -> PoolStatistics:
         now = self._clock.time()
         shelves = tuple(shelf.statistics(now) for shelf in self._shelves.values())
-        return PoolStatistics(shelves, self._warm, self._cold, self._discarded, self._returned, self._adopted)
+        return PoolStatistics(
+            shelves,
+            self._warm,
+            self._cold,
+            self._discarded,
+            self._returned,
+            self._adopted,
+            self._stale,
+            self._fill_failures,
+            self._filled,
+        )
 
     async def detach(self) -> None:
         """Leave what is ready to the next manager, for good; starts are cold from now on."""

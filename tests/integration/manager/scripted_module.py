@@ -216,7 +216,8 @@ class Module:
         if self.config.get("deaf"):
             return
         ill = str(self.config.get("ill", ""))
-        self.say(Pong(message.sequence, len(self.sessions), not ill, ill, {"sessions_total": 1}))
+        counters = self.config.get("counters", {"sessions_total": 1})
+        self.say(Pong(message.sequence, len(self.sessions), not ill, ill, counters))
 
     def drain(self) -> None:
         with self.lock:
