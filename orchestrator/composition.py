@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import monotonic
 
 import structlog
@@ -21,9 +20,9 @@ from orchestrator.api.bodies import BodyLimits
 from orchestrator.api.bytes_held import BytesHeld
 from orchestrator.api.context import ApiContext
 from orchestrator.api.host_names import AcceptedHosts
-from orchestrator.api.status import not_ready
 from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
 from orchestrator.api.wire.rules import RunRules
+from orchestrator.clock import MACHINE_CLOCK
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
 from orchestrator.environment import EnvironmentOverlay
@@ -44,6 +43,8 @@ from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.service import ModuleService
 from orchestrator.node_rules import node_dialler
 from orchestrator.provider_checks import CheckOne, provider_check
+from orchestrator.readiness import Check, Readiness
+from orchestrator.ready_checks import ready_checks
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
 from orchestrator.runtime.port import InstanceSpec, Role, Runtime
 from orchestrator.settings import Settings
@@ -138,7 +139,7 @@ async def manager(
             module_times(settings),
             filters=kit_of(settings).packet_filters(inner),
         )
-        tally, start = RunTally(), StartTime()
+        recovered, tally, start = asyncio.Event(), RunTally(), StartTime()
         journal = await open_journal(_journal_url(settings), manager_id)
         try:
             executions = _executions(
@@ -153,11 +154,12 @@ async def manager(
                 modules=modules,
                 tally=tally,
             )
-            recovered = asyncio.Event()
             audit = AuditLog(settings.audit_file, background)
             if tokens is not None:
                 background.spawn_eternal("tokens", tokens.keep_looking(settings.tokens_interval))
-            trouble = _watched(journal, settings.state_dir, background)
+            writability = _watched(journal, settings, background)
+            checks = ready_checks(recovered, runtime, writability, catalogue, modules)
+            readiness = _kept_watching(checks, background)
             sources = Sources(
                 executions=executions,
                 runtime=runtime,
@@ -166,8 +168,8 @@ async def manager(
                 retention=_keeping(settings),
                 pool=pool,
                 tally=tally,
-                not_ready=lambda: not_ready(context),
-                journal_trouble=trouble,
+                not_ready=readiness.reason,
+                journal_trouble=lambda: writability.trouble,
                 queue_limit=settings.queue_limit,
                 queue_bytes=settings.queue_bytes,
                 start=start,
@@ -185,7 +187,8 @@ async def manager(
                 max_message_bytes=min(settings.max_message_bytes, settings.body_bytes),
                 engine_reachable=lambda: runtime.statistics().engine_reachable,
                 no_room=lambda: runtime.statistics().no_room,
-                journal_trouble=trouble,
+                journal_trouble=lambda: writability.trouble,
+                readiness=readiness,
                 scrape=scraper(sources),
                 pool=pool,
                 modules=modules,
@@ -239,11 +242,17 @@ async def _recover(
     background.spawn_eternal("tend", executions.tend(every))
 
 
-def _watched(journal: Journal, state_dir: Path, background: TaskOwner) -> Callable[[], str | None]:
-    """What tells at any time why runs cannot be written down, or None."""
-    writability = Writability(journal, state_dir)
+def _kept_watching(checks: dict[str, Check], background: TaskOwner) -> Readiness:
+    readiness = Readiness(checks, MACHINE_CLOCK)
+    background.spawn_eternal("readiness", readiness.watch())
+    return readiness
+
+
+def _watched(journal: Journal, settings: Settings, background: TaskOwner) -> Writability:
+    """What tells at any time why runs cannot be written down."""
+    writability = Writability(journal, settings.state_dir, settings.disk_floor_bytes)
     background.spawn_eternal("writability", writability.watch(JOURNAL_LOOK))
-    return lambda: writability.trouble
+    return writability
 
 
 def _body_limits(settings: Settings) -> BodyLimits:

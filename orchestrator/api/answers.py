@@ -185,6 +185,7 @@ class Alive(Answer):
 class Ready(Answer):
     ready: bool
     reason: str | None = Field(None, description="why not; `recovering`: earlier runs are being taken over")
+    failing: dict[str, str] | None = Field(None, description="a reason for each part; absent when ready")
     problems: list[str] | None = Field(
         None, description="what somebody should look at; absent when there is nothing"
     )

@@ -16,6 +16,7 @@ from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.service import Executions
 from orchestrator.modules.service import ModuleService
 from orchestrator.provider_checks import CheckOne
+from orchestrator.readiness import Readiness
 from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.tasks import TaskOwner
 
@@ -26,7 +27,7 @@ class ApiContext:
 
     `engine_reachable` and `journal_trouble` (why runs cannot be written down) tell what is known now: neither
     asks the engine or touches the disk. `no_room`: why starts wait for room in the cluster, or None.
-    `scrape`: the metrics, and their content type.
+    `readiness`: whether runs may come. `scrape`: the metrics, and their content type.
     `start_wait`: seconds that a client which is answered at the start of its run waits for permits.
     """
 
@@ -43,6 +44,7 @@ class ApiContext:
     modules: ModuleService
     check_llm: CheckOne
     access: Access
+    readiness: Readiness
     scrape: Callable[[], Awaitable[tuple[bytes, str]]]
     no_room: Callable[[], str | None] = lambda: None
     pool: PoolRuntime | None = None

@@ -203,26 +203,18 @@ async def get_health(request: web.Request) -> web.StreamResponse:
 
 @describes(Description(Ready, answers=(200, 503), failures=(), scope=Scope.NONE))
 async def get_ready(request: web.Request) -> web.StreamResponse:
-    """Ready to run contracts: the engine answers, and runs can be written down.
+    """Ready to run contracts, or why not.
 
-    `problems` are for people, and take nothing from that.
+    The engine answers, runs can be written down, there is a version to run, and modules that were started are
+    there. `failing` has a reason for each part that is not so; `problems` are for people, and take nothing
+    from readiness.
     """
     context = request.app[CONTEXT]
-    reason, problems = not_ready(context), context.access.problems()
-    answer: dict[str, Any] = {"ready": reason is None}
-    answer |= {"reason": reason} if reason else {}
+    failing, problems = context.readiness.failing(), context.access.problems()
+    answer: dict[str, Any] = {"ready": not failing}
+    answer |= {"reason": next(iter(failing.values())), "failing": failing} if failing else {}
     answer |= {"problems": problems} if problems else {}
-    return web.json_response(answer, status=200 if reason is None else 503)
-
-
-def not_ready(context: ApiContext) -> str | None:
-    """Why; in few words, because who asks needs no token."""
-    if not context.recovered.is_set():
-        return "recovering"
-    if not context.engine_reachable():
-        return "the container engine does not answer"
-    trouble = context.journal_trouble()
-    return None if trouble is None else f"runs cannot be written down: {trouble}"
+    return web.json_response(answer, status=503 if failing else 200)
 
 
 def add_routes(app: web.Application) -> None:

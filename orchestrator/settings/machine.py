@@ -27,6 +27,13 @@ class Places(BaseModel):
         why="where services keep their state",
         unit=Unit.PATH,
     )
+    disk_floor_bytes: int = setting(
+        16 * MIB,
+        "room on its disk below which the manager says that it is not ready",
+        why="runs under way can still be written down then, and somebody has time to make space",
+        unit=Unit.BYTES,
+        ge=MIB,
+    )
     manager_id: ManagerId | None = setting(
         None,
         "marks the manager's instances and its rows. Unset: made once, and kept in the state directory",

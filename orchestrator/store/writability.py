@@ -6,6 +6,7 @@ Looked at now and then, off the event loop: room for files in the state director
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import tempfile
 import time
@@ -34,19 +35,34 @@ class Writability:
     It has few words and no names, because everybody may be told; the log has all of them.
     """
 
-    def __init__(self, journal: Journal, directory: Path) -> None:
+    def __init__(self, journal: Journal, directory: Path, floor: int = LEAST_ROOM) -> None:
+        """`floor`: bytes that must be free for whatever else is on that disk."""
         self._journal = journal
         self._directory = directory
+        self._floor = floor
+        self._by_journal = False
         self._trouble: str | None = None
         self._good_looks = GOOD_LOOKS
         self._looking_since: float | None = None
 
     @property
     def trouble(self) -> str | None:
+        return f"no answer for {PATIENCE:g} s" if self._hanging else self._trouble
+
+    @property
+    def _hanging(self) -> bool:
         since = self._looking_since
-        if since is not None and monotonic() - since > PATIENCE:
-            return f"no answer for {PATIENCE:g} s"
-        return self._trouble
+        return since is not None and monotonic() - since > PATIENCE
+
+    @property
+    def disk_trouble(self) -> str | None:
+        """What the disk has to do with it."""
+        return None if self._by_journal or self._hanging else self._trouble
+
+    @property
+    def journal_trouble(self) -> str | None:
+        """What the database has to do with it. Which of the two hangs nobody knows: this one."""
+        return self.trouble if self._by_journal or self._hanging else None
 
     async def watch(self, interval: float) -> None:
         """Look every `interval` seconds, for ever."""
@@ -67,14 +83,17 @@ class Writability:
             self._looking_since = None
 
     async def _write(self) -> None:
-        room = LEAST_ROOM if self._trouble is None else ROOM_AGAIN
+        fine = self._trouble is None
+        room, floor = (LEAST_ROOM, self._floor) if fine else (ROOM_AGAIN, self._floor * 5 // 4)
         await asyncio.to_thread(take_room, self._directory, room)
+        await asyncio.to_thread(check_room, self._directory, floor)
         await self._journal.write(LookRow(time.time_ns() // 1000))
 
     def _bad(self, error: OSError | StoreFailure) -> None:
         if self._trouble is None:
             log.warning("runs_cannot_be_written_down", directory=str(self._directory), error=str(error))
         self._good_looks = 0
+        self._by_journal = isinstance(error, StoreFailure)
         self._trouble = in_few_words(error)
 
     def _good(self) -> None:
@@ -95,3 +114,10 @@ def take_room(directory: Path, size: int) -> None:
     """Take `size` bytes of the directory's file system, and give them back. Blocking. Raises OSError."""
     with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
         os.posix_fallocate(file.fileno(), 0, size)
+
+
+def check_room(directory: Path, floor: int) -> None:
+    """Raises OSError where less than `floor` bytes are free to this process. Blocking."""
+    found = os.statvfs(directory)
+    if found.f_bavail * found.f_frsize < floor:
+        raise OSError(errno.ENOSPC, f"less than {floor // MIB} MiB are free")

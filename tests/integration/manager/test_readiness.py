@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from orchestrator import composition
+from orchestrator import composition, ready_checks
 from orchestrator.store import writability
 from orchestrator.store.journal import open_journal, sqlite_url
 from orchestrator.store.port import LookRow, StoreUnavailable, Write
-from orchestrator.store.writability import GOOD_LOOKS, PATIENCE, ROOM_AGAIN, Writability
+from orchestrator.store.writability import GOOD_LOOKS, MIB, PATIENCE, ROOM_AGAIN, Writability
 from tests.chaos.small_disk import SmallDisk, small_disk
-from tests.integration.manager.conftest import Client, MakeClient
+from tests.integration.manager.conftest import Client, MakeClient, SetTimes
+from tests.integration.manager.module_runs import pid_of
 from tests.until import until_told
 
 
@@ -49,8 +51,13 @@ async def test_a_full_disk_makes_a_manager_unready_and_room_makes_it_ready_again
     client = await make_client(pool_size=0)
     assert await ready(client) == (200, "")
     await asyncio.to_thread(disk.fill)
-    reason = await becomes(client, 503)
-    assert "No space left" in reason
+
+    async def full() -> str | None:
+        reason = (await ready(client))[1]
+        # On its way there it is below its floor only.
+        return reason if "No space left" in reason else None
+
+    reason = await until_told(full)
     assert reason == f"runs cannot be written down: {(await client.ask('GET', '/status'))[1]['journal']}"
     assert await client.ask("GET", "/healthz") == (200, {"status": "ok"})
     await asyncio.to_thread(disk.free)
@@ -77,6 +84,61 @@ async def test_a_little_room_is_not_enough_again(disk: SmallDisk, tmp_path: Path
         assert seen.trouble is None
     finally:
         await journal.aclose()
+
+
+async def test_a_disk_below_its_floor_is_seen_before_it_is_full(disk: SmallDisk, tmp_path: Path) -> None:
+    journal = await open_journal(sqlite_url(tmp_path / "journal.sqlite"), "me")
+    everything = os.statvfs(disk.path).f_bavail * os.statvfs(disk.path).f_frsize
+    seen = Writability(journal, disk.path, everything // 2)
+    try:
+        await seen.look()
+        assert seen.trouble is None
+        # Mebibytes, where there are kibibytes of a journal besides.
+        await asyncio.to_thread(take, disk, everything * 3 // 4)
+        await seen.look()
+        assert seen.disk_trouble == f"less than {everything // 2 // MIB} MiB are free"
+        assert seen.journal_trouble is None
+        await asyncio.to_thread(disk.free)
+        for _ in range(GOOD_LOOKS):
+            await seen.look()
+        assert seen.disk_trouble is None, seen.trouble
+    finally:
+        await journal.aclose()
+
+
+def take(disk: SmallDisk, size: int) -> None:
+    with disk.ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+
+
+async def test_modules_that_were_started_are_part_of_readiness(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, set_times: SetTimes
+) -> None:
+    monkeypatch.setattr(ready_checks, "MODULE_PATIENCE", 0.0)
+    monkeypatch.setattr(ready_checks, "MODULE_SETTLE", 0.0)
+    set_times(backoff_first=3600.0, backoff_longest=3600.0)
+    client = await make_client()
+    assert await ready(client) == (200, "")
+    started = await client.ask("POST", "/module/start", json={"module_type": "Llm", "config": {}})
+    assert started == (200, {"result": "module_started"})
+    assert await ready(client) == (200, "")
+    os.kill(pid_of(client, "llm"), signal.SIGKILL)
+    assert await becomes(client, 503) == "the llm module does not run"
+    assert (await client.ask("GET", "/readyz"))[1]["failing"] == {"llm_module": "the llm module does not run"}
+    stopped = await client.ask("POST", "/module/stop", json={"module_type": "Llm"})
+    assert stopped[0] == 200
+    assert await ready(client) == (200, "")
+
+
+async def test_a_manifest_without_a_version_for_now_makes_a_manager_unready(client: Client) -> None:
+    manifest = client.folder / "manifest.yaml"
+    before = manifest.read_text()
+    manifest.write_text(before.replace("2024-", "2999-"))
+    assert (await client.ask("POST", "/manifest/reload"))[0] == 200
+    assert await ready(client) == (503, "the manifest has no version that is available yet")
+    manifest.write_text(before)
+    assert (await client.ask("POST", "/manifest/reload"))[0] == 200
+    assert await ready(client) == (200, "")
 
 
 async def test_a_file_system_that_is_read_only_is_seen(disk: SmallDisk, tmp_path: Path) -> None:

@@ -90,7 +90,11 @@ async def starting(
 async def test_it_is_alive_and_not_ready_while_it_takes_over(folder: Path) -> None:
     async with starting(folder) as start:
         assert await start.ask("GET", "/healthz") == (200, {"status": "ok"}, None)
-        assert await start.ask("GET", "/readyz") == (503, {"ready": False, "reason": "recovering"}, None)
+        assert await start.ask("GET", "/readyz") == (
+            503,
+            {"ready": False, "reason": "recovering", "failing": {"recovery": "recovering"}},
+            None,
+        )
         start.engine.answers.set()
         await start.recovery
         assert await start.ask("GET", "/readyz") == (200, {"ready": True}, None)

@@ -120,6 +120,12 @@ async def test_an_engine_that_is_away_changes_nothing_and_is_asked_again(
     assert (await waiting).signal == 9
     assert behind_door.reachable() is True
     await instance.destroy()
+    statistics = behind_door.statistics()
+    assert statistics.absences >= 1
+    assert statistics.calls is not None
+    counted = {key: calls.count for key, calls in statistics.calls.calls().items()}
+    assert counted["POST containers/create", "ok"] == counted["POST containers/start", "ok"] >= 1
+    assert counted["GET _ping", "unanswered"] >= 1
 
 
 async def test_a_start_without_an_engine_is_unreachable_leaves_no_directory_and_may_be_repeated(

@@ -1,0 +1,67 @@
+"""What a manager's readiness depends on."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from orchestrator.contracts.catalogue import Catalogue
+from orchestrator.modules.kinds import ModuleKind
+from orchestrator.modules.service import ModuleService
+from orchestrator.modules.status import ModuleState
+from orchestrator.readiness import Check
+from orchestrator.runtime.port import Runtime
+from orchestrator.store.writability import Writability
+
+ENGINE_SETTLE, MODULE_SETTLE = 3.0, 2.0
+MODULE_PATIENCE = 10.0
+"""Seconds: a module that crashed is back by itself sooner most of the time, and runs wait for it."""
+NOT_WRITTEN = "runs cannot be written down: "
+
+
+def ready_checks(
+    recovered: asyncio.Event,
+    runtime: Runtime,
+    writability: Writability,
+    catalogue: Catalogue,
+    modules: ModuleService,
+) -> dict[str, Check]:
+    """By part, in the order in which they are told."""
+    return {
+        "recovery": Check(lambda: None if recovered.is_set() else "recovering"),
+        "engine": Check(lambda: _engine(runtime), settle=ENGINE_SETTLE),
+        # These two have a hysteresis of their own, by looks and by room.
+        "disk": Check(lambda: _written(writability.disk_trouble)),
+        "journal": Check(lambda: _written(writability.journal_trouble)),
+        "manifest": Check(lambda: _manifest(catalogue)),
+        **{
+            f"{kind}_module": Check(
+                lambda kind=kind: _module(modules, kind),  # type: ignore[misc]
+                patience=MODULE_PATIENCE,
+                settle=MODULE_SETTLE,
+            )
+            for kind in ModuleKind
+        },
+    }
+
+
+def _engine(runtime: Runtime) -> str | None:
+    return None if runtime.statistics().engine_reachable else "the container engine does not answer"
+
+
+def _written(trouble: str | None) -> str | None:
+    return None if trouble is None else NOT_WRITTEN + trouble
+
+
+def _manifest(catalogue: Catalogue) -> str | None:
+    now = datetime.now(UTC)
+    if any(version.available_after <= now for version in catalogue.manifest.versions):
+        return None
+    return "the manifest has no version that is available yet"
+
+
+def _module(modules: ModuleService, kind: ModuleKind) -> str | None:
+    """One that nobody started, or that was stopped, is not asked for."""
+    status = modules.statuses()[kind]
+    missing = status.wanted and status.state is ModuleState.STOPPED
+    return f"the {kind} module does not run" if missing else None
