@@ -1,4 +1,4 @@
-"""The arguments of ps, inspect, logs, gc and doctor. What executes them is `cli`."""
+"""The arguments of ps, inspect, logs, gc, doctor, backup and restore. What executes them is `cli`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from orchestrator.node.arguments import DEFAULT_MANAGER
 from orchestrator.runtime_name import RuntimeName
 
-COMMANDS = ("ps", "inspect", "logs", "gc", "doctor")
+COMMANDS = ("ps", "inspect", "logs", "gc", "doctor", "backup", "restore")
 
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +31,13 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     doctor = subparsers.add_parser("doctor", help="check that this machine can run contracts")
     doctor.add_argument("--json", action="store_true")
     doctor.add_argument("--runtime", choices=[name.value for name in RuntimeName])
-    for parser in (ps, inspect, logs, gc, doctor):
+    backup = subparsers.add_parser(
+        "backup", help="write the journal to a file, while the manager runs or not"
+    )
+    restore = subparsers.add_parser("restore", help="take a backup for the journal; the manager must not run")
+    for parser in (backup, restore):
+        parser.add_argument("file", type=Path, metavar="FILE")
+    for parser in (ps, inspect, logs, gc, doctor, backup, restore):
         parser.add_argument("--state-dir", type=Path, metavar="DIR", help="state directory of the manager")
         parser.add_argument("--config", type=Path, help="YAML file of settings")
 

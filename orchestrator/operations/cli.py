@@ -1,4 +1,4 @@
-"""The operator's commands: ps, inspect, logs, gc, doctor."""
+"""The operator's commands: ps, inspect, logs, gc, doctor, backup, restore."""
 
 from __future__ import annotations
 
@@ -84,6 +84,14 @@ def _doctor(args: argparse.Namespace) -> int:
     return EXIT_FAILED if any(finding.failed for finding in findings) else EXIT_OK
 
 
+def _backup(args: argparse.Namespace) -> int:
+    from orchestrator.operations import backups  # noqa: PLC0415 - the only ones that write to the journal
+
+    work = backups.backup if args.command == "backup" else backups.restore
+    print(work(_settings(args), args.file))
+    return EXIT_OK
+
+
 def _answer(args: argparse.Namespace, ask: Callable[[Source], Awaitable[T]]) -> T:
     """Ask the manager; when it is away, its journal."""
     return asyncio.run(_ask(args, ask))
@@ -126,4 +134,6 @@ _RUN: dict[str, Callable[[argparse.Namespace], int]] = {
     "logs": _logs,
     "gc": _gc,
     "doctor": _doctor,
+    "backup": _backup,
+    "restore": _backup,
 }

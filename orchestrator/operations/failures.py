@@ -4,7 +4,8 @@ OperationFailure
 ├── ManagerAway       no manager answers at the address
 ├── ManagerRefused    the manager answered with an error; its text says why
 ├── RunNotFound  there is no such run, or its retention is over
-└── NothingToRead     neither a manager nor a journal can tell
+├── NothingToRead     neither a manager nor a journal can tell
+└── NotPossible  a backup cannot be made or put back
 """
 
 from __future__ import annotations
@@ -28,3 +29,7 @@ class RunNotFound(OperationFailure):
 
 class NothingToRead(OperationFailure):
     """Neither a manager nor a journal can tell."""
+
+
+class NotPossible(OperationFailure):
+    """A backup cannot be made or put back."""

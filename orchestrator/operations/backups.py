@@ -1,0 +1,69 @@
+"""`backup` and `restore`: the journal in one file, and the way back (docs/backup.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orchestrator.executions.records import set_aside_row
+from orchestrator.operations.failures import NotPossible
+from orchestrator.operations.source import JOURNAL_FILE, manager_id
+from orchestrator.settings import Settings
+from orchestrator.state_dir import owned_state_dir
+from orchestrator.store.backup import BackupFailed, back_up, check, put_back
+from orchestrator.store.journal import open_journal, sqlite_url
+from orchestrator.store.port import StoreFailure
+
+RESTORED = "restored"
+NOT_KNOWN = (
+    "the journal was restored from a backup in which this run had not ended: what became of it is not known"
+)
+POSTGRESQL = (
+    "the journal is in PostgreSQL: {verb} it with that database's own tools "
+    "(pg_dump --table='genvm_*', pg_restore; docs/backup.md)"
+)
+
+
+def backup(settings: Settings, file: Path) -> str:
+    """What was done, in words. Blocking. Raises NotPossible, NothingToRead."""
+    if settings.database_url is not None:
+        raise NotPossible(POSTGRESQL.format(verb="back"))
+    manager_id(settings.state_dir)
+    try:
+        size = back_up(settings.state_dir / JOURNAL_FILE, file)
+    except BackupFailed as failure:
+        raise NotPossible(str(failure)) from failure
+    return f"{file}: {size} bytes"
+
+
+def restore(settings: Settings, file: Path) -> str:
+    """What was done, in words. Blocking. Raises NotPossible, StateDirUnusable."""
+    if settings.database_url is not None:
+        raise NotPossible(POSTGRESQL.format(verb="restore"))
+    journal = settings.state_dir / JOURNAL_FILE
+    try:
+        owner = check(file)
+        # The directory's own id, or in a new directory the backup's: its rows are that manager's.
+        with owned_state_dir(settings.state_dir, owner):
+            kept = put_back(file, journal, owner)
+            ended = asyncio.run(_end_unfinished(journal, owner))
+    except (BackupFailed, StoreFailure) as failure:
+        raise NotPossible(str(failure)) from failure
+    if kept is not None:
+        print(f"the journal before it is kept as {kept}", file=sys.stderr)
+    return f"{journal}: restored; {ended} runs that had not ended are ended now"
+
+
+async def _end_unfinished(journal: Path, owner: str) -> int:
+    """None of them is begun again: it may have been, and have ended, since the backup."""
+    opened = await open_journal(sqlite_url(journal), owner)
+    try:
+        unfinished = [head for head in await opened.heads() if head.cause is None]
+        for head in unfinished:
+            row = set_aside_row(head, datetime.now(UTC), RESTORED, NOT_KNOWN)
+            await opened.write(row, durable=True)
+        return len(unfinished)
+    finally:
+        await opened.aclose()

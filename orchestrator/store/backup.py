@@ -1,0 +1,147 @@
+"""A journal's backup while its manager goes on writing, and the way back. For SQLite; blocking throughout.
+
+A backup is a whole journal in one file. Taking it back is not going back in time: what ran since is not
+known, so that no run in it is begun again and no id of it is given out twice.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from orchestrator.store.tables import LAST_ID, SCHEMA, STEPS
+
+PAGES = 1024
+"""Copied at a time: between two the manager writes. What it writes meanwhile is in the backup, too."""
+BUSY_SECONDS = 30.0
+IDS_AHEAD = 1_000_000
+"""Ids that may have been given out since the backup."""
+MODE = 0o600
+
+
+class BackupFailed(Exception):
+    """The text says what is in the way."""
+
+
+def back_up(journal: Path, file: Path) -> int:
+    """Write `journal` as it is now to `file`, which must not be there; its bytes. Raises BackupFailed."""
+    if not journal.is_file():
+        raise BackupFailed(f"there is no journal {journal}")
+    if file.exists():
+        raise BackupFailed(f"{file} is there already: name another file")
+    with _draft(file) as draft, _failing(f"{journal} cannot be written to {file}"):
+        with closing(_opened(journal)) as source, closing(sqlite3.connect(draft)) as copy:
+            source.backup(copy, pages=PAGES)
+            # One file: without it the copy would be opened with a log beside it.
+            copy.execute("PRAGMA journal_mode=DELETE").fetchall()
+        check(draft)
+    return file.stat().st_size
+
+
+def check(file: Path) -> str:
+    """The manager whose journal it is. Raises BackupFailed for what is none, damaged, or newer."""
+    with _failing(f"{file} is not a journal"), closing(_opened(file)) as connection:
+        if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+            raise BackupFailed(f"{file} is damaged")
+        query = "SELECT value FROM genvm_properties WHERE owner = '' AND name = ?"
+        schema = connection.execute(query, (SCHEMA,)).fetchone()
+        if schema is None:
+            raise BackupFailed(f"{file} is not a journal")
+        if schema[0] > len(STEPS):
+            raise BackupFailed(
+                f"{file} has schema {schema[0]}, this version knows {len(STEPS)}: a newer one wrote it"
+            )
+        owners = connection.execute(
+            "SELECT owner FROM genvm_runs UNION SELECT owner FROM genvm_properties WHERE owner <> ''"
+        ).fetchall()
+    if len(owners) != 1:
+        raise BackupFailed(f"{file} is not one manager's: there are {len(owners)}")
+    return str(owners[0][0])
+
+
+def put_back(file: Path, journal: Path, owner: str) -> Path | None:
+    """Make `file`, which is `owner`'s, the journal; where the one before is now, if there was one.
+
+    Nobody may use either. Raises BackupFailed; the one before is in its place then.
+    """
+    kept = None
+    with _failing(f"{file} cannot be put back"), _draft(journal, replace=True) as draft:
+        with closing(_opened(file)) as source, closing(sqlite3.connect(draft)) as copy:
+            source.backup(copy)
+        _ids_ahead(draft, owner)
+        kept = _moved_aside(journal)
+    return kept
+
+
+def _ids_ahead(journal: Path, owner: str) -> None:
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        (last,) = connection.execute(
+            "SELECT max("
+            "(SELECT coalesce(max(id), 0) FROM genvm_runs WHERE owner = :owner),"
+            "(SELECT coalesce(max(value), 0) FROM genvm_properties WHERE owner = :owner AND name = :name))",
+            {"owner": owner, "name": LAST_ID},
+        ).fetchone()
+        connection.execute(
+            "INSERT INTO genvm_properties (owner, name, value) VALUES (?, ?, ?)"
+            " ON CONFLICT (owner, name) DO UPDATE SET value = excluded.value",
+            (owner, LAST_ID, last + IDS_AHEAD),
+        )
+
+
+def _moved_aside(journal: Path) -> Path | None:
+    """The log and the index beside a journal are parts of it: none of them must stay behind."""
+    if not journal.exists():
+        return None
+    with closing(_opened(journal, write=True)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        connection.execute("PRAGMA journal_mode=DELETE").fetchall()
+    number = 1
+    while (kept := journal.with_name(f"{journal.name}.before-{number}")).exists():
+        number += 1
+    journal.rename(kept)
+    return kept
+
+
+def _opened(file: Path, *, write: bool = False) -> sqlite3.Connection:
+    mode = "rw" if write else "ro"
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS)
+
+
+@contextmanager
+def _draft(file: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A file beside `file` that becomes it when all went well, and is on the disk then."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    with _failing(f"{file} cannot be written"):
+        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
+    try:
+        yield draft
+        _synchronise(draft)
+        if replace:
+            draft.replace(file)
+        else:
+            os.link(draft, file)
+        _synchronise(file.parent)
+    except FileExistsError:
+        raise BackupFailed(f"{file} is there already: name another file") from None
+    finally:
+        for left in (draft, *(draft.with_name(draft.name + end) for end in ("-journal", "-wal", "-shm"))):
+            left.unlink(missing_ok=True)
+
+
+def _synchronise(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _failing(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise BackupFailed(f"{what}: {error}") from error

@@ -1,0 +1,191 @@
+"""Backups of a journal that is written to, and the way back, from every schema that there was."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from orchestrator.operations.backups import RESTORED, backup, restore
+from orchestrator.operations.failures import NotPossible
+from orchestrator.settings import Settings
+from orchestrator.state_dir import StateDirUnusable, owned_state_dir
+from orchestrator.store.backup import IDS_AHEAD
+from orchestrator.store.journal import open_for_reading, open_journal, sqlite_url
+from orchestrator.store.port import AcceptedRow, RunHead, StoreUnusable
+from orchestrator.store.tables import STEPS, check_schema
+from tests.integration.store.test_migration import first_version_s
+
+OWNER = "0123456789ab"
+WAYS_DOWN = {
+    2: (
+        "ALTER TABLE genvm_runs DROP COLUMN namespace",
+        "UPDATE genvm_properties SET value = 1 WHERE owner = '' AND name = 'schema'",
+    )
+}
+"""From each schema to the one before: as docs/backup.md says."""
+
+
+def settings_of(state_dir: Path) -> Settings:
+    return Settings(state_dir=state_dir)
+
+
+def accepted(run_id: int) -> AcceptedRow:
+    return AcceptedRow(run_id, "queued", 1, 2, 1, None, b"request" * 1000, b"terms")
+
+
+def looks_of(file: Path) -> tuple[int, list[str]]:
+    """The mode of a backup, and what is left beside it."""
+    beside = [path.name for path in file.parent.iterdir() if path.name.strip(".").startswith(file.name)]
+    return file.stat().st_mode & 0o777, [name for name in beside if name != file.name]
+
+
+async def heads_of(state_dir: Path) -> list[RunHead]:
+    reader = await open_for_reading(sqlite_url(state_dir / "journal.sqlite"), OWNER)
+    try:
+        return await reader.heads()
+    finally:
+        await reader.aclose()
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    path = tmp_path / "state"
+    with owned_state_dir(path, OWNER):
+        pass
+    return path
+
+
+async def test_a_backup_is_made_while_the_journal_is_written_to(state_dir: Path, tmp_path: Path) -> None:
+    file, fresh = tmp_path / "backup.sqlite", tmp_path / "fresh"
+    journal = await open_journal(sqlite_url(state_dir / "journal.sqlite"), OWNER)
+    for run_id in range(1, 201):
+        await journal.write(accepted(run_id))
+    making = asyncio.create_task(asyncio.to_thread(backup, settings_of(state_dir), file))
+    written = 200
+    while not making.done():
+        written += 1
+        await journal.write(accepted(written))
+    await making
+    await journal.aclose()
+    assert await asyncio.to_thread(looks_of, file) == (0o600, [])
+    await asyncio.to_thread(restore, settings_of(fresh), file)
+    heads = await heads_of(fresh)
+    assert [head.id for head in heads] == list(range(1, len(heads) + 1))
+    assert 200 <= len(heads) <= written
+
+
+async def test_what_had_not_ended_is_not_begun_again_and_no_id_comes_twice(
+    state_dir: Path, tmp_path: Path
+) -> None:
+    file, url = tmp_path / "backup.sqlite", sqlite_url(state_dir / "journal.sqlite")
+    journal = await open_journal(url, OWNER)
+    await journal.write(accepted(7))
+    await asyncio.to_thread(backup, settings_of(state_dir), file)
+    await journal.write(accepted(8))
+    await journal.aclose()
+    said = await asyncio.to_thread(restore, settings_of(state_dir), file)
+    assert "1 runs" in said
+    journal = await open_journal(url, OWNER)
+    try:
+        row = await journal.read(7)
+        assert row is not None and row.outcome is not None
+        assert (row.outcome.cause, row.outcome.reason, row.request) == ("internal", RESTORED, None)
+        assert await journal.last_id() == 7 + IDS_AHEAD
+    finally:
+        await journal.aclose()
+    with closing(sqlite3.connect(state_dir / "journal.sqlite.before-1")) as before:
+        assert before.execute("SELECT id FROM genvm_runs ORDER BY id").fetchall() == [(7,), (8,)]
+
+
+async def one_run(state_dir: Path) -> None:
+    journal = await open_journal(sqlite_url(state_dir / "journal.sqlite"), OWNER)
+    await journal.write(accepted(1))
+    await journal.aclose()
+
+
+def test_a_manager_that_runs_is_not_restored_under(state_dir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "backup.sqlite"
+    asyncio.run(one_run(state_dir))
+    backup(settings_of(state_dir), file)
+    with owned_state_dir(state_dir), pytest.raises(StateDirUnusable, match="another manager"):
+        restore(settings_of(state_dir), file)
+    other = tmp_path / "other"
+    with owned_state_dir(other, "another"):
+        pass
+    with pytest.raises(StateDirUnusable, match="another's"):
+        restore(settings_of(other), file)
+    with pytest.raises(NotPossible, match="is there already"):
+        backup(settings_of(state_dir), file)
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0", b"no journal at all" * 100])
+async def test_what_is_no_journal_is_refused_and_changes_nothing(
+    state_dir: Path, tmp_path: Path, content: bytes
+) -> None:
+    file, journal = tmp_path / "backup.sqlite", state_dir / "journal.sqlite"
+    await (await open_journal(sqlite_url(journal), OWNER)).aclose()
+    before = journal.read_bytes()
+    file.write_bytes(content)
+    with pytest.raises(NotPossible):
+        await asyncio.to_thread(restore, settings_of(state_dir), file)
+    assert journal.read_bytes() == before
+
+
+def test_a_newer_versions_backup_is_refused(state_dir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "backup.sqlite"
+    asyncio.run(one_run(state_dir))
+    backup(settings_of(state_dir), file)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE genvm_properties SET value = value + 1 WHERE name = 'schema'")
+    with pytest.raises(NotPossible, match="newer"):
+        restore(settings_of(state_dir), file)
+
+
+async def test_a_journal_in_postgresql_is_left_to_its_tools(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, database_url="postgresql+psycopg://genvm@/genvm")
+    with pytest.raises(NotPossible, match="pg_dump"):
+        backup(settings, tmp_path / "file")
+
+
+async def test_the_first_versions_backup_is_brought_along(tmp_path: Path) -> None:
+    file, fresh = tmp_path / "backup.sqlite", tmp_path / "fresh"
+    with first_version_s(sqlite_url(file)) as engine:
+        engine.dispose()
+        await asyncio.to_thread(restore, settings_of(fresh), file)
+    reader = await open_for_reading(sqlite_url(fresh / "journal.sqlite"), "old")
+    try:
+        [head] = await reader.heads()
+        assert (head.id, head.cause) == (7, "internal")
+        assert await reader.last_id() == 7 + IDS_AHEAD
+    finally:
+        await reader.aclose()
+
+
+@pytest.mark.parametrize("schema", WAYS_DOWN)
+def test_the_way_down_leads_to_what_the_way_up_starts_from(journal_url: str, schema: int) -> None:
+    """What the page tells operators to type; then up again, with all runs."""
+    assert set(WAYS_DOWN) == set(range(2, len(STEPS) + 1)), "tell the way down in docs/backup.md"
+    page = (Path(__file__).parents[3] / "docs" / "backup.md").read_text("utf-8")
+    assert "; ".join(WAYS_DOWN[schema]) in page
+    with first_version_s(journal_url) as engine:
+        assert asyncio.run(ids_after_opening(journal_url)) == [7]
+        with engine.begin() as connection:
+            check_schema(connection)
+            for statement in WAYS_DOWN[schema]:
+                connection.execute(text(statement))
+            with pytest.raises(StoreUnusable, match=f"schema {schema - 1}"):
+                check_schema(connection)
+        assert asyncio.run(ids_after_opening(journal_url)) == [7]
+
+
+async def ids_after_opening(url: str) -> list[int]:
+    journal = await open_journal(url, "old")
+    try:
+        return [head.id for head in await journal.heads()]
+    finally:
+        await journal.aclose()
