@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from orchestrator.api.body import BadHeader, WrongShape
 from orchestrator.api.callers import caller_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import BodyLimit, Description, Parameter, Place, describes
+from orchestrator.aside import aside
 from orchestrator.contracts.detection import detect
 from orchestrator.contracts.timestamps import parse_timestamp
 from orchestrator.executions.permits import EARLY_COSTS
@@ -84,7 +86,8 @@ async def run_readonly(request: web.Request) -> web.StreamResponse:
 
 
 async def _detected(request: web.Request, code: bytes, at: datetime) -> Detection:
-    return await asyncio.to_thread(detect, request.app[CONTEXT].catalogue.manifest, code, at)
+    manifest = request.app[CONTEXT].catalogue.manifest
+    return await aside(len(code), partial(detect, manifest, code, at))
 
 
 def _deployment_time(request: web.Request) -> datetime:

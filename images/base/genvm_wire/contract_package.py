@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ DEFAULT_VERSION: Final[Mapping[str, str]] = MappingProxyType({"v0.2": "v0.1.0", 
 ANY_VERSION: Final = "v*.*.*"
 _ZIP_END: Final = b"PK\x05\x06"
 _ZIP_END_SIZE: Final = 22
+MOST_HEADER: Final = 256 * 1024
+"""Bytes of a comment header, or of the JSON of a runner: each costs many times its size to take apart."""
+_PIECE: Final = 1024 * 1024
 
 
 class Shape(StrEnum):
@@ -106,7 +110,7 @@ def version_text(code: bytes, line: str) -> str:
         case Shape.WASM:
             return _wasm_version(code, line) or DEFAULT_VERSION[line]
         case Shape.TEXT:
-            return _split_version(_header(code, line))[0] or DEFAULT_VERSION[line]
+            return _split_version(_header(code, line, most=1))[0] or DEFAULT_VERSION[line]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,28 +173,50 @@ def _wasm_runner(code: bytes, line: str) -> Mapping[str, Any]:
     section = None if line == "v0.2" else custom_section(code, b"genvm.runner.json")
     if section is None:
         return {"StartWasm": "file"}
-    return _runner(_utf8(section, line, "the section genvm.runner.json"), line)
+    return _runner_in(section, line, "the section genvm.runner.json")
 
 
-def _header(code: bytes, line: str) -> list[str]:
-    """The lines of the comment header, without their marker."""
-    text = _utf8(code, line, "the contract")
-    marker = next((m for m in MARKERS if text.startswith(m)), None)
+def _header(code: bytes, line: str, most: int | None = None) -> list[str]:
+    """The lines of the comment header, without their marker; `most`: of the first of them only."""
+    _check_utf8(code, line)
+    marker = next((one for m in MARKERS if code.startswith(one := m.encode())), None)
     if marker is None:
         raise PackageError(Fault.ABSENT, line, "the contract does not begin with a runner comment")
     header: list[str] = []
     start = 0
-    while text.startswith(marker, start):
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        header.append(text[start + len(marker) : end].removesuffix("\r"))
+    while code.startswith(marker, start) and len(header) != most:
+        end = code.find(b"\n", start)
+        end = len(code) if end < 0 else end
+        if end > MOST_HEADER:
+            raise PackageError(Fault.MALFORMED, line, f"the header is longer than {MOST_HEADER} bytes")
+        header.append(code[start + len(marker) : end].decode().removesuffix("\r"))
         start = end + 1
     return header
+
+
+def _check_utf8(code: bytes, line: str) -> None:
+    """In pieces, between which other threads have their turn. Raises PackageError."""
+    if code.isascii():
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for at in range(0, len(code), _PIECE):
+        kept = len(decoder.getstate()[0])
+        try:
+            decoder.decode(code[at : at + _PIECE], final=at + _PIECE >= len(code))
+        except UnicodeDecodeError as error:
+            where = at - kept + error.start
+            raise PackageError(Fault.NOT_UTF8, line, f"the contract is not UTF-8 at byte {where}") from None
 
 
 def _split_version(header: list[str]) -> tuple[str | None, list[str]]:
     first = header[0].strip()
     return (first, header[1:]) if first.startswith("v") else (None, header)
+
+
+def _runner_in(raw: bytes, line: str, what: str) -> dict[str, Any]:
+    if len(raw) > MOST_HEADER:
+        raise PackageError(Fault.MALFORMED, line, f"{what} is longer than {MOST_HEADER} bytes")
+    return _runner(_utf8(raw, line, what), line)
 
 
 def _runner(text: str, line: str) -> dict[str, Any]:
@@ -220,7 +246,7 @@ def _parse_zip(code: bytes, line: str) -> ContractPackage:
     files = _zip_files(code, line)
     if "runner.json" not in files:
         raise PackageError(Fault.MALFORMED, line, "the archive has no runner.json")
-    runner = _runner(_utf8(files["runner.json"], line, "runner.json"), line)
+    runner = _runner_in(files["runner.json"], line, "runner.json")
     version = files.get("version")
     text = DEFAULT_VERSION[line] if version is None else _utf8(version, line, "the version file").strip()
     return ContractPackage(Shape.ZIP, text, runner, files)

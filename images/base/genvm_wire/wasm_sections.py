@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 WASM_MAGIC: Final = b"\x00asm\x01\x00\x00\x00"
+MOST_SECTIONS: Final = 10_000
+"""Looked at: a module of a hundred mebibytes could have fifty million."""
 
 
 def custom_section(module: bytes, name: bytes) -> bytes | None:
-    """The content of the first custom section called `name`; null if there is none before any damage."""
-    for kind, start, end in _sections(module):
+    """The content of the first custom section called `name`; null if there is none before any damage,
+    or among the first `MOST_SECTIONS`.
+    """
+    for kind, start, end in islice(_sections(module), MOST_SECTIONS):
         if kind != 0:
             continue
         read = _length(module, start, end)

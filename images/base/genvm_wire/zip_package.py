@@ -9,7 +9,10 @@ import zlib
 from typing import Final
 
 _LOCAL_HEADER: Final = struct.Struct("<4sHHHHHIIIHH")
+_DIRECTORY_ENTRY: Final = b"PK\x01\x02"
 _ENCRYPTED: Final = 0x1
+MOST_MEMBERS: Final = 10_000
+"""What the archive's directory is read to: a thousand bytes of memory for each."""
 
 
 class ZipError(ValueError):
@@ -17,8 +20,8 @@ class ZipError(ValueError):
 
 
 def is_zip(code: bytes) -> bool:
-    """Whether `code` opens as a ZIP archive."""
-    return _open(code) is not None
+    """Whether `code` opens as a ZIP archive, or has too many members to be opened."""
+    return _is_crowded(code) or _open(code) is not None
 
 
 def read(code: bytes, *, strict: bool, only: str | None = None) -> dict[str, bytes]:
@@ -27,7 +30,9 @@ def read(code: bytes, *, strict: bool, only: str | None = None) -> dict[str, byt
     `strict` adds the name and header rules of v0.3. `only` reads a single name. Members that overlap
     are refused: a small archive could otherwise stand for any amount of content.
     """
-    archive = _open(code)
+    archive = None if (crowded := _is_crowded(code)) else _open(code)
+    if crowded:
+        raise ZipError(f"more than {MOST_MEMBERS} members")
     if archive is None:
         raise ZipError("not a ZIP archive")
     files: dict[str, bytes] = {}
@@ -42,6 +47,10 @@ def read(code: bytes, *, strict: bool, only: str | None = None) -> dict[str, byt
                 raise ZipError("members overlap")
             files[info.orig_filename] = _content(code, info, strict)
     return files
+
+
+def _is_crowded(code: bytes) -> bool:
+    return code.count(_DIRECTORY_ENTRY) > MOST_MEMBERS
 
 
 def _open(code: bytes) -> zipfile.ZipFile | None:

@@ -79,8 +79,14 @@ async def test_calldata(hostile: Hostile, name: str) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    [bytes(64 * MIB), b"\n" * (64 * MIB), b"# " * (32 * MIB), b"PK\x05\x06" + bytes(32 * MIB)],
-    ids=["zeros", "lines", "comments", "an archive"],
+    [
+        bytes(64 * MIB),
+        b"\n" * (64 * MIB),
+        b"# " * (32 * MIB),
+        b'#{"a":[' + b"[]," * (8 * MIB) + b"0]}",
+        b"PK\x05\x06" + bytes(32 * MIB),
+    ],
+    ids=["zeros", "lines", "comments", "a runner of small lists", "an archive"],
 )
 @pytest.mark.parametrize(
     "path", ["/contract/detect-version", "/contract/pre-deploy-writes", "/genvm/run/readonly"]

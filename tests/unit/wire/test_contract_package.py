@@ -8,7 +8,9 @@ import zipfile
 
 import pytest
 
-from genvm_wire.contract_package import PackageError, Shape, detect_major, parse, version_text
+from genvm_wire.contract_package import MOST_HEADER, PackageError, Shape, detect_major, parse, version_text
+from genvm_wire.wasm_sections import MOST_SECTIONS
+from genvm_wire.zip_package import MOST_MEMBERS
 
 WASM = b"\0asm\x01\0\0\0"
 RUNNER = '{"Depends": "py-genlayer:test"}'
@@ -180,3 +182,32 @@ def test_detection_says_why_it_fell_back() -> None:
 
 def test_an_archive_without_a_version_fits_any() -> None:
     assert version_text(zipped({"a": "b"}), "v0.2") == "v*.*.*"
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (b"# v0.2.0\n" + b"#ab\n" * (MOST_HEADER // 4), "the header is longer than"),
+        (b'# v0.2.0\n# {"a": [' + b"[]," * (MOST_HEADER // 3) + b"0]}", "the header is longer than"),
+        (zipped({"runner.json": f'{{"Depends": "{"a" * MOST_HEADER}"}}'}), "runner.json is longer than"),
+        (zipped(dict.fromkeys(map(str, range(MOST_MEMBERS + 1)), "")), "more than 10000 members"),
+    ],
+    ids=["lines", "a runner of lists", "an archive's runner", "members"],
+)
+def test_what_takes_long_to_take_apart_is_not_taken_apart(code: bytes, why: str) -> None:
+    error = detect_major(code, 2, "v0.2").error
+    assert error is not None
+    assert why in error
+
+
+def test_a_module_s_sections_are_looked_at_to_a_bound() -> None:
+    version = custom(b"genvm.version", b"v1.0.0")
+    for sections, seen in ((MOST_SECTIONS - 1, "v1.0.0"), (MOST_SECTIONS, "v0.1.0")):
+        assert version_text(WASM + b"\1\0" * sections + version, "v0.2") == seen
+
+
+def test_code_is_looked_through_piece_by_piece_for_what_is_not_utf8() -> None:
+    text = "# é".encode() + "ж".encode() * (1 << 20)
+    for code in (text + b"\xd0", text + b"\xff" + text):
+        with pytest.raises(PackageError, match=f"not UTF-8 at byte {len(text)}"):
+            parse(code, "v0.2")
