@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, assert_never
 
 import structlog
@@ -20,6 +21,7 @@ from genvm_wire.instance_messages import (
     from_instance,
 )
 from genvm_wire.unsigned import U64_MAX, is_unsigned
+from orchestrator.aside import aside
 from orchestrator.executions.result_check import BrokenResult, checked_result
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause
@@ -54,7 +56,7 @@ async def read_report(run: Run, control: Control) -> Report:
                 run.mark_delivering()
             case Result():
                 _expect_run(run, message)
-                return _result(run, message)
+                return await _result(run, message)
             case Failed():
                 _expect_run(run, message)
                 return _failure(message)
@@ -124,13 +126,13 @@ def _readable(value: Value, depth: int) -> object:
             return value
 
 
-def _result(run: Run, message: Result) -> ResultReport:
+async def _result(run: Run, message: Result) -> ResultReport:
     payload = message.payload
     if not payload or payload[0] != message.code:
         raise ProtocolBroken("the result's payload does not begin with its code")
     kept = {key[:MAX_TEXT]: value for key, value in message.stats.items() if is_unsigned(value, U64_MAX)}
     if run.request.manners.checked_result:
-        payload = _checked(payload)
+        payload = await aside(len(payload), partial(_checked, payload))
     return ResultReport(payload[0], payload, message.delivered, kept)
 
 

@@ -8,6 +8,8 @@ from genvm_wire.results import KINDS, ResultCode
 
 HASHES = ("execution_hash", "small_hash")
 HASH_BYTES = 32
+MOST_VALUES = 2_000_000
+"""Items of a result's lists and maps: many times what a node can take, and seconds to look through."""
 
 
 class BrokenResult(Exception):
@@ -15,12 +17,16 @@ class BrokenResult(Exception):
 
 
 def checked_result(payload: bytes) -> bytes:
-    """The payload, with a fatal VM error turned into a plain one. Raises BrokenResult."""
+    """The payload, with a fatal VM error turned into a plain one. Raises BrokenResult.
+
+    It is a contract's, and costs time with what that has put into it: not for the loop.
+    """
     if not payload or payload[0] not in KINDS:
         raise BrokenResult("the result begins with no known code")
     code = ResultCode(payload[0])
+    look = calldata.decode if code is ResultCode.FATAL_VM_ERROR else calldata.outline
     try:
-        fields = calldata.decode(memoryview(payload)[1:])
+        fields = look(memoryview(payload)[1:], max_items=MOST_VALUES)
     except CalldataError as error:
         raise BrokenResult(f"the result is not calldata: {error}") from None
     if not isinstance(fields, dict) or fields.get("kind") != KINDS[code]:

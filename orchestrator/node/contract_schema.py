@@ -6,10 +6,12 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from genvm_wire.calldata import encode
 from genvm_wire.host_tables import HOST_TABLES, HostTable
 from genvm_wire.results import ResultError, RunResult, parse
+from orchestrator.aside import aside
 from orchestrator.contracts.timestamps import format_timestamp
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
 from orchestrator.executions.job import METHOD_KEY, OLD_LINE, OLD_METHOD_KEY, OLDEST_TABLE
@@ -27,6 +29,9 @@ NOBODYS_DATA = '{"node_address":"0x","tx_id":"0x"}'
 # The one whose nodes ask for schemas this way; the manager speaks every table.
 PREFERRED_TABLES = (OLDEST_TABLE,)
 SHOWN_STDERR = 4000
+# Of the answer, which any contract makes up as it likes.
+MOST_VALUES = 100_000
+LONGEST_SCHEMA = 1024 * 1024
 # The manager is its own node here.
 MANNERS = Manners(tell_node=False, one_run_per_host=False)
 
@@ -72,7 +77,8 @@ async def contract_schema(executions: Executions, manifest: Manifest, question: 
             with suppress(asyncio.CancelledError, HostBroken):
                 await serving
             executions.mark_fetched(run.id)
-    return _schema(run, outcome, HOST_TABLES[table])
+    size = len(outcome.result or b"")
+    return await aside(size, partial(_schema, run, outcome, HOST_TABLES[table]))
 
 
 def _method_key(version: ExecutorVersion) -> str:
@@ -114,10 +120,12 @@ def _schema(run: Run, outcome: Outcome, table: HostTable) -> str:
     if outcome.result is None:
         raise NoSchema(_with_stderr(run, outcome.error or "the run ended without a result"))
     try:
-        result = parse(outcome.result, table.result_form)
+        result = parse(outcome.result, table.result_form, max_items=MOST_VALUES)
     except ResultError as error:
         raise NoSchema(f"the schema cannot be read: {error}") from None
     if result.succeeded and isinstance(result.data, str):
+        if len(result.data) > LONGEST_SCHEMA:
+            raise NoSchema(f"the schema has more than {LONGEST_SCHEMA} characters")
         return result.data
     raise NoSchema(_with_stderr(run, _complaint(result)))
 

@@ -21,7 +21,17 @@ Encodable: TypeAlias = (
 )
 """What `encode` takes: every `Value`, and any sequence or mapping of such."""
 
-__all__ = ["MAX_DEPTH", "Address", "CalldataError", "Encodable", "Value", "decode", "encode", "to_text"]
+__all__ = [
+    "MAX_DEPTH",
+    "Address",
+    "CalldataError",
+    "Encodable",
+    "Value",
+    "decode",
+    "encode",
+    "outline",
+    "to_text",
+]
 
 
 class CalldataError(ValueError):
@@ -42,7 +52,18 @@ def decode(data: bytes | bytearray | memoryview, *, max_items: int = MAX_LENGTH)
     `max_items` bounds the number of array items and map entries altogether: a byte of input can cost
     a hundred bytes of memory, so set it where the input is both hostile and large.
     """
-    reader = _Reader(bytes(data), max_items)
+    return _read(_Reader(bytes(data), max_items))
+
+
+def outline(data: bytes | bytearray | memoryview, *, max_items: int) -> Value:
+    """The value as `decode` gives it, but all lists, and maps inside of others, are empty.
+
+    They are checked and forgotten: for who wants a map's plain fields, and not the memory for the rest.
+    """
+    return _read(_Outliner(bytes(data), max_items))
+
+
+def _read(reader: _Reader) -> Value:
     try:
         value = reader.value(0)
     except uleb.UlebError as error:
@@ -145,6 +166,20 @@ class _Reader:
             previous = key
             result[key] = self.value(depth)
         return result
+
+
+class _Outliner(_Reader):
+    __slots__ = ()
+
+    def _array(self, count: int, depth: int) -> list[Value]:
+        self._reserve(count, 1)
+        for _ in range(count):
+            self.value(depth)
+        return []
+
+    def _map(self, count: int, depth: int) -> dict[str, Value]:
+        found = super()._map(count, depth)
+        return found if depth == 1 else {}
 
 
 def encode(value: Encodable) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import sha3_256
 
-from genvm_wire.calldata import CalldataError, Value, decode, encode
+from genvm_wire.calldata import MAX_LENGTH, CalldataError, Value, decode, encode
 from genvm_wire.host_tables import ResultForm
 from genvm_wire.later_names import renamed
 
@@ -189,7 +189,7 @@ def _hashed(result: RunResult, form: ResultForm) -> dict[str, Value]:
     return fields
 
 
-def parse(payload: bytes, form: ResultForm) -> RunResult:
+def parse(payload: bytes, form: ResultForm, *, max_items: int = MAX_LENGTH) -> RunResult:
     """Read a payload. An error's rest that is no calldata is taken as text. Raises ResultError.
 
     Of the map forms only what a node acts on is read; unknown keys are ignored.
@@ -204,7 +204,7 @@ def parse(payload: bytes, form: ResultForm) -> RunResult:
     if form is ResultForm.A and code is ResultCode.INTERNAL_ERROR:
         return RunResult(code=code, data=text)
     try:
-        rest = decode(payload[1:])
+        rest = decode(payload[1:], max_items=max_items)
     except CalldataError as error:
         if code is ResultCode.RETURN:
             raise ResultError(f"the returned value is not calldata: {error}") from None

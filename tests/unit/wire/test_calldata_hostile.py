@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvm_wire.calldata import Address, CalldataError, Value, decode, encode, to_text
+from genvm_wire.calldata import MAX_LENGTH, Address, CalldataError, Value, decode, encode, outline, to_text
 
 values: st.SearchStrategy[Value] = st.recursive(
     st.none()
@@ -73,3 +73,26 @@ def test_text_of_a_value_nested_too_deeply() -> None:
     for _ in range(10_000):
         value = [value]
     assert "..." in to_text(value)
+
+
+def hollow(value: Value, depth: int = 0) -> Value:
+    """What an outline keeps."""
+    if isinstance(value, dict) and depth == 0:
+        return {key: hollow(item, 1) for key, item in value.items()}
+    return type(value)() if isinstance(value, dict | list) else value
+
+
+@given(values)
+def test_an_outline_is_the_value_without_what_is_inside(value: Value) -> None:
+    assert outline(encode(value), max_items=MAX_LENGTH) == hollow(value)
+
+
+@given(st.binary(max_size=60))
+def test_an_outline_refuses_what_decoding_refuses(data: bytes) -> None:
+    try:
+        expected = hollow(decode(data))
+    except CalldataError as error:
+        with pytest.raises(CalldataError, match=error.reason):
+            outline(data, max_items=MAX_LENGTH)
+    else:
+        assert outline(data, max_items=MAX_LENGTH) == expected
