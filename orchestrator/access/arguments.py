@@ -27,3 +27,6 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     new.add_argument("--requests-burst", type=int, metavar="N")
     new.add_argument("--bytes-per-second", type=float, metavar="N")
     new.add_argument("--bytes-burst", type=int, metavar="N")
+    new.add_argument("--runs-per-minute", type=float, metavar="N")
+    new.add_argument("--runs-burst", type=int, metavar="N")
+    new.add_argument("--permits", type=int, metavar="N", help="of its runs that are not over")

@@ -27,6 +27,9 @@ def run(args: argparse.Namespace) -> int:
             requests_burst=args.requests_burst,
             bytes_per_second=args.bytes_per_second,
             bytes_burst=args.bytes_burst,
+            runs_per_minute=args.runs_per_minute,
+            runs_burst=args.runs_burst,
+            permits=args.permits,
         )
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]

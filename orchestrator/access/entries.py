@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Annotated, Any
 
 import yaml
@@ -37,6 +38,9 @@ class TokenEntry(BaseModel):
     requests_burst: Annotated[int, Field(ge=1, le=MOST_BURST)] | None = None
     bytes_per_second: Annotated[float, Field(ge=LEAST_RATE, le=1e12)] | None = None
     bytes_burst: Annotated[int, Field(ge=1, le=MOST_BURST)] | None = None
+    runs_per_minute: Annotated[float, Field(ge=LEAST_RATE, le=1e6)] | None = None
+    runs_burst: Annotated[int, Field(ge=1, le=MOST_BURST)] | None = None
+    permits: Annotated[int, Field(ge=1, le=MOST_BURST)] | None = None
 
     @field_validator("scopes")
     @classmethod
@@ -48,9 +52,7 @@ class TokenEntry(BaseModel):
     @property
     def token(self) -> Token:
         scope = max(self.scopes, key=lambda one: one.rank)
-        limits = Limits(
-            self.requests_per_second, self.requests_burst, self.bytes_per_second, self.bytes_burst
-        )
+        limits = Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
         digest = bytes.fromhex(self.hash.removeprefix(HASH_PREFIX))
         return Token(Caller(self.name, scope, self.namespace), digest, limits)
 

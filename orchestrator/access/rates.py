@@ -1,42 +1,17 @@
-"""Rates: buckets that fill with time. Pure: the clock is given."""
+"""What one token may ask for. Pure: the clock is given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
+from orchestrator.access.bucket import Bucket, Clock
+from orchestrator.access.quotas import RunQuota
 from orchestrator.access.token import Limits
 
-# Less than that is what adding fractions leaves over.
-LEAST_WAIT = 1e-6
 
-Clock = Callable[[], float]
-
-
-class Bucket:
-    """Fills by `rate` a second up to `burst`.
-
-    What is larger than the bucket is let through when it is full, and those who come after it wait longer:
-    one big contract passes a small byte rate, two in a row do not.
-    """
-
-    def __init__(self, rate: float, burst: float, clock: Clock) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._clock = clock
-        self._level = burst
-        self._at = clock()
-
-    def wait_for(self, amount: float) -> float:
-        """Seconds until `amount` can be spent; 0: now. Spends nothing."""
-        now = self._clock()
-        self._level = min(self._burst, self._level + (now - self._at) * self._rate)
-        self._at = now
-        wait = (min(amount, self._burst) - self._level) / self._rate
-        return wait if wait > LEAST_WAIT else 0.0
-
-    def spend(self, amount: float) -> None:
-        """Take `amount` out, below nothing if need be."""
-        self._level -= amount
+def whole_seconds(wait: float) -> int:
+    """For the header Retry-After."""
+    return max(1, math.ceil(wait))
 
 
 class Allowance:
@@ -45,6 +20,7 @@ class Allowance:
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self._requests = _bucket(limits.requests_per_second, limits.requests_burst, clock)
         self._bytes = _bucket(limits.bytes_per_second, limits.bytes_burst, clock)
+        self.quota = RunQuota(limits, clock) if limits.any_runs else None
 
     def ask(self, size: int) -> float:
         """Count a request with a body of `size` bytes; 0 when it may be served, else seconds to wait."""

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from orchestrator.access.rates import Allowance, Clock
+from orchestrator.access.bucket import Clock
+from orchestrator.access.rates import Allowance
 from orchestrator.access.token import LONGEST, Token, digest_of
 
 

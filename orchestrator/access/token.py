@@ -21,16 +21,26 @@ LONGEST = 256
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Rates of one token; null: none. Bursts are what may come at once after a pause."""
+    """Rates and quotas of one token; null: none. Bursts are what may come at once after a pause.
+
+    `permits`: of its runs that are not over, those that wait included.
+    """
 
     requests_per_second: float | None = None
     requests_burst: int | None = None
     bytes_per_second: float | None = None
     bytes_burst: int | None = None
+    runs_per_minute: float | None = None
+    runs_burst: int | None = None
+    permits: int | None = None
 
     @property
     def any(self) -> bool:
-        return self.requests_per_second is not None or self.bytes_per_second is not None
+        return self.any_runs or self.requests_per_second is not None or self.bytes_per_second is not None
+
+    @property
+    def any_runs(self) -> bool:
+        return self.runs_per_minute is not None or self.permits is not None
 
 
 @dataclass(frozen=True, slots=True)

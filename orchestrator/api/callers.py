@@ -32,6 +32,12 @@ def caller_of(request: web.Request) -> Caller:
     return request[CALLER]
 
 
+def allowance_of(request: web.Request) -> Allowance | None:
+    """What the caller's token may still ask for; null: it has no rates, or nobody needs a token."""
+    known = request.get(KNOWN)
+    return None if known is None else known.allowance
+
+
 def runs_of(request: web.Request) -> VisibleRuns:
     """The runs that the caller sees."""
     return VisibleRuns(request.app[CONTEXT].executions, caller_of(request).sees)

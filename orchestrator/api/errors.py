@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
+from orchestrator.access.quotas import OverQuota
+from orchestrator.access.rates import whole_seconds
 from orchestrator.api.bodies import BodyTooSlow, EncodedBody
 from orchestrator.api.body import BadBody, BadHeader, BadKey, BadQuery, BodyTooLarge, WrongShape
 from orchestrator.api.bytes_held import TooManyBytes
@@ -56,6 +58,7 @@ ANSWERS: tuple[tuple[type[Exception], FailureAnswer], ...] = (
     (BadHostAddress, FailureAnswer(500)),
     (HostRefused, FailureAnswer(403)),
     (HostUnreachable, FailureAnswer(503, retry=True)),
+    (OverQuota, FailureAnswer(429, retry=True)),
     (VersionFailure, FailureAnswer(500)),
     (ManifestError, FailureAnswer(500)),
     (NoSchema, FailureAnswer(500)),
@@ -98,6 +101,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
             log.exception("request_failed", method=request.method, path=request.path)
             return error_response("internal error of the manager, see its log", 500)
         response = error_response(str(error), answer.status, retry=answer.retry)
+        if isinstance(error, OverQuota):
+            response.headers["Retry-After"] = str(whole_seconds(error.wait))
         if answer.hang_up:
             response.force_close()
         return response

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from orchestrator.access.quotas import OverQuota
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import ArtifactPiece, Deleted, RunAnswer, Started
 from orchestrator.api.bodies import let_go, taken
@@ -22,10 +23,11 @@ from orchestrator.api.body import (
     run_id_of,
     unsigned_query,
 )
-from orchestrator.api.callers import caller_of, runs_of
+from orchestrator.api.callers import allowance_of, caller_of, runs_of
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.description import BodyLimit, Description, Parameter, Place, describes
 from orchestrator.api.errors import error_response
+from orchestrator.api.quotas import submitted
 from orchestrator.api.run_status import answer, weight
 from orchestrator.api.wire.durations import parse_duration
 from orchestrator.api.wire.generation_a import RunBodyA
@@ -103,8 +105,8 @@ async def _submitted(request: web.Request) -> Run | int:
         wanted = replace(wanted, size=size).within(caller_of(request).namespace)
         if (repeated := context.executions.repeated(wanted)) is not None:
             return repeated
-        return await context.executions.submit(wanted)
-    except (BadHeader, WrongShape, HostFailure, VersionFailure, Refused, ModulesNotRunning):
+        return await submitted(context.executions, wanted, allowance_of(request))
+    except (BadHeader, WrongShape, HostFailure, VersionFailure, Refused, ModulesNotRunning, OverQuota):
         waking = _wake_refused(context, body, caller_of(request).namespace)
         context.background.spawn("wake-refused-host", waking)
         raise

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
 
 import structlog
 from aiohttp import hdrs, web
 
+from orchestrator.access.bucket import Bucket, Clock
 from orchestrator.access.caller import Caller
-from orchestrator.access.rates import Bucket, Clock
+from orchestrator.access.rates import whole_seconds
 from orchestrator.access.scope import Scope
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.errors import error_response
@@ -71,7 +71,3 @@ class TurnedAway:
 
 def too_many_text(caller: Caller, seconds: int) -> str:
     return f"token {caller.name} is over its rate: try again in {seconds} s"
-
-
-def whole_seconds(wait: float) -> int:
-    return max(1, math.ceil(wait))

@@ -11,6 +11,7 @@ from enum import StrEnum
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.keys import RunKeys, host_key_of, key_of
 from orchestrator.executions.plain import micros
+from orchestrator.executions.poison import Poison
 from orchestrator.executions.records import ended_from_run
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention
@@ -40,6 +41,7 @@ class KnownRuns:
         self._runs: dict[int, Run] = {}
         self._ids: list[int] = []
         self._keys = RunKeys()
+        self.poison = Poison()
         self.forgotten = dict.fromkeys(Forgotten, 0)
         self.revision = 0
 
@@ -101,9 +103,15 @@ class KnownRuns:
         self._keys.remember(key_of(run.request), run.id)
         if run.request.manners.one_run_per_host:
             self._keys.remember(host_key_of(run.request), run.id)
+        run.concluded.add_done_callback(lambda _: self._note_crash(run))
         for future in (run.admitted, run.started, run.concluded, run.released):
             future.add_done_callback(self.changed)
         self.changed()
+
+    def _note_crash(self, run: Run) -> None:
+        """At once, and not when its instance is gone: its client may have come again by then."""
+        if (outcome := run.execution.outcome) is not None:
+            self.poison.add(run.id, key_of(run.request), outcome.cause, started=outcome.host_connected)
 
     def add_ended(self, ended: EndedRun) -> None:
         """A run that an earlier manager saw the end of."""
@@ -163,6 +171,7 @@ class KnownRuns:
         else:
             return False
         self.forgotten[Forgotten.ACKNOWLEDGED] += 1
+        self.poison.forget(run_id, key)
         self._unlist(run_id)
         self._keys.forget(key, run_id)
         self.changed()
@@ -186,6 +195,7 @@ class KnownRuns:
         return None
 
     def _keep(self, ended: EndedRun) -> None:
+        self.poison.add(ended.id, ended.key, ended.cause, started=ended.started_at is not None)
         self._forget(self._retention.add(ended), Forgotten.ROOM)
 
     def _forget(self, ended: Iterable[EndedRun], why: Forgotten) -> None:
@@ -195,6 +205,7 @@ class KnownRuns:
             ids.append(run.id)
             self._unlist(run.id)
             self._keys.forget(run.key, run.id)
+            self.poison.forget(run.id, run.key)
         if ids:
             self.forgotten[why] += len(ids)
             self._journal.note(ForgottenRows(ids))

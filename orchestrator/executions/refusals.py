@@ -18,6 +18,9 @@ class Refusal(StrEnum):
     """Its node is not there, or may not be named."""
     MODULES = "modules"
     """It needs modules that do not run."""
+    POISON = "poison"
+    QUOTA = "quota"
+    """Its token has begun enough of them."""
 
 
 class Refused(Exception):
@@ -28,6 +31,7 @@ class Refused(Exception):
     ├── TooExpensive   it needs more permits than there can be
     ├── NotRecorded    the journal cannot take it
     ├── JustEnded      the same run began and ended meanwhile
+    ├── Poisoned       it has ended its instance by a crash too often
     └── ShuttingDown   this manager takes no more runs
     """
 
@@ -56,6 +60,12 @@ class JustEnded(Refused):
     """The same run began and ended while this request waited; a repeated one will find it."""
 
     kind = Refusal.JUST_ENDED
+
+
+class Poisoned(Refused):
+    """Runs under the same key have ended their instances; the text says which."""
+
+    kind = Refusal.POISON
 
 
 class ShuttingDown(Refused):

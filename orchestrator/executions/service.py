@@ -151,16 +151,17 @@ class Executions:
             self._admission.ask(run)
             self._live_on(run)
 
-    async def submit(self, request: RunRequest) -> Run:
+    async def submit(self, request: RunRequest, begun: Callable[[Run], None] = lambda run: None) -> Run:
         """Accept a run: it has an id, is in the journal and queued; its deadline counts from now.
 
         A request that repeats a known run is that run: one with its idempotency key, or the very same request
-        for a node's socket that nobody has connected to yet (manager-api W2).
+        for a node's socket that nobody has connected to yet (manager-api W2). `begun` is told of it at once,
+        before it is written down.
 
         Raises Refused, ModulesNotRunning, HostFailure, BadSelector.
         """
         try:
-            return await self._submitted(request)
+            return await self._submitted(request, begun)
         except Refused as refused:
             self.refused[refused.kind] += 1
             raise
@@ -171,9 +172,10 @@ class Executions:
             self.refused[Refusal.MODULES] += 1
             raise
 
-    async def _submitted(self, request: RunRequest) -> Run:
+    async def _submitted(self, request: RunRequest, begun: Callable[[Run], None]) -> Run:
         accepted = await aside(request.size, partial(written, request))
         run = self._known.same_run(request, accepted) or await self._begun(request, accepted)
+        begun(run)
         # The row may be large, and is the journal's from here on.
         del accepted
         await asyncio.shield(run.accepted)
@@ -391,6 +393,7 @@ class Executions:
                 raise JustEnded("the same run has just ended: ask again")
             if self._closing:
                 raise ShuttingDown(LEAVING)
+            self._known.poison.check(request)
             self._admission.check(request, len(accepted.data))
             run = self._new_run(request, accepted, claim)
             undo.pop_all()

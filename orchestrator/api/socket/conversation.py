@@ -9,15 +9,16 @@ import structlog
 
 from genvm_wire.calldata import Encodable, Value
 from orchestrator.access.caller import Caller
-from orchestrator.access.rates import Allowance
+from orchestrator.access.rates import Allowance, whole_seconds
 from orchestrator.api.body import WrongShape
 from orchestrator.api.errors import answer_to
+from orchestrator.api.quotas import submitted
 from orchestrator.api.socket import frames, payloads
 from orchestrator.api.socket.events import lost, never_ran, progress, terminal
 from orchestrator.api.socket.frames import BadFrame, ErrorCode, Method, Request, RequestFailed
 from orchestrator.api.socket.outgoing import News, Outgoing
 from orchestrator.api.socket.subscriptions import Subscriptions
-from orchestrator.api.turned_away import too_many_text, whole_seconds
+from orchestrator.api.turned_away import too_many_text
 from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.aside import aside
@@ -150,7 +151,7 @@ class Conversation:
             self._reply(request, {"genvm_id": ended})
             self._subscriptions.tell_ended(final)
             return
-        run = await self._executions.submit(wanted)
+        run = await submitted(self._executions, wanted, self._allowance)
         self._reply(request, {"genvm_id": run.id})
         self._subscriptions.tell(run)
 

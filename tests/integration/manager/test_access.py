@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,43 @@ async def test_a_token_that_was_taken_out_works_no_more(make_as: MakeAs, tokens_
     tokens_file.write()
     await alice.until(lambda: len(tokens_of(alice).register) == len(tokens_file.lines))
     assert [(await one.ask("GET", "/status"))[0] for one in (alice, reader)] == [401, 200]
+
+
+async def test_a_token_s_runs_are_bounded_over_http_and_on_the_socket(
+    make_as: MakeAs, tokens_file: TokensFile
+) -> None:
+    tokens_file.add("small", Scope.NODE, "small", permits=1)
+    tokens_file.add("slow", Scope.NODE, "slow", runs_per_minute=0.001, runs_burst=1)
+    tokens_file.write()
+    speaking_as = await make_as()
+    small, slow, alice = [await speaking_as(name) for name in ("small", "slow", ALICE)]
+    bodies = [small.body({"wait_for_host": None}) for _ in range(3)]
+    more = [small.body() for _ in range(3)]
+    async with AsyncExitStack() as held:
+        nodes = [await held.enter_async_context(listening_node(one["host"])) for one in bodies]
+        for one in more:
+            await held.enter_async_context(listening_node(one["host"]))
+        ids = [await client.run(body) for client, body in zip((small, slow, alice), bodies, strict=True)]
+        for client, body, words in ((small, more[0], "1 of their 1 permits"), (slow, more[1], "per minute")):
+            async with client.session.post("/genvm/run", json=body) as response:
+                assert response.status == 429
+                assert int(response.headers["Retry-After"]) > 0
+                assert words in (await response.json())["error"]
+        async with (
+            socket_client(small.session) as socket,
+            listening_node(f"unix://{small.folder}/ws") as node,
+        ):
+            code, text = await refusal(socket.run(request(node, {})))
+            assert code == INTERNAL
+            assert "1 of their 1 permits" in text
+        await alice.finished(await alice.run(more[2]))
+        for node in nodes:
+            node.hang_up.set()
+        await small.finished(ids[0])
+        run = small.manager.executions.find(ids[0])
+        if run is not None:
+            await asyncio.shield(run.released)
+        assert await small.run(more[0]) > ids[2]
 
 
 async def test_its_open_connection_is_cut_and_others_are_not(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.access.bucket import Bucket
 from orchestrator.access.caller import Caller
-from orchestrator.access.rates import Allowance, Bucket
+from orchestrator.access.rates import Allowance
 from orchestrator.access.register import Register
 from orchestrator.access.scope import Scope
 from orchestrator.access.token import Limits, Token, digest_of

@@ -15,6 +15,7 @@ from orchestrator.executions.supervisor import (
     RELAY_LOST,
     REQUEST_LOST,
 )
+from orchestrator.operations.backups import RESTORED
 from orchestrator.runtime.port import Loss
 
 RUNBOOK = Path(__file__).parents[3] / "docs" / "runbook.md"
@@ -26,5 +27,5 @@ def test_every_cause_and_reason_has_an_entry() -> None:
     reasons = {MANAGER_RESTART, CONTROL_LOST, REQUEST_LOST, *Loss}
     wanted = {(cause.value, None) for cause in Cause} | {("engine", str(reason)) for reason in reasons}
     wanted |= {("upstream", MODULES_NOT_RUNNING), ("upstream", HOST_REFUSED), ("upstream", RELAY_LOST)}
-    wanted |= {("internal", SET_ASIDE)}
+    wanted |= {("internal", SET_ASIDE), ("internal", RESTORED)}
     assert entries == wanted

@@ -1,0 +1,85 @@
+"""How many runs one token may begin, and how many permits they may have. Pure: the clock is given.
+
+What a manager took over from an earlier one counts for nobody: whose token it was is not written down.
+"""
+
+from __future__ import annotations
+
+from orchestrator.access.bucket import Bucket, Clock
+from orchestrator.access.token import Limits
+
+LOOK_AGAIN = 2.0
+"""Seconds to wait where nobody knows when permits come back."""
+MINUTE = 60.0
+
+
+class OverQuota(Exception):
+    """A run is over its token's quota; `wait`: seconds after which it may be tried again."""
+
+    def __init__(self, message: str, wait: float) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class RunQuota:
+    """Of one token."""
+
+    def __init__(self, limits: Limits, clock: Clock) -> None:
+        rate = limits.runs_per_minute
+        burst = limits.runs_burst or max(1.0, rate or 1.0)
+        self._runs = None if rate is None else Bucket(rate / MINUTE, burst, clock)
+        self._permits = limits.permits
+        self.held = 0
+        self.ids: set[int] = set()
+
+    def take(self, permits: int) -> BegunRun:
+        """Room for one run more. Raises OverQuota; nothing is taken then."""
+        if self._permits is not None and self.held + permits > self._permits:
+            raise OverQuota(
+                f"the token's runs have {self.held} of their {self._permits} permits, this takes {permits}",
+                LOOK_AGAIN,
+            )
+        if self._runs is not None:
+            if (wait := self._runs.wait_for(1)) > 0:
+                raise OverQuota("the token is over its runs per minute", wait)
+            self._runs.spend(1)
+        self.held += permits
+        return BegunRun(self, permits)
+
+    def give_back(self, permits: int, *, unspent: bool) -> None:
+        self.held -= permits
+        if unspent and self._runs is not None:
+            self._runs.spend(-1)
+
+
+class BegunRun:
+    """What one run has of its token's quota, until it is over."""
+
+    def __init__(self, quota: RunQuota, permits: int) -> None:
+        self._quota = quota
+        self._permits = permits
+        self._id: int | None = None
+
+    def belongs_to(self, run_id: int) -> bool:
+        """Whether it is this run's from now on; False: the run has its own already."""
+        if run_id in self._quota.ids:
+            return False
+        self._quota.ids.add(run_id)
+        self._id = run_id
+        return True
+
+    def undo(self) -> None:
+        """There was no run; nothing, once it is a run's."""
+        if self._id is None:
+            self._give_back(unspent=True)
+
+    def end(self) -> None:
+        """The run is over. Idempotent."""
+        if self._id is not None:
+            self._quota.ids.discard(self._id)
+        self._give_back(unspent=False)
+
+    def _give_back(self, *, unspent: bool) -> None:
+        permits, self._permits = self._permits, 0
+        if permits:
+            self._quota.give_back(permits, unspent=unspent)

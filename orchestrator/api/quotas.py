@@ -1,0 +1,39 @@
+"""Runs on behalf of a token, within what its entry allows."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from orchestrator.access.quotas import BegunRun, OverQuota
+from orchestrator.access.rates import Allowance
+from orchestrator.executions.refusals import Refusal
+from orchestrator.executions.request import RunRequest
+from orchestrator.executions.run import Run
+from orchestrator.executions.service import Executions
+
+
+async def submitted(executions: Executions, wanted: RunRequest, allowance: Allowance | None) -> Run:
+    """As `Executions.submit`. Raises OverQuota, too. A run that is there already costs nothing again."""
+    quota = None if allowance is None else allowance.quota
+    if quota is None:
+        return await executions.submit(wanted)
+    try:
+        begun = quota.take(wanted.permits)
+    except OverQuota:
+        executions.refused[Refusal.QUOTA] += 1
+        raise
+    try:
+        # Counted where the run is made: a client that goes away a moment later has begun it all the same.
+        return await executions.submit(wanted, partial(_count, begun))
+    except BaseException:
+        begun.undo()
+        raise
+
+
+def _count(begun: BegunRun, run: Run) -> None:
+    if not begun.belongs_to(run.id):
+        begun.undo()
+        return
+    run.released.add_done_callback(lambda _: begun.end())
+    # One that cannot be written down is never released.
+    run.accepted.add_done_callback(lambda accepted: begun.end() if accepted.exception() else None)

@@ -1,0 +1,57 @@
+"""Quotas of a token: what its runs may take, and what they give back."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.access.quotas import LOOK_AGAIN, OverQuota, RunQuota
+from orchestrator.access.token import Limits
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_runs_a_minute_are_counted_and_come_back_with_time() -> None:
+    clock = Clock()
+    quota = RunQuota(Limits(runs_per_minute=60, runs_burst=2), clock)
+    quota.take(1)
+    quota.take(1)
+    with pytest.raises(OverQuota) as over:
+        quota.take(1)
+    assert over.value.wait == pytest.approx(1)
+    clock.now += 1
+    quota.take(1)
+
+
+def test_permits_come_back_when_a_run_is_over_and_not_before() -> None:
+    quota = RunQuota(Limits(permits=4), Clock())
+    first = quota.take(3)
+    assert first.belongs_to(1)
+    with pytest.raises(OverQuota, match="3 of their 4 permits, this takes 2") as over:
+        quota.take(2)
+    assert over.value.wait == LOOK_AGAIN
+    quota.take(1)
+    first.undo()
+    assert quota.held == 4
+    first.end()
+    first.end()
+    assert quota.held == 1
+
+
+def test_a_run_that_is_there_already_and_one_that_is_none_cost_nothing() -> None:
+    quota = RunQuota(Limits(runs_per_minute=60, runs_burst=2, permits=8), Clock())
+    assert quota.take(2).belongs_to(1)
+    again = quota.take(2)
+    assert not again.belongs_to(1)
+    again.undo()
+    refused = quota.take(2)
+    refused.undo()
+    refused.undo()
+    assert quota.held == 2
+    quota.take(2)
+    with pytest.raises(OverQuota):
+        quota.take(2)
