@@ -31,6 +31,11 @@ async def prepared_executor(state_dir: Path) -> dict[str, str]:
     directory = await asyncio.to_thread(compiled_directory, state_dir)
     if not await asyncio.to_thread(directory.is_dir):
         await _precompile(directory)
+    return executor_environment(directory)
+
+
+def executor_environment(directory: Path | str) -> dict[str, str]:
+    """For executor processes that find their interpreter in `directory`: one for a meter, if they count."""
     return {PRECOMPILED_VARIABLE: str(directory), **({METER_VARIABLE: "1"} if _metered() else {})}
 
 

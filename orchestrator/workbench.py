@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.composition import manager, named_runtime
-from orchestrator.embedded import PRECOMPILED_VARIABLE, prepared_executor
+from orchestrator.embedded import PRECOMPILED_VARIABLE, executor_environment, prepared_executor
 from orchestrator.kits.process import process_runtime
 from orchestrator.node.manager_client import ManagerClient
 from orchestrator.runtime.port import Runtime
@@ -90,7 +90,7 @@ async def _open(settings: Settings, manager_id: str) -> Runtime:
     if settings.runtime is not RuntimeName.PROCESS:
         return await named_runtime(settings, manager_id)
     if compiled := os.environ.get(PRECOMPILED_VARIABLE):
-        return process_runtime(settings, manager_id, {PRECOMPILED_VARIABLE: compiled})
+        return process_runtime(settings, manager_id, executor_environment(compiled))
     return process_runtime(settings, manager_id, await prepared_executor(await _cache()))
 
 

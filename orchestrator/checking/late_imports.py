@@ -9,11 +9,19 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from genvm_wire.contract_lines import LATER_LINE, line_of_code
+
 Import = ast.Import | ast.ImportFrom
 
 _CONTRACT = """
 from genlayer import *
 class Probe(gl.Contract):
+    def __init__(self):
+        pass
+"""
+_LATER_CONTRACT = """
+import genlayer
+class Probe(genlayer.contract.Contract):
     def __init__(self):
         pass
 """
@@ -35,7 +43,8 @@ def probe(code: bytes, without: frozenset[int] = frozenset()) -> bytes | None:
     kept[header:] = [""] * (len(lines) - header)
     for number, node in asked.items():
         kept[number - 1] = ast.unparse(node)
-    return ("\n".join(kept) + "\n" + _CONTRACT).encode()
+    contract = _LATER_CONTRACT if line_of_code(code) == LATER_LINE else _CONTRACT
+    return ("\n".join(kept) + "\n" + contract).encode()
 
 
 def _late(tree: ast.AST, *, inside: bool = False) -> Iterator[Import]:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from genvm_wire.contract_lines import LATER_LINE, line_of_code
 from orchestrator.node.contract_lines import complaint, places
 from orchestrator.node.run_report import RunReport
 
@@ -14,6 +15,18 @@ _FIELD: Final = re.compile(r"field '(?P<field>\w+)' of (?P<cls>[\w.]+)")
 _FUNCTION: Final = re.compile(r"SchemaError: (?P<cls>\w+)\.(?P<function>\w+):")
 _RUNNER: Final = re.compile(r"runner '(?P<id>[^']+)'")
 
+_LATER_ADVICE: Final = (
+    (
+        r"name 'gl' is not defined",
+        "begin with `import genlayer as gl`, as this runner has it",
+    ),
+    (r"has no attribute", "names have moved in this library; see docs/contracts.md"),
+    (r"only one contract is allowed", "put shared code into a class that is no gl.contract.Contract"),
+    (r"no contract defined", "define one class that inherits gl.contract.Contract"),
+    (r"not marked for usage", "mark the class with @gl.storage.allow"),
+    (r"^NameError", "import or define the name; types come with `from genlayer.types import *`"),
+)
+"""For the second generation of the library, where it differs."""
 _ADVICE: Final = (
     (r"does not begin with a runner comment", "begin the file with the version and runner comments"),
     (
@@ -32,7 +45,7 @@ _ADVICE: Final = (
     (r"cannot be a storage type", "fields have the types of docs/contracts.md"),
     (r"only one contract is allowed", "put shared code into a class that is no gl.Contract"),
     (r"no contract defined", "define one class that inherits gl.Contract"),
-    (r"needs its own __init__", "write a constructor, even one that does nothing"),
+    (r"needs its own|__init__ is absent", "write a constructor, even one that does nothing"),
     (r"must not be public", "take the decorator off __init__"),
     (r"\*args and \*\*kwargs", "name every parameter of a public method"),
     (r"has no form for", "annotate with int, str, bool, bytes, Address, list, dict, or a dataclass"),
@@ -65,11 +78,12 @@ def problem_of(outcome: RunReport, code: bytes, severity: str = "error") -> Prob
     text = complaint(outcome.stderr) or _last_line(outcome.stderr) or said
     source = _source(code)
     line = _line(text, said, outcome.stderr, source)
-    return Problem(severity, line, text, _advice(text, said), said, _shown(source, line))
+    later = _LATER_ADVICE if line_of_code(code) == LATER_LINE else ()
+    return Problem(severity, line, text, _advice(text, said, later), said, _shown(source, line))
 
 
-def _advice(text: str, said: str) -> str:
-    for pattern, advice in _ADVICE:
+def _advice(text: str, said: str, first: tuple[tuple[str, str], ...]) -> str:
+    for pattern, advice in first + _ADVICE:
         if re.search(pattern, text) or re.search(pattern, said):
             return advice
     return ""

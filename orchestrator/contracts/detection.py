@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from genvm_wire.contract_lines import line_of_code
 from genvm_wire.contract_package import Detection, detect_major
 from orchestrator.contracts.versions import Manifest, VersionFailure
 
@@ -21,4 +22,5 @@ def detect(manifest: Manifest, code: bytes, at: datetime) -> Detection:
     if not majors:
         raise NoVersionAvailable("no_executor_version_available")
     latest = max(majors)
-    return detect_major(code, latest, manifest.by_major(latest, at).contract_line)
+    line = line_of_code(code) or manifest.by_major(latest, at).contract_line
+    return detect_major(code, latest, line)

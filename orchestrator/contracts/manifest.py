@@ -43,6 +43,7 @@ class _Entry(BaseModel):
     contract_line: Literal["v0.2", "v0.3"] = "v0.2"
     fuel_width: Literal[8, 32] | None = None
     reuse: Annotated[int, Field(ge=1, le=MOST_REUSE)] | None = None
+    own_contracts_only: bool = False
 
 
 class _File(BaseModel):
@@ -98,6 +99,7 @@ def _version(name: str, entry: _Entry, image_pattern: str) -> ExecutorVersion:
         contract_line=entry.contract_line,
         fuel_width=entry.fuel_width,
         reuse=entry.reuse,
+        own_contracts_only=entry.own_contracts_only,
     )
 
 

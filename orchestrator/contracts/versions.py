@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from orchestrator.contracts.patterns import matcher
 
 _NAME = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-([0-9A-Za-z-]+))?", re.ASCII)
 PATTERN_PREFIX = "re:"
 MOST_REUSE = 100_000
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class VersionFailure(Exception):
@@ -74,6 +76,10 @@ class ExecutorVersion:
     fuel_width: int | None = None
     reuse: int | None = None
     """Runs that one instance serves; None: what the settings say."""
+    own_contracts_only: bool = False
+    """Who asks for its major gets it only for contracts that name its line."""
+    other_lines: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    """What the same executor is as well, by contract line, should the contract be of such a line."""
 
 
 class Manifest:
@@ -86,34 +92,42 @@ class Manifest:
     def versions(self) -> Sequence[ExecutorVersion]:
         return self._versions
 
-    def by_major(self, major: int, at: datetime, host_tables: Sequence[str] = ()) -> ExecutorVersion:
+    def by_major(
+        self, major: int, at: datetime, host_tables: Sequence[str] = (), line: str | None = None
+    ) -> ExecutorVersion:
         """The greatest available version of `major`, then each next patch while it is available too.
 
         With `host_tables`, versions that speak one of them are chosen among first; a client whose tables no
-        version speaks gets the plain answer. Raises NoCompatibleVersion.
+        version speaks gets the plain answer. `line` is the one that the contract names, null where it names
+        none or is not known: then the answer says what else its executor is. Raises NoCompatibleVersion.
         """
         available = [v for v in self._versions if v.number.major == major and v.available_after <= at]
-        spoken = [v for v in available if v.host_table is None or v.host_table in host_tables]
-        chosen = max(spoken or available, key=lambda version: version.number, default=None)
-        if chosen is None:
+        spoken = [v for v in available if v.host_table is None or v.host_table in host_tables] or available
+        if not spoken:
             raise NoCompatibleVersion(f"no compatible version found for major {major}")
-        return chosen
+        fitting = [v for v in spoken if v.contract_line == line]
+        fitting = fitting or [v for v in spoken if not v.own_contracts_only] or spoken
+        chosen = max(fitting, key=lambda version: version.number)
+        return chosen if line is not None else replace(chosen, other_lines=_other_lines(chosen, spoken))
 
-    def nearest(self, major: int, at: datetime, host_tables: Sequence[str] = ()) -> ExecutorVersion:
+    def nearest(
+        self, major: int, at: datetime, host_tables: Sequence[str] = (), line: str | None = None
+    ) -> ExecutorVersion:
         """As `by_major`; where nothing has that major, the newest available version of any.
 
         Raises NoCompatibleVersion.
         """
         majors = {v.number.major for v in self._versions if v.available_after <= at}
-        return self.by_major(major if major in majors else max(majors, default=major), at, host_tables)
+        return self.by_major(major if major in majors else max(majors, default=major), at, host_tables, line)
 
     def by_selector(self, version: str, at: datetime) -> ExecutorVersion:
         """A version by its name, or the newest available one whose name matches `re:PATTERN`.
 
+        One for its own contracts is not taken where the pattern fits others, too.
         Raises BadSelector, NoCompatibleVersion.
         """
         if not version.startswith(PATTERN_PREFIX):
-            named = [v for v in self._versions if v.name == version]
+            named = [v for v in self._versions if v.name == version] or self._numbered(version)
             if not named:
                 raise NoCompatibleVersion(f"executor version `{version[:100]}` is not in the manifest")
             return named[0]
@@ -124,4 +138,23 @@ class Manifest:
         matching = [v for v in self._versions if v.available_after <= at and matches(v.name)]
         if not matching:
             raise NoCompatibleVersion(f"no line matches version selector `{version[:100]}`")
-        return max(matching, key=lambda found: found.number)
+        general = [v for v in matching if not v.own_contracts_only] or matching
+        return max(general, key=lambda found: found.number)
+
+    def _numbered(self, name: str) -> list[ExecutorVersion]:
+        """Of the same number: a release candidate stands for its release, and the other way round."""
+        try:
+            number = Number.parse(name)
+        except ValueError:
+            return []
+        return [v for v in self._versions if v.number == number]
+
+
+def _other_lines(chosen: ExecutorVersion, among: Iterable[ExecutorVersion]) -> Mapping[str, str]:
+    """The versions for other contracts that the image of `chosen` serves too, speaking as it does."""
+    return {
+        v.contract_line: v.name
+        for v in among
+        if v.contract_line != chosen.contract_line
+        and (v.image, v.host_table, v.fuel_width) == (chosen.image, chosen.host_table, chosen.fuel_width)
+    }

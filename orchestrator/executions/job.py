@@ -59,6 +59,7 @@ def job_message(
         output_limit=limits.output_limit if captured else 0,
         log_limit=limits.log_limit,
         extra=dict(request.call.passthrough),
+        other_lines=version.other_lines,
     )
 
 

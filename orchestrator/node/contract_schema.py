@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from genvm_wire.calldata import encode
+from genvm_wire.contract_lines import line_of_code
 from genvm_wire.host_tables import HOST_TABLES, HostTable
 from genvm_wire.results import ResultError, RunResult, parse
 from orchestrator.aside import aside
@@ -60,7 +61,8 @@ async def contract_schema(executions: Executions, manifest: Manifest, question: 
 
     Raises NoSchema, VersionFailure, Refused.
     """
-    version = manifest.by_major(question.major, question.at, PREFERRED_TABLES)
+    line = await asyncio.to_thread(line_of_code, question.code)
+    version = manifest.by_major(question.major, question.at, PREFERRED_TABLES, line)
     calldata = encode({_method_key(version): SCHEMA_METHOD})
     stage = stage_with_code(question.code, question.major, version.contract_line, calldata)
     table = version.host_table or OLDEST_TABLE

@@ -1,7 +1,7 @@
 """What contracts send to each other becomes transactions: first what is for `accepted`, then the rest.
 
 A message carries its value from the moment at which it was sent. One that fails gives it back to the contract
-that sent it, and calls its `#error` (spec/contract-sdk.md 7.2).
+that sent it, and calls its `#error` (spec/contract-sdk.md 7.2); contracts of the later library have none.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 
 from genvm_wire.address import Address
 from genvm_wire.calldata import encode
+from genvm_wire.contract_lines import LATER_LINE, line_of_code
 from genvm_wire.keccak import keccak256
 from orchestrator.node.effects import Effects
 from orchestrator.node.errors import NodeError
@@ -83,7 +84,7 @@ class Delivery:
             else:
                 outcomes.append(await self._node.execute(order))
                 arrived = arrived or outcomes[-1].counts
-            if not arrived:
+            if not arrived and await self._hears_of_errors(order.sender):
                 outcomes.append(await self._node.execute(_error_of(order)))
                 arrived = outcomes[-1].counts
         finally:
@@ -91,6 +92,9 @@ class Delivery:
                 # It refuses to hear of it, or somebody interrupts: the money is its own all the same.
                 await asyncio.shield(asyncio.to_thread(self._store.credit, order.sender, order.value))
         return outcomes
+
+    async def _hears_of_errors(self, contract: Address) -> bool:
+        return line_of_code(await self._node.code(contract)) != LATER_LINE
 
     def _order(self, waiting: Waiting) -> Order:
         message = waiting.message

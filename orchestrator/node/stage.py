@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value, encode
+from genvm_wire.contract_lines import LATER_LINE, OLD_LINE, line_of_code
 from genvm_wire.results import ResultError, RunResult
 from genvm_wire.storage_layout import (
     PAGE_SIZE,
@@ -24,6 +25,7 @@ from orchestrator.node.store import NodeStore
 
 MAX_STAGED_PAGES: Final = 2 * 1024 * 1024
 MAX_EMISSIONS: Final = 10_000
+MAX_CODE: Final = 64 * 1024 * 1024
 LEADER: Final = "leader"
 
 
@@ -94,17 +96,24 @@ class RunStage:
 
     def put_code(self, code: bytes) -> None:
         """What a generation A node writes before a deployment."""
-        for key, content in pre_deploy_writes(code):
+        for key, content in pre_deploy_writes(code, line_of_code(code) or OLD_LINE):
             slot, offset = split_write_key(key)
             self.write(slot, offset, content)
 
     def read_code(self, address: Address) -> bytes:
         """The contract's code. Raises BadRequest when there is none."""
-        slot = code_slot("v0.2")
-        length = int.from_bytes(self.read(address, slot, 0, 4), "little")
-        if not length:
+        code = self._code_of(address, LATER_LINE)
+        if line_of_code(code) != LATER_LINE:
+            code = self._code_of(address, OLD_LINE)
+        if not code:
             raise BadRequest(f"there is no contract at {address}")
-        return self.read(address, slot, 4, length)
+        return code
+
+    def _code_of(self, address: Address, line: str) -> bytes:
+        """What a contract of this line would have there; the first line's has another list at that place."""
+        slot = code_slot(line)
+        length = int.from_bytes(self.read(address, slot, 0, 4), "little")
+        return self.read(address, slot, 4, length) if length <= MAX_CODE else b""
 
     def read(self, address: Address, slot: bytes, offset: int, length: int) -> bytes:
         """`length` bytes from byte `offset`; unwritten storage is zeros."""

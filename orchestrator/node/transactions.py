@@ -19,13 +19,12 @@ from orchestrator.node.manager_client import ManagerClient
 from orchestrator.node.order import Ending, Order
 from orchestrator.node.run_attempt import Attempt, attempt
 from orchestrator.node.run_report import RunReport
-from orchestrator.node.stage import RunStage
+from orchestrator.node.stage import MAX_CODE, RunStage
 from orchestrator.node.store import NodeStore
 
 NOBODY: Final = Address(bytes(20))
 RUN_LIMIT_S: Final = 600.0
 SCHEMA_LIMIT_S: Final = 60.0
-MAX_CODE: Final = 64 * 1024 * 1024
 AGREES, DISAGREES, NO_VOTE = "agree", "disagree", "no_vote"
 UNDETERMINED: Final = "undetermined"
 _MAX_VALUE: Final = 2**64

@@ -124,7 +124,7 @@ def _prompted(payload: dict[str, Value], answer: Any) -> Encodable:
             raise TypeError(f"{payload['template']!r} is answered True or False, not {answer!r:.100}")
         return answer
     if payload.get("response_format") == "json":
-        if isinstance(answer, Mapping):
+        if not isinstance(answer, str):
             return json.dumps(answer)
         json.loads(answer)
     if not isinstance(answer, str):

@@ -37,13 +37,6 @@ TABLE = (
     Bad("no_header", "from genlayer import *\n", 1, "does not begin with a runner comment", "begin the file"),
     Bad("no_json", "# v0.2.0\n# { not json }\n", 2, "not JSON", "the comment is JSON"),
     Bad(
-        "later",
-        '# v0.2.0\n# { "Depends": "py-genlayer:5jycge4q8k23462jtb0b9fyey1s9qz928sz2nbrd9mg4sxqg2qng" }\n',
-        2,
-        "it holds the library that contracts import as `import genlayer as gl`",
-        "pin an id of",
-    ),
-    Bad(
         "unknown",
         '# v0.2.0\n# { "Depends": "py-other:1jb4" }\n',
         2,
@@ -86,7 +79,50 @@ TABLE = (
         "warning",
     ),
 )
+LATER = '# v0.3.0\n# { "Depends": "py-genlayer:5jycge4q8k23462jtb0b9fyey1s9qz928sz2nbrd9mg4sxqg2qng" }\n'
+GONE = "9b8kjyda2ycxyq4ea6g4yfpnydxhd52gqba5rb8dw7krkh5mn9p0"
+
+
+def later(fields: str = "x: u8", body: str = "", top: str = "import genlayer as gl\n") -> str:
+    base = "class C(gl.contract.Contract):\n"
+    made = f"    {fields}\n    def __init__(self):\n        pass\n{body}"
+    return f"{LATER}{top}from genlayer.types import *\n\n{base}{made}"
+
+
+LATER_TABLE = (
+    Bad(
+        "later_gone",
+        later().replace("5jycge4q8k23462jtb0b9fyey1s9qz928sz2nbrd9mg4sxqg2qng", GONE),
+        2,
+        "is not installed; installed: py-genlayer:5jycge4q8k23",
+        "name a py-genlayer id",
+    ),
+    Bad("later_gl", later(top=""), 5, "name 'gl' is not defined", "import genlayer as gl"),
+    Bad(
+        "later_old",
+        later(body="    a = gl.advanced\n"),
+        10,
+        "has no attribute 'advanced'",
+        "names have moved",
+    ),
+    Bad("later_int", later("x: u8\n    wrong: int"), 8, "(field 'wrong' of C)", "fields have the types"),
+    Bad("later_none", f"{LATER}import genlayer as gl\n", None, "no contract defined", "gl.contract.Contract"),
+    Bad(
+        "later_late",
+        later(body="    @gl.public.view\n    def m(self) -> int:\n        import numpy\n        return 1\n"),
+        12,
+        "No module named 'numpy'",
+        "no native packages",
+        "warning",
+    ),
+)
 GOOD = (
+    "ballot",
+    "critic",
+    "escrow",
+    "market",
+    "plugins",
+    "workshop",
     "counter",
     "ledger",
     "judge",
@@ -125,7 +161,7 @@ def example(name: str) -> str:
 def checked(compiled: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("contracts")
     files = []
-    for bad in TABLE:
+    for bad in (*TABLE, *LATER_TABLE):
         path = folder / f"{bad.name}.py"
         path.write_text(bad.code)
         files.append(str(path))
@@ -133,7 +169,7 @@ def checked(compiled: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[in
     return code, {Path(report["file"]).stem: report for report in reports}
 
 
-@pytest.mark.parametrize("bad", TABLE, ids=lambda bad: bad.name)
+@pytest.mark.parametrize("bad", (*TABLE, *LATER_TABLE), ids=lambda bad: bad.name)
 def test_what_a_node_refuses_is_named_with_its_line(
     checked: tuple[int, dict[str, dict[str, Any]]], bad: Bad
 ) -> None:

@@ -160,6 +160,28 @@ def test_messages_are_delivered_and_shown(loop: asyncio.Runner, commands: Comman
     loop.run(story())
 
 
+def test_contracts_of_the_second_generation_are_as_good(loop: asyncio.Runner, commands: Commands) -> None:
+    """Deploy, call, view, schema, messages, errors with values: as of the first."""
+
+    async def story() -> None:
+        code = f"file:{EXAMPLES / 'ballot.py'}"
+        shop = (await commands.json("deploy", str(EXAMPLES / "workshop.py"), "--arg", code))["address"]
+        made = await commands.json("call", shop, "make", "Tea?", '["yes", "no"]')
+        assert [one["kind"] for one in made["delivered"]] == ["deploy"]
+        poll = made["data"]["$addr"]
+        _, out, _ = await commands.run("call", shop, "vote", poll, "1")
+        assert [line.split(" ")[1] for line in out.splitlines() if line.startswith("delivered")] == [
+            "vote(1)"
+        ]
+        assert (await commands.json("view", poll, "result"))["data"] == {"yes": 0, "no": 1}
+        refused = await commands.json("call", poll, "vote", "9")
+        assert (refused["kind"], refused["data"]) == ("UserError", {"code": "unknown", "choice": 9})
+        done, out, _ = await commands.run("schema", poll)
+        assert (done, "vote" in out) == (0, True)
+
+    loop.run(story())
+
+
 def test_what_is_printed_is_what_was_passed(loop: asyncio.Runner, commands: Commands, tmp_path: Path) -> None:
     """Typed arguments reach the contract as what they are, and come back so that they can be told apart."""
     contract, text = tmp_path / "echo.py", tmp_path / "text"

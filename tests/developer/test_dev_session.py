@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.embedded import PRECOMPILED_VARIABLE
+from tests.developer.conftest import found_by_executors
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -25,7 +25,7 @@ MEANT_TO_FAIL = "meant_to_fail.py"
 def environment(compiled: str) -> dict[str, str]:
     """Without the settings of a manager that may run here."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("GENVM_")}
-    return others | {PRECOMPILED_VARIABLE: compiled}
+    return others | found_by_executors(compiled)
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +61,11 @@ def test_every_example_has_tests_that_pass(summary: dict[str, Any]) -> None:
 
 
 def is_run_here(path: Path) -> bool:
-    """Not what the executor's own tests run: contracts of the second generation, which need a later line."""
+    """Every file of a contract."""
     if path.is_dir():
         return (path / "runner.json").is_file()
     if path.suffix == ".py" and not path.stem.startswith("test_"):
-        return "from genlayer import *" in path.read_text("utf-8")
+        return '"Depends"' in path.read_text("utf-8")
     return path.suffix == ".wat"
 
 

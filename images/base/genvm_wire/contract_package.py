@@ -78,9 +78,19 @@ def parse(code: bytes, line: str) -> ContractPackage:
         version = _wasm_version(code, line) or DEFAULT_VERSION[line]
         return ContractPackage(shape, version, _wasm_runner(code, line), {"file": code})
     specified, json_lines = _split_version(_header(code, line))
-    separator = "" if line == "v0.2" else "\n"
-    runner = _runner(separator.join(json_lines), line)
+    runner = _text_runner(json_lines, line)
     return ContractPackage(shape, specified or DEFAULT_VERSION[line], runner, {"file": code})
+
+
+def runner_of(code: bytes, line: str) -> Mapping[str, Any]:
+    """The `runner` of a package, without a look at the rest of it. Raises PackageError."""
+    match shape_of(code):
+        case Shape.ZIP:
+            return _zip_runner(_zip_files(code, line, only="runner.json"), line)
+        case Shape.WASM:
+            return _wasm_runner(code, line)
+        case Shape.TEXT:
+            return _text_runner(_split_version(_header(code, line))[1], line)
 
 
 def shape_of(code: bytes) -> Shape:
@@ -168,6 +178,17 @@ def _wasm_version(code: bytes, line: str) -> str | None:
     return None if section is None else _utf8(section, line, "the section genvm.version").strip()
 
 
+def _text_runner(comment: list[str], line: str) -> Mapping[str, Any]:
+    separator = "" if line == "v0.2" else "\n"
+    return _runner(separator.join(comment), line)
+
+
+def _zip_runner(files: Mapping[str, bytes], line: str) -> Mapping[str, Any]:
+    if "runner.json" not in files:
+        raise PackageError(Fault.MALFORMED, line, "the archive has no runner.json")
+    return _runner_in(files["runner.json"], line, "runner.json")
+
+
 def _wasm_runner(code: bytes, line: str) -> Mapping[str, Any]:
     """Its actions, where a module of line v0.3 carries them (spec/contract-sdk-v03.md, 19)."""
     section = None if line == "v0.2" else custom_section(code, b"genvm.runner.json")
@@ -244,9 +265,7 @@ def _zip_files(code: bytes, line: str, only: str | None = None) -> dict[str, byt
 
 def _parse_zip(code: bytes, line: str) -> ContractPackage:
     files = _zip_files(code, line)
-    if "runner.json" not in files:
-        raise PackageError(Fault.MALFORMED, line, "the archive has no runner.json")
-    runner = _runner_in(files["runner.json"], line, "runner.json")
+    runner = _zip_runner(files, line)
     version = files.get("version")
     text = DEFAULT_VERSION[line] if version is None else _utf8(version, line, "the version file").strip()
     return ContractPackage(Shape.ZIP, text, runner, files)

@@ -176,6 +176,7 @@ class JobMessage(Message):
     log_limit: int
     extra: OpenMap
     fuel_width_learnt: bool = False
+    other_lines: OpenMap = {}  # noqa: RUF012 - nobody writes into it
 
     @classmethod
     def of(cls, fields: Fields) -> JobMessage:
@@ -203,7 +204,14 @@ class JobMessage(Message):
             extra=fields.optional("extra", dict) or {},
             # Managers that know of no learning leave its key out.
             fuel_width_learnt=fields.raw.get("fuel_width_learnt") is True,
+            other_lines=fields.optional("other_lines", dict) or {},
         )
+
+    def as_map(self) -> dict[str, Encodable]:
+        said = super().as_map()
+        if not self.other_lines:
+            del said["other_lines"]
+        return said
 
 
 class Cancel(Message):

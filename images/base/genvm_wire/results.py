@@ -116,7 +116,11 @@ def _plain(result: RunResult, code: ResultCode) -> bytes:
         return _message(result.data).encode("utf-8", "replace")
     if result.succeeded:
         return encode(result.data)
-    return encode({"fingerprint": result.fingerprint, "message": _message(result.data)})
+    fields: dict[str, Value] = {"fingerprint": result.fingerprint, "message": _message(result.data)}
+    if not isinstance(result.data, str):
+        # These nodes know texts alone, and ignore what they do not know.
+        fields["data"] = result.data
+    return encode(fields)
 
 
 def _message(data: Value) -> str:
@@ -217,7 +221,8 @@ def parse(payload: bytes, form: ResultForm, *, max_items: int = MAX_LENGTH) -> R
 def _parse_plain(code: ResultCode, rest: Value) -> RunResult:
     if code is ResultCode.RETURN or not isinstance(rest, dict) or "message" not in rest:
         return RunResult(code=code, data=rest)
-    return RunResult(code=code, data=rest["message"], fingerprint=rest.get("fingerprint"))
+    data = rest.get("data", rest["message"])
+    return RunResult(code=code, data=data, fingerprint=rest.get("fingerprint"))
 
 
 def _parse_map(code: ResultCode, rest: Value) -> RunResult:

@@ -102,12 +102,12 @@ def split_change(key: bytes, value: bytes) -> Iterator[tuple[bytes, int, bytes]]
         yield slot, index + at // PAGE_SIZE, value[at : at + PAGE_SIZE]
 
 
-def pre_deploy_writes(code: bytes) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
-    """What a generation A node stores before a deployment (spec/manager-api.md 3.9).
+def pre_deploy_writes(code: bytes, line: str = "v0.2") -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    """What a generation A node stores before a deployment (spec/manager-api.md 3.9), by the contract's line.
 
     Keys are slot and **byte offset, little-endian**; do not mix them up with page keys.
     """
-    slot = code_slot("v0.2")
+    slot = code_slot(line)
     return (
         (slot + (0).to_bytes(4, "little"), len(code).to_bytes(4, "little")),
         (slot + (4).to_bytes(4, "little"), code),

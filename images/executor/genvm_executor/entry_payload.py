@@ -1,16 +1,37 @@
 """What a contract may be called with (spec: contract-runtime.md, 7.1).
 
-The line up to v0.2 leaves it to the contract; from v0.3 on the executor checks it.
+The line up to v0.2 leaves it to the contract; from v0.3 on the executor checks it. Each has its own key for
+the method, and whoever calls may know only the other's.
 """
 
 from __future__ import annotations
 
-from genvm_wire.calldata import CalldataError, Value, decode
+from genvm_wire.calldata import CalldataError, Value, decode, encode
 from genvm_wire.keccak import keccak256
 
 METHOD, ARGS, KWARGS = "", "args", "kwargs"
+OLD_METHOD = "method"
 MAX_ITEMS = 1_000_000
 UNNAMED_KEY = bytes(32)
+
+
+def with_method_at(own: str, calldata: bytes) -> bytes:
+    """A payload with its method under a line's key, also where it came under the other's (section 2.2)."""
+    foreign = METHOD if own == OLD_METHOD else OLD_METHOD
+    if not _may_have(foreign, calldata):
+        return calldata
+    try:
+        value = decode(calldata, max_items=MAX_ITEMS)
+    except CalldataError:
+        return calldata
+    if not isinstance(value, dict) or foreign not in value or own in value:
+        return calldata
+    return encode({own if key == foreign else key: item for key, item in value.items()})
+
+
+def _may_have(key: str, calldata: bytes) -> bool:
+    """Whether to look for a key at all: the empty one comes first, and most payloads have no such thing."""
+    return calldata[1:2] == b"\0" if key == METHOD else OLD_METHOD.encode() in calldata
 
 
 def is_call(value: Value) -> bool:

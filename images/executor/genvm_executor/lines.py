@@ -17,6 +17,7 @@ from genvm_executor.machine.wasm_rules import Rule
 from genvm_executor.payloads import LATER_PAYLOADS, PAYLOADS, Check
 from genvm_executor.spellings import as_written, in_first_spelling
 from genvm_wire.calldata import Value
+from genvm_wire.contract_lines import LATER_LINE, OLD_LINE, RUNNERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class ContractLine:
     """where a validator's library looks for what the leader got"""
     largest_exit_code: int | None
     """exit codes are read without a sign, and one above this is this"""
+    method_key: str
+    """where its library looks for the method in a payload"""
     has_majors: bool
     """the root slot names the major that a contract was deployed for; else its header is compared"""
     checks_entry: bool
@@ -88,7 +91,7 @@ class ContractLine:
 
 
 V02 = ContractLine(
-    name="v0.2",
+    name=OLD_LINE,
     texts=ErrorTexts(
         no_memory="OOM",
         no_memory_for_answer="OOM",
@@ -122,20 +125,14 @@ V02 = ContractLine(
     library="from genlayer import *",
     runners=MappingProxyType(
         {
-            "py-genlayer": frozenset(
-                {
-                    "1jb45aa8ynh2a9c9xn3b7qqh8sm5q93hwfp7jqmwsfhh8jpz09h6",
-                    "132536jbnxkd1axfxg5rpfr5b60cr11adm2y4r90hgn0l59qsp9w",
-                    "1j12s63yfjpva9ik2xgnffgrs6v44y1f52jvj9w7xvdn7qckd379",
-                    "15qfivjvy80800rh998pcxmd2m8va1wq2qzqhz850n8ggcr4i9q0",
-                }
-            ),
+            "py-genlayer": RUNNERS[OLD_LINE]["py-genlayer"],
             "py-genlayer-multi": None,
         }
     ),
     ids_are_gvm32=False,
     stage_keys=("leaders_result",),
     largest_exit_code=125,
+    method_key="method",
     has_majors=False,
     checks_entry=False,
     names_signer=False,
@@ -154,7 +151,7 @@ V02 = ContractLine(
 )
 
 V03 = ContractLine(
-    name="v0.3",
+    name=LATER_LINE,
     texts=ErrorTexts(
         no_memory="out_of memory wasm_memory",
         no_memory_for_answer="out_of memory",
@@ -187,24 +184,12 @@ V03 = ContractLine(
     spelling=in_first_spelling,
     library="import genlayer as gl",
     runners=MappingProxyType(
-        {
-            "py-genlayer": frozenset(
-                {
-                    "5jycge4q8k23462jtb0b9fyey1s9qz928sz2nbrd9mg4sxqg2qng",
-                    "ab6tscafgsf7h0rndg7c86qxb8htdc719qbxdjssak9t69153et0",
-                }
-            ),
-            "py-genlayer-multi": frozenset(
-                {
-                    "faykzar6hr5ehfm07jatm69erx6nv96wmz1ab1dszjthbcgre3m0",
-                    "q9x9hjbh42hhnfwvpe6nbhv3mhty1284dd8vrfx08wdassehgb1g",
-                }
-            ),
-        }
+        {name: RUNNERS[LATER_LINE][name] for name in ("py-genlayer", "py-genlayer-multi")}
     ),
     ids_are_gvm32=True,
     stage_keys=("leader_result", "leaders_result"),
     largest_exit_code=None,
+    method_key="",
     has_majors=True,
     checks_entry=True,
     names_signer=True,

@@ -98,9 +98,10 @@ class Service:
         self._watch.catch_termination()
         self._host_socket = sockets["host"]
         node = HostClient(self._host_socket, HOST_TABLES[job.host_table], job.fuel_width)
-        self._run = RunState(job, node, self._log, memory_limit=memory_limit)
+        self._run = run = RunState(job, node, self._log, memory_limit=memory_limit)
         modules = {name: sock for name, sock in sockets.items() if name != "host"}
-        self._run.modules = self._modules = module_client(job, modules, node, self._run.cancelled)
+        self._modules = module_client(job, modules, node, lambda: run.job.line, run.cancelled)
+        run.modules = self._modules
         self._vm_frame: VmFrame | None = None
         self._warm: Guest | None = None
         self._guest_us = 0

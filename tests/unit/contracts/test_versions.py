@@ -130,3 +130,37 @@ def test_a_pattern_is_short() -> None:
     with pytest.raises(BadSelector, match="is not a valid regex: longer than 64 characters"):
         versions.by_selector("re:" + "v?" * 33, LATE)
     assert versions.by_selector("re:" + "v?" * 32, LATE).name == "v0.2.9"
+
+
+TWO_LINES = """
+executor_versions:
+  v0.2.17: {available_after: 2024-01-01T00:00:00Z}
+  v0.3.0-rc7: {available_after: 2025-01-01T00:00:00Z, contract_line: v0.3, own_contracts_only: true}
+"""
+
+
+def test_a_version_for_its_own_contracts_is_got_by_name_or_through_the_contract() -> None:
+    versions = parse_manifest(TWO_LINES, "x")
+    assert versions.by_major(0, LATE, ("T15a",)).name == "v0.2.17"
+    assert versions.by_major(0, LATE, ("T9n",), "v0.3").name == "v0.3.0-rc7"
+    assert versions.by_major(0, LATE, ("T9n",), "v0.2").name == "v0.2.17"
+    for selector in ("v0.3.0-rc7", "v0.3.0", r"re:^v0\.3\."):
+        assert versions.by_selector(selector, LATE).name == "v0.3.0-rc7"
+    assert versions.by_selector(r"re:^v0\.", LATE).name == "v0.2.17"
+
+
+def test_whoever_asks_for_a_major_gets_what_else_the_executor_is() -> None:
+    versions = parse_manifest(TWO_LINES, "x")
+    assert versions.by_major(0, LATE).other_lines == {"v0.3": "v0.3.0-rc7"}
+    assert versions.by_major(0, EARLY).other_lines == {}
+    assert versions.by_selector("v0.2.17", LATE).other_lines == {}
+    elsewhere = TWO_LINES.replace("contract_line", "image: y, contract_line")
+    assert parse_manifest(elsewhere, "x").by_major(0, LATE).other_lines == {}
+    other_table = TWO_LINES.replace("contract_line", "host_table: T9n, contract_line")
+    assert parse_manifest(other_table, "x").by_major(0, LATE, ("T9n",)).other_lines == {}
+
+
+def test_the_built_in_manifest_has_both_lines() -> None:
+    versions = load_manifest(None, "genvm-executor:latest")
+    assert versions.by_selector(r"re:^v0\.3\.", LATE).contract_line == "v0.3"
+    assert dict(versions.by_major(0, LATE).other_lines) == {"v0.3": versions.by_selector("v0.3.0", LATE).name}

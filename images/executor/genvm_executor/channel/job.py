@@ -61,6 +61,12 @@ class Job(Frozen):
     """the node reads results under their later names (host-protocol.md, 12)"""
     asks_for_routes: bool
     """the node wants to be asked which executor serves a call to another contract"""
+    other_lines: Mapping[str, str]
+    """the executor's versions by line, for a contract that shows to be of another one"""
+
+    def turned_to(self, line: ContractLine, version: str) -> Job:
+        """The same job for a contract of another line."""
+        return Job(**{**self.__dict__, "line": line, "executor_version": version, "other_lines": {}})
 
 
 def job_of(said: JobMessage) -> Job:
@@ -93,6 +99,7 @@ def job_of(said: JobMessage) -> Job:
         fee_buckets=_fee_buckets(said.extra),
         later_names="transaction_timestamp" in said.message,
         asks_for_routes=said.extra.get("hook_cross_contract_calls") is True,
+        other_lines={line: name for line, name in _texts(said.other_lines).items() if line in LINES},
     )
 
 

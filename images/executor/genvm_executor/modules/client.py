@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from genvm_executor.host import HostClient
 from genvm_executor.host.internal_errors import NO_ANSWER, Cause, reported
@@ -40,13 +40,16 @@ BOOLEAN_TEMPLATES = frozenset({"EqComparative", "EqNonComparativeValidator"})
 
 
 class ModuleClient:
-    """Implements `Modules` over `links`, one per module that the run was connected to."""
+    """Implements `Modules` over `links`, one per module that the run was connected to.
+
+    `line` is the run's, which a contract may have chosen by the time it asks.
+    """
 
     def __init__(
         self,
         links: Mapping[str, ModuleLink],
         node: HostClient,
-        line: ContractLine,
+        line: Callable[[], ContractLine],
         cancelled: threading.Event,
     ) -> None:
         self._links = dict(links)
@@ -78,7 +81,7 @@ class ModuleClient:
     def _browse(self, link: ModuleLink, request: str, payload: Value, memory_left: int) -> bytes:
         needed = RENDER_NEEDS if request == "WebRender" else REQUEST_NEEDS
         if memory_left < needed:
-            raise VmFault(self._line.texts.no_memory_for_answer)
+            raise VmFault(self._line().texts.no_memory_for_answer)
         wanted = _complete(request, payload)
         answer = self._answer(link, request, web_request(VARIANTS[request], wanted, memory_left * 3 // 4))
         return encode({"ok": answer.value} if isinstance(answer, Ok) else {"error": answer.value})
@@ -94,7 +97,7 @@ class ModuleClient:
                 raise VmFault("timeout")
             self._consumed += prompted.consumed
             self._node.consume_fuel(prompted.consumed)
-            return encode({"ok": data_for(request, payload, prompted.data, self._line)})
+            return encode({"ok": data_for(request, payload, prompted.data, self._line())})
         except AnswerMalformed as error:
             raise RunBroken(f"the llm module: {error}", Cause((NO_ANSWER,))) from error
 

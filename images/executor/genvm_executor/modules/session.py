@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from genvm_executor.channel.job import Job
 from genvm_executor.host import HostClient
+from genvm_executor.lines import ContractLine
 from genvm_executor.modules.client import ModuleClient
 from genvm_executor.modules.link import ModuleLink
 from genvm_wire.calldata import Encodable, Value, encode
@@ -16,7 +17,11 @@ from genvm_wire.module_requests import hello
 
 
 def module_client(
-    job: Job, sockets: Mapping[str, socket.socket], node: HostClient, cancelled: threading.Event
+    job: Job,
+    sockets: Mapping[str, socket.socket],
+    node: HostClient,
+    line: Callable[[], ContractLine],
+    cancelled: threading.Event,
 ) -> ModuleClient:
     """Takes over the sockets. Nothing is sent before a contract asks for something."""
     greeting = hello(
@@ -27,7 +32,7 @@ def module_client(
         initial_time_units_allocation=job.initial_time_units_allocation,
     )
     links = {name: ModuleLink(name, sock, greeting) for name, sock in sockets.items()}
-    return ModuleClient(links, node, job.line, cancelled)
+    return ModuleClient(links, node, line, cancelled)
 
 
 def _host_data(text: str) -> dict[str, Encodable]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from genvm_executor.channel.job import Job
-from genvm_executor.entry_payload import is_entry
+from genvm_executor.entry_payload import is_entry, with_method_at
 from genvm_executor.lines import ContractLine
 from genvm_executor.machine.outcome import VmFault
 from genvm_executor.requests.contract_code import check_major, read_code, store_code
+from genvm_executor.requests.line_choice import settle_line
 from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.storage_view import WrittenStorage
 from genvm_executor.requests.vm_frame import EntryKind, Rights, VmEntry, VmFrame
@@ -21,11 +22,13 @@ _VERSION = re.compile(r"v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 
 def entry_frame(run: RunState) -> VmFrame:
     """Read what a run starts from. Raises VmFault, HostRefused, HostLost."""
+    calldata = run.node.get_calldata() if needs_calldata(run.job, run.node.table) else run.job.calldata
+    settle_line(run)
     job = run.job
     letters = job.permissions
-    calldata = run.node.get_calldata() if needs_calldata(job, run.node.table) else job.calldata
     if calldata is None:
         raise VmFault("malformed_entry")
+    calldata = with_method_at(job.line.method_key, calldata)
     if job.line.checks_entry and not is_entry(calldata, job.message.is_init):
         raise VmFault("malformed_entry")
     if "w" in letters:

@@ -1,0 +1,59 @@
+"""Which line serves a contract, where the job leaves it to the contract (docs/instance-protocol.md).
+
+Storage decides by where the later line keeps its code, and by that alone: what lies where the first line
+keeps its own may be a later contract's data, written by anybody.
+"""
+
+from __future__ import annotations
+
+from genvm_executor.lines import LINES
+from genvm_executor.requests.contract_code import MAX_CODE
+from genvm_executor.requests.run_state import RunState
+from genvm_executor.requests.storage_view import Readable
+from genvm_wire.contract_lines import LATER_LINE, line_of_code
+from genvm_wire.contract_package import MARKERS
+from genvm_wire.host_tables import Channel, StorageView
+from genvm_wire.storage_layout import ROOT_FIELDS, ROOT_SLOT, SLOT_SIZE, code_slot
+from genvm_wire.wasm_sections import WASM_MAGIC
+
+_LENGTH = 4
+_BEGINNINGS = (*(marker.encode() for marker in MARKERS), WASM_MAGIC, b"PK\x03\x04")
+_LONGEST = max(map(len, _BEGINNINGS))
+
+
+def settle_line(run: RunState) -> None:
+    """Make the job one of the contract's own line. Raises HostRefused, HostLost."""
+    job = run.job
+    if not job.other_lines:
+        return
+    if job.message.is_init and run.node.table.code is not Channel.STORAGE:
+        found = None if job.code is None else line_of_code(job.code)
+    else:
+        # Where it writes, the locked slots are read next, at the same place.
+        view = StorageView.DEFAULT if "w" in job.permissions else run.node.table.own_view
+        found = line_of(run.storage_of(job.message.contract, view))
+    version = job.other_lines.get(found or "")
+    if found is None or version is None:
+        return
+    run.job = job.turned_to(LINES[found], version)
+    run.log.add("info", f"the contract is of line {found}: served as {version}")
+
+
+def line_of(storage: Readable) -> str | None:
+    """The line of a contract that is there already; None where it is of the first, or says nothing."""
+    slot = code_slot(LATER_LINE)
+    head = storage.read(slot, 0, _LENGTH + _LONGEST)
+    length = int.from_bytes(head[:_LENGTH], "little")
+    if length == 0:
+        return LATER_LINE if _code_is_elsewhere(storage) else None
+    if length > MAX_CODE or not head[_LENGTH:].startswith(_BEGINNINGS):
+        return None
+    found = line_of_code(storage.read(slot, _LENGTH, length))
+    return found if found == LATER_LINE else None
+
+
+def _code_is_elsewhere(storage: Readable) -> bool:
+    """The first line leaves the root slot empty."""
+    at = ROOT_FIELDS[LATER_LINE].code_slot
+    assert at is not None
+    return any(storage.read(ROOT_SLOT, at, SLOT_SIZE))
