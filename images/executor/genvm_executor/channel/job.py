@@ -99,7 +99,7 @@ def job_of(said: JobMessage) -> Job:
         fee_buckets=_fee_buckets(said.extra),
         later_names="transaction_timestamp" in said.message,
         asks_for_routes=said.extra.get("hook_cross_contract_calls") is True,
-        other_lines={line: name for line, name in _texts(said.other_lines).items() if line in LINES},
+        other_lines={line: name for line, name in _texts(dict(said.other_lines)).items() if line in LINES},
     )
 
 
