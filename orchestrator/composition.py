@@ -386,7 +386,8 @@ def _executions(
         if selector.version is not None:
             return versions.by_selector(selector.version, request.call.timestamp)
         choice = versions.nearest if request.manners.any_major else versions.by_major
-        return choice(selector.major or 0, request.call.timestamp, request.manners.host_tables)
+        major, tables = selector.major or 0, request.manners.host_tables
+        return choice(major, request.call.timestamp, tables, selector.line)
 
     limits = RunLimits(
         longest_run=settings.longest_run,

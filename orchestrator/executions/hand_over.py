@@ -19,7 +19,7 @@ from orchestrator.aside import aside
 from orchestrator.clock import Clock, sleep
 from orchestrator.contracts.versions import ExecutorVersion
 from orchestrator.executions.dialling import NodeDialler
-from orchestrator.executions.job import JobLimits, job_message
+from orchestrator.executions.job import MOST_NESTED, JobLimits, job_message
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.modules import Modules, introduction_of
 from orchestrator.executions.orders import unless_ended
@@ -108,18 +108,21 @@ class HandOver:
         self, run: Run, instance: Instance, version: ExecutorVersion, modules: Sequence[str]
     ) -> JobMessage:
         """The job, which is on its way from here on."""
-        limits = JobLimits(
+        making = partial(job_message, run.id, run.request, version, self.job_limits(run), modules)
+        message = (await aside(run.request.size, making)).but(nests=MOST_NESTED)
+        run.apply(Started(self.clock.now(), instance.engine_id))
+        self.journal.note(progress_row(run))
+        self.bound(run, instance)
+        return message
+
+    def job_limits(self, run: Run) -> JobLimits:
+        """What its instance is told of a run's bounds, at this moment."""
+        return JobLimits(
             deadline_ms=self._milliseconds_left(run),
             grace_ms=int(self.limits.end_grace * 1000),
             output_limit=self.limits.output_tail_bytes,
             log_limit=self.limits.log_records,
         )
-        making = partial(job_message, run.id, run.request, version, limits, modules)
-        message = await aside(run.request.size, making)
-        run.apply(Started(self.clock.now(), instance.engine_id))
-        self.journal.note(progress_row(run))
-        self.bound(run, instance)
-        return message
 
     def bound(self, run: Run, instance: Instance) -> None:
         """Its watchdog ends the instance when the run's time is over, if by then nobody else can."""

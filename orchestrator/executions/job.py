@@ -17,6 +17,9 @@ OLD_LINE = "v0.2"
 OLDEST_TABLE = "T15a"
 MOST_CALLDATA_ITEMS = 100_000
 
+MOST_NESTED = 6
+"""Runs inside a run, one in the other (host-protocol.md, 10)."""
+
 HOST = "host"
 
 

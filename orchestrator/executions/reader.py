@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, assert_never
 
@@ -14,6 +14,7 @@ from genvm_wire.instance_messages import (
     Failed,
     Finishing,
     Log,
+    Nest,
     Output,
     Ready,
     Result,
@@ -38,8 +39,8 @@ MAX_RECORD_BYTES = 64 * 1024
 MAX_COUNT = 2**62
 
 
-async def read_report(run: Run, control: Control) -> Report:
-    """Collect output and log records until the run's `result` or `failed`.
+async def read_report(run: Run, control: Control, nest: Callable[[Nest], None]) -> Report:
+    """Collect output and log records until the run's `result` or `failed`; `nest` gets its nested runs.
 
     Raises ChannelClosed, ProtocolBroken.
     """
@@ -51,6 +52,8 @@ async def read_report(run: Run, control: Control) -> Report:
             case Log():
                 for record in message.records:
                     _keep(run, _bounded(record))
+            case Nest():
+                nest(message)
             case Finishing():
                 _expect_run(run, message)
                 run.mark_delivering()

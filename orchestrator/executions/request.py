@@ -52,6 +52,8 @@ class Selector:
 
     major: int | None = None
     version: str | None = None
+    line: str | None = None
+    """with `major`: the contract's line, where it is known"""
 
     @property
     def is_pattern(self) -> bool:
@@ -97,7 +99,6 @@ class Call:
             extra_args=(),
             leader_nondet_results=None,
             passthrough={},
-            hello=b"",
         )
 
 

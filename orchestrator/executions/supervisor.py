@@ -28,6 +28,7 @@ from orchestrator.executions.hosts import HostFailure, HostRefused, HostUnreacha
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.misuse import HOST_REFUSED, Misuse
 from orchestrator.executions.modules import Modules, ModulesNotRunning
+from orchestrator.executions.nesting import NestedRuns
 from orchestrator.executions.orders import Ended, unless_ended
 from orchestrator.executions.persistence import naming_descriptors, persistently
 from orchestrator.executions.records import outcome_row, progress_row
@@ -206,7 +207,7 @@ class Supervisor:
             held.instance = await self._start(run, version)
             run.steps.done(Step.INSTANCE)
             await self._hand_over.carry_out(run, held.instance, version)
-        return self._judge(run, *await watch(run, held.instance))
+        return self._judge(run, *await watch(run, held.instance, self._nesting))
 
     async def _bring_back(self, run: Run) -> bool:
         """Read the run's request, which the journal has had while it waited."""
@@ -242,7 +243,7 @@ class Supervisor:
         run.way = held.instance.way
         if run.execution.state is State.STARTING:
             self._advance(run, Started(self.clock.now(), held.instance.engine_id))
-        report, exit_ = await watch(run, held.instance)
+        report, exit_ = await watch(run, held.instance, self._nesting)
         return self._judge(run, _lost_with_its_manager(run, report), exit_)
 
     async def _ended_meanwhile(self, run: Run, instance: Instance) -> Outcome:
@@ -329,6 +330,15 @@ class Supervisor:
     @property
     def _hand_over(self) -> HandOver:
         return HandOver(self.journal, self.limits, self.modules, self.nodes, self.clock)
+
+    @property
+    def _nesting(self) -> NestedRuns:
+        return NestedRuns(
+            self.runtime, self.choose_version, self._hand_over, self._nested_spec, self.take_back
+        )
+
+    def _nested_spec(self, run: Run, name: str, version: ExecutorVersion) -> InstanceSpec:
+        return self._spec(run, name, version.name, version.image, version.reuse)
 
     def _advance(self, run: Run, event: Event) -> None:
         run.apply(event)

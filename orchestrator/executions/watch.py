@@ -10,6 +10,7 @@ import structlog
 
 from genvm_wire.instance_messages import Cancel
 from orchestrator.executions.misuse import Misuse
+from orchestrator.executions.nesting import NestedCalls, NestedRuns
 from orchestrator.executions.persistence import persistently
 from orchestrator.executions.reader import check_resumed, read_report
 from orchestrator.executions.run import Run
@@ -36,9 +37,12 @@ class Holding:
     """An earlier manager may have left an instance of this run, and nobody has looked for it yet."""
 
 
-async def watch(run: Run, instance: Instance) -> tuple[Report | None, InstanceExit | None]:
+async def watch(
+    run: Run, instance: Instance, nesting: NestedRuns
+) -> tuple[Report | None, InstanceExit | None]:
     """Follow a running instance until it reports, ends, or is killed at the end of its grace."""
-    reading = asyncio.create_task(_read(run, instance), name=f"run-{run.id}:read")
+    nested = NestedCalls(nesting, run, instance)
+    reading = asyncio.create_task(_read(run, instance, nested), name=f"run-{run.id}:read")
     exiting = asyncio.create_task(instance.wait_exit(), name=f"run-{run.id}:exit")
     killing = asyncio.create_task(_kill_at_end(run, instance), name=f"run-{run.id}:kill")
     try:
@@ -49,6 +53,7 @@ async def watch(run: Run, instance: Instance) -> tuple[Report | None, InstanceEx
         return report, await known_exit(instance, run.times.engine) if report is None else None
     finally:
         await cancel_and_wait(killing, exiting, reading)
+        await nested.aclose()
 
 
 async def known_exit(instance: Instance | None, seconds: float) -> InstanceExit | None:
@@ -61,13 +66,13 @@ async def known_exit(instance: Instance | None, seconds: float) -> InstanceExit 
     return None
 
 
-async def _read(run: Run, instance: Instance) -> Report:
+async def _read(run: Run, instance: Instance, nested: NestedCalls) -> Report:
     """Read to the report; a channel that broke is replaced when the instance connects again."""
     forwarding = asyncio.create_task(_forward_end(run, instance), name=f"run-{run.id}:end")
     try:
         while True:
             try:
-                return await read_report(run, instance.control)
+                return await read_report(run, instance.control, nested.take)
             except ChannelClosed:
                 # How often it was is in the line about the run's end.
                 if run.reconnects == 0:

@@ -1,4 +1,7 @@
-"""The node's end of the host protocol: a fresh socket per run, one connection, one conversation."""
+"""The node's end of the host protocol: a fresh socket per run, one connection and one conversation.
+
+Contracts of another line that the run's contract calls have connections of their own, as long as it lasts.
+"""
 
 from __future__ import annotations
 
@@ -75,19 +78,38 @@ class HostServer:
         await self._forget_directory()
 
     async def serve(self) -> None:
-        """Accept the executor, close the listener, answer until the conversation's end.
+        """Accept the executor, answer until the conversation's end; and those of nested runs beside it.
 
         Raises HostBroken when the executor dies or breaks the protocol.
         """
         if self._listener is None:
             raise RuntimeError("a host server serves one run")
         connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
-        self._listener.close()
         self.connected_at = asyncio.get_running_loop().time()
+        nested = asyncio.create_task(self._serve_nested(self._listener), name="nested-hosts")
+        try:
+            await self._answer(connection, _LAST.get(self._table.ending))
+        finally:
+            nested.cancel()
+            await asyncio.wait({nested})
+        if not nested.cancelled() and (failure := nested.exception()) is not None:
+            raise failure
+
+    async def _serve_nested(self, listener: socket.socket) -> None:
+        """Whoever else connects: runs inside the run, each of which its connection's end ends."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+                tasks.create_task(self._answer_nested(connection), name="nested-host")
+
+    async def _answer_nested(self, connection: socket.socket) -> None:
+        with suppress(HostBroken):
+            await self._answer(connection, None)
+
+    async def _answer(self, connection: socket.socket, last: Method | None) -> None:
         reader, writer = await asyncio.open_connection(sock=connection, limit=_READ_AHEAD)
         try:
-            await self._forget_directory()
-            await self._converse(reader, writer)
+            await self._converse(reader, writer, last)
         except asyncio.IncompleteReadError:
             raise HostBroken("the executor's connection ended inside a request") from None
         except ConnectionError as error:
@@ -97,9 +119,11 @@ class HostServer:
             with suppress(ConnectionError):
                 await writer.wait_closed()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _converse(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, last: Method | None
+    ) -> None:
+        """Until `last` is answered; null: until the connection ends between two requests."""
         requests = HostRequests(self._stage, self._table, self._fuel_width, reader)
-        last = _LAST.get(self._table.ending)
         while number := await reader.read(1):
             method = self._table.by_id.get(number[0])
             if method is None:
@@ -110,7 +134,7 @@ class HostServer:
                 await writer.drain()
             if method is last:
                 return
-        if self._table.ending is not Ending.CLOSE:
+        if last is not None:
             raise HostBroken("the executor's connection ended before the run did")
 
 

@@ -6,8 +6,9 @@ A kind is added here, as a class and in its union; whoever has to handle it is t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, TypeAlias, get_args
+from typing import Any, ClassVar, TypeAlias, get_args
 
+from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, Value
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, PROTOCOL_VERSION
 from genvm_wire.messages import Fields, Message, OpenMap, read_one_of
@@ -177,6 +178,8 @@ class JobMessage(Message):
     extra: OpenMap
     fuel_width_learnt: bool = False
     other_lines: OpenMap = {}  # noqa: RUF012 - nobody writes into it
+    nests: int | None = None
+    nested: OpenMap | None = None
 
     @classmethod
     def of(cls, fields: Fields) -> JobMessage:
@@ -205,13 +208,74 @@ class JobMessage(Message):
             # Managers that know of no learning leave its key out.
             fuel_width_learnt=fields.raw.get("fuel_width_learnt") is True,
             other_lines=fields.optional("other_lines", dict) or {},
+            nests=fields.optional("nests", int),
+            nested=fields.optional("nested", dict),
         )
+
+    def but(self, **changes: Any) -> JobMessage:
+        """The same with other values."""
+        return JobMessage(**{**self.__dict__, **changes})
 
     def as_map(self) -> dict[str, Encodable]:
         said = super().as_map()
-        if not self.other_lines:
-            del said["other_lines"]
+        for key in ("other_lines", "nests", "nested"):
+            if said[key] in (None, {}):
+                del said[key]
         return said
+
+
+class Nest(Message):
+    """Have another executor serve a call, which waits for it (docs/instance-protocol.md, Nested runs).
+
+    `call` counts a run's own; said again after a broken channel, it is the same one. `route`: the line of the
+    callee, or what the node said of who is to serve it.
+    """
+
+    kind: ClassVar = "nest"
+    largest: ClassVar = 8 * MIB
+    run: int
+    call: int
+    route: str | bytes
+    message: OpenMap
+    calldata: bytes
+    view: int
+    stack: Sequence[Address]
+    may_call: bool
+
+    @classmethod
+    def of(cls, fields: Fields) -> Nest:
+        route = fields.raw.get("route")
+        if not isinstance(route, str | bytes):
+            raise fields.invalid("route", "neither a line nor a node's word")
+        return cls(
+            fields.need("run", int),
+            fields.natural("call"),
+            route,
+            fields.need("message", dict),
+            fields.need("calldata", bytes),
+            fields.natural("view"),
+            fields.items("stack", Address),
+            fields.need("may_call", bool),
+        )
+
+
+class Nested(Message):
+    """How a nested run ended: a result's kind, its data as calldata. `InternalError`: it came to no end."""
+
+    kind: ClassVar = "nested"
+    run: int
+    call: int
+    result: str
+    value: bytes
+
+    @classmethod
+    def of(cls, fields: Fields) -> Nested:
+        return cls(
+            fields.need("run", int),
+            fields.natural("call"),
+            fields.need("result", str),
+            fields.need("value", bytes),
+        )
 
 
 class Cancel(Message):
@@ -246,8 +310,8 @@ class Exit(Message):
         return cls()
 
 
-FromInstance: TypeAlias = Ready | Resume | Output | Log | Finishing | Result | Failed
-ToInstance: TypeAlias = JobMessage | Cancel | Ack | Exit
+FromInstance: TypeAlias = Ready | Resume | Output | Log | Nest | Finishing | Result | Failed
+ToInstance: TypeAlias = JobMessage | Nested | Cancel | Ack | Exit
 
 _FROM_INSTANCE: Mapping[str, type[FromInstance]] = {one.kind: one for one in get_args(FromInstance)}
 _TO_INSTANCE: Mapping[str, type[ToInstance]] = {one.kind: one for one in get_args(ToInstance)}

@@ -12,6 +12,7 @@ from contextlib import suppress
 from genvm_executor.channel.account import Account
 from genvm_executor.channel.control import ControlChannel
 from genvm_executor.channel.job import Job, job_of, wrong
+from genvm_executor.channel.nesting import Nesting
 from genvm_executor.channel.run_log import RunLog
 from genvm_executor.channel.watch import Deadline, Watch
 from genvm_executor.host import HostClient, HostLost, HostRefused
@@ -90,15 +91,22 @@ class Service:
         for tail in streams.by_name().values():
             tail.restart(job.output_limit)
         self._log = RunLog(job.log_limit)
+        node = HostClient(sockets["host"], HOST_TABLES[job.host_table], job.fuel_width)
+        self._run = run = RunState(job, node, self._log, memory_limit=memory_limit)
+        run.nesting = Nesting(channel, run.cancelled)
         self._account = Account(
-            channel, job.run, streams.by_name(), self._log, until=deadline.cancel_at, cancel=self.cancel
+            channel,
+            job.run,
+            streams.by_name(),
+            self._log,
+            until=deadline.cancel_at,
+            cancel=self.cancel,
+            nesting=run.nesting,
         )
         self._reporter = self._account.reporter
         self._watch = Watch(self._reporter, deadline, self.cancel, self._abandon)
         self._watch.catch_termination()
         self._host_socket = sockets["host"]
-        node = HostClient(self._host_socket, HOST_TABLES[job.host_table], job.fuel_width)
-        self._run = run = RunState(job, node, self._log, memory_limit=memory_limit)
         modules = {name: sock for name, sock in sockets.items() if name != "host"}
         self._modules = module_client(job, modules, node, lambda: run.job.line, run.cancelled)
         run.modules = self._modules

@@ -18,7 +18,7 @@ from genvm_executor.machine.vm import Guest, GuestSurroundings
 from genvm_executor.python.programs import Programs
 from genvm_executor.service import Service, Unserved
 from genvm_wire.frames import FrameClosed
-from genvm_wire.instance_messages import Ack, Cancel, Exit, JobMessage, ToInstance
+from genvm_wire.instance_messages import Ack, Cancel, Exit, JobMessage, Nested, ToInstance
 from genvm_wire.messages import MessageInvalid
 
 NAME = f"genvm-executor {VERSION}"
@@ -104,7 +104,7 @@ class ExecutorSession:
         match message:
             case JobMessage():
                 return message, fds
-            case Cancel() | Ack() | Exit():
+            case Cancel() | Ack() | Exit() | Nested():
                 close_all(fds)
                 raise NoJob(f"the manager sent {message.kind!r}")
             case _:

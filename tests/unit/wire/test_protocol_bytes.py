@@ -25,6 +25,8 @@ from genvm_wire.instance_messages import (
     FromInstance,
     JobMessage,
     Log,
+    Nest,
+    Nested,
     Output,
     Ready,
     Result,
@@ -67,7 +69,12 @@ FRAMES = {
         for line in Path(__file__).with_name("protocol_frames.txt").read_text().splitlines()
     )
 }
-LENIENT = {"fuel_width_learnt", "user_error", "allow_empty_backends", "initial_time_units_allocation"}
+LENIENT = {
+    "fuel_width_learnt",
+    "user_error",
+    "allow_empty_backends",
+    "initial_time_units_allocation",
+}
 ADDRESS = Address(bytes(range(20)))
 
 
@@ -86,10 +93,15 @@ MESSAGES: dict[str, Message] = {
     "instance resume": Resume(7, True),
     "instance output": Output("stderr", 300, b"text"),
     "instance log": Log([{"level": "info", "message": "m", "at": ADDRESS}]),
+    "instance nest": Nest(7, 2, "v0.3", {"value": 0}, b"\x06", 1, [ADDRESS], True),
     "instance finishing": Finishing(7),
     "instance result": Result(7, 2, b"\x02timeout", True, {"fuel": 10**12, "log_total": 1}),
     "instance failed": Failed(7, "upstream", "why"),
     **{f"manager job of {generation}": job_of(generation) for generation in GENERATIONS},
+    "manager nested": Nested(7, 2, "Return", b"\x09"),
+    "manager job of a run inside another": job_of("A").but(
+        nests=5, nested={"view": 1, "stack": [ADDRESS]}, other_lines={"v0.2": "v0.2.17"}
+    ),
     "manager cancel": Cancel(7),
     "manager ack": Ack(7),
     "manager exit": Exit(),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 
 from genvm_executor.channel.control import ControlChannel, ControlReader
+from genvm_executor.channel.nesting import Nesting
 from genvm_executor.channel.reporter import Reporter
 from genvm_executor.channel.run_log import RunLog
 from genvm_executor.machine.output import OutputTail
@@ -16,7 +18,8 @@ ACK_SECONDS = 5.0
 class Account:
     """Of the run `run`. `cancel` is called when the manager asks for it.
 
-    `until`, on the monotonic clock: how long an outcome waits to be acknowledged; ACK_SECONDS at least.
+    `nesting` gets what the manager says of nested runs. `until`, on the monotonic clock: how long an outcome
+    waits to be acknowledged; ACK_SECONDS at least.
     """
 
     def __init__(
@@ -28,10 +31,16 @@ class Account:
         *,
         until: float,
         cancel: Callable[[], None],
+        nesting: Nesting | None = None,
     ) -> None:
         self.reporter = Reporter(channel, run, outputs, log)
-        self._reader = ControlReader(channel, run, cancel, self.reporter.resume)
+        self._nesting = nesting or Nesting(channel, threading.Event())
+        self._reader = ControlReader(channel, run, cancel, self._resume, self._nesting.take)
         self._until = until
+
+    def _resume(self) -> None:
+        self.reporter.resume()
+        self._nesting.repeat()
 
     def listen(self) -> None:
         """Heed what the manager says from now on."""

@@ -24,6 +24,7 @@ from genvm_wire.instance_messages import (
     Exit,
     FromInstance,
     JobMessage,
+    Nested,
     Ready,
     ToInstance,
     to_instance,
@@ -161,16 +162,22 @@ def _here() -> str:
 
 
 class ControlReader(threading.Thread):
-    """Serves `cancel` and `ack` after the job, and reconnects a broken channel until the process ends."""
+    """Serves what comes after the job, and reconnects a broken channel until the process ends."""
 
     def __init__(
-        self, channel: ControlChannel, run: int, cancel: Callable[[], None], resume: Callable[[], None]
+        self,
+        channel: ControlChannel,
+        run: int,
+        cancel: Callable[[], None],
+        resume: Callable[[], None],
+        nested: Callable[[Nested], None],
     ) -> None:
         super().__init__(name="control", daemon=True)
         self._channel = channel
         self._run_id = run
         self._cancel = cancel
         self._resume = resume
+        self._nested = nested
         self.acknowledged = threading.Event()
         self.dismissed = False
 
@@ -196,7 +203,9 @@ class ControlReader(threading.Thread):
             case Exit():
                 self.dismissed = True
                 self.acknowledged.set()
-            case Cancel() | Ack():
+            case Nested(run=self._run_id):
+                self._nested(message)
+            case Cancel() | Ack() | Nested():
                 _log.warning("ignored a message about another run")
             case JobMessage():
                 self._refuse_job()

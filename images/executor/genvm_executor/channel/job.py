@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from genvm_executor.lines import LINES, ContractLine
 from genvm_wire.address import Address
-from genvm_wire.calldata import Value
+from genvm_wire.calldata import Encodable, Value
 from genvm_wire.frozen import Frozen
 from genvm_wire.instance_messages import JobMessage
 from genvm_wire.messages import Fields, MessageInvalid
@@ -28,6 +28,26 @@ class Message(Frozen):
     is_init: bool
     datetime: str
     now_ns: int
+
+    def to_callee(self, address: Address) -> dict[str, Encodable]:
+        """For a contract that is called: the same transaction, without its value."""
+        return {
+            "contract_address": address,
+            "sender_address": self.sender,
+            "origin_address": self.origin,
+            "signer_address": self.signer,
+            "chain_id": self.chain_id,
+            "value": 0,
+            "is_init": False,
+            "datetime": self.datetime,
+        }
+
+
+class Nesting(Frozen):
+    """What a run takes over from the run that called it: how it reads, and who called whom."""
+
+    view: int
+    stack: tuple[Address, ...]
 
 
 class Job(Frozen):
@@ -61,6 +81,10 @@ class Job(Frozen):
     """the node reads results under their later names (host-protocol.md, 12)"""
     asks_for_routes: bool
     """the node wants to be asked which executor serves a call to another contract"""
+    nests: int | None
+    """how many runs inside this one its manager serves, one in the other; null: none, it does not know how"""
+    nested: Nesting | None
+    """it is itself such a run"""
     other_lines: Mapping[str, str]
     """the executor's versions by line, for a contract that shows to be of another one"""
 
@@ -99,8 +123,14 @@ def job_of(said: JobMessage) -> Job:
         fee_buckets=_fee_buckets(said.extra),
         later_names="transaction_timestamp" in said.message,
         asks_for_routes=said.extra.get("hook_cross_contract_calls") is True,
+        nests=said.nests,
+        nested=None if said.nested is None else _nesting(Fields(said.nested, said.kind)),
         other_lines={line: name for line, name in _texts(dict(said.other_lines)).items() if line in LINES},
     )
+
+
+def _nesting(fields: Fields) -> Nesting:
+    return Nesting(fields.natural("view"), fields.items("stack", Address))
 
 
 def wrong(key: str, why: str) -> MessageInvalid:

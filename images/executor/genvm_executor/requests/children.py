@@ -13,12 +13,15 @@ from genvm_executor.machine.engine import MAX_VM_DEPTH
 from genvm_executor.machine.outcome import RunBroken, VmFault, VmOutcome, vm_error
 from genvm_executor.requests.contract_code import read_code, stored_major
 from genvm_executor.requests.leader_results import leader_result, outcome_of
+from genvm_executor.requests.line_choice import foreign_line
+from genvm_executor.requests.nested_outcome import nested_outcome
 from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.storage_view import WrittenStorage
 from genvm_executor.requests.vm_frame import EntryKind, Rights, Start, VmEntry, VmFrame
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value
 from genvm_wire.host_tables import Channel, Method, StorageView
+from genvm_wire.instance_messages import Nest
 from genvm_wire.results import ResultCode
 
 AGREED = bytes([ResultCode.RETURN]) + b"\x10"
@@ -39,7 +42,10 @@ class ChildVms:
         line = self._run.job.line
         inherited = caller.view if line.views_are_inherited else StorageView.DEFAULT
         view = state or inherited or StorageView.LATEST_NON_FINAL
-        self._stay_here(address, view)
+        route = self._route(address, view)
+        if route is not None:
+            outcome = self._run_elsewhere(caller, address, calldata, view, route)
+            return self._deliver(outcome, catch=catch)
         storage = self._run.storage_of(address, view)
         try:
             code = read_code(storage, line)
@@ -67,22 +73,47 @@ class ChildVms:
         )
         return self._deliver(self._run_child(caller, child), catch=catch)
 
-    def _stay_here(self, address: Address, view: int) -> None:
-        """Ask a node that wants to be asked whether another executor serves this call.
+    def _route(self, address: Address, view: int) -> str | bytes | None:
+        """Who serves a call, where it is not this executor: the callee's line, or what the node says.
 
-        Raises RunBroken when it names one: nested runs are not provided (host-protocol.md, 10).
+        Raises RunBroken when the node names one and the manager knows of no nested runs.
         """
         job, node = self._run.job, self._run.node
-        if not job.asks_for_routes or Method.RESOLVE_EXECUTOR not in node.table.methods:
-            return
         storage = self._run.storage_of(address, view)
-        major = stored_major(storage) if job.line.has_majors else 0
-        if node.resolve_executor(address, view, major) is not None:
-            raise RunBroken(
-                f"the node wants another executor to serve the call of {address}; "
-                "runs inside runs (RUN_NESTED) are not provided",
-                Cause((UNEXPECTED,)),
+        if job.asks_for_routes and Method.RESOLVE_EXECUTOR in node.table.methods:
+            major = stored_major(storage) if job.line.has_majors else 0
+            named = node.resolve_executor(address, view, major)
+            if named is not None and job.nests is None:
+                raise RunBroken(
+                    f"the node wants another executor to serve the call of {address}; "
+                    "the manager does not provide runs inside runs (RUN_NESTED)",
+                    Cause((UNEXPECTED,)),
+                )
+            if named is not None:
+                return named
+        return None if job.nests is None else foreign_line(storage, job.line)
+
+    def _run_elsewhere(
+        self, caller: VmFrame, address: Address, calldata: bytes, view: int, route: str | bytes
+    ) -> VmOutcome:
+        """Have another executor serve a call (host-protocol.md, 10). Raises RunBroken, RunCancelled."""
+        run = self._run
+        if not run.job.nests or run.nesting is None:
+            raise VmFault(run.job.line.texts.too_deep)
+        run.nested_calls += 1
+        answer = run.nesting.ask(
+            Nest(
+                run=run.job.run,
+                call=run.nested_calls,
+                route=route,
+                message=run.job.message.to_callee(address),
+                calldata=calldata,
+                view=view,
+                stack=(*caller.stack, caller.contract),
+                may_call=caller.rights.call,
             )
+        )
+        return nested_outcome(answer, run.job.line)
 
     def sandbox(self, caller: VmFrame, data: bytes, start: Start, *, write: bool, send: bool) -> bytes:
         """A VM error is delivered; what a sandbox did counts only when it returned."""

@@ -35,19 +35,22 @@ class Delivered:
 def deliver(run: RunState, frame: VmFrame | None, outcome: VmOutcome) -> Delivered:
     """Hand over effects and result as the host table says; effects count only for a Return.
 
+    The node of a nested run hears nothing of it: it has its caller's.
+
     `frame` is null when no VM could be set up. Raises HostLost when the node is gone before it got the
     effects; later it only means that the result was not acknowledged.
     """
-    if outcome.is_return and frame is not None:
+    alone = run.job.nested is None
+    if alone and outcome.is_return and frame is not None:
         outcome = _hand_over_effects(run.node, frame, outcome)
     result = _run_result(run, frame, outcome)
     payload = build(result, run.node.table.result_form, later_names=run.job.later_names)
     acknowledged = False
     try:
-        if run.node.table.result_reader is ResultReader.NODE:
+        if alone and run.node.table.result_reader is ResultReader.NODE:
             run.node.consume_result(payload)
             acknowledged = True
-        if run.node.table.ending is Ending.NOTIFY_FINISHED:
+        if alone and run.node.table.ending is Ending.NOTIFY_FINISHED:
             run.node.notify_finished()
     except HostLost as lost:
         run.log.add("warn", f"the node did not take the end of the run: {lost}")

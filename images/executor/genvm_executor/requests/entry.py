@@ -14,7 +14,7 @@ from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.storage_view import WrittenStorage
 from genvm_executor.requests.vm_frame import EntryKind, Rights, VmEntry, VmFrame
 from genvm_wire import contract_package
-from genvm_wire.host_tables import Channel, HostTable
+from genvm_wire.host_tables import Channel, HostTable, StorageView
 
 MAX_MAJOR = 255
 _VERSION = re.compile(r"v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
@@ -33,7 +33,7 @@ def entry_frame(run: RunState) -> VmFrame:
         raise VmFault("malformed_entry")
     if "w" in letters:
         run.load_locked_slots()
-    storage = WrittenStorage(run.storage_of(job.message.contract, run.node.table.own_view), run.budget)
+    storage = WrittenStorage(run.storage_of(job.message.contract, run.own_view), run.budget)
     frame = VmFrame(
         contract=job.message.contract,
         code=_code(run, storage),
@@ -48,6 +48,8 @@ def entry_frame(run: RunState) -> VmFrame:
         storage=storage,
         is_init=job.message.is_init,
         value=job.message.value,
+        stack=() if job.nested is None else job.nested.stack,
+        view=StorageView.DEFAULT if job.nested is None else job.nested.view,
     )
     _check_version(frame.code, job.line, job.executor_version)
     return frame

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 
 from genvm_executor.channel.job import Job
+from genvm_executor.channel.nesting import Nesting
 from genvm_executor.channel.run_log import RunLog
 from genvm_executor.host import HostClient
 from genvm_executor.machine.engine import DEFAULT_MEMORY_BYTES
@@ -33,6 +34,9 @@ class RunState:
     node: HostClient
     log: RunLog
     modules: Modules = field(default_factory=NoModules)
+    nesting: Nesting | None = None
+    """where other executors' runs are asked for"""
+    nested_calls: int = 0
     memory_limit: int = DEFAULT_MEMORY_BYTES
     counters: RunCounters = field(default_factory=RunCounters)
     budget: PageBudget = field(init=False)
@@ -78,6 +82,12 @@ class RunState:
                 lambda slot, offset, length: self.node.storage_read(view, address, slot, offset, length)
             )
         return known
+
+    @property
+    def own_view(self) -> int:
+        """How the run's own contract is read."""
+        nested = self.job.nested
+        return self.node.table.own_view if nested is None else nested.view
 
     @property
     def storage_reads(self) -> int:

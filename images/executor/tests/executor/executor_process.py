@@ -22,6 +22,7 @@ from genvm_wire.instance_messages import (
     FromInstance,
     JobMessage,
     Log,
+    Nest,
     Output,
     Ready,
     Result,
@@ -172,7 +173,7 @@ def follow(channel: FrameSocket, until: str = "final") -> Report:
             case Result() | Failed():
                 report.final, report.seconds = message, time.monotonic() - started
                 return report
-            case Ready() | Resume() | Finishing():
+            case Ready() | Resume() | Finishing() | Nest():
                 pass
             case _:
                 assert_never(message)

@@ -1,0 +1,215 @@
+"""Calls between contracts of different lines: callees run in instances of their own (host-protocol.md, 10).
+
+The caller waits for it in its instance. The callee takes no permit, has the caller's deadline, dials the same
+node once more, and may do nothing but read and call on, six deep in all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
+
+import structlog
+
+from genvm_wire.calldata import CalldataError, decode, encode
+from genvm_wire.host_tables import HOST_TABLES
+from genvm_wire.instance_messages import (
+    Failed,
+    Finishing,
+    JobMessage,
+    Log,
+    Nest,
+    Nested,
+    Output,
+    Ready,
+    Result,
+    Resume,
+    from_instance,
+)
+from genvm_wire.results import ResultError, RunResult, parse
+from orchestrator import descriptors
+from orchestrator.contracts.versions import ExecutorVersion, Number, VersionFailure
+from orchestrator.executions.hand_over import HandOver, NodeLine
+from orchestrator.executions.hosts import HostFailure
+from orchestrator.executions.job import MOST_NESTED, host_table, job_message
+from orchestrator.executions.orders import Ended
+from orchestrator.executions.persistence import persistently
+from orchestrator.executions.request import ModuleUse, RunRequest, Selector
+from orchestrator.executions.run import Run
+from orchestrator.runtime.port import (
+    ChannelClosed,
+    Instance,
+    InstanceSpec,
+    ProtocolBroken,
+    Runtime,
+    RuntimeFailure,
+)
+from orchestrator.tasks import cancel_and_wait, finish
+
+log = structlog.get_logger(__name__)
+
+FAILED = "InternalError"
+SAID_ON_FAILURE = "cross-major nested run failed"
+"""What the reference says of any failure; the log says which."""
+_NUMBERS = count(1)
+
+
+class NestingFailure(Exception):
+    """The nested run came to no end; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class NestedRuns:
+    """Serves the nested runs of all runs.
+
+    `choose` gives the version for a request; `spec` what to start for a run, under a name; `take_back` puts
+    an instance that is ready again back where it came from.
+    """
+
+    runtime: Runtime
+    choose: Callable[[RunRequest], ExecutorVersion]
+    hand_over: HandOver
+    spec: Callable[[Run, str, ExecutorVersion], InstanceSpec]
+    take_back: Callable[[Instance], bool]
+
+    async def answer(self, run: Run, said: Nest, deep: int) -> Nested:
+        """How the callee ended; never raises for anything that happens to it. `deep`: from 1."""
+        try:
+            result = await self._result(run, said, deep)
+        except (NestingFailure, VersionFailure, HostFailure, RuntimeFailure, Ended) as failure:
+            log.warning("nested_run_failed", error=str(failure) or type(failure).__name__, deep=deep)
+            return Nested(run.id, said.call, FAILED, encode(SAID_ON_FAILURE))
+        return Nested(run.id, said.call, result.kind, encode(result.data))
+
+    async def _result(self, run: Run, said: Nest, deep: int) -> RunResult:
+        if deep > MOST_NESTED:
+            raise NestingFailure(f"more than {MOST_NESTED} runs inside runs")
+        request = _request(run, said)
+        version = self.choose(request)
+        with await descriptors.lease():
+            instance = await self.runtime.start(self.spec(run, f"nested-{run.id}-{next(_NUMBERS)}", version))
+        kept = False
+        try:
+            job = partial(self._job, run, request, version, said, deep)
+            line = NodeLine(run, self.hand_over.nodes, self.hand_over.limits.host_connect_timeout)
+            self.hand_over.bound(run, instance)
+            await instance.give(job, line, {})
+            result = await self._read(run, instance, request, version, deep)
+            kept = await instance.acknowledge(run.id, run.times.acknowledged) and self.take_back(instance)
+            return result
+        finally:
+            if not kept:
+                await finish(_removed(instance), run.times.letting_go)
+
+    async def _job(
+        self, run: Run, request: RunRequest, version: ExecutorVersion, said: Nest, deep: int
+    ) -> JobMessage:
+        """Its own like any other's, but for what it takes over."""
+        job = job_message(run.id, request, version, self.hand_over.job_limits(run))
+        nested = {"view": said.view, "stack": list(said.stack)}
+        return job.but(nested=nested, nests=MOST_NESTED - deep)
+
+    async def _read(
+        self, run: Run, instance: Instance, request: RunRequest, version: ExecutorVersion, deep: int
+    ) -> RunResult:
+        """Read to its result; what it prints is nobody's, what it logs is the caller's."""
+        calls = NestedCalls(self, run, instance, deep)
+        try:
+            while True:
+                match await instance.control.receive(from_instance):
+                    case Result(run=run.id, payload=payload):
+                        return _read_result(payload, host_table(request, version))
+                    case Failed(message=text):
+                        raise NestingFailure(text)
+                    case Nest() as call:
+                        calls.take(call)
+                    case Output() | Log() | Finishing():
+                        pass
+                    case Ready() | Resume() | Result() as other:
+                        raise ProtocolBroken(f"{other.kind!r} in a nested run")
+        finally:
+            await calls.aclose()
+
+
+def _request(run: Run, said: Nest) -> RunRequest:
+    """What the callee's run is: nothing that it does may have an effect. Raises NestingFailure."""
+    message = said.message
+    if message.get("is_init") or message.get("value"):
+        raise NestingFailure("a nested run neither deploys nor takes money")
+    call = replace(
+        run.request.call,
+        selector=_selector(run, said.route),
+        message=message,
+        host_data="{}",
+        is_sync=True,
+        calldata=said.calldata,
+        code=None,
+        permissions="c" if said.may_call else "",
+        modules=ModuleUse.NONE,
+        leader_nondet_results=(),
+    )
+    return replace(run.request, call=call)
+
+
+def _selector(run: Run, route: str | bytes) -> Selector:
+    """From a line, or from what the node said (host-protocol.md, 10). Raises NestingFailure."""
+    if isinstance(route, str):
+        return Selector(major=Number.of_run(run.execution.version).major, line=route)
+    try:
+        match decode(route):
+            case {"kind": "major", "major": int() as major}:
+                return Selector(major=major)
+            case {"kind": "version", "version": str() as version}:
+                return Selector(version=version)
+    except CalldataError:
+        pass
+    raise NestingFailure("the node named an executor neither by its major nor by its version")
+
+
+def _read_result(payload: bytes, table: str) -> RunResult:
+    try:
+        return parse(payload, HOST_TABLES[table].result_form)
+    except ResultError as error:
+        raise NestingFailure(f"the result cannot be read: {error}") from None
+
+
+async def _removed(instance: Instance) -> None:
+    instance.hang_up()
+    async for attempt in persistently(RuntimeFailure):
+        with attempt:
+            await instance.destroy()
+
+
+class NestedCalls:
+    """What one instance has asked for: one call at a time."""
+
+    def __init__(self, nesting: NestedRuns, run: Run, instance: Instance, deep: int = 0) -> None:
+        self._nesting, self._run, self._instance, self._deep = nesting, run, instance, deep
+        self._call = -1
+        self._task: asyncio.Task[None] | None = None
+
+    def take(self, said: Nest) -> None:
+        """Serve it, unless it is being served. Raises ProtocolBroken for a second one meanwhile."""
+        if said.run != self._run.id:
+            raise ProtocolBroken("a call of another run")
+        running = self._task is not None and not self._task.done()
+        if running and said.call != self._call:
+            raise ProtocolBroken("a nested run within the time of another")
+        if not running:
+            self._call = said.call
+            self._task = asyncio.create_task(self._serve(said), name=f"run-{self._run.id}:nested")
+
+    async def _serve(self, said: Nest) -> None:
+        answer = await self._nesting.answer(self._run, said, self._deep + 1)
+        with suppress(ChannelClosed):
+            # It asks again once it is connected again.
+            await self._instance.control.send(answer)
+
+    async def aclose(self) -> None:
+        """End what still runs."""
+        if self._task is not None:
+            await cancel_and_wait(self._task)
