@@ -92,6 +92,7 @@ class HostServer:
         finally:
             nested.cancel()
             await asyncio.wait({nested})
+            self._listener.close()
         if not nested.cancelled() and (failure := nested.exception()) is not None:
             raise failure
 

@@ -22,13 +22,16 @@ _VERSION = re.compile(r"v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 
 def entry_frame(run: RunState) -> VmFrame:
     """Read what a run starts from. Raises VmFault, HostRefused, HostLost."""
-    calldata = run.node.get_calldata() if needs_calldata(run.job, run.node.table) else run.job.calldata
-    settle_line(run)
+    asked = needs_calldata(run.job, run.node.table)
+    calldata = run.node.get_calldata() if asked else run.job.calldata
+    turned = settle_line(run)
     job = run.job
     letters = job.permissions
     if calldata is None:
         raise VmFault("malformed_entry")
-    calldata = with_method_at(job.line.method_key, calldata)
+    # Else the manager has seen to it, and what is wrong with a payload is for the check to say.
+    if asked or turned or job.nested is not None or not job.line.checks_entry:
+        calldata = with_method_at(job.line.method_key, calldata)
     if job.line.checks_entry and not is_entry(calldata, job.message.is_init):
         raise VmFault("malformed_entry")
     if "w" in letters:

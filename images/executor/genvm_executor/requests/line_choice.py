@@ -21,11 +21,11 @@ _BEGINNINGS = (*(marker.encode() for marker in MARKERS), WASM_MAGIC, b"PK\x03\x0
 _LONGEST = max(map(len, _BEGINNINGS))
 
 
-def settle_line(run: RunState) -> None:
-    """Make the job one of the contract's own line. Raises HostRefused, HostLost."""
+def settle_line(run: RunState) -> bool:
+    """Make the job one of the contract's line; whether it has become one. Raises HostRefused, HostLost."""
     job = run.job
     if not job.other_lines:
-        return
+        return False
     if job.message.is_init and run.node.table.code is not Channel.STORAGE:
         found = None if job.code is None else line_of_code(job.code)
     else:
@@ -34,9 +34,10 @@ def settle_line(run: RunState) -> None:
         found = line_of(run.storage_of(job.message.contract, view))
     version = job.other_lines.get(found or "")
     if found is None or version is None:
-        return
+        return False
     run.job = job.turned_to(LINES[found], version)
     run.log.add("info", f"the contract is of line {found}: served as {version}")
+    return True
 
 
 def foreign_line(storage: Readable, own: ContractLine) -> str | None:

@@ -102,9 +102,42 @@ def test_conversions_of_softfloat_trap_where_there_is_no_integer(programs: Progr
         )
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("f64_add", "f64", ("0.1", "0.2"), "f64", 0x3FD3333333333334),
+        ("f64_sub", "f64", ("inf", "inf"), "f64", 0x7FF8000000000000),
+        ("f32_mul", "f32", ("16777217", "1"), "f32", 0x4B800000),
+        ("f32_div", "f32", ("1", "3"), "f32", 0x3EAAAAAB),
+        ("f64_sqrt", "f64", ("2",), "f64", 0x3FF6A09E667F3BCD),
+        ("f64_le", "f64", ("1", "nan"), "i32", 0),
+        ("f32_lt", "f32", ("1", "2"), "i32", 1),
+        ("f64_eq", "f64", ("0", "-0"), "i32", 1),
+        ("ui32_to_f64", "i32", ("-1",), "f64", 0x41EFFFFFFFE00000),
+        ("i64_to_f32", "i64", ("16777217",), "f32", 0x4B800000),
+        ("f32_to_f64", "f32", ("nan:0x200000",), "f64", 0x7FF8000000000000),
+        ("f64_to_f32", "f64", ("1e300",), "f32", 0x7F800000),
+    ],
+)
+def test_arithmetic_of_softfloat_is_ieee(
+    programs: Programs, case: tuple[str, str, tuple[str, ...], str, int]
+) -> None:
+    """Where the contract's own float instructions trap."""
+    name, takes, given, gives, bits = case
+    kind = {"f64": "i64", "f32": "i32", "i32": "i32"}[gives]
+    call = f"(call $f {' '.join(f'({takes}.const {one})' for one in given)})"
+    seen = call if gives == "i32" else f"({kind}.reinterpret_{gives} {call})"
+    wat = (
+        f'(module (import "softfloat" "{name}" (func $f (param {" ".join([takes] * len(given))})'
+        f' (result {gives}))) (memory (export "memory") 1) (func (export "_start")'
+        f" (if ({kind}.ne {seen} ({kind}.const {bits})) (then unreachable))))"
+    )
+    assert run(programs, with_actions(bytes(wat2wasm(wat)), ACTIONS)) == "Return null"
+
+
 def test_what_softfloat_does_not_have_does_not_link(programs: Programs) -> None:
     wat = (
-        '(module (import "softfloat" "f32_add" (func)) (memory (export "memory") 1) (func (export "_start")))'
+        '(module (import "softfloat" "f32_rem" (func)) (memory (export "memory") 1) (func (export "_start")))'
     )
     assert run(programs, with_actions(bytes(wat2wasm(wat)), ACTIONS)) == "invalid_contract wasm linking"
 
