@@ -30,8 +30,9 @@ from genvm_wire.instance_messages import (
     Resume,
     from_instance,
 )
-from genvm_wire.results import ResultError, RunResult, parse
+from genvm_wire.results import ResultError, parse
 from orchestrator import descriptors
+from orchestrator.aside import aside
 from orchestrator.contracts.versions import ExecutorVersion, Number, VersionFailure
 from orchestrator.executions.hand_over import HandOver, NodeLine
 from orchestrator.executions.hosts import HostFailure
@@ -53,6 +54,10 @@ from orchestrator.tasks import cancel_and_wait, finish
 log = structlog.get_logger(__name__)
 
 FAILED = "InternalError"
+Answer = tuple[str, bytes]
+"""A result's kind, and its data as calldata."""
+MOST_RESULT = 8 * 1024 * 1024
+"""Bytes of a callee's result: it is taken apart and put together again for its caller."""
 SAID_ON_FAILURE = "cross-major nested run failed"
 """What the reference says of any failure; the log says which."""
 _NUMBERS = count(1)
@@ -83,9 +88,9 @@ class NestedRuns:
         except (NestingFailure, VersionFailure, HostFailure, RuntimeFailure, Ended) as failure:
             log.warning("nested_run_failed", error=str(failure) or type(failure).__name__, deep=deep)
             return Nested(run.id, said.call, FAILED, encode(SAID_ON_FAILURE))
-        return Nested(run.id, said.call, result.kind, encode(result.data))
+        return Nested(run.id, said.call, *result)
 
-    async def _result(self, run: Run, said: Nest, deep: int) -> RunResult:
+    async def _result(self, run: Run, said: Nest, deep: int) -> Answer:
         if deep > MOST_NESTED:
             raise NestingFailure(f"more than {MOST_NESTED} runs inside runs")
         request = _request(run, said)
@@ -115,14 +120,15 @@ class NestedRuns:
 
     async def _read(
         self, run: Run, instance: Instance, request: RunRequest, version: ExecutorVersion, deep: int
-    ) -> RunResult:
+    ) -> Answer:
         """Read to its result; what it prints is nobody's, what it logs is the caller's."""
         calls = NestedCalls(self, run, instance, deep)
         try:
             while True:
                 match await instance.control.receive(from_instance):
                     case Result(run=run.id, payload=payload):
-                        return _read_result(payload, host_table(request, version))
+                        reading = partial(_read_result, payload, host_table(request, version))
+                        return await aside(len(payload), reading)
                     case Failed(message=text):
                         raise NestingFailure(text)
                     case Nest() as call:
@@ -170,9 +176,12 @@ def _selector(run: Run, route: str | bytes) -> Selector:
     raise NestingFailure("the node named an executor neither by its major nor by its version")
 
 
-def _read_result(payload: bytes, table: str) -> RunResult:
+def _read_result(payload: bytes, table: str) -> Answer:
+    if len(payload) > MOST_RESULT:
+        raise NestingFailure(f"a result of {len(payload)} bytes; {MOST_RESULT} are allowed")
     try:
-        return parse(payload, HOST_TABLES[table].result_form)
+        result = parse(payload, HOST_TABLES[table].result_form)
+        return result.kind, encode(result.data)
     except ResultError as error:
         raise NestingFailure(f"the result cannot be read: {error}") from None
 

@@ -52,7 +52,7 @@ async def test_a_large_result_is_looked_at_beside_the_loop(monkeypatch: pytest.M
     monkeypatch.setattr(reader, "checked_result", noting)
     large = payload([[]] * SMALL)
     control: Any = OneResult(Result(1, 0, large, True, {}))
-    report: Any = await read_report(run, control)
+    report: Any = await read_report(run, control, lambda _: None)
     assert report.payload == large
     assert threads != [threading.current_thread()]
 
