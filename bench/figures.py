@@ -79,6 +79,12 @@ BARS = (
     ),
     Bar("pooled runs/s, 0.9 x cold", _of("pool_rate"), _times(0.9, "cold_rate"), least=True),
     Bar("runs/s with reuse", _of("reuse_rate"), _fixed(80), least=True),
+    Bar(
+        "a developer's session / plain in process",
+        _ratio("developer_docker_session_ms", "developer_plain_session_ms"),
+        _fixed(3),
+        least=False,
+    ),
     Bar("GET /status/s, 1,000 retained", _of("status_rps_1000"), _fixed(2000), least=True),
     Bar("other routes, 10,000 / 100 retained", _slowest_route, _fixed(0.8), least=True),
     Bar("manager MB, 1,000 retained", _of("rss_mb_1000"), _fixed(120), least=False),

@@ -14,6 +14,7 @@ from pathlib import Path
 import docker
 
 from bench import baselines, usage
+from bench.developer import developer_ms
 from bench.figures import RETAINED, Results, spread
 from bench.manager import Manager, manager
 from bench.spawn import bare_spawn_ms
@@ -97,6 +98,11 @@ async def work(results: Results, effort: Effort) -> None:
         results |= await asyncio.to_thread(work_ms, executors, sys.executable, max(effort.runs // 4, 3))
 
 
+async def developer(results: Results, effort: Effort) -> None:
+    """A developer's test session of 200 calls: in containers, in processes, and without isolation."""
+    results |= await asyncio.to_thread(developer_ms, max(effort.runs // 7, 1))
+
+
 async def rates(results: Results, kind: str, under_test: Manager, effort: Effort) -> None:
     """Runs per second by clients; and what one run costs in processor time, in this bench's load and all."""
     for clients in CLIENTS:
@@ -153,6 +159,7 @@ MEASURES: dict[str, Callable[[Results, Effort], Awaitable[None]]] = {
     "cold": cold,
     "spawned": spawned,
     "work": work,
+    "developer": developer,
     "baselines": baseline,
     "retained": retained,
 }

@@ -85,13 +85,19 @@ async def attempt(
             outcome.timings["accepted"] = now() - begun
             await _watch(manager, outcome, serving, begun, limit_s)
         finally:
+            served = serving.done() and not serving.cancelled() and serving.exception() is None
             outcome.failure = await _stop(serving) or outcome.failure
-            if outcome.run_id is not None:
+            if outcome.run_id is not None and not served:
                 await manager.end_run(outcome.run_id)
         if host.connected_at is not None:
             outcome.timings["connected"] = host.connected_at - begun
     # What the run printed is there once the manager has heard of its end, which may be after its node has.
-    outcome.status = await manager.status(outcome.run_id, wait=LAST_STATUS) or outcome.status
+    # One that its node has heard to its end ends by itself: an order to end it would only have to be served.
+    status = await manager.status(outcome.run_id, wait=LAST_STATUS)
+    if status is None and served:
+        await manager.end_run(outcome.run_id)
+        status = await manager.status(outcome.run_id, wait=LAST_STATUS)
+    outcome.status = status or outcome.status
     outcome.timings["total"] = now() - begun
     return outcome
 

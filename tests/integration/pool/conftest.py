@@ -32,6 +32,10 @@ from tests.until import until
 __all__ = ["executor_image"]
 
 CODE = source("behaviour.py")
+LATER_CODE = source("later_behaviour.py")
+"""The same in the second generation of the library."""
+COMPARED = [(CODE, "good"), (CODE, "vm_error"), (LATER_CODE, "good")]
+"""Runs that are to be the same wherever and whenever: code and method."""
 BOUND = 120.0
 
 
@@ -52,8 +56,8 @@ class Pooled:
         """Until the pool is so; a pool announces nothing."""
         await until(lambda: condition(self.seen))
 
-    async def run(self, method: str = "good", **changes: Any) -> Transcript:
-        return await self.node.run(await staged(self.store, CODE, method), **changes)
+    async def run(self, method: str = "good", code: bytes = CODE, **changes: Any) -> Transcript:
+        return await self.node.run(await staged(self.store, code, method), **changes)
 
 
 @pytest.fixture

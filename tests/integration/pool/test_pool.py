@@ -14,7 +14,7 @@ import docker
 import pytest
 
 from tests.e2e.strict_node import staged
-from tests.integration.pool.conftest import CODE, Open, Pooled, containers, work_of
+from tests.integration.pool.conftest import CODE, COMPARED, Open, Pooled, containers, work_of
 
 RUNTIMES = pytest.mark.parametrize("runtime", ["docker", "process"])
 ONE = """
@@ -45,16 +45,16 @@ async def test_a_burst_larger_than_the_pool_falls_back_to_cold_starts_and_the_po
 
 
 @RUNTIMES
-@pytest.mark.parametrize("method", ["good", "vm_error"])
+@pytest.mark.parametrize(("code", "method"), COMPARED, ids=["good", "vm_error", "second generation"])
 async def test_a_run_gives_the_same_bytes_and_fuel_warm_and_cold(
-    open_manager: Open, runtime: str, method: str
+    open_manager: Open, runtime: str, code: bytes, method: str
 ) -> None:
     async with open_manager(runtime, pool_size=1) as kit:
         await kit.until(lambda pool: pool.ready == 1)
-        warm = await kit.run(method)
+        warm = await kit.run(method, code)
         assert (kit.seen.warm, kit.seen.cold) == (1, 0)
         await kit.pool.drain()
-        cold = await kit.run(method)
+        cold = await kit.run(method, code)
         assert kit.seen.warm == 1
         assert warm.result == cold.result
         assert warm.status is not None and cold.status is not None

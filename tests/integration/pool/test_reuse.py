@@ -16,7 +16,7 @@ from orchestrator.executions.state import Cause
 from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.runtime.pool.settings import PoolSettings
 from tests.e2e.strict_node import staged
-from tests.integration.pool.conftest import CODE, Open, Pooled, containers, work_of
+from tests.integration.pool.conftest import CODE, COMPARED, Open, Pooled, containers, work_of
 from tests.integration.pool.skipping_clock import SkippingClock
 from tests.integration.pool.test_pool import cancelled_run
 
@@ -67,20 +67,20 @@ async def test_runs_one_after_another_use_one_instance_until_it_is_used_up(
 
 @RUNTIMES
 @pytest.mark.usefixtures("lent_for_long")
-@pytest.mark.parametrize("method", ["good", "vm_error"])
+@pytest.mark.parametrize(("code", "method"), COMPARED, ids=["good", "vm_error", "second generation"])
 async def test_a_run_gives_the_same_bytes_and_fuel_whatever_ran_before_it(
-    open_manager: Open, runtime: str, method: str
+    open_manager: Open, runtime: str, code: bytes, method: str
 ) -> None:
     seen = []
     async with open_manager(runtime, pool_size=1, instance_reuse=10) as kit:
         for _ in range(3):
             await kit.until(lambda pool: pool.ready == 1)
-            run = await kit.run(method)
+            run = await kit.run(method, code)
             assert run.status is not None
             seen.append((run.result, work_of(run.status, runtime), run.status["stdout"]))
         assert len(await engine_ids(kit)) == 1
     async with open_manager(runtime, pool_size=1) as kit:
-        run = await kit.run(method)
+        run = await kit.run(method, code)
         assert run.status is not None
         seen.append((run.result, work_of(run.status, runtime), run.status["stdout"]))
     assert len(set(seen)) == 1

@@ -108,11 +108,11 @@ async def test_a_deployment_gets_its_address_from_sender_and_nonce(store: NodeSt
     assert await deployed(store) == deploy_address(SENDER, 1)
 
 
-async def test_a_run_follows_the_client_sequence(store: NodeStore) -> None:
+async def test_a_run_that_was_heard_to_its_end_is_asked_about_and_not_ended(store: NodeStore) -> None:
     calls: list[str] = []
     async with node(store, returning(7), calls) as client:
         outcome = await client.deploy(b"# {}\n", sender=SENDER)
-    assert calls == ["POST", "DELETE wait_timeout_ms=20", "GET"]
+    assert calls == ["POST", "GET"]
     assert (outcome.run_id, outcome.kind, outcome.stdout) == (41, "Return", "hi\n")
     assert set(outcome.timings) == {"accepted", "connected", "result", "total"}
     assert outcome.status == {"genvm_log": [], "finished_at": 1}
