@@ -93,6 +93,7 @@ class HostServer:
             nested.cancel()
             await asyncio.wait({nested})
             self._listener.close()
+            await self._forget_directory()
         if not nested.cancelled() and (failure := nested.exception()) is not None:
             raise failure
 
