@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, Never, Protocol
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from genvm_wire.calldata import Value
+from orchestrator.aside import aside
 from orchestrator.runtime.port import Egress, Instance, RuntimeFailure
 
 log = structlog.get_logger(__name__)
@@ -28,6 +30,8 @@ DEFAULT_SIGNER = "#{signerUrl}"
 PLACEHOLDER = re.compile(r"#\{([a-zA-Z0-9_]*)\}")
 PORTS = {"http": 80, "https": 443}
 PAUSE_S = 15.0
+MOST_VALUES = 50_000
+"""In a node's `host_data`, as the module counts them: one with more has no session anyway."""
 MOST_SIGNERS = 256
 """Per module: each is a rule that every packet is compared with."""
 
@@ -102,7 +106,10 @@ class Doors:
 
     async def open_for(self, host_data: str) -> None:
         """Let the signer through that a run names, before it has its session."""
-        if self._filters is None or (door := self._door(host_data)) is None or door in self._open:
+        if self._filters is None or PLACEHOLDER.search(self._template) is None:
+            return
+        door = await aside(len(host_data), partial(self._door, host_data))
+        if door is None or door in self._open:
             return
         async with self._turn:
             if door in self._open or len(self._open) >= MOST_SIGNERS:
@@ -141,11 +148,11 @@ class Doors:
                 log.warning("egress_not_renewed", instance=self._instance.spec.name, error=str(failure))
 
     def _door(self, host_data: str) -> Door | None:
-        if PLACEHOLDER.search(self._template) is None:
+        if sum(map(host_data.count, "[{,")) >= MOST_VALUES:
             return None
         try:
             said: Any = json.loads(host_data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         known = said if isinstance(said, dict) else {}
 

@@ -76,7 +76,17 @@ async def test_a_signer_is_let_through_once_however_many_runs_name_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "told", ["{}", "[]", "no JSON", '{"signerUrl": 5}', '{"signerUrl": "http://localhost:1"}']
+    "told",
+    [
+        "{}",
+        "[]",
+        "no JSON",
+        '{"signerUrl": 5}',
+        '{"signerUrl": "http://localhost:1"}',
+        "[" * 40_000,
+        f'{{"signerUrl": "http://signer:1", "x": [{"[]," * 50_000}0]}}',
+    ],
+    ids=lambda told: told[:30],
 )
 async def test_a_run_that_names_none_asks_for_nothing(told: str) -> None:
     filters = Filters()
