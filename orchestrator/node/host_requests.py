@@ -16,6 +16,8 @@ from orchestrator.node.stage import Stage, StageFull
 
 MAX_SLICE: Final = 72 * 1024 * 1024
 MAX_READ: Final = 64 * 1024 * 1024
+MAX_EXTRA: Final = 64 * 1024
+"""Bytes of JSON beside a message: an amount, a number and a word."""
 MAX_TOPICS: Final = 4
 FUEL: Final = 2**60
 OK: Final = b"\0"
@@ -64,17 +66,17 @@ class HostRequests:
     async def _u32(self) -> int:
         return int.from_bytes(await self._take(4), "little")
 
-    async def _slice(self) -> bytes:
+    async def _slice(self, most: int = MAX_SLICE) -> bytes:
         length = await self._u32()
-        if length > MAX_SLICE:
-            raise HostBroken(f"the executor announced {length} bytes, over the limit of {MAX_SLICE}")
+        if length > most:
+            raise HostBroken(f"the executor announced {length} bytes, over the limit of {most}")
         return await self._take(length)
 
     async def _address(self) -> Address:
         return Address(await self._take(20))
 
     async def _extra(self) -> dict[str, Any]:
-        raw = await self._slice()
+        raw = await self._slice(MAX_EXTRA)
         try:
             fields = json.loads(raw)
         except (ValueError, RecursionError) as error:
