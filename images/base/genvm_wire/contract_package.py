@@ -247,7 +247,18 @@ def _runner(text: str, line: str) -> dict[str, Any]:
         raise PackageError(Fault.MALFORMED, line, f"the runner is not JSON: {error}") from None
     if not isinstance(runner, dict):
         raise PackageError(Fault.MALFORMED, line, "the runner is not a JSON object")
+    if "\\u" in text and not _is_unicode(runner):
+        raise PackageError(Fault.MALFORMED, line, "the runner is not JSON: half of a character")
     return runner
+
+
+def _is_unicode(value: object) -> bool:
+    """Whether UTF-8 has a form for all its texts; escapes can spell halves of characters."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -211,3 +211,10 @@ def test_code_is_looked_through_piece_by_piece_for_what_is_not_utf8() -> None:
     for code in (text + b"\xd0", text + b"\xff" + text):
         with pytest.raises(PackageError, match=f"not UTF-8 at byte {len(text)}"):
             parse(code, "v0.2")
+
+
+def test_half_a_character_in_a_runner_is_no_json() -> None:
+    """Environment, arguments and paths have no form for it."""
+    with pytest.raises(PackageError, match="half of a character"):
+        parse(b'# {"Seq": [{"AddEnv": {"name": "A", "val": "\\ud800"}}]}\n', "v0.2")
+    assert parse(b'# {"AddEnv": {"name": "A", "val": "\\ud83d\\ude00"}}\n', "v0.2").runner

@@ -17,6 +17,8 @@ from genvm_wire.wasm_sections import module_name
 MAX_NESTING = 128
 MAX_ENV_NAME = 128
 MAX_ENV_VALUE = 1024 * 1024
+MAX_ENVIRONMENT = 16 * 1024 * 1024
+"""Characters of all values: a short runner can name a long one in thousands of others."""
 _SUPPORT_RUNNERS = frozenset({"cpython", "py-lib-cloudpickle", "py-lib-genlayer-std"})
 """What `py-genlayer` itself depends on; our interpreter and library contain them."""
 _ABSENT_RUNNERS = frozenset(
@@ -168,17 +170,21 @@ class _Interpreter:
         return {path: data for path, data in self._package.files.items() if path.startswith(folder)}
 
     def _add_variable(self, name: str, value: str) -> bool:
-        expanded = _VARIABLE.sub(lambda match: self._launch.variables.get(match[1], ""), value)
-        if (
-            not name
-            or "=" in name
-            or len(name) > MAX_ENV_NAME
-            or len(expanded) > MAX_ENV_VALUE
-            or "\0" in name + expanded
-        ):
+        expanded = self._expanded(value)
+        if not name or "=" in name or len(name) > MAX_ENV_NAME or expanded is None or "\0" in name + expanded:
             raise self._malformed(f"the environment variable {name!r:.200} has an unusable name or value")
         self._launch.variables[name] = expanded
+        if sum(map(len, self._launch.variables.values())) > MAX_ENVIRONMENT:
+            raise self._malformed(f"the environment is longer than {MAX_ENVIRONMENT} characters")
         return False
+
+    def _expanded(self, value: str) -> str | None:
+        """With the variables that it names; null for what gets too long, which is not made first."""
+        known = self._launch.variables
+        if sum(len(known.get(match[1], "")) for match in _VARIABLE.finditer(value)) > MAX_ENV_VALUE:
+            return None
+        expanded = _VARIABLE.sub(lambda match: known.get(match[1], ""), value)
+        return expanded if len(expanded) <= MAX_ENV_VALUE else None
 
 
 def _is_plain(path: str) -> bool:

@@ -1,0 +1,39 @@
+"""What a contract's runner may ask for, in size: nothing that only a larger node could make."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from genvm_executor.lines import LINES
+from genvm_executor.machine.outcome import VmFault
+from genvm_executor.python.runner_actions import MAX_ENV_VALUE, MAX_ENVIRONMENT, Launch, interpret
+from genvm_wire.contract_package import parse
+
+
+def launched(*variables: tuple[str, str]) -> Launch:
+    actions = [{"AddEnv": {"name": name, "val": value}} for name, value in variables]
+    code = f"# {json.dumps({'Seq': [*actions, {'Depends': 'py-genlayer:test'}]})}\n".encode()
+    return interpret(parse(code, "v0.2"), line=LINES["v0.2"], debug=True, deterministic=True)
+
+
+GROWN = [("A", "x" * 1024), ("A", "${A}" * 1024)]
+
+
+def test_a_variable_may_name_others_up_to_its_bound() -> None:
+    assert len(launched(*GROWN, ("B", "${A}${none}")).variables["B"]) == MAX_ENV_VALUE
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [("B", "${A}!")],
+        [("B", "${A}" * 10_000)],
+        [(f"B{number}", "${A}") for number in range(MAX_ENVIRONMENT // MAX_ENV_VALUE)],
+    ],
+    ids=["a character too long", "ten gibibytes", "too much altogether"],
+)
+def test_more_is_no_contract(more: list[tuple[str, str]]) -> None:
+    with pytest.raises(VmFault, match="invalid_contract"):
+        launched(*GROWN, *more)
