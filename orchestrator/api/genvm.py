@@ -29,6 +29,7 @@ from orchestrator.api.description import BodyLimit, Description, Parameter, Plac
 from orchestrator.api.errors import error_response
 from orchestrator.api.quotas import submitted
 from orchestrator.api.run_status import answer, weight
+from orchestrator.api.trace_context import TRACEPARENT, trace_of
 from orchestrator.api.wire.durations import parse_duration
 from orchestrator.api.wire.generation_a import RunBodyA
 from orchestrator.api.wire.generation_b import RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4
@@ -75,7 +76,7 @@ CALLDATA_BODIES = (RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4, RunBodyC)
         RunBodyA,
         CALLDATA_BODIES,
         limit=BodyLimit.CODE,
-        parameters=(IDEMPOTENCY,),
+        parameters=(IDEMPOTENCY, TRACEPARENT),
         failures=(400, 403, 500, 503),
         scope=Scope.NODE,
     )
@@ -105,7 +106,7 @@ async def _submitted(request: web.Request) -> Run | int:
         wanted = replace(wanted, size=size).within(caller_of(request).namespace)
         if (repeated := context.executions.repeated(wanted)) is not None:
             return repeated
-        return await submitted(context.executions, wanted, allowance_of(request))
+        return await submitted(context.executions, wanted, allowance_of(request), trace_of(request))
     except (BadHeader, WrongShape, HostFailure, VersionFailure, Refused, ModulesNotRunning, OverQuota):
         waking = _wake_refused(context, body, caller_of(request).namespace)
         context.background.spawn("wake-refused-host", waking)

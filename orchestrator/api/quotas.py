@@ -12,11 +12,16 @@ from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
 
 
-async def submitted(executions: Executions, wanted: RunRequest, allowance: Allowance | None) -> Run:
-    """As `Executions.submit`. Raises OverQuota, too. A run that is there already costs nothing again."""
+async def submitted(
+    executions: Executions, wanted: RunRequest, allowance: Allowance | None, trace: str | None = None
+) -> Run:
+    """As `Executions.submit`. Raises OverQuota, too. A run that is there already costs nothing again.
+
+    `trace`: the id of the trace that it is part of.
+    """
     quota = None if allowance is None else allowance.quota
     if quota is None:
-        return await executions.submit(wanted)
+        return await executions.submit(wanted, partial(_belongs, trace))
     try:
         begun = quota.take(wanted.permits)
     except OverQuota:
@@ -24,13 +29,18 @@ async def submitted(executions: Executions, wanted: RunRequest, allowance: Allow
         raise
     try:
         # Counted where the run is made: a client that goes away a moment later has begun it all the same.
-        return await executions.submit(wanted, partial(_count, begun))
+        return await executions.submit(wanted, partial(_count, begun, trace))
     except BaseException:
         begun.undo()
         raise
 
 
-def _count(begun: BegunRun, run: Run) -> None:
+def _belongs(trace: str | None, run: Run) -> None:
+    run.trace = run.trace or trace
+
+
+def _count(begun: BegunRun, trace: str | None, run: Run) -> None:
+    _belongs(trace, run)
     if not begun.belongs_to(run.id):
         begun.undo()
         return

@@ -57,6 +57,8 @@ class Run:
         self.way: Way | None = None
         self.steps = StepTimes(clock)
         self.path: StartPath | None = None
+        self.trace: str | None = None
+        """Of the trace that its client's request is part of; the next manager does not know it."""
         self.delivering = False
         self.detached = False
         self.fetched = False

@@ -146,7 +146,8 @@ class Supervisor:
             self.choose_version(request)
 
     async def _supervise(self, run: Run, life: Life, held: Holding) -> None:
-        with structlog.contextvars.bound_contextvars(run=run.id):
+        ids = {"run": run.id} if run.trace is None else {"run": run.id, "trace": run.trace}
+        with structlog.contextvars.bound_contextvars(**ids):
             try:
                 outcome = await self._outcome_of(run, held, life)
             except asyncio.CancelledError:

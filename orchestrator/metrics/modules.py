@@ -85,7 +85,7 @@ WEB = (
         "genvm_web_browser_slots_taken",
         Kind.GAUGE,
         "pages that are, and callers that wait",
-        {"by": words(SLOTS)},
+        {"state": words(SLOTS)},
     ),
     Family(
         "genvm_web_own_troubles_total",
@@ -138,8 +138,8 @@ def _web(sources: Sources) -> Iterator[Sample]:
     yield from _number("genvm_web_browser_alive", counters.get("webdriver_alive"))
     yield from _number("genvm_web_browser_restarts_total", counters.get("webdriver_restarts"))
     yield from _number("genvm_web_browser_slots", counters.get("slots_limit"))
-    for by, name in SLOTS.items():
-        yield from _number("genvm_web_browser_slots_taken", counters.get(name), (by,))
+    for state, name in SLOTS.items():
+        yield from _number("genvm_web_browser_slots_taken", counters.get(name), (state,))
     yield from _number("genvm_web_own_troubles_total", counters.get("own_troubles"))
 
 

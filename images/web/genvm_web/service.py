@@ -95,6 +95,7 @@ class WebService:
         self._child = child
         self._network = network
         self._alive = True
+        self._slots: dict[str, int] = {}
         self._notes: list[str] = []
         if child is not None and not configuration.browser_sandbox:
             self._notes.append(SANDBOX_OFF)
@@ -131,6 +132,7 @@ class WebService:
             "own_troubles": self._troubles.count,
             "webdriver_alive": int(self._alive),
             "webdriver_restarts": restarts,
+            **{f"slots_{name}": value for name, value in self._slots.items()},
         }
         return Health(healthy=self._alive, detail=detail, counters=counters)
 
@@ -150,3 +152,5 @@ class WebService:
         while True:
             await asyncio.sleep(HEALTH_INTERVAL)
             self._alive = await self._webdriver.is_alive()
+            if self._child is not None:
+                self._slots = await self._webdriver.slots()

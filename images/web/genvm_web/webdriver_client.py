@@ -60,6 +60,19 @@ class WebdriverClient:
         except (TimeoutError, aiohttp.ClientError, OSError):
             return False
 
+    async def slots(self) -> dict[str, int]:
+        """Rendering slots by name (`slots.SlotStatistics`), of a service of ours; empty: it does not say."""
+        try:
+            async with (
+                asyncio.timeout(HEALTH_SECONDS),
+                self._session() as session,
+                session.get(f"{self._base_url}/slots", allow_redirects=False) as response,
+            ):
+                said = await response.json() if response.status == 200 else {}
+        except (TimeoutError, ValueError, aiohttp.ClientError, OSError):
+            return {}
+        return {name: value for name, value in said.items() if isinstance(value, int)}
+
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=self._connector(),

@@ -8,11 +8,13 @@ import signal
 from typing import Any
 
 import pytest
+import structlog
 
 from orchestrator.api.times import ApiTimes
 from orchestrator.executions.refusals import Refusal
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause
+from orchestrator.executions.steps import Step
 from orchestrator.executions.times import Times
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.runtime.process import ProcessInstance
@@ -176,6 +178,22 @@ async def test_an_idempotency_key_is_its_node_s_socket_s(make_client: MakeClient
         await client.leave()
         client = await make_client()
         assert [await asked(one), await asked(other)] == ids
+
+
+async def test_the_log_has_the_trace_of_the_client_and_the_steps_of_the_run(client: Client) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    body = client.body()
+    merged: list[Any] = [structlog.contextvars.merge_contextvars]
+    with structlog.testing.capture_logs(processors=merged) as lines:
+        async with listening_node(body["host"]):
+            headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+            _, answer = await client.ask("POST", "/genvm/run", json=body, headers=headers)
+            await client.finished(answer["id"])
+            await client.until(lambda: client.manager.executions.find(answer["id"]) is None)
+    (ended,) = [line for line in lines if line["event"] == "run_ended"]
+    assert (ended["run"], ended["trace"]) == (answer["id"], trace)
+    assert list(ended["steps"]) == [step.value for step in Step if step is not Step.INTERRUPTED]
+    assert ended["seconds"] == pytest.approx(sum(ended["steps"].values()), abs=0.001)
 
 
 async def test_a_run_that_crashed_twice_under_its_key_is_not_tried_again(make_client: MakeClient) -> None:

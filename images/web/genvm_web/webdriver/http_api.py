@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import structlog
 from aiohttp import web
@@ -45,6 +46,7 @@ class WebdriverApi:
             [
                 web.get("/render", self._render),
                 web.get("/healthcheck", self._health),
+                web.get("/slots", self._slots),
                 web.get("/log-level", _level),
                 web.post("/log-level", _set_level),
             ]
@@ -85,6 +87,10 @@ class WebdriverApi:
         except (Saturated, RenderFailed, NodeOffline, PlaywrightError):
             return web.Response(status=503, text="unhealthy")
         return web.Response(text="ok") if page.good else web.Response(status=503, text="unhealthy")
+
+    async def _slots(self, _: web.Request) -> web.Response:
+        """Ours, for the module's own counters: who renders, and who waits."""
+        return web.json_response(asdict(self._renderer.slots.statistics()))
 
     def _order(self, query: Mapping[str, str]) -> RenderOrder:
         """Callers may ask for less than the settings allow, never for more. Raises BadQuery."""
