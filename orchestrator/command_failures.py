@@ -41,6 +41,11 @@ def explained(error: Exception) -> list[str]:
 
 def _settings(error: ValidationError) -> list[str]:
     return [
-        f"setting {'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
+        f"{_named(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
         for problem in error.errors(include_url=False, include_input=False)
     ]
+
+
+def _named(place: tuple[int | str, ...]) -> str:
+    """Two settings that do not go together are named in the text."""
+    return f"setting {'.'.join(map(str, place))}" if place else "settings"

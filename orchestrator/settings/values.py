@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -124,8 +124,21 @@ Commas = BeforeValidator(_with_commas)
 HostNames = Annotated[list[HostName], NoDecode, Commas]
 ObjectNames = Annotated[list[ObjectName], NoDecode, Commas]
 VariableNames = Annotated[list[VariableName], NoDecode, Commas]
+
+
+def _network(value: object) -> object:
+    """Read here: of what is neither of two kinds both would complain, each in its own words."""
+    try:
+        return ip_network(value) if isinstance(value, str) else value
+    except ValueError:
+        # Without the value, which may be a secret in the wrong place.
+        text = "a network is written like 10.0.0.0/8 or fd00::/8, and its address ends where the mask does"
+        raise ValueError(text) from None
+
+
 Addresses = Annotated[list[IPvAnyNetwork], NoDecode, Commas]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, Commas]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Networks = Annotated[tuple[Network, ...], NoDecode, Commas]
 NodeDirectories = Annotated[
     tuple[Path, ...], NoDecode, BeforeValidator(_with_colons), AfterValidator(_directories_of_nodes)
 ]

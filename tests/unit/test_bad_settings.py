@@ -58,6 +58,26 @@ def test_a_list_in_the_environment_that_is_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            {"GENVM_NODE_NETWORKS": "10.0.0.0/8,bogus"},
+            "setting node_networks.1: a network is written like 10.0.0.0/8 or fd00::/8",
+        ),
+        (
+            {"GENVM_SOCKET": "/tmp/a.sock", "GENVM_OPERATOR_SOCKET": "/tmp/a.sock"},
+            "settings: operator_socket must be another socket than socket",
+        ),
+    ],
+    ids=["a network", "two that do not go together"],
+)
+def test_a_setting_that_is_none_of_two_kinds_or_fits_no_other_is_named(
+    settings: dict[str, str], words: str
+) -> None:
+    assert words in refusal(1, "config", "show", **settings)
+
+
+@pytest.mark.parametrize(
     ("url", "words"),
     [
         ("nonsense", "the journal"),
