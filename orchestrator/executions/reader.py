@@ -11,6 +11,7 @@ import structlog
 
 from genvm_wire.calldata import Address, Value
 from genvm_wire.instance_messages import (
+    UNREACHED,
     Failed,
     Finishing,
     Log,
@@ -27,7 +28,7 @@ from orchestrator.executions.result_check import BrokenResult, checked_result
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import REPORTED_CLASSES, FailureReport, Report, ResultReport
-from orchestrator.runtime.port import Control, Greeting, ProtocolBroken
+from orchestrator.runtime.port import Control, Greeting, ProtocolBroken, Way
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,7 @@ async def read_report(run: Run, control: Control, nest: Callable[[Nest], None]) 
                 return await _result(run, message)
             case Failed():
                 _expect_run(run, message)
-                return _failure(message)
+                return _failure(run, message)
             case Resume():
                 _expect_run(run, message)
             case Ready():
@@ -146,6 +147,9 @@ def _checked(payload: bytes) -> bytes:
         raise ProtocolBroken(str(broken)) from None
 
 
-def _failure(message: Failed) -> FailureReport:
-    cause = REPORTED_CLASSES.get(message.failure, Cause.INTERNAL)
-    return FailureReport(cause, message.message[:MAX_TEXT])
+def _failure(run: Run, message: Failed) -> FailureReport:
+    cause, unreached = REPORTED_CLASSES.get(message.failure, Cause.INTERNAL), False
+    if message.failure == UNREACHED and run.way is not None:
+        # What is relayed was dialled by this side.
+        cause, unreached = Cause.UPSTREAM, run.way is Way.DIRECT
+    return FailureReport(cause, message.message[:MAX_TEXT], unreached=unreached)

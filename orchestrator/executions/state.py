@@ -146,6 +146,11 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreached:
+    """Whoever was to dial the node with the job in hand could not: the run has not started after all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Concluded:
     """The outcome is known."""
 
@@ -157,14 +162,14 @@ class Released:
     """The instance is gone and its permits are back."""
 
 
-Event = Admitted | Resolved | Placed | Dialled | Started | Concluded | Released
+Event = Admitted | Resolved | Placed | Dialled | Started | Unreached | Concluded | Released
 
 # By state, and by whether the node has been dialled where that makes a difference.
 ALLOWED: Mapping[tuple[State, bool], tuple[type[Event], ...]] = {
     (State.QUEUED, False): (Admitted, Concluded),
     (State.STARTING, False): (Resolved, Placed, Dialled, Concluded),
     (State.STARTING, True): (Started, Concluded),
-    (State.RUNNING, True): (Concluded,),
+    (State.RUNNING, True): (Unreached, Concluded),
     (State.FINISHING, False): (Released,),
     (State.FINISHING, True): (Released,),
 }
@@ -192,6 +197,8 @@ def advance(execution: Execution, event: Event) -> Execution:
             return replace(execution, dialled=True)
         case Started(at, engine_id):
             return replace(execution, state=State.RUNNING, started_at=at, engine_id=engine_id)
+        case Unreached():
+            return replace(execution, started_at=None)
         case Concluded(outcome):
             if outcome.host_connected != (execution.started_at is not None):
                 raise ImpossibleTransition(

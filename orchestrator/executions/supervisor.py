@@ -46,11 +46,12 @@ from orchestrator.executions.state import (
     Resolved,
     Started,
     State,
+    Unreached,
     advance,
 )
 from orchestrator.executions.steps import StartPath, Step
 from orchestrator.executions.verdict import EndOrder, FailureReport, Report, judge
-from orchestrator.executions.watch import Holding, known_exit, watch
+from orchestrator.executions.watch import CONTROL_LOST, Holding, known_exit, watch
 from orchestrator.executions.written import request_from
 from orchestrator.runtime.port import (
     ChannelClosed,
@@ -73,7 +74,6 @@ from orchestrator.tasks import finish, first_done
 log = structlog.get_logger(__name__)
 
 MANAGER_RESTART = "manager_restart"
-CONTROL_LOST = "control_lost"
 HANDED_OVER = "the manager was restarted while the run was handed over"
 REQUEST_LOST = "request_lost"
 MODULES_NOT_RUNNING = "modules_not_running"
@@ -98,8 +98,8 @@ def never(instance: Instance) -> bool:
     return False
 
 
-def _lost_with_its_manager(run: Run, report: Report | None) -> Report | None:
-    """A run whose node was reached through its manager loses it with that one."""
+def _lost_with_its_relay(run: Run, report: Report | None) -> Report | None:
+    """A run whose node is reached through its manager loses it with that one, or with its Pod's connector."""
     if isinstance(report, FailureReport) and report.cause is Cause.UPSTREAM and run.way is Way.RELAY:
         return replace(report, reason=RELAY_LOST)
     return report
@@ -208,7 +208,15 @@ class Supervisor:
             held.instance = await self._start(run, version)
             run.steps.done(Step.INSTANCE)
             await self._hand_over.carry_out(run, held.instance, version)
-        return self._judge(run, *await watch(run, held.instance, self._nesting))
+        return await self._watched(run, held.instance)
+
+    async def _watched(self, run: Run, instance: Instance, *, adopted: bool = False) -> Outcome:
+        report, exit_ = await watch(run, instance, self._nesting)
+        if adopted or run.reconnects:
+            report = _lost_with_its_relay(run, report)
+        if isinstance(report, FailureReport) and report.unreached:
+            self._advance(run, Unreached())
+        return self._judge(run, report, exit_)
 
     async def _bring_back(self, run: Run) -> bool:
         """Read the run's request, which the journal has had while it waited."""
@@ -244,8 +252,7 @@ class Supervisor:
         run.way = held.instance.way
         if run.execution.state is State.STARTING:
             self._advance(run, Started(self.clock.now(), held.instance.engine_id))
-        report, exit_ = await watch(run, held.instance, self._nesting)
-        return self._judge(run, _lost_with_its_manager(run, report), exit_)
+        return await self._watched(run, held.instance, adopted=True)
 
     async def _ended_meanwhile(self, run: Run, instance: Instance) -> Outcome:
         """The outcome of an adopted instance that did not connect again."""

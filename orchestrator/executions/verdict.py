@@ -45,6 +45,8 @@ class FailureReport:
     cause: Cause
     message: str
     reason: str | None = None
+    unreached: bool = False
+    """The instance's side was to dial the node, and could not."""
 
 
 Report = ResultReport | FailureReport

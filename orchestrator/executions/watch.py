@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from genvm_wire.instance_messages import Cancel
+from genvm_wire.instance_messages import Cancel, Ready
 from orchestrator.executions.misuse import Misuse
 from orchestrator.executions.nesting import NestedCalls, NestedRuns
 from orchestrator.executions.persistence import persistently
@@ -26,6 +26,8 @@ from orchestrator.runtime.port import (
 from orchestrator.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
+
+CONTROL_LOST = "control_lost"
 
 
 @dataclass(slots=True)
@@ -77,21 +79,26 @@ async def _read(run: Run, instance: Instance, nested: NestedCalls) -> Report:
                 # How often it was is in the line about the run's end.
                 if run.reconnects == 0:
                     log.warning("channel_broke")
-            await _reconnected(run, instance)
+            if (lost := await _reconnected(run, instance)) is not None:
+                return lost
             if run.end.done():
                 await _cancel(run, instance)
     finally:
         await cancel_and_wait(forwarding)
 
 
-async def _reconnected(run: Run, instance: Instance) -> None:
+async def _reconnected(run: Run, instance: Instance) -> FailureReport | None:
+    """Null when it goes on. A Pod's connector may die with the job in hand: then its program never had it."""
     while True:
         run.reconnects += 1
         try:
-            check_resumed(run, await instance.greet(None))
+            said = await instance.greet(None)
         except ChannelClosed:
             continue
-        return
+        if isinstance(said, Ready) and run.way is not None and run.output.size == 0:
+            return FailureReport(Cause.ENGINE, "the job was lost on its way to the instance", CONTROL_LOST)
+        check_resumed(run, said)
+        return None
 
 
 async def _forward_end(run: Run, instance: Instance) -> None:

@@ -3,6 +3,7 @@
 A manager dials it; it dials a run's node and modules, and attaches what it has to the job, so that the
 program speaks the same protocol as under every other runtime (docs/instance-protocol.md, In a Pod).
 
+    confinement   its own filter of system calls, before anybody is let in
     identity      the certificate of this start
     link          an encrypted connection, and the hello over it
     door          who knocks, and who has proved itself

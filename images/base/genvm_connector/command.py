@@ -10,12 +10,13 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from genvm_connector import door, program
+from genvm_connector.confinement import confine_connector
 from genvm_connector.deadline import Deadline
 from genvm_connector.guests import Guests
 from genvm_connector.identity import NoIdentity, fresh_identity
@@ -23,7 +24,9 @@ from genvm_connector.idle import send_away_when_idle
 from genvm_connector.link import Link
 from genvm_connector.talk import Talk
 from genvm_connector.ways import Ways
+from genvm_wire.confinement import FilterRefused
 from genvm_wire.hello import Purpose
+from genvm_wire.seccomp import ProfileUnsound
 
 CONTROL, WATCH, DEADLINE = "control.sock", "watch.sock", "deadline"
 FAILED = 1
@@ -58,24 +61,28 @@ def main() -> int:
     # A first process without a handler does not hear it, and the Pod's end would wait for a kill.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     try:
-        asyncio.run(serve(Terms.of(os.environ)))
-    except (NoIdentity, OSError, ValueError) as error:
+        asyncio.run(serve(Terms.of(os.environ), confine_connector))
+    except (FilterRefused, NoIdentity, OSError, ProfileUnsound, ValueError) as error:
         sys.stderr.write(f"connector: {error}\n")
     return FAILED
 
 
-async def serve(terms: Terms) -> None:
-    """Until cancelled. Raises NoIdentity, OSError."""
+async def serve(terms: Terms, confine: Callable[[], None] = lambda: None) -> None:
+    """Until cancelled. `confine`: called once all is there that needs more than serving does.
+
+    Raises NoIdentity, OSError, and what `confine` raises.
+    """
     with ExitStack() as held:
         watch = held.enter_context(program.listening(terms.directory / WATCH))
         # The program waits for this one.
         control = held.enter_context(program.listening(terms.directory / CONTROL))
         identity = fresh_identity()
         listener = held.enter_context(door.listening(terms.port))
+        deadline = Deadline(watch, terms.directory / DEADLINE)
+        confine()
         async with asyncio.TaskGroup() as group:
             guests = Guests()
             ways = Ways(guests, group)
-            deadline = Deadline(watch, terms.directory / DEADLINE)
             talk = Talk(program.Program(control), ways, deadline.tell)
 
             def key_of(purpose: Purpose, number: int | None) -> str | None:

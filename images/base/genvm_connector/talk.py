@@ -20,7 +20,7 @@ from genvm_wire.frames import (
     body_length,
     encode_frame,
 )
-from genvm_wire.instance_messages import Exit, Failed
+from genvm_wire.instance_messages import UNREACHED, UPSTREAM, Exit, Failed
 from genvm_wire.orders import Dial, Expect, Order, Watch, decode_order, order_length
 
 READ_SIZE = 64 * 1024
@@ -164,7 +164,9 @@ class _Conversation:
                     self._attached += await self._ways.dialled(order)
                 except NoWay as failure:
                     self._refused = True
-                    await self._link.say(Failed(order.run, "upstream", str(failure)))
+                    # The node is the first of them all.
+                    which = UNREACHED if failure.alone else UPSTREAM
+                    await self._link.say(Failed(order.run, which, str(failure)))
 
     async def _pass_on(self, header: bytes, length: int) -> None:
         if self._refused:

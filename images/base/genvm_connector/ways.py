@@ -18,7 +18,9 @@ from genvm_wire.splicing import splice
 
 
 class NoWay(Exception):
-    """Somebody cannot be reached; the text says who and why."""
+    """Somebody cannot be reached; the text says who and why. `alone`: nobody was, before that."""
+
+    alone = False
 
 
 class Ways:
@@ -36,7 +38,9 @@ class Ways:
         try:
             for name, way in dial.ways:
                 made.append(await self._one(name, way))
-        except BaseException:
+        except BaseException as failure:
+            if isinstance(failure, NoWay):
+                failure.alone = not made
             for sock in made:
                 sock.close()
             raise

@@ -134,8 +134,14 @@ class Result(Message):
         )
 
 
+UPSTREAM, UNREACHED = "upstream", "unreached"
+
+
 class Failed(Message):
-    """The last word where no result can be had: `failure` is `upstream`, `protocol` or `internal`."""
+    """The last word where no result can be had: `failure` is `upstream`, `protocol` or `internal`.
+
+    A connector that had to dial a run's node and was not let in says `unreached`: nobody has connected to it.
+    """
 
     kind: ClassVar = "failed"
     run: int

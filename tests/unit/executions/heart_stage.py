@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from tempfile import gettempdir
-from typing import Any
+from typing import Any, cast
 
-from genvm_wire.instance_messages import Ack, JobMessage, Ready, Result
+from genvm_wire.instance_messages import Ack, Failed, JobMessage, Ready, Result
 from genvm_wire.messages import Message
 from orchestrator.clock import Clock
 from orchestrator.contracts.versions import ExecutorVersion, Number
@@ -25,7 +25,7 @@ from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
 from orchestrator.runtime.conversation import Conversation, SocketLine, made_ready
 from orchestrator.runtime.frame_stream import AnyMessage, Reading
-from orchestrator.runtime.port import ChannelClosed, InstanceExit, InstanceSpec, Line, Loss, MakeJob
+from orchestrator.runtime.port import ChannelClosed, InstanceExit, InstanceSpec, Line, Loss, MakeJob, Way
 from orchestrator.store.port import OutcomeRow
 from tests.hand_clock import HandClock
 from tests.raw_message import carried
@@ -67,7 +67,8 @@ class Channel:
         if self._instance.busy:
             return
         if isinstance(message, JobMessage):
-            self._frames.put_nowait(Result(message.run, 0, b"\0\0", True, {}))
+            failure, result = self._instance.failure, Result(message.run, 0, b"\0\0", True, {})
+            self._frames.put_nowait(Failed(message.run, failure, "because") if failure else result)
         elif isinstance(message, Ack):
             self._instance.end()
             self._frames.put_nowait(None)
@@ -80,6 +81,10 @@ class Channel:
 
     def quiet(self) -> bool:
         return True
+
+    def end(self) -> None:
+        """By the other side."""
+        self._frames.put_nowait(None)
 
     def close(self) -> None:
         self.closed = True
@@ -95,6 +100,8 @@ class Started(Conversation):
         self.spec = spec
         self.lost = lost
         self.busy = busy
+        self.failure = ""
+        """The class of the `failed` that answers its job; empty: a result does."""
         self.killed = False
         self.destroyed = 0
         self._destroying = destroying
@@ -152,11 +159,26 @@ class FarAway(Started):
 
     async def give(self, job: MakeJob, host: Line, modules: Mapping[str, Line]) -> None:
         await self.control.send(await job())
+        self._way = Way.DIRECT
 
 
+class Forgetful(FarAway):
+    """One whose side loses the job, and itself with it; the program, which has heard nothing, comes again."""
+
+    async def give(self, job: MakeJob, host: Line, modules: Mapping[str, Line]) -> None:
+        await job()
+        self._way = Way.DIRECT
+        cast("Channel", self.control).end()
+
+
+@dataclass
 class FarEngine(Engine):
+    failure: str = ""
+    far: type[Started] = FarAway
+
     async def start(self, spec: InstanceSpec) -> Started:
-        self.started.append(FarAway(spec, None, None))
+        self.started.append(self.far(spec, None, None))
+        self.started[-1].failure = self.failure
         return await made_ready(self.started[-1])
 
 

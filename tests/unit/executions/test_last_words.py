@@ -16,11 +16,21 @@ from structlog.testing import capture_logs
 
 from orchestrator.executions.refusals import ShuttingDown
 from orchestrator.executions.request import Manners
-from orchestrator.executions.state import Cause
+from orchestrator.executions.state import Cause, State
+from orchestrator.executions.watch import CONTROL_LOST
 from orchestrator.runtime.port import Loss
 from orchestrator.store.port import AcceptedRow, OutcomeRow
 from tests.cancelling import Moment, at, at_every_await
-from tests.unit.executions.heart_stage import USED, Engine, FarEngine, Stage, request, turn
+from tests.unit.executions.heart_stage import (
+    USED,
+    Engine,
+    FarEngine,
+    Forgetful,
+    Stage,
+    Started,
+    request,
+    turn,
+)
 
 
 async def test_a_run_cancelled_at_any_await_gives_back_all_and_is_told_of(host: str) -> None:
@@ -82,6 +92,43 @@ async def test_a_runtime_may_have_the_other_side_dial(host: str, node: socket.so
     node.setblocking(False)
     with pytest.raises(BlockingIOError):
         node.accept()
+    stage.assert_nothing_is_held()
+
+
+async def test_a_run_whose_node_the_other_side_could_not_dial_has_not_started(
+    host: str, node: socket.socket
+) -> None:
+    """And a node that waits to be connected to is told, as at every such end."""
+    stage = Stage(FarEngine(failure="unreached"))
+    run = await stage.executions.submit(replace(request(host), manners=Manners(tell_node=True)))
+    await stage.executions.shut_down(drain=3600, grace=0)
+    outcome = run.execution.outcome
+    assert outcome is not None
+    assert (outcome.cause, outcome.error, outcome.host_connected) == (Cause.UPSTREAM, "because", False)
+    assert run.execution.state is State.FAILED_TO_START
+    told, _ = node.accept()
+    with told:
+        assert told.recv(1) == b""
+    stage.assert_nothing_is_held()
+
+
+async def test_a_program_cannot_say_that_its_node_was_not_dialled_where_it_was(host: str) -> None:
+    """There the manager has connected to it."""
+    stage = Stage(FarEngine(failure="unreached", far=Started))
+    run = await stage.executions.submit(request(host))
+    await stage.executions.shut_down(drain=3600, grace=0)
+    outcome = run.execution.outcome
+    assert outcome is not None
+    assert (outcome.cause, outcome.host_connected) == (Cause.INTERNAL, True)
+
+
+async def test_a_run_whose_job_was_lost_on_its_way_is_no_fault_of_its_program(host: str) -> None:
+    stage = Stage(FarEngine(far=Forgetful))
+    run = await stage.executions.submit(request(host))
+    await stage.executions.shut_down(drain=3600, grace=0)
+    outcome = run.execution.outcome
+    assert outcome is not None
+    assert (outcome.cause, outcome.reason, outcome.host_connected) == (Cause.ENGINE, CONTROL_LOST, True)
     stage.assert_nothing_is_held()
 
 

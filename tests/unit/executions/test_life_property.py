@@ -23,6 +23,7 @@ from orchestrator.executions.state import (
     Resolved,
     Started,
     State,
+    Unreached,
     advance,
 )
 
@@ -37,6 +38,7 @@ def events() -> st.SearchStrategy[Event]:
         st.just(Placed("run-1")),
         st.just(Dialled()),
         st.just(Started(NOW, "container")),
+        st.just(Unreached()),
         st.builds(
             lambda cause, started: Concluded(Outcome(cause, NOW, host_connected=started)),
             st.sampled_from(Cause),

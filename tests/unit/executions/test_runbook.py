@@ -9,12 +9,12 @@ from orchestrator.executions.misuse import HOST_REFUSED
 from orchestrator.executions.recovery import SET_ASIDE
 from orchestrator.executions.state import Cause
 from orchestrator.executions.supervisor import (
-    CONTROL_LOST,
     MANAGER_RESTART,
     MODULES_NOT_RUNNING,
     RELAY_LOST,
     REQUEST_LOST,
 )
+from orchestrator.executions.watch import CONTROL_LOST
 from orchestrator.operations.backups import RESTORED
 from orchestrator.runtime.port import Loss
 

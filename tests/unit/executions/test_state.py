@@ -23,6 +23,7 @@ from orchestrator.executions.state import (
     Resolved,
     Started,
     State,
+    Unreached,
     advance,
     ended_state,
 )
@@ -35,6 +36,7 @@ EVENTS: tuple[Event, ...] = (
     Placed("run-1"),
     Dialled(),
     Started(NOW, "container"),
+    Unreached(),
     Concluded(Outcome(Cause.EXITED, NOW)),
     Concluded(Outcome(Cause.EXITED, NOW, host_connected=True)),
     Concluded(Outcome(Cause.CANCELLED, NOW)),
@@ -105,6 +107,15 @@ def test_an_outcome_cannot_belie_whether_the_run_started(started: bool) -> None:
     events: tuple[Event, ...] = (Dialled(), Started(NOW, "c")) if started else ()
     with pytest.raises(ImpossibleTransition):
         after(Admitted(1), *events, Concluded(Outcome(Cause.EXITED, NOW, host_connected=not started)))
+
+
+def test_a_run_whose_node_was_not_reached_with_its_job_has_not_started_after_all() -> None:
+    running = after(Admitted(1), Dialled(), Started(NOW, "c"))
+    unreached = advance(running, Unreached())
+    ended = advance(unreached, Concluded(Outcome(Cause.UPSTREAM, NOW, host_connected=False)))
+    assert (ended.dialled, advance(ended, Released()).state) == (True, State.FAILED_TO_START)
+    with pytest.raises(ImpossibleTransition):
+        advance(ended, Unreached())
 
 
 @pytest.mark.parametrize("cause", list(Cause))

@@ -1,4 +1,4 @@
-"""The profile compiled for the kernel, step by step on every machine that it knows (docs/isolation.md)."""
+"""The profiles compiled for the kernel, step by step on every machine that it knows (docs/isolation.md)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from genvm_connector.confinement import connector_profile
 from genvm_wire.seccomp import (
     ALLOW,
     EPERM,
@@ -21,7 +22,9 @@ from genvm_wire.seccomp import (
     executor_profile,
 )
 
+Profile = dict[str, Any]
 PROFILE = executor_profile()
+PROFILES = {"executor": PROFILE, "connector": connector_profile()}
 NUMBERS: dict[str, list[int | None]] = json.loads(
     resources.files("genvm_wire").joinpath("syscalls.json").read_text("utf-8")
 )
@@ -55,8 +58,8 @@ def answer(program: bytes, machine: int, number: int, arguments: tuple[int, ...]
                 raise AssertionError(operation)
 
 
-def cases() -> Iterator[tuple[str, dict[str, Any] | None]]:
-    for rule in PROFILE["syscalls"]:
+def cases(profile: Profile) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    for rule in profile["syscalls"]:
         for name in rule["names"]:
             yield name, rule
 
@@ -103,27 +106,34 @@ def fits(arguments: tuple[int, ...], rule: dict[str, Any]) -> bool:
     return True
 
 
-def expected(name: str, arguments: tuple[int, ...]) -> int:
-    for other, rule in cases():
+def expected(profile: Profile, name: str, arguments: tuple[int, ...]) -> int:
+    for other, rule in cases(profile):
         if other == name and rule is not None and fits(arguments, rule):
             return ALLOW if rule["action"] == "SCMP_ACT_ALLOW" else REFUSE + rule["errnoRet"]
     return REFUSE + EPERM
 
 
+@pytest.fixture(scope="module", params=list(PROFILES))
+def profile(request: pytest.FixtureRequest) -> Profile:
+    return PROFILES[request.param]
+
+
 @pytest.fixture(scope="module", params=list(enumerate(MACHINES)), ids=list(MACHINES))
-def machine(request: pytest.FixtureRequest) -> tuple[int, int, bytes]:
+def machine(request: pytest.FixtureRequest, profile: Profile) -> tuple[int, int, bytes]:
     """Column of the table, the kernel's name, the program."""
     column, name = request.param
-    return column, MACHINES[name], compiled(PROFILE, name)
+    return column, MACHINES[name], compiled(profile, name)
 
 
-def test_every_call_of_every_rule_is_answered_as_the_rule_says(machine: tuple[int, int, bytes]) -> None:
+def test_every_call_of_every_rule_is_answered_as_the_rule_says(
+    machine: tuple[int, int, bytes], profile: Profile
+) -> None:
     column, name, program = machine
-    for call, rule in cases():
+    for call, rule in cases(profile):
         number = NUMBERS[call][column]
         if number is not None and rule is not None:
             for arguments in (fitting(rule), *spoilt(rule)):
-                assert answer(program, name, number, arguments) == expected(call, arguments), call
+                assert answer(program, name, number, arguments) == expected(profile, call, arguments), call
 
 
 def test_every_other_number_is_refused(machine: tuple[int, int, bytes]) -> None:
@@ -146,9 +156,20 @@ def test_the_kernel_takes_a_program_of_this_length(machine: tuple[int, int, byte
     assert len(program) // 8 <= LIMIT
 
 
-def test_clone3_looks_unimplemented(machine: tuple[int, int, bytes]) -> None:
-    _, name, program = machine
-    assert answer(program, name, 435) == REFUSE + ENOSYS
+@pytest.mark.parametrize("name", list(MACHINES))
+def test_clone3_looks_unimplemented(name: str) -> None:
+    assert answer(compiled(PROFILE, name), MACHINES[name], 435) == REFUSE + ENOSYS
+
+
+@pytest.mark.parametrize("name", list(MACHINES))
+def test_a_connector_starts_nothing_and_listens_nowhere_else(name: str) -> None:
+    program = compiled(connector_profile(), name)
+    column = list(MACHINES).index(name)
+    calls = ("clone", "clone3", "execve", "fork", "kill", "prctl", "unlinkat", "memfd_create")
+    numbers = [number for call in calls if (number := NUMBERS[call][column]) is not None]
+    bind_and_listen = ((49, 50), (200, 201))[column]
+    for number in (*numbers, *bind_and_listen):
+        assert answer(program, MACHINES[name], number) == REFUSE + EPERM
 
 
 RULE = {"names": ["connect"], "action": "SCMP_ACT_ALLOW"}
