@@ -42,6 +42,9 @@ _PASSED_ON = {
     _signal.SIGUSR1,
     _signal.SIGUSR2,
 }
+_ENDING = {_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT}
+"""From outside (a Pod that is preempted, `docker stop`) they end the container here and now. The program
+would take one for a cancel, and tell its node of a contract that ran out of time."""
 _PR_SET_DUMPABLE = 4
 _WAIT_FOR_ALL = 0x40000000
 """`__WALL`: children that are told of by no signal, too."""
@@ -97,7 +100,9 @@ class Watchdog:
             due = self._due(now)
             if due is not None and now >= due:
                 return KILLED_BY_SIGNAL + int(_signal.SIGALRM)
-            self._sleep(TICK_SECONDS if due is None else min(TICK_SECONDS, due - now))
+            ordered = self._sleep(TICK_SECONDS if due is None else min(TICK_SECONDS, due - now))
+            if ordered is not None:
+                return KILLED_BY_SIGNAL + ordered
 
     def _due(self, now: float) -> float | None:
         """When it is over: the deadline; without one, a while after a manager was there for the last time."""
@@ -121,10 +126,16 @@ class Watchdog:
                 return code if code >= 0 else KILLED_BY_SIGNAL - code
         return None
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> int | None:
+        """The signal by which somebody outside ended this container, if one came."""
         told = _signal.sigtimedwait({*_PASSED_ON, _signal.SIGCHLD}, max(seconds, 0))
-        if told is not None and told.si_signo in _PASSED_ON:
-            os.kill(self._child, told.si_signo)
+        if told is None or told.si_signo not in _PASSED_ON:
+            return None
+        # Whoever is in no namespace of this one's has no number here.
+        if told.si_pid == 0 and told.si_signo in _ENDING:
+            return int(told.si_signo)
+        os.kill(self._child, told.si_signo)
+        return None
 
 
 class Manager:
