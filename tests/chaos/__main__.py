@@ -123,12 +123,13 @@ def main() -> int:
     parser.add_argument(
         "--faults",
         default="all",
-        help=f"besides kills, by comma: {', '.join((*FAULTS, *OWN_FAULTS))}; all; none",
+        help=f"besides kills, by comma: {', '.join((*FAULTS, *OWN_FAULTS))}, "
+        f"of Pods {', '.join(CLUSTER_FAULTS)}; all; none",
     )
     parser.add_argument("--runtime", choices=("docker", "kubernetes"), default="docker")
     parser.add_argument("--kill-within", type=float, default=6.0, help="seconds after the first request")
     args = parser.parse_args()
-    everything = (*FAULTS, *OWN_FAULTS) if possible() else FAULTS
+    everything: tuple[str, ...] = (*FAULTS, *OWN_FAULTS) if possible() else FAULTS
     if args.runtime == "kubernetes":
         everything = CLUSTER_FAULTS
     named = {"all": everything, "none": ()}

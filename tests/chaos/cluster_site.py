@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import docker.errors
 
-from tests.chaos.site import Container, Site
+from orchestrator.tasks import TaskOwner
+from tests.chaos.site import LABELS, Container, Site
 from tests.e2e.manager_process import MANAGED_BY, ManagerProcess
 from tests.kubernetes.kube_api import KubeApi
 from tests.kubernetes.kube_node import Node
@@ -24,6 +27,10 @@ class ClusterSite(Site):
 
     cluster: KubeApi | None = None
     node: Node | None = None
+    dice: random.Random = field(default_factory=lambda: random.Random(1))
+    later: TaskOwner = field(default_factory=lambda: TaskOwner("cluster"))
+    vanished: set[str] = field(default_factory=set)
+    """Pods whose node is gone: what became of their containers nobody knows."""
 
     @property
     def api_server(self) -> KubeApi:
@@ -46,6 +53,7 @@ class ClusterSite(Site):
     async def clear(self) -> None:
         if self.cluster is None or self.node is None:
             return
+        await self.later.aclose()
         await self.node.__aexit__(None, None, None)
         await self.cluster.aclose()
 
@@ -57,6 +65,7 @@ class ClusterSite(Site):
             {"Id": pod["metadata"]["name"], "Labels": _labels(pod), "State": _state(pod)}
             for pod in pods
             if MANAGED_BY in _labels(pod)
+            and pod["metadata"]["name"] not in self.vanished
             and wanted.items() <= _labels(pod).items()
             and _state(pod) != "exited"
         ]
@@ -75,14 +84,54 @@ class ClusterSite(Site):
             with suppress(docker.errors.APIError):
                 await self.node.do(lambda engine: engine.kill(connector, signal.SIGKILL))
 
+    async def strike(self, kind: str, container: Container) -> None:
+        assert self.node is not None
+        life = self.node.life(container.id)
+        with suppress(KeyError):  # it has gone meanwhile
+            match kind:
+                case "connector":
+                    await self.kill_connector(container)
+                case "evict":
+                    life.evict("The node was low on memory.")
+                case "preempt":
+                    life.take_away("PreemptionByScheduler")
+                case "silent":
+                    life.fall_silent()
+                    self.later.spawn("back", self._later(life.speak_again))
+                case "gone":
+                    self.vanished.add(container.id)
+                    life.fall_silent()
+                    life.take_away("DeletionByTaintManager")
+                    self.later.spawn("collect", self._later(lambda: self._collect(container.id)))
+                case _:
+                    await super().strike(kind, container)
+
+    async def _later(self, work: Callable[[], None]) -> None:
+        await asyncio.sleep(self.dice.uniform(0.2, 3.0))
+        work()
+
+    def _collect(self, name: str) -> None:
+        """As the cluster does with the Pods of a node that was taken out of it."""
+        with suppress(KeyError):
+            self.api_server.store.remove("pods", NAMESPACE, name)
+
+    def lose_image(self, told: Callable[[int | None], None]) -> None:
+        def tell(pod: dict[str, Any]) -> None:
+            run = _labels(pod).get(LABELS + "execution")
+            told(None if run is None else int(run))
+
+        assert self.node is not None
+        self.node.without_image.append(tell)
+
     async def disturb(self, kind: str) -> None:
-        """The watches are cut, or the server is away for a moment and has forgotten what was."""
+        """The watches are cut, or the server is away for a while and has forgotten what was."""
         if kind == "watch":
             self.api_server.watching.cut()
             return
         await self.api_server.stop()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(self.dice.uniform(0.1, 3.0))
         self.api_server.store.forget()
+        self.api_server.store.started = self.api_server.store.version
         await self.api_server.start()
 
 

@@ -25,8 +25,11 @@ WORKS = (Work("short", 100), Work("middle", 20_000), Work("long", 200_000))
 FAULTS = ("remove", "cut", "unlink")
 OWN_FAULTS = ("engine", "disk")
 """Those that take an engine and a disk of the site's own."""
-CLUSTER_FAULTS = ("remove", "cut", "connector", "watch", "api")
-"""Of a cluster: what is aimed at a Pod, and what its API server does."""
+POD_FAULTS = ("remove", "evict", "preempt", "gone", "connector", "silent")
+CLUSTER_FAULTS = (*POD_FAULTS, "cut", "watch", "api", "image")
+"""Of a cluster: what is aimed at a Pod; what its API server does, and a node without an image."""
+SURVIVED = ("connector", "silent")
+"""What a run that has its job has its result in spite of."""
 WATCH_S = 0.25
 QUIET_S = 120.0
 
@@ -118,11 +121,13 @@ class Arena:
                 await self._restart_engine()
             case "disk" if not dead:
                 await self._fill_disk()
-            case "remove" | "unlink" | "connector" as kind:
-                await self._aim(kind)
             case "watch" | "api" as kind:
                 self.history.add(Fault(kind))
                 await self.site.disturb(kind)
+            case "image":
+                self.site.lose_image(lambda run: self.history.add(Fault("image", run)))
+            case kind if kind == "unlink" or kind in POD_FAULTS:
+                await self._aim(kind)
 
     async def _restart_engine(self) -> None:
         assert self.site.own_engine is not None
@@ -139,18 +144,15 @@ class Arena:
         await asyncio.sleep(self.dice.uniform(0.2, 2.0))
 
     async def _aim(self, kind: str) -> None:
-        """Remove a running container, or the file of its control socket."""
+        """Remove a running container, or the file of its control socket; of a Pod there are more ways."""
         running = [one for one in await self.site.containers() if one.state == "running" and one.run]
         if not running:
             return
         victim = self.dice.choice(running)
-        self.history.add(Fault(kind, victim.run))
-        if kind == "remove":
-            await self.site.remove(victim)
-        elif kind == "unlink":
-            await self.site.unlink_control(victim)
-        else:
-            await self.site.kill_connector(victim)
+        rows = await asyncio.to_thread(read_journal, self.site.state_dir)
+        has_its_job = any(row.id == victim.run and row.state == "running" for row in rows)
+        self.history.add(Fault(kind, None if kind in SURVIVED and has_its_job else victim.run))
+        await self.site.strike(kind, victim)
 
     async def _cut(self, orders: Sequence[Order]) -> None:
         talking = [order for order in orders if order.witness.talking]

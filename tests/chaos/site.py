@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -134,9 +134,18 @@ class Site:
         """What a cluster's API server does; there is none here."""
         raise AssertionError(kind)
 
-    async def kill_connector(self, container: Container) -> None:
-        """Only Pods have one."""
-        raise AssertionError(container)
+    def lose_image(self, told: Callable[[int | None], None]) -> None:
+        """The next one to be started lacks its image; `told` whose run it is. Only nodes of a cluster do."""
+        raise AssertionError(told)
+
+    async def strike(self, kind: str, container: Container) -> None:
+        """A fault that is aimed at one container."""
+        if kind == "remove":
+            await self.remove(container)
+        elif kind == "unlink":
+            await self.unlink_control(container)
+        else:
+            raise AssertionError(kind)
 
     async def unlink_control(self, container: Container) -> None:
         """Delete the file of an instance's control socket."""

@@ -43,6 +43,8 @@ class Node:
         self.labels = {MARK: secrets.token_hex(4)}
         self.grace: float | None = None
         """Seconds from SIGTERM to SIGKILL, in the cluster's stead."""
+        self.without_image: list[Callable[[Json], None]] = []
+        """For each of so many next Pods: whom to tell which one lacks its executor's image."""
         self.volumes = Path(tempfile.mkdtemp(prefix="genvm-node-"))
         self.lives: dict[str, PodLife] = {}
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="node")
@@ -124,6 +126,12 @@ class Node:
             for life in self.lives.values():
                 life.wake()
             await changed.wait()
+
+    def lacks_image(self, pod: Json) -> bool:
+        if not self.without_image:
+            return False
+        self.without_image.pop(0)(pod)
+        return True
 
     def life(self, name: str) -> PodLife:
         """The newest under this name."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import docker.errors
 
 from tests.kubernetes.kube_containers import address_of, container_body, ended_state, pause_body
+from tests.kubernetes.kube_pods import delete
 
 if TYPE_CHECKING:
     from tests.kubernetes.kube_node import Node
@@ -36,6 +37,7 @@ class PodLife:
         """The node is silent: what happens is told to nobody."""
         self.ip = ""
         self._evicted = ""
+        self._taken: list[Json] = []
         self._last: tuple[str, str] | None = None
         self._pod = pod
         self._volumes = node.volumes / self.uid
@@ -61,6 +63,19 @@ class PodLife:
         self.frozen = False
         if self._last is not None:
             self._tell(*self._last)
+        self.wake()
+
+    def take_away(self, reason: str) -> None:
+        """By the cluster: a condition says why, just before the deletion. Raises KeyError when it is gone."""
+        self._taken.append(
+            {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "taken away"}
+        )
+
+        def edit(pod: Json) -> None:
+            pod["status"].setdefault("conditions", []).extend(self._taken)
+
+        self.node.store.change("pods", self.node.namespace, self.name, edit)
+        delete(self.node.store, self.node.namespace, self.name, {})
 
     def evict(self, message: str) -> None:
         """Taken away by its node, which keeps the object, so fast that its program says nothing more."""
@@ -77,6 +92,9 @@ class PodLife:
                 await self._until(self._deleting)
         finally:
             await self._clear()
+        await self._until(lambda: not (self.frozen and self._there()))
+        if self._there() and self._deleting():
+            self.node.store.remove("pods", self.node.namespace, self.name)
 
     async def _begin(self) -> bool:
         """Whether both containers run."""
@@ -87,6 +105,8 @@ class PodLife:
             if pause is None or self._deleting():
                 return False
             body = container_body(self._pod, container, self.node.labels, pause, self._volumes)
+            if container["name"] == EXECUTOR and self.node.lacks_image(self._pod):
+                body["Image"] = "genvm-test-gone:latest"
             if await self._start(container["name"], body) is None:
                 return False
             self.states[container["name"]] = {"running": {"startedAt": _moment(datetime.now(UTC))}}
@@ -208,8 +228,6 @@ class PodLife:
         for container in self.containers.values():
             await self.node.remove(container)
         await asyncio.to_thread(shutil.rmtree, self._volumes, ignore_errors=True)
-        if self._there() and self._deleting():
-            self.node.store.remove("pods", self.node.namespace, self.name)
 
     def _tell(self, phase: str, reason: str = "") -> None:
         self._last = (phase, reason)
@@ -239,6 +257,7 @@ class PodLife:
             "initContainerStatuses": [self._container_status(CONNECTOR, self.restarts)],
             "containerStatuses": [self._container_status(EXECUTOR, 0)],
         }
+        status["conditions"] += self._taken
         if self.ip and INITIALIZING is not self.states[CONNECTOR]:
             status |= {"podIP": self.ip}
         return status | ({"reason": reason, "message": self._evicted} if reason else {})

@@ -20,6 +20,7 @@ from tests.chaos.clients import Clients, Order
 from tests.chaos.cluster_site import ClusterSite
 from tests.chaos.history import Conversation, Delivered, History
 from tests.chaos.rounds import Arena
+from tests.chaos.site import Container
 from tests.chaos.witness import Work
 from tests.e2e.conftest import engine, executor_image
 from tests.kubernetes.kube_site import NAMESPACE
@@ -27,6 +28,13 @@ from tests.kubernetes.kube_site import NAMESPACE
 __all__ = ["engine", "executor_image"]
 
 FOR_EVER = 86_400
+TAKEN = {
+    "remove": "deleted by somebody else",
+    "evict": "The node was low on memory.",
+    "preempt": "PreemptionByScheduler",
+    "gone": "DeletionByTaintManager",
+}
+"""What happens to a Pod, and what of the cluster's words its run has then."""
 
 
 @dataclass
@@ -46,6 +54,9 @@ class Stage:
         run_id = await self.clients.accept(order)
         await reached.wait()
         return order, run_id
+
+    async def container(self, run_id: int) -> Container:
+        return next(one for one in await self.site.containers() if one.run == run_id)
 
     def pod(self, run_id: int) -> dict[str, Any]:
         label = "io.genvm.orchestrator.execution"
@@ -115,6 +126,22 @@ async def test_a_run_outlives_its_connector(stage: Stage) -> None:
     await stage.result(order, run_id)
 
 
+async def test_a_run_that_is_relayed_is_lost_with_its_connector_and_with_its_manager(stage: Stage) -> None:
+    stage.site.listen = ""  # a unix socket, which only the manager reaches
+    order, run_id = await stage.run("its-connector-dies")
+    (container,) = await stage.site.containers()
+    await stage.site.kill_connector(container)
+    status = await stage.clients.final_status(order, run_id)
+    assert (status["cause"], status["reason"]) == ("upstream", "relay_lost")
+    other, other_id = await stage.run("its-manager-dies")
+    await stage.site.kill()
+    await stage.site.start()
+    status = await stage.clients.final_status(other, other_id)
+    assert (status["cause"], status["reason"]) == ("upstream", "relay_lost")
+    for one in (order, other):
+        one.witness.go_on()
+
+
 async def test_a_run_ends_well_while_the_api_server_is_away_and_its_pod_goes_afterwards(stage: Stage) -> None:
     order, run_id = await stage.run("goes-on")
     await stage.site.api_server.stop()
@@ -128,19 +155,24 @@ async def test_a_run_ends_well_while_the_api_server_is_away_and_its_pod_goes_aft
 
 
 async def test_a_pod_that_is_taken_away_is_the_end_of_its_run_for_the_clusters_reason(stage: Stage) -> None:
-    deleted, deleted_id = await stage.run("deleted")
-    evicted, evicted_id = await stage.run("evicted")
-    assert stage.site.node is not None
-    name = stage.pod(deleted_id)["metadata"]["name"]
-    await stage.site._remove(name)
-    status = await stage.clients.final_status(deleted, deleted_id)
-    assert (status["cause"], status["reason"]) == ("engine", "container_lost")
-    stage.site.node.life(stage.pod(evicted_id)["metadata"]["name"]).evict("The node was low on memory.")
-    status = await stage.clients.final_status(evicted, evicted_id)
-    assert (status["cause"], status["reason"]) == ("engine", "container_lost")
-    assert "The node was low on memory." in status["error"]
-    for order in (deleted, evicted):
+    for kind, words in TAKEN.items():
+        order, run_id = await stage.run(kind)
+        await stage.site.strike(kind, await stage.container(run_id))
+        status = await stage.clients.final_status(order, run_id)
+        assert (status["cause"], status["reason"]) == ("engine", "container_lost"), status
+        assert words in status["error"]
         order.witness.go_on()
+
+
+async def test_a_run_whose_node_lacks_the_image_ends_with_the_clusters_words(stage: Stage) -> None:
+    lacking: list[int | None] = []
+    stage.site.lose_image(lacking.append)
+    order = await stage.held.enter_async_context(stage.arena.order_for("no-image", Work("short", 100)))
+    run_id = await stage.clients.accept(order)
+    status = await stage.clients.final_status(order, run_id)
+    assert (status["cause"], status["state"]) == ("engine", "failed_to_start")
+    assert "not found" in status["error"]
+    assert lacking == [run_id]
 
 
 async def test_a_run_on_a_node_that_is_silent_for_a_while_has_its_result(stage: Stage) -> None:
