@@ -47,6 +47,10 @@ class TimedNode:
     first_byte: float = 0.0
     result: bytes = b""
     finished: asyncio.Event = field(default_factory=asyncio.Event)
+    uri: str = ""
+
+    def __post_init__(self) -> None:
+        self.uri = self.uri or f"unix://{self.path}"
 
     def request(self) -> dict[str, Any]:
         message = dict.fromkeys(("contract_address", "sender_address", "origin_address"), ZERO)
@@ -57,7 +61,7 @@ class TimedNode:
             "capture_output": True,
             "host_data": json.dumps({"node_address": "0x", "tx_id": "0x"}),
             "timestamp": "2026-01-01T00:00:00Z",
-            "host": f"unix://{self.path}",
+            "host": self.uri,
         }
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -135,10 +139,15 @@ async def _slice(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def timed_node() -> AsyncIterator[TimedNode]:
+async def timed_node(listen: str = "") -> AsyncIterator[TimedNode]:
+    """On a unix socket, or a TCP port of the address `listen`."""
     with tempfile.TemporaryDirectory(prefix="gb") as folder:
         node = TimedNode(Path(folder) / "s")
-        server = await asyncio.start_unix_server(node.serve, node.path)
+        if listen:
+            server = await asyncio.start_server(node.serve, listen, 0)
+            node.uri = f"tcp://{listen}:{server.sockets[0].getsockname()[1]}"
+        else:
+            server = await asyncio.start_unix_server(node.serve, node.path)
         try:
             yield node
         finally:

@@ -78,6 +78,30 @@ BARS = (
         least=True,
     ),
     Bar("pooled runs/s, 0.9 x cold", _of("pool_rate"), _times(0.9, "cold_rate"), least=True),
+    Bar(
+        "warm start in a Pod, 2.5 x a container's",
+        _of("pods_warm_start_p50_ms"),
+        _times(2.5, "beside_pods_warm_start_p50_ms"),
+        least=False,
+    ),
+    Bar(
+        "warm call in a Pod, 1.6 x a container's",
+        _of("pods_call_p50_ms"),
+        _times(1.6, "beside_pods_call_p50_ms"),
+        least=False,
+    ),
+    Bar(
+        "cold start in a Pod, 2.2 x a container's",
+        _of("pods_cold_start_p50_ms"),
+        _times(2.2, "beside_pods_cold_start_p50_ms"),
+        least=False,
+    ),
+    Bar(
+        "manager ms per run in Pods, 1.5 x",
+        _of("pods_manager_cpu_ms_per_run"),
+        _times(1.5, "beside_pods_manager_cpu_ms_per_run"),
+        least=False,
+    ),
     Bar("runs/s with reuse", _of("reuse_rate"), _fixed(80), least=True),
     Bar(
         "a developer's session / plain in process",

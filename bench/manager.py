@@ -42,13 +42,15 @@ class Manager:
     socket: Path
     state_dir: Path
     session: aiohttp.ClientSession
+    listen: str = ""
+    """The address whose TCP ports its nodes listen on; empty: on unix sockets."""
 
     def manager_id(self) -> str:
         return (self.state_dir / "manager-id").read_text("ascii").strip()
 
     async def run(self) -> RunTimes:
         """One call of the counter, to its final status."""
-        async with timed_node() as node:
+        async with timed_node(self.listen) as node:
             begun = time.monotonic()
             async with self.session.post("/genvm/run", json=node.request()) as response:
                 run_id = (await response.json())["id"]
@@ -158,7 +160,9 @@ def _link_precompiled(source: Path, state: Path) -> None:
 
 
 @asynccontextmanager
-async def manager(precompiled: Path | None = None, **settings: object) -> AsyncIterator[Manager]:
+async def manager(
+    precompiled: Path | None = None, listen: str = "", **settings: object
+) -> AsyncIterator[Manager]:
     """A manager with `settings` (without the prefix), ended and cleaned up afterwards.
 
     `precompiled`: a state directory that has the process runtime's executor already.
@@ -183,7 +187,7 @@ async def manager(precompiled: Path | None = None, **settings: object) -> AsyncI
             await asyncio.sleep(0.05)
         connector = aiohttp.UnixConnector(str(socket), limit=0)
         async with aiohttp.ClientSession("http://manager", connector=connector) as session:
-            yield Manager(process.pid, socket, state, session)
+            yield Manager(process.pid, socket, state, session, listen)
     finally:
         process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(process.wait)

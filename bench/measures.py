@@ -17,6 +17,7 @@ from bench import baselines, usage
 from bench.developer import developer_ms
 from bench.figures import RETAINED, Results, spread
 from bench.manager import Manager, manager
+from bench.pods import pods
 from bench.spawn import bare_spawn_ms
 from bench.work import Executors, work_ms
 from orchestrator.embedded import prepared_executor
@@ -143,6 +144,11 @@ async def retained(results: Results, effort: Effort) -> None:
             results[f"rss_mb_{count}"] = usage.resident_mb(under_test.pid)
 
 
+async def in_pods(results: Results, effort: Effort) -> None:
+    """The same runs in Pods of a cluster that stands in for one, and in containers beside them."""
+    await pods(results, effort.runs, effort.seconds)
+
+
 def idle_instance_mb() -> float:
     """Proportional memory of a ready instance of the newest manager, its init included. Needs root."""
     with docker.APIClient(version="auto") as engine:
@@ -158,6 +164,7 @@ MEASURES: dict[str, Callable[[Results, Effort], Awaitable[None]]] = {
     "reuse": reused,
     "cold": cold,
     "spawned": spawned,
+    "pods": in_pods,
     "work": work,
     "developer": developer,
     "baselines": baseline,
