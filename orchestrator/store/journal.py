@@ -49,6 +49,7 @@ from orchestrator.store.port import (
     StoreFailure,
     StoreFull,
     StoreUnavailable,
+    WithdrawnKey,
     Write,
 )
 from orchestrator.store.tables import LAST_ID, LOOKED_AT, check_schema, migrate, properties, runs
@@ -63,6 +64,8 @@ ROW_OVERHEAD = 512
 SPARE_PAGES = 1024
 PAGES_AT_ONCE = 128
 SYNCHRONOUS = "genvm_synchronous"
+MIGRATION_LOCK = 0x67656E766D
+"""Of a server's advisory locks: whoever makes tables holds it."""
 LOG_BYTES = 4 * 1024 * 1024
 HEAD_COLUMNS = tuple(runs.c[field.name] for field in dataclasses.fields(RunHead))
 RECOVERY_NAMES = ("recovery_run", "recovery_tries")
@@ -207,6 +210,7 @@ class SqlJournal(JournalReader):
                     "dialled": False,
                     "size": len(row.request),
                 }
+                del values["known_by"]
                 connection.execute(INSERT_RUN, values)
             case ProgressRow() | FetchedRow():
                 self._update(connection, _values(row))
@@ -218,6 +222,8 @@ class SqlJournal(JournalReader):
                 self._set(connection, LAST_ID, self._highest(connection))
                 mine = runs.c.owner == self._owner
                 connection.execute(delete(runs).where(mine, runs.c.id.in_(row.ids)))
+            case WithdrawnKey():
+                self._update(connection, {"id": row.id, "key": None})
             case RecoveryMark():
                 for name, value in zip(RECOVERY_NAMES, (row.id, row.tries), strict=True):
                     self._set(connection, name, value)
@@ -243,7 +249,7 @@ async def open_journal(url: str, owner: str) -> SqlJournal:
 
     Raises StoreUnusable, StoreUnavailable, StoreFull.
     """
-    engine = await asyncio.to_thread(_open, url)
+    engine = await asyncio.to_thread(open_engine, url)
     return SqlJournal(engine, owner)
 
 
@@ -278,12 +284,13 @@ def _open_read_only(url: str) -> Engine:
         return engine
 
 
-def _open(url: str) -> Engine:
+def open_engine(url: str, **options: Any) -> Engine:
+    """Migrated; `options`: of connections to a server. Blocking. Raises like `open_journal`."""
     with translated():
         is_sqlite = url.startswith(SQLITE)
         if is_sqlite:
             _make_private(Path(url.removeprefix(f"{SQLITE}:///")))
-        arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if is_sqlite else {}
+        arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if is_sqlite else options
         engine = create_engine(
             url, connect_args=arguments, poolclass=QueuePool, pool_size=READERS, pool_pre_ping=not is_sqlite
         )
@@ -291,6 +298,9 @@ def _open(url: str) -> Engine:
             event.listen(engine, "connect", _prepare_sqlite)
         try:
             with engine.begin() as connection:
+                if not is_sqlite:
+                    # Several managers may be the first at once.
+                    connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
                 migrate(connection)
         except BaseException:
             engine.dispose()

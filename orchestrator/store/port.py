@@ -21,6 +21,8 @@ class StoreFailure(Exception):
     ├── StoreFull          no space left: nothing of the write is there
     ├── StoreUnavailable   the database does not answer
     ├── RowUnstorable      this row cannot be stored, however often it is tried
+    ├── KeyTaken           a new run repeats one that another manager has
+    ├── StoreFenced        another manager has taken this one's runs over
     └── StoreUnusable      the database is not one of ours, or a newer version's
     """
 
@@ -41,6 +43,29 @@ class StoreUnusable(StoreFailure):
     """The database cannot be this manager's journal."""
 
 
+class StoreFenced(StoreFailure):
+    """What this manager writes counts no longer: its lease had ended, and its runs are another's."""
+
+
+class KeyTaken(StoreFailure):
+    """The new run is one that another manager has: nothing of it is written."""
+
+    def __init__(self, run_id: int) -> None:
+        super().__init__(f"the request is run {run_id}'s, which another manager has")
+        self.run_id = run_id
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBy:
+    """What a repeated request would be known by: a key of its namespace and host; without one by `digest`,
+    while nobody has connected to the host."""
+
+    namespace: str
+    host: str
+    key: str | None
+    digest: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class AcceptedRow:
     """A new run. Times are microseconds since the epoch; `request` and `terms` are calldata.
@@ -58,6 +83,8 @@ class AcceptedRow:
     request: bytes
     terms: bytes
     namespace: str = DEFAULT_NAMESPACE
+    known_by: KnownBy | None = None
+    """For managers that share a journal; it has no column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +141,13 @@ class ForgottenRows:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawnKey:
+    """The same request again is a new run."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecoveryMark:
     """The run that a starting manager is about to take over, for the how many-th time; id 0: none."""
 
@@ -130,7 +164,16 @@ class LookRow:
     at: int
 
 
-Write = AcceptedRow | ProgressRow | OutcomeRow | FetchedRow | ForgottenRows | RecoveryMark | LookRow
+Write = (
+    AcceptedRow
+    | ProgressRow
+    | OutcomeRow
+    | FetchedRow
+    | ForgottenRows
+    | WithdrawnKey
+    | RecoveryMark
+    | LookRow
+)
 
 
 @dataclass(frozen=True, slots=True)
