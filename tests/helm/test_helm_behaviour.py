@@ -206,8 +206,25 @@ def test_the_commands_of_the_chart_are_the_managers(rendered: dict[str, Rendered
     assert make_parser().parse_args(contract["command"][1:]).listen == "$(POD_IP)"
 
 
+def test_several_managers_reach_each_other_with_a_secret_of_theirs(rendered: dict[str, Rendered]) -> None:
+    """Lone ones know of no others."""
+    assert "GENVM_CLUSTER_ADDRESS" not in rendered["postgresql"].environment()
+    several = rendered["several"]
+    variables = several.environment()
+    name = several.named("Service", "-each")["metadata"]["name"]
+    assert variables["GENVM_CLUSTER_ADDRESS"]["value"] == f"http://$(POD_NAME).{name}.genvm.svc:3999"
+    pod = several.manager["spec"]["template"]["spec"]
+    (volume,) = [one for one in pod["volumes"] if one["name"] == "managers"]
+    assert volume["secret"]["defaultMode"] == 0o440
+    (mount,) = [one for one in pod["containers"][0]["volumeMounts"] if one["name"] == "managers"]
+    assert variables["GENVM_CLUSTER_SECRET_FILE"]["value"].startswith(mount["mountPath"])
+    policy = several.named("NetworkPolicy", "-managers")
+    peers = [one["podSelector"] for one in policy["spec"]["ingress"][0]["from"] if "podSelector" in one]
+    assert any(selects(peer, manager_labels(several)) for peer in peers)
+
+
 def test_several_managers_each_keep_their_clients(rendered: dict[str, Rendered]) -> None:
-    """A run is asked about where it was started."""
+    """Who has a run answers without asking another."""
     service = rendered["several"].named("Service", "demo-genvm-orchestrator")
     assert service["spec"]["sessionAffinity"] == "ClientIP"
     each = rendered["several"].named("Service", "-each")

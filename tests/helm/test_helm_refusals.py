@@ -10,6 +10,7 @@ from tests.helm.chart import VERSIONS, HelmEngine, Refused
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "several managers on SQLite": ({"replicas": 2}, "replicas is 2, and the journal is SQLite"),
+    "several managers without a secret": ({"replicas": 2}, "replicas is 2 without managers.existingSecret"),
     "two places for the database": (
         {"postgresql": {"url": "postgresql+psycopg://h/d", "existingSecret": "s"}},
         "postgresql.url and postgresql.existingSecret are both set",
@@ -87,7 +88,7 @@ def test_it_is_refused_by_name(values: dict[str, Any], text: str, helm: HelmEngi
 def test_everything_that_is_wrong_is_said_at_once(helm: HelmEngine) -> None:
     with pytest.raises(Refused) as refused:
         helm.render({"replicas": 2, "service": {"type": "LoadBalancer"}, "image": {"tag": "latest"}})
-    assert str(refused.value).count("\n  - ") == 3
+    assert str(refused.value).count("\n  - ") == 4
 
 
 def test_a_secrets_value_is_not_in_the_refusal(helm: HelmEngine) -> None:

@@ -8,6 +8,9 @@ operator_socket: access.tokensSecret
 state_dir: persistence
 manager_id: nothing; it is made of the names of namespace and Pod
 database_url: postgresql.existingSecret
+cluster_address: nothing; each manager has the name of its Pod
+cluster_secret_file: managers.existingSecret
+cluster_lease: managers.leaseSeconds
 tokens_file: access.tokensSecret
 allow_unauthenticated: access.tokensSecret or access.acknowledgeOpen
 allowed_hosts: access.allowedHosts

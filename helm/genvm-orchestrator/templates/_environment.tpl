@@ -43,6 +43,15 @@
       name: {{ default (printf "%s-postgresql" (include "genvm.fullname" .)) .Values.postgresql.existingSecret }}
       key: {{ .Values.postgresql.existingSecretKey }}
 {{- end }}
+{{- if gt (int .Values.replicas) 1 }}
+# By its name: it answers the others also while it is not ready.
+- name: GENVM_CLUSTER_ADDRESS
+  value: http://$(POD_NAME).{{ include "genvm.fullname" . }}-each.{{ .Release.Namespace }}.svc:3999
+- name: GENVM_CLUSTER_SECRET_FILE
+  value: /run/genvm-managers/secret
+- name: GENVM_CLUSTER_LEASE
+  value: {{ int64 .Values.managers.leaseSeconds | quote }}
+{{- end }}
 {{ include "genvm.environment.capacity" . }}
 {{ include "genvm.environment.instances" . }}
 {{- range .Values.providers.keys }}
