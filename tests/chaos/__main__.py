@@ -26,8 +26,10 @@ from tests.chaos.history import History
 from tests.chaos.ledger import JOURNAL, read_journal
 from tests.chaos.private_engine import possible, private_engine
 from tests.chaos.rounds import CLUSTER_FAULTS, FAULTS, OWN_FAULTS, Arena, undisturbed
+from tests.chaos.several import SeveralPlan, chaos_of_several
 from tests.chaos.site import Site
 from tests.chaos.small_disk import small_disk
+from tests.postgres import postgres_server
 
 FOR_EVER = 86_400
 
@@ -113,10 +115,23 @@ def site_of(plan: Plan, engine: docker.APIClient, folder: Path) -> Iterator[Site
         yield Site(engine, folder, settings, own, disk)
 
 
+def several(args: argparse.Namespace) -> int:
+    """Several managers on one PostgreSQL journal; one round."""
+    plan = SeveralPlan(args.managers, args.runs or 500, args.seed, args.permits)
+    folder = Path(tempfile.mkdtemp(prefix="genvm-chaos-"))
+    with postgres_server() as url:
+        verdict, line = asyncio.run(chaos_of_several(plan, folder, url))
+    for finding in verdict.findings:
+        print(finding, file=sys.stderr)
+    shutil.rmtree(folder)
+    print(line)
+    return 0 if verdict.clean else 1
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--runs", type=int, default=50, help="in each round")
+    parser.add_argument("--runs", type=int, help="in each round; 50, of several managers 500")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--permits", type=int, default=8)
     parser.add_argument("--pool-size", type=int, default=4)
@@ -128,7 +143,10 @@ def main() -> int:
     )
     parser.add_argument("--runtime", choices=("docker", "kubernetes"), default="docker")
     parser.add_argument("--kill-within", type=float, default=6.0, help="seconds after the first request")
+    parser.add_argument("--managers", type=int, default=1, help="several, with scripted instances")
     args = parser.parse_args()
+    if args.managers > 1:
+        return several(args)
     everything: tuple[str, ...] = (*FAULTS, *OWN_FAULTS) if possible() else FAULTS
     if args.runtime == "kubernetes":
         everything = CLUSTER_FAULTS
@@ -138,7 +156,7 @@ def main() -> int:
         parser.error(f"unknown here: {', '.join(sorted(unknown))}")
     plan = Plan(
         args.rounds,
-        args.runs,
+        args.runs or 50,
         args.seed,
         args.permits,
         args.pool_size,

@@ -45,11 +45,12 @@ class Verdict:
     doubled: int = 0
     orphans: int = 0
     permits_off: int = 0
+    crossed: int = 0
     findings: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
-        return not (self.lost or self.doubled or self.orphans or self.permits_off)
+        return not (self.lost or self.doubled or self.orphans or self.permits_off or self.crossed)
 
     def find(self, kind: str, text: str, count: int = 1) -> None:
         setattr(self, kind, getattr(self, kind) + count)
