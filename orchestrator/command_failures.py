@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from orchestrator.access.credentials import NoCredentials
 from orchestrator.access.entries import BadTokens
+from orchestrator.api.members.proof import BadSecret
 from orchestrator.contracts.manifest import ManifestError
 from orchestrator.exposure import CannotListen
 from orchestrator.runtime.port import RuntimeFailure
@@ -23,6 +24,7 @@ _SAID_IN_ONE_LINE = (
     RuntimeFailure,
     BadTokens,
     NoCredentials,
+    BadSecret,
     CannotListen,
     BadConfig,
 )

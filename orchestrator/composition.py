@@ -23,10 +23,12 @@ from orchestrator.api.host_names import AcceptedHosts
 from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.clock import MACHINE_CLOCK
+from orchestrator.company import Among, Company, begun, joined, places_of
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
 from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.dialling import NodeDialler
+from orchestrator.executions.lead import ALWAYS
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.permits import EARLY_COSTS, NEWEST_COSTS, Costs, PermitPool
 from orchestrator.executions.request import RunRequest
@@ -140,7 +142,7 @@ async def manager(
             filters=kit_of(settings).packet_filters(inner),
         )
         recovered, tally, start = asyncio.Event(), RunTally(), StartTime()
-        journal = await open_journal(_journal_url(settings), manager_id)
+        journal, company = await _journal(settings, manager_id, permits)
         try:
             executions = _executions(
                 settings,
@@ -153,13 +155,16 @@ async def manager(
                 pool=pool,
                 modules=modules,
                 tally=tally,
+                company=company,
             )
+            among = begun(company, executions, make_runtime or named_runtime, recovered)
             audit = AuditLog(settings.audit_file, background)
             if tokens is not None:
                 background.spawn_eternal("tokens", tokens.keep_looking(settings.tokens_interval))
             writability = _watched(journal, settings, background)
-            checks = ready_checks(recovered, runtime, writability, catalogue, modules)
-            readiness = _kept_watching(checks, background)
+            readiness = _kept_watching(
+                ready_checks(recovered, runtime, writability, catalogue, modules, among=among), background
+            )
             sources = Sources(
                 executions=executions,
                 runtime=runtime,
@@ -194,14 +199,21 @@ async def manager(
                 modules=modules,
                 access=Access(audit, tokens, settings.operator_socket),
                 check_llm=check_llm if check_llm is not None else await asyncio.to_thread(provider_check),
+                passing=None if among is None else among.passing,
             )
 
             async def recover() -> None:
-                begun = monotonic()
+                begun_at = monotonic()
                 await _recover(
-                    settings, executions, modules, pool, catalogue=catalogue, background=background
+                    settings,
+                    executions,
+                    modules,
+                    pool,
+                    catalogue=catalogue,
+                    background=background,
+                    among=among,
                 )
-                start.recovered_after = monotonic() - begun
+                start.recovered_after = monotonic() - begun_at
                 recovered.set()
 
             try:
@@ -214,7 +226,7 @@ async def manager(
                 finally:
                     await cancel_and_wait(recovery)
             finally:
-                await executions.aclose()
+                await _ended(executions, among)
                 await audit.flushed(AUDIT_TIME)
         finally:
             await modules.aclose(MODULES_END_TIME)
@@ -231,15 +243,31 @@ async def _recover(
     *,
     catalogue: Catalogue,
     background: TaskOwner,
+    among: Among | None,
 ) -> None:
     """Take over what an earlier manager left, and do from then on what has to be done again and again."""
     pooled = [_pooled(settings, version) for version in catalogue.manifest.versions]
-    await take_over(executions, modules, pool, pooled)
+    await take_over(executions, modules, pool, pooled, await places_of(among))
     if pool is not None:
         _offer_always(pool, catalogue, settings)
         background.spawn_eternal("pool-images", pool.keep_to_images(IMAGE_LOOK))
     every = timedelta(seconds=min(30.0, settings.retention / 4))
     background.spawn_eternal("tend", executions.tend(every))
+
+
+async def _journal(
+    settings: Settings, manager_id: str, permits: PermitPool
+) -> tuple[Journal, Company | None]:
+    """The journal, and the company of those that share it. Raises BadSecret, StoreFailure, RuntimeFailure."""
+    if settings.cluster_address is None:
+        return await open_journal(_journal_url(settings), manager_id), None
+    return await joined(settings, manager_id, permits.statistics().maximum)
+
+
+async def _ended(executions: Executions, among: Among | None) -> None:
+    await executions.aclose()
+    if among is not None:
+        await among.aclose(leave=not executions.left_runs)
 
 
 def _kept_watching(checks: dict[str, Check], background: TaskOwner) -> Readiness:
@@ -380,6 +408,7 @@ def _executions(
     pool: PoolRuntime | None,
     modules: ModuleService,
     tally: RunTally,
+    company: Company | None,
 ) -> Executions:
     def choose(request: RunRequest) -> ExecutorVersion:
         selector, versions = request.call.selector, catalogue.manifest
@@ -415,6 +444,8 @@ def _executions(
         modules=modules,
         times=times,
         tell=tally.add,
+        ids=None if company is None else company.ids,
+        lead=ALWAYS if company is None else company.lease,
     )
 
 

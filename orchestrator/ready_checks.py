@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+from orchestrator.company import Among
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.modules.kinds import ModuleKind
 from orchestrator.modules.service import ModuleService
@@ -25,10 +26,13 @@ def ready_checks(
     writability: Writability,
     catalogue: Catalogue,
     modules: ModuleService,
+    *,
+    among: Among | None,
 ) -> dict[str, Check]:
     """By part, in the order in which they are told."""
     return {
         "recovery": Check(lambda: None if recovered.is_set() else "recovering"),
+        "lease": Check(lambda: _lease(among)),
         "engine": Check(lambda: _engine(runtime), settle=ENGINE_SETTLE),
         # These two have a hysteresis of their own, by looks and by room.
         "disk": Check(lambda: _written(writability.disk_trouble)),
@@ -43,6 +47,10 @@ def ready_checks(
             for kind in ModuleKind
         },
     }
+
+
+def _lease(among: Among | None) -> str | None:
+    return None if among is None or among.member.lasts else "this manager cannot renew its lease"
 
 
 def _engine(runtime: Runtime) -> str | None:

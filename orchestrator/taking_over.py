@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from orchestrator.executions.service import Executions
 from orchestrator.modules.service import ModuleService
 from orchestrator.runtime.pool import PoolRuntime
-from orchestrator.runtime.port import EngineUnreachable, InstanceSpec, RuntimeFailure
+from orchestrator.runtime.port import EngineUnreachable, InstanceSpec, Runtime, RuntimeFailure
 
 log = structlog.get_logger(__name__)
 
@@ -18,14 +18,19 @@ ADOPTION_PATIENCE = 3.0
 
 
 async def take_over(
-    executions: Executions, modules: ModuleService, pool: PoolRuntime | None, pooled: Sequence[InstanceSpec]
+    executions: Executions,
+    modules: ModuleService,
+    pool: PoolRuntime | None,
+    pooled: Sequence[InstanceSpec],
+    place_of: Mapping[int, Runtime],
 ) -> None:
     """Modules are known before a sweep, runs before their modules, and queued runs begin last.
 
-    `pooled` is what the pool keeps ready. Raises StoreFailure, RuntimeFailure.
+    `pooled` is what the pool keeps ready; `place_of`: where the instances of some runs are.
+    Raises StoreFailure, RuntimeFailure.
     """
     await modules.recover()
-    await executions.recover()
+    await executions.recover(place_of)
     if pool is not None:
         await _adopt_ready(pool, pooled, executions)
     await modules.adopt(executions.uses_modules, ADOPTION_PATIENCE)

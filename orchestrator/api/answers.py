@@ -122,6 +122,7 @@ class ListedRun(Answer):
     started_at: str
     strict_deadline: str
     state: str
+    manager: str | None = Field(None, description="whose run it is, of another manager's")
 
 
 class Queue(Answer):
@@ -146,6 +147,8 @@ class ManagerStatus(Answer):
     no_room: str | None = Field(description="why runs that have started wait for room in the cluster")
     modules: dict[str, dict[str, Any]]
     misuse: dict[str, int] = Field(description="what has been tried and refused since the manager started")
+    manager: str | None = Field(None, description="who answers, where several managers share a journal")
+    managers: list[dict[str, Any]] | None = Field(None, description="all of them, where there are several")
 
 
 class CheckedModel(Answer):
@@ -196,6 +199,7 @@ class Execution(Answer):
 
     id: RunId
     state: str
+    manager: str | None = Field(None, description="whose run it is, where several managers share a journal")
 
 
 class ExecutionPage(Answer):

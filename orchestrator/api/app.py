@@ -22,11 +22,13 @@ from orchestrator.api import (
 )
 from orchestrator.api.audited import audited
 from orchestrator.api.bodies import LIMITS, BodyLimits, bodies_within
-from orchestrator.api.callers import known_callers, still_known
+from orchestrator.api.callers import known_callers, nobody, still_known
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import errors_as_json
 from orchestrator.api.gate import gate
 from orchestrator.api.host_names import AcceptedHosts
+from orchestrator.api.members.orders import orders_for_all
+from orchestrator.api.members.others import others_runs
 from orchestrator.api.recovering import after_recovery
 from orchestrator.api.socket import route as socket
 
@@ -53,10 +55,13 @@ def make_app(context: ApiContext, accepted_hosts: AcceptedHosts, limits: BodyLim
         gate(accepted_hosts, context.executions.misuse),
         audited(context.access),
         errors_as_json,
-        known_callers(context.access),
+        known_callers(context.access, nobody if context.passing is None else context.passing.was_passed_on),
         after_recovery(context.recovered, context.times.recovery),
         bodies_within(limits),
     ]
+    if context.passing is not None:
+        middlewares.insert(-1, others_runs(context.passing, context.executions))
+        middlewares.append(orders_for_all(context.passing))
     if context.access.tokens is not None:
         middlewares.append(still_known(context.access.tokens.register))
     app = web.Application(middlewares=middlewares)

@@ -121,6 +121,12 @@ def taken(request: web.Request) -> bytes:
     return body
 
 
+def untaken(request: web.Request) -> bytes:
+    """The body for whoever may have to send it on; it is handed out all the same."""
+    body: bytes = request.get(BODY, NO_BODY)
+    return body
+
+
 def let_go(request: web.Request) -> None:
     """What the body became is written down, and nothing of it is in memory any more."""
     if HELD in request:

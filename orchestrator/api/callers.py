@@ -6,6 +6,8 @@ operator's. Without tokens whoever gets here is anybody, and may do everything.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
@@ -50,8 +52,17 @@ def scope_of(request: web.Request) -> Scope:
     return scope_needed(request.match_info.handler)
 
 
-def known_callers(access: Access) -> Middleware:
-    """Let nobody through without the scope that the route takes, nor faster than the token's rates."""
+def nobody(request: web.Request) -> bool:
+    """Whether another manager has sent it, where there is none."""
+    del request
+    return False
+
+
+def known_callers(access: Access, is_manager_s: Callable[[web.Request], bool] = nobody) -> Middleware:
+    """Let nobody through without the scope that the route takes, nor faster than the token's rates.
+
+    `is_manager_s`: whether another manager passes it on, to which it came where it had to.
+    """
     register = None if access.tokens is None else access.tokens.register
     turned_away = TurnedAway()
 
@@ -71,7 +82,7 @@ def known_callers(access: Access) -> Middleware:
             allowance = known.allowance
             if allowance is not None and (wait := allowance.ask(request.content_length or 0)) > 0:
                 return turned_away.too_many(request, caller, wait)
-        if needed is Scope.OPERATOR and not _is_at(request, access):
+        if needed is Scope.OPERATOR and not (_is_at(request, access) or is_manager_s(request)):
             return error_response(ELSEWHERE, 403)
         if allowance is not None and request.content_length is None:
             return await _counted(request, handler, allowance)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from orchestrator.access.access import Access
+from orchestrator.api.members.passing import Passing
 from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.catalogue import Catalogue
@@ -49,6 +50,8 @@ class ApiContext:
     no_room: Callable[[], str | None] = lambda: None
     pool: PoolRuntime | None = None
     times: ApiTimes = DEFAULT_API_TIMES
+    passing: Passing | None = None
+    """To other managers with the same journal; null: there are none."""
 
 
 CONTEXT = web.AppKey("context", ApiContext)

@@ -22,7 +22,14 @@ from orchestrator.contracts.versions import VersionFailure
 from orchestrator.environment import EnvironmentFull
 from orchestrator.executions.hosts import BadHostAddress, HostRefused, HostUnreachable
 from orchestrator.executions.modules import ModulesNotRunning
-from orchestrator.executions.refusals import JustEnded, NotRecorded, QueueFull, Refused, ShuttingDown
+from orchestrator.executions.refusals import (
+    JustEnded,
+    NotRecorded,
+    QueueFull,
+    Refused,
+    RunElsewhere,
+    ShuttingDown,
+)
 from orchestrator.modules.failures import ModuleFailure
 from orchestrator.modules.failures import ShuttingDown as ModulesShuttingDown
 from orchestrator.node.contract_schema import NoSchema
@@ -66,6 +73,7 @@ ANSWERS: tuple[tuple[type[Exception], FailureAnswer], ...] = (
     (QueueFull, FailureAnswer(503, retry=True)),
     (NotRecorded, FailureAnswer(503, retry=True)),
     (JustEnded, FailureAnswer(503, retry=True)),
+    (RunElsewhere, FailureAnswer(503, retry=True)),
     (ShuttingDown, FailureAnswer(503, retry=True)),
     (Refused, FailureAnswer(500)),
     (ModulesNotRunning, FailureAnswer(500)),

@@ -21,6 +21,7 @@ from orchestrator.api.callers import runs_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, Parameter, describes
 from orchestrator.api.errors import error_response
+from orchestrator.api.members.listing import theirs_of, together
 from orchestrator.contracts.timestamps import parse_timestamp
 from orchestrator.operations.reasons import reason_of
 from orchestrator.operations.selection import Selection, named_causes, named_states
@@ -53,14 +54,19 @@ async def list_runs(request: web.Request) -> web.StreamResponse:
     newest_first = "after" not in request.query
     selection = _selection(request)
     known = runs.between(after, before, newest_first=newest_first)
-    found = list(islice((run for run in known if selection.takes(run)), limit + 1))
+    mine = islice((run for run in known if selection.takes(run)), limit + 1)
+    found = [overview.of_known(run) for run in mine]
+    if (passing := request.app[CONTEXT].passing) is not None:
+        others = passing.member.others_runs.between(after, before, newest_first=newest_first)
+        theirs = await theirs_of(others, runs.namespace, selection, limit + 1)
+        found = together(passing.member.id, found, theirs, newest_first=newest_first)
     page = found[:limit]
     following = None
     if len(found) > limit:
-        following = {"before" if newest_first else "after": page[-1].id}
+        following = {"before" if newest_first else "after": page[-1]["id"]}
     return web.json_response(
         {
-            "executions": [overview.of_known(run) for run in page],
+            "executions": page,
             "next": following,
             "retained": _retained(runs),
             "namespace": runs.namespace,
@@ -123,6 +129,8 @@ async def get_details(request: web.Request) -> web.StreamResponse:
         return error_response(
             f"run {text[:40]} is not known: there never was one, or it is kept no longer", 404
         )
+    if (passing := request.app[CONTEXT].passing) is not None:
+        details["manager"] = passing.member.id
     return web.json_response(details)
 
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from orchestrator.access.quotas import OverQuota
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import ArtifactPiece, Deleted, RunAnswer, Started
-from orchestrator.api.bodies import let_go, taken
+from orchestrator.api.bodies import let_go, taken, untaken
 from orchestrator.api.body import (
     BadHeader,
     BadQuery,
@@ -39,7 +39,7 @@ from orchestrator.aside import aside
 from orchestrator.contracts.versions import VersionFailure
 from orchestrator.executions.hosts import HostFailure
 from orchestrator.executions.modules import ModulesNotRunning
-from orchestrator.executions.refusals import Refused
+from orchestrator.executions.refusals import Refused, RunElsewhere
 from orchestrator.executions.request import ResultForm
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
@@ -84,7 +84,16 @@ CALLDATA_BODIES = (RunBodyB1, RunBodyB2, RunBodyB3, RunBodyB4, RunBodyC)
 async def post_run(request: web.Request) -> web.StreamResponse:
     """Accept a run: `{"result":"started","id":…}`."""
     context = request.app[CONTEXT]
-    run = await _submitted(request)
+    passing = context.passing
+    kept = b"" if passing is None else untaken(request)
+    try:
+        run = await _submitted(request)
+    except RunElsewhere as elsewhere:
+        passed = None if passing is None else await passing.pass_on(request, elsewhere.run_id, kept)
+        if passed is None:
+            raise
+        return passed
+    del kept
     if isinstance(run, int):
         return _started(run)
     let_go(request)
@@ -107,6 +116,8 @@ async def _submitted(request: web.Request) -> Run | int:
         if (repeated := context.executions.repeated(wanted)) is not None:
             return repeated
         return await submitted(context.executions, wanted, allowance_of(request), trace_of(request))
+    except RunElsewhere:
+        raise
     except (BadHeader, WrongShape, HostFailure, VersionFailure, Refused, ModulesNotRunning, OverQuota):
         waking = _wake_refused(context, body, caller_of(request).namespace)
         context.background.spawn("wake-refused-host", waking)

@@ -37,6 +37,8 @@ async def post_permits(request: web.Request) -> web.StreamResponse:
     about(request, {"permits": wanted})
     context = request.app[CONTEXT]
     refused = context.executions.set_permits(wanted)
+    if context.passing is not None and not refused:
+        await context.passing.member.set_permits(wanted)
     answer = {"result": "permits_set", "permits": context.executions.statistics().permits.maximum}
     # Clients of the reference compare this answer whole; prices of our own they cannot know.
     told = {"note": f"unchanged: {refused}"} if refused and context.rules.costs else {}

@@ -23,9 +23,11 @@ from orchestrator.api.description import Description, describes
 from orchestrator.contracts.timestamps import format_timestamp
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.permits import NEWEST_COSTS, Holder
+from orchestrator.executions.records import ended_from_head, execution_from
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import State
 from orchestrator.runtime.pool import PoolRuntime
+from orchestrator.store.port import RunHead
 from orchestrator.views.visible import VisibleRuns
 
 JSON_TYPE = "application/json"
@@ -40,7 +42,7 @@ class StatusBody:
     def __init__(self, context: ApiContext, namespace: str | None) -> None:
         self._context = context
         self._runs = VisibleRuns(context.executions, namespace)
-        self._made_for: tuple[int, int, int, int, bool, str | None, str | None] | None = None
+        self._made_for: tuple[int, int, int, int, bool, str | None, str | None, int] | None = None
         self._body = b""
         self._ended: dict[int, str] = {}
         self._holders: dict[int, str] = {}
@@ -55,6 +57,7 @@ class StatusBody:
             self._context.engine_reachable(),
             self._context.journal_trouble(),
             self._context.no_room(),
+            0 if self._context.passing is None else self._context.passing.member.others_runs.revision,
         )
         if current != self._made_for:
             rest = _encode(status_of(self._context, self._runs))
@@ -72,7 +75,17 @@ class StatusBody:
             if run.fetched_at is None
         }
         live = [f'"{run.id}":{_encode(_live(run))}' for run in runs.live() if not run.fetched]
-        return ",".join([*self._ended.values(), *live])
+        return ",".join([*self._ended.values(), *live, *self._theirs(runs)])
+
+    def _theirs(self, runs: VisibleRuns) -> list[str]:
+        """Other managers' runs, as of a moment ago; those that this one has by now are its own."""
+        if self._context.passing is None:
+            return []
+        return [
+            f'"{head.id}":{_encode(_in_journal(head) | {"manager": manager})}'
+            for manager, head in self._context.passing.member.others_runs.current
+            if runs.namespace in (None, head.namespace) and not runs.executions.knows(head.id)
+        ]
 
     def _holding(self, runs: VisibleRuns) -> str:
         known = self._holders
@@ -130,7 +143,19 @@ def status_of(context: ApiContext, runs: VisibleRuns) -> dict[str, Any]:
         "modules": {kind.value: asdict(module) for kind, module in modules.items()},
         "misuse": context.executions.misuse.counts(),
         "retained": {"executions": count, "bytes": size},
-    }
+    } | _managers(context, permits.in_use)
+
+
+def _managers(context: ApiContext, in_use: int) -> dict[str, Any]:
+    """Who shares the journal; nothing where nobody does."""
+    if context.passing is None:
+        return {}
+    member = context.passing.member
+    mine = {"id": member.id, "alive": True, "permits_in_use": in_use}
+    others = [
+        {"id": other.id, "alive": other.alive, "permits_in_use": other.in_use} for other in member.others
+    ]
+    return {"manager": member.id, "managers": [mine, *others]}
 
 
 def _pool(pool: PoolRuntime | None) -> dict[str, Any] | None:
@@ -163,6 +188,14 @@ def _ended(run: EndedRun) -> dict[str, Any]:
     return _entry(run.version, begun, run.deadline, run.finished_at, run.state)
 
 
+def _in_journal(head: RunHead) -> dict[str, Any]:
+    if head.cause is not None:
+        return _ended(ended_from_head(head))
+    execution = execution_from(head)
+    begun = execution.started_at or execution.accepted_at
+    return _entry(execution.version, begun, execution.deadline, None, execution.state)
+
+
 def _entry(
     version: str, begun: datetime, deadline: datetime, finished_at: datetime | None, state: str
 ) -> dict[str, Any]:
@@ -190,6 +223,8 @@ def _reason(waiting: int, engine: bool, no_room: str | None) -> str | None:
 
 @describes(Description(ManagerStatus, failures=(), scope=Scope.READ))
 async def get_status(request: web.Request) -> web.StreamResponse:
+    if (passing := request.app[CONTEXT].passing) is not None:
+        await passing.member.others_runs.look()
     return web.Response(
         body=request.app[STATUS_BODIES].of(caller_of(request).sees).encoded(), content_type=JSON_TYPE
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
 
 from orchestrator.executions.backlog import Backlog
 from orchestrator.executions.known import KnownRuns
-from orchestrator.executions.permits import PermitPool, PermitStatistics
+from orchestrator.executions.permits import Need, PermitPool, PermitStatistics
 from orchestrator.executions.refusals import QueueFull, TooExpensive
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.run import Run
@@ -25,6 +26,9 @@ class Admission:
         self._known = known
         self._queue_limit = queue_limit
         self._backlog = Backlog(queue_bytes)
+        self._told: tuple[int, int] | None = None
+        self.fell_short: Callable[[], None] = lambda: None
+        """Told when a run has to wait for permits that other managers may have."""
 
     @property
     def permits(self) -> PermitStatistics:
@@ -79,6 +83,8 @@ class Admission:
         except ValueError:
             # The maximum was lowered meanwhile: the run waits until it is raised again, or its deadline.
             log.warning("run_too_expensive", run=run.id, permits=run.request.permits)
+        if self._permits.is_short:
+            self.fell_short()
 
     def restore(self, run_id: int, permits: int, since: datetime) -> None:
         """What a run was given by an earlier manager. Raises ValueError."""
@@ -98,6 +104,22 @@ class Admission:
         self._admit(admitted)
         self._known.changed()
         return None
+
+    def need(self) -> Need:
+        return self._permits.need()
+
+    def go_by(self, maximum: int, share: int, elsewhere: int) -> None:
+        """With other managers: `share` of the `maximum` permits; `elsewhere`: what others hold."""
+        with suppress(ValueError):  # a dearer run waits still; the share bounds it all the same
+            self._admit(self._permits.set_maximum(maximum))
+        self._admit(self._permits.go_by(share, elsewhere))
+        if self._told != (told := (self._permits.statistics().maximum, elsewhere)):
+            self._told = told
+            self._known.changed()
+
+    @property
+    def is_short(self) -> bool:
+        return self._permits.is_short
 
     def _admit(self, ids: Iterable[int]) -> None:
         for run_id in ids:

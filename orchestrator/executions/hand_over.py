@@ -20,6 +20,7 @@ from orchestrator.clock import Clock, sleep
 from orchestrator.contracts.versions import ExecutorVersion
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.job import MOST_NESTED, JobLimits, job_message
+from orchestrator.executions.lead import Lead
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.modules import Modules, introduction_of
 from orchestrator.executions.orders import unless_ended
@@ -38,7 +39,8 @@ log = structlog.get_logger(__name__)
 class NodeLine:
     """The way to a run's node. An order to end is heard while it is dialled, and not after that."""
 
-    def __init__(self, run: Run, nodes: NodeDialler, seconds: float) -> None:
+    def __init__(self, run: Run, nodes: NodeDialler, seconds: float, lead: Lead) -> None:
+        self._lead = lead
         self._run = run
         self._nodes = nodes
         self._seconds = seconds
@@ -51,6 +53,7 @@ class NodeLine:
         """Where there is no descriptor for it, the node has not been connected to: that is tried again."""
         request = self._run.request
         while True:
+            await self._lead.held()
             try:
                 return await self._nodes.connect(
                     request.host, self._seconds, request.call.hello, self._run.claim.take, self._run.node_seen
@@ -65,6 +68,7 @@ class NodeLine:
 
     async def _where(self) -> tuple[Places | None]:
         request = self._run.request
+        await self._lead.held()
         return (
             await self._nodes.places(request.host, self._seconds, request.call.hello, self._run.claim.take),
         )
@@ -82,6 +86,7 @@ class HandOver:
     modules: Modules
     nodes: NodeDialler
     clock: Clock
+    lead: Lead
 
     async def carry_out(self, run: Run, instance: Instance, version: ExecutorVersion) -> None:
         """Give the instance its job.
@@ -98,7 +103,8 @@ class HandOver:
             await unless_ended(run, self._write_progress(run))
             run.steps.done(Step.COMMIT)
             job = partial(self._job, run, instance, version, tuple(modules))
-            await instance.give(job, NodeLine(run, self.nodes, self.limits.host_connect_timeout), modules)
+            line = NodeLine(run, self.nodes, self.limits.host_connect_timeout, self.lead)
+            await instance.give(job, line, modules)
         run.steps.done(Step.HAND_OVER)
         run.way = instance.way
         run.forget_inputs()

@@ -18,7 +18,7 @@ from orchestrator.executions.retention import Retention
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import State
 from orchestrator.executions.written import Written
-from orchestrator.store.port import FetchedRow, ForgottenRows, Journal
+from orchestrator.store.port import FetchedRow, ForgottenRows, Journal, WithdrawnKey
 
 
 class Forgotten(StrEnum):
@@ -149,6 +149,7 @@ class KnownRuns:
     def withdraw_key(self, run: Run) -> None:
         self.forget_keys(run)
         run.request = replace(run.request, idempotency_key=None)
+        self._journal.note(WithdrawnKey(run.id))
 
     def mark_fetched(self, run_id: int, now: datetime) -> None:
         """A client has the final status; it can be fetched again for a short while."""

@@ -100,7 +100,8 @@ class NestedRuns:
         kept = False
         try:
             job = partial(self._job, run, request, version, said, deep)
-            line = NodeLine(run, self.hand_over.nodes, self.hand_over.limits.host_connect_timeout)
+            seconds = self.hand_over.limits.host_connect_timeout
+            line = NodeLine(run, self.hand_over.nodes, seconds, self.hand_over.lead)
             self.hand_over.bound(run, instance)
             await instance.give(job, line, {})
             result = await self._read(run, instance, request, version, deep)

@@ -3,7 +3,8 @@
 No tasks, and nothing waits here; the clock is for telling since when. Admission is first in, first out, with
 a bounded bypass (manager-api W8): a cheaper run may pass a waiting one that does not fit, but only
 `bypass_limit` times per waiting run, so that nobody starves. Lowering the maximum is instant and takes
-nothing from holders; it only admits no one until enough came back.
+nothing from holders; it only admits no one until enough came back. A manager that shares its permits with
+others admits within its share of them.
 """
 
 from __future__ import annotations
@@ -43,16 +44,31 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class PermitStatistics:
-    """`available` is what a node sees as `permits.current`; `holders`: who has held longest comes first."""
+    """`available` is what a node sees as `permits.current`; `holders`: who has held longest comes first.
+
+    `in_use_elsewhere`: by runs of other managers with the same permits.
+    """
 
     maximum: int
     in_use: int
     holders: tuple[Holder, ...]
     waiting: int
+    in_use_elsewhere: int = 0
 
     @property
     def available(self) -> int:
-        return max(0, self.maximum - self.in_use)
+        return max(0, self.maximum - self.in_use - self.in_use_elsewhere)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a manager goes by, holds, and waits for; `head`: permits of the run that waits first, its id."""
+
+    share: int
+    in_use: int
+    waiting: int
+    head: int
+    head_run: int | None
 
 
 @dataclass(slots=True)
@@ -76,14 +92,42 @@ class PermitPool:
         self._holders: dict[int, Holder] = {}
         self._waiting: OrderedDict[int, _Waiting] = OrderedDict()
         self._in_use = 0
+        self._share: int | None = None
+        self._elsewhere = 0
 
     def statistics(self) -> PermitStatistics:
         holders = tuple(self._holders.values())
-        return PermitStatistics(self._maximum, self._in_use, holders, len(self._waiting))
+        return PermitStatistics(self._maximum, self._in_use, holders, len(self._waiting), self._elsewhere)
+
+    @property
+    def _most(self) -> int:
+        return self._maximum if self._share is None else min(self._share, self._maximum)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether a run waits for permits that others have; never of a manager that has them for itself."""
+        if self._share is None or not self._waiting:
+            return False
+        return self._in_use + next(iter(self._waiting.values())).cost > self._share
+
+    def need(self) -> Need:
+        """What there is to say to those with whom the permits are shared."""
+        name, first = next(iter(self._waiting.items()), (None, None))
+        share = self._maximum if self._share is None else self._share
+        waiting = sum(one.cost for one in self._waiting.values())
+        return Need(share, self._in_use, waiting, 0 if first is None else first.cost, name)
+
+    def go_by(self, share: int, elsewhere: int = 0) -> list[int]:
+        """Admit within `share` of the maximum from now on, and never take from holders.
+
+        `elsewhere`: what others' runs hold of the rest.
+        """
+        self._share, self._elsewhere = max(share, self._in_use), elsewhere
+        return self._admit()
 
     def would_wait(self, cost: int) -> bool:
         """Whether a run of `cost` permits that asks now is not admitted at once."""
-        return self._in_use + cost > self._maximum or any(
+        return self._in_use + cost > self._most or any(
             waiting.passed >= self._bypass_limit for waiting in self._waiting.values()
         )
 
@@ -133,7 +177,7 @@ class PermitPool:
         admitted: list[int] = []
         passed_over: list[_Waiting] = []
         for name, waiting in list(self._waiting.items()):
-            if self._in_use + waiting.cost <= self._maximum:
+            if self._in_use + waiting.cost <= self._most:
                 del self._waiting[name]
                 self._hold(name, waiting.cost, self._clock.now())
                 admitted.append(name)
@@ -141,6 +185,6 @@ class PermitPool:
                     skipped.passed += 1
             else:
                 passed_over.append(waiting)
-            if self._in_use >= self._maximum or any(w.passed >= self._bypass_limit for w in passed_over):
+            if self._in_use >= self._most or any(w.passed >= self._bypass_limit for w in passed_over):
                 break
         return admitted

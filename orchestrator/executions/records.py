@@ -18,7 +18,7 @@ from orchestrator.executions.request import ResultForm, RunRequest
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, Outcome, State, ended_state
 from orchestrator.executions.written import Written
-from orchestrator.store.port import AcceptedRow, OutcomeRow, ProgressRow, RunHead, RunRow
+from orchestrator.store.port import AcceptedRow, KnownBy, OutcomeRow, ProgressRow, RunHead, RunRow
 
 # Facts of an outcome that have no column of their own lie beside the executor's numbers: whatever is added to
 # an outcome does, under its name.
@@ -79,7 +79,15 @@ def accepted_row(run: Run, written: Written) -> AcceptedRow:
         namespace=request.namespace,
         request=written.data,
         terms=calldata.encode(to_plain(terms_of(request))),
+        known_by=_known_by(request, written.digest),
     )
+
+
+def _known_by(request: RunRequest, digest: bytes) -> KnownBy | None:
+    """One without a key is known by its host, as long as nobody has connected to it."""
+    if request.idempotency_key is None and not request.manners.one_run_per_host:
+        return None
+    return KnownBy(request.namespace, request.host, request.idempotency_key, digest)
 
 
 def progress_row(run: Run) -> ProgressRow:

@@ -8,7 +8,8 @@ which row is next, and a row that two managers did not get past is set aside.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -16,19 +17,23 @@ from functools import partial
 import structlog
 
 from orchestrator.aside import aside
-from orchestrator.clock import Clock
+from orchestrator.clock import Clock, sleep
 from orchestrator.executions.admission import Admission
 from orchestrator.executions.known import KnownRuns
+from orchestrator.executions.names import name_of
 from orchestrator.executions.records import ended_from_head, execution_from, released_row, set_aside_row
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Execution, State
 from orchestrator.executions.written import digest_of, request_from
+from orchestrator.runtime.port import Runtime, RuntimeFailure
 from orchestrator.store.port import Journal, RecoveryMark, RunHead, StoreFailure
 
 log = structlog.get_logger(__name__)
 
 MOST_TRIES = 2
+AT_ONCE = 100
+"""Ended runs that are taken over without a look at anything else."""
 SET_ASIDE = "set_aside"
 STOPPED = f"set aside: the manager was stopped {MOST_TRIES} times while it took this run over"
 
@@ -117,20 +122,43 @@ class Recovery:
         self._row_time = row_time
         self._queued: list[Run] = []
         self.counts = dict.fromkeys(TakenOver, 0)
+        self._place_of: Mapping[int, Runtime] = {}
 
-    async def recover(self) -> None:
+    async def recover(self, place_of: Mapping[int, Runtime]) -> None:
         """Ended runs are readable again, unfinished ones live on; queued ones wait. Raises StoreFailure."""
         unfinished = []
+        self._place_of = place_of
         for head in await self._journal.heads():
             if head.cause is None:
                 unfinished.append(head)
             else:
                 self._recover_ended(head)
                 self.counts[TakenOver.ENDED] += 1
-        await take_over_each(self._journal, unfinished, self._recover_run, self._set_aside, self._row_time)
+        await self._recover_each(unfinished)
         if unfinished:
             log.info("recovering", runs=len(unfinished))
         self._known.expire(self._clock.now())
+
+    async def take_over(self, heads: Sequence[RunHead], place_of: Mapping[int, Runtime]) -> None:
+        """The same for another manager's rows, which are this one's now. Raises StoreFailure.
+
+        `place_of`: where that manager's instances are, by run. What it had begun and not written down is
+        removed first, so that no more instances exist than there are permits.
+        """
+        for head in heads:
+            if head.state == State.QUEUED and head.cause is None and head.id in place_of:
+                with suppress(RuntimeFailure):
+                    await place_of[head.id].discard(name_of(head.id))
+        self._place_of = {**self._place_of, **place_of}
+        for number, head in enumerate(heads):
+            if head.cause is not None:
+                self._recover_ended(head)
+            if number % AT_ONCE == 0:
+                await sleep(self._clock, 0)  # others are served meanwhile
+        await self._recover_each([head for head in heads if head.cause is None])
+
+    async def _recover_each(self, unfinished: Sequence[RunHead]) -> None:
+        await take_over_each(self._journal, unfinished, self._recover_run, self._set_aside, self._row_time)
 
     def queued(self) -> list[Run]:
         """The queued runs that were taken over and have not begun, in their order; they are told of once.
@@ -154,6 +182,7 @@ class Recovery:
     async def _recover_run(self, head: RunHead) -> None:
         run = await self._run_that_waits(head)
         run.accepted.set_result(None)
+        run.place = self._place_of.get(run.id)
         if run.execution.state is State.QUEUED:
             self._queued.append(run)
             self.counts[TakenOver.QUEUED] += 1

@@ -13,6 +13,8 @@ class Refusal(StrEnum):
     TOO_EXPENSIVE = "too_expensive"
     NOT_RECORDED = "not_recorded"
     JUST_ENDED = "just_ended"
+    ELSEWHERE = "elsewhere"
+    """The same run is another manager's, who answers for it."""
     SHUTTING_DOWN = "shutting_down"
     HOST = "host"
     """Its node is not there, or may not be named."""
@@ -32,6 +34,7 @@ class Refused(Exception):
     ├── NotRecorded    the journal cannot take it
     ├── JustEnded      the same run began and ended meanwhile
     ├── Poisoned       it has ended its instance by a crash too often
+    ├── RunElsewhere   the same run is another manager's
     └── ShuttingDown   this manager takes no more runs
     """
 
@@ -66,6 +69,16 @@ class Poisoned(Refused):
     """Runs under the same key have ended their instances; the text says which."""
 
     kind = Refusal.POISON
+
+
+class RunElsewhere(Refused):
+    """Another manager with the same journal has this very run: the request is for that one to answer."""
+
+    kind = Refusal.ELSEWHERE
+
+    def __init__(self, run_id: int) -> None:
+        super().__init__(f"the request is run {run_id}'s, which another manager has: ask again")
+        self.run_id = run_id
 
 
 class ShuttingDown(Refused):

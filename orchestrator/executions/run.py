@@ -16,7 +16,7 @@ from orchestrator.executions.state import Event, Execution, Outcome, advance
 from orchestrator.executions.steps import StartPath, StepTimes
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.executions.verdict import EndOrder
-from orchestrator.runtime.port import Way
+from orchestrator.runtime.port import Runtime, Way
 from orchestrator.tasks import resolve
 
 
@@ -59,6 +59,8 @@ class Run:
         self.path: StartPath | None = None
         self.trace: str | None = None
         """Of the trace that its client's request is part of; the next manager does not know it."""
+        self.place: Runtime | None = None
+        """Where another manager, whose run it was, has started its instance; null: in this one's runtime."""
         self.delivering = False
         self.detached = False
         self.fetched = False

@@ -6,9 +6,8 @@ The edge talks to this and to nothing else of the package's insides.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -16,16 +15,18 @@ import structlog
 
 from orchestrator.aside import aside
 from orchestrator.clock import MACHINE_CLOCK, Clock, sleep, timeout
-from orchestrator.contracts.versions import NoCompatibleVersion
 from orchestrator.executions.admission import Admission
 from orchestrator.executions.claims import HostClaim, HostClaims
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.hosts import HostFailure, HostRefused
+from orchestrator.executions.ids import Ids, OwnIds
 from orchestrator.executions.known import Forgotten, KnownRuns
+from orchestrator.executions.lead import ALWAYS, Lead
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.misuse import Misuse, MisuseTally, misuse_in
 from orchestrator.executions.modules import Modules, ModulesNotRunning, NoModules
+from orchestrator.executions.names import instance_name
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.permits import PermitPool
@@ -37,12 +38,15 @@ from orchestrator.executions.refusals import (
     NotRecorded,
     Refusal,
     Refused,
+    RunElsewhere,
     ShuttingDown,
     UnknownRun,
 )
-from orchestrator.executions.request import ModuleUse, RunRequest, Selector
+from orchestrator.executions.request import ModuleUse, RunRequest
 from orchestrator.executions.retention import Retention
 from orchestrator.executions.run import Run
+from orchestrator.executions.settling import settled
+from orchestrator.executions.sharing import Sharing
 from orchestrator.executions.state import Cause, Execution, State
 from orchestrator.executions.statistics import HeldPermits, ServiceStatistics, held_permits
 from orchestrator.executions.steps import Step
@@ -50,14 +54,13 @@ from orchestrator.executions.supervisor import (
     Supervisor,
     TakeBack,
     VersionChooser,
-    instance_name,
     never,
 )
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.executions.written import Written, written
 from orchestrator.runtime.port import Runtime, RuntimeFailure
-from orchestrator.store.port import ForgottenRows, Journal, RunHead, RunRow, StoreFailure
+from orchestrator.store.port import ForgottenRows, Journal, KeyTaken, RunHead, RunRow, StoreFailure
 from orchestrator.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
@@ -86,6 +89,8 @@ class Executions:
         times: Times = DEFAULT_TIMES,
         clock: Clock = MACHINE_CLOCK,
         tell: Callable[[Run], None] = lambda run: None,
+        ids: Ids | None = None,
+        lead: Lead = ALWAYS,
     ) -> None:
         """`tell` is told of each run whose story is over; it must not fail, and be quick."""
         self._runtime = runtime
@@ -95,17 +100,22 @@ class Executions:
         self._journal = journal
         self._known = KnownRuns(journal, retention)
         self._admission = Admission(permits, self._known, queue_limit=queue_limit, queue_bytes=queue_bytes)
+        self.sharing = Sharing(self._admission)
         self._limits = limits
         self.times = times
         self._clock = clock
         self._tell = tell
-        self._last_id = 0
+        self._ids = ids or OwnIds()
+        self.left_behind: frozenset[str] = frozenset()
+        """Names of instances with this manager's id that are another manager's now."""
+        self.left_runs = False
+        """They are for this manager's next start."""
         self._journal_bytes = 0
         self.claims = HostClaims()
         self.misuse = MisuseTally()
         self.refused = dict.fromkeys(Refusal, 0)
         self._tasks = TaskOwner("executions")
-        self._closing = False
+        self.closing = False
         self._supervisor = Supervisor(
             runtime=runtime,
             journal=journal,
@@ -116,6 +126,7 @@ class Executions:
             clock=clock,
             give_back=self._admission.give_back,
             take_back=take_back,
+            lead=lead,
         )
         self._recovery = Recovery(
             journal,
@@ -134,16 +145,27 @@ class Executions:
         """Changes whenever a reader would see something else."""
         return self._known.revision
 
-    async def recover(self) -> None:
+    async def recover(self, place_of: Mapping[int, Runtime] | None = None) -> None:
         """Take over what an earlier manager with this journal left; called once, before the first `submit`.
+
+        `place_of`: where the instances of runs are that were once another manager's.
 
         Ended runs are readable again and running ones are looked for in the background. Queued ones wait for
         `reopen_queue`: what an earlier manager left behind without writing it down is swept away before, so
         that no more instances exist than there are permits. Raises StoreFailure.
         """
-        self._last_id = await self._journal.last_id()
-        await self._recovery.recover()
+        self._ids.begin(await self._journal.last_id())
+        await self._recovery.recover(place_of or {})
         self._journal_bytes = await self._journal.size()
+
+    async def take_over(self, heads: Sequence[RunHead], place_of: Mapping[int, Runtime]) -> None:
+        """Make a dead manager's runs one's own; the journal says already that they are.
+
+        `place_of`: where the instances of some are. Raises StoreFailure.
+        """
+        await self._recovery.take_over(heads, place_of)
+        self.reopen_queue()
+        self._known.changed()
 
     def reopen_queue(self) -> None:
         """Let the recovered queued runs ask for their permits, in their order; called once, after a sweep."""
@@ -252,6 +274,10 @@ class Executions:
         run = self._known.supervised(run_id)
         return None if run is None else run.request.namespace
 
+    def supervises(self, run_id: int) -> bool:
+        """Whether a run still has its supervisor here, whether its client has had enough of it or not."""
+        return self._known.supervised(run_id) is not None
+
     def uses_modules(self, run_id: int) -> bool:
         """Whether a run may still need its module sessions."""
         run = self._known.supervised(run_id)
@@ -319,15 +345,16 @@ class Executions:
         return await self._runtime.sweep(self.instances() | self._modules.instances())
 
     def instances(self) -> frozenset[str]:
-        """Names of the instances that belong to runs."""
-        return frozenset(run.execution.instance or instance_name(run) for run in self._known.begun())
+        """Names of the instances that belong to runs, here or with another manager."""
+        mine = frozenset(run.execution.instance or instance_name(run) for run in self._known.begun())
+        return mine | self.left_behind
 
     async def shut_down(self, *, drain: float, grace: float) -> None:
         """Take no more runs; let those under way go on for `drain` seconds, then end them all.
 
         Each ends with cause `shutdown` within `grace` seconds or is killed. Returns when none is left.
         """
-        self._closing = True
+        self.closing = True
         for run in self.live():
             if run.execution.state is State.QUEUED:
                 run.order_end(EndOrder(Cause.SHUTDOWN, 0))
@@ -344,7 +371,7 @@ class Executions:
 
     async def detach(self) -> None:
         """Take no more runs, and leave those under way to the next manager on this journal."""
-        self._closing = True
+        self.closing = True
         handing_over = [
             run.started for run in self.live() if run.execution.dialled and not run.concluded.done()
         ]
@@ -354,31 +381,18 @@ class Executions:
         for run in self.live():
             run.detached = not run.concluded.done()
             run.disarm()
+        self.left_runs = True
         log.info("detaching", runs=len(self._tasks))
         await self._tasks.aclose()
 
     async def aclose(self) -> None:
         """Cancel what is left after `shut_down`, or instead of it."""
-        self._closing = True
+        self.closing = True
         await self._tasks.aclose()
-
-    async def _settled(self, request: RunRequest, accepted: Written) -> tuple[RunRequest, Written]:
-        """With the version that its pattern matches now: a pattern is never written down to be tried again.
-
-        One that matches nothing stays, and its run fails. Raises BadSelector.
-        """
-        if not request.call.selector.is_pattern:
-            return request, accepted
-        try:
-            version = self._choose_version(request)
-        except NoCompatibleVersion:
-            return request, accepted
-        request = replace(request, call=replace(request.call, selector=Selector(version=version.name)))
-        return request, await aside(request.size, partial(written, request))
 
     async def _begun(self, request: RunRequest, accepted: Written) -> Run:
         """A new run that is being written down; or the one that began while this one was looked at."""
-        request, accepted = await self._settled(request, accepted)
+        request, accepted = await settled(request, accepted, self._choose_version)
         with ExitStack() as undo:
             claim = self.claims.of(request.namespace)
             undo.callback(claim.release)
@@ -386,12 +400,13 @@ class Executions:
             undo.callback(seen.close)
             if request.call.modules is ModuleUse.REQUIRED:
                 await self._modules.require()
+            await self._ids.ready()
             run = self._known.same_run(request, accepted)
             if run is not None:
                 return run
             if self.repeated(request) is not None:
                 raise JustEnded("the same run has just ended: ask again")
-            if self._closing:
+            if self.closing:
                 raise ShuttingDown(LEAVING)
             self._known.poison.check(request)
             self._admission.check(request, len(accepted.data))
@@ -414,10 +429,9 @@ class Executions:
             raise
 
     def _new_run(self, request: RunRequest, accepted: Written, claim: HostClaim) -> Run:
-        self._last_id += 1
         accepted_at = self._clock.now()
         seconds = min(request.time_limit.total_seconds(), self._limits.longest_run)
-        execution = Execution(self._last_id, accepted_at, accepted_at + timedelta(seconds=seconds))
+        execution = Execution(self._ids.take(), accepted_at, accepted_at + timedelta(seconds=seconds))
         run = self._add(execution, request, accepted.digest, claim)
         self._admission.wait(run, len(accepted.data))
         return run
@@ -448,7 +462,8 @@ class Executions:
             run.disarm()
             self._known.remove(run)
             self._admission.leave(run.id)
-            run.never_accepted(NotRecorded(str(failure)))
+            elsewhere = RunElsewhere(failure.run_id) if isinstance(failure, KeyTaken) else None
+            run.never_accepted(elsewhere or NotRecorded(str(failure)))
             return
         del accepted
         run.steps.done(Step.ACCEPT)

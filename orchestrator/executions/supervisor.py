@@ -25,9 +25,11 @@ from orchestrator.contracts.versions import ExecutorVersion, VersionFailure
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.hand_over import HandOver
 from orchestrator.executions.hosts import HostFailure, HostRefused, HostUnreachable, parse_host
+from orchestrator.executions.lead import ALWAYS, Lead
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.misuse import HOST_REFUSED, Misuse
 from orchestrator.executions.modules import Modules, ModulesNotRunning
+from orchestrator.executions.names import instance_name
 from orchestrator.executions.nesting import NestedRuns
 from orchestrator.executions.orders import Ended, unless_ended
 from orchestrator.executions.persistence import naming_descriptors, persistently
@@ -128,6 +130,7 @@ class Supervisor:
     take_back: TakeBack = never
     served: WeakSet[Instance] = field(default_factory=WeakSet)
     """Instances that have served a run and were taken back."""
+    lead: Lead = ALWAYS
 
     async def supervise(self, run: Run) -> None:
         """Live an accepted run to its final state. Never raises for anything that happens to the run."""
@@ -202,6 +205,8 @@ class Supervisor:
         version = await unless_ended(run, self._resolve(run))
         if held.stray:
             await unless_ended(run, self._clear(run, held))
+        if self.lead is not ALWAYS:
+            await unless_ended(run, self._held())
         leased = descriptors.lease_now()
         with await unless_ended(run, descriptors.lease()) if leased is None else leased:
             run.steps.done(Step.RESOLVE)
@@ -268,7 +273,7 @@ class Supervisor:
         spec = self._spec(run, run.execution.instance or instance_name(run), run.execution.version, image="")
         async for attempt in persistently(EngineUnreachable):
             with attempt:
-                held.instance = await self.runtime.adopt(spec)
+                held.instance = await (run.place or self.runtime).adopt(spec)
         held.stray = held.instance is None
         if held.instance is not None:
             self._hand_over.bound(run, held.instance)
@@ -277,8 +282,13 @@ class Supervisor:
         """Remove what an earlier manager left of this run and nobody can use."""
         async for attempt in persistently(RuntimeFailure):
             with attempt:
-                await self.runtime.discard(run.execution.instance or instance_name(run))
-        held.stray = False
+                await (run.place or self.runtime).discard(run.execution.instance or instance_name(run))
+        held.stray, run.place = False, None
+        return True
+
+    async def _held(self) -> bool:
+        """Nothing is started while another manager could start the same."""
+        await self.lead.held()
         return True
 
     async def _resolve(self, run: Run) -> ExecutorVersion:
@@ -337,7 +347,7 @@ class Supervisor:
 
     @property
     def _hand_over(self) -> HandOver:
-        return HandOver(self.journal, self.limits, self.modules, self.nodes, self.clock)
+        return HandOver(self.journal, self.limits, self.modules, self.nodes, self.clock, self.lead)
 
     @property
     def _nesting(self) -> NestedRuns:
@@ -433,14 +443,10 @@ class Supervisor:
             # Removed before the engine has seen its end, it would be killed first, by a process for that.
             await known_exit(instance, run.times.leaving)
             return False
-        if run.kill_now.done() or not self.take_back(instance):
+        if run.kill_now.done() or run.place is not None or not self.take_back(instance):
             return False
         self.served.add(instance)
         return True
-
-
-def instance_name(run: Run) -> str:
-    return f"run-{run.id}"
 
 
 _CAUSES: Sequence[tuple[type[Exception], Cause]] = (

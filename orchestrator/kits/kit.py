@@ -29,6 +29,13 @@ class Kit(Protocol):
     def whole_socket_paths(self) -> bool:
         """Whether its programs open their control sockets by the whole path, which has to be a short one."""
 
+    @property
+    def meets_in_state_dir(self) -> bool:
+        """Whether instances meet their manager in its state directory, on the engine's machine."""
+
+    async def engine_of(self, settings: Settings) -> str:
+        """What tells this engine from others, whoever asks. Raises EngineUnreachable, EngineRefused."""
+
     async def open(self, settings: Settings, manager_id: str) -> Runtime:
         """A runtime that can start what the settings name. Raises EngineUnreachable, EngineRefused."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 
 from orchestrator.embedded import prepared_executor
 from orchestrator.kits.finding import Finding, fail, warn
@@ -13,6 +15,8 @@ from orchestrator.runtime.port import Runtime
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.runtime.rendezvous import InstanceDirectories
 from orchestrator.settings import Settings
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def process_runtime(settings: Settings, manager_id: str, environment: Mapping[str, str]) -> ProcessRuntime:
@@ -35,6 +39,12 @@ class ProcessKit:
     """Implements `Kit`."""
 
     whole_socket_paths = True
+    meets_in_state_dir = True
+
+    async def engine_of(self, settings: Settings) -> str:
+        """The machine, since it was started."""
+        del settings
+        return f"machine:{await asyncio.to_thread(BOOT_ID.read_text)}".strip()
 
     async def open(self, settings: Settings, manager_id: str) -> ProcessRuntime:
         """See `Kit.open`."""

@@ -13,7 +13,13 @@ _ALLOWED = "\n\t"
 
 
 def runs_table(runs: Iterable[Json], now: datetime) -> str:
-    return table(COLUMNS, [_run_cells(run, now) for run in runs])
+    """With the manager of each, where there are several."""
+    listed = list(runs)
+    rows = [_run_cells(run, now) for run in listed]
+    if not any("manager" in run for run in listed):
+        return table(COLUMNS, rows)
+    whose = [str(run.get("manager") or "-") for run in listed]
+    return table((*COLUMNS, "MANAGER"), [(*row, one) for row, one in zip(rows, whose, strict=True)])
 
 
 def _run_cells(run: Json, now: datetime) -> tuple[str, ...]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.executions.ended import EndedRun
+from orchestrator.executions.records import ended_from_head, execution_from
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, State
+from orchestrator.store.port import RunHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,15 @@ class Selection:
             execution = run.execution
             state, accepted_at = execution.state.value, execution.accepted_at
             cause = "" if execution.outcome is None else execution.outcome.cause.value
+        return self._selects(state, cause, accepted_at)
+
+    def takes_head(self, head: RunHead) -> bool:
+        """The same for a row of the journal."""
+        if head.cause is not None:
+            return self.takes(ended_from_head(head))
+        return self._selects(head.state, "", execution_from(head).accepted_at)
+
+    def _selects(self, state: str, cause: str, accepted_at: datetime) -> bool:
         return (
             (not self.states or state in self.states)
             and (not self.causes or cause in self.causes)

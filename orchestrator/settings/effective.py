@@ -18,6 +18,7 @@ from pydantic_settings import (
 from orchestrator.settings.cluster import Cluster
 from orchestrator.settings.edge import Listening, Requests, Speaking
 from orchestrator.settings.machine import EngineChoice, Instances, ModuleContainers, Places, Warm
+from orchestrator.settings.members import Members
 from orchestrator.settings.runs import Asking, Durations, Kept, Logging, Queueing
 
 PREFIX = "GENVM_"
@@ -30,7 +31,7 @@ class BadConfig(Exception):
 # pydantic takes the fields of the last base first.
 class Settings(
     Logging, Kept, Durations, Asking, Queueing, Warm, ModuleContainers, Instances, Cluster,
-    EngineChoice, Places, Speaking, Requests, Listening, BaseSettings,
+    EngineChoice, Members, Places, Speaking, Requests, Listening, BaseSettings,
 ):  # fmt: skip
     """The effective settings; immutable once the manager runs."""
 
@@ -53,6 +54,17 @@ class Settings(
     def _operators_have_their_own_socket(self) -> Self:
         if self.operator_socket is not None and self.operator_socket == self.socket:
             raise ValueError("operator_socket must be another socket than socket")
+        return self
+
+    @model_validator(mode="after")
+    def _managers_share_a_server_and_a_secret(self) -> Self:
+        if self.cluster_address is None:
+            return self
+        url = "" if self.database_url is None else self.database_url.get_secret_value()
+        if not url.startswith("postgresql"):
+            raise ValueError("cluster_address needs a database_url of PostgreSQL: a file has one manager")
+        if self.cluster_secret_file is None:
+            raise ValueError("cluster_address needs cluster_secret_file, the secret that all managers share")
         return self
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,14 +18,15 @@ from orchestrator.api.socket import frames, payloads
 from orchestrator.api.socket.events import lost, never_ran, progress, terminal
 from orchestrator.api.socket.frames import BadFrame, ErrorCode, Method, Request, RequestFailed
 from orchestrator.api.socket.outgoing import News, Outgoing
-from orchestrator.api.socket.subscriptions import Subscriptions
+from orchestrator.api.socket.relay import Away, Relay
+from orchestrator.api.socket.subscriptions import EventLost, Subscriptions
 from orchestrator.api.turned_away import too_many_text
 from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.aside import aside
 from orchestrator.executions.hosts import BadHostAddress
 from orchestrator.executions.records import FinalStatus
-from orchestrator.executions.refusals import NotEnded, UnknownRun
+from orchestrator.executions.refusals import NotEnded, RunElsewhere, UnknownRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
 from orchestrator.views.artifacts import LONGEST_PIECE, artifact
@@ -50,7 +52,13 @@ class Conversation:
     `caller` is who opened the connection; `allowance` the rates of its token, null without any.
     """
 
-    def __init__(self, served: Served, caller: Caller, allowance: Allowance | None = None) -> None:
+    def __init__(
+        self,
+        served: Served,
+        caller: Caller,
+        allowance: Allowance | None = None,
+        relay_of: Callable[[Outgoing], Relay] | None = None,
+    ) -> None:
         self._served = served
         self._executions = served.executions
         self._caller = caller
@@ -58,6 +66,8 @@ class Conversation:
         self._visible = VisibleRuns(served.executions, caller.sees)
         self._outgoing = Outgoing()
         self._subscriptions = Subscriptions(served.executions, self._outgoing)
+        self.relay = None if relay_of is None else relay_of(self._outgoing)
+        """To other managers that have runs which this client asks about; null where there are none."""
         self._outgoing.put_reply(frames.hello(served.boot_id))
 
     @property
@@ -77,6 +87,8 @@ class Conversation:
             await self._answer(request)
         except RequestFailed as failure:
             self._fail(request, failure)
+        except Away as away:
+            self._fail(request, RequestFailed(ErrorCode.INTERNAL, str(away)))
         except (WrongShape, BadHostAddress) as error:
             self._fail(request, RequestFailed(ErrorCode.MALFORMED_FRAME, str(error)))
         except Exception as error:
@@ -101,6 +113,8 @@ class Conversation:
                 return waiting
             if (event := await self._subscriptions.event(waiting.run_id)) is not None:
                 return event
+        if self.relay is not None and self.relay.broken:
+            raise EventLost("another manager that has a run of this client's has gone")
         return None
 
     def finish(self) -> None:
@@ -128,6 +142,8 @@ class Conversation:
     async def _answer(self, request: Request) -> None:
         size = len(request.payload)
         payload = await aside(size, partial(frames.decoded, request.payload))
+        if await self._is_elsewhere(request, payload):
+            return
         match request.method:
             case Method.RUN:
                 await self._run(request, payload, size)
@@ -142,6 +158,15 @@ class Conversation:
             case _:
                 raise AssertionError(f"{request.method.name} is not a method for clients")
 
+    async def _is_elsewhere(self, request: Request, payload: Value) -> bool:
+        """Whether another manager has the run that is asked about, and answers."""
+        if self.relay is None or request.method is Method.RUN:
+            return False
+        run_id = payloads.named_run(request.method, payload)
+        if self._executions.supervises(run_id) or self._executions.knows(run_id):
+            return False
+        return await self.relay.passed(run_id, request)
+
     async def _run(self, request: Request, payload: Value, size: int) -> None:
         body = payloads.run_map(payload)
         wanted = await aside(size, lambda: run_request_from_c(body, self._served.rules))
@@ -151,7 +176,12 @@ class Conversation:
             self._reply(request, {"genvm_id": ended})
             self._subscriptions.tell_ended(final)
             return
-        run = await submitted(self._executions, wanted, self._allowance)
+        try:
+            run = await submitted(self._executions, wanted, self._allowance)
+        except RunElsewhere as elsewhere:
+            if self.relay is None or not await self.relay.passed(elsewhere.run_id, request):
+                raise
+            return
         self._reply(request, {"genvm_id": run.id})
         self._subscriptions.tell(run)
 

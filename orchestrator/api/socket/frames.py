@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from genvm_wire import calldata
 from genvm_wire.calldata import CalldataError, Encodable, Value
@@ -82,6 +83,20 @@ def request_of(message: bytes) -> Request:
 
 def _unknown_method(number: int, request_id: int) -> BadFrame:
     return BadFrame(ErrorCode.UNKNOWN_METHOD, f"unknown method id {number}", request_id)
+
+
+def raw(request: Request) -> bytes:
+    """The message that it came in."""
+    return _HEADER.pack(request.method, request.request_id) + bytes(request.payload)
+
+
+def boot_id_of(message: bytes) -> int:
+    """What a manager calls itself, by its `hello`. Raises ValueError."""
+    said: Any = decoded(memoryview(message)[_HEADER.size :])
+    try:
+        return int(said["hello"]["boot_id"])
+    except (KeyError, TypeError) as error:
+        raise ValueError("that is no hello") from error
 
 
 def text_message() -> BadFrame:

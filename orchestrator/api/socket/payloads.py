@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from genvm_wire.calldata import Value
 from genvm_wire.unsigned import U32_MAX, U64_MAX, is_unsigned
-from orchestrator.api.socket.frames import ErrorCode, RequestFailed
+from orchestrator.api.socket.frames import ErrorCode, Method, RequestFailed
 from orchestrator.views.artifacts import FIELDS
 
 SHOWN = 100
@@ -45,6 +45,19 @@ def attach(payload: Value) -> Attach:
 def run_id(payload: Value, tag: str) -> int:
     """The run that a `cancel` or an `ack` names."""
     return _unsigned(_fields(payload, tag, ("genvm_id",)), "genvm_id", U64_MAX)
+
+
+def named_run(method: Method, payload: Value) -> int:
+    """The run that a request other than `run` is about."""
+    match method:
+        case Method.ATTACH:
+            return attach(payload).genvm_id
+        case Method.GET_ARTIFACT:
+            return get_artifact(payload).genvm_id
+        case Method.CANCEL:
+            return run_id(payload, "cancel")
+        case _:
+            return run_id(payload, "ack")
 
 
 def get_artifact(payload: Value) -> GetArtifact:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -14,9 +16,12 @@ from orchestrator.api.callers import KNOWN, caller_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, describes
 from orchestrator.api.errors import error_response
+from orchestrator.api.members.passing import Message
 from orchestrator.api.socket.connection import Connection
 from orchestrator.api.socket.conversation import Conversation, Served
 from orchestrator.api.socket.incoming import Incoming
+from orchestrator.api.socket.outgoing import Outgoing
+from orchestrator.api.socket.relay import Relay
 from orchestrator.api.times import ApiTimes
 from orchestrator.listener.connection import HttpConnection
 
@@ -73,7 +78,7 @@ class Sockets:
     ) -> None:
         known = request.get(KNOWN)
         allowance = None if known is None else known.allowance
-        conversation = Conversation(self._served, caller_of(request), allowance)
+        conversation = Conversation(self._served, caller_of(request), allowance, self._relay_of(request))
         connection = Connection(socket, transport, conversation, incoming, full)
         self._open[connection] = known
         self._cut_off()
@@ -81,6 +86,15 @@ class Sockets:
             await connection.serve(self._times.turning_away)
         finally:
             del self._open[connection]
+            if conversation.relay is not None:
+                await conversation.relay.aclose()
+
+    def _relay_of(self, request: web.Request) -> Callable[[Outgoing], Relay] | None:
+        """What another manager has opened here stays here."""
+        passing = request.app[CONTEXT].passing
+        if passing is None or passing.was_passed_on(request):
+            return None
+        return partial(Relay, passing, Message.of(request), self._served.boot_id)
 
     def _cut_off(self) -> None:
         """Drop the connections whose token is not in force any more as it was when they were opened."""

@@ -26,6 +26,16 @@ class DockerKit:
     """Implements `Kit`."""
 
     whole_socket_paths = False
+    meets_in_state_dir = True
+
+    async def engine_of(self, settings: Settings) -> str:
+        """The engine's own id."""
+        asking = Client(_looking(settings, "engine"), "id", 1, ENGINE_TIMEOUT)
+        try:
+            info = await asking.call(lambda client: client.info())
+        finally:
+            asking.close()
+        return f"docker:{info.get('ID', '')}"
 
     async def open(self, settings: Settings, manager_id: str) -> DockerRuntime:
         """See `Kit.open`."""

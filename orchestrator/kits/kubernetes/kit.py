@@ -21,6 +21,12 @@ class KubernetesKit:
     """Implements `Kit`."""
 
     whole_socket_paths = False
+    meets_in_state_dir = False
+
+    async def engine_of(self, settings: Settings) -> str:
+        """The cluster's namespace, as all its Pods see it."""
+        cluster = await asyncio.to_thread(cluster_of, settings)
+        return f"kubernetes:{cluster.server}/{cluster.namespace}"
 
     async def open(self, settings: Settings, manager_id: str) -> KubernetesRuntime:
         """See `Kit.open`."""

@@ -146,6 +146,9 @@ class Instance:
             data += piece
         return data
 
+    def do_tell_node(self, text: str) -> None:
+        self.host.sendall(text.encode())
+
     def do_log(self, records: list[dict[str, Any]]) -> None:
         self.channel.send(Log(records).as_map())
 

@@ -1,0 +1,1 @@
+"""One manager among several with the same journal (docs/managers.md)."""

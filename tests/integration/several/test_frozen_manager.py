@@ -1,0 +1,28 @@
+"""A manager that stands still past its lease and goes on afterwards: its runs are others', and it knows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+
+from orchestrator.company import FENCED
+from tests.several_managers import Several
+
+HOLD = json.dumps({"hold": None})
+
+
+async def test_a_frozen_manager_ends_when_it_wakes_and_does_nothing_twice(site: Several) -> None:
+    await asyncio.gather(site.start("frozen"), site.start("heir"))
+    running = await site.run("frozen", HOLD)
+    waiting = [await site.run("frozen", is_sync=False, no_modules=True) for _ in range(3)]
+    await site.until_written("heir", running, "running")
+    site.send("frozen", signal.SIGSTOP)
+    for run_id in (running, *waiting):
+        await site.final("heir", run_id)
+    site.send("frozen", signal.SIGCONT)
+    assert await site.ended("frozen") == FENCED
+    assert [site.nodes[run_id].connections for run_id in (running, *waiting)] == [1, 1, 1, 1]
+    await site.start("frozen")
+    for run_id in (running, *waiting):
+        assert (await site.details("frozen", run_id))["manager"] == "heir"
