@@ -95,7 +95,9 @@ class HandOver:
         Raises Ended, ModulesNotRunning, HostFailure, RuntimeFailure, StoreFailure.
         """
         with ExitStack() as held:
-            modules = await unless_ended(run, self._lines_to_modules(run))
+            modules: dict[str, Line] = {}
+            if run.request.call.modules is not ModuleUse.NONE:
+                modules = await unless_ended(run, self._lines_to_modules(run))
             for line in modules.values():
                 held.callback(line.close)
             run.steps.done(Step.MODULES)
@@ -137,22 +139,21 @@ class HandOver:
 
     async def _lines_to_modules(self, run: Run) -> dict[str, Line]:
         """Before the node is dialled: a run that cannot have its modules has not started."""
-        use = run.request.call.modules
-        if use is ModuleUse.NONE:
-            return {}
+        required = run.request.call.modules is ModuleUse.REQUIRED
         introduction = introduction_of(run.id, run.request, self._milliseconds_left(run))
-        lines: dict[str, Line] = {}
-        async for attempt in persistently(NoDescriptors):
-            with attempt, naming_descriptors():
-                lines = await self.modules.connect(introduction, required=use is ModuleUse.REQUIRED)
+
+        async def connect() -> dict[str, Line]:
+            with naming_descriptors():
+                return await self.modules.connect(introduction, required=required)
+
+        lines = await persistently(connect, NoDescriptors)
         if not lines:
             log.warning("run_without_modules", advice="start them with POST /module/start")
         return lines
 
     async def _write_progress(self, run: Run) -> bool:
-        async for attempt in persistently(StoreFull, StoreUnavailable):
-            with attempt:
-                await self.journal.write(progress_row(run))
+        writing = partial(self.journal.write, progress_row(run))
+        await persistently(writing, StoreFull, StoreUnavailable)
         return True
 
     def _milliseconds_left(self, run: Run) -> int:

@@ -7,17 +7,22 @@ field's default.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from genvm_wire.calldata import Value
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+PLAIN_TYPES = (int, str, bytes, bool)
+
+Names = tuple[str, ...]
+Shaped = tuple[tuple[str, Callable[[Any], Any]], ...]
 
 T = TypeVar("T")
 
@@ -34,7 +39,12 @@ def moment(count: int) -> datetime:
 def to_plain(record: object, *leaving: str) -> dict[str, Any]:
     """A dataclass as a map of plain values, without the fields `leaving`. Times are microseconds."""
     kind: Any = type(record)
-    return {name: _plain(getattr(record, name)) for name in hints_of(kind) if name not in leaving}
+    names, values, shaped = _plan(kind, leaving)
+    plain = dict(zip(names, values(record), strict=True))
+    for name, shape in shaped:
+        if (value := plain[name]) is not None:
+            plain[name] = shape(value)
+    return plain
 
 
 def from_plain(kind: Callable[..., T], plain: Mapping[str, Any], **given: Any) -> T:
@@ -55,6 +65,32 @@ def hints_of(kind: Any) -> Mapping[str, Any]:
     return {field.name: hints[field.name] for field in fields(kind)}
 
 
+@cache
+def _plan(kind: Any, leaving: tuple[str, ...]) -> tuple[Names, Callable[[object], Iterable[Any]], Shaped]:
+    """The names of the fields, what reads them all, and what shapes those that are not plain by their type.
+
+    Worked out once for a type: several records of each run are written, between its request and its start.
+    """
+    hints = {name: hint for name, hint in hints_of(kind).items() if name not in leaving}
+    names = tuple(hints)
+    read = attrgetter(*names)
+    values = read if len(names) > 1 else lambda record: (read(record),)
+    shapes = ((name, _shape(hint)) for name, hint in hints.items())
+    return names, values, tuple((name, shape) for name, shape in shapes if shape is not None)
+
+
+def _shape(hint: Any) -> Callable[[Any], Any] | None:
+    """What makes a plain value of one of that type, null not among them; null: it is one."""
+    kind = _without_null(hint)
+    if kind in PLAIN_TYPES:
+        return None
+    if kind is datetime:
+        return micros
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return str.__str__
+    return _plain
+
+
 def _plain(value: Any) -> Any:
     match value:
         case StrEnum():
@@ -71,11 +107,18 @@ def _plain(value: Any) -> Any:
             return value
 
 
+def _without_null(hint: Any) -> Any:
+    """The type itself, of one that may be null as well."""
+    if get_origin(hint) not in (Union, types.UnionType):
+        return hint
+    options = [option for option in get_args(hint) if option is not types.NoneType]
+    return options[0] if len(options) == 1 else hint
+
+
 def _restored(hint: Any, plain: Value) -> Any:
-    if get_origin(hint) in (Union, types.UnionType):
-        if plain is None:
-            return None
-        (hint,) = (option for option in get_args(hint) if option is not types.NoneType)
+    if plain is None:
+        return None
+    hint = _without_null(hint)
     origin = get_origin(hint)
     if origin is tuple:
         return tuple(plain)  # type: ignore[arg-type]

@@ -202,7 +202,10 @@ class Supervisor:
     async def _life_with_permits(self, run: Run, held: Holding) -> Outcome:
         if run.parked:
             await unless_ended(run, self._bring_back(run))
-        version = await unless_ended(run, self._resolve(run))
+        version = self.choose_version(run.request)
+        self._advance(run, Resolved(version.name))
+        if not await self._node_is_there(run):
+            raise HostUnreachable(f"host {run.request.host} is gone: nothing listens at its socket file")
         if held.stray:
             await unless_ended(run, self._clear(run, held))
         if self.lead is not ALWAYS:
@@ -225,10 +228,7 @@ class Supervisor:
 
     async def _bring_back(self, run: Run) -> bool:
         """Read the run's request, which the journal has had while it waited."""
-        row: RunRow | None = None
-        async for attempt in persistently(StoreFailure):
-            with attempt:
-                row = await self.journal.read(run.id)
+        row: RunRow | None = await persistently(partial(self.journal.read, run.id), StoreFailure)
         if row is None or row.request is None:
             raise Lost(REQUEST_LOST, "the journal has no request of this run any more")
         data, key = row.request, row.head.key
@@ -271,18 +271,16 @@ class Supervisor:
 
     async def _adopt(self, run: Run, held: Holding) -> None:
         spec = self._spec(run, run.execution.instance or instance_name(run), run.execution.version, image="")
-        async for attempt in persistently(EngineUnreachable):
-            with attempt:
-                held.instance = await (run.place or self.runtime).adopt(spec)
+        runtime = run.place or self.runtime
+        held.instance = await persistently(partial(runtime.adopt, spec), EngineUnreachable)
         held.stray = held.instance is None
         if held.instance is not None:
             self._hand_over.bound(run, held.instance)
 
     async def _clear(self, run: Run, held: Holding) -> bool:
         """Remove what an earlier manager left of this run and nobody can use."""
-        async for attempt in persistently(RuntimeFailure):
-            with attempt:
-                await (run.place or self.runtime).discard(run.execution.instance or instance_name(run))
+        runtime, name = run.place or self.runtime, run.execution.instance or instance_name(run)
+        await persistently(partial(runtime.discard, name), RuntimeFailure)
         held.stray, run.place = False, None
         return True
 
@@ -291,21 +289,15 @@ class Supervisor:
         await self.lead.held()
         return True
 
-    async def _resolve(self, run: Run) -> ExecutorVersion:
-        """Choose the version; a run whose node has gone meanwhile starts nothing."""
-        version = self.choose_version(run.request)
-        self._advance(run, Resolved(version.name))
-        if not await self._node_is_there(run):
-            raise HostUnreachable(f"host {run.request.host} is gone: nothing listens at its socket file")
-        return version
-
     async def _node_is_there(self, run: Run) -> bool:
-        """A run that did not wait was looked at when it came."""
+        """Whether a run that waited starts for anybody; one that did not was looked at when it came.
+
+        Raises Ended.
+        """
         now = self.clock.time()
-        if run.node_seen is not None and run.node_seen.is_fresh(now, run.times.still_fresh):
-            return run.node_seen.there
-        run.forget_node()
-        run.node_seen = await self.nodes.look(run.request.host, run.claim.take, now)
+        if run.node_seen is None or not run.node_seen.is_fresh(now, run.times.still_fresh):
+            run.forget_node()
+            run.node_seen = await unless_ended(run, self.nodes.look(run.request.host, run.claim.take, now))
         return run.node_seen.there
 
     async def _start(self, run: Run, version: ExecutorVersion) -> Instance:
@@ -325,10 +317,12 @@ class Supervisor:
 
         So is a descriptor: whatever failed for want of one says nothing of the engine.
         """
-        async for attempt in persistently(EngineUnreachable, NoDescriptors):
-            with attempt, naming_descriptors():
+
+        async def start() -> Instance:
+            with naming_descriptors():
                 return await self.runtime.start(spec)
-        raise AssertionError("unreachable")
+
+        return await persistently(start, EngineUnreachable, NoDescriptors)
 
     def _spec(self, run: Run, name: str, version: str, image: str, reuse: int | None = None) -> InstanceSpec:
         return InstanceSpec(
@@ -414,16 +408,12 @@ class Supervisor:
     async def _write_outcome(self, run: Run, outcome: Outcome) -> None:
         concluded = advance(run.execution, Concluded(outcome))
         row = await aside(run.output.size, partial(outcome_row, concluded, run))
-        async for attempt in persistently(StoreFull, StoreUnavailable):
-            with attempt:
-                await self.journal.write(row, durable=True)
+        await persistently(partial(self.journal.write, row, durable=True), StoreFull, StoreUnavailable)
 
     async def _take_away(self, run: Run, held: Holding, outcome: Outcome) -> None:
         if held.instance is not None and not await self._returned(run, held.instance, outcome):
             held.instance.hang_up()
-            async for attempt in persistently(RuntimeFailure):
-                with attempt:
-                    await held.instance.destroy()
+            await persistently(held.instance.destroy, RuntimeFailure)
         if held.stray:
             await self._clear(run, held)
 

@@ -23,7 +23,7 @@ from orchestrator.runtime.port import (
     ProtocolBroken,
     RuntimeFailure,
 )
-from orchestrator.tasks import cancel_and_wait
+from orchestrator.tasks import cancel_and_wait, first_done
 
 log = structlog.get_logger(__name__)
 
@@ -48,9 +48,10 @@ async def watch(
     exiting = asyncio.create_task(instance.wait_exit(), name=f"run-{run.id}:exit")
     killing = asyncio.create_task(_kill_at_end(run, instance), name=f"run-{run.id}:kill")
     try:
-        await asyncio.wait([reading, exiting], return_when=asyncio.FIRST_COMPLETED)
-        # What an ended instance had already sent is still in the channel.
-        await asyncio.wait([reading], timeout=run.times.drain)
+        await first_done(reading, exiting)
+        if not reading.done():
+            # What an ended instance had already sent is still in the channel.
+            await asyncio.wait([reading], timeout=run.times.drain)
         report = _report(reading)
         return report, await known_exit(instance, run.times.engine) if report is None else None
     finally:
@@ -116,9 +117,7 @@ async def _kill_at_end(run: Run, instance: Instance) -> None:
     await asyncio.shield(run.kill_now)
     run.misuse.add(Misuse.KILLED)
     log.info("run_killed", cause=run.end.result().cause)
-    async for attempt in persistently(RuntimeFailure):
-        with attempt:
-            await instance.kill()
+    await persistently(instance.kill, RuntimeFailure)
 
 
 def _report(reading: asyncio.Task[Report]) -> Report | None:

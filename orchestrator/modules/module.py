@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -376,16 +377,12 @@ class Module:
 
     async def _adopted(self, name: str) -> ModuleInstance | None:
         spec = self._spec(name, self.entry.image)
-        instance: Instance | None = None
-        async for attempt in persistently(EngineUnreachable):
-            with attempt:
-                try:
-                    instance = await self._around.runtime.adopt(spec)
-                except EngineUnreachable:
-                    raise
-                except RuntimeFailure as failure:
-                    log.warning("module_not_adopted", module=self.kind, instance=name, error=str(failure))
-                    return None
+        try:
+            adopting = partial(self._around.runtime.adopt, spec)
+            instance: Instance | None = await persistently(adopting, EngineUnreachable)
+        except RuntimeFailure as failure:
+            log.warning("module_not_adopted", module=self.kind, instance=name, error=str(failure))
+            return None
         if instance is None:
             return None
         try:
