@@ -189,9 +189,7 @@ def _read_result(payload: bytes, table: str) -> Answer:
 
 async def _removed(instance: Instance) -> None:
     instance.hang_up()
-    async for attempt in persistently(RuntimeFailure):
-        with attempt:
-            await instance.destroy()
+    await persistently(instance.destroy, RuntimeFailure)
 
 
 class NestedCalls:
