@@ -19,7 +19,7 @@ async def persistently(work: Callable[[], Awaitable[T]], *failures: type[Excepti
     try:
         return await work()
     except failures as failure:
-        # Hardly anything is tried twice, and each run tries many things: retrying is set up when it is needed.
+        # Hardly anything is tried twice, and each run tries many things: set up when it is needed.
         return await _again(work, failure, failures)
 
 
