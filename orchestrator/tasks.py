@@ -82,15 +82,33 @@ async def race(work: Coroutine[Any, Any, T], end: asyncio.Future[Any]) -> T | No
     try:
         await first_done(task, end)
     except asyncio.CancelledError:
-        await cancel_and_wait(task)
-        if task.cancelled() or task.exception() is not None:
-            raise
-        _cancel_again()
-        return task.result()
+        await _stopped(task)
+        return _in_spite(task)
     if task.done():
         return task.result()
-    await cancel_and_wait(task)
+    if await _stopped(task):
+        return _in_spite(task)
     return None if task.cancelled() else task.result()
+
+
+async def _stopped(task: asyncio.Task[Any]) -> bool:
+    """Cancel it and wait until it has cleaned up, however often the caller is cancelled; whether that was."""
+    cancelled = False
+    task.cancel()
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    return cancelled
+
+
+def _in_spite(task: asyncio.Task[T]) -> T:
+    """What a cancelled caller gets of work that completed all the same. Raises CancelledError without any."""
+    if task.cancelled() or task.exception() is not None:
+        raise asyncio.CancelledError
+    _cancel_again()
+    return task.result()
 
 
 def _cancel_again() -> None:

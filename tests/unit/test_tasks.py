@@ -69,3 +69,34 @@ async def test_an_order_comes_before_work_that_is_not_done() -> None:
     order: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     order.set_result(None)
     assert await race(asyncio.sleep(3600, "late"), order) is None
+
+
+@pytest.mark.parametrize("ordered", [True, False], ids=["behind an order", "behind a cancellation"])
+async def test_a_caller_cancelled_while_the_work_stops_gets_what_it_made(ordered: bool) -> None:
+    stopping, may_end = asyncio.Event(), asyncio.Event()
+    order: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    seen: list[str | None] = []
+
+    async def slow_to_stop() -> str:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            stopping.set()
+            await may_end.wait()
+        return "instance"
+
+    async def holding() -> None:
+        seen.append(await race(slow_to_stop(), order))
+        await asyncio.sleep(3600)
+
+    caller = asyncio.create_task(holding())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    order.set_result(None) if ordered else caller.cancel()
+    await stopping.wait()
+    caller.cancel()
+    await asyncio.sleep(0)
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert seen == ["instance"]
