@@ -14,8 +14,6 @@ from pathlib import Path
 
 from orchestrator.store.tables import LAST_ID, SCHEMA, STEPS
 
-PAGES = 1024
-"""Copied at a time: between two the manager writes. What it writes meanwhile is in the backup, too."""
 BUSY_SECONDS = 30.0
 IDS_AHEAD = 1_000_000
 """Ids that may have been given out since the backup."""
@@ -34,7 +32,9 @@ def back_up(journal: Path, file: Path) -> int:
         raise BackupFailed(f"{file} is there already: name another file")
     with _draft(file) as draft, _failing(f"{journal} cannot be written to {file}"):
         with closing(_opened(journal)) as source, closing(sqlite3.connect(draft)) as copy:
-            source.backup(copy, pages=PAGES)
+            # In one step, as of its beginning: the log lets the manager write meanwhile, and a copy in steps
+            # would begin anew at each of its commits.
+            source.backup(copy)
             # One file: without it the copy would be opened with a log beside it.
             copy.execute("PRAGMA journal_mode=DELETE").fetchall()
         check(draft)
