@@ -136,7 +136,7 @@ async def several_managers(folder: Path, url: str, **settings: Any) -> AsyncIter
     """None yet: `start` them. What still runs is killed afterwards, with its instances."""
     (folder / "secret").write_text(secrets.token_hex(16))
     async with AsyncExitStack() as held:
-        site = Several(folder, url, {"permits": 16, "cluster_lease": 3, **settings}, held)
+        site = Several(folder, url, {"permits": 16, "cluster_lease": 60, **settings}, held)
         try:
             yield site
         finally:

@@ -10,6 +10,7 @@ import structlog
 
 from orchestrator.cluster.lease import Lease
 from orchestrator.cluster.listing import OthersRuns
+from orchestrator.cluster.steadiness import Steadiness
 from orchestrator.executions.service import Executions
 from orchestrator.runtime.port import Runtime
 from orchestrator.store.members import Member, Place, TakenRun, Usage
@@ -53,6 +54,7 @@ class ClusterMember:
         self._settling = asyncio.Lock()
         self._wake = asyncio.Event()
         self._coming = 0
+        self._steadiness = Steadiness(lease.seconds)
         self._takeovers: dict[str, asyncio.Task[None]] = {}
         self._tasks = TaskOwner("cluster")
         self.others_runs = OthersRuns(membership)
@@ -112,7 +114,7 @@ class ClusterMember:
         if gave:
             # What is free here becomes the others' only when this is written down.
             await self._settle()
-        if self._recovered.is_set() and not self._executions.closing:
+        if self._recovered.is_set() and self._steadiness.may_judge and not self._executions.closing:
             self._look_after(self.others)
 
     async def _settle(self) -> bool:
@@ -124,6 +126,7 @@ class ClusterMember:
             usage = Usage(share, held, need.waiting, need.head, need.head_run)
             standing = await self._membership.renew(usage)
             self._lease.renew(asked_at)
+            self._steadiness.renewed(self._lease.now())
             self.others = standing.others
             mine = standing.share - self._coming
             self._executions.sharing.go_by(standing.permits, mine, standing.in_use_elsewhere)

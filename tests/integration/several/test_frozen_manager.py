@@ -9,10 +9,13 @@ import signal
 from orchestrator.company import FENCED
 from tests.several_managers import Several
 
+LEASE = 6
+"""Seconds; a machine that stands still now and then does so for less."""
 HOLD = json.dumps({"hold": None})
 
 
 async def test_a_frozen_manager_ends_when_it_wakes_and_does_nothing_twice(site: Several) -> None:
+    site.settings["cluster_lease"] = LEASE
     await asyncio.gather(site.start("frozen"), site.start("heir"))
     running = await site.run("frozen", HOLD)
     waiting = [await site.run("frozen", is_sync=False, no_modules=True) for _ in range(3)]

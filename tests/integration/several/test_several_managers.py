@@ -54,6 +54,7 @@ async def test_an_unknown_run_is_unknown_everywhere(site: Several) -> None:
 
 async def test_a_dead_manager_s_runs_are_taken_over(site: Several) -> None:
     """What its node was dialled for is lost with a process that nobody can adopt; what waited, runs."""
+    site.settings["cluster_lease"] = 6
     await asyncio.gather(site.start("dead", permits=2), site.start("heir", permits=2))
     running = [await site.run("dead", HOLD) for _ in range(2)]
     for run_id in running:
