@@ -128,16 +128,19 @@ class Executions:
             take_back=take_back,
             lead=lead,
         )
-        self._recovery = Recovery(
-            journal,
+        self._recovery = self._made_recovery()
+
+    def _made_recovery(self) -> Recovery:
+        return Recovery(
+            self._journal,
             self._known,
             self._admission,
-            clock=clock,
+            clock=self._clock,
             rehearse=self._supervisor.rehearse,
             add=self._add,
             live_on=self._live_on,
             tell_node=self._tell_node,
-            row_time=times.row,
+            row_time=self.times.row,
         )
 
     @property

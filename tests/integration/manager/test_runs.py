@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from typing import Any
 
 import pytest
 import structlog
 
 from orchestrator.api.times import ApiTimes
-from orchestrator.executions.refusals import Refusal
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause
 from orchestrator.executions.steps import Step
@@ -194,33 +192,6 @@ async def test_the_log_has_the_trace_of_the_client_and_the_steps_of_the_run(clie
     assert (ended["run"], ended["trace"]) == (answer["id"], trace)
     assert list(ended["steps"]) == [step.value for step in Step if step is not Step.INTERRUPTED]
     assert ended["seconds"] == pytest.approx(sum(ended["steps"].values()), abs=0.001)
-
-
-async def test_a_run_that_crashed_twice_under_its_key_is_not_tried_again(make_client: MakeClient) -> None:
-    """By a client that comes with a new socket each time; nor by the next manager. Other keys go on."""
-    client = await make_client()
-
-    async def tried(key: str, script: dict[str, Any]) -> tuple[int, Any]:
-        body = client.body(script)
-        async with listening_node(body["host"]):
-            headers = {"Idempotency-Key": key}
-            status, answer = await client.ask("POST", "/genvm/run", json=body, headers=headers)
-            if status == 200:
-                await client.finished(answer["id"])
-            return status, answer
-
-    crash = {"signal": signal.SIGSEGV}
-    assert [(await tried("tx-7", crash))[0] for _ in range(2)] == [200, 200]
-    status, answer = await tried("tx-7", {})
-    assert status == 500
-    assert "ended its instance 2 times, the last time as run 2 with cause signal" in answer["error"]
-    await client.until(lambda: not client.manager.executions.live())
-    await client.leave()
-    client = await make_client()
-    client.hosts = 100
-    assert (await tried("tx-7", {}))[0] == 500
-    assert (await tried("tx-8", {}))[0] == 200
-    assert client.manager.executions.refused[Refusal.POISON] == 1
 
 
 async def test_a_run_whose_node_left_while_it_was_queued_starts_nothing(make_client: MakeClient) -> None:
