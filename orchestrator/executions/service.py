@@ -108,8 +108,7 @@ class Executions:
         self._ids = ids or OwnIds()
         self.left_behind: frozenset[str] = frozenset()
         """Names of instances with this manager's id that are another manager's now."""
-        self.left_runs = False
-        """They are for this manager's next start."""
+        self.left_runs = False  # they are for this manager's next start
         self._journal_bytes = 0
         self.claims = HostClaims()
         self.misuse = MisuseTally()
