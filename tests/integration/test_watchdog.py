@@ -170,16 +170,6 @@ async def test_an_executor_is_not_the_first_process_and_the_first_one_is_shut(
         assert (await instance.wait_exit()).exit_code == 0
 
 
-async def test_who_stops_a_container_from_outside_ends_it_and_its_program_is_not_asked(
-    engine: docker.APIClient, runtime: DockerRuntime, hostile_image: str
-) -> None:
-    """It is deaf, too; one that is not would tell its node that its contract ran out of time."""
-    async with started(runtime, spec(hostile_image)) as instance:
-        await report_of(instance)
-        await asyncio.to_thread(engine.kill, instance.engine_id, "SIGTERM")
-        assert await end_of(engine, instance) == 128 + signal.SIGTERM
-
-
 async def test_a_killed_executor_ends_its_container_by_the_same_signal(
     engine: docker.APIClient, runtime: DockerRuntime
 ) -> None:
