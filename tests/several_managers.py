@@ -19,7 +19,7 @@ from tests import generation_bodies
 from tests.e2e.manager_process import ManagerProcess
 from tests.integration.loop.conftest import end, start
 from tests.integration.manager.conftest import Node, listening_node
-from tests.until import until_told
+from tests.until import until, until_told
 
 SCRIPT_FILE = "go_on"
 
@@ -105,9 +105,11 @@ class Several:
 
         await until_told(is_there)
 
-    def let_go(self, name: str, run_id: int) -> None:
-        """Let an instance go on that was told to `hold`."""
-        (self.folder / name / "state" / "instances" / f"run-{run_id}" / SCRIPT_FILE).touch()
+    async def let_go(self, name: str, run_id: int) -> None:
+        """Let an instance go on that was told to `hold`, once it is there: its run is accepted before."""
+        instance = self.folder / name / "state" / "instances" / f"run-{run_id}"
+        await until(instance.is_dir)
+        (instance / SCRIPT_FILE).touch()
 
     def send(self, name: str, number: int) -> None:
         self.managers[name].process.send_signal(number)

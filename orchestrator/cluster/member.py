@@ -183,6 +183,13 @@ class ClusterMember:
             self._wake.set()
             await asyncio.sleep(LOOK_AGAIN)
 
+    async def living(self) -> Sequence[Member]:
+        """The others that live now, one that has just come included; as of the last beat when the database
+        does not say."""
+        with suppress(StoreFailure):
+            await self._settle()
+        return [other for other in self.others if other.alive]
+
     def believes_alive(self, manager: str) -> bool:
         """As of the last beat."""
         return any(other.id == manager and other.alive for other in self.others)

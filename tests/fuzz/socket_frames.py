@@ -180,7 +180,12 @@ async def fuzz(inputs: int, seed: int) -> Report:
     """Raises Broken for the first input that is not answered as it should be."""
     with tempfile.TemporaryDirectory(prefix="genvm-fuzz-") as folder:
         settings = Settings(
-            runtime=RuntimeName.PROCESS, state_dir=Path(folder), pool_size=0, permits=64, retained_runs=500
+            runtime=RuntimeName.PROCESS,
+            # Not where the node is: a socket in there is the manager's own.
+            state_dir=Path(folder) / "state",
+            pool_size=0,
+            permits=64,
+            retained_runs=500,
         )
 
         async def no_runtime(_: Settings, manager_id: str) -> ProcessRuntime:
@@ -191,6 +196,8 @@ async def fuzz(inputs: int, seed: int) -> Report:
             await asyncio.start_unix_server(lambda _, writer: writer.close(), node),
             manager(settings, no_runtime) as running,
         ):
+            # Clients wait for it as well: at the edge, which this goes round.
+            await running.recovered()
             report = await feed(running, inputs, seed, f"unix://{node}")
             statistics = running.executions.statistics()
             if statistics.permits.in_use or statistics.supervised:

@@ -115,7 +115,7 @@ class Passing:
 
     async def tell_all(self, message: Message) -> None:
         """Have every other manager that lives carry the same out."""
-        living = [other for other in self.member.others if other.alive]
+        living = await self.member.living()
         await asyncio.gather(*(self._tell(other, message) for other in living))
 
     async def _tell(self, other: Member, message: Message) -> None:

@@ -17,7 +17,7 @@ async def test_any_manager_answers_for_any_run(site: Several) -> None:
     details = await site.details("other", run_id)
     assert details["id"] == run_id
     waiting = asyncio.create_task(site.final("other", run_id))
-    site.let_go("one", run_id)
+    await site.let_go("one", run_id)
     assert (await waiting)["cause"] == "exited"
 
 
@@ -34,7 +34,7 @@ async def test_a_retry_at_another_manager_is_the_same_run(site: Several) -> None
     node = await site.node()
     first = await site.run("one", HOLD, key="tx", node=node)
     assert await site.run("other", HOLD, key="tx", node=node) == first
-    site.let_go("one", first)
+    await site.let_go("one", first)
     await site.final("one", first)
     assert await site.run("other", HOLD, key="tx", node=node) == first
     assert node.connections == 1

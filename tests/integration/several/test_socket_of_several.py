@@ -17,7 +17,7 @@ async def test_a_run_of_another_manager_is_attached_to(site: Several) -> None:
     await site.until_written("other", run_id, "running")
     async with socket_client(site.sessions["other"]) as client:
         assert (await client.attach(run_id))[0] == "started"
-        site.let_go("one", run_id)
+        await site.let_go("one", run_id)
         assert (await client.ended(run_id))[0] == "finished"
         assert await client.artifact(run_id, "stdout") == b"hello"
         await client.ack(run_id)

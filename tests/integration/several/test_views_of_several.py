@@ -47,7 +47,7 @@ async def test_permits_are_one_total(site: Several) -> None:
     await until_told(three_run)
     found = await states()
     waiting, ending = (list(runs)[found.index(state)] for state in ("queued", "running"))
-    site.let_go(runs[ending], ending)
+    await site.let_go(runs[ending], ending)
     await site.nodes[waiting].connected.wait()
     assert (await site.ask("one", "POST", "/permits", json={"permits": 5}))[1]["permits"] == 5
 
