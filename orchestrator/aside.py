@@ -32,6 +32,8 @@ def is_bulky(message: Mapping[str, object]) -> bool:
     while found and left > 0:
         value = found.pop()
         left -= 1
+        if value is None or isinstance(value, int):
+            continue
         if isinstance(value, str | bytes | bytearray | memoryview):
             left -= len(value)
         elif isinstance(value, Mapping):

@@ -40,10 +40,13 @@ class DebugLevel(StrEnum):
 
     @property
     def rank(self) -> int:
-        return list(DebugLevel).index(self)
+        return _RANKS[self]
 
     def reaches(self, other: DebugLevel) -> bool:
         return self.rank >= other.rank
+
+
+_RANKS = {level: rank for rank, level in enumerate(DebugLevel)}
 
 
 @dataclass(frozen=True, slots=True)

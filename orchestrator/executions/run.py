@@ -35,6 +35,7 @@ class Run:
         clock: Clock = MACHINE_CLOCK,
     ) -> None:
         loop = asyncio.get_running_loop()
+        self.id = execution.id
         self.execution = execution
         self.request = request
         self.digest = digest
@@ -68,10 +69,6 @@ class Run:
         self._kill_at: float | None = None
         self._kill_timer: Timer | None = None
         self._deadline_timer: Timer | None = None
-
-    @property
-    def id(self) -> int:
-        return self.execution.id
 
     def never_accepted(self, refusal: Exception) -> None:
         """Tell those who wait to hear that the run is in the journal, unless they have heard already."""

@@ -54,6 +54,7 @@ class SocketControl:
         self._sending = asyncio.Lock()
         self._receiving = asyncio.Lock()
         self._waiters: set[asyncio.Future[None]] = set()
+        self._waits = 0
         self._broken: str | None = None
         self._closed = False
 
@@ -128,12 +129,14 @@ class SocketControl:
         channel is closed then, and frames that came before have been returned before.
         """
         async with self._receiving:
-            # A flood is read as fast as it comes: everybody else must get a turn between two messages.
-            await asyncio.sleep(0)
+            waits = self._waits
             if self._body is None:
                 self._body = self._take()
             if self._body is None:
                 self._body = await self._next_body()
+            if self._waits == waits:
+                # A flood is read as fast as it comes: everybody else must get a turn between two messages.
+                await asyncio.sleep(0)
             return await self._message(self._body, read)
 
     async def _message(self, body: bytes, read: Reading[AnyMessage]) -> AnyMessage:
@@ -215,6 +218,7 @@ class SocketControl:
         add(self._fd, wake)
         try:
             await waiter
+            self._waits += 1
         finally:
             self._waiters.discard(waiter)
             # After close the number may already belong to another socket: close() has removed it itself.

@@ -60,8 +60,10 @@ class Writer:
         self._tidy = tidy
         self._untidy = False
         self.figures = WriterFigures()
-        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Sequence[Order] | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._noted: list[Write] = []
+        self._noting: asyncio.TimerHandle | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
         self._thread.start()
@@ -71,54 +73,66 @@ class Writer:
         if self._closed:
             raise StoreUnavailable("the journal is closed")
         waiter: asyncio.Future[None] = self._loop.create_future()
-        self._orders.put(Order(row, durable, waiter))
+        self._hand_over(Order(row, durable, waiter))
         await asyncio.shield(waiter)
 
     def note(self, row: Write) -> None:
-        """Write without waiting."""
+        """Write soon, without waiting: with the next row that somebody waits for, or after a short while.
+
+        The thread is not woken for each: it and the loop would take turns at the interpreter all the time.
+        """
         if self._closed:
             log.error("journal_closed", row=type(row).__name__)
             return
-        self._orders.put(Order(row, False, None))
+        self._noted.append(row)
+        if len(self._noted) >= MOST_ROWS_AT_ONCE:
+            self._hand_over()
+        elif self._noting is None:
+            self._noting = self._loop.call_later(NOTE_DELAY, self._hand_over)
+
+    def _hand_over(self, *orders: Order) -> None:
+        """Give the thread what was noted, and then `orders`."""
+        if self._noting is not None:
+            self._noting.cancel()
+            self._noting = None
+        noted, self._noted = self._noted, []
+        self._orders.put((*(Order(row, False, None) for row in noted), *orders))
 
     @property
     def waiting(self) -> int:
         """Rows that are not written yet, about."""
-        return self._orders.qsize()
+        return len(self._noted) + self._orders.qsize()
 
     async def aclose(self) -> None:
         """Write what was ordered, then end the thread. Idempotent."""
         if not self._closed:
             self._closed = True
+            self._hand_over()
             self._orders.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
         while (first := self._next()) is not None:
-            batch = [first]
+            batch = list(first)
             last = self._gather(batch)
             self._commit(batch)
             if last:
                 return
 
     def _gather(self, batch: list[Order]) -> bool:
-        """Add what else there is to write now, or soon when nobody waits; whether it is the last."""
-        until = time.monotonic() + NOTE_DELAY
+        """Add what else there is to write now; whether it is the last."""
         while len(batch) < MOST_ROWS_AT_ONCE:
-            if batch[-1].waiter is not None:
-                until = 0.0
-            patience = max(0.0, until - time.monotonic())
             try:
-                following = self._orders.get(timeout=patience) if patience else self._orders.get_nowait()
+                following = self._orders.get_nowait()
             except queue.Empty:
                 return False
             if following is None:
                 return True
-            batch.append(following)
+            batch.extend(following)
         return False
 
-    def _next(self) -> Order | None:
-        """The next order; while there is none, tidy up bit by bit."""
+    def _next(self) -> Sequence[Order] | None:
+        """The next orders; while there is none, tidy up bit by bit."""
         while self._tidy is not None and self._untidy:
             try:
                 return self._orders.get_nowait()
