@@ -124,12 +124,13 @@ async def runs_ever(client: Client) -> int:
 
 @dataclass
 class Node:
-    """A node's listening socket: takes one connection, then closes the listener, as real ones do."""
+    """A node's listening socket. `results`: connections that said something; others only woke it."""
 
     path: str
     server: asyncio.Server
     received: bytes = b""
     connections: int = 0
+    results: int = 0
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     hang_up: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -156,6 +157,7 @@ async def listening_node(address: str) -> AsyncIterator[Node]:
             await asyncio.wait([reading, hanging_up], return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
                 node.received = reading.result()
+                node.results += 1 if node.received else 0
             if not hanging_up.done():
                 writer.write(b"\0")
         finally:
