@@ -16,7 +16,7 @@ async def hold(made: asyncio.Future[str], seen: list[str | None]) -> None:
         return await asyncio.shield(made)
 
     seen.append(await race(work(), asyncio.get_running_loop().create_future()))
-    await asyncio.sleep(3600)
+    await asyncio.Event().wait()
 
 
 def working() -> bool:
@@ -44,7 +44,7 @@ async def test_a_timeout_of_the_caller_is_still_a_timeout() -> None:
         # The caller's time is up now, when the work has surely begun.
         patience.reschedule(asyncio.get_running_loop().time())
         try:
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             return "made in spite of it"
         raise AssertionError("unreachable")
@@ -53,7 +53,7 @@ async def test_a_timeout_of_the_caller_is_still_a_timeout() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(None) as patience:
             seen.append(await race(stubborn(), asyncio.get_running_loop().create_future()))
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
     assert seen == ["made in spite of it"]
 
 
@@ -79,7 +79,7 @@ async def test_a_caller_cancelled_while_the_work_stops_gets_what_it_made(ordered
 
     async def slow_to_stop() -> str:
         try:
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             stopping.set()
             await may_end.wait()
@@ -87,7 +87,7 @@ async def test_a_caller_cancelled_while_the_work_stops_gets_what_it_made(ordered
 
     async def holding() -> None:
         seen.append(await race(slow_to_stop(), order))
-        await asyncio.sleep(3600)
+        await asyncio.Event().wait()
 
     caller = asyncio.create_task(holding())
     await asyncio.sleep(0)
