@@ -51,8 +51,9 @@ from orchestrator.runtime.pool import PoolRuntime, PoolSettings
 from orchestrator.runtime.port import InstanceSpec, Role, Runtime
 from orchestrator.settings import Settings
 from orchestrator.state_dir import owned_state_dir
-from orchestrator.store.journal import open_journal, sqlite_url
+from orchestrator.store.journal import open_journal
 from orchestrator.store.port import Journal
+from orchestrator.store.sqlite import sqlite_url
 from orchestrator.store.writability import Writability
 from orchestrator.taking_over import take_over
 from orchestrator.tasks import TaskOwner, cancel_and_wait
@@ -388,6 +389,7 @@ def module_times(settings: Settings) -> ModuleTimes:
         ready=settings.module_ready_timeout,
         configure=settings.module_ready_timeout,
         ping_interval=settings.module_ping_interval,
+        close=settings.module_usage_timeout,
     )
 
 

@@ -40,15 +40,17 @@ def node_dialler(settings: Settings) -> NodeDialler:
     own = [
         path for path in (settings.state_dir, settings.socket, settings.operator_socket) if path is not None
     ]
+    rules = SocketRules(
+        directories=tuple(map(str, settings.node_sockets)),
+        own=tuple(os.path.realpath(path) for path in own),
+        protected=tuple(_services(engine)),
+    )
+    # Whose a place is may be asked of other paths, too, and only where there are namespaces.
+    asks_at_once = settings.tokens_file is None
     return NodeDialler(
-        SocketRules(
-            directories=tuple(map(str, settings.node_sockets)),
-            own=tuple(os.path.realpath(path) for path in own),
-            protected=tuple(_services(engine)),
-        ),
+        rules,
         _network_rules(settings, engine),
-        # Whose a place is may be asked of other paths, too, and only where there are namespaces.
-        prompt_files() if settings.tokens_file is None else None,
+        prompt_files((*rules.own, *rules.protected)) if asks_at_once else None,
     )
 
 

@@ -7,8 +7,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from orchestrator.store.journal import open_journal, sqlite_url
+from orchestrator.store.journal import open_journal
 from orchestrator.store.port import AcceptedRow, OutcomeRow, ProgressRow
+from orchestrator.store.sqlite import sqlite_url
 
 ROUNDS = 500
 FILE = "journal.sqlite"

@@ -12,6 +12,8 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Iterable
+from pathlib import Path
 from typing import NoReturn, Protocol
 
 from orchestrator.executions.prompt_devices import prompt_devices
@@ -68,11 +70,14 @@ _GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
 class PromptFiles:
     """What is in the kernel's memory, of `devices` (all that answer promptly).
 
-    The calls keep the interpreter's lock, because they return at once.
+    The calls keep the interpreter's lock, because they return at once. The paths `known` are the operator's
+    and lie on such devices, also those at which nothing is yet: they are asked about plainly, which costs a
+    third of it and needs no memory of what is not there (tmpfs keeps none).
     """
 
-    def __init__(self, devices: frozenset[int]) -> None:
+    def __init__(self, devices: frozenset[int], known: frozenset[str] = frozenset()) -> None:
         self._devices = devices
+        self._known = known
         self._libc = ctypes.PyDLL(None, use_errno=True)
         self._statx = getattr(self._libc, "statx", None)
 
@@ -87,6 +92,8 @@ class PromptFiles:
         return fd
 
     def identity(self, path: str) -> Identity | None:
+        if path in self._known:
+            return WAITING.identity(path)
         try:
             fd = self._opened(path)
         except FileNotFoundError:
@@ -123,6 +130,15 @@ def _gone() -> NoReturn:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
-def prompt_files() -> PromptFiles:
-    """For this machine as it is now; blocking."""
-    return PromptFiles(prompt_devices())
+def prompt_files(known: Iterable[str] = ()) -> PromptFiles:
+    """For this machine as it is now; blocking. `known`: absolute paths of the operator's."""
+    devices = prompt_devices()
+    return PromptFiles(devices, frozenset(path for path in known if _is_on(devices, path)))
+
+
+def _is_on(devices: frozenset[int], path: str) -> bool:
+    """Whether the way to it, as far as it is there, is on these devices only."""
+    steps = [Path(path), *Path(path).parents]
+    real = Path(os.path.realpath(path))
+    found = (WAITING.identity(str(step)) for step in (*steps, real, *real.parents))
+    return all(one is None or one[0] in devices for one in found)

@@ -116,12 +116,13 @@ class SocketRules:
         if held.st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         self._judge_place(place, path, files)
+        identity = (held.st_dev, held.st_ino)
         # A name may be of another mount namespace, and then it says nothing about ours.
-        if files.identity(place) != (held.st_dev, held.st_ino):
+        if files.identity(place) != identity:
             raise _refusal(path, "it lies outside the manager's file system")
         if not stat.S_ISSOCK(held.st_mode):
             raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
-        if any(files.identity(one) == (held.st_dev, held.st_ino) for one in self.protected):
+        if any(files.identity(one) == identity for one in self.protected):
             raise _refusal(path, "the socket is another service's, not a node's")
 
     def _judge_place(self, place: str, path: str, files: NodeFiles = WAITING) -> None:

@@ -46,7 +46,7 @@ class ModuleTimes:
     ping_interval: float = 5.0
     missed_pings: int = 4
     """So many in a row without an answer, and the module is killed and started again."""
-    close: float = 2.0
+    close: float = 5.0
     """For a session's last word; a run's end waits for it."""
     exit: float = 2.0
     """From `exit`, or from the last session of a draining module, to SIGKILL."""

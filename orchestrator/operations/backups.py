@@ -13,8 +13,9 @@ from orchestrator.operations.source import JOURNAL_FILE, manager_id
 from orchestrator.settings import Settings
 from orchestrator.state_dir import owned_state_dir
 from orchestrator.store.backup import BackupFailed, back_up, check, put_back
-from orchestrator.store.journal import open_journal, sqlite_url
+from orchestrator.store.journal import open_journal
 from orchestrator.store.port import StoreFailure
+from orchestrator.store.sqlite import sqlite_url
 
 RESTORED = "restored"
 NOT_KNOWN = (

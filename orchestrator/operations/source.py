@@ -12,8 +12,9 @@ from orchestrator.access.credentials import authorization
 from orchestrator.executions.state import State
 from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead, RunNotFound
 from orchestrator.settings import Settings
-from orchestrator.store.journal import open_for_reading, sqlite_url
+from orchestrator.store.journal import open_for_reading
 from orchestrator.store.port import StoreFailure
+from orchestrator.store.sqlite import sqlite_url
 from orchestrator.views import overview
 from orchestrator.views.overview import Json
 

@@ -262,6 +262,13 @@ class ModuleContainers(BaseModel):
         unit=Unit.SECONDS,
         gt=0,
     )
+    module_usage_timeout: float = setting(
+        5.0,
+        "how long the end of a run waits for what its sessions at the modules came to",
+        why="on a machine that is busy it is not lost; a module that hangs delays the end by no more",
+        unit=Unit.SECONDS,
+        gt=0,
+    )
     module_network: str = setting(
         "own",
         "own: a bridge that the manager makes; else the name of an existing network",

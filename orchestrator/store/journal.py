@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import os
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, assert_never
 
 from sqlalchemy import (
@@ -31,9 +28,9 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from orchestrator.store.failures import translated
 from orchestrator.store.port import (
     AcceptedRow,
     FetchedRow,
@@ -43,27 +40,27 @@ from orchestrator.store.port import (
     OutcomeRow,
     ProgressRow,
     RecoveryMark,
-    RowUnstorable,
     RunHead,
     RunRow,
-    StoreFailure,
-    StoreFull,
     StoreUnavailable,
     WithdrawnKey,
     Write,
 )
+from orchestrator.store.prepared import SQLITE, Prepared
+from orchestrator.store.sqlite import (
+    SqliteWriter,
+    bytes_on_disk,
+    is_sqlite,
+    make_private,
+    prepare_connection,
+    sqlite_file,
+)
 from orchestrator.store.tables import LAST_ID, LOOKED_AT, check_schema, migrate, properties, runs
 from orchestrator.store.writer import Writer
 
-SQLITE = "sqlite"
 BUSY_SECONDS = 10
 READERS = 4
 ROW_OVERHEAD = 512
-# Pages of 4 KiB that are kept for the next rows, and given back at a time; bytes of the write-ahead log that
-# stay a file.
-SPARE_PAGES = 1024
-PAGES_AT_ONCE = 128
-SYNCHRONOUS = "genvm_synchronous"
 MIGRATION_LOCK = 0x67656E766D
 """Of a server's advisory locks: whoever makes tables holds it."""
 LOG_BYTES = 4 * 1024 * 1024
@@ -72,16 +69,14 @@ RECOVERY_NAMES = ("recovery_run", "recovery_tries")
 OUTCOME_NAMES = tuple(field.name for field in dataclasses.fields(OutcomeRow))
 
 # Made once: putting a statement together costs ten times as much as running it.
-INSERT_RUN = insert(runs)
-UPDATE_RUN = update(runs).where(runs.c.owner == bindparam("its_owner"), runs.c.id == bindparam("its_id"))
+INSERT_RUN = Prepared(insert(runs))
+UPDATE_RUN = Prepared(
+    update(runs).where(runs.c.owner == bindparam("its_owner"), runs.c.id == bindparam("its_id"))
+)
 INSERT_PROPERTY = insert(properties)
 UPDATE_PROPERTY = update(properties).where(
     properties.c.owner == bindparam("its_owner"), properties.c.name == bindparam("its_name")
 )
-
-
-def sqlite_url(file: Path) -> str:
-    return f"{SQLITE}:///{file}"
 
 
 class JournalReader:
@@ -140,8 +135,7 @@ class JournalReader:
     def _size(self) -> int:
         with translated(), self._engine.connect() as connection:
             if self._engine.dialect.name == SQLITE:
-                query = "SELECT file FROM pragma_database_list WHERE name = 'main'"
-                return _files_size(str(connection.exec_driver_sql(query).scalar()))
+                return bytes_on_disk(connection)
             return int(connection.scalar(select(func.pg_total_relation_size(runs.name))) or 0)
 
     def _named(self, name: str) -> tuple[Any, ...]:
@@ -153,8 +147,8 @@ class SqlJournal(JournalReader):
 
     def __init__(self, engine: Engine, owner: str) -> None:
         super().__init__(engine, owner)
-        is_sqlite = engine.dialect.name == SQLITE
-        self._writer = Writer(self._apply, self._give_back_pages if is_sqlite else None)
+        self._file = SqliteWriter(engine) if engine.dialect.name == SQLITE else None
+        self._writer = Writer(self._apply, None if self._file is None else self._give_back_pages)
 
     async def write(self, row: Write, *, durable: bool = False) -> None:
         await self._writer.write(row, durable=durable)
@@ -168,38 +162,29 @@ class SqlJournal(JournalReader):
 
     async def aclose(self) -> None:
         await self._writer.aclose()
+        if self._file is not None:
+            self._file.close()
         await super().aclose()
 
     def _give_back_pages(self) -> bool:
-        """Cut some free pages off SQLite's file; whether there are more."""
-        with translated(), self._engine.connect() as connection:
-            spare = int(connection.exec_driver_sql("PRAGMA freelist_count").scalar() or 0) - SPARE_PAGES
-            if spare > 0:
-                # One page per step of the statement, and only a script is stepped to its end.
-                cursor: Any = connection.connection.cursor()
-                cursor.executescript(f"PRAGMA incremental_vacuum({min(spare, PAGES_AT_ONCE)})")
-                cursor.close()
-            if spare <= PAGES_AT_ONCE:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            return spare > PAGES_AT_ONCE
+        assert self._file is not None
+        with translated():
+            return self._file.give_back_pages()
 
     def _apply(self, rows: Sequence[Write], durable: bool) -> None:
-        with translated(), self._engine.connect() as connection:
-            if self._engine.dialect.name == SQLITE:
-                self._synchronise(connection, "FULL" if durable else "NORMAL")
-            elif not durable:
-                connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
-            for row in rows:
-                self._apply_one(connection, row)
-            connection.commit()
+        with translated():
+            if self._file is not None:
+                with self._file.transaction(durable) as connection:
+                    self._apply_all(connection, rows)
+                return
+            with self._engine.begin() as connection:
+                if not durable:
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+                self._apply_all(connection, rows)
 
-    @staticmethod
-    def _synchronise(connection: Connection, level: str) -> None:
-        """Set what this connection's commits wait for, unless it is so already."""
-        if connection.info.get(SYNCHRONOUS) != level:
-            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
-            connection.rollback()
-            connection.info[SYNCHRONOUS] = level
+    def _apply_all(self, connection: Connection, rows: Sequence[Write]) -> None:
+        for row in rows:
+            self._apply_one(connection, row)
 
     def _apply_one(self, connection: Connection, row: Write) -> None:
         match row:
@@ -211,7 +196,7 @@ class SqlJournal(JournalReader):
                     "size": len(row.request),
                 }
                 del values["known_by"]
-                connection.execute(INSERT_RUN, values)
+                INSERT_RUN.execute(connection, values)
             case ProgressRow() | FetchedRow():
                 self._update(connection, _values(row))
             case OutcomeRow():
@@ -234,7 +219,7 @@ class SqlJournal(JournalReader):
 
     def _update(self, connection: Connection, values: dict[str, Any]) -> None:
         run_id = values.pop("id")
-        connection.execute(UPDATE_RUN, values | {"its_owner": self._owner, "its_id": run_id})
+        UPDATE_RUN.execute(connection, values | {"its_owner": self._owner, "its_id": run_id})
 
     def _set(self, connection: Connection, name: str, value: int) -> None:
         values = {"owner": self._owner, "name": name, "value": value}
@@ -263,8 +248,8 @@ async def open_for_reading(url: str, owner: str) -> JournalReader:
 
 def _open_read_only(url: str) -> Engine:
     with translated():
-        if url.startswith(SQLITE):
-            file = Path(url.removeprefix(f"{SQLITE}:///"))
+        if is_sqlite(url):
+            file = sqlite_file(url)
             if not file.is_file():
                 raise StoreUnavailable(f"there is no journal {file}")
             query = {"mode": "ro", "uri": "true"}
@@ -287,18 +272,18 @@ def _open_read_only(url: str) -> Engine:
 def open_engine(url: str, **options: Any) -> Engine:
     """Migrated; `options`: of connections to a server. Blocking. Raises like `open_journal`."""
     with translated():
-        is_sqlite = url.startswith(SQLITE)
-        if is_sqlite:
-            _make_private(Path(url.removeprefix(f"{SQLITE}:///")))
-        arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if is_sqlite else options
+        in_file = is_sqlite(url)
+        if in_file:
+            make_private(sqlite_file(url))
+        arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if in_file else options
         engine = create_engine(
-            url, connect_args=arguments, poolclass=QueuePool, pool_size=READERS, pool_pre_ping=not is_sqlite
+            url, connect_args=arguments, poolclass=QueuePool, pool_size=READERS, pool_pre_ping=not in_file
         )
-        if is_sqlite:
-            event.listen(engine, "connect", _prepare_sqlite)
+        if in_file:
+            event.listen(engine, "connect", prepare_connection)
         try:
             with engine.begin() as connection:
-                if not is_sqlite:
+                if not in_file:
                     # Several managers may be the first at once.
                     connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
                 migrate(connection)
@@ -306,58 +291,6 @@ def open_engine(url: str, **options: Any) -> Engine:
             engine.dispose()
             raise
         return engine
-
-
-def _make_private(file: Path) -> None:
-    """Requests may carry what is nobody else's business; SQLite's side files take over the mode."""
-    try:
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise StoreUnavailable(f"the journal {file} cannot be opened: {error.strerror}") from error
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    cursor = connection.cursor()
-    for pragma in (
-        "auto_vacuum=INCREMENTAL",  # before anything is written: it is a property of the file
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "temp_store=MEMORY",
-        "wal_autocheckpoint=1000",
-        f"journal_size_limit={LOG_BYTES}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _files_size(file: str) -> int:
-    """The database with its write-ahead log and index; those two come and go."""
-    total = 0
-    for path in (file, f"{file}-wal", f"{file}-shm"):
-        with suppress(FileNotFoundError):
-            total += Path(path).stat().st_size
-    return total
-
-
-class translated:
-    """A context in which the database's errors become ours."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, SQLAlchemyError):
-            raise _failure(error) from error
-
-
-def _failure(error: SQLAlchemyError) -> StoreFailure:
-    """What an operator needs to know; never the statement's values, which hold contract data."""
-    text = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
-    if isinstance(error, DataError):
-        return RowUnstorable("a row cannot be stored: the database refuses its values")
-    if "disk is full" in text or "No space left" in text or "disk I/O error" in text:
-        return StoreFull(f"the journal cannot be written: {text.strip()}")
-    return StoreUnavailable(f"the journal does not answer: {text.strip()}")
 
 
 def _values(row: Any) -> dict[str, Any]:

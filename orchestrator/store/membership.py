@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Engine, Row, Select, create_engine, func, sel
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.pool import QueuePool
 
-from orchestrator.store.journal import HEAD_COLUMNS, MIGRATION_LOCK, translated
+from orchestrator.store.failures import translated
+from orchestrator.store.journal import HEAD_COLUMNS, MIGRATION_LOCK
 from orchestrator.store.members import (
     Joining,
     Member,

@@ -14,7 +14,8 @@ from functools import partial
 from sqlalchemy import Connection, Engine, delete, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from orchestrator.store.journal import SqlJournal, open_engine, translated
+from orchestrator.store.failures import translated
+from orchestrator.store.journal import SqlJournal, open_engine
 from orchestrator.store.members import Joining, left_runs, members, run_keys
 from orchestrator.store.membership import Membership, join
 from orchestrator.store.port import (

@@ -28,6 +28,8 @@ async def scene(engine: docker.APIClient, scripted_images: str) -> AsyncIterator
         "manifest": manifest,
         "llm_image": f"{scripted_images}:llm",
         "web_image": f"{scripted_images}:web",
+        # However busy the machine is: it is looked at what comes, not when.
+        "module_usage_timeout": 120,
     }
     site = ClusterSite(engine, place, settings)
     try:

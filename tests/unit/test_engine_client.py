@@ -14,7 +14,8 @@ from docker.errors import DockerException
 from orchestrator.engine_client import engine_client
 from orchestrator.imaging.engine import ImageEngine
 from orchestrator.imaging.failures import EngineAbsent
-from orchestrator.store.journal import open_journal, sqlite_url
+from orchestrator.store.journal import open_journal
+from orchestrator.store.sqlite import sqlite_url
 
 SECRET = "c2VjcmV0OnNlY3JldA"
 BROKEN = {

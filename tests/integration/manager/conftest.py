@@ -29,7 +29,8 @@ from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.runtime_name import RuntimeName
 from orchestrator.serve import listening
 from orchestrator.settings import Settings, ShutdownPolicy
-from orchestrator.store.journal import open_for_reading, sqlite_url
+from orchestrator.store.journal import open_for_reading
+from orchestrator.store.sqlite import sqlite_url
 from tests import generation_bodies
 from tests.until import until
 

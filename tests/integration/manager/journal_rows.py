@@ -16,8 +16,9 @@ from orchestrator.executions.records import accepted_row
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Execution
 from orchestrator.executions.written import written
-from orchestrator.store.journal import open_journal, sqlite_url
+from orchestrator.store.journal import open_journal
 from orchestrator.store.port import AcceptedRow
+from orchestrator.store.sqlite import sqlite_url
 from tests.generation_bodies import fields
 from tests.integration.manager.conftest import Client
 

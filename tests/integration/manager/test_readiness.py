@@ -13,8 +13,9 @@ import pytest
 
 from orchestrator import composition, ready_checks
 from orchestrator.store import writability
-from orchestrator.store.journal import open_journal, sqlite_url
+from orchestrator.store.journal import open_journal
 from orchestrator.store.port import LookRow, StoreUnavailable, Write
+from orchestrator.store.sqlite import sqlite_url
 from orchestrator.store.writability import GOOD_LOOKS, MIB, PATIENCE, ROOM_AGAIN, Writability
 from tests.chaos.small_disk import SmallDisk, small_disk
 from tests.integration.manager.conftest import Client, MakeClient, SetTimes

@@ -23,8 +23,9 @@ from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.runtime_name import RuntimeName
 from orchestrator.serve import listening
 from orchestrator.settings import Settings
-from orchestrator.store.journal import SqlJournal, open_for_reading, sqlite_url
+from orchestrator.store.journal import SqlJournal, open_for_reading
 from orchestrator.store.port import RecoveryMark, RunHead
+from orchestrator.store.sqlite import sqlite_url
 from tests.generation_bodies import encoded
 from tests.integration.manager.conftest import Client, MakeClient
 from tests.integration.manager.journal_rows import leave_behind, queued_row

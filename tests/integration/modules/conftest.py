@@ -165,6 +165,8 @@ async def scene(
         "llm_image": f"{scripted_images}:llm",
         "web_image": f"{scripted_images}:web",
         "end_grace": 0.5,
+        # However busy the machine is: tests look at what comes, not when.
+        "module_usage_timeout": 120,
         **changes,
     }
     site = Site(engine, place, settings)

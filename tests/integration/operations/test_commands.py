@@ -13,8 +13,9 @@ import pytest
 
 from genvm_wire import calldata
 from orchestrator.executions.run import Run
-from orchestrator.store.journal import open_journal, sqlite_url
+from orchestrator.store.journal import open_journal
 from orchestrator.store.port import AcceptedRow, OutcomeRow
+from orchestrator.store.sqlite import sqlite_url
 from tests.integration.manager.conftest import Client, listening_node
 from tests.integration.operations.commands import command
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.journal import SPARE_PAGES, open_for_reading, open_journal, sqlite_url
+from orchestrator.store.journal import open_for_reading, open_journal
 from orchestrator.store.port import AcceptedRow, ForgottenRows, StoreUnavailable, StoreUnusable
+from orchestrator.store.sqlite import SPARE_PAGES, sqlite_url
 from tests.until import until
 
 PAGE = 4096

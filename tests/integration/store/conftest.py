@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.journal import SqlJournal, open_journal, sqlite_url
+from orchestrator.store.journal import SqlJournal, open_journal
+from orchestrator.store.sqlite import sqlite_url
 from tests.postgres import fresh_database, postgres_server
 
 NUMBERS = itertools.count()

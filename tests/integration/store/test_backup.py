@@ -15,8 +15,9 @@ from orchestrator.operations.failures import NotPossible
 from orchestrator.settings import Settings
 from orchestrator.state_dir import StateDirUnusable, owned_state_dir
 from orchestrator.store.backup import IDS_AHEAD
-from orchestrator.store.journal import open_for_reading, open_journal, sqlite_url
+from orchestrator.store.journal import open_for_reading, open_journal
 from orchestrator.store.port import AcceptedRow, RunHead, StoreUnusable
+from orchestrator.store.sqlite import sqlite_url
 from orchestrator.store.tables import STEPS, check_schema
 from tests.integration.store.test_migration import first_version_s
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, update
 
-from orchestrator.store.journal import SqlJournal, open_journal, sqlite_url
+from orchestrator.store.journal import SqlJournal, open_journal
 from orchestrator.store.port import (
     AcceptedRow,
     FetchedRow,
@@ -20,6 +20,7 @@ from orchestrator.store.port import (
     StoreUnavailable,
     StoreUnusable,
 )
+from orchestrator.store.sqlite import sqlite_url
 from orchestrator.store.tables import STEPS, properties
 
 

@@ -41,8 +41,9 @@ from orchestrator.executions.state import (
     advance,
 )
 from orchestrator.executions.written import written
-from orchestrator.store.journal import SqlJournal, open_journal, sqlite_url
+from orchestrator.store.journal import SqlJournal, open_journal
 from orchestrator.store.port import OutcomeRow, Write
+from orchestrator.store.sqlite import sqlite_url
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REQUEST = RunRequest(

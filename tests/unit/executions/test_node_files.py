@@ -61,3 +61,31 @@ def test_links_in_what_is_allowed_are_left_to_threads(prompt: PromptFiles) -> No
 
 def test_this_machines_own_disks_are_among_them() -> None:
     assert prompt_files()
+
+
+def test_a_path_of_the_operator_s_is_asked_about_plainly_where_its_way_is_prompt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not there is known to be missing at once, and what comes later is seen."""
+    way = frozenset(one.stat().st_dev for one in (tmp_path, *tmp_path.parents))
+    monkeypatch.setattr(node_files, "prompt_devices", lambda: way)
+    missing = tmp_path / "new" / "engine.sock"
+    files = prompt_files([str(missing), "/proc/self/status"])
+    assert files.identity(str(missing)) is None
+    missing.parent.mkdir()
+    missing.touch()
+    assert files.identity(str(missing)) == WAITING.identity(str(missing))
+
+
+def test_a_path_that_leads_to_a_slow_file_system_is_not_asked_about_plainly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "engine.sock"
+    link.symlink_to("/proc/self/status")
+    files = prompt_files([str(link)])
+
+    def asked(_: object, path: str) -> None:
+        pytest.fail(f"{path} was asked about on the loop")
+
+    monkeypatch.setattr(type(WAITING), "identity", asked)
+    files.identity(str(link))

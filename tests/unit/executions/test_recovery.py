@@ -12,8 +12,9 @@ from structlog.typing import EventDict
 
 from orchestrator.executions.recovery import take_over_each
 from orchestrator.executions.times import Times
-from orchestrator.store.journal import SqlJournal, open_journal, sqlite_url
+from orchestrator.store.journal import SqlJournal, open_journal
 from orchestrator.store.port import AcceptedRow, FetchedRow, RecoveryMark, RunHead, StoreFailure, StoreFull
+from orchestrator.store.sqlite import sqlite_url
 
 ROW_TIME = Times().row
 
