@@ -10,6 +10,7 @@ import platform
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from bench.against import against, comparison
@@ -69,10 +70,10 @@ def report(name: str, about: dict[str, object], found: tuple[dict[str, object], 
 def compared(args: argparse.Namespace, about: dict[str, object]) -> int:
     """Measure both sides; their figures and ratios."""
     arguments = ["--runs", str(args.runs), "--seconds", str(args.seconds)]
-    arguments += [word for part in args.only or () for word in ("--only", part)]
-    ours, theirs = against(args.against, arguments, args.turns)
-    print(comparison(ours, theirs))
-    print(f"written to {write('against', {**about, 'against': args.against, 'here': ours, 'there': theirs})}")
+    pairs = against(args.against, args.only or list(MEASURES), arguments, args.turns)
+    print(comparison(pairs))
+    figures = {name: asdict(pair) for name, pair in pairs.items()}
+    print(f"written to {write('against', {**about, 'against': args.against, 'figures': figures})}")
     return 0
 
 
@@ -86,8 +87,8 @@ def main() -> int:
     parser.add_argument("--burst", action="store_true", help="1,000 runs at once instead")
     parser.add_argument("--burst-runs", type=int, default=1000)
     parser.add_argument("--scaling", action="store_true", help="simulate more of everything instead")
-    parser.add_argument("--against", metavar="REV", help="this checkout beside that commit, turn by turn")
-    parser.add_argument("--turns", type=int, default=2, help="with --against: of each side")
+    parser.add_argument("--against", metavar="REV", help="this checkout beside that commit, part by part")
+    parser.add_argument("--turns", type=int, default=3, help="with --against: of each part")
     args = parser.parse_args()
     about: dict[str, object] = {"machine": machine(), "commit": commit()}
     if args.soak:

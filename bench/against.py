@@ -1,4 +1,4 @@
-"""This checkout beside another commit of it: both measured in one sitting, turn by turn, on one machine.
+"""This checkout beside another commit of it: both measured in one sitting, part by part and turn by turn.
 
 The other commit is checked out and installed in a folder of its own and measured by its own benchmark. Images
 have one name each, so those of the side whose turn it is are built before it; layers are kept between turns.
@@ -12,8 +12,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import Results
@@ -35,39 +36,78 @@ def checkout(revision: str) -> Iterator[Path]:
             _run(ROOT, "git", "worktree", "remove", "--force", str(folder))
 
 
-def against(revision: str, arguments: Sequence[str], turns: int) -> tuple[Results, Results]:
-    """Medians of `turns` measurements here and there, with the benchmark's `arguments`.
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Medians of a figure's turns on both sides, and of the turns' own ratios, here to there.
 
-    Raises CalledProcessError for a side that cannot be built or measured.
+    A machine that others share is at one speed now and at another in ten minutes: what was measured one after
+    the other can be compared, medians of far apart turns cannot.
     """
-    ours: list[Results] = []
-    theirs: list[Results] = []
+
+    there: float
+    here: float
+    ratio: float | None
+
+
+def against(revision: str, parts: Sequence[str], arguments: Sequence[str], turns: int) -> dict[str, Pair]:
+    """Figures by name of the `parts` that both sides know, measured `turns` times part by part.
+
+    `arguments`: the benchmark's. Raises CalledProcessError for a side that cannot be built or measured.
+    """
+    measured: list[tuple[Results, Results]] = []
     with checkout(revision) as other:
+        known = _parts_of(other)
         try:
-            for turn in range(turns):
-                # Whoever goes first has a cooler machine.
-                order = ((other, theirs), (ROOT, ours))
-                for folder, results in order if turn % 2 == 0 else order[::-1]:
-                    results.append(_measured(folder, arguments))
+            for part in parts:
+                if part not in known:
+                    _say(f"{revision} does not measure {part}")
+                    continue
+                for turn in range(turns):
+                    measured.append(_turn(other, [*arguments, "--only", part], here_first=turn % 2 == 1))
         finally:
             _build(ROOT)
-    return medians(ours), medians(theirs)
+    return paired(measured)
 
 
-def medians(results: Sequence[Results]) -> Results:
-    """Figure by figure, of those that every turn has."""
-    common = set.intersection(*(set(one) for one in results))
-    return {name: statistics.median(one[name] for one in results) for name in sorted(common)}
+def paired(measured: Sequence[tuple[Results, Results]]) -> dict[str, Pair]:
+    """From turns (there, here): a figure that a side lacks is left out."""
+    turns: dict[str, list[tuple[float, float]]] = {}
+    for there, here in measured:
+        for name in there.keys() & here.keys():
+            turns.setdefault(name, []).append((there[name], here[name]))
+    return {name: _pair(turns[name]) for name in sorted(turns)}
 
 
-def comparison(ours: Results, theirs: Results) -> str:
-    """Every figure of both with its ratio; a figure that one side lacks has none."""
+def _pair(turns: Sequence[tuple[float, float]]) -> Pair:
+    ratios = [here / there for there, here in turns if there]
+    return Pair(
+        statistics.median(there for there, _ in turns),
+        statistics.median(here for _, here in turns),
+        statistics.median(ratios) if ratios else None,
+    )
+
+
+def comparison(pairs: Mapping[str, Pair]) -> str:
+    """Every figure of both with its ratio."""
     lines = [f"{'figure':<42} {'there':>10} {'here':>10} {'ratio':>7}"]
-    for name in sorted(ours.keys() | theirs.keys()):
-        here, there = ours.get(name), theirs.get(name)
-        ratio = "" if not here or not there else f"{here / there:7.2f}"
-        lines.append(f"{name:<42} {_number(there)} {_number(here)} {ratio}".rstrip())
+    for name, pair in pairs.items():
+        ratio = "" if pair.ratio is None else f"{pair.ratio:7.2f}"
+        lines.append(f"{name:<42} {pair.there:10.2f} {pair.here:10.2f} {ratio}".rstrip())
     return "\n".join(lines)
+
+
+def _parts_of(folder: Path) -> list[str]:
+    listing = "from bench.measures import MEASURES; print(*MEASURES)"
+    return _output(folder, ".venv/bin/python", "-c", listing).split()
+
+
+def _turn(other: Path, arguments: Sequence[str], *, here_first: bool) -> tuple[Results, Results]:
+    """Whoever goes first has a cooler machine."""
+    if here_first:
+        here = _measured(ROOT, arguments)
+        return _measured(other, arguments), here
+    there = _measured(other, arguments)
+    return there, _measured(ROOT, arguments)
 
 
 def _measured(folder: Path, arguments: Sequence[str]) -> Results:
@@ -83,13 +123,19 @@ def _build(folder: Path) -> None:
 
 
 def _run(folder: Path, *command: str) -> None:
-    # What this checkout's interpreter was told of itself must not reach the other's.
-    own = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    subprocess.run(command, cwd=folder, env=own, check=True, stdout=sys.stderr)
+    subprocess.run(command, cwd=folder, env=_environment(), check=True, stdout=sys.stderr)
 
 
-def _number(figure: float | None) -> str:
-    return f"{'-':>10}" if figure is None else f"{figure:10.2f}"
+def _output(folder: Path, *command: str) -> str:
+    found = subprocess.run(
+        command, cwd=folder, env=_environment(), check=True, stdout=subprocess.PIPE, text=True
+    )
+    return found.stdout
+
+
+def _environment() -> dict[str, str]:
+    """What this checkout's interpreter was told of itself must not reach the other's."""
+    return {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
 
 
 def _say(text: str) -> None:

@@ -9,7 +9,6 @@ from orchestrator.company import Among
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.modules.kinds import ModuleKind
 from orchestrator.modules.service import ModuleService
-from orchestrator.modules.status import ModuleState
 from orchestrator.readiness import Check
 from orchestrator.runtime.port import Runtime
 from orchestrator.store.writability import Writability
@@ -54,7 +53,7 @@ def _lease(among: Among | None) -> str | None:
 
 
 def _engine(runtime: Runtime) -> str | None:
-    return None if runtime.statistics().engine_reachable else "the container engine does not answer"
+    return None if runtime.reachable() else "the container engine does not answer"
 
 
 def _written(trouble: str | None) -> str | None:
@@ -70,6 +69,4 @@ def _manifest(catalogue: Catalogue) -> str | None:
 
 def _module(modules: ModuleService, kind: ModuleKind) -> str | None:
     """One that nobody started, or that was stopped, is not asked for."""
-    status = modules.statuses()[kind]
-    missing = status.wanted and status.state is ModuleState.STOPPED
-    return f"the {kind} module does not run" if missing else None
+    return f"the {kind} module does not run" if modules.is_missing(kind) else None

@@ -22,8 +22,7 @@ class PermitsBody(BaseModel):
 @describes(Description(Permits, scope=Scope.READ))
 async def get_permits(request: web.Request) -> web.StreamResponse:
     """The configured maximum, not what is free."""
-    statistics = request.app[CONTEXT].executions.statistics()
-    return web.json_response({"permits": statistics.permits.maximum})
+    return web.json_response({"permits": request.app[CONTEXT].executions.permits_maximum})
 
 
 @describes(Description(PermitsSet, PermitsBody, failures=(400, 500), scope=Scope.OPERATOR))
@@ -39,7 +38,7 @@ async def post_permits(request: web.Request) -> web.StreamResponse:
     refused = context.executions.set_permits(wanted)
     if context.passing is not None and not refused:
         await context.passing.member.set_permits(wanted)
-    answer = {"result": "permits_set", "permits": context.executions.statistics().permits.maximum}
+    answer = {"result": "permits_set", "permits": context.executions.permits_maximum}
     # Clients of the reference compare this answer whole; prices of our own they cannot know.
     told = {"note": f"unchanged: {refused}"} if refused and context.rules.costs else {}
     return web.json_response(answer | told)

@@ -31,6 +31,10 @@ class Admission:
         """Told when a run has to wait for permits that other managers may have."""
 
     @property
+    def maximum(self) -> int:
+        return self._permits.maximum
+
+    @property
     def permits(self) -> PermitStatistics:
         return self._permits.statistics()
 
@@ -40,13 +44,11 @@ class Admission:
 
     def check(self, request: RunRequest, size: int) -> None:
         """Raises TooExpensive, QueueFull; `size` is the request's bytes in the journal."""
-        statistics = self.permits
-        if request.permits > statistics.maximum:
-            raise TooExpensive(
-                f"the run needs {request.permits} permits, the maximum is {statistics.maximum}"
-            )
+        if request.permits > self.maximum:
+            raise TooExpensive(f"the run needs {request.permits} permits, the maximum is {self.maximum}")
         if not self._permits.would_wait(request.permits):
             return
+        statistics = self.permits
         if statistics.waiting >= self._queue_limit:
             raise QueueFull(
                 f"{statistics.waiting} runs wait for permits already ({statistics.in_use} of "

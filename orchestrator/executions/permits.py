@@ -95,6 +95,10 @@ class PermitPool:
         self._share: int | None = None
         self._elsewhere = 0
 
+    @property
+    def maximum(self) -> int:
+        return self._maximum
+
     def statistics(self) -> PermitStatistics:
         holders = tuple(self._holders.values())
         return PermitStatistics(self._maximum, self._in_use, holders, len(self._waiting), self._elsewhere)

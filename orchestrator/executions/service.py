@@ -296,6 +296,10 @@ class Executions:
         """Change the maximum; why it was left as it is, if it was."""
         return self._admission.set_maximum(maximum)
 
+    @property
+    def permits_maximum(self) -> int:
+        return self._admission.maximum
+
     def statistics(self) -> ServiceStatistics:
         retained, retained_bytes = self._known.retained
         return ServiceStatistics(

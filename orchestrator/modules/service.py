@@ -205,6 +205,11 @@ class ModuleService:
         """What is known now; waits for nothing."""
         return {kind: status_of(module, stopping=self._stopping) for kind, module in self._modules.items()}
 
+    def is_missing(self, kind: ModuleKind) -> bool:
+        """Whether it was asked for and does not run."""
+        module = self._modules[kind]
+        return module.wanted and module.current is None and not self._stopping
+
     async def _save(self, _: ModuleEntry) -> None:
         """Write down all entries as they are when it is this one's turn; once begun it ends."""
         await asyncio.shield(self._tasks.spawn("save", self._write()))
