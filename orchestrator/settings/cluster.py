@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
-from pathlib import Path
 
 from pydantic import BaseModel
 
 from orchestrator.settings.about import Unit, setting
 from orchestrator.settings.values import (
     POD_NETWORKS,
+    NamedPath,
     Networks,
     ObjectName,
     ObjectNames,
@@ -33,19 +33,19 @@ class Cluster(BaseModel):
         why="one that is sure to exist",
         unit=Unit.NAME,
     )
-    kubernetes_ca_file: Path | None = setting(
+    kubernetes_ca_file: NamedPath | None = setting(
         None,
         "with a server: who vouches for it, in PEM. Unset: the system's authorities",
         why="a manager in a Pod has the cluster's",
         unit=Unit.PATH,
     )
-    kubernetes_token_file: Path | None = setting(
+    kubernetes_token_file: NamedPath | None = setting(
         None,
         "with a server: the manager's token there; read again as it changes",
         why="a manager in a Pod has its service account's",
         unit=Unit.PATH,
     )
-    kubernetes_certificate_file: Path | None = setting(
+    kubernetes_certificate_file: NamedPath | None = setting(
         None,
         "with a server: a client's certificate and key, in one file",
         why="most servers take a token",

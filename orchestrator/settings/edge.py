@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import BaseModel
 
 from orchestrator.settings.about import MIB, Unit, setting
-from orchestrator.settings.values import HostNames, OctalMode
+from orchestrator.settings.values import HostNames, NamedPath, OctalMode
 
 
 class Listening(BaseModel):
@@ -22,7 +20,7 @@ class Listening(BaseModel):
     port: int = setting(
         3999, "port to listen on; 0: any free one", why="clients hard-code it", unit=Unit.PORT, ge=0, le=65535
     )
-    socket: Path | None = setting(
+    socket: NamedPath | None = setting(
         None,
         "serve on this unix socket instead of host and port",
         why="existing clients know host and port",
@@ -114,7 +112,7 @@ class Requests(BaseModel):
 class Speaking(BaseModel):
     """Who may speak (access.md)"""
 
-    tokens_file: Path | None = setting(
+    tokens_file: NamedPath | None = setting(
         None,
         "file of tokens with scopes and namespaces, closed to other users. Unset: no token is needed",
         why="existing clients send none",
@@ -127,13 +125,13 @@ class Speaking(BaseModel):
         unit=Unit.SECONDS,
         gt=0,
     )
-    operator_socket: Path | None = setting(
+    operator_socket: NamedPath | None = setting(
         None,
         "serve the operator's routes on this unix socket, and nowhere else",
         why="operators' tools use the one listener, as they always did",
         unit=Unit.PATH,
     )
-    audit_file: Path | None = setting(
+    audit_file: NamedPath | None = setting(
         None,
         "file with a line of JSON for every administrative call. Unset: the manager's log only",
         why="the manager's log has them already",

@@ -14,6 +14,7 @@ from orchestrator.settings.values import (
     Addresses,
     InstanceNetwork,
     ManagerId,
+    NamedPath,
     VariableNames,
 )
 
@@ -21,7 +22,7 @@ from orchestrator.settings.values import (
 class Places(BaseModel):
     """What is kept where"""
 
-    state_dir: Path = setting(
+    state_dir: NamedPath = setting(
         Path("/var/lib/genvm-orchestrator"),
         "one manager's journal and control sockets. Keep it short: paths of sockets end at 107 bytes",
         why="where services keep their state",
@@ -46,7 +47,7 @@ class Places(BaseModel):
         why="a file needs no other service",
         unit=Unit.URL,
     )
-    manifest: Path | None = setting(
+    manifest: NamedPath | None = setting(
         None,
         "YAML file of executor versions (manifest.md). Unset: the one that is built in",
         why="the one that is built in fits the images that `images build` makes",
@@ -181,7 +182,7 @@ class ModuleContainers(BaseModel):
     llm_image: str = setting(
         "genvm-llm:latest", "image of the llm module", why="what `images build` makes", unit=Unit.IMAGE
     )
-    llm_config: Path | None = setting(
+    llm_config: NamedPath | None = setting(
         None,
         "its configuration for starts with `config: null`. Unset: the one that is built in",
         why="the one that is built in knows all providers, and takes their keys from the environment",
@@ -207,7 +208,7 @@ class ModuleContainers(BaseModel):
     web_image: str = setting(
         "genvm-web:latest", "image of the web module", why="what `images build` makes", unit=Unit.IMAGE
     )
-    web_config: Path | None = setting(
+    web_config: NamedPath | None = setting(
         None,
         "its configuration for starts with `config: null`. Unset: the one that is built in",
         why="the one that is built in reaches the public web and nothing else",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, StringConstraints
 
 from orchestrator.settings.about import Unit, setting
+from orchestrator.settings.values import NamedPath
 
 MemberUrl = Annotated[str, StringConstraints(pattern=r"^(https?://[^/?#]+/?|unix:///.+)$")]
 
@@ -22,7 +22,7 @@ class Members(BaseModel):
         why="most managers are alone with their journal",
         unit=Unit.URL,
     )
-    cluster_secret_file: Path | None = setting(
+    cluster_secret_file: NamedPath | None = setting(
         None,
         "with an address: a secret of at least 16 bytes that all of them have; what they say to each other is"
         " signed with it",

@@ -39,6 +39,16 @@ OctalMode = Annotated[str, BeforeValidator(_octal), StringConstraints(pattern=r"
 LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error")
 
 
+def _named(path: Any) -> Any:
+    """An empty path would be the working directory: a variable that was to be filled in and was not."""
+    if path == "":
+        raise ValueError("is empty: name a path, or leave the setting out")
+    return path
+
+
+NamedPath = Annotated[Path, BeforeValidator(_named)]
+
+
 def _log_level(value: str) -> str:
     if value.lower() not in LOG_LEVELS:
         raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")

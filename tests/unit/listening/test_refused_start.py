@@ -55,6 +55,16 @@ def test_a_plain_file_where_the_socket_should_be(tmp_path: Path) -> None:
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["tokens_file", "socket", "operator_socket", "audit_file", "state_dir", "manifest"]
+)
+def test_an_empty_path_is_no_path(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It would be the working directory; a file of tokens that was meant must not come to mean none."""
+    monkeypatch.setenv(f"GENVM_{name.upper()}", "")
+    with pytest.raises(ValueError, match=f"{name}[^/]*is empty"):
+        load_settings()
+
+
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
