@@ -77,6 +77,13 @@ def _put_in_place(draft: Path, directory: Path) -> None:
             raise
 
 
+def _why(code: int | None, complaint: bytes) -> str:
+    """Who is killed, for want of memory most of the time, says nothing more."""
+    text = complaint.decode(errors="replace").strip()[-500:]
+    ended = f"the compiler was killed by signal {-code}" if code is not None and code < 0 else ""
+    return "; ".join(filter(None, (ended, text))) or f"the compiler ended with {code} and said nothing"
+
+
 async def _precompile(directory: Path) -> None:
     log.info("compiling_the_interpreter", directory=str(directory))
     draft = directory.with_name(f"{directory.name}.{os.getpid()}")
@@ -88,7 +95,7 @@ async def _precompile(directory: Path) -> None:
         _, complaint = await compiling.communicate()
         if compiling.returncode != 0:
             raise EngineRefused(
-                f"the interpreter cannot be compiled: {complaint.decode(errors='replace')[-500:]}"
+                f"the interpreter cannot be compiled: {_why(compiling.returncode, complaint)}"
             )
         await asyncio.to_thread(_put_in_place, draft, directory)
     finally:
