@@ -93,7 +93,7 @@ class PromptFiles:
 
     def identity(self, path: str) -> Identity | None:
         if path in self._known:
-            return WAITING.identity(path)
+            return self._asked_plainly(path)
         try:
             fd = self._opened(path)
         except FileNotFoundError:
@@ -102,6 +102,10 @@ class PromptFiles:
             return self._identity(fd)
         finally:
             os.close(fd)
+
+    @staticmethod
+    def _asked_plainly(path: str) -> Identity | None:
+        return WAITING.identity(path)
 
     def real(self, path: str) -> str:
         raise MayWait
