@@ -16,9 +16,9 @@ pin() {
         --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file "$target" "$@"
 }
 
-pin requirements.lock pyproject.toml --extra fast
+pin requirements.lock pyproject.toml --extra fast --extra traces
 pin requirements-dev.lock pyproject.toml requirements-build.in \
-    --extra dev --extra executor --extra web --extra fast --extra bench
+    --extra dev --extra executor --extra web --extra fast --extra bench --extra traces --extra docs
 pin images/executor/requirements.lock images/executor/requirements.in
 pin images/llm/requirements.lock images/llm/requirements.in
 pin images/web/requirements.lock images/web/requirements.in

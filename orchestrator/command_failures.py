@@ -16,6 +16,7 @@ from orchestrator.runtime.port import RuntimeFailure
 from orchestrator.settings import BadConfig
 from orchestrator.state_dir import StateDirUnusable
 from orchestrator.store.port import StoreFailure
+from orchestrator.traces.traces import TracesNotInstalled
 
 _SAID_IN_ONE_LINE = (
     FileNotFoundError,
@@ -27,6 +28,7 @@ _SAID_IN_ONE_LINE = (
     BadSecret,
     CannotListen,
     BadConfig,
+    TracesNotInstalled,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -57,6 +57,7 @@ from orchestrator.store.sqlite import sqlite_url
 from orchestrator.store.writability import Writability
 from orchestrator.taking_over import take_over
 from orchestrator.tasks import TaskOwner, cancel_and_wait
+from orchestrator.traces.traces import Traces, opened_traces
 
 log = structlog.get_logger(__name__)
 
@@ -116,9 +117,9 @@ async def manager(
     provider; unset: the installed clients. `times`: how long its executions wait for
     others; `api_times`: the edge.
 
-    Raises BadTokens, StateDirUnusable, ManifestError, EngineUnreachable.
+    Raises BadTokens, StateDirUnusable, ManifestError, EngineUnreachable, TracesNotInstalled.
     """
-    with ExitStack() as held:
+    async with AsyncExitStack() as held:
         tokens = None if settings.tokens_file is None else await TokenWatch.open(settings.tokens_file)
         manager_id = await asyncio.to_thread(
             held.enter_context, owned_state_dir(settings.state_dir, settings.manager_id)
@@ -129,8 +130,7 @@ async def manager(
         inner = await (make_runtime or named_runtime)(settings, manager_id)
         pool = _pool(settings, inner, permits, memory.pool_room()) if settings.pool_size else None
         runtime: Runtime = pool or inner
-        nodes = await asyncio.to_thread(node_dialler, settings)
-        held.callback(nodes.close)
+        nodes = held.enter_context(closing(await asyncio.to_thread(node_dialler, settings)))
         background = TaskOwner("manager")
         environment = EnvironmentOverlay(settings.template_variables)
         # Past the pool: a module is never warm, and is none of its figures.
@@ -143,6 +143,7 @@ async def manager(
             filters=kit_of(settings).packet_filters(inner),
         )
         recovered, tally, start = asyncio.Event(), RunTally(), StartTime()
+        traces = await _traces(settings, manager_id, held)
         journal, company = await _journal(settings, manager_id, permits)
         try:
             executions = _executions(
@@ -156,6 +157,7 @@ async def manager(
                 pool=pool,
                 modules=modules,
                 tally=tally,
+                traces=traces,
                 company=company,
             )
             among = begun(company, executions, make_runtime or named_runtime, recovered)
@@ -179,6 +181,7 @@ async def manager(
                 queue_limit=settings.queue_limit,
                 queue_bytes=settings.queue_bytes,
                 start=start,
+                traces=None if traces is None else traces.export,
             )
             context = ApiContext(
                 executions=executions,
@@ -263,6 +266,14 @@ async def _journal(
     if settings.cluster_address is None:
         return await open_journal(_journal_url(settings), manager_id), None
     return await joined(settings, manager_id, permits.statistics().maximum)
+
+
+async def _traces(settings: Settings, manager_id: str, held: AsyncExitStack) -> Traces | None:
+    """Raises TracesNotInstalled."""
+    if not settings.traces:
+        return None
+    url, share, limit = settings.traces_url, settings.traces_share, settings.traces_queue
+    return await held.enter_async_context(opened_traces(url, share, limit, manager_id, settings.runtime))
 
 
 async def _ended(executions: Executions, among: Among | None) -> None:
@@ -410,6 +421,7 @@ def _executions(
     pool: PoolRuntime | None,
     modules: ModuleService,
     tally: RunTally,
+    traces: Traces | None,
     company: Company | None,
 ) -> Executions:
     def choose(request: RunRequest) -> ExecutorVersion:
@@ -445,10 +457,15 @@ def _executions(
         take_back=never if pool is None else pool.take_back,
         modules=modules,
         times=times,
-        tell=tally.add,
+        tell=tally.add if traces is None else traces.after(tally.add),
+        new_trace=_no_trace if traces is None else traces.begin,
         ids=None if company is None else company.ids,
         lead=ALWAYS if company is None else company.lease,
     )
+
+
+def _no_trace() -> None:
+    """A client's own is what there is."""
 
 
 def _keeping(settings: Settings) -> RetentionLimits:

@@ -10,14 +10,15 @@ from orchestrator.executions.refusals import Refusal
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
+from orchestrator.executions.trace import Trace
 
 
 async def submitted(
-    executions: Executions, wanted: RunRequest, allowance: Allowance | None, trace: str | None = None
+    executions: Executions, wanted: RunRequest, allowance: Allowance | None, trace: Trace | None = None
 ) -> Run:
     """As `Executions.submit`. Raises OverQuota, too. A run that is there already costs nothing again.
 
-    `trace`: the id of the trace that it is part of.
+    `trace`: what it is part of, by its client.
     """
     quota = None if allowance is None else allowance.quota
     if quota is None:
@@ -35,11 +36,11 @@ async def submitted(
         raise
 
 
-def _belongs(trace: str | None, run: Run) -> None:
+def _belongs(trace: Trace | None, run: Run) -> None:
     run.trace = run.trace or trace
 
 
-def _count(begun: BegunRun, trace: str | None, run: Run) -> None:
+def _count(begun: BegunRun, trace: Trace | None, run: Run) -> None:
     _belongs(trace, run)
     if not begun.belongs_to(run.id):
         begun.undo()

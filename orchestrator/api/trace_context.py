@@ -1,36 +1,23 @@
-"""`traceparent` (W3C Trace Context): the trace that a request is part of, for the log lines of its run."""
+"""`traceparent` (W3C Trace Context): the trace of a request and its run (docs/traces.md)."""
 
 from __future__ import annotations
-
-import re
 
 from aiohttp import web
 from multidict import istr
 
 from orchestrator.api.description import Parameter, Place
+from orchestrator.executions.trace import Trace, asked_for
 
 HEADER = istr("traceparent")
-VALUE = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
-NONE, NO_PARENT = "0" * 32, "0" * 16
 TRACEPARENT = Parameter(
     "traceparent",
-    "W3C Trace Context: every line of the log about the run has its trace's id",
+    "W3C Trace Context: the run's lines in the log have the trace's id, its spans are in that trace",
     {"type": "string"},
     place=Place.HEADER,
 )
 
 
-def trace_of(request: web.Request) -> str | None:
-    """The trace's id, 32 hexadecimal digits. A header that is none counts as absent, by the standard."""
+def trace_of(request: web.Request) -> Trace | None:
+    """A header that is none counts as absent, by the standard."""
     text = request.headers.get(HEADER)
-    return None if text is None else parsed(text)
-
-
-def parsed(text: str) -> str | None:
-    found = VALUE.fullmatch(text)
-    if found is None:
-        return None
-    version, trace, parent, more = found.groups()
-    if trace == NONE or parent == NO_PARENT or (version == "00" and more is not None):
-        return None
-    return trace
+    return None if text is None else asked_for(text)

@@ -17,6 +17,7 @@ from orchestrator.executions.plain import EPOCH, from_plain, hints_of, micros, m
 from orchestrator.executions.request import ResultForm, RunRequest
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, Outcome, State, ended_state
+from orchestrator.executions.trace import Trace
 from orchestrator.executions.written import Written
 from orchestrator.store.port import AcceptedRow, KnownBy, OutcomeRow, ProgressRow, RunHead, RunRow
 
@@ -37,6 +38,8 @@ class Terms:
     log_needs_capture: bool
     tell_node: bool = False
     """A node that waits in accept() is woken when its run ends before anybody has connected."""
+    trace: str | None = None
+    """What the run is part of, as `traceparent` writes it; the next manager goes on with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class FinalStatus:
     log: list[Mapping[str, Any]]
 
 
-def terms_of(request: RunRequest) -> Terms:
+def terms_of(request: RunRequest, trace: Trace | None = None) -> Terms:
     call, manners = request.call, request.manners
     return Terms(
         call.host,
@@ -64,6 +67,7 @@ def terms_of(request: RunRequest) -> Terms:
         call.capture_output,
         manners.log_needs_capture,
         manners.tell_node,
+        None if trace is None else trace.text,
     )
 
 
@@ -78,7 +82,7 @@ def accepted_row(run: Run, written: Written) -> AcceptedRow:
         key=request.idempotency_key,
         namespace=request.namespace,
         request=written.data,
-        terms=calldata.encode(to_plain(terms_of(request))),
+        terms=calldata.encode(to_plain(terms_of(request, run.trace))),
         known_by=_known_by(request, written.digest),
     )
 
@@ -140,7 +144,7 @@ def final_status(run: Run) -> FinalStatus | None:
         key=run.request.idempotency_key,
         version=execution.version,
         engine_id=execution.engine_id,
-        terms=terms_of(run.request),
+        terms=terms_of(run.request, run.trace),
         outcome=execution.outcome,
         stdout=output.stdout.bytes(),
         stdout_total=output.stdout.total,

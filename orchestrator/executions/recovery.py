@@ -21,10 +21,17 @@ from orchestrator.clock import Clock, sleep
 from orchestrator.executions.admission import Admission
 from orchestrator.executions.known import KnownRuns
 from orchestrator.executions.names import name_of
-from orchestrator.executions.records import ended_from_head, execution_from, released_row, set_aside_row
+from orchestrator.executions.records import (
+    ended_from_head,
+    execution_from,
+    released_row,
+    set_aside_row,
+    terms_from,
+)
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Execution, State
+from orchestrator.executions.trace import Trace, read
 from orchestrator.executions.written import digest_of, request_from
 from orchestrator.runtime.port import Runtime, RuntimeFailure
 from orchestrator.store.port import Journal, RecoveryMark, RunHead, StoreFailure
@@ -80,6 +87,12 @@ async def _mark(journal: Journal, mark: RecoveryMark) -> None:
         await journal.write(mark)
     except StoreFailure as failure:
         log.warning("recovery_not_marked", error=str(failure))
+
+
+def trace_from(terms: bytes) -> Trace | None:
+    """What the run is part of since it was accepted."""
+    text = terms_from(terms).trace
+    return read(text) if isinstance(text, str) else None
 
 
 class TakenOver(StrEnum):
@@ -204,6 +217,7 @@ class Recovery:
             self._admission.restore(execution.id, execution.permits_held, since)
         # From here on nothing fails: what is set aside leaves no half of a run behind.
         run = self._add(execution, replace(request, namespace=head.namespace), digest_of(data))
+        run.trace = trace_from(head.terms)
         run.park()
         if run.execution.state is State.QUEUED:
             self._admission.wait(run, head.size)

@@ -15,6 +15,7 @@ from orchestrator.executions.request import RunRequest
 from orchestrator.executions.state import Event, Execution, Outcome, advance
 from orchestrator.executions.steps import StartPath, StepTimes
 from orchestrator.executions.times import DEFAULT_TIMES, Times
+from orchestrator.executions.trace import Trace
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.runtime.port import Runtime, Way
 from orchestrator.tasks import resolve
@@ -58,8 +59,8 @@ class Run:
         self.way: Way | None = None
         self.steps = StepTimes(clock)
         self.path: StartPath | None = None
-        self.trace: str | None = None
-        """Of the trace that its client's request is part of; the next manager does not know it."""
+        self.trace: Trace | None = None
+        """What its client's request is part of, or what this manager began for it."""
         self.place: Runtime | None = None
         """Where another manager, whose run it was, has started its instance; null: in this one's runtime."""
         self.delivering = False

@@ -50,13 +50,9 @@ from orchestrator.executions.sharing import Sharing
 from orchestrator.executions.state import Cause, Execution, State
 from orchestrator.executions.statistics import HeldPermits, ServiceStatistics, held_permits
 from orchestrator.executions.steps import Step
-from orchestrator.executions.supervisor import (
-    Supervisor,
-    TakeBack,
-    VersionChooser,
-    never,
-)
+from orchestrator.executions.supervisor import Supervisor, TakeBack, VersionChooser, never
 from orchestrator.executions.times import DEFAULT_TIMES, Times
+from orchestrator.executions.trace import Trace
 from orchestrator.executions.verdict import EndOrder
 from orchestrator.executions.written import Written, written
 from orchestrator.runtime.port import Runtime, RuntimeFailure
@@ -89,10 +85,12 @@ class Executions:
         times: Times = DEFAULT_TIMES,
         clock: Clock = MACHINE_CLOCK,
         tell: Callable[[Run], None] = lambda run: None,
+        new_trace: Callable[[], Trace | None] = lambda: None,
         ids: Ids | None = None,
         lead: Lead = ALWAYS,
     ) -> None:
-        """`tell` is told of each run whose story is over; it must not fail, and be quick."""
+        """`tell` is told of each run whose story is over; it must not fail, and be quick. `new_trace`: of
+        a run whose client brings none."""
         self._runtime = runtime
         self._nodes = nodes
         self._choose_version = choose_version
@@ -105,6 +103,7 @@ class Executions:
         self.times = times
         self._clock = clock
         self._tell = tell
+        self._new_trace = new_trace
         self._ids = ids or OwnIds()
         self.left_behind: frozenset[str] = frozenset()
         """Names of instances with this manager's id that are another manager's now."""
@@ -200,6 +199,7 @@ class Executions:
         accepted = await aside(request.size, partial(written, request))
         run = self._known.same_run(request, accepted) or await self._begun(request, accepted)
         begun(run)
+        run.trace = run.trace or self._new_trace()
         # The row may be large, and is the journal's from here on.
         del accepted
         await asyncio.shield(run.accepted)

@@ -149,7 +149,7 @@ class Supervisor:
             self.choose_version(request)
 
     async def _supervise(self, run: Run, life: Life, held: Holding) -> None:
-        ids = {"run": run.id} if run.trace is None else {"run": run.id, "trace": run.trace}
+        ids = {"run": run.id} if run.trace is None else {"run": run.id, "trace": run.trace.id}
         with structlog.contextvars.bound_contextvars(**ids):
             try:
                 outcome = await self._outcome_of(run, held, life)

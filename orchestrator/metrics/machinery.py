@@ -60,6 +60,15 @@ MANAGER = (
     Family("genvm_ready", Kind.GAUGE, "1 while `/readyz` says so"),
     Family("genvm_build_info", Kind.GAUGE, "1, always", {"version": "of genvm-orchestrator"}),
 )
+TRACES = (
+    Family(
+        "genvm_traces_total",
+        Kind.COUNTER,
+        "runs whose spans were delivered, could not be delivered, or found the queue full",
+        {"result": words(("exported", "refused", "dropped"))},
+    ),
+    Family("genvm_traces_waiting_runs", Kind.GAUGE, "runs whose spans are not delivered yet"),
+)
 
 
 def _pool(sources: Sources) -> Iterator[Sample]:
@@ -112,9 +121,19 @@ def _manager(sources: Sources) -> Iterator[Sample]:
     yield Sample("genvm_build_info", 1, (VERSION,))
 
 
+def _traces(sources: Sources) -> Iterator[Sample]:
+    if sources.traces is None:
+        return
+    counts = sources.traces.counts
+    values = {"exported": counts.exported, "refused": counts.refused, "dropped": counts.dropped}
+    yield from each("genvm_traces_total", values)
+    yield Sample("genvm_traces_waiting_runs", sources.traces.waiting)
+
+
 GROUPS = (
     Group("Pool (absent without one)", POOL, _pool),
     Group("Engine", ENGINE, _engine),
     Group("Journal", JOURNAL, _journal),
     Group("Manager", MANAGER, _manager),
+    Group("Traces (absent where they are off)", TRACES, _traces),
 )

@@ -12,6 +12,7 @@ from orchestrator.modules.service import ModuleService
 from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.runtime.port import Runtime
 from orchestrator.store.port import Journal
+from orchestrator.traces.export import TraceExport
 
 
 @dataclass(slots=True)
@@ -37,3 +38,4 @@ class Sources:
     queue_limit: int
     queue_bytes: int
     start: StartTime = field(default_factory=StartTime)
+    traces: TraceExport | None = None

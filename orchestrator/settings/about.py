@@ -28,6 +28,7 @@ class Unit(StrEnum):
     STARTS = "starts at a time"
     CONNECTIONS = "connections"
     RECORDS = "log records"
+    SHARE = "share, 0 to 1"
     PORT = "TCP port"
     ADDRESS = "name or address"
     NETWORKS = "networks"

@@ -20,6 +20,7 @@ from orchestrator.settings.edge import Listening, Requests, Speaking
 from orchestrator.settings.machine import EngineChoice, Instances, ModuleContainers, Places, Warm
 from orchestrator.settings.members import Members
 from orchestrator.settings.runs import Asking, Durations, Kept, Logging, Queueing
+from orchestrator.settings.tracing import Tracing
 
 PREFIX = "GENVM_"
 
@@ -30,7 +31,7 @@ class BadConfig(Exception):
 
 # pydantic takes the fields of the last base first.
 class Settings(
-    Logging, Kept, Durations, Asking, Queueing, Warm, ModuleContainers, Instances, Cluster,
+    Tracing, Logging, Kept, Durations, Asking, Queueing, Warm, ModuleContainers, Instances, Cluster,
     EngineChoice, Members, Places, Speaking, Requests, Listening, BaseSettings,
 ):  # fmt: skip
     """The effective settings; immutable once the manager runs."""

@@ -1,0 +1,1 @@
+"""Traces of runs for OpenTelemetry (docs/traces.md). Imported only where the settings ask for them."""
