@@ -7,7 +7,7 @@ ORCHESTRATOR := $(BIN)/genvm-orchestrator
 # Changes with everything that decides what is installed, so that a second `make setup` does nothing.
 STAMP := $(VENV)/.installed-$(shell cat requirements-dev.lock images/installer.lock pyproject.toml images/venv.sh | cksum | cut -d ' ' -f 1)
 
-.PHONY: help setup engine images demo test test-llm serve settings-page metrics-page lint bench chaos fuzz lock clean
+.PHONY: help setup engine images demo test test-llm serve settings-page metrics-page lint bench chaos fuzz lock release clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
@@ -68,6 +68,10 @@ fuzz: setup ## a million hostile inputs for every target; ARGS are the fuzzer's
 	@$(BIN)/python -m tests.fuzz selectors $(ARGS)
 	@$(BIN)/python -m tests.fuzz host-names $(ARGS)
 	@$(BIN)/python -m tests.fuzz prompts $(ARGS)
+
+release: setup ## wheel, sdist, images, chart, bills of materials, checksums and notes into dist/ (docs/release.md)
+	@images/prerequisites.sh
+	@$(BIN)/python -m images.shipping $(ARGS)
 
 lock: ## pin all Python packages again
 	@images/lock.sh

@@ -18,7 +18,7 @@ pin() {
 
 pin requirements.lock pyproject.toml --extra fast --extra traces
 pin requirements-dev.lock pyproject.toml requirements-build.in \
-    --extra dev --extra executor --extra web --extra fast --extra bench --extra traces --extra docs
+    --extra dev --extra executor --extra web --extra fast --extra bench --extra traces --extra docs --extra release
 pin images/executor/requirements.lock images/executor/requirements.in
 pin images/llm/requirements.lock images/llm/requirements.in
 pin images/web/requirements.lock images/web/requirements.in

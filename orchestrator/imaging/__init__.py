@@ -1,1 +1,1 @@
-"""Builds the project's container images with nothing but an engine and this checkout."""
+"""Builds the project's container images with nothing but an engine and a checkout, or an installed wheel."""

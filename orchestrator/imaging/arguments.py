@@ -21,6 +21,12 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         default=os.environ.get("GENVM_BASE_IMAGE", DEFAULT_BASE),
         help="what genvm-base starts from, with Python 3.11 or newer and glibc (default: %(default)s)",
     )
-    build.add_argument("--rebuild", action="store_true", help="build even what is up to date")
-    build.add_argument("--source", type=Path, help="checkout to build from (default: this one)")
+    build.add_argument(
+        "--rebuild", action="store_true", help="build even what is up to date, every step of it"
+    )
+    build.add_argument(
+        "--source",
+        type=Path,
+        help="checkout to build from (default: this one, or what was installed with the command)",
+    )
     commands.add_parser("list", help="list the images that were built here")

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from orchestrator.imaging import bootstrap, packages, wheels
 from orchestrator.imaging.checkout import Checkout
-from orchestrator.imaging.context import context_files, digest, write_tar
+from orchestrator.imaging.contents import content_of, files_of
+from orchestrator.imaging.context import write_tar
 from orchestrator.imaging.engine import CONTENT_LABEL, PROJECT_LABEL, ImageEngine
 from orchestrator.imaging.failures import BaseUnavailable
 from orchestrator.imaging.recipes import DEFAULT_BASE, Recipe
 
 LICENCE = "Apache-2.0"
-INSTALLER_LOCK = "images/installer.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,9 @@ class Builder:
 
     def build(self, recipe: Recipe) -> Built:
         """Build one image, its parent having been built before. Raises ImagingFailure."""
-        files = self._files(recipe)
-        content = self._contents[recipe.name] = self._content(recipe, files)
+        files = files_of(self._checkout, recipe)
+        parent = self._contents[recipe.parent] if recipe.parent else self._base_image
+        content = self._contents[recipe.name] = content_of(self._checkout, recipe, parent)
         tags = recipe.tags(self._checkout.version)
         before = self._engine.find(tags[0])
         reused = before is not None and before.content == content and not self._rebuild
@@ -75,23 +76,6 @@ class Builder:
         for image_id in reversed(self._replaced):
             self._engine.drop(image_id)
 
-    def _files(self, recipe: Recipe) -> dict[str, Path]:
-        root = self._checkout.root
-        extra: dict[str, Path] = {}
-        if recipe.lock is not None:
-            extra = {"requirements.lock": root / recipe.lock, "installer.lock": root / INSTALLER_LOCK}
-        return context_files(root / "images" / recipe.name, extra)
-
-    def _content(self, recipe: Recipe, files: dict[str, Path]) -> str:
-        facts = {"parent": self._contents[recipe.parent] if recipe.parent else self._base_image}
-        if recipe.parent is None:
-            facts["bootstrap"] = bootstrap.fingerprint()
-        if recipe.packages:
-            facts["packages"] = " ".join(recipe.packages)
-        root = self._checkout.root
-        sources = context_files(root / "images" / recipe.name, {p: root / p for p in recipe.project_sources})
-        return digest({**sources, **files}, facts)
-
     def _make(self, recipe: Recipe, files: dict[str, Path], content: str, tag: str) -> None:
         self._say(f"building {tag}")
         start = self._start(recipe)
@@ -107,7 +91,8 @@ class Builder:
             context = stack.enter_context(tempfile.TemporaryFile())
             write_tar(files, context)
             context.seek(0)
-            self._engine.build(context, tag, {"BASE_IMAGE": start}, self._labels(recipe, content, start))
+            labels = self._labels(recipe, content, start)
+            self._engine.build(context, tag, {"BASE_IMAGE": start}, labels, anew=self._rebuild)
 
     def _start(self, recipe: Recipe) -> str:
         """The image to start from: the parent, the public base, or the one made here instead."""

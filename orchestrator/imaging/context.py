@@ -60,7 +60,7 @@ def digest(files: Mapping[str, Path], facts: Mapping[str, str]) -> str:
     total = hashlib.sha256()
     for key, value in sorted(facts.items()):
         total.update(f"fact {key}={value}\n".encode())
-    for name, path in files.items():
+    for name, path in sorted(files.items()):
         total.update(
             f"file {name} {_mode(path):o} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode()
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
@@ -53,8 +54,8 @@ class ImageEngine:
             raise EngineAbsent(str(error)) from error
         except (DockerException, RequestException) as error:
             raise EngineAbsent(
-                "no container engine answers; `make engine` starts one on Debian and Ubuntu as root, "
-                f"elsewhere start Docker or set DOCKER_HOST ({error})"
+                "no container engine answers; in a checkout `make engine` starts one on Debian and Ubuntu as "
+                f"root, elsewhere start Docker or set DOCKER_HOST ({error})"
             ) from error
 
     def __enter__(self) -> ImageEngine:
@@ -113,8 +114,13 @@ class ImageEngine:
         tag: str,
         arguments: Mapping[str, str],
         labels: Mapping[str, str],
+        *,
+        anew: bool = False,
     ) -> None:
-        """Build one image; steps get no network. Raises BuildFailed with the end of the output."""
+        """Build one image; steps get no network. `anew`: none is taken from an earlier build.
+
+        Raises BuildFailed with the end of the output.
+        """
         try:
             stream = self._api.build(
                 fileobj=context,
@@ -126,6 +132,7 @@ class ImageEngine:
                 buildargs=dict(arguments),
                 labels=dict(labels),
                 network_mode="none",
+                nocache=anew,
             )
             _follow(stream, tag)
         except (APIError, RequestException) as error:
@@ -137,6 +144,24 @@ class ImageEngine:
     def tag(self, image: str, tag: str) -> None:
         name, _, version = tag.rpartition(":")
         self._api.tag(image, name, version, force=True)
+
+    def save(self, reference: str, target: Path) -> None:
+        """Write an image into a file, as `docker save` does. Raises BuildFailed."""
+        try:
+            with target.open("wb") as file:
+                for chunk in self._api.get_image(reference):
+                    file.write(chunk)
+        except (APIError, RequestException) as error:
+            raise BuildFailed(f"{reference} cannot be saved: {_reason(error)}") from error
+
+    def load(self, archive: IO[bytes]) -> None:
+        """Take in what `save` or `docker save` wrote, compressed or not. Raises BuildFailed."""
+        try:
+            for event in self._api.load_image(archive):
+                if "error" in event:
+                    raise BuildFailed(f"the engine refused the image: {event['error']}")
+        except (APIError, RequestException) as error:
+            raise BuildFailed(f"the engine refused the image: {_reason(error)}") from error
 
     def drop(self, image_id: str) -> None:
         """Remove an image that lost its last tag, unless a container or a child still needs it."""

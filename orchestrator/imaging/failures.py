@@ -7,7 +7,7 @@ class ImagingFailure(Exception):
     """Root of what this package raises.
 
     ImagingFailure
-    ├── SourcesMissing      not run from a checkout: there is nothing to build from
+    ├── SourcesMissing      there is nothing to build from
     ├── EngineAbsent        no container engine answers
     ├── BaseUnavailable     the base image can be neither pulled nor made
     ├── WheelsUnavailable   pinned wheels could not be collected on the host
@@ -17,7 +17,7 @@ class ImagingFailure(Exception):
 
 
 class SourcesMissing(ImagingFailure):
-    """A file or folder that the build needs is not in the checkout."""
+    """A file or folder that the build needs is not there."""
 
 
 class EngineAbsent(ImagingFailure):

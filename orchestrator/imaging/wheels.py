@@ -5,7 +5,9 @@ Only what a lock pins by hash gets in, and only wheels that fit the image's Pyth
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,12 +15,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
-from orchestrator.imaging.checkout import Checkout
+from orchestrator.imaging.checkout import DISTRIBUTION, Checkout
 from orchestrator.imaging.context import EPOCH
 from orchestrator.imaging.failures import WheelsUnavailable
 from orchestrator.imaging.recipes import Recipe
+from orchestrator.imaging.repacking import repacked
 
 ATTEMPTS = 3
 
@@ -68,14 +72,16 @@ def collected(
     with tempfile.TemporaryDirectory(prefix="genvm-wheels-") as scratch:
         folder = Path(scratch)
         for lock in (recipe.lock, "images/installer.lock"):
-            _download(checkout.root / lock, folder, target, say)
-        if recipe.project_wheel:
-            _build_project(checkout.root, folder)
+            _download(checkout.path(lock), folder, target, say)
+        if recipe.project_wheel and checkout.installed:
+            repacked(metadata.distribution(DISTRIBUTION), folder)
+        elif recipe.project_wheel:
+            build_project(checkout.root, folder, "wheel")
         yield sorted(folder.iterdir())
 
 
 def _download(lock: Path, folder: Path, target: Target, say: Callable[[str], None]) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    command = [*_pip(), "download", "--quiet", "--no-deps", "--require-hashes"]
     command += ["--only-binary=:all:", "--implementation=cp", *target.pip_options()]
     command += ["--dest", str(folder), "--requirement", str(lock)]
     for attempt in range(1, ATTEMPTS + 1):
@@ -88,12 +94,27 @@ def _download(lock: Path, folder: Path, target: Target, say: Callable[[str], Non
     raise WheelsUnavailable(f"pip could not collect the wheels of {lock}:\n{answer.stderr[-2000:]}")
 
 
-def _build_project(root: Path, folder: Path) -> None:
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+def _pip() -> list[str]:
+    """pip as it can be called here: not every environment has its own. Raises WheelsUnavailable."""
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    found = shutil.which("pip3") or shutil.which("pip")
+    if found is None:
+        raise WheelsUnavailable(
+            f"pip is needed to collect wheels, and there is none: {sys.executable} -m ensurepip, "
+            "or Debian's python3-pip"
+        )
+    return [found]
+
+
+def build_project(root: Path, folder: Path, *targets: str) -> None:
+    """Build the project at `root` as `wheel`, `sdist` or both into `folder`. Raises WheelsUnavailable."""
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)]
+    command += [word for target in targets for word in ("--target", target)]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)}
     answer = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         raise WheelsUnavailable(
-            f"the project's own wheel could not be built; `make setup` installs what that needs:\n"
+            f"the project's {' and '.join(targets)} cannot be built; `make setup` installs what that needs:\n"
             f"{answer.stderr[-2000:]}"
         )

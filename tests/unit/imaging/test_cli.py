@@ -29,7 +29,7 @@ def test_without_an_engine_it_says_how_to_get_one(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     assert run(*words) == 1
-    assert "no container engine answers; `make engine` starts one" in capsys.readouterr().err
+    assert "no container engine answers; in a checkout `make engine` starts one" in capsys.readouterr().err
 
 
 def test_outside_a_checkout_it_asks_for_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

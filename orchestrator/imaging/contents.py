@@ -1,0 +1,46 @@
+"""What each image is made of, as files and as a digest: what decides whether it is up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.imaging import bootstrap
+from orchestrator.imaging.checkout import Checkout
+from orchestrator.imaging.context import context_files, digest
+from orchestrator.imaging.recipes import RECIPES, Recipe
+
+INSTALLER_LOCK = "images/installer.lock"
+
+
+def files_of(checkout: Checkout, recipe: Recipe) -> dict[str, Path]:
+    """The build context less wheels and Debian packages, which come later. Raises SourcesMissing."""
+    folder = f"images/{recipe.name}"
+    extra = checkout.packages_below(folder)
+    if recipe.lock is not None:
+        extra["requirements.lock"] = checkout.path(recipe.lock)
+        extra["installer.lock"] = checkout.path(INSTALLER_LOCK)
+    return context_files(checkout.path(folder), extra)
+
+
+def content_of(checkout: Checkout, recipe: Recipe, parent: str) -> str:
+    """The digest of all that an image is made from. `parent`: the parent's, or the name of the base image.
+
+    Raises SourcesMissing.
+    """
+    facts = {"parent": parent}
+    if recipe.parent is None:
+        facts["bootstrap"] = bootstrap.fingerprint()
+    if recipe.packages:
+        facts["packages"] = " ".join(recipe.packages)
+    folder = checkout.path(f"images/{recipe.name}")
+    sources = context_files(folder, {name: checkout.path(name) for name in recipe.project_sources})
+    return digest({**sources, **files_of(checkout, recipe)}, facts)
+
+
+def contents(checkout: Checkout, base_image: str) -> dict[str, str]:
+    """The digest of every image by the recipe's name. Raises SourcesMissing."""
+    found: dict[str, str] = {}
+    for recipe in RECIPES:
+        parent = found[recipe.parent] if recipe.parent else base_image
+        found[recipe.name] = content_of(checkout, recipe, parent)
+    return found
