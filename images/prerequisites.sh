@@ -1,6 +1,6 @@
 #!/bin/sh
 # What building the images takes besides an engine: debootstrap, for when no base image can be pulled.
-# With the argument `test`: what the tests take besides: PostgreSQL, a compose command, a browser.
+# With the argument `test`: what the tests take besides: PostgreSQL, HAProxy, a compose command, a browser.
 set -eu
 cd "$(dirname "$0")/.."
 . images/apt.sh
@@ -18,6 +18,9 @@ if [ "${1:-}" = test ] && ! ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1
         mkdir -p /etc/postgresql-common
         echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf
     fi
+fi
+if [ "${1:-}" = test ] && ! command -v haproxy > /dev/null 2>&1; then
+    missing="$missing haproxy"
 fi
 if [ "${1:-}" = test ] && ! docker compose version > /dev/null 2>&1 && ! command -v docker-compose > /dev/null 2>&1; then
     missing="$missing docker-compose"

@@ -39,13 +39,15 @@ BY_DEATH = {("engine", "container_lost"), ("engine", "manager_restart"), ("engin
 
 @dataclass(frozen=True, slots=True)
 class SeveralPlan:
-    """`lease` in seconds; the faults come when a fifth and two fifths of the runs have been accepted."""
+    """`lease` in seconds; the faults come when a fifth and two fifths of the runs have been begun, or
+    `at_once`, so that both managers' runs come to one heir."""
 
     managers: int
     runs: int
     seed: int
     permits: int
     lease: float = 3.0
+    at_once: bool = False
 
 
 @dataclass
@@ -126,17 +128,26 @@ class SeveralArena:
         """One is killed; one stands still until another has its runs, and wakes then."""
         killed, frozen = self.names[:2]
         await self._when(self.plan.runs // 5)
-        self.site.send(frozen, signal.SIGSTOP)
-        await self._taken_over(frozen, time.time())
-        self.site.send(frozen, signal.SIGCONT)
-        code = await self.site.ended(frozen)
+        if self.plan.at_once:
+            await asyncio.gather(self._freeze(frozen), self._kill(killed))
+            return
+        await self._freeze(frozen)
+        await self._when(2 * self.plan.runs // 5)
+        await self._kill(killed)
+
+    async def _freeze(self, name: str) -> None:
+        self.site.send(name, signal.SIGSTOP)
+        await self._taken_over(name, time.time())
+        self.site.send(name, signal.SIGCONT)
+        code = await self.site.ended(name)
         if code != FENCED:
             self.verdict.find("lost", f"the manager that stood still went on, and ended with {code}")
-        await self.site.start(frozen)
-        await self._when(2 * self.plan.runs // 5)
-        await self.site.killed(killed)
-        await self._taken_over(killed, time.time())
-        await self.site.start(killed)
+        await self.site.start(name)
+
+    async def _kill(self, name: str) -> None:
+        await self.site.killed(name)
+        await self._taken_over(name, time.time())
+        await self.site.start(name)
 
     async def _when(self, accepted: int) -> None:
         async with self.accepted:

@@ -157,6 +157,16 @@ def test_the_profile_with_a_database_loads(project: Deployment) -> None:
     assert "listen_addresses=" in loaded
 
 
+def test_the_example_with_two_managers_loads() -> None:
+    """Its database and its proxy are pulled; what they do is tried in tests/integration/several."""
+    command = [*compose_command(), "--file", str(ROOT / "examples" / "several" / "compose.yaml"), "config"]
+    environment = os.environ | {"GENVM_CLUSTER_SECRET": "/etc/genvm/secret"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    for service in ("one", "two"):
+        assert f"GENVM_CLUSTER_ADDRESS: http://{service}:3999" in ended.stdout
+
+
 def test_contracts_run_beside_a_manager_in_a_container(deployment: Deployment) -> None:
     deployed = deployment.contract("deploy", str(COUNTER), "5")
     assert deployed["kind"] == "Return", deployed
