@@ -148,7 +148,8 @@ def _port_at(address: str) -> socket.socket:
     """Raises BadRequest when the address is none of this machine's."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        return _listening(socket.socket(family, socket.SOCK_STREAM), (address, 0))
+        # By its protocol's name, which the loop wants to know before it sends small pieces without delay.
+        return _listening(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP), (address, 0))
     except OSError as error:
         raise BadRequest(f"cannot listen on {address}: {error.strerror}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -32,6 +33,20 @@ async def test_one_connection_is_served_at_the_port_that_the_run_is_told(stage: 
         assert host.connected_at is not None
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(address, int(port))
+
+
+async def test_the_end_of_an_answer_is_not_held_back(stage: RunStage) -> None:
+    """Of one that is longer than a segment, until the executor has acknowledged the rest."""
+    async with HostServer(stage, "T15a", listen="127.0.0.1") as host:
+        listener = host._listener
+        assert listener is not None
+        address, _, port = host.uri.removeprefix("tcp://").rpartition(":")
+        _, writer = await asyncio.open_connection(address, int(port))
+        connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+        _, answering = await asyncio.open_connection(sock=connection)
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        writer.close()
+        answering.close()
 
 
 async def test_an_address_of_another_machine_is_the_requests_fault(stage: RunStage) -> None:
