@@ -7,7 +7,7 @@ ORCHESTRATOR := $(BIN)/genvm-orchestrator
 # Changes with everything that decides what is installed, so that a second `make setup` does nothing.
 STAMP := $(VENV)/.installed-$(shell cat requirements-dev.lock images/installer.lock pyproject.toml images/venv.sh | cksum | cut -d ' ' -f 1)
 
-.PHONY: help setup engine images demo test test-llm serve settings-page metrics-page lint bench chaos fuzz lock release clean
+.PHONY: help setup engine images demo test test-llm serve settings-page metrics-page reference docs lint bench chaos fuzz lock release clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
@@ -47,6 +47,13 @@ settings-page: setup ## write docs/settings.md anew from what the settings say o
 
 metrics-page: setup ## write docs/metrics.md anew from what the metrics say of themselves
 	@$(BIN)/python -m orchestrator.metrics.page
+
+reference: setup ## write every page of docs/ that is made from the code anew
+	@$(BIN)/python -m orchestrator.reference
+
+docs: setup ## the documentation as a site, in build/site; a warning is a failure
+	@$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet --jobs auto -b html docs build/site
+	@echo "build/site/index.html"
 
 lint: setup ## style, types, sizes and the arrows between packages
 	@$(BIN)/ruff check .

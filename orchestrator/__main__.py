@@ -49,7 +49,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     config = commands.add_parser("config", help="show the effective settings")
     shown = config.add_subparsers(dest="config_command", required=True, metavar="COMMAND")
-    _add_settings_flags(shown.add_parser("show", help="print them as YAML, secrets masked"))
+    show = shown.add_parser("show", help="print the effective settings as YAML, secrets masked")
+    show.add_argument("--json", action="store_true", help="print them as JSON")
+    _add_settings_flags(show)
     demo = commands.add_parser("demo", help="deploy and run contracts in containers, and show what happens")
     demo.add_argument("--verbose", action="store_true", help="show the manager's log as well")
     imaging_arguments.add_commands(commands)
@@ -70,10 +72,12 @@ def _add_settings_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help="port to listen on (default 3999)")
     parser.add_argument("--socket", type=Path, help="serve on this unix socket instead")
     parser.add_argument("--manifest", "--manifest-path", type=Path, help="manifest of executor versions")
-    parser.add_argument("--state-dir", type=Path)
-    parser.add_argument("--runtime", choices=[name.value for name in RuntimeName])
-    parser.add_argument("--permits", type=int)
-    parser.add_argument("--log-level")
+    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="where journal and sockets are kept")
+    parser.add_argument(
+        "--runtime", choices=[name.value for name in RuntimeName], help="what runs instances (default docker)"
+    )
+    parser.add_argument("--permits", type=int, metavar="N", help="of all runs that are under way")
+    parser.add_argument("--log-level", metavar="LEVEL", help="trace, debug, info, warning or error")
 
 
 def _settings(args: argparse.Namespace) -> Settings:
@@ -149,9 +153,12 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _show_config(args: argparse.Namespace) -> int:
+    import json
+
     import yaml
 
-    print(yaml.safe_dump(_settings(args).model_dump(mode="json"), sort_keys=False), end="")
+    shown = _settings(args).model_dump(mode="json")
+    print(json.dumps(shown, indent=2) + "\n" if args.json else yaml.safe_dump(shown, sort_keys=False), end="")
     return 0
 
 

@@ -22,7 +22,7 @@ def _add_check(subparsers: _Commands) -> None:
         description="Runs the contract's header, imports, storage types and schema in the executor itself."
         " Exit code 0: a node takes it; 1: it does not; 2: it cannot be read; 3: it could not be checked.",
     )
-    check.add_argument("contracts", nargs="+", type=Path, metavar="FILE")
+    check.add_argument("contracts", nargs="+", type=Path, metavar="FILE", help="a contract's code")
     check.add_argument("--strict", action="store_true", help="exit code 1 for warnings, too")
     check.add_argument("--json", action="store_true", help="print one JSON list, an entry for each file")
 

@@ -23,10 +23,14 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         "--scope", required=True, action="append", choices=SCOPES, help="each includes the ones before it"
     )
     new.add_argument("--namespace", required=True, help="namespace of the runs that it starts")
-    new.add_argument("--requests-per-second", type=float, metavar="N")
-    new.add_argument("--requests-burst", type=int, metavar="N")
-    new.add_argument("--bytes-per-second", type=float, metavar="N")
-    new.add_argument("--bytes-burst", type=int, metavar="N")
-    new.add_argument("--runs-per-minute", type=float, metavar="N")
-    new.add_argument("--runs-burst", type=int, metavar="N")
+    new.add_argument(
+        "--requests-per-second", type=float, metavar="N", help="of its requests, in the long run"
+    )
+    new.add_argument("--requests-burst", type=int, metavar="N", help="requests at once")
+    new.add_argument("--bytes-per-second", type=float, metavar="N", help="of its bodies, in the long run")
+    new.add_argument("--bytes-burst", type=int, metavar="N", help="bytes at once")
+    new.add_argument(
+        "--runs-per-minute", type=float, metavar="N", help="runs that it may begin, in the long run"
+    )
+    new.add_argument("--runs-burst", type=int, metavar="N", help="runs at once")
     new.add_argument("--permits", type=int, metavar="N", help="of its runs that are not over")

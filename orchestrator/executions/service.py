@@ -61,7 +61,6 @@ from orchestrator.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
 
-
 LEAVING = "the manager is shutting down"
 
 
@@ -89,8 +88,7 @@ class Executions:
         ids: Ids | None = None,
         lead: Lead = ALWAYS,
     ) -> None:
-        """`tell` is told of each run whose story is over; it must not fail, and be quick. `new_trace`: of
-        a run whose client brings none."""
+        """`tell` is told of each run that is over, and is quick; `new_trace`: for a run without one."""
         self._runtime = runtime
         self._nodes = nodes
         self._choose_version = choose_version
@@ -301,14 +299,12 @@ class Executions:
         return self._admission.maximum
 
     def statistics(self) -> ServiceStatistics:
-        retained, retained_bytes = self._known.retained
         return ServiceStatistics(
             self._admission.permits,
             self._known.states(),
             len(self._tasks),
             self._admission.waiting_bytes,
-            retained,
-            retained_bytes,
+            *self._known.retained,
             self._journal_bytes,
         )
 

@@ -29,4 +29,5 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         type=Path,
         help="checkout to build from (default: this one, or what was installed with the command)",
     )
-    commands.add_parser("list", help="list the images that were built here")
+    stored = commands.add_parser("list", help="list the images that were built here")
+    stored.add_argument("--json", action="store_true", help="print one JSON list")

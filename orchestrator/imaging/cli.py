@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 
@@ -18,7 +19,7 @@ MIB = 1024 * 1024
 def run(args: argparse.Namespace) -> int:
     """Run one `images` command; 0 on success, 1 when it failed, 2 for a wrong name."""
     try:
-        return _build(args) if args.images_command == "build" else _list()
+        return _build(args) if args.images_command == "build" else _list(as_json=args.json)
     except ImagingFailure as failure:
         print(f"error: {failure}", file=sys.stderr)
         return 1
@@ -41,11 +42,16 @@ def _build(args: argparse.Namespace) -> int:
     return 0
 
 
-def _list() -> int:
+def _list(*, as_json: bool) -> int:
     with ImageEngine() as engine:
-        for image in engine.stored():
-            tags = " ".join(image.tags) or "<none>"
-            print(f"{image.image_id[7:19]}  {image.size / MIB:6.0f} MiB  {tags}")
+        stored = engine.stored()
+    if as_json:
+        listed = [{"id": image.image_id, "bytes": image.size, "tags": list(image.tags)} for image in stored]
+        print(json.dumps(listed, indent=2))
+        return 0
+    for image in stored:
+        tags = " ".join(image.tags) or "<none>"
+        print(f"{image.image_id[7:19]}  {image.size / MIB:6.0f} MiB  {tags}")
     return 0
 
 

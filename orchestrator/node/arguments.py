@@ -29,8 +29,8 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     call = subparsers.add_parser("call", help="call a contract's method", epilog=_VALUES)
     view = subparsers.add_parser("view", help="call a method and keep nothing", epilog=_VALUES)
     for parser in (call, view):
-        parser.add_argument("address")
-        parser.add_argument("method")
+        parser.add_argument("address", metavar="ADDRESS", help="of the deployed contract")
+        parser.add_argument("method", metavar="METHOD", help="its public method")
     _add_call_flags(call)
     _add_call_flags(view, pays=False)
     schema = subparsers.add_parser("schema", help="show what a contract offers")
@@ -43,12 +43,23 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _add_call_flags(parser: argparse.ArgumentParser, *, pays: bool = True) -> None:
-    parser.add_argument("args", nargs="*", metavar="ARG")
-    parser.add_argument("--arg", dest="typed", action="append", default=[], metavar="TYPE:VALUE")
-    parser.add_argument("--kwarg", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--from", dest="sender", default=DEFAULT_SENDER, metavar="ADDRESS")
+    parser.add_argument("args", nargs="*", metavar="ARG", help="the arguments, by position")
+    parser.add_argument(
+        "--arg",
+        dest="typed",
+        action="append",
+        default=[],
+        metavar="TYPE:VALUE",
+        help="one of them, with its type; all of them, if any",
+    )
+    parser.add_argument(
+        "--kwarg", action="append", default=[], metavar="NAME=VALUE", help="an argument by its name"
+    )
+    parser.add_argument(
+        "--from", dest="sender", default=DEFAULT_SENDER, metavar="ADDRESS", help="who sends it"
+    )
     if pays:
-        parser.add_argument("--value", type=int, default=0, metavar="WEI")
+        parser.add_argument("--value", type=int, default=0, metavar="WEI", help="what goes with it")
         parser.add_argument(
             "--no-deliver",
             dest="deliver",

@@ -19,24 +19,26 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     inspect = subparsers.add_parser("inspect", help="everything about one run, as JSON")
     logs = subparsers.add_parser("logs", help="what a run printed: stdout to stdout, stderr to stderr")
     for parser in (inspect, logs):
-        parser.add_argument("id", type=int, metavar="ID")
+        parser.add_argument("id", type=int, metavar="ID", help="the run's, as `ps` lists it")
     one = logs.add_mutually_exclusive_group()
     for stream in ("stdout", "stderr", "log"):
         one.add_argument(f"--{stream}", dest="stream", action="store_const", const=stream, help="only this")
     gc = subparsers.add_parser("gc", help="remove containers and directories that belong to no run")
     gc.add_argument("--dry-run", action="store_true", help="only say what would be removed, and why")
-    gc.add_argument("--json", action="store_true")
+    gc.add_argument("--json", action="store_true", help="print one JSON object")
     for parser in (ps, inspect, logs, gc):
         parser.add_argument("--manager", metavar="URL", help=f"default {DEFAULT_MANAGER}")
     doctor = subparsers.add_parser("doctor", help="check that this machine can run contracts")
-    doctor.add_argument("--json", action="store_true")
-    doctor.add_argument("--runtime", choices=[name.value for name in RuntimeName])
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.add_argument(
+        "--runtime", choices=[name.value for name in RuntimeName], help="check for this one (default docker)"
+    )
     backup = subparsers.add_parser(
         "backup", help="write the journal to a file, while the manager runs or not"
     )
     restore = subparsers.add_parser("restore", help="take a backup for the journal; the manager must not run")
     for parser in (backup, restore):
-        parser.add_argument("file", type=Path, metavar="FILE")
+        parser.add_argument("file", type=Path, metavar="FILE", help="the backup")
     for parser in (ps, inspect, logs, gc, doctor, backup, restore):
         parser.add_argument("--state-dir", type=Path, metavar="DIR", help="state directory of the manager")
         parser.add_argument("--config", type=Path, help="YAML file of settings")

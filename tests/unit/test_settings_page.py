@@ -65,6 +65,7 @@ def test_no_page_names_a_variable_that_there_is_not() -> None:
         for kind in ("*.py", "*.sh", "Dockerfile")
         for path in (REPOSITORY / folder).rglob(kind)
     ]
-    for path in (*code, REPOSITORY / "compose.yaml", REPOSITORY / "Makefile"):
+    stacks = [REPOSITORY / "compose.yaml", *(REPOSITORY / "examples").rglob("*.yaml")]
+    for path in (*code, *stacks, REPOSITORY / "Makefile"):
         unknown -= set(VARIABLE.findall(path.read_text("utf-8", "replace")))
     assert unknown == set()
