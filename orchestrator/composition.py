@@ -27,6 +27,7 @@ from orchestrator.company import Among, Company, begun, joined, places_of
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
 from orchestrator.environment import EnvironmentOverlay
+from orchestrator.executions.codes import Codes
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.lead import ALWAYS
 from orchestrator.executions.limits import RunLimits
@@ -51,6 +52,8 @@ from orchestrator.runtime.pool import PoolRuntime, PoolSettings
 from orchestrator.runtime.port import InstanceSpec, Role, Runtime
 from orchestrator.settings import Settings
 from orchestrator.state_dir import owned_state_dir
+from orchestrator.store.codes import DIRECTORY as CODES
+from orchestrator.store.codes import CodeFiles
 from orchestrator.store.journal import open_journal
 from orchestrator.store.port import Journal
 from orchestrator.store.sqlite import sqlite_url
@@ -159,6 +162,7 @@ async def manager(
                 tally=tally,
                 traces=traces,
                 company=company,
+                codes=Codes(CodeFiles(settings.state_dir / CODES), inner, background),
             )
             among = begun(company, executions, make_runtime or named_runtime, recovered)
             audit = AuditLog(settings.audit_file, background)
@@ -423,6 +427,7 @@ def _executions(
     tally: RunTally,
     traces: Traces | None,
     company: Company | None,
+    codes: Codes,
 ) -> Executions:
     def choose(request: RunRequest) -> ExecutorVersion:
         selector, versions = request.call.selector, catalogue.manifest
@@ -461,6 +466,7 @@ def _executions(
         new_trace=_no_trace if traces is None else traces.begin,
         ids=None if company is None else company.ids,
         lead=ALWAYS if company is None else company.lease,
+        codes=codes,
     )
 
 

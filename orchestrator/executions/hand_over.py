@@ -87,6 +87,8 @@ class HandOver:
     nodes: NodeDialler
     clock: Clock
     lead: Lead
+    codes: bool = False
+    """instances can ask for compiled code"""
 
     async def carry_out(self, run: Run, instance: Instance, version: ExecutorVersion) -> None:
         """Give the instance its job.
@@ -117,7 +119,7 @@ class HandOver:
     ) -> JobMessage:
         """The job, which is on its way from here on."""
         making = partial(job_message, run.id, run.request, version, self.job_limits(run), modules)
-        message = (await aside(run.request.size, making)).but(nests=MOST_NESTED)
+        message = (await aside(run.request.size, making)).but(nests=MOST_NESTED, codes=self.codes)
         run.apply(Started(self.clock.now(), instance.engine_id))
         self.journal.note(progress_row(run))
         self.bound(run, instance)

@@ -18,6 +18,7 @@ import structlog
 from genvm_wire.calldata import CalldataError, decode, encode
 from genvm_wire.host_tables import HOST_TABLES
 from genvm_wire.instance_messages import (
+    Compiled,
     Failed,
     Finishing,
     JobMessage,
@@ -28,12 +29,15 @@ from genvm_wire.instance_messages import (
     Ready,
     Result,
     Resume,
+    Source,
+    WantCode,
     from_instance,
 )
 from genvm_wire.results import ResultError, parse
 from orchestrator import descriptors
 from orchestrator.aside import aside
 from orchestrator.contracts.versions import ExecutorVersion, Number, VersionFailure
+from orchestrator.executions.codes import CodeQuestions, Codes
 from orchestrator.executions.hand_over import HandOver, NodeLine
 from orchestrator.executions.hosts import HostFailure
 from orchestrator.executions.job import MOST_NESTED, host_table, job_message
@@ -80,6 +84,7 @@ class NestedRuns:
     hand_over: HandOver
     spec: Callable[[Run, str, ExecutorVersion], InstanceSpec]
     take_back: Callable[[Instance], bool]
+    codes: Codes | None = None
 
     async def answer(self, run: Run, said: Nest, deep: int) -> Nested:
         """How the callee ended; never raises for anything that happens to it. `deep`: from 1."""
@@ -117,13 +122,14 @@ class NestedRuns:
         """Its own like any other's, but for what it takes over."""
         job = job_message(run.id, request, version, self.hand_over.job_limits(run))
         nested = {"view": said.view, "stack": list(said.stack)}
-        return job.but(nested=nested, nests=MOST_NESTED - deep)
+        return job.but(nested=nested, nests=MOST_NESTED - deep, codes=self.codes is not None)
 
     async def _read(
         self, run: Run, instance: Instance, request: RunRequest, version: ExecutorVersion, deep: int
     ) -> Answer:
         """Read to its result; what it prints is nobody's, what it logs is the caller's."""
         calls = NestedCalls(self, run, instance, deep)
+        codes = CodeQuestions(self.codes, run.id, instance)
         try:
             while True:
                 match await instance.control.receive(from_instance):
@@ -134,12 +140,15 @@ class NestedRuns:
                         raise NestingFailure(text)
                     case Nest() as call:
                         calls.take(call)
+                    case WantCode() | Source() as about_code:
+                        codes.take(about_code)
                     case Output() | Log() | Finishing():
                         pass
-                    case Ready() | Resume() | Result() as other:
+                    case Ready() | Resume() | Result() | Compiled() as other:
                         raise ProtocolBroken(f"{other.kind!r} in a nested run")
         finally:
             await calls.aclose()
+            await codes.aclose()
 
 
 def _request(run: Run, said: Nest) -> RunRequest:

@@ -12,6 +12,7 @@ import structlog
 from genvm_wire.calldata import Address, Value
 from genvm_wire.instance_messages import (
     UNREACHED,
+    Compiled,
     Failed,
     Finishing,
     Log,
@@ -20,6 +21,8 @@ from genvm_wire.instance_messages import (
     Ready,
     Result,
     Resume,
+    Source,
+    WantCode,
     from_instance,
 )
 from genvm_wire.unsigned import U64_MAX, is_unsigned
@@ -40,8 +43,15 @@ MAX_RECORD_BYTES = 64 * 1024
 MAX_COUNT = 2**62
 
 
-async def read_report(run: Run, control: Control, nest: Callable[[Nest], None]) -> Report:
-    """Collect output and log records until the run's `result` or `failed`; `nest` gets its nested runs.
+async def read_report(
+    run: Run,
+    control: Control,
+    nest: Callable[[Nest], None],
+    code: Callable[[WantCode | Source], None] = lambda said: None,
+) -> Report:
+    """Collect output and log records until the run's `result` or `failed`.
+
+    `nest` gets its nested runs, `code` what it says about compiled code.
 
     Raises ChannelClosed, ProtocolBroken.
     """
@@ -55,6 +65,8 @@ async def read_report(run: Run, control: Control, nest: Callable[[Nest], None]) 
                     _keep(run, _bounded(record))
             case Nest():
                 nest(message)
+            case WantCode() | Source():
+                code(message)
             case Finishing():
                 _expect_run(run, message)
                 run.mark_delivering()
@@ -66,7 +78,7 @@ async def read_report(run: Run, control: Control, nest: Callable[[Nest], None]) 
                 return _failure(run, message)
             case Resume():
                 _expect_run(run, message)
-            case Ready():
+            case Ready() | Compiled():
                 raise ProtocolBroken(f"{message.kind!r} during a run")
             case _:
                 assert_never(message)

@@ -17,6 +17,7 @@ from orchestrator.aside import aside
 from orchestrator.clock import MACHINE_CLOCK, Clock, sleep, timeout
 from orchestrator.executions.admission import Admission
 from orchestrator.executions.claims import HostClaim, HostClaims
+from orchestrator.executions.codes import Codes
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.hosts import HostFailure, HostRefused
@@ -87,6 +88,7 @@ class Executions:
         new_trace: Callable[[], Trace | None] = lambda: None,
         ids: Ids | None = None,
         lead: Lead = ALWAYS,
+        codes: Codes | None = None,
     ) -> None:
         """`tell` is told of each run that is over, and is quick; `new_trace`: for a run without one."""
         self._runtime = runtime
@@ -123,6 +125,7 @@ class Executions:
             give_back=self._admission.give_back,
             take_back=take_back,
             lead=lead,
+            codes=codes,
         )
         self._recovery = self._made_recovery()
 
@@ -340,11 +343,13 @@ class Executions:
                 log.warning("tending_failed", error=str(failure))
 
     async def sweep(self) -> list[str]:
-        """Remove instances of this manager that belong to no run; their names. Raises RuntimeFailure.
+        """Remove instances of this manager that belong to no run, and unused code. Raises RuntimeFailure.
 
         A queued run has none: what has its name is an earlier manager's start that was not written down yet.
         """
-        return await self._runtime.sweep(self.instances() | self._modules.instances())
+        codes = self._supervisor.codes
+        unused = [] if codes is None else await codes.collect()
+        return await self._runtime.sweep(self.instances() | self._modules.instances()) + unused
 
     def instances(self) -> frozenset[str]:
         """Names of the instances that belong to runs, here or with another manager."""

@@ -22,6 +22,7 @@ from orchestrator import descriptors
 from orchestrator.aside import aside
 from orchestrator.clock import Clock
 from orchestrator.contracts.versions import ExecutorVersion, VersionFailure
+from orchestrator.executions.codes import Codes
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.hand_over import HandOver
 from orchestrator.executions.hosts import HostFailure, HostRefused, HostUnreachable, parse_host
@@ -131,6 +132,7 @@ class Supervisor:
     served: WeakSet[Instance] = field(default_factory=WeakSet)
     """Instances that have served a run and were taken back."""
     lead: Lead = ALWAYS
+    codes: Codes | None = None
 
     async def supervise(self, run: Run) -> None:
         """Live an accepted run to its final state. Never raises for anything that happens to the run."""
@@ -341,12 +343,13 @@ class Supervisor:
 
     @property
     def _hand_over(self) -> HandOver:
-        return HandOver(self.journal, self.limits, self.modules, self.nodes, self.clock, self.lead)
+        asked = self.codes is not None
+        return HandOver(self.journal, self.limits, self.modules, self.nodes, self.clock, self.lead, asked)
 
     @property
     def _nesting(self) -> NestedRuns:
         return NestedRuns(
-            self.runtime, self.choose_version, self._hand_over, self._nested_spec, self.take_back
+            self.runtime, self.choose_version, self._hand_over, self._nested_spec, self.take_back, self.codes
         )
 
     def _nested_spec(self, run: Run, name: str, version: ExecutorVersion) -> InstanceSpec:

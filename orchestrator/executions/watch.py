@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from genvm_wire.instance_messages import Cancel, Ready
+from orchestrator.executions.codes import CodeQuestions
 from orchestrator.executions.misuse import Misuse
 from orchestrator.executions.nesting import NestedCalls, NestedRuns
 from orchestrator.executions.persistence import persistently
@@ -43,8 +44,8 @@ async def watch(
     run: Run, instance: Instance, nesting: NestedRuns
 ) -> tuple[Report | None, InstanceExit | None]:
     """Follow a running instance until it reports, ends, or is killed at the end of its grace."""
-    nested = NestedCalls(nesting, run, instance)
-    reading = asyncio.create_task(_read(run, instance, nested), name=f"run-{run.id}:read")
+    nested, codes = NestedCalls(nesting, run, instance), CodeQuestions(nesting.codes, run.id, instance)
+    reading = asyncio.create_task(_read(run, instance, nested, codes), name=f"run-{run.id}:read")
     exiting = asyncio.create_task(instance.wait_exit(), name=f"run-{run.id}:exit")
     killing = asyncio.create_task(_kill_at_end(run, instance), name=f"run-{run.id}:kill")
     try:
@@ -57,6 +58,7 @@ async def watch(
     finally:
         await cancel_and_wait(killing, exiting, reading)
         await nested.aclose()
+        await codes.aclose()
 
 
 async def known_exit(instance: Instance | None, seconds: float) -> InstanceExit | None:
@@ -69,13 +71,13 @@ async def known_exit(instance: Instance | None, seconds: float) -> InstanceExit 
     return None
 
 
-async def _read(run: Run, instance: Instance, nested: NestedCalls) -> Report:
+async def _read(run: Run, instance: Instance, nested: NestedCalls, codes: CodeQuestions) -> Report:
     """Read to the report; a channel that broke is replaced when the instance connects again."""
     forwarding = asyncio.create_task(_forward_end(run, instance), name=f"run-{run.id}:end")
     try:
         while True:
             try:
-                return await read_report(run, instance.control, nested.take)
+                return await read_report(run, instance.control, nested.take, codes.take)
             except ChannelClosed:
                 # How often it was is in the line about the run's end.
                 if run.reconnects == 0:

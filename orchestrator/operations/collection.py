@@ -14,10 +14,12 @@ from orchestrator.kits.kit import Found
 from orchestrator.modules.record import ModuleRecord
 from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead
 from orchestrator.operations.presentation import table
-from orchestrator.operations.reasons import instance_of, reason_of
+from orchestrator.operations.reasons import Reason, instance_of, reason_of
 from orchestrator.operations.source import ManagerSource, journal_url, manager_id
 from orchestrator.settings import Settings
 from orchestrator.state_dir import owned_state_dir
+from orchestrator.store.codes import DIRECTORY as CODES
+from orchestrator.store.codes import CodeFiles
 from orchestrator.store.journal import open_for_reading
 from orchestrator.store.port import RunHead, StoreFailure
 from orchestrator.views.overview import Json
@@ -83,8 +85,9 @@ async def _survey_beside(settings: Settings, source: ManagerSource) -> Collected
     found = await _survey(settings, owner)
     live = {instance_of(run["id"], run["instance"]) for run in await source.runs(ended=False)}
     known = {run["id"] for run in await source.runs(ended=True)}
+    unused = await _unused_code(settings)
     candidates = [one for one in found if one.execution is not None or one.name.startswith("run-")]
-    return Collected(_judged(candidates, live, known), dry_run=True, through=source.where)
+    return Collected([*_judged(candidates, live, known), *unused], dry_run=True, through=source.where)
 
 
 async def _in_its_place(settings: Settings, *, dry_run: bool) -> Collected:
@@ -96,9 +99,11 @@ async def _in_its_place(settings: Settings, *, dry_run: bool) -> Collected:
         keep |= await asyncio.to_thread(_module_instances, settings.state_dir)
         known = {head.id for head in heads}
         if dry_run:
-            removed = _judged(await _survey(settings, owner), keep, known)
+            unused = await _unused_code(settings)
+            removed = [*_judged(await _survey(settings, owner), keep, known), *unused]
         else:
             names = await _sweep(settings, owner, keep)
+            names += await asyncio.to_thread(CodeFiles(settings.state_dir / CODES).collect)
             removed = [(name, reason_of(name, known.__contains__).value) for name in names]
     return Collected(removed, dry_run=dry_run, through=f"journal of {settings.state_dir}")
 
@@ -129,6 +134,11 @@ async def _heads(settings: Settings, owner: str) -> list[RunHead]:
 
 async def _survey(settings: Settings, owner: str) -> Sequence[Found]:
     return await asyncio.to_thread(kit_of(settings).survey, settings, owner)
+
+
+async def _unused_code(settings: Settings) -> list[tuple[str, str]]:
+    files = await asyncio.to_thread(CodeFiles(settings.state_dir / CODES).unused)
+    return [(path.name, Reason.UNUSED_CODE.value) for path in files]
 
 
 async def _sweep(settings: Settings, owner: str, keep: frozenset[str]) -> list[str]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from enum import StrEnum
 
+from orchestrator.store.codes import NAME as CODE
+
 _RUN_NAME = re.compile(r"run-([0-9]{1,20})", re.ASCII)
 
 
@@ -15,10 +17,13 @@ class Reason(StrEnum):
     RUN_ENDED = "run_ended"
     RUN_UNKNOWN = "run_unknown"
     NO_RUN = "no_run"
+    UNUSED_CODE = "unused_code"
 
 
 def reason_of(name: str, knows: Callable[[int], bool]) -> Reason:
     """Why the instance `name` is left over; `knows` says whether a run is in the journal."""
+    if name.startswith(CODE):
+        return Reason.UNUSED_CODE
     run = _RUN_NAME.fullmatch(name)
     if run is None:
         return Reason.NO_RUN

@@ -16,6 +16,19 @@ from genvm_wire.messages import Fields, Message, OpenMap, read_one_of
 MIB = 1024 * 1024
 MOST_RECORDS = 256
 STREAMS = ("stdout", "stderr")
+MOST_SOURCE = 512 * 1024
+"""Bytes of a contract's source that is compiled apart from its runs."""
+MOST_CODE = 2 * MIB
+"""Bytes of what it is compiled to."""
+_DIGEST_BYTES = 32
+
+
+def a_digest(fields: Fields, key: str) -> bytes:
+    """A SHA-256. Raises MessageInvalid."""
+    value = fields.need(key, bytes)
+    if len(value) != _DIGEST_BYTES:
+        raise fields.invalid(key, f"{len(value)} bytes are no SHA-256")
+    return value
 
 
 class Ready(Message):
@@ -186,6 +199,7 @@ class JobMessage(Message):
     other_lines: OpenMap = {}  # noqa: RUF012 - nobody writes into it
     nests: int | None = None
     nested: OpenMap | None = None
+    codes: bool = False
 
     @classmethod
     def of(cls, fields: Fields) -> JobMessage:
@@ -216,6 +230,7 @@ class JobMessage(Message):
             other_lines=fields.optional("other_lines", dict) or {},
             nests=fields.optional("nests", int),
             nested=fields.optional("nested", dict),
+            codes=fields.raw.get("codes") is True,
         )
 
     def but(self, **changes: Any) -> JobMessage:
@@ -224,8 +239,8 @@ class JobMessage(Message):
 
     def as_map(self) -> dict[str, Encodable]:
         said = super().as_map()
-        for key in ("other_lines", "nests", "nested"):
-            if said[key] in (None, {}):
+        for key in ("other_lines", "nests", "nested", "codes"):
+            if said[key] in (None, {}, False):
                 del said[key]
         return said
 
@@ -284,6 +299,78 @@ class Nested(Message):
         )
 
 
+class WantCode(Message):
+    """Asks for what a source was compiled to. `compiler` names the compiler, `source` is the SHA-256 of the
+    source. Only where the job has `codes`."""
+
+    kind: ClassVar = "want_code"
+    run: int
+    compiler: bytes
+    source: bytes
+
+    @classmethod
+    def of(cls, fields: Fields) -> WantCode:
+        return cls(fields.need("run", int), a_digest(fields, "compiler"), a_digest(fields, "source"))
+
+
+class Source(Message):
+    """A source for which there was no code: the manager may have it compiled for later runs."""
+
+    kind: ClassVar = "source"
+    largest: ClassVar = MOST_SOURCE + 1024
+    run: int
+    source: bytes
+
+    @classmethod
+    def of(cls, fields: Fields) -> Source:
+        return cls(fields.need("run", int), fields.need("source", bytes))
+
+
+class Compiled(Message):
+    """What an instance that was told to compile made of its source. `code` is empty where there is none to be
+    had; `fuel`: what it takes to find out, where that is counted."""
+
+    kind: ClassVar = "compiled"
+    largest: ClassVar = MOST_CODE + 1024
+    compiler: bytes
+    code: bytes
+    fuel: int
+
+    @classmethod
+    def of(cls, fields: Fields) -> Compiled:
+        return cls(a_digest(fields, "compiler"), fields.need("code", bytes), fields.natural("fuel"))
+
+
+class Code(Message):
+    """The answer to `want_code`, about the same source. `code` as in `compiled`; null: nobody knows."""
+
+    kind: ClassVar = "code"
+    run: int
+    source: bytes
+    code: bytes | None
+    fuel: int
+
+    @classmethod
+    def of(cls, fields: Fields) -> Code:
+        return cls(
+            fields.need("run", int),
+            a_digest(fields, "source"),
+            fields.optional("code", bytes),
+            fields.natural("fuel"),
+        )
+
+
+class Compile(Message):
+    """Compile this source, say what came of it, and leave; instead of a job."""
+
+    kind: ClassVar = "compile"
+    source: bytes
+
+    @classmethod
+    def of(cls, fields: Fields) -> Compile:
+        return cls(fields.need("source", bytes))
+
+
 class Cancel(Message):
     """End soon with the VM error `timeout`."""
 
@@ -316,8 +403,10 @@ class Exit(Message):
         return cls()
 
 
-FromInstance: TypeAlias = Ready | Resume | Output | Log | Nest | Finishing | Result | Failed
-ToInstance: TypeAlias = JobMessage | Nested | Cancel | Ack | Exit
+FromInstance: TypeAlias = (
+    Ready | Resume | Output | Log | Nest | WantCode | Source | Compiled | Finishing | Result | Failed
+)
+ToInstance: TypeAlias = JobMessage | Compile | Nested | Code | Cancel | Ack | Exit
 
 _FROM_INSTANCE: Mapping[str, type[FromInstance]] = {one.kind: one for one in get_args(FromInstance)}
 _TO_INSTANCE: Mapping[str, type[ToInstance]] = {one.kind: one for one in get_args(ToInstance)}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from genvm_executor.channel.account import Account
+from genvm_executor.channel.codes import Codes
 from genvm_executor.channel.control import ControlChannel
 from genvm_executor.channel.job import Job, job_of, wrong
 from genvm_executor.channel.nesting import Nesting
@@ -94,6 +95,7 @@ class Service:
         node = HostClient(sockets["host"], HOST_TABLES[job.host_table], job.fuel_width)
         self._run = run = RunState(job, node, self._log, memory_limit=memory_limit)
         run.nesting = Nesting(channel, run.cancelled)
+        run.codes = Codes(channel, job.run, run.cancelled) if job.codes else None
         self._account = Account(
             channel,
             job.run,
@@ -102,6 +104,7 @@ class Service:
             until=deadline.cancel_at,
             cancel=self.cancel,
             nesting=run.nesting,
+            codes=run.codes,
         )
         self._reporter = self._account.reporter
         self._watch = Watch(self._reporter, deadline, self.cancel, self._abandon)

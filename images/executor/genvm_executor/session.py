@@ -16,9 +16,20 @@ from genvm_executor.machine.outcome import VmOutcome
 from genvm_executor.machine.output import OutputTail, Streams
 from genvm_executor.machine.vm import Guest, GuestSurroundings
 from genvm_executor.python.programs import Programs
+from genvm_executor.python.source_code import compile_source
 from genvm_executor.service import Service, Unserved
 from genvm_wire.frames import FrameClosed
-from genvm_wire.instance_messages import Ack, Cancel, Exit, JobMessage, Nested, ToInstance
+from genvm_wire.instance_messages import (
+    Ack,
+    Cancel,
+    Code,
+    Compile,
+    Compiled,
+    Exit,
+    JobMessage,
+    Nested,
+    ToInstance,
+)
 from genvm_wire.messages import MessageInvalid
 
 NAME = f"genvm-executor {VERSION}"
@@ -104,11 +115,19 @@ class ExecutorSession:
         match message:
             case JobMessage():
                 return message, fds
-            case Cancel() | Ack() | Exit() | Nested():
+            case Compile():
+                close_all(fds)
+                self._compile(message.source)
+                raise NoJob("it has compiled")
+            case Cancel() | Ack() | Exit() | Nested() | Code():
                 close_all(fds)
                 raise NoJob(f"the manager sent {message.kind!r}")
             case _:
                 assert_never(message)
+
+    def _compile(self, source: bytes) -> None:
+        made = compile_source(self._programs, source)
+        self._channel.send(Compiled(self._programs.compiler, made.code, made.fuel))
 
     def _first_message(self) -> tuple[ToInstance, list[int]]:
         while True:

@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from genvm_executor.channel.codes import Codes
 from genvm_executor.channel.control import ControlChannel, ControlReader
 from genvm_executor.channel.nesting import Nesting
 from genvm_executor.channel.reporter import Reporter
 from genvm_executor.channel.run_log import RunLog
 from genvm_executor.machine.output import OutputTail
+from genvm_wire.instance_messages import Code, Nested
 
 ACK_SECONDS = 5.0
 
@@ -18,8 +20,8 @@ ACK_SECONDS = 5.0
 class Account:
     """Of the run `run`. `cancel` is called when the manager asks for it.
 
-    `nesting` gets what the manager says of nested runs. `until`, on the monotonic clock: how long an outcome
-    waits to be acknowledged; ACK_SECONDS at least.
+    `nesting` and `codes` get what the manager says of nested runs and of code. `until`, on the monotonic
+    clock: how long an outcome waits to be acknowledged; ACK_SECONDS at least.
     """
 
     def __init__(
@@ -32,11 +34,19 @@ class Account:
         until: float,
         cancel: Callable[[], None],
         nesting: Nesting | None = None,
+        codes: Codes | None = None,
     ) -> None:
         self.reporter = Reporter(channel, run, outputs, log)
         self._nesting = nesting or Nesting(channel, threading.Event())
-        self._reader = ControlReader(channel, run, cancel, self._resume, self._nesting.take)
+        self._reader = ControlReader(channel, run, cancel, self._resume, self._answered)
+        self._codes = codes
         self._until = until
+
+    def _answered(self, said: Nested | Code) -> None:
+        if isinstance(said, Nested):
+            self._nesting.take(said)
+        elif self._codes is not None:
+            self._codes.take(said)
 
     def _resume(self) -> None:
         self.reporter.resume()

@@ -21,6 +21,8 @@ from genvm_wire.frames import FrameClosed, FrameError, FrameSocket
 from genvm_wire.instance_messages import (
     Ack,
     Cancel,
+    Code,
+    Compile,
     Exit,
     FromInstance,
     JobMessage,
@@ -170,14 +172,15 @@ class ControlReader(threading.Thread):
         run: int,
         cancel: Callable[[], None],
         resume: Callable[[], None],
-        nested: Callable[[Nested], None],
+        answered: Callable[[Nested | Code], None],
     ) -> None:
+        """`answered` gets the answers to what the run asked for."""
         super().__init__(name="control", daemon=True)
         self._channel = channel
         self._run_id = run
         self._cancel = cancel
         self._resume = resume
-        self._nested = nested
+        self._answered = answered
         self.acknowledged = threading.Event()
         self.dismissed = False
 
@@ -203,11 +206,11 @@ class ControlReader(threading.Thread):
             case Exit():
                 self.dismissed = True
                 self.acknowledged.set()
-            case Nested(run=self._run_id):
-                self._nested(message)
-            case Cancel() | Ack() | Nested():
+            case Nested(run=self._run_id) | Code(run=self._run_id):
+                self._answered(message)
+            case Cancel() | Ack() | Nested() | Code():
                 _log.warning("ignored a message about another run")
-            case JobMessage():
+            case JobMessage() | Compile():
                 self._refuse_job()
             case _:
                 assert_never(message)

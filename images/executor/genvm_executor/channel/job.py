@@ -85,6 +85,8 @@ class Job(Frozen):
     """how many runs inside this one its manager serves, one in the other; null: none, it does not know how"""
     nested: Nesting | None
     """it is itself such a run"""
+    codes: bool
+    """its manager can be asked for compiled code"""
     other_lines: Mapping[str, str]
     """the executor's versions by line, for a contract that shows to be of another one"""
 
@@ -125,6 +127,7 @@ def job_of(said: JobMessage) -> Job:
         asks_for_routes=said.extra.get("hook_cross_contract_calls") is True,
         nests=said.nests,
         nested=None if said.nested is None else _nesting(Fields(said.nested, said.kind)),
+        codes=said.codes,
         other_lines={line: name for line, name in _texts(dict(said.other_lines)).items() if line in LINES},
     )
 

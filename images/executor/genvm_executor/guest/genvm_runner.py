@@ -48,6 +48,8 @@ WARM_MODULES = (
 )
 LIBRARY = "genlayer"
 ENTRY = f"{LIBRARY}.inner.entry"
+COMPILE = b"compile\n"
+"""Before a source that is to be compiled and nothing more."""
 FOLDERS = {"v0.2": "", "v0.3": "v03"}
 """Where the `genlayer` of each line lies, below this file's folder."""
 
@@ -136,14 +138,37 @@ def read_start_message() -> bytes:
     return b"".join(parts)
 
 
+def compile_contract(source: bytes) -> None:
+    """Write a contract's code to fd 1: the whole of it, or nothing where the compiler has anything to say.
+
+    What it says belongs to the runs, which then compile by themselves.
+    """
+    import marshal
+    import warnings
+
+    from _contract_finder import PATH
+
+    warnings.simplefilter("error")
+    try:
+        code = memoryview(marshal.dumps(compile(source, PATH, "exec", dont_inherit=True)))
+    except Exception:
+        return
+    while code:
+        code = code[os.write(1, code) :]
+
+
 def begin(data: bytes) -> tuple[Any, dict[str, Any]]:
     """Choose the library that the first line of fd 0 names, and make the start message behind it known to it.
 
-    Raises for a malformed one.
+    Between the two the contract's code may lie, as long as the line says. Raises for a malformed one.
     """
+    from _contract_finder import Compiled
     from genlayer_core import calldata, start
 
     line, _, message = data.partition(b"\n")
+    line, _, length = line.partition(b" ")
+    if length:
+        Compiled.code, message = message[: int(length)], message[int(length) :]
     entry = choose(line.decode("ascii"))
     raw = calldata.decode(message)
     if not isinstance(raw, dict):
@@ -181,9 +206,12 @@ def prepare(entry: Any, message: dict[str, Any]) -> Callable[[], Any]:
 
 def run(entry: Any, message: dict[str, Any]) -> None:
     """Run one entry and end the VM with a value or a user error; anything else propagates."""
+    from _contract_finder import Compiled
     from genlayer_core import requests
 
     call = prepare(entry, message)
+    # Of the file that was there at the start; the contract may put another one in its place.
+    Compiled.code = b""
     try:
         name, value = "Return", call()
     except entry.UserError as error:
@@ -200,6 +228,8 @@ def main() -> None:
 
     sys.meta_path.insert(0, ContractFinder)
     data = read_start_message()
+    if data.startswith(COMPILE):
+        return compile_contract(data[len(COMPILE) :])
     if "/" not in sys.path:
         sys.path.append("/")
     try:

@@ -31,9 +31,16 @@ _PLACES = {"genlayer_v03/": "v03/genlayer/"}
 """Both libraries are called `genlayer` where contracts see them: one lies in a folder of its own."""
 
 
-def first_line(line: ContractLine) -> bytes:
-    """What the bootloader reads before the start message: which library it is to be."""
-    return line.name.encode("ascii") + b"\n"
+COMPILE_LINE = b"compile\n"
+"""What the bootloader reads before a source that it is to compile and nothing more."""
+
+
+def first_words(line: ContractLine, code: bytes = b"") -> bytes:
+    """What the bootloader reads before the start message: which library it is to be, and the contract's code
+    where it is compiled already."""
+    if not code:
+        return line.name.encode("ascii") + b"\n"
+    return f"{line.name} {len(code)}\n".encode("ascii") + code
 
 
 @cache

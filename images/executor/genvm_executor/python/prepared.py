@@ -82,6 +82,11 @@ def prepared_path(directory: Path) -> Path:
     return directory / f"prepared-{own.hexdigest()[:32]}.cwasm"
 
 
+def compiler_name(directory: Path) -> bytes:
+    """Names what a prepared interpreter makes of sources: 32 bytes. One that counts fuel is another."""
+    return hashlib.sha256(f"code of {prepared_path(directory).name}".encode()).digest()
+
+
 def load_prepared(engine: Engine, directory: Path) -> Module | None:
     """The prepared interpreter; None, and said so, when there is none that fits."""
     path = prepared_path(directory)

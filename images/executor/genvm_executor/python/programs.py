@@ -18,7 +18,7 @@ from genvm_executor.machine.wasm_rules import Rule, Ruled, ruled
 from genvm_executor.python.library import PYTHON_ARGUMENTS, PYTHON_VARIABLES
 from genvm_executor.python.library_bytecode import files_with_bytecode
 from genvm_executor.python.precompile import load_interpreter
-from genvm_executor.python.prepared import HASH_SECRET_BYTES, load_prepared
+from genvm_executor.python.prepared import HASH_SECRET_BYTES, compiler_name, load_prepared
 from genvm_executor.python.runner_actions import Launch, interpret
 from genvm_wire import contract_package
 
@@ -37,6 +37,8 @@ class Programs:
     interpreter: Module
     library: FileSystem
     prepared: Module | None = None
+    compiler: bytes = b""
+    """names what `prepared` makes of a source"""
     compiled: dict[tuple[bytes, bool, str | None], tuple[Module, Ruled]] = field(default_factory=dict)
     """a run's own modules, by bytes and whether their VM is deterministic: sandboxes start the same again"""
 
@@ -72,6 +74,7 @@ class Programs:
             interpreter=load_interpreter(engine, directory),
             library=files_with_bytecode(directory),
             prepared=load_prepared(engine, directory),
+            compiler=compiler_name(directory),
         )
 
     def build(self, launch: Launch, line: ContractLine, *, deterministic: bool) -> GuestProgram:

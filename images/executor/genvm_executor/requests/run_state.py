@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from genvm_executor.channel.codes import Codes
 from genvm_executor.channel.job import Job
 from genvm_executor.channel.nesting import Nesting
 from genvm_executor.channel.run_log import RunLog
@@ -13,6 +14,7 @@ from genvm_executor.machine.engine import DEFAULT_MEMORY_BYTES
 from genvm_executor.machine.outcome import RunCancelled, VmFault
 from genvm_executor.machine.vm import Guest
 from genvm_executor.modules.port import Modules, NoModules
+from genvm_executor.python.source_code import CompiledSource
 from genvm_executor.requests.storage_view import NodeStorage, PageBudget
 from genvm_wire.address import Address
 from genvm_wire.host_tables import StorageView
@@ -36,6 +38,10 @@ class RunState:
     modules: Modules = field(default_factory=NoModules)
     nesting: Nesting | None = None
     """where other executors' runs are asked for"""
+    codes: Codes | None = None
+    """where compiled code is asked for; null: nowhere"""
+    compiled: dict[bytes, CompiledSource] = field(default_factory=dict)
+    """of sources that VMs of this run have begun with"""
     nested_calls: int = 0
     memory_limit: int = DEFAULT_MEMORY_BYTES
     counters: RunCounters = field(default_factory=RunCounters)

@@ -7,10 +7,11 @@ from genvm_executor.machine.output import Streams
 from genvm_executor.machine.vm import Guest, GuestSurroundings, os_random
 from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.machine.wasi.random import GuestRandom
-from genvm_executor.python.library import first_line
+from genvm_executor.python.library import first_words
 from genvm_executor.python.programs import Programs
 from genvm_executor.python.runner_actions import Launch
 from genvm_executor.requests.children import ChildVms
+from genvm_executor.requests.compiled_code import code_for
 from genvm_executor.requests.contract_requests import ContractRequests
 from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.vm_frame import VmFrame
@@ -45,7 +46,10 @@ class VirtualMachines:
     def equip(
         self, surroundings: GuestSurroundings, frame: VmFrame, launch: Launch, files: FileSystem
     ) -> bytes:
-        """Tell a guest that sees `files` what its VM is; the bytes that it begins with."""
+        """Tell a guest that sees `files` what its VM is; the bytes that it begins with.
+
+        Raises RunCancelled.
+        """
         job = self._run.job
         start = frame.start_message(job.message, job.line)
         surroundings.line = job.line
@@ -53,7 +57,9 @@ class VirtualMachines:
         surroundings.requests = ContractRequests(self._run, frame, self._children, files)
         if frame.rights.deterministic and job.line.random_from_start:
             surroundings.random_bytes = GuestRandom.from_start(start).take
-        return first_line(job.line) + start if launch.wasm is None else start
+        if launch.wasm is not None:
+            return start
+        return first_words(job.line, code_for(self._run, self._programs, launch)) + start
 
     def execute(self, frame: VmFrame) -> VmOutcome:
         """Run one VM from a fresh guest to its outcome. Raises RunCancelled, RunBroken, HostLost."""

@@ -17,6 +17,7 @@ from genvm_wire.calldata import Encodable, decode, encode
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameClosed, FrameSocket
 from genvm_wire.instance_messages import (
     Ack,
+    Compiled,
     Failed,
     Finishing,
     FromInstance,
@@ -27,7 +28,9 @@ from genvm_wire.instance_messages import (
     Ready,
     Result,
     Resume,
+    Source,
     ToInstance,
+    WantCode,
     from_instance,
     to_instance,
 )
@@ -173,7 +176,7 @@ def follow(channel: FrameSocket, until: str = "final") -> Report:
             case Result() | Failed():
                 report.final, report.seconds = message, time.monotonic() - started
                 return report
-            case Ready() | Resume() | Finishing() | Nest():
+            case Ready() | Resume() | Finishing() | Nest() | WantCode() | Source() | Compiled():
                 pass
             case _:
                 assert_never(message)

@@ -12,7 +12,7 @@ from genvm_executor.machine.outcome import GuestReturned, VmOutcome
 from genvm_executor.machine.output import OutputTail
 from genvm_executor.machine.sdk_errno import SdkErrno, SdkRefused
 from genvm_executor.machine.vm import Guest, GuestSurroundings
-from genvm_executor.python.library import first_line
+from genvm_executor.python.library import first_words
 from genvm_executor.python.programs import Programs
 from genvm_executor.python.runner_actions import Launch
 from genvm_wire.address import Address
@@ -110,7 +110,7 @@ class WasiHarness:
         message |= {"entry_stage_data": step.entry_stage_data, **step.message}
         if self._line.names_signer:
             message["signer_address"] = message["sender_address"]
-        start = first_line(self._line) + encode(message)
+        start = first_words(self._line) + encode(message)
         requests = ScriptedRequests(slots, step.replies)
         stdout, stderr = OutputTail(), OutputTail()
         program = self._programs.python(Launch(files={"/contract.py": source.encode()}))
