@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from bench.contract import job
@@ -22,7 +24,17 @@ from bench.figures import Results, spread
 from bench.hand_over import CONTROL, control_socket
 from bench.stored_node import StoredNode
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameSocket
-from genvm_wire.instance_messages import Ack, Failed, Result, from_instance
+from genvm_wire.instance_messages import (
+    Ack,
+    Code,
+    Compile,
+    Compiled,
+    Failed,
+    Result,
+    Source,
+    WantCode,
+    from_instance,
+)
 from orchestrator.embedded import prepared_executor
 
 KEYS, READS = 1000, 10_000
@@ -93,14 +105,29 @@ class Taken:
 
 
 class Executors:
-    """Runs calls of a node's contract, each in a process of its own."""
+    """Runs calls of a node's contract, each in a process of its own.
+
+    As a manager does, it has a source compiled after its first run, by a process that gets nothing else.
+    """
 
     def __init__(self, python: str, environment: Mapping[str, str]) -> None:
         self._python = python
         self._environment = {"PATH": os.defpath, **environment}
+        self._codes: dict[bytes, Compiled] = {}
 
     def run(self, node: StoredNode, method: str, *arguments: int) -> Taken:
         """Blocking. Raises RuntimeError when the contract did not return."""
+        with self._started() as (channel, pid):
+            taken, offered = self._timed(channel, pid, node, method, *arguments)
+            channel.send(Ack(1).as_map())
+        if node.result[:1] != b"\0":
+            raise RuntimeError(f"{method} ended with {node.result!r}")
+        for source in offered:
+            self._codes[sha256(source).digest()] = self._compiled(source)
+        return taken
+
+    @contextmanager
+    def _started(self) -> Iterator[tuple[FrameSocket, int]]:
         with tempfile.TemporaryDirectory(prefix="gb") as folder, control_socket(Path(folder)) as listener:
             child = subprocess.Popen(
                 [self._python, "-m", "genvm_executor"],
@@ -110,28 +137,43 @@ class Executors:
             try:
                 channel = FrameSocket(listener.accept()[0], receive_limit=LIMIT_FROM_INSTANCE)
                 channel.receive()
-                taken = _timed(channel, child.pid, node, method, *arguments)
-                channel.send(Ack(1).as_map())
+                yield channel, child.pid
                 channel.close()
                 child.wait(30)
             finally:
                 child.kill()
                 child.wait()
-        if node.result[:1] != b"\0":
-            raise RuntimeError(f"{method} ended with {node.result!r}")
-        return taken
 
+    def _timed(
+        self, channel: FrameSocket, pid: int, node: StoredNode, method: str, *arguments: int
+    ) -> tuple[Taken, list[bytes]]:
+        """What it took, and the sources that it would have compiled."""
+        offered: list[bytes] = []
+        theirs, serving = node.begin(method, *arguments)
+        processor, begun = _processor_ms(pid), time.monotonic()
+        with theirs:
+            channel.send(job().but(codes=True).as_map(), [theirs.fileno()])
+        while not isinstance(said := from_instance(channel.receive()[0]), Result | Failed):
+            if isinstance(said, WantCode):
+                channel.send(self._answer(said).as_map())
+            elif isinstance(said, Source):
+                offered.append(said.source)
+        taken = Taken((time.monotonic() - begun) * 1000, _processor_ms(pid) - processor)
+        serving.join()
+        return taken, offered
 
-def _timed(channel: FrameSocket, pid: int, node: StoredNode, method: str, *arguments: int) -> Taken:
-    theirs, serving = node.begin(method, *arguments)
-    processor, begun = _processor_ms(pid), time.monotonic()
-    with theirs:
-        channel.send(job().as_map(), [theirs.fileno()])
-    while not isinstance(from_instance(channel.receive()[0]), Result | Failed):
-        pass
-    taken = Taken((time.monotonic() - begun) * 1000, _processor_ms(pid) - processor)
-    serving.join()
-    return taken
+    def _answer(self, asked: WantCode) -> Code:
+        made = self._codes.get(asked.source)
+        code, fuel = (None, 0) if made is None else (made.code, made.fuel)
+        return Code(asked.run, asked.source, code, fuel)
+
+    def _compiled(self, source: bytes) -> Compiled:
+        with self._started() as (channel, _):
+            channel.send(Compile(source).as_map())
+            made = from_instance(channel.receive()[0])
+        if not isinstance(made, Compiled):
+            raise RuntimeError(f"an executor that was to compile said {made.kind!r}")
+        return made
 
 
 def _processor_ms(pid: int) -> float:
@@ -153,6 +195,8 @@ def work_ms(executors: Executors, python: str, times: int) -> Results:
     small, large = StoredNode(source_of(1)), StoredNode(source_of(49_000))
     filled = StoredNode(source_of(1))
     executors.run(filled, "insert", KEYS)
+    # The first run of a code is no figure of this one.
+    executors.run(large, "nothing")
     taken: dict[str, list[Taken]] = {}
     for _ in range(times):
         turns: tuple[tuple[str, Callable[[], Taken]], ...] = (

@@ -124,6 +124,11 @@ class Codes:
             self._held -= len(dropped.code)
 
 
+async def collected(codes: Codes | None) -> list[str]:
+    """What `collect` has removed, where there is anything to remove."""
+    return [] if codes is None else await codes.collect()
+
+
 async def _removed(instance: Instance) -> None:
     instance.hang_up()
     await persistently(instance.destroy, RuntimeFailure)

@@ -17,7 +17,7 @@ from orchestrator.aside import aside
 from orchestrator.clock import MACHINE_CLOCK, Clock, sleep, timeout
 from orchestrator.executions.admission import Admission
 from orchestrator.executions.claims import HostClaim, HostClaims
-from orchestrator.executions.codes import Codes
+from orchestrator.executions.codes import Codes, collected
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.hosts import HostFailure, HostRefused
@@ -115,18 +115,10 @@ class Executions:
         self._tasks = TaskOwner("executions")
         self.closing = False
         self._supervisor = Supervisor(
-            runtime=runtime,
-            journal=journal,
-            choose_version=choose_version,
-            limits=limits,
-            modules=self._modules,
-            nodes=nodes,
-            clock=clock,
-            give_back=self._admission.give_back,
-            take_back=take_back,
-            lead=lead,
-            codes=codes,
-        )
+            runtime=runtime, journal=journal, choose_version=choose_version, limits=limits,
+            modules=self._modules, nodes=nodes, clock=clock, give_back=self._admission.give_back,
+            take_back=take_back, lead=lead, codes=codes,
+        )  # fmt: skip
         self._recovery = self._made_recovery()
 
     def _made_recovery(self) -> Recovery:
@@ -347,8 +339,7 @@ class Executions:
 
         A queued run has none: what has its name is an earlier manager's start that was not written down yet.
         """
-        codes = self._supervisor.codes
-        unused = [] if codes is None else await codes.collect()
+        unused = await collected(self._supervisor.codes)
         return await self._runtime.sweep(self.instances() | self._modules.instances()) + unused
 
     def instances(self) -> frozenset[str]:
