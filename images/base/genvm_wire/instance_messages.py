@@ -230,7 +230,7 @@ class JobMessage(Message):
             other_lines=fields.optional("other_lines", dict) or {},
             nests=fields.optional("nests", int),
             nested=fields.optional("nested", dict),
-            codes=fields.raw.get("codes") is True,
+            codes=fields.optional("codes", bool) or False,
         )
 
     def but(self, **changes: Any) -> JobMessage:
