@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.figures import RETAINED, Results, by_clients
+from bench.figures import RETAINED, Results, by_clients, curves_in
 
 STARTS = {
     "warm": "warm_start_p50_ms",
@@ -16,6 +17,7 @@ STARTS = {
     "docker run": "docker_run_p50_ms",
 }
 RATES = ("cold", "pool", "reuse", "process")
+FIRST_RUN = "first_run_of_"
 LOOPS = ("sdk_loop_rate_own", "sdk_loop_rate_void")
 
 
@@ -35,11 +37,18 @@ def draw(results: Results, path: Path) -> bool:
         panels.append(_rates)
     if _routes_of(results):
         panels.append(_routes)
+    panels += [partial(_curve, name) for name in curves_in(results) if not name.startswith(FIRST_RUN)]
+    if any(f"rss_mb_{count}" in results for count in RETAINED):
+        panels.append(_memory)
     if not panels:
         return False
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(5 * len(panels), 4.5), squeeze=False)
-    for panel, axis in zip(panels, axes[0], strict=True):
+    columns = min(len(panels), 4)
+    rows = -(-len(panels) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(5 * columns, 4.5 * rows), squeeze=False)
+    for panel, axis in zip(panels, axes.flat, strict=False):
         panel(axis, results)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -66,6 +75,24 @@ def _rates(axis: Any, results: Results) -> None:
             axis.annotate(name, (1, results[name]), fontsize=7, va="bottom")
     axis.set(xscale="log", yscale="log", xlabel="clients", ylabel="runs/s", title="Throughput")
     axis.legend()
+
+
+def _curve(name: str, axis: Any, results: Results) -> None:
+    curves = curves_in(results)
+    for label, curve in (("", name), ("first run", FIRST_RUN + name)):
+        if points := curves.get(curve):
+            axis.plot([x for x, _ in points], [ms for _, ms in points], marker="o", label=label)
+    grows = name.replace("_", " ")
+    scale = "linear" if points or curves[name][0][0] == 0 else "log"
+    axis.set(xscale=scale, ylim=(0, None), xlabel=grows, ylabel="ms, median", title=f"One run, by {grows}")
+    if points:
+        axis.legend(["kept code", "first run"])
+
+
+def _memory(axis: Any, results: Results) -> None:
+    known = [count for count in RETAINED if f"rss_mb_{count}" in results]
+    axis.plot(known, [results[f"rss_mb_{count}"] for count in known], marker="o")
+    axis.set(xscale="log", ylim=(0, None), xlabel="retained runs", ylabel="MB resident", title="Manager")
 
 
 def _routes_of(results: Results) -> list[str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 Results = dict[str, float]
 
+CURVE = "curve_"
+"""Begins the name of a point: `curve_NAME_X_ms`."""
 RETAINED = (100, 1000, 10_000)
 """Ended runs in memory while routes are measured."""
 
@@ -128,6 +130,16 @@ def table(results: Results) -> str:
     lines.append("")
     lines += [f"{name:<42} {number:10.1f}" for name, number in sorted(results.items())]
     return "\n".join(lines)
+
+
+def curves_in(results: Mapping[str, float]) -> dict[str, list[tuple[int, float]]]:
+    """The points of each curve, by what grows in it."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for name, milliseconds in results.items():
+        if name.startswith(CURVE):
+            curve, x = name.removeprefix(CURVE).removesuffix("_ms").rsplit("_", 1)
+            found.setdefault(curve, []).append((int(x), milliseconds))
+    return {curve: sorted(points) for curve, points in found.items()}
 
 
 def by_clients(results: Mapping[str, float], kind: str) -> list[tuple[int, float]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import docker
 
 from bench import baselines, usage
+from bench.curves import curves_ms
 from bench.developer import developer_ms
 from bench.figures import RETAINED, Results, spread
 from bench.manager import Manager, manager
@@ -99,6 +100,13 @@ async def work(results: Results, effort: Effort) -> None:
         results |= await asyncio.to_thread(work_ms, executors, sys.executable, max(effort.runs // 4, 3))
 
 
+async def curves(results: Results, effort: Effort) -> None:
+    """How a run's cost grows with what it has to do with."""
+    with tempfile.TemporaryDirectory(prefix="gb") as folder:
+        executors = Executors(sys.executable, await prepared_executor(Path(folder)))
+        results |= await asyncio.to_thread(curves_ms, executors, max(effort.runs // 7, 3))
+
+
 async def developer(results: Results, effort: Effort) -> None:
     """A developer's test session of 200 calls: in containers, in processes, and without isolation."""
     results |= await asyncio.to_thread(developer_ms, max(effort.runs // 7, 1))
@@ -166,6 +174,7 @@ MEASURES: dict[str, Callable[[Results, Effort], Awaitable[None]]] = {
     "spawned": spawned,
     "pods": in_pods,
     "work": work,
+    "curves": curves,
     "developer": developer,
     "baselines": baseline,
     "retained": retained,

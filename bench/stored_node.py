@@ -25,7 +25,7 @@ class StoredNode:
         self._call = b""
         self.result = b""
 
-    def begin(self, method: str, *arguments: int) -> tuple[socket.socket, threading.Thread]:
+    def begin(self, method: str, *arguments: int | bytes) -> tuple[socket.socket, threading.Thread]:
         """The executor's side of a connection, and the thread that serves it to its end."""
         self._call = calldata.encode({"method": method, "args": list(arguments)})
         theirs, ours = socket.socketpair()

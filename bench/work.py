@@ -74,6 +74,23 @@ class Table(gl.Contract):
     @gl.public.view
     def nothing(self) -> int:
         return 0
+
+    @gl.public.write
+    def put(self) -> int:
+        self.balances["account 0"] = u256(self.balances["account 0"] + 1)
+        return len(self.balances)
+
+    @gl.public.view
+    def take(self, data: bytes) -> int:
+        return len(data)
+
+    @gl.public.view
+    def give(self, n: int) -> bytes:
+        return bytes(n)
+
+    @gl.public.view
+    def nest(self, n: int) -> int:
+        return gl.get_contract_at(gl.message.contract_address).view().nest(n - 1) + 1 if n else 0
 """
 PART = '''
 def part_{n}(order, prices, *, least=10):
@@ -88,9 +105,12 @@ def part_{n}(order, prices, *, least=10):
 '''
 
 
-def source_of(size: int) -> bytes:
-    """The contract, `size` bytes long or a little more as real ones are, by functions that nobody calls."""
-    text, n = HEAD, 0
+def source_of(size: int, salt: int | None = None) -> bytes:
+    """The contract, `size` bytes long or a little more as real ones are, by functions that nobody calls.
+
+    With another `salt` it is another one.
+    """
+    text, n = HEAD if salt is None else f"{HEAD}# {salt}\n", 0
     while len(text) < size:
         text, n = text + PART.format(n=n), n + 1
     return text.encode()
@@ -115,7 +135,7 @@ class Executors:
         self._environment = {"PATH": os.defpath, **environment}
         self._codes: dict[bytes, Compiled] = {}
 
-    def run(self, node: StoredNode, method: str, *arguments: int) -> Taken:
+    def run(self, node: StoredNode, method: str, *arguments: int | bytes) -> Taken:
         """Blocking. Raises RuntimeError when the contract did not return."""
         with self._started() as (channel, pid):
             taken, offered = self._timed(channel, pid, node, method, *arguments)
@@ -145,7 +165,7 @@ class Executors:
                 child.wait()
 
     def _timed(
-        self, channel: FrameSocket, pid: int, node: StoredNode, method: str, *arguments: int
+        self, channel: FrameSocket, pid: int, node: StoredNode, method: str, *arguments: int | bytes
     ) -> tuple[Taken, list[bytes]]:
         """What it took, and the sources that it would have compiled."""
         offered: list[bytes] = []
