@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import wasmtime
 
+from orchestrator.store.codes import DIRECTORY as CODES
 from tests.e2e.chain import ALICE, BOB, CAROL, Chain
+from tests.e2e.manager_process import ManagerProcess
+from tests.until import until_told
 
 SMALL = b"""from genlayer import *
 class Small(gl.Contract):
@@ -39,6 +44,21 @@ async def test_the_ledger_moves_what_is_owned_and_allowed(chain: Chain) -> None:
     assert await chain.refused(ledger, "transfer_from", BOB, CAROL, 3, sender=CAROL) == "allowance exceeded"
     assert await chain.view(ledger, "allowance", BOB, CAROL) == 2
     assert [await chain.view(ledger, "balance_of", owner) for owner in (ALICE, BOB, CAROL)] == [70, 20, 10]
+
+
+async def test_a_large_contract_is_compiled_by_a_container_of_its_own(
+    chain: Chain, manager: ManagerProcess
+) -> None:
+    """It gets a source and has nobody's run; what it made is there for the runs to come."""
+    padding = "".join(f"    def part_{n}(self, given):\n        return given - {n}\n" for n in range(250))
+    code = (EXAMPLES / "counter.py").read_bytes() + padding.encode()
+    counter = await chain.deploy(code, 5)
+    mark, kept = sha256(code).digest(), manager.state_dir / CODES
+    await until_told(
+        lambda: asyncio.to_thread(lambda: any(mark in one.read_bytes() for one in kept.glob("code-*")))
+    )
+    assert await chain.call(counter, "add", 3, sender=BOB) == 8
+    assert (await chain.view(counter, "summary"))["value"] == 8
 
 
 async def test_a_webassembly_contract_counts_in_raw_storage(chain: Chain) -> None:
