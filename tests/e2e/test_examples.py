@@ -58,7 +58,7 @@ async def test_a_large_contract_is_compiled_by_a_container_of_its_own(
         lambda: asyncio.to_thread(lambda: any(mark in one.read_bytes() for one in kept.glob("code-*")))
     )
     assert await chain.call(counter, "add", 3, sender=BOB) == 8
-    assert (await chain.view(counter, "summary"))["value"] == 8
+    assert await chain.view(counter, "summary") == {"value": 8, "last": BOB, "history": [3]}
 
 
 async def test_a_webassembly_contract_counts_in_raw_storage(chain: Chain) -> None:
