@@ -16,6 +16,8 @@ from genlayer_core.types import Lazy
 
 from genlayer.py.public_abi import ResultCode
 
+from ._internal import gl_call as gl_call
+
 T = TypeVar("T")
 
 

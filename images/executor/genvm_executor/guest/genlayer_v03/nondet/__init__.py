@@ -12,6 +12,7 @@ from genlayer_core.types import Lazy
 from . import replies as _replies
 from . import web
 from .replies import NondetException
+from .replies import ok_of as _decode_nondet  # noqa: F401 - contracts import it
 
 T = TypeVar("T")
 

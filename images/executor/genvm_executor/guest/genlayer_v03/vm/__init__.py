@@ -7,6 +7,7 @@ import datetime
 from genlayer_core import calldata as _calldata
 from genlayer_core import requests as _requests
 
+from .._internal.on_chain import gl_call as gl_call
 from . import public_abi as ABI
 from .results import Result, Return, UserError, VMError, unpack_result
 from .runners import RunnerID, RunnerIDOps, map_file, register_runner

@@ -9,6 +9,7 @@ from genlayer_core.deferred import LazyCapable
 from genlayer_core.types import Lazy
 
 from genlayer.inner.reply import Image, NondetException, module_value
+from genlayer.inner.reply import module_value as _decode_nondet  # noqa: F401 - contracts import it
 
 from . import web
 

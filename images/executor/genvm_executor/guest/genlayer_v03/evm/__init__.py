@@ -9,8 +9,9 @@ from genlayer_core import requests as _requests
 from genlayer_core.evm import InplaceTuple, selector_of, signature_of, type_name_of
 from genlayer_core.evm.abi import BYTES_TYPES as _BYTES_TYPES
 
-from . import chain as _chain
-from .inner.strict_abi import DecodingError, MethodEncoder, decode, encode
+from .. import chain as _chain
+from ..inner.strict_abi import DecodingError, MethodEncoder, decode, encode
+from . import calldata as calldata
 
 globals().update(_BYTES_TYPES)
 _MESSAGE = "EmitExternalMessage"

@@ -1,0 +1,7 @@
+"""The ABI under the name that contracts import it by."""
+
+from genlayer_core.evm import selector_of, signature_of, type_name_of
+
+from ..inner.strict_abi import DecodingError, MethodEncoder, decode, encode
+
+__all__ = ("DecodingError", "MethodEncoder", "decode", "encode", "selector_of", "signature_of", "type_name_of")
