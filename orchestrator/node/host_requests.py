@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from genvm_wire.address import Address
 from genvm_wire.calldata import encode
-from genvm_wire.host_tables import Channel, HostTable, Method, StorageView
+from genvm_wire.host_tables import HostTable, Method, StorageView
 from orchestrator.node.effects import Event, Message
 from orchestrator.node.errors import HostBroken
 from orchestrator.node.stage import Stage, StageFull
@@ -156,9 +156,7 @@ class HostRequests:
     async def _balance(self) -> bytes:
         address = await self._address()
         if address == self._stage.contract:
-            # Executors subtract what they sent themselves; from v0.3 on they also add the attached value.
-            with_value = self._table.messages is Channel.HOST
-            balance = await asyncio.to_thread(self._stage.first_balance, with_value=with_value)
+            balance = await asyncio.to_thread(self._stage.own_balance)
         else:
             balance = await asyncio.to_thread(self._stage.balance, address)
         return OK + balance.to_bytes(32, "little")

@@ -35,7 +35,7 @@ class ReadOnlyStage:
     def balance(self, address: Address) -> int:
         return 0
 
-    def first_balance(self, *, with_value: bool) -> int:
+    def own_balance(self) -> int:
         return 0
 
     def emit(self, message: Message) -> None:

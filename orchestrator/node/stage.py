@@ -54,8 +54,8 @@ class Stage(Protocol):
     def balance(self, address: Address) -> int:
         """Of another account, in wei."""
 
-    def first_balance(self, *, with_value: bool) -> int:
-        """The contract's own, in wei, before it sent anything."""
+    def own_balance(self) -> int:
+        """The running contract's, in wei, as its executor asks for them."""
 
     def emit(self, message: Message) -> None:
         """Raises StageFull."""
@@ -153,17 +153,22 @@ class RunStage:
     def note_nondet(self, call_no: int, sub_result: bytes) -> None:
         self.nondet_results[call_no] = sub_result
 
-    def first_balance(self, *, with_value: bool) -> int:
-        """The contract's balance in wei before it sent anything, with or without the attached value."""
-        known = self.store.balance(self.contract) if self.store.is_contract(self.contract) else 0
-        return known + (self.value if with_value else 0)
+    def own_balance(self) -> int:
+        """The running contract's wei, as its executor asks for them.
+
+        Executors subtract what they sent themselves; those of the later line also add the attached value,
+        whatever the table that they speak by.
+        """
+        is_later = line_of_code(self._code_of(self.contract, LATER_LINE)) == LATER_LINE
+        return self._owned() + (0 if is_later else self.value)
+
+    def _owned(self) -> int:
+        return self.store.balance(self.contract) if self.store.is_contract(self.contract) else 0
 
     def emit(self, message: Message) -> None:
         """Stage a message. Raises StageFull when there are too many or the contract cannot pay."""
         spent = message.value + sum(m.value for m in self._messages)
-        if len(self._messages) >= MAX_EMISSIONS or (
-            message.value and spent > self.first_balance(with_value=True)
-        ):
+        if len(self._messages) >= MAX_EMISSIONS or (message.value and spent > self._owned() + self.value):
             raise StageFull("too many messages, or no funds")
         self._messages.append(message)
 

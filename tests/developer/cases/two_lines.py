@@ -61,3 +61,40 @@ def test_nobody_is_called_where_there_is_nobody(chain, old, new, accounts):
     with pytest.raises(VmError, match="absent_runner_comment"):
         old.call("pass_on", accounts[9], "hello", "x")
     assert new.call("pass_on", accounts[9], "hello", "x") == {"failed": "invalid_contract runner absent"}
+
+
+PURSE = """# {{ "Depends": "py-genlayer:{runner}" }}
+{imports}
+
+
+class Purse({base}):
+    def __init__(self):
+        pass
+
+    @gl.public.write.payable
+    def pay(self, back: int) -> list:
+        held = self.balance
+        if back:
+            {at}(gl.message.sender_address).emit_transfer(value=back)
+        return [held, self.balance]
+"""
+OLD_PURSE = PURSE.format(
+    runner="1jb45aa8ynh2a9c9xn3b7qqh8sm5q93hwfp7jqmwsfhh8jpz09h6",
+    imports="from genlayer import *",
+    base="gl.Contract",
+    at="gl.get_contract_at",
+)
+NEW_PURSE = PURSE.format(
+    runner="5jycge4q8k23462jtb0b9fyey1s9qz928sz2nbrd9mg4sxqg2qng",
+    imports="import genlayer as gl",
+    base="gl.contract.Contract",
+    at="gl.contract.get_at",
+)
+
+
+@pytest.mark.parametrize("code", [OLD_PURSE, NEW_PURSE], ids=["first", "second"])
+def test_a_contract_sees_what_it_is_paid_once(chain, code):
+    purse = chain.deploy(code.encode())
+    assert purse.call("pay", 0, value=10) == [10, 10]
+    assert purse.call("pay", 4, value=5) == [15, 11]
+    assert purse.balance == 11

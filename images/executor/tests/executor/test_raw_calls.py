@@ -27,11 +27,12 @@ class Holdings(gl.Contract):
 
     @gl.public.write
     def look(self, token: Address) -> list:
-        request = {"EthCall": {"address": token, "calldata": HELD.encode_call((gl.message.sender_address,))}}
+        asked = HELD.encode_call((gl.message.sender_address,))
+        request = {"EthCall": {"address": token, "calldata": asked}}
         self.seen = u256(gl_call_generic(request, HELD.decode_ret).get())
-        sure = gl.vm.gl_call.gl_call_generic(request, lambda raw: [type(raw) is bytes, decode(u256, raw)]).get()
+        again = gl.vm.gl_call.gl_call_generic(request, lambda raw: [type(raw) is bytes, decode(u256, raw)])
         same = [gl_call.gl_call_generic, abi.MethodEncoder] == [gl_call_generic, MethodEncoder]
-        return [self.seen, *sure, same, _decode_nondet(gl.calldata.encode({"ok": [True]}))]
+        return [self.seen, *again.get(), same, _decode_nondet(gl.calldata.encode({"ok": [True]}))]
 
     @gl.public.write
     def send(self, to: Address) -> None:
@@ -66,11 +67,12 @@ class Holdings(gl.contract.Contract):
 
     @gl.public.write
     def look(self, token: Address) -> list:
-        request = {"ExternalCall": {"address": token, "calldata": HELD.encode_call((gl.message.sender_address,))}}
+        asked = HELD.encode_call((gl.message.sender_address,))
+        request = {"ExternalCall": {"address": token, "calldata": asked}}
         self.seen = gl_call_generic(request, HELD.decode_ret).get()
-        sure = gl.vm.gl_call.gl_call_generic(request, lambda raw: [type(raw) is bytes, decode(u256, raw)]).get()
+        again = gl.vm.gl_call.gl_call_generic(request, lambda raw: [type(raw) is bytes, decode(u256, raw)])
         same = [gl_call.gl_call_generic, abi.MethodEncoder] == [gl_call_generic, gl.evm.MethodEncoder]
-        return [self.seen, *sure, same, _decode_nondet(gl.calldata.encode({"ok": [True]}))]
+        return [self.seen, *again.get(), same, _decode_nondet(gl.calldata.encode({"ok": [True]}))]
 
     @gl.public.write
     def send(self, to: Address) -> None:

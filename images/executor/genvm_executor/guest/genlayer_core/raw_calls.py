@@ -1,7 +1,7 @@
 """Requests that contracts put together themselves, past the public names: upstream's `gl_call`.
 
-Published contracts do so where a public name is not enough, above all for calls of the EVM chain whose answer they
-check byte by byte. Each line has it at upstream's place, under the names of the line's own requests.
+Published contracts do so where a public name is not enough, above all for calls of the EVM chain whose answer
+they check byte by byte. Each line has it at upstream's place, under the names of the line's own requests.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from genlayer_core.types import Lazy
 
 from genlayer.py.public_abi import ResultCode
 
-from ._internal import gl_call as gl_call
+from ._internal import gl_call  # noqa: F401 - contracts ask for gl.vm.gl_call
 
 T = TypeVar("T")
 
