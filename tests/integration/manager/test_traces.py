@@ -13,7 +13,10 @@ from orchestrator.serve import end_runs
 from orchestrator.traces.tree import EARLIER
 from tests.integration.manager.conftest import Client, MakeClient, listening_node
 from tests.otlp_receiver import Receiver, attributes, otlp_receiver
+from tests.until import until_told
 
+HOLDS = {"tell_node": "I have my job\n", "ignore": None}
+"""Once its node has heard that, and ended, the run can be taken over."""
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
@@ -48,13 +51,13 @@ async def test_a_run_s_spans_are_in_the_trace_of_its_client(
     expected = [f"genvm.run.{step.value}" for step in Step if step is not Step.INTERRUPTED]
     assert [step.name for step in steps] == expected
     assert {step.parent_span_id for step in steps} == {root.span_id}
-    _, text = await metrics(client)
-    assert 'genvm_traces_total{result="exported"} 1.0' in text
+    # Counted once its answer is there, which is after the spans are.
+    await until_told(lambda: exported(client))
 
 
-async def metrics(client: Client) -> tuple[int, str]:
+async def exported(client: Client) -> bool:
     async with client.session.get("/metrics") as response:
-        return response.status, await response.text()
+        return 'genvm_traces_total{result="exported"} 1.0' in await response.text()
 
 
 async def test_a_client_that_wants_no_spans_has_none_and_one_without_a_trace_has_its_own(
@@ -78,14 +81,13 @@ async def test_a_run_keeps_its_trace_past_a_restart(
 ) -> None:
     changes = {"traces": True, "traces_url": receiver.url, "shutdown_policy": "detach"}
     client = await make_client(**changes)
-    body = client.body({"ignore": None})
+    body = client.body(HOLDS)
     async with listening_node(body["host"]) as node:
         run_id = await asked(client, body, flags)
         run = client.manager.executions.find(run_id)
         assert run is not None
         assert run.trace is not None
-        await asyncio.shield(run.started)
-        await node.connected.wait()
+        await node.ended.wait()
         await end_runs(client.manager)
         await client.leave()
 
@@ -101,10 +103,10 @@ async def test_without_traces_a_client_s_own_is_kept_for_the_log_past_a_restart(
     make_client: MakeClient,
 ) -> None:
     client = await make_client(shutdown_policy="detach")
-    body = client.body({"ignore": None})
+    body = client.body(HOLDS)
     async with listening_node(body["host"]) as node:
         run_id = await asked(client, body, "01")
-        await node.connected.wait()
+        await node.ended.wait()
         await end_runs(client.manager)
         await client.leave()
         client = await make_client(shutdown_policy="detach")
