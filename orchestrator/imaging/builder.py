@@ -7,7 +7,7 @@ arguments. A second build compares digests and returns; it needs neither the net
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,11 +52,14 @@ class Builder:
         self._contents: dict[str, str] = {}
         self._replaced: list[str] = []
 
-    def build(self, recipe: Recipe) -> Built:
-        """Build one image, its parent having been built before. Raises ImagingFailure."""
-        files = files_of(self._checkout, recipe)
+    def build(self, recipe: Recipe, brought: Mapping[str, Path] | None = None) -> Built:
+        """Build one image, its parent having been built before; `brought` are files that no checkout has.
+
+        Raises ImagingFailure.
+        """
+        files = {**files_of(self._checkout, recipe), **(brought or {})}
         parent = self._contents[recipe.parent] if recipe.parent else self._base_image
-        content = self._contents[recipe.name] = content_of(self._checkout, recipe, parent)
+        content = self._contents[recipe.name] = content_of(self._checkout, recipe, parent, brought)
         tags = recipe.tags(self._checkout.version)
         before = self._engine.find(tags[0])
         reused = before is not None and before.content == content and not self._rebuild
@@ -92,7 +95,10 @@ class Builder:
             write_tar(files, context)
             context.seek(0)
             labels = self._labels(recipe, content, start)
-            self._engine.build(context, tag, {"BASE_IMAGE": start}, labels, anew=self._rebuild)
+            arguments = {"BASE_IMAGE": start}
+            if recipe.wraps is not None:
+                arguments["RELEASE_VERSION"] = recipe.wraps
+            self._engine.build(context, tag, arguments, labels, anew=self._rebuild)
 
     def _start(self, recipe: Recipe) -> str:
         """The image to start from: the parent, the public base, or the one made here instead."""

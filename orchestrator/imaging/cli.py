@@ -1,25 +1,37 @@
-"""`genvm-orchestrator images build|list`."""
+"""`genvm-orchestrator images build|release|list`."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
+import tarfile
 import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from orchestrator.imaging.builder import Builder
 from orchestrator.imaging.checkout import find_checkout
 from orchestrator.imaging.engine import ImageEngine
 from orchestrator.imaging.failures import ImagingFailure
-from orchestrator.imaging.recipes import chosen
+from orchestrator.imaging.recipes import Recipe, chosen, official_release
 
 MIB = 1024 * 1024
+ARCHIVE = "archive"
+"""What the Dockerfile of a release calls it."""
+VERSION_TAG = re.compile(r"v?\d[\w.-]{0,100}")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run one `images` command; 0 on success, 1 when it failed, 2 for a wrong name."""
     try:
-        return _build(args) if args.images_command == "build" else _list(as_json=args.json)
+        match args.images_command:
+            case "build":
+                return _build(args)
+            case "release":
+                return _wrap(args)
+        return _list(as_json=args.json)
     except ImagingFailure as failure:
         print(f"error: {failure}", file=sys.stderr)
         return 1
@@ -31,15 +43,39 @@ def _build(args: argparse.Namespace) -> int:
     except KeyError as unknown:
         print(f"error: no image is called {unknown}", file=sys.stderr)
         return 2
+    _make(args, recipes, {})
+    return 0
+
+
+def _wrap(args: argparse.Namespace) -> int:
+    if not VERSION_TAG.fullmatch(args.version):
+        print(
+            f"error: {args.version!r} cannot be an image's tag: a version is v0.2.16 or the like",
+            file=sys.stderr,
+        )
+        return 2
+    if not args.archive.is_file():
+        print(f"error: {args.archive} is not there", file=sys.stderr)
+        return 1
+    if not tarfile.is_tarfile(args.archive):
+        print(f"error: {args.archive} is no tar that can be read", file=sys.stderr)
+        return 1
+    release = official_release(args.version)
+    _make(args, (*chosen([release.parent or ""]), release), {release.name: {ARCHIVE: args.archive}})
+    return 0
+
+
+def _make(
+    args: argparse.Namespace, recipes: Sequence[Recipe], brought: Mapping[str, Mapping[str, Path]]
+) -> None:
     checkout = find_checkout(args.source)
     with ImageEngine() as engine:
         builder = Builder(checkout, engine, _say, args.base_image, args.rebuild)
         for recipe in recipes:
             begun = time.monotonic()
-            built = builder.build(recipe)
+            built = builder.build(recipe, brought.get(recipe.name))
             how = "up to date" if built.reused else f"built in {time.monotonic() - begun:.0f} s"
-            _say(f"{recipe.repository}: {how}, {built.size / MIB:.0f} MiB")
-    return 0
+            _say(f"{recipe.tags(checkout.version)[-1]}: {how}, {built.size / MIB:.0f} MiB")
 
 
 def _list(*, as_json: bool) -> int:

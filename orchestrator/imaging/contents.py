@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.imaging import bootstrap
@@ -16,14 +17,21 @@ def files_of(checkout: Checkout, recipe: Recipe) -> dict[str, Path]:
     """The build context less wheels and Debian packages, which come later. Raises SourcesMissing."""
     folder = f"images/{recipe.name}"
     extra = checkout.packages_below(folder)
+    if recipe.wraps is not None:
+        # How executors talk to their manager; what else is in the package is not imported.
+        extra["genvm_executor"] = checkout.path("images/executor/genvm_executor")
     if recipe.lock is not None:
         extra["requirements.lock"] = checkout.path(recipe.lock)
         extra["installer.lock"] = checkout.path(INSTALLER_LOCK)
     return context_files(checkout.path(folder), extra)
 
 
-def content_of(checkout: Checkout, recipe: Recipe, parent: str) -> str:
+def content_of(
+    checkout: Checkout, recipe: Recipe, parent: str, brought: Mapping[str, Path] | None = None
+) -> str:
     """The digest of all that an image is made from. `parent`: the parent's, or the name of the base image.
+
+    `brought`: files that no checkout has.
 
     Raises SourcesMissing.
     """
@@ -32,9 +40,11 @@ def content_of(checkout: Checkout, recipe: Recipe, parent: str) -> str:
         facts["bootstrap"] = bootstrap.fingerprint()
     if recipe.packages:
         facts["packages"] = " ".join(recipe.packages)
+    if recipe.wraps is not None:
+        facts["wraps"] = recipe.wraps
     folder = checkout.path(f"images/{recipe.name}")
     sources = context_files(folder, {name: checkout.path(name) for name in recipe.project_sources})
-    return digest({**sources, **files_of(checkout, recipe)}, facts)
+    return digest({**sources, **files_of(checkout, recipe), **(brought or {})}, facts)
 
 
 def contents(checkout: Checkout, base_image: str) -> dict[str, str]:

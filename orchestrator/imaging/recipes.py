@@ -17,7 +17,8 @@ class Recipe:
     relative to the checkout. `packages` are
     Debian packages that the image gets besides. With `project_wheel` the manager's own package is built and
     installed too;
-    `project_sources` are the paths that package is made of.
+    `project_sources` are the paths that package is made of. `wraps` is the version of somebody else's
+    program that is the image's content, and its only tag.
     """
 
     name: str
@@ -28,12 +29,15 @@ class Recipe:
     project_wheel: bool = False
     project_sources: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    wraps: str | None = None
 
     @property
     def repository(self) -> str:
         return PREFIX + self.name
 
     def tags(self, version: str) -> tuple[str, ...]:
+        if self.wraps is not None:
+            return (f"{self.repository}:{self.wraps}",)
         return (f"{self.repository}:latest", f"{self.repository}:{version}")
 
 
@@ -83,6 +87,17 @@ RECIPES = (
         ),
     ),
 )
+
+
+def official_release(version: str) -> Recipe:
+    """An official GenVM release, which no checkout has: its archive comes from whoever builds."""
+    return Recipe(
+        name="release",
+        title=f"GenVM {version}",
+        description="An official GenVM release behind the instance protocol",
+        parent="base",
+        wraps=version,
+    )
 
 
 def chosen(names: list[str]) -> tuple[Recipe, ...]:

@@ -41,3 +41,23 @@ def test_a_command_is_required() -> None:
     with pytest.raises(SystemExit) as ending:
         run()
     assert ending.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "said"),
+    [
+        pytest.param("latest", 2, "'latest' cannot be an image's tag", id="no version"),
+        pytest.param("v0.2.16", 1, "notes is no tar that can be read", id="no archive"),
+    ],
+)
+def test_a_release_wants_a_version_and_a_tar(
+    version: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes").write_text("nothing packed")
+    assert run("release", str(tmp_path / "notes"), version) == code
+    assert said in capsys.readouterr().err
+
+
+def test_an_archive_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("release", str(tmp_path / "absent.tar"), "v1.2.3") == 1
+    assert "absent.tar is not there" in capsys.readouterr().err

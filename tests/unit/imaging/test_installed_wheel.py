@@ -82,12 +82,6 @@ def test_it_knows_every_image_and_its_settings(environment: Path) -> None:
     assert "image_pattern: genvm-executor:latest" in run(environment, "genvm-orchestrator", "config", "show")
 
 
-def test_a_contract_is_checked_without_a_checkout(environment: Path) -> None:
-    contract = environment / "counter.py"
-    contract.write_text((ROOT / "examples" / "counter.py").read_text("utf-8"), "utf-8")
-    run(environment, "genvm-orchestrator", "check", str(contract))
-
-
 def test_images_are_made_of_the_same_files_as_in_the_checkout(environment: Path) -> None:
     """So what was built from a checkout is up to date for the installed command, and vice versa."""
     said = run(environment, "python", "-c", CONTENTS.format(base=DEFAULT_BASE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.imaging.recipes import RECIPES, chosen
+from orchestrator.imaging.recipes import RECIPES, chosen, official_release
 
 
 def test_no_name_means_all_of_them() -> None:
@@ -31,3 +31,7 @@ def test_parents_come_before_their_children() -> None:
 def test_tags_are_the_latest_and_the_projects_version() -> None:
     executor = next(recipe for recipe in RECIPES if recipe.name == "executor")
     assert executor.tags("1.2.3") == ("genvm-executor:latest", "genvm-executor:1.2.3")
+
+
+def test_a_wrapped_release_has_its_own_version_as_its_only_tag() -> None:
+    assert official_release("v0.2.16").tags("1.2.3") == ("genvm-release:v0.2.16",)

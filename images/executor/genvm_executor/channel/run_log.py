@@ -23,5 +23,10 @@ class RunLog:
             {"level": level, "message": message[:MAX_MESSAGE], "target": "genvm_executor", **fields}
         )
 
+    def take(self, record: dict[str, Encodable]) -> None:
+        """Keep a record that another program wrote."""
+        self.total += 1
+        self._records.append(record)
+
     def records(self) -> list[dict[str, Encodable]]:
         return list(self._records)
