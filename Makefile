@@ -7,7 +7,7 @@ ORCHESTRATOR := $(BIN)/genvm-orchestrator
 # Changes with everything that decides what is installed, so that a second `make setup` does nothing.
 STAMP := $(VENV)/.installed-$(shell cat requirements-dev.lock images/installer.lock pyproject.toml images/venv.sh | cksum | cut -d ' ' -f 1)
 
-.PHONY: help setup engine images demo test test-llm serve settings-page metrics-page reference docs lint bench chaos fuzz lock release clean
+.PHONY: help setup engine images demo test test-llm serve settings-page metrics-page reference docs lint bench chaos fuzz lock audit release clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
@@ -79,6 +79,9 @@ fuzz: setup ## a million hostile inputs for every target; ARGS are the fuzzer's
 release: setup ## wheel, sdist, images, chart, bills of materials, checksums and notes into dist/ (docs/release.md)
 	@images/prerequisites.sh
 	@$(BIN)/python -m images.shipping $(ARGS)
+
+audit: ## ask whether a pinned package has a known vulnerability; ARGS are locks
+	@images/audit.sh $(ARGS)
 
 lock: ## pin all Python packages again
 	@images/lock.sh
