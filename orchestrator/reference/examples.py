@@ -12,6 +12,7 @@ EXAMPLES: Final = {
     ],
     "config show": ["genvm-orchestrator config show --config /etc/genvm/manager.yaml"],
     "demo": ["genvm-orchestrator demo"],
+    "images release": ["genvm-orchestrator images release genvm-linux-amd64.tar.xz v0.2.16"],
     "images build": ["genvm-orchestrator images build", "genvm-orchestrator images build genvm-executor"],
     "images list": ["genvm-orchestrator images list --json"],
     "deploy": ["genvm-orchestrator deploy examples/counter.py 5 --manager local"],
