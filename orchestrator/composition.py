@@ -40,6 +40,7 @@ from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.kits import kit_of
 from orchestrator.memory import FreeMemory
 from orchestrator.metrics.exposition import scraper
+from orchestrator.metrics.history import History
 from orchestrator.metrics.run_tally import RunTally
 from orchestrator.metrics.sources import Sources, StartTime
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
@@ -203,6 +204,7 @@ async def manager(
                 journal_trouble=lambda: writability.trouble,
                 readiness=readiness,
                 scrape=scraper(sources),
+                history=_remembered(sources, background),
                 pool=pool,
                 modules=modules,
                 access=Access(audit, tokens, settings.operator_socket),
@@ -290,6 +292,12 @@ def _kept_watching(checks: dict[str, Check], background: TaskOwner) -> Readiness
     readiness = Readiness(checks, MACHINE_CLOCK)
     background.spawn_eternal("readiness", readiness.watch())
     return readiness
+
+
+def _remembered(sources: Sources, background: TaskOwner) -> History:
+    history = History(sources)
+    background.spawn_eternal("history", history.keep())
+    return history
 
 
 def _watched(journal: Journal, settings: Settings, background: TaskOwner) -> Writability:

@@ -31,6 +31,7 @@ from orchestrator.api.members.orders import orders_for_all
 from orchestrator.api.members.others import others_runs
 from orchestrator.api.recovering import after_recovery
 from orchestrator.api.socket import route as socket
+from orchestrator.api.ui import route as ui
 
 RESOURCES = (
     genvm,
@@ -46,6 +47,7 @@ RESOURCES = (
     env,
     vm_error,
     socket,
+    ui,
 )
 
 
@@ -71,4 +73,5 @@ def make_app(context: ApiContext, accepted_hosts: AcceptedHosts, limits: BodyLim
         resource.add_routes(app)
     openapi.add_routes(app)
     docs_page.add_routes(app)
+    ui.add_pages(app)
     return app

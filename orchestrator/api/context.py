@@ -15,6 +15,7 @@ from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.service import Executions
+from orchestrator.metrics.history import History
 from orchestrator.modules.service import ModuleService
 from orchestrator.provider_checks import CheckOne
 from orchestrator.readiness import Readiness
@@ -29,6 +30,7 @@ class ApiContext:
     `engine_reachable` and `journal_trouble` (why runs cannot be written down) tell what is known now: neither
     asks the engine or touches the disk. `no_room`: why starts wait for room in the cluster, or None.
     `readiness`: whether runs may come. `scrape`: the metrics, and their content type.
+    `history`: the last hour of some of them.
     `start_wait`: seconds that a client which is answered at the start of its run waits for permits.
     """
 
@@ -47,6 +49,7 @@ class ApiContext:
     access: Access
     readiness: Readiness
     scrape: Callable[[], Awaitable[tuple[bytes, str]]]
+    history: History
     no_room: Callable[[], str | None] = lambda: None
     pool: PoolRuntime | None = None
     times: ApiTimes = DEFAULT_API_TIMES

@@ -6,7 +6,9 @@ The list comes from memory alone and costs what its page costs; one run's detail
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -22,10 +24,12 @@ from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, Parameter, describes
 from orchestrator.api.errors import error_response
 from orchestrator.api.members.listing import theirs_of, together
+from orchestrator.aside import aside
 from orchestrator.contracts.timestamps import parse_timestamp
 from orchestrator.operations.reasons import reason_of
 from orchestrator.operations.selection import Selection, named_causes, named_states
 from orchestrator.views import overview
+from orchestrator.views.result import of_result
 from orchestrator.views.visible import VisibleRuns
 
 DEFAULT_LIMIT = 50
@@ -39,6 +43,7 @@ OF_A_LIST = (
     Parameter("since", "accepted at that time or later, RFC 3339", {"type": "string"}),
 )
 OUTPUT = Parameter("output", "include what was printed and logged", {"type": "boolean"})
+RESULT = Parameter("result", "include the result as text, decoded", {"type": "boolean"})
 DRY_RUN = Parameter("dry_run", "refused when true", {"type": "boolean"})
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -117,14 +122,14 @@ def _flag(request: web.Request, name: str) -> bool:
     return FLAGS[text]
 
 
-@describes(Description(Execution, parameters=(OUTPUT,), failures=(400, 404, 503), scope=Scope.READ))
+@describes(Description(Execution, parameters=(OUTPUT, RESULT), failures=(400, 404, 503), scope=Scope.READ))
 async def get_details(request: web.Request) -> web.StreamResponse:
     """Everything about one run, live or ended, fetched or not."""
     text = request.match_info["run_id"]
     runs = runs_of(request)
-    output = _flag(request, "output")
+    wanted = Wanted(output=_flag(request, "output"), result=_flag(request, "result"))
     run_id = unsigned_of(text, U64_MAX)
-    details = None if run_id is None else await _details(runs, run_id, output=output)
+    details = None if run_id is None else await _details(runs, run_id, wanted)
     if details is None:
         return error_response(
             f"run {text[:40]} is not known: there never was one, or it is kept no longer", 404
@@ -134,12 +139,29 @@ async def get_details(request: web.Request) -> web.StreamResponse:
     return web.json_response(details)
 
 
-async def _details(runs: VisibleRuns, run_id: int, *, output: bool) -> dict[str, Any] | None:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a run is told beside what is short."""
+
+    output: bool
+    result: bool
+
+
+async def _details(runs: VisibleRuns, run_id: int, wanted: Wanted) -> dict[str, Any] | None:
     run = runs.find(run_id)
     if run is not None:
-        return overview.details_of_run(run, output=output)
-    row = await runs.row(run_id)
-    return None if row is None else overview.details_of_row(row, output=output)
+        outcome = run.execution.outcome
+        details = overview.details_of_run(run, output=wanted.output)
+        result = None if outcome is None else outcome.result
+    else:
+        row = await runs.row(run_id)
+        if row is None:
+            return None
+        details = overview.details_of_row(row, output=wanted.output)
+        result = None if row.outcome is None else row.outcome.result
+    if wanted.result:
+        details["result"] = await aside(len(result or b""), partial(of_result, result))
+    return details
 
 
 @describes(Description(Collected, parameters=(DRY_RUN,), failures=(400, 503), scope=Scope.OPERATOR))

@@ -37,6 +37,7 @@ REASONS = {
     401: "a token is needed, or the one sent is not known",
     403: "not for a page of another origin, or not with this token's scope",
     404: "there is no such thing",
+    406: "the answer is of another kind than the header Accept takes",
     408: "the body took too long",
     413: "the body is larger than {limit} bytes",
     415: "the body has a Content-Encoding",

@@ -36,29 +36,36 @@ MOST_HOLDERS = 100
 """Of those who hold permits so many are named: who has held longest is what is looked for."""
 
 
+Revision = tuple[int, int, int, int, bool, str | None, str | None, int]
+
+
+def revision_of(context: ApiContext) -> Revision:
+    """Changes whenever anybody would be told something else."""
+    return (
+        context.executions.revision,
+        0 if context.pool is None else context.pool.revision,
+        context.modules.revision,
+        context.executions.misuse.revision,
+        context.engine_reachable(),
+        context.journal_trouble(),
+        context.no_room(),
+        0 if context.passing is None else context.passing.member.others_runs.revision,
+    )
+
+
 class StatusBody:
     """The encoded body for who sees `namespace` (null: all), made anew only when something has changed."""
 
     def __init__(self, context: ApiContext, namespace: str | None) -> None:
         self._context = context
         self._runs = VisibleRuns(context.executions, namespace)
-        self._made_for: tuple[int, int, int, int, bool, str | None, str | None, int] | None = None
+        self._made_for: Revision | None = None
         self._body = b""
         self._ended: dict[int, str] = {}
         self._holders: dict[int, str] = {}
 
     def encoded(self) -> bytes:
-        pool = 0 if self._context.pool is None else self._context.pool.revision
-        current = (
-            self._context.executions.revision,
-            pool,
-            self._context.modules.revision,
-            self._context.executions.misuse.revision,
-            self._context.engine_reachable(),
-            self._context.journal_trouble(),
-            self._context.no_room(),
-            0 if self._context.passing is None else self._context.passing.member.others_runs.revision,
-        )
+        current = revision_of(self._context)
         if current != self._made_for:
             rest = _encode(status_of(self._context, self._runs))
             holders, runs = self._holding(self._runs), self._listed(self._runs)
@@ -90,7 +97,7 @@ class StatusBody:
     def _holding(self, runs: VisibleRuns) -> str:
         known = self._holders
         self._holders = {
-            holder.name: known.get(holder.name) or _encode(_holder(holder))
+            holder.name: known.get(holder.name) or _encode(holder_of(holder))
             for holder in islice(runs.holders(), MOST_HOLDERS)
         }
         return ",".join(self._holders.values())
@@ -135,7 +142,7 @@ def status_of(context: ApiContext, runs: VisibleRuns) -> dict[str, Any]:
             "per_sync_run": context.rules.price(NEWEST_COSTS, nondet=False),
             "per_nondet_run": context.rules.price(NEWEST_COSTS, nondet=True),
         },
-        "queue": {"depth": permits.waiting, "waiting_for": _reason(permits.waiting, engine, no_room)},
+        "queue": {"depth": permits.waiting, "waiting_for": waiting_for(permits.waiting, engine, no_room)},
         "engine": "reachable" if engine else "unreachable",
         "no_room": no_room,
         "journal": context.journal_trouble() or "writable",
@@ -209,11 +216,12 @@ def _entry(
     }
 
 
-def _holder(holder: Holder) -> dict[str, Any]:
+def holder_of(holder: Holder) -> dict[str, Any]:
     return {"id": holder.name, "permits": holder.cost, "since": format_timestamp(holder.since)}
 
 
-def _reason(waiting: int, engine: bool, no_room: str | None) -> str | None:
+def waiting_for(waiting: int, engine: bool, no_room: str | None) -> str | None:
+    """What runs wait for, in a word; null where none waits."""
     if not waiting:
         return None
     if no_room is not None:

@@ -24,5 +24,10 @@ class ApiTimes:
     last_words: float = 0.5
     """A client may read its last events within it when the manager goes."""
 
+    page: float = 1.0
+    """An operator's page is told of changes so often: what changes in between it sees at once."""
+    page_patience: float = 20.0
+    """A page that has taken nothing of what it was told for so long is gone."""
+
 
 DEFAULT_API_TIMES = ApiTimes()

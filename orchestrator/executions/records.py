@@ -25,7 +25,7 @@ from orchestrator.store.port import AcceptedRow, KnownBy, OutcomeRow, ProgressRo
 # an outcome does, under its name.
 COLUMNS = (hints_of(Outcome).keys() & hints_of(OutcomeRow).keys()) - {"stats"}
 BESIDE_STATS = {name: name for name in hints_of(Outcome) if name not in {*COLUMNS, "stats"}}
-BESIDE_STATS["metrics"] = "modules"
+BESIDE_STATS |= {"metrics": "modules", "steps": "run_steps", "path": "start_path"}
 
 
 @dataclass(frozen=True, slots=True)

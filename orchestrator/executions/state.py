@@ -58,7 +58,8 @@ class Outcome:
     `result` is the result payload (code byte and rest) if the executor reported one; `delivered`: the node
     acknowledged it. `error` is a sentence for people, null after a plain exit with a result; `reason` is a
     stable code that says more than the cause where there is more to say. `metrics`: what the run used of the
-    modules (manager-api 3.4), null for nothing.
+    modules (manager-api 3.4), null for nothing. `steps`: microseconds of each step up to the outcome
+    (`steps.Step`); `path`: where its instance came from (`steps.StartPath`).
     """
 
     cause: Cause
@@ -72,6 +73,8 @@ class Outcome:
     reason: str | None = None
     stats: Mapping[str, int] = field(default_factory=dict)
     metrics: Mapping[str, Value] | None = None
+    steps: Mapping[str, int] = field(default_factory=dict, compare=False)
+    path: str | None = field(default=None, compare=False)
 
     @property
     def state(self) -> State:

@@ -67,6 +67,10 @@ class StepTimes:
         self.seconds[step] = self.seconds.get(step, 0.0) + now - self._last
         self._last = now
 
+    def micros(self) -> dict[str, int]:
+        """The steps that are over, in whole microseconds: as the journal keeps them."""
+        return {step.value: int(seconds * 1e6) for step, seconds in self.seconds.items()}
+
     @property
     def total(self) -> float:
         """Seconds until the end of the last step that is over."""

@@ -396,7 +396,8 @@ class Supervisor:
         """
         try:
             # While the executor still waits for its acknowledgement: what ends the sessions is this.
-            outcome = replace(outcome, metrics=await self.modules.release(run.id))
+            metrics = await self.modules.release(run.id)
+            outcome = replace(outcome, metrics=metrics, steps=run.steps.micros(), path=run.path)
             await self._write_outcome(run, outcome)
         except Exception as defect:
             log.exception("outcome_not_recorded")

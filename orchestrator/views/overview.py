@@ -5,6 +5,7 @@ Nothing here has `host_data` or anything else of a request that could be a secre
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from orchestrator.executions.records import (
 )
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Execution, Outcome
+from orchestrator.executions.steps import Step
 from orchestrator.store.port import RunHead, RunRow
 
 Json = dict[str, Any]
@@ -82,6 +84,7 @@ def details_of_run(run: Run, *, output: bool) -> Json:
         run.execution.dialled,
     )
     details["way"] = run.way
+    details |= _story(run.steps.micros(), run.path, run.reconnects)
     printed = run.output
     sizes = _sizes(
         (len(printed.stdout), printed.stdout.total),
@@ -106,7 +109,9 @@ def details_of_row(row: RunRow, *, output: bool) -> Json:
     details = of_head(head) | _facts(head.engine_id, head.permits, held, host, head.dialled)
     details["instance"] = head.instance
     if final is None:
+        details |= _story({}, None, None)
         return details | _end(None) | _sizes((0, 0), (0, 0), 0) | (_nothing() if output else {})
+    details |= _story(final.outcome.steps, final.outcome.path, None)
     details |= _end(final.outcome) | _sizes(
         (len(final.stdout), final.stdout_total), (len(final.stderr), final.stderr_total), len(final.log)
     )
@@ -136,6 +141,19 @@ def _facts(container: str | None, permits: int, held: int, host: str, dialled: b
     }
 
 
+def _story(steps: Mapping[str, int], path: str | None, reconnects: int | None) -> Json:
+    """Seconds of the steps that are over; of an ended run those up to its outcome.
+
+    `reconnects`: of a live run.
+    """
+    return {
+        # The journal has them by name.
+        "steps": {step.value: steps[step] / 1e6 for step in Step if step in steps},
+        "path": path,
+        "reconnects": reconnects,
+    }
+
+
 def _end(outcome: Outcome | None) -> Json:
     """The keys of an outcome, all null before there is one."""
     result = None if outcome is None else outcome.result
@@ -149,6 +167,7 @@ def _end(outcome: Outcome | None) -> Json:
         "result_code": result[0] if result else None,
         "result_bytes": None if result is None else len(result),
         "stats": {} if outcome is None else dict(outcome.stats),
+        "modules_used": None if outcome is None else outcome.metrics,
     }
 
 

@@ -28,11 +28,11 @@ class VisibleRuns:
     def find(self, run_id: int) -> Run | None:
         """A run that has not ended, or has only just ended."""
         run = self.executions.find(run_id)
-        return run if run is not None and self._takes(run) else None
+        return run if run is not None and self.takes(run) else None
 
     def knows(self, run_id: int) -> bool:
         found = self.executions.known(run_id)
-        return found is not None and self._takes(found)
+        return found is not None and self.takes(found)
 
     async def status(self, run_id: int) -> FinalStatus | None:
         """Everything about an ended run; None before its end and for unknown runs. Changes nothing."""
@@ -51,13 +51,13 @@ class VisibleRuns:
     def between(self, after: int, before: int, *, newest_first: bool) -> Iterator[Run | EndedRun]:
         """Known runs with ids between the two, in the order of their ids."""
         runs = self.executions.between(after, before, newest_first=newest_first)
-        return filter(self._takes, runs)
+        return filter(self.takes, runs)
 
     def live(self) -> list[Run]:
-        return [run for run in self.executions.live() if self._takes(run)]
+        return [run for run in self.executions.live() if self.takes(run)]
 
     def ended(self) -> list[EndedRun]:
-        return [run for run in self.executions.ended() if self._takes(run)]
+        return [run for run in self.executions.ended() if self.takes(run)]
 
     def retained(self) -> tuple[int, int]:
         """How many ended runs are kept, and their bytes."""
@@ -74,7 +74,8 @@ class VisibleRuns:
             return holders
         return (one for one in holders if self.executions.namespace_of(one.name) == self.namespace)
 
-    def _takes(self, run: Run | EndedRun) -> bool:
+    def takes(self, run: Run | EndedRun) -> bool:
+        """Whether the caller sees it."""
         if self.namespace is None:
             return True
         return self.namespace == (run.namespace if isinstance(run, EndedRun) else run.request.namespace)

@@ -64,7 +64,8 @@ async def every_route(client: Client) -> list[tuple[str, str]]:
         for path, methods in document["paths"].items()
         for method in methods
     }
-    paths = {path for _, path in described} | {"/docs", "/", "/nowhere", "//evil.example/status"}
+    pages = {"/docs", "/ui", "/ui/", "/ui/1"}
+    paths = {path for _, path in described} | pages | {"/", "/nowhere", "//evil.example/status"}
     methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
     return sorted(described | {(method, path) for method in methods for path in paths} | {("OPTIONS", "*")})
 

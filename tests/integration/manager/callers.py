@@ -75,7 +75,8 @@ async def make_as(make_client: MakeClient, tokens_file: TokensFile) -> AsyncIter
             nobody = await make_client(tokens_file=tokens_file.path, **changes)
 
             async def speaking_as(name: str) -> Client:
-                connector = UnixConnector(str(nobody.manager.settings.socket))
+                path = nobody.manager.settings.socket
+                connector = None if path is None else UnixConnector(str(path))
                 session = ClientSession(
                     nobody.address,
                     connector=connector,

@@ -63,13 +63,13 @@ async def test_a_thousand_holders_are_written_down_once_and_a_hundred_are_named(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[int] = []
-    really = status_route._holder
+    really = status_route.holder_of
 
     def counted(holder: Holder) -> dict[str, Any]:
         written.append(holder.name)
         return really(holder)
 
-    monkeypatch.setattr(status_route, "_holder", counted)
+    monkeypatch.setattr(status_route, "holder_of", counted)
     admission = client.manager.executions._admission
     for name in range(1, 1001):
         admission.restore(10_000 + name, 1, BEGINNING)
