@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,8 +50,9 @@ def carried_out(command: list[str], manager: ManagerProcess, folder: Path) -> st
     words = [*program[command[0]], *command[1:]]
     url = next(word.removeprefix("--manager=") for word in words if "http://" in word)
     changed = {url: manager.address, "$(POD_IP)": "127.0.0.1", "/test/": f"{folder}/", "/tmp/": f"{folder}/"}
-    for written, here in changed.items():
-        words = [word.replace(written, here) for word in words]
+    # All in one go: the folder's own name may have /tmp/ in it.
+    names = re.compile("|".join(map(re.escape, changed)))
+    words = [names.sub(lambda found: changed[found[0]], word) for word in words]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, f"{words}: {ended.stdout}{ended.stderr}"
     return ended.stdout
