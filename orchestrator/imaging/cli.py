@@ -15,9 +15,11 @@ from orchestrator.imaging.builder import Builder
 from orchestrator.imaging.checkout import find_checkout
 from orchestrator.imaging.engine import ImageEngine
 from orchestrator.imaging.failures import ImagingFailure
-from orchestrator.imaging.recipes import Recipe, chosen, official_release
+from orchestrator.imaging.recipes import RECIPES, Recipe, chosen, official_release
+from orchestrator.progress import progress
 
 MIB = 1024 * 1024
+_NAMES = ", ".join(recipe.name for recipe in RECIPES)
 ARCHIVE = "archive"
 """What the Dockerfile of a release calls it."""
 VERSION_TAG = re.compile(r"v?\d[\w.-]{0,100}")
@@ -41,7 +43,7 @@ def _build(args: argparse.Namespace) -> int:
     try:
         recipes = chosen(args.names)
     except KeyError as unknown:
-        print(f"error: no image is called {unknown}", file=sys.stderr)
+        print(f"error: no image is called {unknown}; there are {_NAMES}", file=sys.stderr)
         return 2
     _make(args, recipes, {})
     return 0
@@ -69,13 +71,14 @@ def _make(
     args: argparse.Namespace, recipes: Sequence[Recipe], brought: Mapping[str, Mapping[str, Path]]
 ) -> None:
     checkout = find_checkout(args.source)
-    with ImageEngine() as engine:
-        builder = Builder(checkout, engine, _say, args.base_image, args.rebuild)
-        for recipe in recipes:
+    with ImageEngine() as engine, progress() as shown:
+        builder = Builder(checkout, engine, shown.say, args.base_image, args.rebuild)
+        for number, recipe in enumerate(recipes, 1):
+            shown.at(f"{recipe.repository}, {number} of {len(recipes)}")
             begun = time.monotonic()
             built = builder.build(recipe, brought.get(recipe.name))
             how = "up to date" if built.reused else f"built in {time.monotonic() - begun:.0f} s"
-            _say(f"{recipe.tags(checkout.version)[-1]}: {how}, {built.size / MIB:.0f} MiB")
+            shown.say(f"{recipe.tags(checkout.version)[-1]}: {how}, {built.size / MIB:.0f} MiB")
 
 
 def _list(*, as_json: bool) -> int:
@@ -89,7 +92,3 @@ def _list(*, as_json: bool) -> int:
         tags = " ".join(image.tags) or "<none>"
         print(f"{image.image_id[7:19]}  {image.size / MIB:6.0f} MiB  {tags}")
     return 0
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

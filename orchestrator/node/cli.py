@@ -33,6 +33,7 @@ from orchestrator.node.run_report import RunReport
 from orchestrator.node.store import NodeStore
 from orchestrator.node.transactions import NodeClient
 from orchestrator.node.typed_argument import parse_typed
+from orchestrator.progress import progress
 
 EXIT_OK, EXIT_CONTRACT, EXIT_USAGE, EXIT_NO_RESULT = 0, 1, 2, 3
 OpenManager = Callable[[], AbstractAsyncContextManager[ManagerClient]]
@@ -57,7 +58,8 @@ async def run(args: argparse.Namespace, open_manager: OpenManager | None = None)
     try:
         if args.command == "tx":
             return await asyncio.to_thread(_show_transactions, args)
-        shown = await _execute(args, open_manager)
+        with progress(f"{args.command}: waiting for its run"):
+            shown = await _execute(args, open_manager)
     except BadRequest as error:
         print(f"genvm-orchestrator: {error}", file=sys.stderr)
         return EXIT_USAGE

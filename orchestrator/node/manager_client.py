@@ -8,12 +8,16 @@ from typing import Any, Final
 
 import aiohttp
 
+from orchestrator.node.arguments import LOCAL_MANAGER
 from orchestrator.node.errors import ManagerRefused, ManagerUnreachable
 
 _START_TIMEOUT: Final = aiohttp.ClientTimeout(total=300)
 _STATUS_TIMEOUT: Final = aiohttp.ClientTimeout(total=60)
 _DELETE_TIMEOUT: Final = aiohttp.ClientTimeout(total=3, connect=1.5, sock_read=1.5)
 _UNIX: Final = "unix://"
+WITHOUT_A_MANAGER: Final = (
+    f"start one with `genvm-orchestrator serve`, or do without: --manager {LOCAL_MANAGER}"
+)
 
 
 class ManagerClient:
@@ -89,7 +93,9 @@ class ManagerClient:
                 body = await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise ManagerUnreachable(f"no answer from the manager at {self._shown}: {reason}") from error
+            raise ManagerUnreachable(
+                f"no answer from the manager at {self._shown}: {reason}; {WITHOUT_A_MANAGER}"
+            ) from error
         except ValueError as error:
             raise ManagerRefused(f"{self._shown} does not answer like a manager: {error}") from error
         if response.status != 200 or not isinstance(body, dict):
