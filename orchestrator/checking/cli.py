@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from orchestrator.checking.late_imports import probe
+from orchestrator.checking import late_imports, late_names
 from orchestrator.checking.problem import Problem, problem_of
 from orchestrator.node.contract_file import read_contract
 from orchestrator.node.errors import BadRequest, NodeError
@@ -66,21 +66,39 @@ async def report(node: NodeClient, name: str, code: bytes) -> Report:
         if (problem := problem_of(outcome, code)) is not None:
             return Report(name, (problem,))
         schema = outcome.result.data if isinstance(outcome.result.data, str) else None
-        return Report(name, tuple(await _late_problems(node, code)), schema)
+        late = [*await _late_imports(node, code), *await _late_names(node, code)]
+        return Report(name, tuple(sorted(late, key=lambda one: one.line or 0)), schema)
     except NodeError as error:
         return Report(name, trouble=str(error))
 
 
-async def _late_problems(node: NodeClient, code: bytes) -> list[Problem]:
+async def _late_imports(node: NodeClient, code: bytes) -> list[Problem]:
     """One after the other: an import that fails hides those behind it."""
     found: list[Problem] = []
     known: set[int] = set()
-    while (asked := probe(code, frozenset(known))) is not None:
+    while (asked := late_imports.probe(code, frozenset(known))) is not None:
         problem = problem_of(await node.schema(asked), asked, "warning")
         if problem is None or problem.line is None or problem.line in known:
             return found
         known.add(problem.line)
         found.append(problem)
+    return found
+
+
+async def _late_names(node: NodeClient, code: bytes) -> list[Problem]:
+    """One after the other, too."""
+    lines = late_names.late_names(code)
+    names = list(lines)
+    found: list[Problem] = []
+    while names:
+        asked, before = late_names.probe(code, names)
+        problem = problem_of(await node.schema(asked), asked, "warning")
+        if problem is None or problem.line is None or problem.line <= before:
+            return found
+        missing = names[problem.line - before - 1]
+        names = names[problem.line - before :]
+        if problem.text.startswith(("NameError", "AttributeError")):
+            found.append(problem.moved(code, lines[missing]))
     return found
 
 

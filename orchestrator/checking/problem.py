@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from genvm_wire.contract_lines import LATER_LINE, line_of_code
@@ -12,13 +12,40 @@ from orchestrator.node.contract_lines import complaint, places
 from orchestrator.node.run_report import RunReport
 
 _FIELD: Final = re.compile(r"field '(?P<field>\w+)' of (?P<cls>[\w.]+)")
-_FUNCTION: Final = re.compile(r"SchemaError: (?P<cls>\w+)\.(?P<function>\w+):")
-_RUNNER: Final = re.compile(r"runner '(?P<id>[^']+)'")
+_FUNCTION: Final = re.compile(r"^(?:Schema|Name)Error: (?P<cls>\w+)\.(?P<function>\w+):")
+_RUNNER: Final = re.compile(r"runner (?:id )?'(?P<id>[^']+)'")
+_PACKAGE: Final = re.compile(r"^genlayer\w*\.(?:\w+\.)*(?=\w+:)")
 
 _LATER_ADVICE: Final = (
     (
         r"name 'gl' is not defined",
         "begin with `import genlayer as gl`, as this runner has it",
+    ),
+    (r"module 'genlayer' has no attribute 'Contract'", "contracts inherit gl.contract.Contract here"),
+    (
+        r"no attribute '(TreeMap|DynArray|Array|allow_storage)'",
+        "it is in gl.storage: TreeMap, DynArray, Array, allow",
+    ),
+    (
+        r"name '(TreeMap|DynArray|Array|VLA|Indirection)' is not",
+        "`from genlayer.storage import …` it, or gl.storage.…",
+    ),
+    (r"name 'allow_storage' is not", "decorate with @gl.storage.allow"),
+    (
+        r"'(get_contract_at|deploy_contract|ContractProxy)'",
+        "it is gl.contract.get_at, .deploy or .Proxy here",
+    ),
+    (r"no attribute 'contract_interface'", "it is gl.contract.interface or gl.evm.contract_interface here"),
+    (r"no attribute 'message_raw'", "it is gl.message.raw here"),
+    (r"no attribute 'Event'", "it is gl.chain.Event here"),
+    (
+        r"no attribute 'run_nondet_unsafe'",
+        "it is gl.vm.run_nondet here, and the former run_nondet is run_nondet_default",
+    ),
+    (r"'UserError'", "it is gl.vm.UserError"),
+    (
+        r"'genlayer.message' has no attribute",
+        "gl.message has sender_address, value, datetime, raw and their like",
     ),
     (r"has no attribute", "names have moved in this library; see docs/contracts.md"),
     (r"only one contract is allowed", "put shared code into a class that is no gl.contract.Contract"),
@@ -49,6 +76,15 @@ _ADVICE: Final = (
     (r"must not be public", "take the decorator off __init__"),
     (r"\*args and \*\*kwargs", "name every parameter of a public method"),
     (r"has no form for", "annotate with int, str, bool, bytes, Address, list, dict, or a dataclass"),
+    (r"name 'UserError' is not|no attribute '(UserError|Rollback)'", "it is gl.vm.UserError"),
+    (
+        r"'MessageType' object has no attribute",
+        "gl.message has sender_address, contract_address, value and their like",
+    ),
+    (
+        r"is no hash in GVM32",
+        "take the id of the second generation, as for py-genlayer; the first one's are other ones",
+    ),
     (r"^NameError", "import or define the name; most of genlayer comes with `from genlayer import *`"),
     (r"not_utf8", "save the file as UTF-8"),
 )
@@ -68,6 +104,10 @@ class Problem:
     code: str
     source: str = ""
 
+    def moved(self, code: bytes, line: int) -> Problem:
+        """The same at another line."""
+        return replace(self, line=line, source=_shown(_source(code), line))
+
 
 def problem_of(outcome: RunReport, code: bytes, severity: str = "error") -> Problem | None:
     """Null when the contract is as a node wants it."""
@@ -75,7 +115,7 @@ def problem_of(outcome: RunReport, code: bytes, severity: str = "error") -> Prob
     if result is None or result.succeeded:
         return None
     said = result.data if isinstance(result.data, str) else repr(result.data)
-    text = complaint(outcome.stderr) or _last_line(outcome.stderr) or said
+    text = _PACKAGE.sub("", complaint(outcome.stderr) or _last_line(outcome.stderr) or said)
     source = _source(code)
     line = _line(text, said, outcome.stderr, source)
     later = _LATER_ADVICE if line_of_code(code) == LATER_LINE else ()

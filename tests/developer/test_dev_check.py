@@ -78,6 +78,29 @@ TABLE = (
         "no native packages",
         "warning",
     ),
+    Bad(
+        "late_name",
+        contract(body="    @gl.public.write\n    def m(self):\n        raise UserError('no')\n"),
+        11,
+        "name 'UserError' is not defined",
+        "gl.vm.UserError",
+        "warning",
+    ),
+    Bad(
+        "late_attribute",
+        contract(body="    @gl.public.view\n    def m(self) -> str:\n        return gl.message.sender\n"),
+        11,
+        "has no attribute 'sender'",
+        "sender_address",
+        "warning",
+    ),
+    Bad(
+        "no_form",
+        contract(body="    @gl.public.view\n    def m(self) -> float:\n        return 0.5\n"),
+        10,
+        "SchemaError: C.m: the schema has no form for <class 'float'>",
+        "annotate with",
+    ),
 )
 LATER = '# v0.3.0\n# { "Depends": "py-genlayer:5jycge4q8k23462jtb0b9fyey1s9qz928sz2nbrd9mg4sxqg2qng" }\n'
 GONE = "9b8kjyda2ycxyq4ea6g4yfpnydxhd52gqba5rb8dw7krkh5mn9p0"
@@ -104,6 +127,24 @@ LATER_TABLE = (
         10,
         "has no attribute 'advanced'",
         "names have moved",
+    ),
+    Bad("later_map", later("x: TreeMap[str, u8]"), 7, "name 'TreeMap' is not", "from genlayer.storage"),
+    Bad(
+        "later_package",
+        later()
+        .replace('{ "Depends"', '{ "Seq": [{ "Depends": "py-lib-e:1jb4e" }, { "Depends"')
+        .replace('qng" }', 'qng" }] }'),
+        2,
+        "is no hash in GVM32",
+        "second generation",
+    ),
+    Bad(
+        "later_name",
+        later(body="    @gl.public.write\n    def m(self):\n        gl.vm.run_nondet_unsafe(None, None)\n"),
+        12,
+        "has no attribute 'run_nondet_unsafe'",
+        "gl.vm.run_nondet here",
+        "warning",
     ),
     Bad("later_int", later("x: u8\n    wrong: int"), 8, "(field 'wrong' of C)", "fields have the types"),
     Bad("later_none", f"{LATER}import genlayer as gl\n", None, "no contract defined", "gl.contract.Contract"),

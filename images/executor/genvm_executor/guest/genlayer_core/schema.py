@@ -51,12 +51,20 @@ def contract_schema(cls: type[Any], rules: SchemaRules) -> str:
     if getattr(cls.__init__, "__gl_public__", False):
         raise SchemaError("__init__ must not be public")
     methods = {
-        name: _method(member, rules)
+        name: _named(_method, member, rules)
         for name, member in sorted(inspect.getmembers(cls, inspect.isfunction))
         if getattr(member, "__gl_public__", False) and name not in _UNLISTED
     }
-    schema = {"ctor": _parameters(cls.__init__, rules), "methods": methods}
+    schema = {"ctor": _named(_parameters, cls.__init__, rules), "methods": methods}
     return json.dumps(schema, separators=(",", ":"))
+
+
+def _named(describe: Callable[[Any, SchemaRules], Any], fn: Any, rules: SchemaRules) -> Any:
+    """What `describe` makes of a function; whatever is wrong with it says which one it is."""
+    try:
+        return describe(fn, rules)
+    except (SchemaError, NameError) as error:
+        raise type(error)(f"{fn.__qualname__}: {error}") from error
 
 
 def _method(fn: Any, rules: SchemaRules) -> dict[str, Any]:
@@ -78,12 +86,12 @@ def _parameters(fn: Callable[..., Any], rules: SchemaRules) -> dict[str, Any]:
     keywords: dict[str, Any] = {}
     self_name, *parameters = inspect.signature(fn).parameters.values() or (None,)
     if self_name is None or self_name.name != "self":
-        raise SchemaError(f"missing self: the first parameter of {fn.__qualname__} must be called so")
+        raise SchemaError("missing self: the first parameter must be called so")
     for parameter in parameters:
         name = parameter.name
         match parameter.kind:
             case inspect.Parameter.VAR_POSITIONAL | inspect.Parameter.VAR_KEYWORD:
-                raise SchemaError(f"{fn.__qualname__}: *args and **kwargs are not allowed")
+                raise SchemaError("*args and **kwargs are not allowed")
             case inspect.Parameter.KEYWORD_ONLY:
                 key = "$" + name if name.startswith("$") else name
                 keywords[key] = types_of.of(parameter.annotation)
