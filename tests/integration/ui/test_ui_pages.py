@@ -131,7 +131,7 @@ async def test_an_operator_starts_and_stops_a_module(
 async def test_a_token_shows_its_namespace_and_is_kept_nowhere_but_in_the_tab(
     make_as: MakeAs, tokens_file: TokensFile, open_page: Open
 ) -> None:
-    speaking_as = await make_as(socket=None, port=0, api_times=PROMPT)
+    speaking_as = await make_as(socket=None, port=0, api_times=PROMPT, tokens_interval=0.05)
     nobody, alice, bob = [await speaking_as(name) for name in ("", ALICE, BOB)]
     mine, others = await ended_run(alice, {}), await ended_run(bob, {})
     page = await open_page(nobody)
