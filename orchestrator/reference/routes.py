@@ -61,7 +61,7 @@ def _section(path: str, method: str, operation: dict[str, Any]) -> str:
     scopes = [scope for entry in operation["security"] for scope in entry[openapi.BEARER]]
     return "".join(
         [
-            f"\n## {method.upper()} {path}\n\n{operation['summary']}",
+            f"\n## `{method.upper()} {path}`\n\n{operation['summary']}",
             f" Scope: {scopes[0] if scopes else 'none'}.\n",
             *(f"\n{operation[key]}\n" for key in ("description",) if key in operation),
             _parameters(operation),
