@@ -139,18 +139,18 @@ def read_start_message() -> bytes:
 
 
 def compile_contract(source: bytes) -> None:
-    """Write a contract's code to fd 1: the whole of it, or nothing where the compiler has anything to say.
+    """Write a contract's code to fd 1: the whole of it, or nothing where each run has to compile by itself.
 
-    What it says belongs to the runs, which then compile by themselves.
+    That is so where the compiler has anything to say: what it says belongs to the runs.
     """
-    import marshal
     import warnings
 
     from _contract_finder import PATH
+    from _kept_code import kept_code
 
     warnings.simplefilter("error")
     try:
-        code = memoryview(marshal.dumps(compile(source, PATH, "exec", dont_inherit=True)))
+        code = memoryview(kept_code(source, PATH))
     except Exception:
         return
     while code:

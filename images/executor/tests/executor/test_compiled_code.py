@@ -48,7 +48,8 @@ class C(gl.Contract):
             shown = traceback.format_exc()
         places = [id(Thing), id(C.go), id(C.go.__code__), id(self.part_0.__code__.co_consts), id("alpha")]
         source = inspect.getsource(Thing)
-        return repr((places, shown, source, __file__, __spec__.cached, "compile" in dir(), __loader__.name))
+        how = (__file__, __spec__.cached, "compile" in dir(), __loader__.name)
+        return repr((places, shown, source, how, [*self.names]))
 '''
 PART = """
     def part_{n}(self, order, least=10):
@@ -143,10 +144,23 @@ def test_a_run_with_kept_code_does_what_one_without_does(
     counted = [dict(one.stats) | {"guest_us": 0} for one in (cold, alone, warm)]
     assert counted[0] == counted[1] == counted[2]
     assert counted[0]["fuel"] > made.fuel > 1_000_000
+    assert made.code
     assert manager.offered == [LARGE.encode()]
     assert {(one.compiler, one.source) for one in manager.asked} == {
         (made.compiler, sha256(LARGE.encode()).digest())
     }
+
+
+def test_a_set_is_gone_through_as_the_compiler_filled_it(
+    manager: Manager, by: Callable[[str], Compiled]
+) -> None:
+    """What is kept comes back with its sets filled in another order, so that this source's is not kept."""
+    source = LARGE.replace('{"alpha", "beta", "gamma", "delta beta"}', "map(str, {8, 0, 16})")
+    made = by(source)
+    cold, of_cold = manager.run(source, nobody_knows)
+    warm, of_warm = manager.run(source, known(made))
+    assert (made.code, warm.payload, of_warm) == (b"", cold.payload, of_cold)
+    assert b"['8', '0', '16']" in warm.payload
 
 
 @pytest.mark.parametrize(("source", "code"), [(WARNED, ResultCode.RETURN), (BROKEN, ResultCode.VM_ERROR)])
