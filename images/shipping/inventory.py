@@ -112,7 +112,8 @@ def _remove(name: PurePosixPath, files: set[str]) -> None:
 
 def _present(database: DebianDatabase, files: Iterable[str]) -> Iterator[DebianPackage]:
     """The installed packages of which there is a file."""
-    there = {merged(file) for file in files}
+    # The links at the top of a merged root are what packages still list as folders of their own.
+    there = {merged(file) for file in files if f"{file}/" not in MERGED}
     for paragraph in database.status.split("\n\n"):
         fields = Parser().parsestr(paragraph)
         owned = database.owned.get(fields["Package"] or "", frozenset())

@@ -50,7 +50,7 @@ DIGEST = "sha256:" + "ab" * 32
 BASE = {
     "var/lib/dpkg/status": STATUS,
     "var/lib/dpkg/info/libc6:amd64.list": "/.\n/lib\n/lib/x86_64-linux-gnu/libc.so.6\n",
-    "var/lib/dpkg/info/apart.list": "/usr/share/apart\n/usr/share/apart/data\n",
+    "var/lib/dpkg/info/apart.list": "/lib\n/usr/share/apart\n/usr/share/apart/data\n",
     "var/lib/dpkg/info/gone.list": "/etc/gone.conf\n",
     "var/lib/dpkg/info/zlib1g:amd64.list": "/usr/lib/libz.so.1\n",
     "usr/lib/x86_64-linux-gnu/libc.so.6": "",
@@ -96,6 +96,8 @@ def test_an_image_of_picked_files_is_known_by_the_image_that_they_are_from(tmp_p
     assert take_inventory([picked]).debian == ()
     assert [one.name for one in take_inventory([picked], base.database).debian] == ["apart"]
     assert take_inventory([picked], DebianDatabase()).debian == ()
+    linked = layer(tmp_path, "c", {"lib": "", "usr/lib/libz.so.1": ""})
+    assert [one.name for one in take_inventory([linked], base.database).debian] == ["zlib1g"]
 
 
 def test_a_distribution_that_a_later_layer_takes_away_is_not_there(tmp_path: Path) -> None:
