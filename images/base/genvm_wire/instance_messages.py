@@ -240,7 +240,8 @@ class JobMessage(Message):
     def as_map(self) -> dict[str, Encodable]:
         said = super().as_map()
         for key in ("other_lines", "nests", "nested", "codes"):
-            if said[key] in (None, {}, False):
+            # Not by equality: no more runs inside this one (0) is another thing than nothing said about them.
+            if said[key] is None or said[key] is False or said[key] == {}:
                 del said[key]
         return said
 

@@ -159,6 +159,13 @@ def test_a_message_is_these_bytes(name: str) -> None:
     assert encode_frame(MESSAGES[name].as_map()) == FRAMES[name]
 
 
+def test_a_job_that_may_begin_no_more_runs_says_so() -> None:
+    """To an executor, nothing said is a manager that knows of none."""
+    innermost = to_instance(decode_body(encode_frame(job_of("A").but(nests=0).as_map())[HEADER_SIZE:]))
+    assert isinstance(innermost, JobMessage)
+    assert (innermost.nests, job_of("A").nests) == (0, None)
+
+
 @pytest.mark.parametrize("name", FRAMES)
 def test_these_bytes_are_the_message_and_what_is_unknown_in_them_is_ignored(name: str) -> None:
     for found in (read(name), read(name, later=1)):
