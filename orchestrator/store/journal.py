@@ -163,7 +163,7 @@ class SqlJournal(JournalReader):
     async def aclose(self) -> None:
         await self._writer.aclose()
         if self._file is not None:
-            self._file.close()
+            await asyncio.to_thread(self._file.close)
         await super().aclose()
 
     def _give_back_pages(self) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from orchestrator.executions.steps import Step
 from orchestrator.serve import end_runs
@@ -102,6 +104,7 @@ async def test_a_run_keeps_its_trace_past_a_restart(
 async def test_without_traces_a_client_s_own_is_kept_for_the_log_past_a_restart(
     make_client: MakeClient,
 ) -> None:
+    """The next manager does not find the process, and says of the run what became of it."""
     client = await make_client(shutdown_policy="detach")
     body = client.body(HOLDS)
     async with listening_node(body["host"]) as node:
@@ -109,13 +112,12 @@ async def test_without_traces_a_client_s_own_is_kept_for_the_log_past_a_restart(
         await node.ended.wait()
         await end_runs(client.manager)
         await client.leave()
-        client = await make_client(shutdown_policy="detach")
-        run = client.manager.executions.find(run_id)
-        assert run is not None
-        assert run.trace is not None
-        assert run.trace.id == TRACE
-        await client.delete(run_id)
-        await asyncio.shield(run.concluded)
+        with capture_logs([merge_contextvars]) as lines:
+            client = await make_client(shutdown_policy="detach")
+            await client.finished(run_id)
+            await client.until(lambda: client.manager.executions.find(run_id) is None)
+    (line,) = [one for one in lines if one["event"] == "run_ended"]
+    assert (line["run"], line["trace"]) == (run_id, TRACE)
 
 
 async def test_a_collector_that_is_away_keeps_no_run_waiting(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,11 @@ from orchestrator.store.port import (
     ForgottenRows,
     OutcomeRow,
     ProgressRow,
+    RecoveryMark,
     StoreUnavailable,
     StoreUnusable,
 )
-from orchestrator.store.sqlite import sqlite_url
+from orchestrator.store.sqlite import SqliteWriter, sqlite_url
 from orchestrator.store.tables import STEPS, properties
 
 
@@ -172,3 +174,21 @@ async def test_a_locked_database_makes_writes_wait_not_fail(tmp_path: Path) -> N
     await writing
     assert [head.id for head in await journal.heads()] == [1]
     await journal.aclose()
+
+
+async def test_the_loop_does_not_wait_for_the_file_to_be_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing: list[threading.Thread] = []
+    close = SqliteWriter.close
+
+    def noted(writer: SqliteWriter) -> None:
+        closing.append(threading.current_thread())
+        close(writer)
+
+    monkeypatch.setattr(SqliteWriter, "close", noted)
+    journal = await open_journal(sqlite_url(tmp_path / "journal.sqlite"), "x")
+    await journal.write(RecoveryMark(1, 1))
+    await journal.aclose()
+    assert closing
+    assert threading.main_thread() not in closing
