@@ -174,7 +174,7 @@ async def test_a_page_that_moves_is_what_it_moves_to(site: Site, browser: Browsi
         "location = '/none'",
         "location = 'data:text/html,x'",
         "location.hash = 'x'",
-        "setInterval(() => location.hash += 'x', 5)",
+        "setInterval(() => location.hash = Date.now(), 50)",
         "history.pushState(1, '', '/elsewhere')",
         "open('/bytes')",
     ],
