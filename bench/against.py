@@ -1,7 +1,7 @@
 """This checkout beside another commit of it: both measured in one sitting, part by part and turn by turn.
 
 The other commit is checked out and installed in a folder of its own and measured by its own benchmark. Images
-have one name each, so those of the side whose turn it is are built before it; layers are kept between turns.
+have one name each for both sides: they are built once for each, and before its turn a side's get the names.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import docker
 
 from bench.figures import Results
 
@@ -37,6 +39,50 @@ def checkout(revision: str) -> Iterator[Path]:
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two checkouts. `images`: what its names stood for when it had built them, by name."""
+
+    folder: Path
+    images: Mapping[str, str]
+
+    @classmethod
+    def built(cls, folder: Path, keep: str) -> Side:
+        """Builds; the tag `keep` holds the images while the other side has the names."""
+        _say(f"building the images of {folder}")
+        _run(folder, ".venv/bin/genvm-orchestrator", "images", "build")
+        client = docker.from_env()
+        try:
+            images = {
+                tag: str(image.id)
+                for image in client.images.list()
+                for tag in image.tags
+                if tag.startswith("genvm-") and not tag.startswith("genvm-bench:")
+            }
+            for identity in set(images.values()):
+                client.images.get(identity).tag(
+                    "genvm-bench", f"{keep}-{identity.removeprefix('sha256:')[:12]}"
+                )
+        finally:
+            client.close()
+        return cls(folder, images)
+
+    def take_names(self) -> None:
+        client = docker.from_env()
+        try:
+            for name, identity in self.images.items():
+                repository, _, tag = name.rpartition(":")
+                client.images.get(identity).tag(repository, tag)
+        finally:
+            client.close()
+
+    def measured(self, arguments: Sequence[str]) -> Results:
+        self.take_names()
+        _run(self.folder, ".venv/bin/python", "-m", "bench", *arguments)
+        content = json.loads((self.folder / "bench" / "out" / "latest.json").read_text())
+        return {name: float(figure) for name, figure in content["results"].items()}
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """Medians of a figure's turns on both sides, and of the turns' own ratios, here to there.
 
@@ -55,18 +101,37 @@ def against(revision: str, parts: Sequence[str], arguments: Sequence[str], turns
     `arguments`: the benchmark's. Raises CalledProcessError for a side that cannot be built or measured.
     """
     measured: list[tuple[Results, Results]] = []
-    with checkout(revision) as other:
-        known = _parts_of(other)
+    with checkout(revision) as folder, _kept_images():
+        known = _parts_of(folder)
+        there = Side.built(folder, "there")
+        here = Side.built(ROOT, "here")
         try:
             for part in parts:
                 if part not in known:
                     _say(f"{revision} does not measure {part}")
                     continue
                 for turn in range(turns):
-                    measured.append(_turn(other, [*arguments, "--only", part], here_first=turn % 2 == 1))
+                    asked = [*arguments, "--only", part]
+                    measured.append(_turn(there, here, asked, here_first=turn % 2 == 1))
         finally:
-            _build(ROOT)
+            here.take_names()
     return paired(measured)
+
+
+@contextmanager
+def _kept_images() -> Iterator[None]:
+    """The names that hold both sides' images go afterwards, and with them the other side's images."""
+    try:
+        yield
+    finally:
+        client = docker.from_env()
+        try:
+            for image in client.images.list(name="genvm-bench"):
+                for tag in image.tags:
+                    if tag.startswith("genvm-bench:"):
+                        client.images.remove(tag)
+        finally:
+            client.close()
 
 
 def paired(measured: Sequence[tuple[Results, Results]]) -> dict[str, Pair]:
@@ -101,25 +166,13 @@ def _parts_of(folder: Path) -> list[str]:
     return _output(folder, ".venv/bin/python", "-c", listing).split()
 
 
-def _turn(other: Path, arguments: Sequence[str], *, here_first: bool) -> tuple[Results, Results]:
+def _turn(there: Side, here: Side, arguments: Sequence[str], *, here_first: bool) -> tuple[Results, Results]:
     """Whoever goes first has a cooler machine."""
     if here_first:
-        here = _measured(ROOT, arguments)
-        return _measured(other, arguments), here
-    there = _measured(other, arguments)
-    return there, _measured(ROOT, arguments)
-
-
-def _measured(folder: Path, arguments: Sequence[str]) -> Results:
-    _build(folder)
-    _run(folder, ".venv/bin/python", "-m", "bench", *arguments)
-    content = json.loads((folder / "bench" / "out" / "latest.json").read_text())
-    return {name: float(figure) for name, figure in content["results"].items()}
-
-
-def _build(folder: Path) -> None:
-    _say(f"building the images of {folder}")
-    _run(folder, ".venv/bin/genvm-orchestrator", "images", "build")
+        found = here.measured(arguments)
+        return there.measured(arguments), found
+    found = there.measured(arguments)
+    return found, here.measured(arguments)
 
 
 def _run(folder: Path, *command: str) -> None:
