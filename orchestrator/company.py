@@ -12,11 +12,15 @@ import structlog
 
 from orchestrator.api.members.passing import Passing
 from orchestrator.api.members.proof import Proof, read_secret
+from orchestrator.api.members.standing import PassedOrders
 from orchestrator.cluster.lease import Lease
 from orchestrator.cluster.member import ClusterMember
+from orchestrator.cluster.standing_orders import StandingOrders
+from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.ids import SharedIds
 from orchestrator.executions.service import Executions
 from orchestrator.kits import kit_of
+from orchestrator.modules.service import ModuleService
 from orchestrator.runtime.absent import AbsentRuntime
 from orchestrator.runtime.port import Runtime, RuntimeFailure
 from orchestrator.settings import Settings
@@ -37,9 +41,11 @@ class Among:
 
     member: ClusterMember
     passing: Passing
+    orders: StandingOrders
 
     async def aclose(self, *, leave: bool) -> None:
         """`leave`: nothing goes on for this manager's next start, and others need not wait for that."""
+        await self.orders.aclose()
         await self.passing.aclose()
         await self.member.aclose(leave=leave)
 
@@ -56,8 +62,15 @@ class Company:
     proof: Proof
     fenced: Callable[[], None]
 
-    def begin(self, executions: Executions, make_runtime: MakeRuntime, recovered: asyncio.Event) -> Among:
-        """Renew the lease from here on."""
+    def begin(
+        self,
+        executions: Executions,
+        modules: ModuleService,
+        environment: EnvironmentOverlay,
+        make_runtime: MakeRuntime,
+        recovered: asyncio.Event,
+    ) -> Among:
+        """Renew the lease, and follow what all managers are told, from here on."""
 
         async def open_place(home: str, place: Place) -> Runtime:
             return await opened(self.settings, self.place, home, place, make_runtime)
@@ -70,15 +83,27 @@ class Company:
             recovered=recovered,
             fenced=self.fenced,
         )
+        passing = Passing(member, self.proof)
+        orders = StandingOrders(self.membership, modules, environment, PassedOrders(passing), recovered)
+        member.on_orders = orders.look
+        orders.begin()
         member.begin()
-        return Among(member, Passing(member, self.proof))
+        return Among(member, passing, orders)
 
 
 def begun(
-    company: Company | None, executions: Executions, make_runtime: MakeRuntime, recovered: asyncio.Event
+    company: Company | None,
+    executions: Executions,
+    modules: ModuleService,
+    environment: EnvironmentOverlay,
+    *,
+    make_runtime: MakeRuntime,
+    recovered: asyncio.Event,
 ) -> Among | None:
     """Nothing, for a manager that has its journal for itself."""
-    return None if company is None else company.begin(executions, make_runtime, recovered)
+    if company is None:
+        return None
+    return company.begin(executions, modules, environment, make_runtime, recovered)
 
 
 async def places_of(among: Among | None) -> Mapping[int, Runtime]:

@@ -44,6 +44,7 @@ from orchestrator.metrics.history import History
 from orchestrator.metrics.run_tally import RunTally
 from orchestrator.metrics.sources import Sources, StartTime
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
+from orchestrator.modules.orders import OwnOrders
 from orchestrator.modules.service import ModuleService
 from orchestrator.node_rules import node_dialler
 from orchestrator.provider_checks import CheckOne, provider_check
@@ -131,12 +132,12 @@ async def manager(
         catalogue = await Catalogue.load(settings.manifest, settings.image_pattern)
         memory = await asyncio.to_thread(FreeMemory.now)
         permits = _permits(settings, memory)
-        inner = await (make_runtime or named_runtime)(settings, manager_id)
+        make = make_runtime or named_runtime
+        inner = await make(settings, manager_id)
         pool = _pool(settings, inner, permits, memory.pool_room()) if settings.pool_size else None
         runtime: Runtime = pool or inner
         nodes = held.enter_context(closing(await asyncio.to_thread(node_dialler, settings)))
-        background = TaskOwner("manager")
-        environment = EnvironmentOverlay(settings.template_variables)
+        background, environment = TaskOwner("manager"), EnvironmentOverlay(settings.template_variables)
         # Past the pool: a module is never warm, and is none of its figures.
         modules = ModuleService(
             inner,
@@ -165,7 +166,7 @@ async def manager(
                 company=company,
                 codes=Codes(CodeFiles(settings.state_dir / CODES), inner, background),
             )
-            among = begun(company, executions, make_runtime or named_runtime, recovered)
+            among = begun(company, executions, modules, environment, make_runtime=make, recovered=recovered)
             audit = AuditLog(settings.audit_file, background)
             if tokens is not None:
                 background.spawn_eternal("tokens", tokens.keep_looking(settings.tokens_interval))
@@ -207,9 +208,11 @@ async def manager(
                 history=_remembered(sources, background),
                 pool=pool,
                 modules=modules,
+                orders=OwnOrders(modules, environment) if among is None else among.orders,
                 access=Access(audit, tokens, settings.operator_socket),
                 check_llm=check_llm if check_llm is not None else await asyncio.to_thread(provider_check),
                 passing=None if among is None else among.passing,
+                standing=None if among is None else among.orders,
             )
 
             async def recover() -> None:

@@ -45,6 +45,18 @@ class EnvironmentOverlay:
 
     def set(self, name: str, value: str) -> None:
         """Raises EnvironmentFull."""
+        self.check_room_for(name)
+        self._told[name] = value
+
+    def check_room_for(self, name: str) -> None:
+        """Raises EnvironmentFull."""
         if name not in self._told and len(self._told) >= MOST_ENTRIES:
             raise EnvironmentFull(f"more than {MOST_ENTRIES} values are set by /env")
-        self._told[name] = value
+
+    def learn(self, values: Mapping[str, str]) -> None:
+        """What another manager was told by `/env`, and all of them go by."""
+        self._told |= values
+
+    def told(self) -> dict[str, str]:
+        """What was set by `/env`: secrets in clear, for another manager and nobody else."""
+        return dict(self._told)

@@ -32,6 +32,7 @@ def ready_checks(
     return {
         "recovery": Check(lambda: None if recovered.is_set() else "recovering"),
         "lease": Check(lambda: _lease(among)),
+        "orders": Check(lambda: None if among is None else among.orders.trouble()),
         "engine": Check(lambda: _engine(runtime), settle=ENGINE_SETTLE),
         # These two have a hysteresis of their own, by looks and by room.
         "disk": Check(lambda: _written(writability.disk_trouble)),

@@ -33,7 +33,8 @@ async def take_over(
     await executions.recover(place_of)
     if pool is not None:
         await _adopt_ready(pool, pooled, executions)
-    await modules.adopt(executions.uses_modules, ADOPTION_PATIENCE)
+    others = executions.left_behind.__contains__
+    await modules.adopt(executions.uses_modules, ADOPTION_PATIENCE, others_have=others)
     await _sweep(executions)
     executions.reopen_queue()
     log.info("recovered", runs=len(executions.live()))

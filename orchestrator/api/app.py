@@ -27,6 +27,7 @@ from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import errors_as_json
 from orchestrator.api.gate import gate
 from orchestrator.api.host_names import AcceptedHosts
+from orchestrator.api.members import standing
 from orchestrator.api.members.orders import orders_for_all
 from orchestrator.api.members.others import others_runs
 from orchestrator.api.recovering import after_recovery
@@ -71,6 +72,8 @@ def make_app(context: ApiContext, accepted_hosts: AcceptedHosts, limits: BodyLim
     app[LIMITS] = limits
     for resource in RESOURCES:
         resource.add_routes(app)
+    if context.standing is not None:
+        standing.add_routes(app, context.standing)
     openapi.add_routes(app)
     docs_page.add_routes(app)
     ui.add_pages(app)

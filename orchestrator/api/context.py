@@ -12,10 +12,12 @@ from orchestrator.access.access import Access
 from orchestrator.api.members.passing import Passing
 from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
 from orchestrator.api.wire.rules import RunRules
+from orchestrator.cluster.standing_orders import StandingOrders
 from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.service import Executions
 from orchestrator.metrics.history import History
+from orchestrator.modules.orders import Orders
 from orchestrator.modules.service import ModuleService
 from orchestrator.provider_checks import CheckOne
 from orchestrator.readiness import Readiness
@@ -45,6 +47,7 @@ class ApiContext:
     engine_reachable: Callable[[], bool]
     journal_trouble: Callable[[], str | None]
     modules: ModuleService
+    orders: Orders
     check_llm: CheckOne
     access: Access
     readiness: Readiness
@@ -55,6 +58,8 @@ class ApiContext:
     times: ApiTimes = DEFAULT_API_TIMES
     passing: Passing | None = None
     """To other managers with the same journal; null: there are none."""
+    standing: StandingOrders | None = None
+    """Of all of them."""
 
 
 CONTEXT = web.AppKey("context", ApiContext)

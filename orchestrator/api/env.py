@@ -25,14 +25,14 @@ class EnvBody(BaseModel):
     value: str = Field(strict=True, description="kept in memory only, never shown")
 
 
-@describes(Description(EnvironmentSet, EnvBody, failures=(400, 500), scope=Scope.OPERATOR))
+@describes(Description(EnvironmentSet, EnvBody, failures=(400, 500, 503), scope=Scope.OPERATOR))
 async def post_env(request: web.Request) -> web.StreamResponse:
     """Set a value for `${ENV[KEY]}`; the answer repeats the key alone."""
     body = await json_body(request)
     key, value = _text(body, "key"), _text(body, "value")
     if VARIABLE_NAME.fullmatch(key):
         about(request, {"variable": key})
-    request.app[CONTEXT].environment.set(key, value)
+    await request.app[CONTEXT].orders.set_variable(key, value)
     return web.json_response({"result": "env_var_set", "key": key})
 
 

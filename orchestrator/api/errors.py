@@ -17,6 +17,7 @@ from orchestrator.api.bodies import BodyTooSlow, EncodedBody
 from orchestrator.api.body import BadBody, BadHeader, BadKey, BadQuery, BodyTooLarge, WrongShape
 from orchestrator.api.bytes_held import TooManyBytes
 from orchestrator.api.expectations import UnknownExpectation
+from orchestrator.cluster.knowledge import NotToBeHad
 from orchestrator.contracts.manifest import ManifestError
 from orchestrator.contracts.versions import VersionFailure
 from orchestrator.environment import EnvironmentFull
@@ -78,6 +79,7 @@ ANSWERS: tuple[tuple[type[Exception], FailureAnswer], ...] = (
     (Refused, FailureAnswer(500)),
     (ModulesNotRunning, FailureAnswer(500)),
     (ModulesShuttingDown, FailureAnswer(503, retry=True)),
+    (NotToBeHad, FailureAnswer(503, retry=True)),
     (ModuleFailure, FailureAnswer(500)),
     (RuntimeFailure, FailureAnswer(503, retry=True)),
     (StoreFailure, FailureAnswer(503, retry=True)),

@@ -58,7 +58,7 @@ async def start(request: web.Request) -> web.StreamResponse:
     """Answers when the module serves; a client that leaves before undoes the start."""
     body = shaped(StartBody, await json_body(request))
     about(request, {"module": body.module_type})
-    await request.app[CONTEXT].modules.start(body.module_type, body.wanted)
+    await request.app[CONTEXT].orders.start(body.module_type, body.wanted)
     return web.json_response({"result": "module_started"})
 
 
@@ -67,7 +67,7 @@ async def stop(request: web.Request) -> web.StreamResponse:
     """Answers at once: runs that use the module keep it while they last."""
     body = shaped(ModuleBody, await json_body(request))
     about(request, {"module": body.module_type})
-    stopped = await request.app[CONTEXT].modules.stop(body.module_type)
+    stopped = await request.app[CONTEXT].orders.stop(body.module_type)
     return web.json_response({"result": "module_stopped" if stopped else "module_not_running"})
 
 
@@ -76,7 +76,7 @@ async def restart(request: web.Request) -> web.StreamResponse:
     """Answers when the new one serves; if it cannot, what ran before has never stopped."""
     body = shaped(StartBody, await json_body(request))
     about(request, {"module": body.module_type})
-    await request.app[CONTEXT].modules.restart(body.module_type, body.wanted)
+    await request.app[CONTEXT].orders.restart(body.module_type, body.wanted)
     return web.json_response({"result": "module_restarted"})
 
 

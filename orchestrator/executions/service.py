@@ -105,7 +105,7 @@ class Executions:
         self._tell = tell
         self._new_trace = new_trace
         self._ids = ids or OwnIds()
-        self.left_behind: frozenset[str] = frozenset()
+        self.left_behind: Mapping[int, str] = {}
         """Names of instances with this manager's id that are another manager's now."""
         self.left_runs = False  # they are for this manager's next start
         self._journal_bytes = 0
@@ -345,7 +345,7 @@ class Executions:
     def instances(self) -> frozenset[str]:
         """Names of the instances that belong to runs, here or with another manager."""
         mine = frozenset(run.execution.instance or instance_name(run) for run in self._known.begun())
-        return mine | self.left_behind
+        return mine.union(self.left_behind.values())
 
     async def shut_down(self, *, drain: float, grace: float) -> None:
         """Take no more runs; let those under way go on for `drain` seconds, then end them all.

@@ -93,6 +93,7 @@ class ModuleInstance:
         self.draining = False
         self.sessions: dict[int, RunSession] = {}
         self.resumed: list[int] = []
+        self._of_others: set[int] = set()
         self._instance = instance
         self._times = times
         self._changed = changed
@@ -234,6 +235,8 @@ class ModuleInstance:
             case SessionEnded():
                 if (session := self.sessions.get(message.run)) is not None:
                     session.end(Usage(message.requests, self._figures(message.stats)))
+                    if message.run in self._of_others:
+                        self._forget(message.run)
             case Log():
                 self._log(message)
             case ModuleReady() | ModuleResume() | Configured() | ConfigurationFailed():
@@ -300,6 +303,16 @@ class ModuleInstance:
     def expect(self, run: int) -> None:
         """A session that an earlier manager opened for a run that goes on."""
         self.sessions[run] = RunSession(run)
+
+    def expect_of_another(self, run: int) -> None:
+        """The same for a run that another manager has by now: nobody here closes it, or is told of it."""
+        self._of_others.add(run)
+        self.expect(run)
+
+    def _forget(self, run: int) -> None:
+        self._of_others.discard(run)
+        del self.sessions[run]
+        self._changed()
 
     async def close_session(self, run: int) -> Usage | None:
         """End a run's session; what it came to, if the module says so in time."""

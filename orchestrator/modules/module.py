@@ -32,7 +32,7 @@ from orchestrator.runtime.port import (
     Runtime,
     RuntimeFailure,
 )
-from orchestrator.tasks import TaskOwner
+from orchestrator.tasks import TaskOwner, finish
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +40,17 @@ LONGEST_VERSION = 64
 
 Configure = Callable[[StartRequest], Awaitable[Configuration]]
 Claim = Callable[[int, ModuleInstance], bool]
-"""Whether a run that a module serves still goes on: from then on it is accounted for."""
+"""Whether a run that a module serves still goes on, with this manager or another one."""
 Save = Callable[[ModuleEntry], Awaitable[None]]
+Settle = Callable[[], Awaitable[int]]
+"""Makes a start everybody's, once the instance serves; the order's number. What it raises undoes it."""
+SETTLE_TIME = 10.0
+"""Seconds that it may go on for when whoever ordered the start has gone."""
+
+
+async def on_its_own() -> int:
+    """The order of a manager that is alone."""
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,8 @@ class Module:
         self.busy = 0
         """Orders and revivals under way that may bring an instance up."""
         self.stopped_at = float("-inf")
+        self.awaited = False
+        """It is ordered for all managers, and this one has not got it yet."""
         self.entry = entry
         self._around = around
         self._wanted: Configuration | None = None
@@ -82,7 +93,22 @@ class Module:
     @property
     def wanted(self) -> bool:
         """Somebody started it, and nobody stopped it: there is an instance, or there will be one again."""
-        return (not self._closing and (self.current or self._wanted) is not None) or self._given_up
+        return (not self._closing and (self.goes_by is not None or self.awaited)) or self._given_up
+
+    @property
+    def goes_by(self) -> int | None:
+        """The number of the order that it runs by, or will again by itself; null: it does not."""
+        return None if (self.current or self._wanted) is None else self.entry.order
+
+    @property
+    def can_come_back(self) -> bool:
+        """Whether its configuration is known: it could be started again by itself."""
+        return self._wanted is not None
+
+    @property
+    def is_lost(self) -> bool:
+        """All managers have it, and this one cannot bring it back by itself."""
+        return self._given_up and self.entry.order > 0
 
     @property
     def available(self) -> bool:
@@ -98,21 +124,40 @@ class Module:
         async with self._turn:
             if self.current is not None:
                 raise AlreadyRunning
-            await self._replace(request)
+            await self._replace(request, on_its_own)
 
-    async def restart(self, request: StartRequest) -> None:
+    async def restart(self, request: StartRequest, settle: Settle = on_its_own) -> None:
         """Put a new instance in the place of whatever there is.
 
-        Raises ModuleFailure, RuntimeFailure; nothing has changed then.
+        Raises ModuleFailure, RuntimeFailure, and what `settle` does; nothing has changed then.
         """
         async with self._turn:
-            await self._replace(request)
+            await self._replace(request, settle)
+
+    async def at_rest(self) -> None:
+        """Return when no order, and no adoption, is under way."""
+        async with self._turn:
+            return
+
+    async def learn(self, request: StartRequest) -> None:
+        """The configuration of one that was adopted without it. Raises ModuleFailure."""
+        async with self._turn:
+            configuration = await self._around.configure(request)
+            if self.current is not None and self._wanted is None:
+                self._wanted = configuration
+                self.current.believe(configuration)
+
+    def cannot_follow(self, trouble: str, *, awaited: bool) -> None:
+        """Why it does not run as all managers are told; `awaited`: it will be tried again."""
+        self.trouble, self.awaited = trouble, awaited
+        self._around.changed()
 
     async def stop(self) -> bool:
         """Give runs no more sessions; those that have one keep it. Whether there was something to stop."""
         async with self._turn:
             wanted, self._wanted = self._wanted, None
-            self._given_up = False
+            self._given_up = self.awaited = False
+            self.trouble = ""
             self._stop_reviving()
             if self.current is None:
                 return wanted is not None
@@ -123,16 +168,25 @@ class Module:
             self._around.changed()
             return True
 
-    async def _replace(self, request: StartRequest) -> None:
+    async def _replace(self, request: StartRequest, settle: Settle) -> None:
         self._check_open()
         self.busy += 1
         try:
             configuration = await self._around.configure(request)
             fresh = await self._launch(configuration)
-            await self._put_in_place(fresh, configuration)
+            # Whether all others have been told has to be known, whoever waits for it.
+            await finish(self._settled(fresh, configuration, settle), SETTLE_TIME)
         finally:
             self.busy -= 1
             self._around.changed()
+
+    async def _settled(self, fresh: ModuleInstance, configuration: Configuration, settle: Settle) -> None:
+        try:
+            order = await settle()
+        except BaseException:
+            await asyncio.shield(self._lives.spawn(f"remove {fresh.name}", self._remove(fresh)))
+            raise
+        await self._put_in_place(fresh, configuration, order)
 
     def _check_open(self) -> None:
         if self._closing:
@@ -195,11 +249,11 @@ class Module:
             ready_within=self._around.times.ready,
         )
 
-    async def _put_in_place(self, fresh: ModuleInstance, configuration: Configuration) -> None:
+    async def _put_in_place(self, fresh: ModuleInstance, configuration: Configuration, order: int) -> None:
         """From here on runs get the new instance; the old one drains."""
         self._stop_reviving()
         old, self.current, self._wanted = self.current, fresh, configuration
-        self.trouble, self._given_up = "", False
+        self.trouble, self._given_up, self.awaited = "", False, False
         self._begin_life(fresh)
         if old is not None:
             self._retire(old)
@@ -212,6 +266,7 @@ class Module:
             by_default=request.config is None,
             allow_empty_backends=request.allow_empty_backends,
             user_error=request.user_error,
+            order=order,
         )
         self._around.changed()
         log.info("module_started", module=self.kind, instance=fresh.name, notes=fresh.notes)
@@ -282,7 +337,7 @@ class Module:
             else:
                 self.restarts += 1
                 self._reviving = None
-                await self._put_in_place(fresh, configuration)
+                await self._put_in_place(fresh, configuration, self.entry.order)
                 return
             finally:
                 self.busy -= 1
@@ -358,9 +413,7 @@ class Module:
     @staticmethod
     async def _take_sessions(one: ModuleInstance, claim: Claim) -> None:
         for run in one.resumed:
-            if claim(run, one):
-                one.expect(run)
-            else:
+            if not claim(run, one):
                 await one.forget_session(run)
 
     async def _known_configuration(self) -> Configuration | None:

@@ -15,6 +15,8 @@ from typing import Any
 from orchestrator.modules.kinds import ModuleKind
 
 FILE_NAME = "modules.json"
+ORDERS = "orders"
+"""Beside the modules, not in them: versions that know of no orders for all take no entry with more in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class ModuleEntry:
     by_default: bool = False
     allow_empty_backends: bool = False
     user_error: bool = False
+    order: int = 0
+    """The number of the order for all managers that it was started by; 0: a lone manager's."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -44,13 +48,16 @@ class ModuleRecord:
         """What an earlier manager left; a file that cannot be read counts as none."""
         try:
             saved = json.loads(self._file.read_text("utf-8"))
-            return {kind: _entry(saved.get(kind.value, {})) for kind in ModuleKind}
+            orders = saved.get(ORDERS, {})
+            return {kind: _entry(saved.get(kind.value, {}), orders.get(kind.value, 0)) for kind in ModuleKind}
         except (OSError, ValueError, TypeError, AttributeError):
             return {kind: ModuleEntry() for kind in ModuleKind}
 
     def save(self, entries: dict[ModuleKind, ModuleEntry]) -> None:
         """Raises OSError."""
-        text = json.dumps({kind.value: asdict(entry) for kind, entry in entries.items()}, indent=1)
+        known: dict[str, Any] = {kind.value: asdict(entry) for kind, entry in entries.items()}
+        known[ORDERS] = {kind: known[kind].pop("order") for kind in entries}
+        text = json.dumps(known, indent=1)
         draft = self._file.with_suffix(".new")
         with draft.open("w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o600)
@@ -60,5 +67,5 @@ class ModuleRecord:
         draft.replace(self._file)
 
 
-def _entry(saved: dict[str, Any]) -> ModuleEntry:
-    return replace(ModuleEntry(**saved), draining=tuple(saved.get("draining", ())))
+def _entry(saved: dict[str, Any], order: int) -> ModuleEntry:
+    return replace(ModuleEntry(**saved), draining=tuple(saved.get("draining", ())), order=order)

@@ -25,7 +25,7 @@ from orchestrator.modules.egress import PacketFilters
 from orchestrator.modules.failures import ShuttingDown
 from orchestrator.modules.instance import ModuleInstance
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
-from orchestrator.modules.module import Module, Surroundings
+from orchestrator.modules.module import Module, Settle, Surroundings, on_its_own
 from orchestrator.modules.own_addresses import own_addresses
 from orchestrator.modules.record import ModuleEntry, ModuleRecord
 from orchestrator.modules.status import ModuleStatus, status_of
@@ -89,25 +89,38 @@ class ModuleService:
         for kind, entry in (await asyncio.to_thread(self._record.load)).items():
             self._modules[kind].entry = entry
 
-    async def adopt(self, uses_modules: Callable[[int], bool], patience: float) -> None:
+    async def adopt(
+        self,
+        uses_modules: Callable[[int], bool],
+        patience: float,
+        *,
+        others_have: Callable[[int], bool] = lambda _: False,
+    ) -> None:
         """Take over what an earlier manager left, after its runs were; goes on by itself after `patience` s.
 
-        `uses_modules` tells whether a run still needs its sessions.
+        `uses_modules` tells whether a run still needs its sessions; `others_have`: whether that is for
+        another manager to say, because the run is its by now.
         """
         adopting = [
-            self._tasks.spawn(f"adopt-{module.kind}", self._adopt(module, uses_modules))
+            self._tasks.spawn(f"adopt-{module.kind}", self._adopt(module, uses_modules, others_have))
             for module in self._modules.values()
             if module.entry.names
         ]
         if adopting:
             await asyncio.wait(adopting, timeout=patience)
 
-    async def _adopt(self, module: Module, uses_modules: Callable[[int], bool]) -> None:
+    async def _adopt(
+        self, module: Module, uses_modules: Callable[[int], bool], others_have: Callable[[int], bool]
+    ) -> None:
         def claim(run: int, one: ModuleInstance) -> bool:
-            goes_on = uses_modules(run)
-            if goes_on:
+            if uses_modules(run):
                 self._sessions.setdefault(run, {})[module.kind] = one
-            return goes_on
+                one.expect(run)
+            elif others_have(run):
+                one.expect_of_another(run)
+            else:
+                return False
+            return True
 
         await module.adopt(claim)
 
@@ -116,17 +129,21 @@ class ModuleService:
         self._check_open()
         await self._modules[kind].start(request)
 
-    async def restart(self, kind: ModuleKind, request: StartRequest) -> None:
+    async def restart(self, kind: ModuleKind, request: StartRequest, settle: Settle = on_its_own) -> None:
         """Returns when the new one serves; what ran before goes on if it cannot.
 
-        Raises ModuleFailure, RuntimeFailure.
+        `settle` is called when it could. Raises ModuleFailure, RuntimeFailure, and what `settle` does.
         """
         self._check_open()
-        await self._modules[kind].restart(request)
+        await self._modules[kind].restart(request, settle)
 
     async def stop(self, kind: ModuleKind) -> bool:
         """Whether it ran. Runs that use it keep it to their ends."""
         return await self._modules[kind].stop()
+
+    def module(self, kind: ModuleKind) -> Module:
+        """For whoever keeps it in line with the other managers'."""
+        return self._modules[kind]
 
     async def require(self) -> None:
         """Wait a moment for both modules. Raises ModulesNotRunning: a run that needs them is refused."""

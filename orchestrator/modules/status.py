@@ -26,11 +26,13 @@ class ModuleStatus:
     """`wanted`: somebody started it and nobody stopped it. `starting`: an instance is on its way. `trouble`:
     why there is none, or was none; empty: all is well.
 
+    `order`: the number of the order for all managers by which it runs; 0: a lone manager's, or it does not.
     `sessions` are those of this manager's runs, in the instance that takes new ones; `draining` counts older
     instances that runs still use. `notes`: what the module left out of its configuration, and why.
     """
 
     state: ModuleState
+    order: int
     wanted: bool
     starting: bool
     instance: str | None
@@ -53,6 +55,7 @@ def status_of(module: Module, *, stopping: bool) -> ModuleStatus:
     running = ModuleState.STOPPED if one is None else ModuleState.RUNNING
     return ModuleStatus(
         state=ModuleState.STOPPING if stopping else running,
+        order=module.goes_by or 0,
         wanted=module.wanted,
         starting=module.busy > 0,
         instance=one.name if one else None,

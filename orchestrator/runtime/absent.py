@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NoReturn
 
+from orchestrator.runtime.engineless import Engineless
 from orchestrator.runtime.port import EngineRefused, InstanceSpec, RuntimeStatistics
 
 
-class AbsentRuntime:
+class AbsentRuntime(Engineless):
     """Implements `Runtime`: nothing is found, nothing can be started, and there is nothing to remove."""
 
     async def start(self, spec: InstanceSpec) -> NoReturn:
@@ -27,21 +27,6 @@ class AbsentRuntime:
         """See `Runtime.sweep`."""
         del keep
         return []
-
-    async def idle(self) -> Mapping[str, str]:
-        """See `Runtime.idle`."""
-        return {}
-
-    async def image_id(self, image: str) -> str:
-        """See `Runtime.image_id`."""
-        del image
-        return ""
-
-    async def ping(self) -> None:
-        """Nobody is asked."""
-
-    def reachable(self) -> bool:
-        return True
 
     def statistics(self) -> RuntimeStatistics:
         return RuntimeStatistics(0, True, True, 0, 0)

@@ -23,6 +23,7 @@ import structlog
 
 from orchestrator.runtime import process_records
 from orchestrator.runtime.conversation import Conversation, made_ready
+from orchestrator.runtime.engineless import Engineless
 from orchestrator.runtime.meeting import Meeting
 from orchestrator.runtime.port import (
     EngineRefused,
@@ -149,7 +150,7 @@ class ProcessInstance(Conversation):
             self._output = None
 
 
-class ProcessRuntime:
+class ProcessRuntime(Engineless):
     """Implements `Runtime`, except that nothing survives its manager: `adopt` finds nothing."""
 
     def __init__(self, settings: ProcessSettings) -> None:
@@ -278,21 +279,6 @@ class ProcessRuntime:
             raise EngineRefused(f"instance {name} is this manager's own")
         await asyncio.to_thread(partial(process_records.kill, self._directories.path / name))
         await asyncio.to_thread(self._directories.remove, name)
-
-    async def idle(self) -> Mapping[str, str]:
-        """None: see `adopt`."""
-        return {}
-
-    async def image_id(self, image: str) -> str:
-        """There are no images: the executor is this installation's."""
-        del image
-        return ""
-
-    async def ping(self) -> None:
-        """There is no engine to be away."""
-
-    def reachable(self) -> bool:
-        return True
 
     def statistics(self) -> RuntimeStatistics:
         alive = sum(one is not None and not one.meeting.ended for one in self._instances.values())

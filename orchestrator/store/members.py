@@ -117,6 +117,8 @@ class Standing:
     permits: int
     share: int
     others: Sequence[Member]
+    orders: int
+    """How many orders for all managers there ever were."""
 
     @property
     def in_use_elsewhere(self) -> int:

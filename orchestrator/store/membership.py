@@ -7,8 +7,9 @@ nothing else can keep busy: a renewal that waits behind a reader of large rows w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ from orchestrator.store.members import (
 )
 from orchestrator.store.port import RunHead, StoreFenced
 from orchestrator.store.shares import Claim, share_of
+from orchestrator.store.standing_orders import StandingOrder, give, orders_given, orders_in
 from orchestrator.store.tables import properties, runs
 
 T = TypeVar("T")
@@ -77,12 +79,24 @@ class Membership:
         change = update(cluster).values(permits=permits)
         await asyncio.to_thread(self._in_transaction, lambda connection: connection.execute(change))
 
+    async def orders(self) -> Mapping[str, StandingOrder]:
+        """What all managers are told to have, by subject."""
+        return await asyncio.to_thread(self._in_transaction, orders_in)
+
+    async def give_order(self, subject: str, order: StandingOrder, *, since: int | None = None) -> int | None:
+        """Tell all of them; the order's number. Null: another was given since the one numbered `since`.
+
+        Raises StoreFenced, StoreUnavailable; after the latter it may have been given all the same.
+        """
+        work = partial(self._give_order, subject=subject, order=replace(order, manager=self.id), since=since)
+        return await asyncio.to_thread(self._in_transaction, work)
+
     async def owner_of(self, run_id: int) -> Member | None:
         """Whose run that is: another's or this one's."""
         return await asyncio.to_thread(self._in_transaction, partial(self._owner_of, run_id=run_id))
 
-    async def left_behind(self) -> frozenset[str]:
-        """Names of this manager's instances whose runs others have taken over and not ended yet."""
+    async def left_behind(self) -> Mapping[int, str]:
+        """Runs that others have taken over and not ended yet, with the names of their instances here."""
         return await asyncio.to_thread(self._in_transaction, self._left_behind)
 
     async def places(self) -> list[TakenRun]:
@@ -124,9 +138,17 @@ class Membership:
         with translated(), self._engine.begin() as connection:
             return work(connection)
 
+    def _give_order(
+        self, connection: Connection, *, subject: str, order: StandingOrder, since: int | None
+    ) -> int | None:
+        epoch = select(members.c.epoch).where(members.c.id == self.id)
+        if connection.scalar(epoch.with_for_update(key_share=True, read=True)) != self.epoch:
+            raise StoreFenced("this manager's lease had ended, and another one has taken its runs over")
+        return give(connection, subject, order, since=since)
+
     def _renew(self, usage: Usage, connection: Connection) -> Standing:
         permits = _locked(connection)
-        now, rows = _all(connection)
+        now, orders, rows = _all(connection)
         mine = next((row for row in rows if row.id == self.id), None)
         if mine is None or mine.epoch != self.epoch:
             raise StoreFenced("this manager's lease had ended, and another one has taken its runs over")
@@ -146,7 +168,7 @@ class Membership:
             "short_since": (mine.short_since if _same_head(mine, usage) else now) if short else None,
         }
         connection.execute(update(members).where(members.c.id == self.id).values(values))
-        return Standing(permits, target, [_member(row, now) for row in others])
+        return Standing(permits, target, [_member(row, now) for row in others], orders)
 
     def _leave(self, connection: Connection) -> None:
         mine = (members.c.id == self.id, members.c.epoch == self.epoch)
@@ -218,13 +240,13 @@ class Membership:
         row = connection.execute(query).first()
         return None if row is None else _member(row, row.now)
 
-    def _left_behind(self, connection: Connection) -> frozenset[str]:
+    def _left_behind(self, connection: Connection) -> Mapping[int, str]:
         query = (
             select(runs.c.id, runs.c.instance)
             .join(left_runs, left_runs.c.run == runs.c.id)
             .where(left_runs.c.home == self.id, runs.c.owner != self.id, runs.c.cause.is_(None))
         )
-        return frozenset(row.instance or f"run-{row.id}" for row in connection.execute(query))
+        return {row.id: row.instance or f"run-{row.id}" for row in connection.execute(query)}
 
 
 async def join(url: str, who: Joining) -> Membership:
@@ -284,9 +306,9 @@ def _enter(connection: Connection, who: Joining) -> tuple[int, Standing]:
             index_elements=["id"], set_=values | {"epoch": members.c.epoch + 1}
         ).returning(members.c.epoch)
     )
-    now, rows = _all(connection)
+    now, orders, rows = _all(connection)
     others = [_member(row, now) for row in rows if row.id != who.id and not row.gone]
-    return int(epoch or 0), Standing(permits, held, others)
+    return int(epoch or 0), Standing(permits, held, others, orders)
 
 
 def _reserve(connection: Connection, *, count: int) -> int:
@@ -299,8 +321,10 @@ def _locked(connection: Connection) -> int:
     return int(connection.scalar(select(cluster.c.permits).with_for_update()) or 0)
 
 
-def _all(connection: Connection) -> tuple[Any, Sequence[Row[Any]]]:
-    return connection.scalar(select(NOW)), connection.execute(select(members)).all()
+def _all(connection: Connection) -> tuple[Any, int, Sequence[Row[Any]]]:
+    """The database's time, how many orders there were, and the members."""
+    now, orders = connection.execute(select(NOW, orders_given())).one()
+    return now, int(orders), connection.execute(select(members)).all()
 
 
 def _lease_end(seconds: float) -> Any:

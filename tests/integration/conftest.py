@@ -1,7 +1,10 @@
-"""The engine that integration tests run on. Without one they fail: a skipped guarantee is none."""
+"""What integration tests run on: a container engine, a database server. Without one they fail: a skipped
+guarantee is none.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 
@@ -10,9 +13,12 @@ import docker.errors
 import pytest
 from docker.utils import kwargs_from_env
 
+from tests.postgres import fresh_database, postgres_server
+
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 
 BASE_IMAGE = "genvm-base:latest"
+NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +39,17 @@ def base_image(engine: docker.APIClient) -> str:
     except docker.errors.ImageNotFound:
         pytest.fail(f"image {BASE_IMAGE} is missing; `make images` builds it", pytrace=False)
     return BASE_IMAGE
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server of this test run's own."""
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture
+def database(postgres_url: str) -> Iterator[str]:
+    """An empty database on it."""
+    with fresh_database(postgres_url, f"test_{next(NUMBERS)}") as url:
+        yield url

@@ -1,4 +1,7 @@
-"""Orders that are for all managers, whichever was told: modules, their variables, manifest, log level."""
+"""Orders that are for all managers that live, whichever was told: manifest, log level.
+
+Those about modules and their variables stand for all that come later as well: `cluster.standing_orders`.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,13 @@ from orchestrator.api.bodies import untaken
 from orchestrator.api.description import Handler
 from orchestrator.api.members.passing import Message, Passing
 
-FOR_ALL = frozenset(
-    {"/module/start", "/module/stop", "/module/restart", "/env", "/manifest/reload", "/log/level"}
-)
+FOR_ALL = frozenset({"/manifest/reload", "/log/level"})
 
 
 def orders_for_all(passing: Passing) -> Middleware:
     """Pass an order on that this manager has carried out, and answer when all others have been told.
 
-    One that cannot carry it out says so in its log and in its `/status`; the answer is this manager's.
+    One that cannot carry it out says so in its log; the answer is this manager's.
     """
 
     @web.middleware

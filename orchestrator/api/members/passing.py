@@ -118,12 +118,19 @@ class Passing:
         living = await self.member.living()
         await asyncio.gather(*(self._tell(other, message) for other in living))
 
-    async def _tell(self, other: Member, message: Message) -> None:
+    async def ask(self, other: Member, message: Message) -> tuple[int | None, bytes]:
+        """Its answer; no status where it gave none."""
         answer = await self._ask(other, message)
-        status = None
-        if answer is not None:
+        if answer is None:
+            return None, b""
+        try:
             async with answer:
-                status = answer.status
+                return answer.status, await answer.read()
+        except (aiohttp.ClientError, OSError):
+            return None, b""
+
+    async def _tell(self, other: Member, message: Message) -> None:
+        status, _ = await self.ask(other, message)
         if status != 200:
             log.warning("order_not_carried_out", manager=other.id, order=message.target, status=status)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -10,22 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import fresh_database, postgres_server
 from tests.several_managers import Several, several_managers
-
-NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    with postgres_server() as url:
-        yield url
-
-
-@pytest.fixture
-def database(server: str) -> Iterator[str]:
-    with fresh_database(server, f"several_{next(NUMBERS)}") as url:
-        yield url
 
 
 @pytest.fixture

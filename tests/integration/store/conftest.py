@@ -1,31 +1,14 @@
-"""A journal in SQLite, and one in a real PostgreSQL server of this test run's own."""
+"""A journal in SQLite, and one in a real PostgreSQL server."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.store.journal import SqlJournal, open_journal
 from orchestrator.store.sqlite import sqlite_url
-from tests.postgres import fresh_database, postgres_server
-
-NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    with postgres_server() as url:
-        yield url
-
-
-@pytest.fixture
-def shared_url(postgres_url: str) -> Iterator[str]:
-    """An empty database."""
-    with fresh_database(postgres_url, f"shared_{next(NUMBERS)}") as url:
-        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -30,7 +30,7 @@ MakeMember = Callable[..., Awaitable[tuple[SqlJournal, Membership]]]
 
 
 @pytest.fixture
-async def join(shared_url: str) -> AsyncIterator[MakeMember]:
+async def join(database: str) -> AsyncIterator[MakeMember]:
     opened: list[SqlJournal | Membership] = []
 
     async def make(
@@ -38,7 +38,7 @@ async def join(shared_url: str) -> AsyncIterator[MakeMember]:
     ) -> tuple[SqlJournal, Membership]:
         place = Place("engine", f"/state/{name}")
         who = Joining(name, f"http://{name}:3999", place, LEASE, permits, insist)
-        journal, member = await open_shared_journal(shared_url, who)
+        journal, member = await open_shared_journal(database, who)
         opened.extend((journal, member))
         return journal, member
 
@@ -81,8 +81,8 @@ async def test_ids_are_given_out_once(join: MakeMember) -> None:
     assert sorted(blocks) == list(range(1, 101, 10))
 
 
-async def test_ids_go_on_where_lone_managers_were(shared_url: str, join: MakeMember) -> None:
-    alone = await open_journal(shared_url, "alone")
+async def test_ids_go_on_where_lone_managers_were(database: str, join: MakeMember) -> None:
+    alone = await open_journal(database, "alone")
     await alone.write(accepted(41))
     await alone.aclose()
     _, member = await join("one")
@@ -131,7 +131,7 @@ async def test_two_at_once_with_one_key_are_one_run(join: MakeMember) -> None:
     assert sorted(type(one).__name__ for one in ended) == ["KeyTaken", "NoneType"]
 
 
-async def test_a_dead_manager_s_runs_and_permits_come_back(shared_url: str, join: MakeMember) -> None:
+async def test_a_dead_manager_s_runs_and_permits_come_back(database: str, join: MakeMember) -> None:
     (dead, its), (_, mine) = await join("dead"), await join("mine")
     assert (await its.renew(Usage(0, 0, 4, 2, 1))).share == 4
     for run_id, row in ((1, progress(1)), (2, None), (3, outcome(3))):
@@ -139,7 +139,7 @@ async def test_a_dead_manager_s_runs_and_permits_come_back(shared_url: str, join
         if row is not None:
             await dead.write(row)
     assert await mine.take_over("dead") is None, "its lease has not ended"
-    await end_lease(shared_url, "dead")
+    await end_lease(database, "dead")
     taken = await mine.take_over("dead")
     assert taken is not None
     assert [one.head.id for one in taken.runs] == [1, 2, 3]
@@ -152,10 +152,10 @@ async def test_a_dead_manager_s_runs_and_permits_come_back(shared_url: str, join
     assert owner.id == "mine"
 
 
-async def test_nothing_is_written_after_the_takeover(shared_url: str, join: MakeMember) -> None:
+async def test_nothing_is_written_after_the_takeover(database: str, join: MakeMember) -> None:
     (frozen, its), (heir, mine) = await join("frozen"), await join("mine")
     await frozen.write(accepted(1))
-    await end_lease(shared_url, "frozen")
+    await end_lease(database, "frozen")
     assert await mine.take_over("frozen") is not None
     for row in (accepted(2), progress(1), outcome(1)):
         with pytest.raises(StoreFenced):
@@ -167,30 +167,28 @@ async def test_nothing_is_written_after_the_takeover(shared_url: str, join: Make
     assert (kept.head.state, kept.outcome) == ("queued", None)
 
 
-async def test_a_lease_that_ended_is_renewed_while_nobody_took_over(
-    shared_url: str, join: MakeMember
-) -> None:
+async def test_a_lease_that_ended_is_renewed_while_nobody_took_over(database: str, join: MakeMember) -> None:
     (journal, member), (_, other) = await join("one"), await join("other")
-    await end_lease(shared_url, "one")
+    await end_lease(database, "one")
     await member.renew(Usage(0, 0))
     assert await other.take_over("one") is None
     await journal.write(accepted(1))
 
 
-async def test_one_of_many_takes_over(shared_url: str, join: MakeMember) -> None:
+async def test_one_of_many_takes_over(database: str, join: MakeMember) -> None:
     (dead, _), *heirs = [await join(name) for name in ("dead", "a", "b", "c")]
     await dead.write(accepted(1))
-    await end_lease(shared_url, "dead")
+    await end_lease(database, "dead")
     taken = await asyncio.gather(*(heir.take_over("dead") for _, heir in heirs))
     assert [len(one.runs) for one in taken if one is not None] == [1]
 
 
-async def test_a_takeover_does_not_wait_for_a_frozen_transaction(shared_url: str, join: MakeMember) -> None:
+async def test_a_takeover_does_not_wait_for_a_frozen_transaction(database: str, join: MakeMember) -> None:
     """A frozen manager may hold the lock of its own row; the server ends its transaction."""
     (_, _), (_, mine) = await join("frozen"), await join("mine")
-    await end_lease(shared_url, "frozen")
+    await end_lease(database, "frozen")
     engine = create_engine(
-        shared_url,
+        database,
         poolclass=NullPool,
         connect_args={"options": "-c idle_in_transaction_session_timeout=100"},
     )
@@ -203,19 +201,19 @@ async def test_a_takeover_does_not_wait_for_a_frozen_transaction(shared_url: str
 
 
 async def test_a_manager_that_comes_back_knows_what_others_have_of_it(
-    shared_url: str, join: MakeMember
+    database: str, join: MakeMember
 ) -> None:
     (dead, _), (heir, mine) = await join("dead"), await join("mine")
     await dead.write(accepted(1))
     await dead.write(progress(1))
-    await end_lease(shared_url, "dead")
+    await end_lease(database, "dead")
     assert await mine.take_over("dead") is not None
     _, again = await join("dead")
-    assert await again.left_behind() == {"run-1"}
+    assert await again.left_behind() == {1: "run-1"}
     [left] = await mine.places()
     assert left.place == ("dead", Place("engine", "/state/dead"))
     await heir.write(outcome(1))
-    assert await again.left_behind() == frozenset()
+    assert await again.left_behind() == {}
 
 
 async def test_who_insists_says_how_many_permits_there_are(join: MakeMember) -> None:

@@ -129,9 +129,13 @@ class FakeRuntime:
     absences: int = 0
     attempts: int = 0
     speaks_as: str | None = None
+    held: asyncio.Event | None = None
+    """No start goes on before it is set."""
 
     async def start(self, spec: InstanceSpec) -> FakeInstance:
         self.attempts += 1
+        if self.held is not None:
+            await self.held.wait()
         if self.refusals:
             self.refusals -= 1
             raise EngineRefused(f"no image {spec.image}")

@@ -177,6 +177,21 @@ async def test_sessions_of_runs_that_ended_meanwhile_are_closed(
     assert await modules.release(7) == {"llm": {"scripting": {}}, "web": None}
 
 
+async def test_sessions_of_runs_that_another_manager_has_by_now_are_left_to_their_ends(
+    runtime: FakeRuntime, tmp_path: Path, modules: ModuleService
+) -> None:
+    instance = await left_behind(tmp_path, runtime, 7, 8)
+    await modules.recover()
+    await modules.adopt(lambda _: False, patience=5, others_have=lambda run: run == 7)
+    assert instance.told == [CloseSession(8)]
+    assert modules.statuses()[LLM].sessions == 1
+    await modules.restart(LLM, EMPTY)
+    await until(lambda: "drain" in instance.kinds())
+    assert not instance.destroyed
+    instance.say(ENDED)
+    await until(lambda: instance.destroyed)
+
+
 async def test_an_instance_that_does_not_come_back_is_removed(
     runtime: FakeRuntime, tmp_path: Path, modules: ModuleService
 ) -> None:
