@@ -11,7 +11,10 @@ from typing import NoReturn
 MOST_STARTS = 32
 """Places at which an object is looked for: each may cost the whole text."""
 
-_STRING_OR_COMMA = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|,(?=\s*[}\]])', re.DOTALL)
+_STRING_OR_COMMA = re.compile(
+    r'"(?:[^"\\]|\\.)*(?:"|\Z)|,(?=\s*[}\]])|[\u00a0\u2000-\u200b\u202f\u2060\u3000\ufeff]', re.DOTALL
+)
+"""Strings, commas before an end, and blanks that JSON does not know."""
 _BRACE_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|[{}]', re.DOTALL)
 _CONTROL = re.compile("[\x00-\x1f]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -33,13 +36,17 @@ def strict_or_none(text: str) -> object:
 
 
 def repaired(text: str) -> str:
-    """Raw line breaks inside strings written as escapes, trailing commas left out; the rest as it is."""
+    """Raw line breaks inside strings written as escapes, trailing commas left out, other blanks plain; the
+    rest as it is.
+    """
     return _STRING_OR_COMMA.sub(_mended, text)
 
 
 def _mended(found: re.Match[str]) -> str:
     part = found[0]
-    return "" if part == "," else _CONTROL.sub(lambda raw: _SHORT.get(raw[0], f"\\u{ord(raw[0]):04x}"), part)
+    if part[0] != '"':
+        return "" if part == "," else " "
+    return _CONTROL.sub(lambda raw: _SHORT.get(raw[0], f"\\u{ord(raw[0]):04x}"), part)
 
 
 def objects_in(text: str) -> Iterator[tuple[str, bool]]:

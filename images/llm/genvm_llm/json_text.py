@@ -139,7 +139,7 @@ def _readings(text: str) -> Iterator[str]:
     for whole in dict.fromkeys((text, without_thoughts(text))):
         cleaned = clean(whole)
         yield cleaned
-        yield repaired(cleaned)
+        yield repaired(cleaned).strip()
     for part, closed in objects_in(without_thoughts(text)):
         yield repaired(part if closed else complete(part))
 

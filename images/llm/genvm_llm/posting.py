@@ -18,6 +18,7 @@ from genvm_llm.failures import Kind, ProviderFailed, kind_of_status
 from genvm_llm.masks import mask_of
 from genvm_llm.merging import Json
 from genvm_llm.providers.exchange import Call
+from genvm_llm.providers.faults import wait_said
 from genvm_llm.waits import wait_in
 
 USER_AGENT = "genvm-llm"
@@ -25,6 +26,11 @@ BODY_FLOOR = 16 * 1024 * 1024
 BYTES_PER_TOKEN = 16
 BODY_CEILING = 32 * 1024 * 1024
 ERROR_BODY_LIMIT = 1024
+"""Characters of an error's body that are told."""
+ERROR_BODY_READ = 16 * 1024
+"""Bytes of it that are looked through for how long to wait."""
+LONGEST_HEADER = 32 * 1024
+"""Bytes; gateways in front of providers send policies and cookies that are longer than the client expects."""
 LONGEST_SPELLING = 6
 """Characters for one of a key's, where it is written in escapes."""
 
@@ -48,6 +54,8 @@ def http_session(tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
         headers={"User-Agent": USER_AGENT},
         timeout=aiohttp.ClientTimeout(total=None),
         trust_env=False,
+        max_line_size=LONGEST_HEADER,
+        max_field_size=LONGEST_HEADER,
     )
 
 
@@ -122,14 +130,15 @@ async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
 async def _refused(response: aiohttp.ClientResponse, url: str, key: str) -> ProviderFailed:
     body = b""
     with suppress(aiohttp.ClientError, OSError):
-        # So much more that a key which begins within the limit is whole.
-        body = await _bounded(response, ERROR_BODY_LIMIT + LONGEST_SPELLING * len(key))
+        # More than is told: a key which begins within that limit is whole.
+        body = await _bounded(response, ERROR_BODY_READ + LONGEST_SPELLING * len(key))
     text = mask_of(key).text(body.decode("utf-8", "replace"))[:ERROR_BODY_LIMIT]
+    wait = wait_in(response.headers)
     return ProviderFailed(
         "STATUS_NOT_OK",
         kind_of_status(response.status),
         ctx={"url": url, "status": response.status, "body": text},
-        retry_after=wait_in(response.headers),
+        retry_after=wait_said(body) if wait is None else wait,
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from genvm_llm import filters
 from genvm_llm.answers import Answer, JsonObject, Undecided, answer_of, json_object
+from genvm_llm.bodies import parsed
 from genvm_llm.failures import ProviderFailed
 from genvm_llm.json_text import NotAnObject
 from genvm_llm.judging import fault_of_reply
@@ -35,7 +35,7 @@ def read_reply(body: bytes, provider: str, form: Format, key: str) -> Plain:
     The key that the provider was asked with is in nothing of it, in no spelling that a mask knows.
     """
     try:
-        reply = PROVIDERS[provider].read(json.loads(body), form)
+        reply = PROVIDERS[provider].read(parsed(body), form)
     except (ValueError, RecursionError):
         return NOT_JSON
     content, usage = reply.content, reply.usage

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import enum
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 GZIP_WINDOW = 31
-GZIP_NAMES = frozenset({b"gzip", b"x-gzip"})
+GZIP_NAMES = frozenset({"gzip", "x-gzip"})
 PLAIN_NAMES = frozenset(
     {
-        *(b"", b"identity", b"none", b"null", b"plain", b"text", b"binary", b"7bit", b"8bit", b"chunked"),
-        *(
-            b"utf-8",
-            b"utf8",
-            b"us-ascii",
-            b"iso-8859-1",
-            b"windows-1251",
-            b"windows-1252",
-            b"gbk",
-            b"shift_jis",
-        ),
+        *("", "identity", "none", "null", "plain", "text", "binary", "7bit", "8bit", "chunked"),
+        # How an object was uploaded; stores of objects go on saying it when it is fetched.
+        "aws-chunked",
+        *("utf-8", "utf8", "us-ascii", "iso-8859-1", "windows-1251", "windows-1252", "gbk", "shift_jis"),
     }
 )
 """Some servers write their charset, or that there is no packing, where the packing stands."""
+UNPACKED_ON_THE_WAY = frozenset({"", "chunked", "identity"})
+
+
+class Packing(enum.Enum):
+    """How a body is packed."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    OTHER = "other"
+
+
+def packing_of(content: Iterable[str], transfer: Iterable[str]) -> Packing:
+    """From the values of all `Content-Encoding` and `Transfer-Encoding` headers."""
+    # A media type there says nothing of packing either.
+    names = [name for name in _names(content) if name not in PLAIN_NAMES and "/" not in name]
+    if (
+        len(names) > 1
+        or not GZIP_NAMES.issuperset(names)
+        or not UNPACKED_ON_THE_WAY.issuperset(_names(transfer))
+    ):
+        return Packing.OTHER
+    return Packing.GZIP if names else Packing.NONE
+
+
+def _names(values: Iterable[str]) -> list[str]:
+    return [name.strip().lower() for value in values for name in value.split(",")]
 
 
 class BodyTooLarge(Exception):

@@ -10,7 +10,7 @@ import aiohttp
 
 from genvm_module.errors import ModuleError
 from genvm_web import headers as header_rules
-from genvm_web.bodies import GZIP_NAMES, PLAIN_NAMES, BodyBroken, BodyTooLarge, read_body
+from genvm_web.bodies import BodyBroken, BodyTooLarge, Packing, packing_of, read_body
 from genvm_web.configuration import Limits
 from genvm_web.http_client import Outgoing, exchange
 from genvm_web.http_failures import described, is_local, lookup_failure, reading_failure, sending_failure
@@ -109,8 +109,9 @@ class Fetcher:
     async def _read(self, url: WebUrl, response: aiohttp.ClientResponse, size_limit: int | None) -> WebAnswer:
         own = self._limits.max_response_size
         limit = own if size_limit is None else min(size_limit, own)
-        encoding = response.headers.get("Content-Encoding", "").strip().lower().encode()
-        gzip = encoding in GZIP_NAMES and response.method != "HEAD"
+        values = response.headers
+        packing = packing_of(values.getall("Content-Encoding", ()), values.getall("Transfer-Encoding", ()))
+        gzip = packing is Packing.GZIP and response.method != "HEAD"
         headers = header_rules.folded(response.raw_headers, decoded=gzip)
         try:
             body = await read_body(response.content.iter_chunked(CHUNK), gzip=gzip, limit=limit)
@@ -124,7 +125,7 @@ class Fetcher:
         except (aiohttp.ClientError, OSError) as error:
             reason = described(error)
             raise reading_failure(url.href, response.status, headers, reason, fatal=is_local(error)) from None
-        if body and not gzip and encoding not in PLAIN_NAMES:
+        if body and packing is Packing.OTHER:
             reason = "packed in a way that was not asked for"
             raise reading_failure(url.href, response.status, headers, reason)
         return WebAnswer(response.status, headers, body)

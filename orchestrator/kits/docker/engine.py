@@ -23,6 +23,11 @@ FEATURES = {
     "PidsLimit": "limits of tasks",
     "CpuCfsQuota": "processor limits",
 }
+ENABLE = "enable these cgroup controllers in the kernel"
+DELEGATE = (
+    "a rootless engine needs cgroup v2 and these controllers delegated to its user: "
+    "`Delegate=cpu memory pids` in a drop-in of user@.service (docs/engines.md)"
+)
 
 
 def judge_engine(info: Mapping[str, Any]) -> Finding:
@@ -31,9 +36,8 @@ def judge_engine(info: Mapping[str, Any]) -> Finding:
     found = f"Docker {version}, cgroup v{info.get('CgroupVersion', '1')}, kernel {info.get('KernelVersion')}"
     missing = [words for key, words in FEATURES.items() if info.get(key) is False]
     if missing:
-        return fail(
-            "engine", f"{found}; no {', no '.join(missing)}", "enable these cgroup controllers in the kernel"
-        )
+        rootless = "rootless" in kind_of(info)
+        return fail("engine", f"{found}; no {', no '.join(missing)}", DELEGATE if rootless else ENABLE)
     if not any("seccomp" in str(option) for option in info.get("SecurityOptions") or ()):
         return fail("engine", f"{found}; no seccomp", "use a kernel and an engine with seccomp")
     if _number(version) < OLDEST_TRIED:

@@ -99,7 +99,7 @@ def _ask(client: APIClient, settings: Settings) -> list[Finding]:
         engine.check_images(client, settings),
         *inside.check_limits(client, settings),
         meeting.check_meeting(client, settings, info),
-        surroundings.check_gateway(client),
+        surroundings.check_gateway(client, info),
         surroundings.judge_proxies(info, os.environ),
         surroundings.check_registries(),
         browser.check_sandbox(client, settings),

@@ -13,6 +13,7 @@ from docker import APIClient
 from docker.errors import NotFound
 
 from orchestrator.docker_context import config_folder
+from orchestrator.kits.docker.engine import kind_of
 from orchestrator.kits.finding import Finding, ok, warn
 
 PROXIES = {"HttpProxy": "HTTP_PROXY", "HttpsProxy": "HTTPS_PROXY"}
@@ -71,21 +72,31 @@ def judge_helpers(config: Any, file: str, which: Any) -> Finding:
     return ok("registries", ", ".join(helpers) or "no credential helpers")
 
 
-def check_gateway(client: APIClient) -> Finding:
+def check_gateway(client: APIClient, info: Mapping[str, Any]) -> Finding:
     """Whether modules reach this machine: providers and signers of one's own often listen on it."""
     try:
         own: Mapping[str, Any] | None = client.inspect_network(BRIDGE)
     except NotFound:
         own = None
-    return judge_gateway(own)
+    return judge_gateway(own, info)
 
 
-def judge_gateway(own: Mapping[str, Any] | None) -> Finding:
-    """From the engine's own bridge; none: the engine has been told not to make one."""
+def judge_gateway(own: Mapping[str, Any] | None, info: Mapping[str, Any]) -> Finding:
+    """From the engine's own bridge; none: the engine has been told not to make one.
+
+    A rootless engine's bridge is in a network of its own, and so is the address that it gives out.
+    """
     if own is None:
         return warn(
             "host_gateway",
             "the engine has no bridge of its own: host.docker.internal leads nowhere in modules",
             "`host-gateway-ip` in daemon.json, or this machine's address in the modules' configuration",
+        )
+    if "rootless" in kind_of(info):
+        return warn(
+            "host_gateway",
+            "the engine is rootless: host.docker.internal leads to its own network, not to this machine",
+            "`host-gateway-ip` in daemon.json, and the loopback opened to it (docs/engines.md); or this "
+            "machine's address in the modules' configuration",
         )
     return ok("host_gateway", "host.docker.internal leads to this machine")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.kits.docker import meeting, surroundings
+from orchestrator.kits.docker import engine, meeting, surroundings
 from orchestrator.kits.finding import Level
 
 SECCOMP = "name=seccomp,profile=default"
@@ -93,5 +93,22 @@ def test_the_user_s_configuration_is_read(tmp_path: Path) -> None:
 
 
 def test_no_bridge_means_no_way_to_this_machine() -> None:
-    assert surroundings.judge_gateway(None).level is Level.WARN
-    assert surroundings.judge_gateway({"Name": "bridge"}).level is Level.OK
+    assert surroundings.judge_gateway(None, PLAIN).level is Level.WARN
+    assert surroundings.judge_gateway({"Name": "bridge"}, PLAIN).level is Level.OK
+
+
+def test_the_bridge_of_a_rootless_engine_does_not_lead_to_this_machine() -> None:
+    found = surroundings.judge_gateway({"Name": "bridge"}, ROOTLESS)
+    assert (found.level, "docs/engines.md" in found.advice) == (Level.WARN, True)
+
+
+@pytest.mark.parametrize(
+    ("info", "words"),
+    [pytest.param(PLAIN, "kernel", id="root"), pytest.param(ROOTLESS, "Delegate", id="rootless")],
+)
+def test_limits_that_are_missing_are_got_where_the_engine_has_them(info: dict[str, Any], words: str) -> None:
+    found = engine.judge_engine(
+        {**info, "ServerVersion": "24.0.9", "CgroupVersion": "2", "MemoryLimit": False, "PidsLimit": False}
+    )
+    assert (found.level, words in found.advice) == (Level.FAIL, True)
+    assert "memory limits" in found.found and "limits of tasks" in found.found

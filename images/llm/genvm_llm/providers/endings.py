@@ -19,7 +19,7 @@ class Ending(Enum):
 
 
 _WORDS = {
-    Ending.NATURAL: ("stop", "end_turn", "stop_sequence", "eos", "eos_token", "complete", "completed"),
+    Ending.NATURAL: ("stop", "end", "end_turn", "stop_sequence", "eos", "eos_token", "complete", "completed"),
     Ending.LENGTH: (
         "length", "max_tokens", "max_output_tokens", "max_completion_tokens", "max_new_tokens", "max_length",
         "model_length", "model_context_window_exceeded",
@@ -35,10 +35,20 @@ _WORDS = {
         "insufficient_system_resource", "pause_turn", "load", "unload", "function_call_filter",
         "malformed_response", "too_many_tool_calls", "timeout",
     ),
-    Ending.UNTOLD: ("", "null", "finish_reason_unspecified"),
+    Ending.UNTOLD: ("", "null", "unspecified"),
 }  # fmt: skip
 _MEANING = {word: ending for ending, words in _WORDS.items() for word in words}
 _WORD = re.compile(r"[a-z_]+")
+
+
+def word_of(reason: object) -> str:
+    """A provider's own word for why a model stopped; empty where it has none.
+
+    SGLang's own form is an object around it (`{"type": "length", "length": 9}`).
+    """
+    if isinstance(reason, dict):
+        reason = reason.get("type")
+    return reason if isinstance(reason, str) else ""
 
 
 def ending_of(reason: object) -> Ending:
@@ -48,6 +58,7 @@ def ending_of(reason: object) -> Ending:
     """
     if reason is None:
         return Ending.UNTOLD
-    text = str(reason).lower()
+    text = (word_of(reason) if isinstance(reason, dict) else str(reason)).lower()
+    text = text.removeprefix("finish_reason_")
     first = _WORD.search(text)
     return _MEANING.get(text) or (_MEANING.get(first[0]) if first else None) or Ending.UNKNOWN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -14,19 +15,32 @@ DEEPEST_ERROR = 3
 
 _STATUS_BY_WORD = (
     ("rate_limit", 429), ("ratelimit", 429), ("resource_exhausted", 429), ("quota", 429),
-    ("too_many_requests", 429), ("throttl", 429), ("limit_reached", 429), ("capacity_exceeded", 429),
+    ("too_many_requests", 429), ("throttl", 429),
+    ("context_length", 400), ("context_limit", 400), ("context_size", 400), ("context_window", 400),
+    ("limit_reached", 429), ("capacity_exceeded", 429), ("too_many_tokens", 429),
     ("overloaded", 529), ("server_busy", 503), ("server_is_busy", 503), ("currently_loading", 503),
-    ("loading_model", 503), ("api_key", 401),
+    ("loading_model", 503), ("capacity", 503), ("api_key", 401),
     ("authenticat", 401), ("unauthorized", 401), ("permission", 403), ("not_found", 404),
     ("timeout", 504), ("timed_out", 504), ("deadline", 504), ("unavailable", 503),
-    ("invalid_", 400), ("bad_request", 400), ("context_length", 400), ("server_error", 500),
+    ("invalid_", 400), ("bad_request", 400), ("server_error", 500),
     ("internal", 500), ("api_error", 500),
 )  # fmt: skip
 
 
-_CODES = ("code", "status", "status_code", "statusCode", "http_status", "error_code", "type", "reason")
+_CODES = (
+    "code", "status", "status_code", "statusCode", "http_status", "error_code", "type", "reason", "__type",
+    "error_type", "title",
+)  # fmt: skip
 _TEXTS = ("message", "detail", "msg", "error_msg", "errorMessage", "status_msg")
 _INNER = ("error", "errors", "base_resp", "detail")
+_REFUSES = re.compile(
+    r"content_?(?:filter|policy|management|moderation)|moderation|data_?inspection|responsible_?ai"
+    r"|inappropriate|prohibited_?content|sensitive_?(?:content|word)|safety_(?:check|filter|guideline|system)"
+    r"|flagged"
+)
+"""In an error's names and words: it is the prompt that a filter took, not the request that was malformed."""
+_FILTERED = frozenset({None, 400, 403})
+"""Statuses that filters' errors come with."""
 _SAID_STATUS = re.compile(
     r"(?:\A|(?:status|code|http|error)\W{0,3}(?:code)?\W{0,3})([45]\d\d)(?!\w)", re.IGNORECASE
 )
@@ -60,9 +74,9 @@ def error_in(body: Json) -> Fault | None:
 
 
 def _is_nothing(error: Json) -> bool:
-    """Some servers always send the member, and fill its fields with nulls where there is no error."""
+    """Some servers always send the member: where there is no error, with nulls or a code that says so."""
     if isinstance(error, dict):
-        return not any(error.values())
+        return not any(error.values()) or error.get("code") in (0, "0", 200, "200")
     return isinstance(error, str) and error.strip().lower() in ("", "null", "none")
 
 
@@ -70,7 +84,19 @@ def fault_of(error: Json) -> Fault:
     """Of an error object or an error's text, by its codes first, then its names, then its words."""
     status = _status(error)
     kind = Kind.UNKNOWN if status is None else kind_of_status(status)
+    if status in _FILTERED and _refuses(error):
+        kind = Kind.REFUSED
     return Fault(kind, f"an error inside a 200: {_words(error)}", status, _wait(error))
+
+
+def wait_said(body: bytes) -> float | None:
+    """How long an error's body asks to be left alone, in seconds: Google says it there, not in a header."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    fault = error_in(found)
+    return None if fault is None else fault.wait
 
 
 def missing(body: Json, name: str) -> Fault:
@@ -99,13 +125,22 @@ def _status(error: Json, depth: int = 0) -> int | None:
     return _status(inner[0], depth + 1) if inner and depth < DEEPEST_ERROR else None
 
 
+def _refuses(error: Json) -> bool:
+    fields = error if isinstance(error, dict) else {"message": error}
+    said = (fields.get(name) for name in (*_CODES, *_TEXTS))
+    return any(_REFUSES.search(_normalised(text)) for text in said if isinstance(text, str))
+
+
+def _normalised(text: str) -> str:
+    return text[:LONGEST_REASON].lower().replace(" ", "_").replace("-", "_")
+
+
 def _status_in(value: Json) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return value if 400 <= value < 600 else None
     if not isinstance(value, str):
         return None
-    text = value[:LONGEST_REASON]
-    word = text.lower().replace(" ", "_").replace("-", "_")
+    text, word = value[:LONGEST_REASON], _normalised(value)
     named = next((status for part, status in _STATUS_BY_WORD if part in word), None)
     said = _SAID_STATUS.search(text)
     return int(said[1]) if named is None and said else named

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from genvm_llm import pictures
 from genvm_llm.failures import Kind
 from genvm_llm.merging import Json, merge
 from genvm_llm.prompt import Format, Prompt
-from genvm_llm.providers.endings import Ending, ending_of
+from genvm_llm.providers.endings import Ending, ending_of, word_of
 from genvm_llm.providers.exchange import Call, Reply, at, list_at, text_at
 from genvm_llm.providers.faults import Fault, error_in, fault_of, missing, refused, tool_called
 from genvm_llm.providers.schemas import ANY_OBJECT, DECISION
@@ -79,7 +81,7 @@ def read(body: Json, form: Format) -> Reply:
             cache_write=count(at(usage, "prompt_tokens_details", "cache_write_tokens")),
         ),
         ending=ending_of(at(choice, "finish_reason")),
-        finish=text_at(choice, "finish_reason") or "",
+        finish=word_of(at(choice, "finish_reason")),
         fault=error_in(body) or _fault(body, choice),
     )
 
@@ -111,16 +113,30 @@ def _filtered(choice: Json) -> str | None:
     """Azure's filter says itself what it took away, also where the model's own end is the reason."""
     results = at(choice, "content_filter_results")
     found = results.items() if isinstance(results, dict) else ()
-    return next((name for name, result in found if at(result, "filtered") is True), None)
+    return next((name for name, result in found if _took_away(result)), None)
+
+
+def _took_away(result: Json) -> bool:
+    """A filter's result; block lists have one each."""
+    results = result if isinstance(result, list) else [result]
+    return any(at(one, "filtered") is True for one in results)
 
 
 def _content(content: Json) -> str | dict[str, Json] | None:
-    """Some vendors answer with a list of parts, some with the object that was asked for."""
+    """Some vendors answer with a list of parts, some with the value that was asked for."""
     if isinstance(content, list):
         return "".join(part if isinstance(part, str) else _part_text(part) for part in content)
-    return content if isinstance(content, str | dict) else None
+    if isinstance(content, bool | int | float):
+        return json.dumps(content)
+    return content
 
 
 def _part_text(part: Json) -> str:
-    """Of parts that are no thoughts."""
-    return (text_at(part, "text") or "") if at(part, "type") in (None, "text", "output_text") else ""
+    """Of parts that are no thoughts; OpenAI's older doors wrap the text once more, and some servers put the
+    object that was asked for in its place.
+    """
+    if isinstance(part, dict) and not part.keys() & {"type", "text"}:
+        return json.dumps(part)
+    if at(part, "type") not in (None, "text", "output_text"):
+        return ""
+    return text_at(part, "text") or text_at(part, "text", "value") or ""

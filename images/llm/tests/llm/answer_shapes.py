@@ -5,6 +5,7 @@ A shape is a body and what it gives for text, JSON and a decision: an answer, or
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,16 @@ def said(text: str) -> Any:
 
 def used(name: str, **given: Any) -> Any:
     return {"type": "tool_use", "id": "t", "name": name, "input": given}
+
+
+def streamed(*pieces: Any) -> str:
+    """Events, as servers send them that stream whatever is asked for."""
+    return "".join(f"data: {one if isinstance(one, str) else json.dumps(one)}\n\n" for one in pieces)
+
+
+def chunk(text: str, finish: Any = None, **more: Any) -> Any:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
+    return {"object": "chat.completion.chunk", "choices": [choice], **more}
 
 
 def generated(text: str = YES, **more: Any) -> Any:
@@ -163,6 +174,50 @@ OPENAI = {
         '{"reason": "x", "result": true}',
         True,
     ),
+    "a number": Shape(chat(content=4), "4", NO_JSON, OPEN),
+    "a text that is wrapped": Shape(chat(content=[{"type": "text", "text": {"value": YES}}]), YES, YES, True),
+    "an object for a part": Shape(
+        chat(content=[{"result": True}]), '{"result": true}', '{"result": true}', True
+    ),
+    "empty, with another word for its end": Shape(chat("FINISH_REASON_STOP", content=""), "", "{}", OPEN),
+    "an error that says that all is well": Shape(
+        chat(content=YES) | {"error": {"code": 0, "message": "success"}}, YES, YES, True
+    ),
+    "an end that is an object": Shape(chat({"type": "length"}, content=f"<think>maybe {YES}"), CUT_OFF),
+    "an error of a filter": Shape({"error": {"code": "content_filter", "status": 400}}, REFUSED),
+    "a filter's words": Shape({"error": {"code": 403, "message": "Your input was flagged"}}, REFUSED),
+    "DashScope's filter": Shape({"code": "DataInspectionFailed", "message": "x", "request_id": "r"}, REFUSED),
+    "no room is no rate": Shape({"error": "Context limit reached: 4096 tokens"}, Failed("bad_request")),
+    "Amazon": Shape({"__type": "ThrottlingException", "message": "Please wait"}, LIMITED),
+    "problem details": Shape({"type": "about:blank", "title": "Too Many Requests"}, LIMITED),
+    "at capacity": Shape({"error": {"message": "The engine is at capacity"}}, SERVER_ERROR),
+    "a stream": Shape(
+        streamed(
+            chunk('{"reason": "same", '),
+            chunk('"result": true}'),
+            chunk("", "stop"),
+            {"choices": [], "usage": USAGE},
+            "[DONE]",
+        ),
+        YES,
+        YES,
+        True,
+    ),
+    "a stream that broke off": Shape(streamed(chunk(YES)), NO_ANSWER),
+    "a stream that ends with an error": Shape(streamed(chunk(YES), {"error": {"code": 429}}), LIMITED),
+    "a stream that refuses": Shape(streamed(chunk("I", "content_filter"), "[DONE]"), REFUSED),
+    "a stream of one whole answer": Shape(streamed(chat(content=YES), "[DONE]"), YES, YES, True),
+    "comments in front": Shape(
+        f": PROCESSING\n\n: PROCESSING\n\n{json.dumps(chat(content=YES), indent=1)}", YES, YES, True
+    ),
+    "no stream": Shape("data: hello\n\n", UNKNOWN),
+    "a page": Shape("<!doctype html>\n<title>Sign in</title>", UNKNOWN),
+    "blanks of other kinds": Shape(
+        chat(content='{\u00a0"reason": "a\u00a0b",\u200b"result": true}'),
+        '{\u00a0"reason": "a\u00a0b",\u200b"result": true}',
+        '{ "reason": "a\u00a0b", "result": true}',
+        True,
+    ),
     "empty": Shape(chat(content=""), "", "{}", OPEN),
     "null": Shape(chat(content=None), "", "{}", OPEN),
     "no content": Shape(chat(), "", "{}", OPEN),
@@ -257,6 +312,10 @@ OPENAI = {
 }
 OPENAI["filtered behind a router"].body["choices"][0]["native_finish_reason"] = "SAFETY"
 OPENAI["filtered by Azure"].body["choices"][0]["content_filter_results"] = {"hate": {"filtered": True}}
+OPENAI["filtered by a list of Azure's"] = Shape(chat(content=""), REFUSED)
+OPENAI["filtered by a list of Azure's"].body["choices"][0]["content_filter_results"] = {
+    "custom_blocklists": [{"filtered": False}, {"filtered": True}]
+}
 OPENAI["filtered by Azure"] = Shape(OPENAI["filtered by Azure"].body, REFUSED)
 OPENAI["filtered behind a router"] = Shape(OPENAI["filtered behind a router"].body, REFUSED)
 
@@ -335,6 +394,16 @@ OLLAMA = {
     "429 inside": Shape({"error": "429: too many requests"}, LIMITED),
     "no response": Shape({"done": True, "prompt_eval_count": 11, "eval_count": 5}, UNKNOWN),
     "a list": Shape([generated()], UNKNOWN),
+    "a stream": Shape(
+        "\n".join(
+            json.dumps(one)
+            for one in (generated('{"result":', done=False), generated(" true}", done_reason="stop"))
+        ),
+        '{"result": true}',
+        None,
+        True,
+    ),
+    "a stream that broke off": Shape("\n".join([json.dumps(generated(done=False))] * 2), NO_ANSWER),
 }
 
 SHAPES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -23,7 +24,7 @@ from genvm_llm.ways import CA_VARIABLE, PROXY_VARIABLE
 from genvm_module.contract import ConfigurationRefused
 from genvm_module.errors import ModuleError
 
-from .provider_server import ProviderServer, openai_reply, provider
+from .provider_server import ProviderServer, openai_reply, provider, raw
 from .talk import KEY, Talk, backend, configured, talking
 
 X = "https://x.example"
@@ -152,9 +153,10 @@ INSIDE = {
         limited("900"),
         limited("900.5"),
         limited("900", inside=True),
+        raw(json.dumps({"error": INSIDE["Google's"]}).encode(), 429),
         *({"error": one} for one in INSIDE.values()),
     ],
-    ids=["header", "fraction", "under 200", *INSIDE],
+    ids=["header", "fraction", "under 200", "in the body of a 429", *INSIDE],
 )
 async def test_who_asks_for_longer_than_allowed_is_left_for_the_next(refusal: Any) -> None:
     retry = {"attempts": 3, "wait": "0s", "longest_wait": "60s"}
@@ -170,6 +172,14 @@ async def test_who_asks_for_a_moment_is_asked_again(inside: bool) -> None:
         async with talking(backend(server.url), retry={"attempts": 2}) as talk:
             assert await talk.prompt() == "good"
         assert len(server.received) == 2
+
+
+async def test_a_gateway_with_long_headers_is_no_fault() -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.json_response(openai_reply("good"), headers={"Content-Security-Policy": "a" * 20_000})
+
+    async with provider(answer) as server, talking(backend(server.url)) as talk:
+        assert await talk.prompt() == "good"
 
 
 def test_the_longest_wait_is_thirty_seconds_unless_told() -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from genvm_web.bodies import BodyBroken, BodyTooLarge, read_body
+from genvm_web.bodies import BodyBroken, BodyTooLarge, Packing, packing_of, read_body
 
 
 class Chunks:
@@ -55,3 +55,25 @@ async def test_broken_compression_is_said_to_be_broken(data: bytes) -> None:
 
 async def test_no_body_at_all_is_no_broken_one() -> None:
     assert await read_body(aiter(Chunks(b"")), gzip=True, limit=10) == b""
+
+
+@pytest.mark.parametrize(
+    ("content", "transfer", "packing"),
+    [
+        ([], [], Packing.NONE),
+        ([], ["chunked"], Packing.NONE),
+        (["GZIP"], ["Chunked"], Packing.GZIP),
+        (["x-gzip"], [], Packing.GZIP),
+        (["gzip, identity"], [], Packing.GZIP),
+        (["gzip", "utf-8"], [], Packing.GZIP),
+        (["aws-chunked"], [], Packing.NONE),
+        (["gzip,aws-chunked"], [], Packing.GZIP),
+        (["text/html; charset=utf-8"], [], Packing.NONE),
+        (["br"], [], Packing.OTHER),
+        (["gzip, br"], [], Packing.OTHER),
+        (["gzip, gzip"], [], Packing.OTHER),
+        ([], ["gzip, chunked"], Packing.OTHER),
+    ],
+)
+def test_how_a_body_is_packed(content: list[str], transfer: list[str], packing: Packing) -> None:
+    assert packing_of(content, transfer) is packing
