@@ -149,6 +149,8 @@ async def retained(results: Results, effort: Effort) -> None:
             for name, path in under_test.routes().items():
                 rate = await under_test.requests_per_second(path, effort.seconds / 2)
                 results[f"{name}_rps_{count}"] = rate
+            squeezed = await under_test.requests_per_second("/status", effort.seconds / 2, codings="gzip")
+            results[f"status_gzip_rps_{count}"] = squeezed
             results[f"rss_mb_{count}"] = usage.resident_mb(under_test.pid)
 
 

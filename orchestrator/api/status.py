@@ -1,25 +1,26 @@
 """`GET /status` (manager-api 3.1), `/healthz`, `/readyz`.
 
 The body of `/status` is prepared once per change, so that asking often costs nothing and load cannot slow it.
-What it says of an ended run and of who holds permits never changes and is kept as text: thousands of them do
-not slow a change either.
+What it says of ended runs is copied from the last body (`status_runs`), so that thousands of them slow no
+change; where nothing changes, a large body is sent as gzip to who takes that (`squeezed`).
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Alive, ManagerStatus, Ready
 from orchestrator.api.callers import caller_of
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.description import Description, describes
+from orchestrator.api.squeezed import Squeezed
+from orchestrator.api.status_runs import StatusRuns, encode, entry
 from orchestrator.contracts.timestamps import format_timestamp
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.permits import NEWEST_COSTS, Holder
@@ -61,35 +62,35 @@ class StatusBody:
         self._runs = VisibleRuns(context.executions, namespace)
         self._made_for: Revision | None = None
         self._body = b""
-        self._ended: dict[int, str] = {}
+        self._squeezed = Squeezed(context.background.spawn)
+        self._listed = StatusRuns(_ended)
         self._holders: dict[int, str] = {}
+
+    def answer(self, accepted_codings: str) -> web.Response:
+        """To a client with this `Accept-Encoding`."""
+        body, headers = self._squeezed.answer(self.encoded(), accepted_codings)
+        return web.Response(body=body, headers=headers, content_type=JSON_TYPE)
 
     def encoded(self) -> bytes:
         current = revision_of(self._context)
         if current != self._made_for:
-            rest = _encode(status_of(self._context, self._runs))
-            holders, runs = self._holding(self._runs), self._listed(self._runs)
-            self._body = f'{rest[:-1]},"permit_holders":[{holders}],"executions":{{{runs}}}}}'.encode()
+            rest, holders = encode(status_of(self._context, self._runs)), self._holding(self._runs)
+            head = f'{rest[:-1]},"permit_holders":[{holders}],"executions":{{'
+            others = [*self._live(self._runs), *self._theirs(self._runs)]
+            self._body = self._listed.body(head, self._runs.ended_blocks(), self._runs.takes, others)
             self._made_for = current
         return self._body
 
-    def _listed(self, runs: VisibleRuns) -> str:
+    def _live(self, runs: VisibleRuns) -> list[str]:
         """What a node counts: all runs but those whose status was fetched."""
-        known = self._ended
-        self._ended = {
-            run.id: known.get(run.id) or f'"{run.id}":{_encode(_ended(run))}'
-            for run in runs.ended()
-            if run.fetched_at is None
-        }
-        live = [f'"{run.id}":{_encode(_live(run))}' for run in runs.live() if not run.fetched]
-        return ",".join([*self._ended.values(), *live, *self._theirs(runs)])
+        return [entry(run.id, _live(run)) for run in runs.live() if not run.fetched]
 
     def _theirs(self, runs: VisibleRuns) -> list[str]:
         """Other managers' runs, as of a moment ago; those that this one has by now are its own."""
         if self._context.passing is None:
             return []
         return [
-            f'"{head.id}":{_encode(_in_journal(head) | {"manager": manager})}'
+            entry(head.id, _in_journal(head) | {"manager": manager})
             for manager, head in self._context.passing.member.others_runs.current
             if runs.namespace in (None, head.namespace) and not runs.executions.knows(head.id)
         ]
@@ -97,14 +98,10 @@ class StatusBody:
     def _holding(self, runs: VisibleRuns) -> str:
         known = self._holders
         self._holders = {
-            holder.name: known.get(holder.name) or _encode(holder_of(holder))
+            holder.name: known.get(holder.name) or encode(holder_of(holder))
             for holder in islice(runs.holders(), MOST_HOLDERS)
         }
         return ",".join(self._holders.values())
-
-
-def _encode(value: dict[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 class StatusBodies:
@@ -233,9 +230,8 @@ def waiting_for(waiting: int, engine: bool, no_room: str | None) -> str | None:
 async def get_status(request: web.Request) -> web.StreamResponse:
     if (passing := request.app[CONTEXT].passing) is not None:
         await passing.member.others_runs.look()
-    return web.Response(
-        body=request.app[STATUS_BODIES].of(caller_of(request).sees).encoded(), content_type=JSON_TYPE
-    )
+    codings = ",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
+    return request.app[STATUS_BODIES].of(caller_of(request).sees).answer(codings)
 
 
 @describes(Description(Alive, failures=(), scope=Scope.NONE))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
 from orchestrator.executions.ended import EndedRun
+from orchestrator.executions.ended_block import EndedBlock
 from orchestrator.executions.keys import RunKeys, host_key_of, key_of
 from orchestrator.executions.plain import micros
 from orchestrator.executions.poison import Poison
@@ -69,8 +70,10 @@ class KnownRuns:
         """Runs that have not ended, or have only just ended."""
         return [run for run in self._runs.values() if not run.acknowledged]
 
-    def ended(self) -> list[EndedRun]:
-        return self._retention.all()
+    @property
+    def ended_blocks(self) -> Collection[EndedBlock]:
+        """Ended runs in the order in which they ended, by the dozen."""
+        return self._retention.blocks
 
     def begun(self) -> list[Run]:
         """Runs that may have an instance, acknowledged ones included."""

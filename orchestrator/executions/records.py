@@ -201,7 +201,7 @@ def execution_from(head: RunHead) -> Execution:
 def ended_from_run(run: Run, fetched_at: datetime | None) -> EndedRun:
     execution, outcome = run.execution, run.execution.outcome
     assert outcome is not None
-    return EndedRun(
+    return EndedRun.of(
         id=run.id,
         state=execution.state,
         version=execution.version,
@@ -224,7 +224,7 @@ def ended_from_head(head: RunHead) -> EndedRun:
     """
     assert head.cause is not None
     state = State(head.state)
-    return EndedRun(
+    return EndedRun.of(
         id=head.id,
         state=state if state.final else ended_state(head.cause, started=head.started_at is not None),
         version=head.version,

@@ -6,10 +6,13 @@ Only heads are held in memory; what a run printed and returned is in the journal
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orchestrator.executions.ended import EndedRun
+from orchestrator.executions.ended_block import EndedBlock
+from orchestrator.executions.plain import MICROSECOND, micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +30,41 @@ class Retention:
 
     def __init__(self, limits: RetentionLimits) -> None:
         self._limits = limits
-        self._ended: OrderedDict[int, EndedRun] = OrderedDict()
+        self._blocks: OrderedDict[EndedBlock, None] = OrderedDict()
+        self._block_of: dict[int, EndedBlock] = {}
+        self._newest = EndedBlock()
         self._bytes = 0
 
     def __len__(self) -> int:
-        return len(self._ended)
+        return len(self._block_of)
 
     @property
     def output_bytes(self) -> int:
         return self._bytes
 
-    def find(self, run_id: int) -> EndedRun | None:
-        return self._ended.get(run_id)
+    @property
+    def blocks(self) -> Collection[EndedBlock]:
+        """All ended runs by the dozen; none is empty."""
+        return self._blocks.keys()
 
-    def all(self) -> list[EndedRun]:
-        return list(self._ended.values())
+    def find(self, run_id: int) -> EndedRun | None:
+        block = self._block_of.get(run_id)
+        return None if block is None else block.find(run_id)
+
+    def all(self) -> Iterator[EndedRun]:
+        return (run for block in self._blocks for run in block.runs())
 
     def add(self, run: EndedRun) -> list[EndedRun]:
         """Keep a run that has ended; those that had to go for it, oldest first."""
-        self._ended[run.id] = run
+        if self._newest.full:
+            self._newest = EndedBlock()
+        self._newest.put(run)
+        self._blocks[self._newest] = None
+        self._block_of[run.id] = self._newest
         self._bytes += run.size
         dropped = []
-        while len(self._ended) > 1 and self._over():
-            dropped.append(self._drop(next(iter(self._ended))))
+        while len(self) > 1 and self._over():
+            dropped.append(self._drop(next(self.all()).id))
         return dropped
 
     def fetched(self, run_id: int, now: datetime) -> EndedRun | None:
@@ -57,28 +72,34 @@ class Retention:
 
         The run as it is noted now; None when it is unknown or was fetched before.
         """
-        run = self._ended.get(run_id)
-        if run is None or run.fetched_at is not None:
+        run = self.find(run_id)
+        if run is None or run.was_fetched:
             return None
-        self._ended[run_id] = replace(run, fetched_at=now)
-        return self._ended[run_id]
+        noted = run.fetched(now)
+        self._block_of[run_id].put(noted)
+        return noted
 
     def remove(self, run_id: int) -> EndedRun | None:
         """Drop one run; None when it is not kept."""
-        return self._drop(run_id) if run_id in self._ended else None
+        return self._drop(run_id) if run_id in self._block_of else None
 
     def expire(self, now: datetime) -> list[EndedRun]:
         """Drop what is past its time; the dropped runs."""
-        return [self._drop(run.id) for run in self.all() if self._until(run) <= now]
+        at, keep, keep_fetched = micros(now), *self._times()
+        past = [run for block in self._blocks for run in block.past(at, keep, keep_fetched)]
+        return [self._drop(run.id) for run in past]
 
-    def _until(self, run: EndedRun) -> datetime:
-        until = run.finished_at + self._limits.keep
-        return until if run.fetched_at is None else min(until, run.fetched_at + self._limits.keep_fetched)
+    def _times(self) -> tuple[int, int]:
+        """In microseconds."""
+        return self._limits.keep // MICROSECOND, self._limits.keep_fetched // MICROSECOND
 
     def _over(self) -> bool:
-        return len(self._ended) > self._limits.runs or self._bytes > self._limits.output_bytes
+        return len(self) > self._limits.runs or self._bytes > self._limits.output_bytes
 
     def _drop(self, run_id: int) -> EndedRun:
-        run = self._ended.pop(run_id)
+        block = self._block_of.pop(run_id)
+        run = block.drop(run_id)
         self._bytes -= run.size
+        if not block:
+            del self._blocks[block]
         return run

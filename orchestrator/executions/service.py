@@ -6,7 +6,7 @@ The edge talks to this and to nothing else of the package's insides.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from functools import partial
@@ -20,6 +20,7 @@ from orchestrator.executions.claims import HostClaim, HostClaims
 from orchestrator.executions.codes import Codes, collected
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.ended import EndedRun
+from orchestrator.executions.ended_block import EndedBlock
 from orchestrator.executions.hosts import HostFailure, HostRefused
 from orchestrator.executions.ids import Ids, OwnIds
 from orchestrator.executions.known import Forgotten, KnownRuns
@@ -282,8 +283,9 @@ class Executions:
         """Runs that have not ended, or have only just ended."""
         return self._known.live()
 
-    def ended(self) -> list[EndedRun]:
-        return self._known.ended()
+    @property
+    def ended_blocks(self) -> Collection[EndedBlock]:
+        return self._known.ended_blocks
 
     def set_permits(self, maximum: int) -> str | None:
         """Change the maximum; why it was left as it is, if it was."""

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, Select, create_engine, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.pool import QueuePool
 
 from orchestrator.store.failures import translated
@@ -36,6 +35,7 @@ from orchestrator.store.port import RunHead, StoreFenced
 from orchestrator.store.shares import Claim, share_of
 from orchestrator.store.standing_orders import StandingOrder, give, orders_given, orders_in
 from orchestrator.store.tables import properties, runs
+from orchestrator.store.upsert import upsert
 
 T = TypeVar("T")
 

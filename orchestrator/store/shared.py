@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from sqlalchemy import Connection, Engine, delete, func, select
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from orchestrator.store.failures import translated
 from orchestrator.store.journal import SqlJournal, open_engine
@@ -28,6 +27,7 @@ from orchestrator.store.port import (
     Write,
 )
 from orchestrator.store.tables import runs
+from orchestrator.store.upsert import upsert
 
 SHUTDOWN = "shutdown"
 """The cause of runs that were lost with their manager: their clients ask again for a result."""

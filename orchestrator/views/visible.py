@@ -6,10 +6,11 @@ found out the same way, from memory and before anything is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from orchestrator.executions.ended import EndedRun
+from orchestrator.executions.ended_block import EndedBlock
 from orchestrator.executions.permits import Holder
 from orchestrator.executions.records import FinalStatus
 from orchestrator.executions.refusals import UnknownRun
@@ -56,16 +57,17 @@ class VisibleRuns:
     def live(self) -> list[Run]:
         return [run for run in self.executions.live() if self.takes(run)]
 
-    def ended(self) -> list[EndedRun]:
-        return [run for run in self.executions.ended() if self.takes(run)]
+    def ended_blocks(self) -> Collection[EndedBlock]:
+        """Ended runs by the dozen, others' among them."""
+        return self.executions.ended_blocks
 
     def retained(self) -> tuple[int, int]:
         """How many ended runs are kept, and their bytes."""
         if self.namespace is None:
             statistics = self.executions.statistics()
             return statistics.retained, statistics.retained_bytes
-        ended = self.ended()
-        return len(ended), sum(run.size for run in ended)
+        sizes = [run.size for block in self.ended_blocks() for run in block.runs() if self.takes(run)]
+        return len(sizes), sum(sizes)
 
     def holders(self) -> Iterator[Holder]:
         """Who holds permits, in the order in which they got them."""

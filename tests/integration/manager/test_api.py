@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from orchestrator.executions.ended import EndedRun
 from tests.integration.manager.conftest import Client, MakeClient
 
 
@@ -96,6 +99,34 @@ async def test_a_run_in_status_has_the_documented_keys(client: Client) -> None:
     assert entry["result"]["finished_at"].endswith("+00:00")
     assert entry["version"] == "v0.2.7"
     assert entry["started_at"] < entry["strict_deadline"]
+
+
+async def test_a_large_status_comes_as_gzip_to_who_takes_it_and_is_the_same(client: Client) -> None:
+    begun = datetime.now(UTC)
+    for number in range(1, 501):
+        client.manager.executions._known.add_ended(
+            EndedRun.of(
+                id=number, state="finished", version="v0.2.7", cause="exited", accepted_at=begun,
+                started_at=begun, deadline=begun, finished_at=begun, namespace="default", key=None, size=1,
+            )
+        )  # fmt: skip
+
+    async def asked(codings: str) -> tuple[str | None, bytes]:
+        """The coding in which it came, and the body as the client's library takes it apart."""
+        async with client.session.get("/status", headers={"Accept-Encoding": codings}) as response:
+            assert response.headers["Vary"] == "Accept-Encoding"
+            return response.headers.get("Content-Encoding"), await response.read()
+
+    coding, plain = await asked("identity")
+    assert coding is None and len(json.loads(plain)["executions"]) == 500
+    while coding is None:
+        coding, body = await asked("gzip, deflate")
+        assert body == plain
+    assert coding == "gzip"
+    assert await asked("gzip;q=0") == (None, plain)
+    client.manager.executions.mark_fetched(7)
+    coding, body = await asked("gzip")
+    assert coding is None and "7" not in json.loads(body)["executions"]
 
 
 async def test_permits_get_tells_the_maximum(client: Client) -> None:

@@ -12,6 +12,7 @@ import docker
 import pytest
 
 from orchestrator import composition
+from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.state import Cause
 from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.runtime.pool.settings import PoolSettings
@@ -30,8 +31,12 @@ executor_versions:
 """
 
 
+def ended_runs(kit: Pooled) -> list[EndedRun]:
+    return [run for block in kit.manager.executions.ended_blocks for run in block.runs()]
+
+
 async def engine_ids(kit: Pooled) -> set[str | None]:
-    rows = [await kit.manager.executions.row(run.id) for run in kit.manager.executions.ended()]
+    rows = [await kit.manager.executions.row(run.id) for run in ended_runs(kit)]
     return {row.head.engine_id for row in rows if row is not None}
 
 
@@ -160,7 +165,7 @@ async def test_a_long_queue_is_served_in_order_and_leaves_nothing_behind(open_ma
         tasks = named_tasks()
         runs = await asyncio.gather(*(kit.run() for _ in range(BURST)))
         assert [(run.connections, run.status["result_code"]) for run in runs] == [(1, 0)] * BURST
-        ended = sorted(kit.manager.executions.ended(), key=lambda run: run.id)
+        ended = sorted(ended_runs(kit), key=lambda run: run.id)
         begun = [run.started_at for run in ended if run.started_at is not None]
         assert len(begun) == BURST + 1
         # Up to four start at once; which of them connects first is nobody's promise.

@@ -158,7 +158,7 @@ async def test_ten_thousand_kept_runs_are_a_page_at_a_time(client: Client, open_
     begun = datetime.now(UTC)
     for number in range(1, 10_001):
         client.manager.executions._known.add_ended(
-            EndedRun(
+            EndedRun.of(
                 id=number, state="finished", version="v0.2.7", cause="oom" if number == 77 else "exited",
                 accepted_at=begun, started_at=begun, deadline=begun + timedelta(hours=1),
                 finished_at=begun, namespace="default", key=None, size=1, fetched_at=None,

@@ -150,7 +150,7 @@ async def test_a_namespace_sees_its_own_runs_and_nobody_elses(make_as: MakeAs) -
     speaking_as = await make_as(api_times=PROMPT)
     alice, bob, reader, root = [await speaking_as(name) for name in (ALICE, BOB, READER, ROOT)]
     mine, others = await ended_run(alice, {}), await ended_run(bob, {})
-    await root.until(lambda: len(root.manager.executions.ended()) == 2)
+    await root.until(lambda: root.manager.executions.statistics().retained == 2)
     seen = {}
     for name, client in {"reader": reader, "bob": bob, "root": root}.items():
         async with looking(client) as response:

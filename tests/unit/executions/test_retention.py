@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,7 +15,7 @@ LIMITS = RetentionLimits(timedelta(seconds=300), timedelta(seconds=30), runs=3, 
 
 
 def ended(number: int, size: int = 1, at: datetime = END) -> EndedRun:
-    return EndedRun(
+    return EndedRun.of(
         id=number, state="finished", version="v0.2.1", cause="exited", accepted_at=at, started_at=at,
         deadline=at, finished_at=at, namespace="default", key=None, size=size,
     )  # fmt: skip
@@ -56,7 +57,7 @@ def test_only_what_is_past_its_time_goes() -> None:
     retention.add(ended(1))
     retention.add(ended(2, at=after(5)))
     assert ids(retention.expire(after(300))) == [1]
-    assert ids(retention.all()) == [2]
+    assert ids(list(retention.all())) == [2]
 
 
 def test_the_first_fetch_counts() -> None:
@@ -83,7 +84,7 @@ def test_the_first_fetch_counts() -> None:
 def test_number_and_bytes(sizes: list[int], dropped: list[int], kept: list[int], kept_bytes: int) -> None:
     retention = Retention(LIMITS)
     gone = [one for number, size in enumerate(sizes, 1) for one in retention.add(ended(number, size))]
-    assert (ids(gone), ids(retention.all()), retention.output_bytes) == (dropped, kept, kept_bytes)
+    assert (ids(gone), ids(list(retention.all())), retention.output_bytes) == (dropped, kept, kept_bytes)
 
 
 def test_one_that_is_taken_away_makes_room() -> None:
@@ -94,3 +95,42 @@ def test_one_that_is_taken_away_makes_room() -> None:
     assert retention.remove(1) is None
     assert retention.add(ended(2, 60)) == []
     assert retention.output_bytes == 60
+
+
+def test_an_ended_run_takes_little_memory() -> None:
+    count = 4000
+    limits = RetentionLimits(LIMITS.keep, LIMITS.keep_fetched, runs=2 * count, output_bytes=10**9)
+    retention = Retention(limits)
+    tracemalloc.start()
+    try:
+        for number in range(1000, 1000 + count):
+            retention.add(ended(number, at=after(number)))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken / count < 400
+
+
+def test_room_is_made_from_the_oldest_whatever_went_before() -> None:
+    limits = RetentionLimits(LIMITS.keep, LIMITS.keep_fetched, runs=100, output_bytes=10**9)
+    retention, gone = Retention(limits), []
+    for number in range(1, 401):
+        gone += ids(retention.add(ended(number)))
+        if number % 3 == 0:
+            assert retention.remove(number) is not None
+    assert ids(list(retention.all())) == [number for number in range(251, 401) if number % 3]
+    assert gone == [number for number in range(1, 251) if number % 3]
+    assert sum(len(block) for block in retention.blocks) == len(retention) == 100
+
+
+def test_what_was_packed_is_what_comes_back() -> None:
+    run = EndedRun.of(
+        id=1 << 60, state="failed_to_start", version="", cause="internal", accepted_at=END, started_at=None,
+        deadline=after(0.000001), finished_at=datetime(1970, 1, 1, tzinfo=UTC), namespace="ns", key=None,
+        size=1 << 40,
+    )  # fmt: skip
+    assert (run.accepted_at, run.started_at, run.deadline) == (END, None, after(0.000001))
+    assert (run.finished_at, run.fetched_at, run.size) == (datetime(1970, 1, 1, tzinfo=UTC), None, 1 << 40)
+    assert (run.state, run.version, run.cause, run.namespace) == ("failed_to_start", "", "internal", "ns")
+    noted = run.fetched(after(1))
+    assert (noted.fetched_at, noted.size, noted.id) == (after(1), 1 << 40, 1 << 60)
