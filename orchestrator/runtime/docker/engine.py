@@ -158,10 +158,7 @@ class Engine:
 
     async def quick(self, work: Callable[[APIClient], T]) -> T:
         """A short call that may be repeated (inspect, list, kill): tried three times when unanswered."""
-        async for attempt in self._attempts():
-            with attempt:
-                return await self._noting(self._quick, work)
-        raise AssertionError("unreachable")
+        return await self._repeated(self._quick, work)
 
     async def once(self, work: Callable[[APIClient], T]) -> T:
         """A long call that must not be repeated blindly (create, start)."""
@@ -169,9 +166,20 @@ class Engine:
 
     async def repeatable(self, work: Callable[[APIClient], T]) -> T:
         """A long call that may be repeated (remove): tried three times when unanswered."""
+        return await self._repeated(self._work, work)
+
+    async def _repeated(self, client: Client, work: Callable[[APIClient], T]) -> T:
+        try:
+            return await self._noting(client, work)
+        except EngineUnreachable as failure:
+            # Hardly any call is tried twice, and each run makes several: set up when it is needed.
+            first: EngineUnreachable | None = failure
         async for attempt in self._attempts():
             with attempt:
-                return await self._noting(self._work, work)
+                if first is not None:
+                    known, first = first, None
+                    raise known
+                return await self._noting(client, work)
         raise AssertionError("unreachable")
 
     @staticmethod
