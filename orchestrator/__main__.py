@@ -62,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     engine_filter_arguments.add_commands(commands)
     operations_arguments.add_reap(commands)
     completion = commands.add_parser("completion", help="print what a shell needs to complete commands")
-    completion.add_argument("shell", choices=["bash", "zsh"])
+    completion.add_argument("shell", choices=["bash", "zsh", "fish"])
     return parser
 
 
@@ -142,12 +142,19 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
+    import os
+
+    import structlog
+
     from orchestrator import event_loop
     from orchestrator.logs import configure_logs
     from orchestrator.serve import serve
+    from orchestrator.settings import misspelt
 
     settings = _settings(args)
     configure_logs(settings.log_level, settings.log_format)
+    for name, meant in misspelt(os.environ).items():
+        structlog.get_logger(__name__).warning("no_such_setting", variable=name, perhaps=meant)
     event_loop.run(serve(settings, die_with_parent=args.die_with_parent))
     return 0
 

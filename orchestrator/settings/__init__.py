@@ -5,7 +5,7 @@ Secrets are `SecretStr`, so that no log line and no `config show` can print them
 
 from __future__ import annotations
 
-from orchestrator.settings.effective import BadConfig, Settings, load_settings
+from orchestrator.settings.effective import BadConfig, Settings, load_settings, misspelt
 from orchestrator.settings.values import InstanceNetwork, LogFormat, ShutdownPolicy
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "Settings",
     "ShutdownPolicy",
     "load_settings",
+    "misspelt",
 ]

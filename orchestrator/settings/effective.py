@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -23,6 +25,10 @@ from orchestrator.settings.runs import Asking, Durations, Kept, Logging, Queuein
 from orchestrator.settings.tracing import Tracing
 
 PREFIX = "GENVM_"
+OF_CLIENTS = {"token", "token_file"}
+"""Variables that the commands read besides: whom they are to the manager."""
+ALIKE = 0.8
+"""How near a name has to be to another to be taken for a slip, from 0 to 1."""
 
 
 class BadConfig(Exception):
@@ -126,3 +132,24 @@ def _check_readable(config_file: Path) -> None:
         raise BadConfig(f"config file {config_file}{where}: this is not YAML") from error
     if not isinstance(found, dict | None):
         raise BadConfig(f"config file {config_file}: it must consist of lines `name: value`")
+    for name in found or ():
+        # What nobody reads would not be in force, and nobody would say so.
+        if name not in Settings.model_fields:
+            meant = _meant(str(name).lower().removeprefix(PREFIX.lower()))
+            perhaps = f": is {meant} meant?" if meant else " (docs/settings.md has them all)"
+            raise BadConfig(f"config file {config_file}: there is no setting {str(name)[:40]!r}{perhaps}")
+
+
+def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that are no setting and look very much like one → that one's variable."""
+    names = {name.removeprefix(PREFIX).lower(): name for name in environment if name.startswith(PREFIX)}
+    others = names.keys() - Settings.model_fields.keys() - OF_CLIENTS
+    found = {names[name]: _meant(name) for name in sorted(others)}
+    return {name: PREFIX + meant.upper() for name, meant in found.items() if meant}
+
+
+def _meant(name: str) -> str | None:
+    """The setting that is called so, or nearly so."""
+    same_letters = [field for field in Settings.model_fields if sorted(field) == sorted(name)]
+    near = same_letters or get_close_matches(name, Settings.model_fields, n=1, cutoff=ALIKE)
+    return near[0] if near else None

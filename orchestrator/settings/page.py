@@ -22,6 +22,8 @@ Made by `make settings-page` from `orchestrator/settings/`; a test compares the 
 
 A setting is read from the command line where it has a flag, then from the environment, then from the YAML
 file that `--config` names (there `GENVM_POOL_SIZE` is `pool_size`), and else it has its default.
+A name in that file that is no setting stops the start; a variable that is none and looks like one is told in
+the log.
 `genvm-orchestrator config show` prints what a manager would use, secrets masked. A list in the environment
 has the separator that is said here, or is JSON. In the YAML file `null` is *unset*.
 """

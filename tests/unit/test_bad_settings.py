@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.settings import misspelt
+
 
 def refusal(code: int, *command: str, **settings: str) -> str:
     """The one line of a command that ends with `code`."""
@@ -38,6 +40,10 @@ def refusal(code: int, *command: str, **settings: str) -> str:
         (b"- 1\n", "`name: value`"),
         (b"port\n", "`name: value`"),
         (b"\xff\xfe", "not UTF-8"),
+        (b"prot: 3999\n", "there is no setting 'prot': is port meant?"),
+        (b"GENVM_TOKENS_FILE: /etc/genvm/tokens\n", "'GENVM_TOKENS_FILE': is tokens_file meant?"),
+        (b"colour: blue\n", "there is no setting 'colour' (docs/settings.md has them all)"),
+        (b"1: secret\n", "there is no setting '1'"),
         (b"log_level: loud\n", "setting log_level: must be one of trace, debug, info, warn, warning, error"),
         (b"port: secret-in-the-wrong-place\n", "setting port"),
     ],
@@ -55,6 +61,16 @@ def test_a_list_in_the_environment_that_is_none() -> None:
     said = refusal(1, "config", "show", GENVM_ALLOWED_ARGUMENTS="a-secret")
     assert "allowed_arguments" in said
     assert "secret" not in said
+
+
+def test_variables_that_look_like_a_setting_and_are_none() -> None:
+    environment = {"GENVM_PROT": "1", "GENVM_TOKEN_FILES": "2", "GENVM_PERMIT": "3"}
+    others = {"GENVM_TOKEN_FILE": "4", "GENVM_PORT": "5", "GENVM_MANAGER_IMAGE": "6", "GENVM_OPENAI_KEY": "7"}
+    assert misspelt(environment | others) == {
+        "GENVM_PERMIT": "GENVM_PERMITS",
+        "GENVM_PROT": "GENVM_PORT",
+        "GENVM_TOKEN_FILES": "GENVM_TOKENS_FILE",
+    }
 
 
 @pytest.mark.parametrize(
