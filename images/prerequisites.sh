@@ -1,6 +1,7 @@
 #!/bin/sh
 # What building the images takes besides an engine: debootstrap, for when no base image can be pulled.
-# With the argument `test`: what the tests take besides: PostgreSQL, HAProxy, a compose command, a browser.
+# With the argument `test`: what the tests take besides: PostgreSQL, a compose command, a browser, and programs
+# that are not installed but unpacked.
 set -eu
 cd "$(dirname "$0")/.."
 . images/apt.sh
@@ -19,15 +20,18 @@ if [ "${1:-}" = test ] && ! ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1
         echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf
     fi
 fi
-if [ "${1:-}" = test ] && ! command -v haproxy > /dev/null 2>&1; then
-    missing="$missing haproxy"
-fi
 if [ "${1:-}" = test ] && ! docker compose version > /dev/null 2>&1 && ! command -v docker-compose > /dev/null 2>&1; then
     missing="$missing docker-compose"
 fi
 # The web module's tests drive the browser that its image has.
 if [ "${1:-}" = test ] && ! command -v chromium > /dev/null 2>&1; then
     missing="$missing chromium"
+fi
+if [ "${1:-}" = test ] && has_apt; then
+    for program in haproxy fish promtool; do
+        # A test that misses one says so.
+        images/unpacked.sh "$program" > /dev/null || true
+    done
 fi
 if [ -z "$missing" ] || [ "$(id -u)" != 0 ] || ! has_apt; then
     # Elsewhere the base image is pulled; whatever else is missing says so when it is needed.

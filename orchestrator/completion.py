@@ -21,16 +21,32 @@ _genvm_orchestrator() {{
 complete -o default -F _genvm_orchestrator {program}
 """
 _ZSH: Final = "autoload -U +X bashcompinit && bashcompinit\n"
+_FISH: Final = """\
+function __genvm_orchestrator
+    set -l line " "
+    for word in (commandline --tokenize --current-process --cut-at-cursor)[2..]
+        string match --quiet -- "-*" $word; or set line "$line$word "
+    end
+    switch $line
+{cases}
+    end
+end
+complete --command {program} --arguments "(__genvm_orchestrator)"
+"""
+SHELLS: Final = ("bash", "zsh", "fish")
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
-    """What the shell is to read: `source <(genvm-orchestrator completion bash)`."""
+    """What one of SHELLS is to read: `source <(genvm-orchestrator completion bash)`."""
     # The longest first: the first case that fits is taken.
     entries = sorted(_entries(parser, ()), key=lambda entry: -len(entry[0]))
-    cases = "\n".join(
-        f'        "{"".join(f" {word}" for word in above)} "*) words="{" ".join(words)}" ;;'
-        for above, words in entries
-    )
+    begun = [("".join(f" {word}" for word in above) + " ", words) for above, words in entries]
+    if shell == "fish":
+        cases = "\n".join(
+            f'        case "{line}*"\n            printf "%s\\n" {" ".join(words)}' for line, words in begun
+        )
+        return _FISH.format(cases=cases, program=PROGRAM)
+    cases = "\n".join(f'        "{line}"*) words="{" ".join(words)}" ;;' for line, words in begun)
     text = _FUNCTION.format(cases=cases, program=PROGRAM)
     return _ZSH + text if shell == "zsh" else text
 

@@ -33,4 +33,5 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         "--runs-per-minute", type=float, metavar="N", help="runs that it may begin, in the long run"
     )
     new.add_argument("--runs-burst", type=int, metavar="N", help="runs at once")
+    new.add_argument("--json", action="store_true", help="print one JSON object: `token` and `line`")
     new.add_argument("--permits", type=int, metavar="N", help="of its runs that are not over")

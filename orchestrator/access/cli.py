@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 
 from pydantic import ValidationError
@@ -36,7 +37,10 @@ def run(args: argparse.Namespace) -> int:
         where = ".".join(str(part) for part in problem["loc"])
         print(f"genvm-orchestrator: {where}: {problem['msg']}", file=sys.stderr)
         return EXIT_USAGE
-    print(text)
-    print(line_of(entry))
-    print("The first line is for the client, the second for the tokens file.", file=sys.stderr)
+    if args.json:
+        print(json.dumps({"token": text, "line": json.loads(line_of(entry))}, indent=2))
+    else:
+        print(text)
+        print(line_of(entry))
+        print("The first line is for the client, the second for the tokens file.", file=sys.stderr)
     return EXIT_OK

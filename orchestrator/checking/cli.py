@@ -15,6 +15,7 @@ from orchestrator.node.contract_file import read_contract
 from orchestrator.node.errors import BadRequest, NodeError
 from orchestrator.node.store import NodeStore
 from orchestrator.node.transactions import NodeClient
+from orchestrator.progress import progress
 from orchestrator.workbench import workbench
 
 EXIT_OK, EXIT_REFUSED, EXIT_USAGE, EXIT_UNCHECKED = 0, 1, 2, 3
@@ -42,10 +43,13 @@ async def run(args: argparse.Namespace) -> int:
     except BadRequest as error:
         print(f"genvm-orchestrator: {error}", file=sys.stderr)
         return EXIT_USAGE
-    with NodeStore(":memory:") as store:
+    with NodeStore(":memory:") as store, progress("check: starting the executor") as shown:
         async with workbench() as manager:
             node = NodeClient(store, manager)
-            reports = [await report(node, name, code) for name, code in codes.items()]
+            reports = []
+            for name, code in codes.items():
+                shown.at(f"check: {name}")
+                reports.append(await report(node, name, code))
     print(json.dumps([_as_map(one) for one in reports]) if args.json else "\n".join(map(as_text, reports)))
     return exit_code(reports, strict=args.strict)
 

@@ -37,6 +37,9 @@ def _add_sources(command: argparse.ArgumentParser) -> None:
         "--rebuild", action="store_true", help="build even what is up to date, every step of it"
     )
     command.add_argument(
+        "--json", action="store_true", help="print one JSON list at the end; what goes on, to stderr"
+    )
+    command.add_argument(
         "--source",
         type=Path,
         help="checkout to build from (default: this one, or what was installed with the command)",

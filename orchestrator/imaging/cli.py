@@ -71,14 +71,27 @@ def _make(
     args: argparse.Namespace, recipes: Sequence[Recipe], brought: Mapping[str, Mapping[str, Path]]
 ) -> None:
     checkout = find_checkout(args.source)
+    made: list[dict[str, object]] = []
     with ImageEngine() as engine, progress() as shown:
         builder = Builder(checkout, engine, shown.say, args.base_image, args.rebuild)
         for number, recipe in enumerate(recipes, 1):
             shown.at(f"{recipe.repository}, {number} of {len(recipes)}")
             begun = time.monotonic()
             built = builder.build(recipe, brought.get(recipe.name))
-            how = "up to date" if built.reused else f"built in {time.monotonic() - begun:.0f} s"
-            shown.say(f"{recipe.tags(checkout.version)[-1]}: {how}, {built.size / MIB:.0f} MiB")
+            seconds, tags = time.monotonic() - begun, recipe.tags(checkout.version)
+            how = "up to date" if built.reused else f"built in {seconds:.0f} s"
+            shown.say(f"{tags[-1]}: {how}, {built.size / MIB:.0f} MiB")
+            made.append(
+                {
+                    "id": built.image_id,
+                    "bytes": built.size,
+                    "tags": list(tags),
+                    "up_to_date": built.reused,
+                    "seconds": round(seconds, 3),
+                }
+            )
+    if args.json:
+        print(json.dumps(made, indent=2))
 
 
 def _list(*, as_json: bool) -> int:

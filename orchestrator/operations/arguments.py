@@ -23,6 +23,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     one = logs.add_mutually_exclusive_group()
     for stream in ("stdout", "stderr", "log"):
         one.add_argument(f"--{stream}", dest="stream", action="store_const", const=stream, help="only this")
+    logs.add_argument("--json", action="store_true", help="print one JSON object, a key for each stream")
     gc = subparsers.add_parser("gc", help="remove containers and directories that belong to no run")
     gc.add_argument("--dry-run", action="store_true", help="only say what would be removed, and why")
     gc.add_argument("--json", action="store_true", help="print one JSON object")
@@ -39,6 +40,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     restore = subparsers.add_parser("restore", help="take a backup for the journal; the manager must not run")
     for parser in (backup, restore):
         parser.add_argument("file", type=Path, metavar="FILE", help="the backup")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
     for parser in (ps, inspect, logs, gc, doctor, backup, restore):
         parser.add_argument("--state-dir", type=Path, metavar="DIR", help="state directory of the manager")
         parser.add_argument("--config", type=Path, help="YAML file of settings")
@@ -51,3 +53,4 @@ def add_reap(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--managers", required=True, metavar="PREFIX", help="what the ids of these managers begin with"
     )
     reap.add_argument("--namespace", metavar="NAME", help="of the instances; default: the one it runs in")
+    reap.add_argument("--json", action="store_true", help="print one JSON object to stdout")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from orchestrator.store.backup import BackupFailed, back_up, check, put_back
 from orchestrator.store.journal import open_journal
 from orchestrator.store.port import StoreFailure
 from orchestrator.store.sqlite import sqlite_url
+from orchestrator.views.overview import Json
 
 RESTORED = "restored"
 NOT_KNOWN = (
@@ -27,8 +28,39 @@ POSTGRESQL = (
 )
 
 
-def backup(settings: Settings, file: Path) -> str:
-    """What was done, in words. Blocking. Raises NotPossible, NothingToRead."""
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """`file` holds the journal now; its `size` in bytes."""
+
+    file: Path
+    size: int
+
+    def as_json(self) -> Json:
+        return {"file": str(self.file), "bytes": self.size}
+
+    def as_text(self) -> str:
+        return f"{self.file}: {self.size} bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """`ended`: the runs that had not ended in the backup; `kept`: where the journal before it is, if any."""
+
+    journal: Path
+    ended: int
+    kept: Path | None
+
+    def as_json(self) -> Json:
+        kept = None if self.kept is None else str(self.kept)
+        return {"journal": str(self.journal), "ended": self.ended, "kept": kept}
+
+    def as_text(self) -> str:
+        done = f"{self.journal}: restored; runs that had not ended in it and are ended now: {self.ended}"
+        return done if self.kept is None else f"{done}\nthe journal before it is kept as {self.kept}"
+
+
+def backup(settings: Settings, file: Path) -> BackedUp:
+    """Write the journal to `file`. Blocking. Raises NotPossible, NothingToRead."""
     if settings.database_url is not None:
         raise NotPossible(POSTGRESQL.format(verb="back"))
     manager_id(settings.state_dir)
@@ -36,11 +68,11 @@ def backup(settings: Settings, file: Path) -> str:
         size = back_up(settings.state_dir / JOURNAL_FILE, file)
     except BackupFailed as failure:
         raise NotPossible(str(failure)) from failure
-    return f"{file}: {size} bytes"
+    return BackedUp(file, size)
 
 
-def restore(settings: Settings, file: Path) -> str:
-    """What was done, in words. Blocking. Raises NotPossible, StateDirUnusable."""
+def restore(settings: Settings, file: Path) -> Restored:
+    """Make `file` the journal. Blocking. Raises NotPossible, StateDirUnusable."""
     if settings.database_url is not None:
         raise NotPossible(POSTGRESQL.format(verb="restore"))
     journal = settings.state_dir / JOURNAL_FILE
@@ -52,9 +84,7 @@ def restore(settings: Settings, file: Path) -> str:
             ended = asyncio.run(_end_unfinished(journal, owner))
     except (BackupFailed, StoreFailure) as failure:
         raise NotPossible(str(failure)) from failure
-    if kept is not None:
-        print(f"the journal before it is kept as {kept}", file=sys.stderr)
-    return f"{journal}: restored; {ended} runs that had not ended are ended now"
+    return Restored(journal, ended, kept)
 
 
 async def _end_unfinished(journal: Path, owner: str) -> int:

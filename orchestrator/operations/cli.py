@@ -14,6 +14,7 @@ from orchestrator.node.arguments import DEFAULT_MANAGER
 from orchestrator.operations import presentation
 from orchestrator.operations.failures import ManagerAway, NothingToRead, OperationFailure, RunNotFound
 from orchestrator.operations.source import JournalSource, ManagerSource, Source, journal_url
+from orchestrator.progress import progress
 from orchestrator.runtime.port import RuntimeFailure
 from orchestrator.settings import Settings, load_settings
 from orchestrator.state_dir import StateDirUnusable
@@ -48,6 +49,10 @@ def _inspect(args: argparse.Namespace) -> int:
 
 def _logs(args: argparse.Namespace) -> int:
     details = _answer(args, lambda source: source.run(args.id, output=True))
+    if args.json:
+        streams = (args.stream,) if args.stream else ("stdout", "stderr", "log")
+        print(presentation.as_json({stream: details[stream] for stream in streams}))
+        return EXIT_OK
     if args.stream == "log":
         for record in details["log"]:
             print(json.dumps(record))
@@ -67,7 +72,8 @@ def _show(text: str, to: TextIO) -> None:
 def _gc(args: argparse.Namespace) -> int:
     from orchestrator.operations import collection  # noqa: PLC0415 - the only one that needs an engine
 
-    collected = asyncio.run(collection.collect(_settings(args), _manager(args), dry_run=args.dry_run))
+    with progress("gc: asking the manager and the engine"):
+        collected = asyncio.run(collection.collect(_settings(args), _manager(args), dry_run=args.dry_run))
     print(presentation.as_json(collected.as_json()) if args.json else collected.as_text())
     return EXIT_OK
 
@@ -79,7 +85,8 @@ def _doctor(args: argparse.Namespace) -> int:
         report_text,
     )
 
-    findings = examine(load_settings(args.config, state_dir=args.state_dir, runtime=args.runtime))
+    with progress("doctor: looking at this machine"):
+        findings = examine(load_settings(args.config, state_dir=args.state_dir, runtime=args.runtime))
     print(presentation.as_json(report_json(findings)) if args.json else report_text(findings))
     return EXIT_FAILED if any(finding.failed for finding in findings) else EXIT_OK
 
@@ -88,7 +95,9 @@ def _backup(args: argparse.Namespace) -> int:
     from orchestrator.operations import backups  # noqa: PLC0415 - the only ones that write to the journal
 
     work = backups.backup if args.command == "backup" else backups.restore
-    print(work(_settings(args), args.file))
+    with progress(f"{args.command}: {args.file}"):
+        done = work(_settings(args), args.file)
+    print(presentation.as_json(done.as_json()) if args.json else done.as_text())
     return EXIT_OK
 
 

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final, Protocol
 
+from orchestrator.operations.presentation import as_json
 from orchestrator.runtime.kubernetes import naming
 from orchestrator.runtime.kubernetes.calls import PodList
 from orchestrator.runtime.kubernetes.cluster import in_cluster
@@ -46,7 +47,11 @@ async def run(args: argparse.Namespace) -> int:
         removed = await reap(PodCalls(server), args.managers)
     finally:
         await server.aclose()
-    print(f"removed {len(removed)}: {', '.join(sorted(removed)) or 'nothing was left'}", file=sys.stderr)
+    names = sorted(removed)
+    if args.json:
+        print(as_json({"removed": names}))
+    else:
+        print(f"removed {len(names)}: {', '.join(names) or 'nothing was left'}", file=sys.stderr)
     return 0
 
 

@@ -24,6 +24,7 @@ Completion for the shell, from what follows:
 ```sh
 source <(genvm-orchestrator completion bash)
 source <(genvm-orchestrator completion zsh)
+genvm-orchestrator completion fish | source
 ```
 """
 

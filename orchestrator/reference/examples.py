@@ -16,7 +16,7 @@ EXAMPLES: Final = {
     "images build": ["genvm-orchestrator images build", "genvm-orchestrator images build genvm-executor"],
     "images list": ["genvm-orchestrator images list --json"],
     "deploy": ["genvm-orchestrator deploy examples/counter.py 5 --manager local"],
-    "call": ["genvm-orchestrator call 0x0000000000000000000000000000000000000000 increment --arg u256:2"],
+    "call": ["genvm-orchestrator call 0x0000000000000000000000000000000000000000 add --arg u256:2"],
     "view": ["genvm-orchestrator view 0x0000000000000000000000000000000000000000 get --json"],
     "schema": ["genvm-orchestrator schema examples/counter.py --manager local"],
     "tx": ["genvm-orchestrator tx --last 3"],
@@ -27,7 +27,7 @@ EXAMPLES: Final = {
     "logs": ["genvm-orchestrator logs 42 --stderr"],
     "gc": ["genvm-orchestrator gc --dry-run"],
     "doctor": ["genvm-orchestrator doctor --json"],
-    "backup": ["genvm-orchestrator backup /backups/genvm.sqlite"],
+    "backup": ["genvm-orchestrator backup /backups/genvm.sqlite --json"],
     "restore": ["genvm-orchestrator restore /backups/genvm.sqlite"],
     "token new": ["genvm-orchestrator token new --name node-1 --scope node --namespace node-1"],
     "engine-filter": [
@@ -35,5 +35,8 @@ EXAMPLES: Final = {
         " --state-dir /var/lib/genvm-orchestrator --image genvm-executor"
     ],
     "reap": ["genvm-orchestrator reap --managers genvm-"],
-    "completion": ["genvm-orchestrator completion bash > /etc/bash_completion.d/genvm-orchestrator"],
+    "completion": [
+        "genvm-orchestrator completion bash > /etc/bash_completion.d/genvm-orchestrator",
+        "genvm-orchestrator completion fish > /etc/fish/completions/genvm-orchestrator.fish",
+    ],
 }

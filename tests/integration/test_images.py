@@ -13,6 +13,8 @@ from pathlib import Path
 import docker
 import pytest
 
+from orchestrator.__main__ import main
+from orchestrator.imaging import cli
 from orchestrator.imaging.builder import Builder
 from orchestrator.imaging.checkout import find_checkout
 from orchestrator.imaging.context import write_tar
@@ -225,6 +227,18 @@ def test_both_tags_name_the_image(
     built, _ = build()
     found = [images.find(tag) for tag in scratch.tags("9.9")]
     assert [image.image_id for image in found if image] == [built, built]
+
+
+def test_the_command_says_what_it_built_as_json(
+    scratch: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "chosen", lambda _: (scratch,))
+    assert main(["images", "build", "--source", str(tmp_path), "--json"]) == 0
+    printed = capsys.readouterr()
+    (made,) = json.loads(printed.out)
+    assert (made["tags"], made["up_to_date"]) == (list(scratch.tags("9.9")), False)
+    assert made["bytes"] > 0
+    assert scratch.repository in printed.err
 
 
 def test_a_failed_step_is_reported_with_its_output(images: ImageEngine, tmp_path: Path) -> None:

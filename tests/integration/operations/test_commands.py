@@ -95,6 +95,8 @@ async def test_logs_go_where_they_were_written_to(client: Client) -> None:
     assert (await command("logs", str(run_id), "--stderr", "--manager", url(client))).out == ""
     log = await command("logs", str(run_id), "--log", "--manager", url(client))
     assert json.loads(log.out) == {"message": "m"}
+    told = json.loads((await command("logs", str(run_id), "--json", "--manager", url(client))).out)
+    assert told == {"stdout": "printed\n", "stderr": "", "log": [{"message": "m"}]}
 
 
 async def test_an_unknown_run_exits_with_3_and_its_name(client: Client) -> None:

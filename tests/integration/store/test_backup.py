@@ -90,7 +90,7 @@ async def test_what_had_not_ended_is_not_begun_again_and_no_id_comes_twice(
     await journal.write(accepted(8))
     await journal.aclose()
     said = await asyncio.to_thread(restore, settings_of(state_dir), file)
-    assert "1 runs" in said
+    assert (said.ended, said.kept) == (1, state_dir / "journal.sqlite.before-1")
     journal = await open_journal(url, OWNER)
     try:
         row = await journal.read(7)

@@ -13,6 +13,7 @@ import yaml
 
 from orchestrator.metrics.family import Kind
 from orchestrator.metrics.groups import GROUPS
+from tests.unpacked import unpacked
 
 ROOT = Path(__file__).parents[3]
 MONITORING = ROOT / "examples" / "monitoring"
@@ -26,11 +27,7 @@ SCRAPED = {"job", "instance"}
 
 @pytest.fixture(scope="module")
 def promtool() -> str:
-    found = subprocess.run(
-        [ROOT / "images" / "promtool.sh"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert found.returncode == 0, found.stderr
-    return str(ROOT / found.stdout.strip())
+    return unpacked("promtool")
 
 
 def rules() -> list[dict[str, Any]]:
