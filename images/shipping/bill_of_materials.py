@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType, Property
@@ -78,26 +79,18 @@ def _components(inventory: Inventory, environment: dict[str, str]) -> Iterator[C
 
 
 def _debian(package: DebianPackage) -> Component:
-    purl = PackageURL("deb", DEBIAN, package.name, package.version, {"arch": package.architecture})
-    return Component(
-        name=package.name,
-        version=package.version,
-        type=ComponentType.LIBRARY,
-        bom_ref=purl.to_string(),
-        purl=purl,
+    return _part(
+        PackageURL("deb", DEBIAN, package.name, package.version, {"arch": package.architecture}),
+        package.name,
         publisher=package.maintainer or None,
         properties=[Property(name="debian:source", value=package.source)],
     )
 
 
 def _python(package: PythonPackage) -> Component:
-    purl = PackageURL("pypi", None, package.name.lower().replace("_", "-"), package.version)
-    return Component(
-        name=package.name,
-        version=package.version,
-        type=ComponentType.LIBRARY,
-        bom_ref=purl.to_string(),
-        purl=purl,
+    return _part(
+        PackageURL("pypi", None, package.name.lower().replace("_", "-"), package.version),
+        package.name,
         description=package.summary or None,
         licenses=[LicenseFactory().make_from_string(package.licence)] if package.licence else None,
     )
@@ -105,11 +98,9 @@ def _python(package: PythonPackage) -> Component:
 
 def _interpreter(name: str, version: str, description: str) -> Component:
     purl = PackageURL("generic", None, name, version)
-    return Component(
-        name=name,
-        version=version,
-        type=ComponentType.PLATFORM,
-        bom_ref=purl.to_string(),
-        purl=purl,
-        description=description,
-    )
+    return _part(purl, name, ComponentType.PLATFORM, description=description)
+
+
+def _part(purl: PackageURL, name: str, kind: ComponentType = ComponentType.LIBRARY, **said: Any) -> Component:
+    """What is in an image, called by its purl. `said`: what its origin says of it, as the schema names it."""
+    return Component(name=name, version=purl.version, type=kind, bom_ref=purl.to_string(), purl=purl, **said)
