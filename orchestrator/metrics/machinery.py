@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 from orchestrator.metrics.family import Family, Group, Kind, Sample, each, words
@@ -59,6 +60,7 @@ JOURNAL = (
 MANAGER = (
     Family("genvm_ready", Kind.GAUGE, "1 while `/readyz` says so"),
     Family("genvm_build_info", Kind.GAUGE, "1, always", {"version": "of genvm-orchestrator"}),
+    Family("genvm_loop_tasks", Kind.GAUGE, "tasks of the event loop that are not over"),
 )
 TRACES = (
     Family(
@@ -119,6 +121,7 @@ def _journal(sources: Sources) -> Iterator[Sample]:
 def _manager(sources: Sources) -> Iterator[Sample]:
     yield Sample("genvm_ready", sources.not_ready() is None)
     yield Sample("genvm_build_info", 1, (VERSION,))
+    yield Sample("genvm_loop_tasks", len(asyncio.all_tasks()))
 
 
 def _traces(sources: Sources) -> Iterator[Sample]:
