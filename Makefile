@@ -7,7 +7,7 @@ ORCHESTRATOR := $(BIN)/genvm-orchestrator
 # Changes with everything that decides what is installed, so that a second `make setup` does nothing.
 STAMP := $(VENV)/.installed-$(shell cat requirements-dev.lock images/installer.lock pyproject.toml images/venv.sh | cksum | cut -d ' ' -f 1)
 
-.PHONY: help setup engine images demo test test-llm serve settings-page metrics-page reference docs lint bench chaos fuzz lock audit release clean
+.PHONY: help setup engine images demo test test-llm serve settings-page metrics-page reference docs lint bench chaos longrun fuzz lock audit release clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
@@ -67,6 +67,10 @@ bench: images ## measure everything side by side; writes bench/out/latest.json
 
 chaos: images ## kill the manager over and over, count what is lost (nothing)
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+longrun: engine ## a compressed day with faults and an upgrade; writes bench/out/day.json and day.png
+	@images/prerequisites.sh
+	@$(BIN)/python -m tests.longrun $(ARGS)
 
 fuzz: setup ## a million hostile inputs for every target; ARGS are the fuzzer's
 	@$(BIN)/python -m tests.fuzz run-bodies $(ARGS)

@@ -101,7 +101,7 @@ def against(revision: str, parts: Sequence[str], arguments: Sequence[str], turns
     `arguments`: the benchmark's. Raises CalledProcessError for a side that cannot be built or measured.
     """
     measured: list[tuple[Results, Results]] = []
-    with checkout(revision) as folder, _kept_images():
+    with checkout(revision) as folder, kept_images():
         known = _parts_of(folder)
         there = Side.built(folder, "there")
         here = Side.built(ROOT, "here")
@@ -119,7 +119,7 @@ def against(revision: str, parts: Sequence[str], arguments: Sequence[str], turns
 
 
 @contextmanager
-def _kept_images() -> Iterator[None]:
+def kept_images() -> Iterator[None]:
     """The names that hold both sides' images go afterwards, and with them the other side's images."""
     try:
         yield

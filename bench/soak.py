@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
-import docker
-
-from bench import usage
+from bench.looks import Look, look
 from bench.manager import Manager, manager
 
 CLIENTS = 8
@@ -21,19 +17,6 @@ REUSE = 200
 ALLOWED_MB = 15.0
 ALLOWED_DESCRIPTORS = 16
 ALLOWED_CONTAINERS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """At one moment between runs. `disk_mb` is the state directory, `threads` the manager's."""
-
-    runs: int
-    seconds: float
-    resident_mb: float
-    descriptors: int
-    threads: int
-    containers: int
-    disk_mb: float
 
 
 async def soak(runs: int) -> tuple[dict[str, object], bool]:
@@ -48,9 +31,8 @@ async def soak(runs: int) -> tuple[dict[str, object], bool]:
         for _ in range(WINDOWS):
             await under_test.runs(window, CLIENTS)
             await asyncio.sleep(1)
-            look = await asyncio.to_thread(_look, under_test, len(looks) * window + window, begun)
-            looks.append(look)
-            print(look, file=sys.stderr)
+            looks.append(await asyncio.to_thread(_look, under_test, len(looks) * window + window, begun))
+            print(looks[-1], file=sys.stderr)
     first, last = looks[0], looks[-1]
     growth = {
         "resident_mb": last.resident_mb - first.resident_mb,
@@ -63,21 +45,9 @@ async def soak(runs: int) -> tuple[dict[str, object], bool]:
         and growth["containers"] <= ALLOWED_CONTAINERS
     )
     print(f"soak: runs={window * WINDOWS} growth={growth} {'flat' if sound else 'GROWING'}")
-    return {"looks": [asdict(look) for look in looks], "growth": growth, "flat": sound}, sound
+    return {"looks": [asdict(one) for one in looks], "growth": growth, "flat": sound}, sound
 
 
 def _look(under_test: Manager, runs: int, begun: float) -> Look:
-    with docker.APIClient(version="auto") as engine:
-        label = f"io.genvm.orchestrator.managed-by={under_test.manager_id()}"
-        containers = engine.containers(all=True, filters={"label": label})
-    state = under_test.state_dir
-    files = [Path(folder) / name for folder, _, names in os.walk(state) for name in names]
-    return Look(
-        runs=runs,
-        seconds=round(time.monotonic() - begun, 1),
-        resident_mb=usage.resident_mb(under_test.pid),
-        descriptors=usage.descriptors(under_test.pid),
-        threads=len(list(Path(f"/proc/{under_test.pid}/task").iterdir())),
-        containers=len(containers),
-        disk_mb=sum(file.stat().st_size for file in files if file.is_file()) / 1e6,
-    )
+    elapsed = time.monotonic() - begun
+    return look(under_test.pid, under_test.state_dir, under_test.manager_id(), runs, elapsed)

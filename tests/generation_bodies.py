@@ -12,6 +12,15 @@ from genvm_wire.calldata import encode
 
 GENERATIONS = ("A", "B1", "B2", "B3", "B4", "C")
 CALLDATA_GENERATIONS = GENERATIONS[1:]
+SPOKEN = {
+    "A": ("T15a", 8),
+    "B1": ("T15b", 8),
+    "B2": ("T9w", 8),
+    "B3": ("T8", 8),
+    "B4": ("T8", 32),
+    "C": ("T9n", 32),
+}
+"""The host table that nodes of a generation speak, and the bytes of a fuel amount there."""
 TIMESTAMP = "2024-11-26T06:42:42.424242Z"
 HOST_DATA = '{"node_address":"0x","tx_id":"0x"}'
 CALL = encode({"method": "#get-schema"})

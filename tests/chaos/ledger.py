@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 JOURNAL = "journal.sqlite"
@@ -25,6 +25,7 @@ class JournalRow:
     finished_at: int | None
     result: bytes | None
     error: str | None
+    permits: int = 1
 
     @property
     def final(self) -> bool:
@@ -33,10 +34,23 @@ class JournalRow:
 
 def read_journal(state_dir: Path) -> list[JournalRow]:
     """All rows, oldest first."""
-    columns = "id, key, state, instance, dialled, cause, reason, finished_at, result, error"
+    return _read(state_dir, "TRUE")
+
+
+def read_key(state_dir: Path, key: str) -> list[JournalRow]:
+    """The rows that a client's key has; more than one is too many."""
+    return _read(state_dir, "key = ?", key)
+
+
+def read_live(state_dir: Path) -> list[JournalRow]:
+    """The rows of runs that are not over."""
+    return _read(state_dir, "cause IS NULL")
+
+
+def _read(state_dir: Path, where: str, *values: str) -> list[JournalRow]:
+    columns = ", ".join(column.name for column in fields(JournalRow))
+    query = f"SELECT {columns} FROM genvm_runs WHERE {where} ORDER BY id"
     with closing(sqlite3.connect(state_dir / JOURNAL, timeout=10)) as connection:
-        rows = connection.execute(f"SELECT {columns} FROM genvm_runs ORDER BY id").fetchall()
-    return [
-        JournalRow(id_, key, state, instance, bool(dialled), cause, reason, finished_at, result, error)
-        for id_, key, state, instance, dialled, cause, reason, finished_at, result, error in rows
-    ]
+        connection.row_factory = sqlite3.Row
+        rows = connection.execute(query, values).fetchall()
+    return [JournalRow(**{**row, "dialled": bool(row["dialled"])}) for row in rows]

@@ -17,9 +17,8 @@ from orchestrator.node.store import NodeStore
 from tests.chaos.clients import Clients, Order
 from tests.chaos.history import Accepted, Fault, History, PermitsSeen, Settled
 from tests.chaos.ledger import read_journal
-from tests.chaos.site import Site, settled_at
+from tests.chaos.site import Site
 from tests.chaos.witness import Witness, Work
-from tests.until import until
 
 WORKS = (Work("short", 100), Work("middle", 20_000), Work("long", 200_000))
 FAULTS = ("remove", "cut", "unlink")
@@ -47,9 +46,7 @@ class Arena:
     kill_within: float = 6.0
     rounds: int = 0
     recoveries: list[float] = field(default_factory=list)
-    """Seconds, one per kill: from the start of the next manager's process until it answers and has said of
-    each run whose node had been dialled what has become of it: adopted (its program is connected again and
-    goes on) or ended. Runs that had not got so far are queued or started over, which nobody waits for."""
+    """Seconds, one per kill, as `Site.followed` has them."""
 
     async def play(self, runs: int) -> None:
         """One round of `runs` runs. Raises TimeoutError when the site does not become quiet."""
@@ -98,18 +95,8 @@ class Arena:
         self.history.add(Fault("kill"))
         if self.site.disk is not None:
             await asyncio.to_thread(self.site.disk.free)
-        dialled = [
-            row.id for row in await asyncio.to_thread(read_journal, self.site.state_dir)
-            if row.dialled and row.cause is None
-        ]  # fmt: skip
         await self._one_fault(orders, dead=True)
-        begun = time.time()
-        manager = await self.site.start()
-        answering = time.time()
-        async with asyncio.timeout(QUIET_S):
-            await until(lambda: all(settled_at(manager.log, run_id) is not None for run_id in dialled))
-        moments = [answering, *(settled_at(manager.log, run_id) or 0.0 for run_id in dialled)]
-        self.recoveries.append(max(moments) - begun)
+        self.recoveries.append(await self.site.followed(QUIET_S))
 
     async def _one_fault(self, orders: Sequence[Order], *, dead: bool = False) -> None:
         if not self.faults:

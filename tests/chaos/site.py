@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -16,8 +17,15 @@ import docker.errors
 from tests.chaos.ledger import JOURNAL, read_journal
 from tests.chaos.private_engine import PrivateEngine
 from tests.chaos.small_disk import SmallDisk
-from tests.e2e.manager_process import MANAGED_BY, LogRecord, ManagerProcess, close, start_manager
-from tests.until import until_told
+from tests.e2e.manager_process import (
+    MANAGED_BY,
+    PROGRAM,
+    LogRecord,
+    ManagerProcess,
+    close,
+    start_manager,
+)
+from tests.until import until, until_told
 
 LABELS = "io.genvm.orchestrator."
 SETTLING = frozenset({"run_adopted", "run_ended"})
@@ -50,6 +58,8 @@ class Site:
     earlier_logs: list[list[LogRecord]] = field(default_factory=list)
     listen: str = ""
     """Where nodes listen: an address of this machine; empty: on unix sockets."""
+    program: Sequence[str] = PROGRAM
+    """Another version's, before an upgrade."""
 
     @property
     def api(self) -> Path:
@@ -61,8 +71,9 @@ class Site:
 
     async def start(self) -> ManagerProcess:
         """A manager that answers."""
+        flags, settings = ("--socket", str(self.api)), self.settings
         started = await asyncio.to_thread(
-            partial(start_manager, self.folder, "--socket", str(self.api), **self.settings)
+            partial(start_manager, self.folder, *flags, program=self.program, **settings)
         )
         self.manager = started
         await asyncio.to_thread(lambda: started.address)
@@ -81,6 +92,22 @@ class Site:
         code = await asyncio.to_thread(self.manager.terminate)
         await self._bury(self.manager)
         return code
+
+    async def followed(self, bound: float) -> float:
+        """Start the next manager. Seconds until it answers and has said of each run whose node had been
+        dialled what has become of it: adopted (its program is connected again and goes on) or ended.
+
+        Runs that had not got so far are queued or started over, which nobody waits for. Raises TimeoutError.
+        """
+        rows = await asyncio.to_thread(read_journal, self.state_dir)
+        dialled = [row.id for row in rows if row.dialled and row.cause is None]
+        begun = time.time()
+        manager = await self.start()
+        answering = time.time()
+        async with asyncio.timeout(bound):
+            await until(lambda: all(settled_at(manager.log, run_id) is not None for run_id in dialled))
+        moments = [answering, *(settled_at(manager.log, run_id) or 0.0 for run_id in dialled)]
+        return max(moments) - begun
 
     async def _bury(self, manager: ManagerProcess) -> None:
         await asyncio.to_thread(close, manager)

@@ -107,6 +107,15 @@ def test_a_run_at_which_a_fault_was_aimed_may_end_without_a_result(checked: Chec
     assert checked(TOLD, TALKED, TAKEN, READ_LOST, QUIET, Fault("remove", 1), rows=(LOST_ROW,)).clean
 
 
+def test_a_run_whose_module_was_killed_may_come_to_another_result_and_everybody_has_the_same(
+    checked: Checked,
+) -> None:
+    ill = Fault("module", 1)
+    taken = (TOLD, TALKED, Delivered("k", WRONG.hex()), READ, QUIET, ill)
+    assert checked(*taken, rows=(replace(ROW, result=WRONG),)).clean
+    assert checked(*taken).lost == 1
+
+
 TAKEN_ALONG = (
     (TOLD, TALKED, replace(READ_LOST, reason="engine_restart"), QUIET),
     (replace(LOST_ROW, reason="engine_restart"),),

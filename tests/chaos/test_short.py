@@ -16,10 +16,9 @@ from tests.chaos.rounds import FAULTS
     "plan",
     [
         Plan(rounds=1, runs=12, seed=7, permits=4, kill_within=2.0),
-        Plan(rounds=1, runs=12, seed=7, permits=4, kill_within=2.0, faults=FAULTS),
         Plan(rounds=1, runs=12, seed=8, permits=4, kill_within=2.0, faults=FAULTS, pool_size=2),
     ],
-    ids=["killed", "killed and disturbed", "killed and disturbed, with warm instances"],
+    ids=["killed", "killed and disturbed, with warm instances"],
 )
 async def test_whatever_dies_each_accepted_run_ends_once_and_nothing_is_left(
     engine: docker.APIClient, executor_image: str, folder: Path, store: NodeStore, plan: Plan

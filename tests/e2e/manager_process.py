@@ -101,7 +101,7 @@ class ManagerProcess:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
 
-PROGRAM = ("-m", "orchestrator")
+PROGRAM = (sys.executable, "-m", "orchestrator")
 
 
 def start_manager(
@@ -114,7 +114,7 @@ def start_manager(
     environment |= {f"GENVM_{name.upper()}": str(value) for name, value in settings.items()}
     environment |= {"GENVM_STATE_DIR": str(folder / "state"), "GENVM_LOG_FORMAT": "json"}
     process = subprocess.Popen(
-        [sys.executable, *program, "serve", *(flags or ("--port", "0"))],
+        [*program, "serve", *(flags or ("--port", "0"))],
         env=environment,
         stderr=subprocess.PIPE,
     )

@@ -25,7 +25,7 @@ from orchestrator.node.stage import RunStage
 from orchestrator.node.store import NodeStore
 from tests.e2e.chain import ALICE, source
 from tests.e2e.manager_process import ManagerProcess
-from tests.generation_bodies import CALLDATA_GENERATIONS, encoded
+from tests.generation_bodies import CALLDATA_GENERATIONS, SPOKEN, encoded
 
 CONTRACT = Address(b"\xc0" * 20)
 TALKER = b"""# { "Depends": "py-genlayer:test" }
@@ -36,7 +36,6 @@ class Talker(gl.Contract):
     def __init__(self):
         print("said on stdout")
 """
-SPOKEN = {"B1": ("T15b", 8), "B2": ("T9w", 8), "B3": ("T8", 8), "B4": ("T8", 32), "C": ("T9n", 32)}
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ __all__ = ["engine", "executor_image", "folder", "store"]
 
 MIB = 1024 * 1024
 MEMORY = 256 * MIB
-PROGRAMS = {user: ("-m", manager_inside.__name__, user) for user in ("user", "root")}
+PROGRAMS = {user: (sys.executable, "-m", manager_inside.__name__, user) for user in ("user", "root")}
 """As the image's user, and as root inside."""
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "canary-of-the-cloud",
