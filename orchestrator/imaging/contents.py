@@ -18,8 +18,9 @@ def files_of(checkout: Checkout, recipe: Recipe) -> dict[str, Path]:
     folder = f"images/{recipe.name}"
     extra = checkout.packages_below(folder)
     if recipe.wraps is not None:
-        # How executors talk to their manager; what else is in the package is not imported.
+        # How executors talk to their manager, and the watchdog; what else is in the package is not imported.
         extra["genvm_executor"] = checkout.path("images/executor/genvm_executor")
+        extra["first.py"] = checkout.path("images/executor/first.py")
     if recipe.lock is not None:
         extra["requirements.lock"] = checkout.path(recipe.lock)
         extra["installer.lock"] = checkout.path(INSTALLER_LOCK)

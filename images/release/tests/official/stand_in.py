@@ -2,14 +2,17 @@
 
     {"table": name, "node": [["hex to send", bytes of the reply], …], "log": [line, …], "stdout": text, "stderr": text,
      "result": hex, "repeat": times, "asks": [["hex", bytes], …], "finished": hex, "exit": code,
-     "deaf": true, "heed": hex}
+     "deaf": true, "heed": hex, "turn": true}
 
 `asks` go to the manager's connection, `finished` to the node's; `deaf`: nothing is read; `heed`: waits for SIGTERM
-and then has this result. What comes back is in `seen.json`.
+and then has this result; `turn`: it tries to dissolve the node's connection, and to make one of its own, and what the
+kernel says to that is in `turned`. What comes back is in `seen.json`.
 """
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import os
 import signal
@@ -29,6 +32,8 @@ def main() -> int:
     node, manager = (connection(words[at + 1]) for at, word in enumerate(words) if word == "--host")
     modules = [connection(word.partition("=")[2]) for word in words if word.startswith("--module-")]
     log = int(words[0].partition("=")[2])
+    if play.get("turn"):
+        seen["turned"] = [dissolved(node), dialled()]
     if not play.get("deaf"):
         seen["stdin"] = sys.stdin.buffer.read().hex()
     seen["replies"] = [exchange(node, *step) for step in play.get("node", [])]
@@ -61,6 +66,23 @@ def main() -> int:
 def connection(address: str) -> socket.socket:
     assert address.startswith("fd://"), address
     return socket.socket(fileno=int(address.removeprefix("fd://")))
+
+
+def dissolved(node: socket.socket) -> str:
+    """What comes of a `connect` with no address of any kind, after which a connection is another's to make."""
+    nowhere = bytes(16)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.connect(node.fileno(), nowhere, len(nowhere)) == 0:
+        return "done"
+    return errno.errorcode[ctypes.get_errno()]
+
+
+def dialled() -> str:
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+    return "done"
 
 
 def exchange(connection: socket.socket, request: str, size: int) -> str:

@@ -71,6 +71,20 @@ def test_nothing_of_the_containers_environment_reaches_the_program(tmp_path: Pat
     assert run.seen["cwd"] == "/"
 
 
+def test_the_program_reaches_nobody_but_the_node_through_what_it_is_given(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        Bench(tmp_path, turn=True, result=PAYLOAD) as bench,
+    ):
+        given = socket.create_connection(listener.getsockname())
+        bench.node.close()
+        bench.given.close()
+        bench.node, bench.given = listener.accept()[0], given
+        bench.begin(job("T9n"))
+        run = bench.follow()
+    assert run.seen["turned"] == ["EPERM", "EPERM"]
+
+
 def test_the_node_sees_the_end_when_the_program_has_ended(tmp_path: Path) -> None:
     with Bench(tmp_path, node=[[BALANCE, 0]], result=PAYLOAD) as bench:
         bench.begin(job("T9n"))
