@@ -18,9 +18,10 @@ from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Schema, SpecifiedMajor, Writes
 from orchestrator.api.bodies import taken
 from orchestrator.api.body import BadHeader, WrongShape
-from orchestrator.api.callers import caller_of
+from orchestrator.api.callers import allowance_of, caller_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import BodyLimit, Description, Parameter, Place, describes
+from orchestrator.api.quotas import submitted
 from orchestrator.aside import aside
 from orchestrator.contracts.detection import detect
 from orchestrator.contracts.timestamps import parse_timestamp
@@ -82,6 +83,7 @@ async def run_readonly(request: web.Request) -> web.StreamResponse:
             seconds=READONLY_SECONDS,
             namespace=caller_of(request).namespace,
         ),
+        partial(submitted, context.executions, allowance=allowance_of(request)),
     )
     return web.json_response({"schema": schema})
 

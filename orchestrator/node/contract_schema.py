@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,6 +38,10 @@ LONGEST_SCHEMA = 1024 * 1024
 MANNERS = Manners(tell_node=False, one_run_per_host=False)
 
 
+Begin = Callable[[RunRequest], Awaitable[Run]]
+"""Has a run begun on the asker's behalf, within what the asker may have."""
+
+
 class NoSchema(Exception):
     """The contract gave none; the text is the VM error, and what it wrote to stderr."""
 
@@ -56,10 +61,12 @@ class SchemaQuestion:
     namespace: str
 
 
-async def contract_schema(executions: Executions, manifest: Manifest, question: SchemaQuestion) -> str:
+async def contract_schema(
+    executions: Executions, manifest: Manifest, question: SchemaQuestion, begin: Begin
+) -> str:
     """The JSON text that the contract answers. The run is ended when the caller is cancelled.
 
-    Raises NoSchema, VersionFailure, Refused.
+    Raises NoSchema, VersionFailure, Refused, and what `begin` raises.
     """
     line = await asyncio.to_thread(line_of_code, question.code)
     version = manifest.by_major(question.major, question.at, PREFERRED_TABLES, line)
@@ -67,7 +74,7 @@ async def contract_schema(executions: Executions, manifest: Manifest, question: 
     stage = stage_with_code(question.code, question.major, version.contract_line, calldata)
     table = version.host_table or OLDEST_TABLE
     async with HostServer(stage, table, version.fuel_width) as host:
-        run = await executions.submit(_request(question, version, host.uri, calldata))
+        run = await begin(_request(question, version, host.uri, calldata))
         serving = asyncio.create_task(host.serve(), name="schema-host")
         try:
             outcome = await asyncio.shield(run.concluded)

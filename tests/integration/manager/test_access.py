@@ -18,7 +18,14 @@ from orchestrator.access.scope import Scope
 from orchestrator.access.watch import TokenWatch
 from orchestrator.api.context import CONTEXT
 from tests.integration.manager.callers import ALICE, READER, ROOT, MakeAs, TokensFile, make_as, tokens_file
-from tests.integration.manager.conftest import Client, MakeClient, folder, listening_node, make_client
+from tests.integration.manager.conftest import (
+    Client,
+    MakeClient,
+    folder,
+    listening_node,
+    make_client,
+    runs_ever,
+)
 from tests.integration.manager.socket_requests import request
 from tests.socket_client import INTERNAL, MALFORMED, parts, refusal, socket_client
 from tests.until import until_told
@@ -80,6 +87,24 @@ async def test_a_token_s_runs_are_bounded_over_http_and_on_the_socket(
         if run is not None:
             await asyncio.shield(run.released)
         assert await small.run(more[0]) > ids[2]
+
+
+async def test_a_run_that_asks_for_a_schema_is_one_of_the_token_s(
+    make_as: MakeAs, tokens_file: TokensFile
+) -> None:
+    tokens_file.add("slow", Scope.NODE, "slow", runs_per_minute=0.001, runs_burst=1)
+    tokens_file.write()
+    slow = await (await make_as())("slow")
+
+    async def asked() -> tuple[int, Any]:
+        headers = {"Deployment-Timestamp": "2025-01-01T00:00:00Z"}
+        return await slow.ask("POST", "/genvm/run/readonly", data=b"# v0.2.7\n", headers=headers)
+
+    begun, refused = await asked(), await asked()
+    # The scripted program has no schema; what it says instead came from a run.
+    assert begun[0] == 500, begun
+    assert refused[0] == 429, refused
+    assert await runs_ever(slow) == 1
 
 
 async def test_its_open_connection_is_cut_and_others_are_not(
