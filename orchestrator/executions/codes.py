@@ -2,7 +2,8 @@
 
 An instance that ran a contract may say what it likes: from it comes a source and no code. Its SHA-256 is
 taken here, and another instance, which has met no contract, compiles it and is gone. So whoever sends a
-source can spoil that source's entry at worst, which only the contract with exactly that source is given.
+source can spoil that source's entry at worst, which only the contract with exactly that source is given, and
+only where the same image runs it: what one image made no other one is told.
 """
 
 from __future__ import annotations
@@ -39,9 +40,16 @@ COMPILE_SECONDS = 30.0
 LETTING_GO = 10.0
 MOST_QUESTIONS, MOST_SOURCES = 64, 4
 """Of one run: more are not heard, and it compiles by itself."""
+MOST_TRIES, MOST_FAILED = 2, 1024
+"""Of a source with which its compiler ends each time: it is left to its runs. So many of them are known."""
+
+BY_ITS_FAULT = (ChannelClosed, ProtocolBroken, TimeoutError)
+"""Of the instance that compiled; else it is the engine's, or the disk's."""
 
 Key = tuple[bytes, bytes]
-"""Compiler, and SHA-256 of the source."""
+"""Who compiled it (`_maker`), and SHA-256 of the source."""
+Mark = tuple[str, bytes]
+"""An image, and SHA-256 of a source."""
 
 
 class Codes:
@@ -55,12 +63,17 @@ class Codes:
         self._runtime = runtime
         self._memory: OrderedDict[Key, KeptCode] = OrderedDict()
         self._held = 0
-        self._waiting: set[tuple[str, bytes]] = set()
+        self._waiting: set[Mark] = set()
+        self._failed: OrderedDict[Mark, int] = OrderedDict()
         self._turn = asyncio.Lock()
         self._tasks = tasks
 
-    async def find(self, key: Key) -> KeptCode | None:
-        """What is kept; None where there is nothing."""
+    async def find(self, image: str, compiler: bytes, source: bytes) -> KeptCode | None:
+        """What an instance of `image` made of the source with this SHA-256, if it has that compiler.
+
+        None where nothing is kept.
+        """
+        key = (_maker(image, compiler), source)
         kept = self._memory.get(key)
         if kept is not None:
             self._memory.move_to_end(key)
@@ -76,27 +89,35 @@ class Codes:
         mark = like.image, digest
         if len(source) > MOST_SOURCE or mark in self._waiting or len(self._waiting) >= MOST_WAITING:
             return
-        if not like.image:
+        if not like.image or self._failed.get(mark, 0) >= MOST_TRIES:
             # Of a run that was taken over nobody knows by what image it was started.
             return
         self._waiting.add(mark)
-        self._tasks.spawn("compile-contract", self._compile(source, digest, like))
+        self._tasks.spawn("compile-contract", self._compile(source, mark, like))
 
     async def collect(self) -> list[str]:
         """Remove what nobody has used for long; the names."""
         return await asyncio.to_thread(self._files.collect)
 
-    async def _compile(self, source: bytes, digest: bytes, like: InstanceSpec) -> None:
+    async def _compile(self, source: bytes, mark: Mark, like: InstanceSpec) -> None:
+        image, digest = mark
         try:
             async with self._turn:
                 made = await self._made_apart(source, like)
-            key, kept = (made.compiler, digest), KeptCode(made.code, made.fuel)
+            key, kept = (_maker(image, made.compiler), digest), KeptCode(made.code, made.fuel)
             self._remember(key, kept)
             await asyncio.to_thread(self._files.write, *key, kept)
         except (RuntimeFailure, TimeoutError, OSError) as failure:
             log.warning("contract_not_compiled", error=str(failure) or type(failure).__name__)
+            if isinstance(failure, BY_ITS_FAULT):
+                self._note_failure(mark)
         finally:
-            self._waiting.discard((like.image, digest))
+            self._waiting.discard(mark)
+
+    def _note_failure(self, mark: Mark) -> None:
+        self._failed[mark] = self._failed.pop(mark, 0) + 1
+        while len(self._failed) > MOST_FAILED:
+            self._failed.popitem(last=False)
 
     async def _made_apart(self, source: bytes, like: InstanceSpec) -> Compiled:
         """Raises RuntimeFailure, TimeoutError."""
@@ -122,6 +143,11 @@ class Codes:
         while self._held > MOST_IN_MEMORY or len(self._memory) > MOST_IN_MEMORY // 4096:
             _, dropped = self._memory.popitem(last=False)
             self._held -= len(dropped.code)
+
+
+def _maker(image: str, compiler: bytes) -> bytes:
+    """Names a compiler as an image has it: which one it has, an image says itself."""
+    return hashlib.sha256(image.encode() + b"\0" + compiler).digest()
 
 
 async def collected(codes: Codes | None) -> list[str]:
@@ -161,7 +187,7 @@ class CodeQuestions:
         return asyncio.create_task(work, name=f"run-{self._run}:code")
 
     async def _answer(self, codes: Codes, said: WantCode) -> None:
-        kept = await codes.find((said.compiler, said.source))
+        kept = await codes.find(self._instance.spec.image, said.compiler, said.source)
         code, fuel = (None, 0) if kept is None else (kept.code, kept.fuel)
         with suppress(ChannelClosed):
             await self._instance.control.send(Code(self._run, said.source, code, fuel))

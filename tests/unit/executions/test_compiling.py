@@ -20,7 +20,7 @@ from genvm_wire.instance_messages import (
     WantCode,
 )
 from genvm_wire.messages import Message
-from orchestrator.executions.codes import MOST_SOURCES, MOST_WAITING, CodeQuestions, Codes
+from orchestrator.executions.codes import MOST_SOURCES, MOST_TRIES, MOST_WAITING, CodeQuestions, Codes
 from orchestrator.runtime.conversation import made_ready
 from orchestrator.runtime.port import InstanceSpec, ProtocolBroken, Role, RuntimeFailure
 from orchestrator.store.codes import CodeFiles, KeptCode
@@ -81,7 +81,7 @@ def files(tmp_path: Path) -> CodeFiles:
 async def test_another_instance_compiles_it_once_and_is_gone(files: CodeFiles, tasks: TaskOwner) -> None:
     engine = Compilers()
     codes = Codes(files, engine, tasks)  # type: ignore[arg-type]
-    assert await codes.find((COMPILER, DIGEST)) is None
+    assert await codes.find(SPEC.image, COMPILER, DIGEST) is None
     for _ in range(3):
         codes.offer(SOURCE, SPEC)
     await tasks.join()
@@ -91,8 +91,33 @@ async def test_another_instance_compiles_it_once_and_is_gone(files: CodeFiles, t
     assert (told.execution_id, told.deadline, told.reuse, told.image) == (None, None, 1, SPEC.image)
     assert told.name.startswith("compile-")
     kept = KeptCode(b"code", 9)
-    assert await codes.find((COMPILER, DIGEST)) == kept
-    assert await Codes(files, engine, tasks).find((COMPILER, DIGEST)) == kept  # type: ignore[arg-type]
+    assert await codes.find(SPEC.image, COMPILER, DIGEST) == kept
+    again = Codes(files, engine, tasks)  # type: ignore[arg-type]
+    assert await again.find(SPEC.image, COMPILER, DIGEST) == kept
+
+
+async def test_what_one_image_made_no_other_is_told(files: CodeFiles, tasks: TaskOwner) -> None:
+    """Which compiler it has an image says itself: one could speak for another's."""
+    codes = Codes(files, Compilers(), tasks)  # type: ignore[arg-type]
+    codes.offer(SOURCE, replace(SPEC, image="hostile:1"))
+    await tasks.join()
+    assert await codes.find("hostile:1", COMPILER, DIGEST) is not None
+    for image in (SPEC.image, "", "hostile:2"):
+        assert await codes.find(image, COMPILER, DIGEST) is None
+
+
+async def test_a_source_that_ends_its_compiler_each_time_is_left_to_its_runs(
+    files: CodeFiles, tasks: TaskOwner
+) -> None:
+    engine = Compilers(answer=None)
+    codes = Codes(files, engine, tasks)  # type: ignore[arg-type]
+    for _ in range(MOST_TRIES + 3):
+        codes.offer(SOURCE, SPEC)
+        await tasks.join()
+    assert len(engine.started) == MOST_TRIES
+    codes.offer(SOURCE + b"another", SPEC)
+    await tasks.join()
+    assert len(engine.started) == MOST_TRIES + 1
 
 
 @pytest.mark.parametrize("said", [Result(1, 0, b"\0\0", True, {}), Ready("again"), None])
@@ -103,11 +128,11 @@ async def test_what_says_anything_else_has_compiled_nothing(
     codes = Codes(files, engine, tasks)  # type: ignore[arg-type]
     codes.offer(SOURCE, SPEC)
     await tasks.join()
-    assert (engine.started[0].destroyed, await codes.find((COMPILER, DIGEST))) == (1, None)
+    assert (engine.started[0].destroyed, await codes.find(SPEC.image, COMPILER, DIGEST)) == (1, None)
     engine.answer = MADE
     codes.offer(SOURCE, SPEC)
     await tasks.join()
-    assert await codes.find((COMPILER, DIGEST)) is not None
+    assert await codes.find(SPEC.image, COMPILER, DIGEST) is not None
 
 
 async def test_an_engine_that_is_away_costs_nothing_but_the_code(files: CodeFiles, tasks: TaskOwner) -> None:
@@ -115,7 +140,7 @@ async def test_an_engine_that_is_away_costs_nothing_but_the_code(files: CodeFile
     codes = Codes(files, engine, tasks)  # type: ignore[arg-type]
     codes.offer(SOURCE, SPEC)
     await tasks.join()
-    assert await codes.find((COMPILER, DIGEST)) is None
+    assert await codes.find(SPEC.image, COMPILER, DIGEST) is None
 
 
 async def test_a_flood_of_sources_waits_in_a_short_queue(files: CodeFiles, tasks: TaskOwner) -> None:
@@ -172,9 +197,10 @@ class Offered(Codes):
     def __init__(self) -> None:
         self.offered: list[bytes] = []
 
-    async def find(self, key: tuple[bytes, bytes]) -> KeptCode | None:
+    async def find(self, image: str, compiler: bytes, source: bytes) -> KeptCode | None:
         await turn()
-        return KeptCode(b"code", 9) if key == (COMPILER, DIGEST) else None
+        known = (image, compiler, source) == (SPEC.image, COMPILER, DIGEST)
+        return KeptCode(b"code", 9) if known else None
 
     def offer(self, source: bytes, like: InstanceSpec) -> None:
         self.offered.append(source)
