@@ -9,7 +9,7 @@ others admits within its share of them.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -91,6 +91,8 @@ class PermitPool:
         self._clock = clock
         self._holders: dict[int, Holder] = {}
         self._waiting: OrderedDict[int, _Waiting] = OrderedDict()
+        self._costs: Counter[int] = Counter()
+        """Of those that wait: how many of each."""
         self._in_use = 0
         self._share: int | None = None
         self._elsewhere = 0
@@ -142,6 +144,7 @@ class PermitPool:
         if not 0 < cost <= self._maximum:
             raise ValueError(f"a run of {cost} permits can never start: the maximum is {self._maximum}")
         self._waiting[name] = _Waiting(cost)
+        self._costs[cost] += 1
         return self._admit()
 
     def restore(self, name: int, cost: int, since: datetime) -> None:
@@ -159,7 +162,8 @@ class PermitPool:
         """Return what `name` holds, or its place in the queue; unknown names change nothing."""
         if (holder := self._holders.pop(name, None)) is not None:
             self._in_use -= holder.cost
-        self._waiting.pop(name, None)
+        if name in self._waiting:
+            self._leave_queue(name)
         return self._admit()
 
     def set_maximum(self, maximum: int) -> list[int]:
@@ -167,7 +171,7 @@ class PermitPool:
 
         Raises ValueError; nothing is changed then.
         """
-        floor = max([self._minimum, *(waiting.cost for waiting in self._waiting.values())])
+        floor = max([self._minimum, *self._costs])
         if maximum < floor:
             raise ValueError(f"the dearest run takes {floor} permits: at least {floor} permits are needed")
         self._maximum = maximum
@@ -177,18 +181,33 @@ class PermitPool:
         self._holders[name] = Holder(name, cost, since)
         self._in_use += cost
 
+    def _leave_queue(self, name: int) -> int:
+        """What it would have taken."""
+        cost = self._waiting.pop(name).cost
+        self._costs[cost] -= 1
+        if not self._costs[cost]:
+            del self._costs[cost]
+        return cost
+
+    def _fits_somebody(self) -> bool:
+        return bool(self._costs) and self._in_use + min(self._costs) <= self._most
+
     def _admit(self) -> list[int]:
+        """Looks at nobody where none fits: a thousand may wait, and each that comes or goes asks."""
         admitted: list[int] = []
         passed_over: list[_Waiting] = []
-        for name, waiting in list(self._waiting.items()):
+        for name, waiting in list(self._waiting.items()) if self._fits_somebody() else ():
             if self._in_use + waiting.cost <= self._most:
-                del self._waiting[name]
-                self._hold(name, waiting.cost, self._clock.now())
+                self._hold(name, self._leave_queue(name), self._clock.now())
                 admitted.append(name)
                 for skipped in passed_over:
                     skipped.passed += 1
+                if any(skipped.passed >= self._bypass_limit for skipped in passed_over):
+                    break
             else:
                 passed_over.append(waiting)
-            if self._in_use >= self._most or any(w.passed >= self._bypass_limit for w in passed_over):
+                if waiting.passed >= self._bypass_limit:
+                    break
+            if not self._fits_somebody():
                 break
         return admitted

@@ -85,6 +85,28 @@ def test_giving_back_twice_returns_nothing_twice() -> None:
     assert pool.statistics().in_use == 0
 
 
+class Looked(PermitPool):
+    """Counts how often it looks how many permits there are: once at least for each run that it looks at."""
+
+    looks = 0
+
+    @property
+    def _most(self) -> int:
+        self.looks += 1
+        return super()._most
+
+
+def test_who_comes_or_goes_while_nobody_fits_costs_the_same_however_many_wait() -> None:
+    pool = Looked(9)
+    for name in range(500):
+        pool.ask(name, 2)
+    before = pool.looks
+    pool.ask(500, 2)
+    pool.give_back(400)
+    pool.go_by(9)
+    assert pool.looks - before < 20
+
+
 async def test_holders_are_named_with_what_they_hold_and_since_when() -> None:
     clock = HandClock()
     pool = PermitPool(4, clock=clock)
