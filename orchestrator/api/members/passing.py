@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 import structlog
 from aiohttp import hdrs, web
+from yarl import URL
 
 from orchestrator.api.body import unsigned_query
 from orchestrator.api.errors import error_response
@@ -35,7 +36,7 @@ AWAY = "the manager that has this run does not answer: try again"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is passed on of a request. `target`: path and query as they came."""
+    """What is passed on of a request. `target`: path and query as they came, and begun with a slash."""
 
     method: str
     target: str
@@ -45,7 +46,7 @@ class Message:
     @classmethod
     def of(cls, request: web.Request, body: bytes = b"") -> Message:
         headers = {name: request.headers[name] for name in ASKED if name in request.headers}
-        return cls(request.method, request.raw_path, headers, body)
+        return cls(request.method, target_of(request), headers, body)
 
 
 class Passing:
@@ -107,7 +108,7 @@ class Passing:
         headers = {**message.headers, HEADER: self.proof.of(message.method, message.target)}
         return await session.request(
             message.method,
-            base + message.target,
+            _url(base, message.target),
             headers=headers,
             data=message.body or None,
             allow_redirects=False,
@@ -138,12 +139,12 @@ class Passing:
         """A manager socket to another manager, on behalf of who `opened` one here. Raises ClientError."""
         session, base = self._session(owner.address)
         headers = {**opened.headers, HEADER: self.proof.of(opened.method, opened.target)}
-        return await session.ws_connect(base + opened.target, headers=headers, max_msg_size=0)
+        return await session.ws_connect(_url(base, opened.target), headers=headers, max_msg_size=0)
 
     def was_passed_on(self, request: web.Request) -> bool:
         """Whether another manager has sent it, which must not get it back."""
         said = request.headers.get(HEADER)
-        return said is not None and self.proof.holds(said, request.method, request.raw_path)
+        return said is not None and self.proof.holds(said, request.method, target_of(request))
 
     def _session(self, address: str) -> tuple[aiohttp.ClientSession, str]:
         path = address.removeprefix(UNIX) if address.startswith(UNIX) else None
@@ -160,6 +161,17 @@ class Passing:
     async def aclose(self) -> None:
         for session in self._sessions.values():
             await session.close()
+
+
+def target_of(request: web.BaseRequest) -> str:
+    """Without what a client may put before the path (RFC 9112, 3.2.2): behind another manager's address it
+    would lead elsewhere, with the client's token and the proof."""
+    return request.rel_url.raw_path_qs
+
+
+def _url(base: str, target: str) -> URL:
+    """As it came: what is written in another way is signed for nothing."""
+    return URL(base + target, encoded=True)
 
 
 def _most(request: web.Request) -> float | None:
