@@ -9,6 +9,10 @@ from typing import Final
 
 NAME: Final = re.compile(r"genvm-[A-Za-z0-9][A-Za-z0-9_.-]{0,120}")
 """Of containers and networks that a manager makes."""
+REFERENCE: Final = re.compile(
+    r"(?P<repository>[A-Za-z0-9][A-Za-z0-9_.:/-]*?)(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{1,64})?", re.A
+)
+"""An image by repository, tag and digest: what else follows a name leads elsewhere in a path."""
 LABELS: Final = "io.genvm.orchestrator."
 OWN_LABELS: Final = frozenset({f"{LABELS}managed-by", f"{LABELS}role"})
 """A container of this product has one of them; images pass other labels on to whoever runs them."""
@@ -25,11 +29,8 @@ class Place:
 
     def has_image(self, reference: object) -> bool:
         """Whether containers may be made of it."""
-        if not isinstance(reference, str):
-            return False
-        name = reference.partition("@")[0]
-        head, slash, last = name.rpartition("/")
-        return f"{head}{slash}{last.partition(':')[0]}" in self.images
+        found = REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
+        return found is not None and found["repository"] in self.images
 
     def has_network(self, name: str) -> bool:
         """Whether modules may be in it."""

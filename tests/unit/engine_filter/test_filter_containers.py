@@ -224,6 +224,7 @@ WORSE: Mapping[str, Callable[[Body], object]] = {
     # What runs.
     "another image": outer(Image="alpine"),
     "another registry's image": outer(Image="evil.example/genvm-executor"),
+    "another image behind one of ours": outer(Image="genvm-executor@/../alpine"),
     "an image by id": outer(Image="sha256:" + "0" * 64),
     "another runtime": host(Runtime="nvidia"),
     "a variable": outer(Env=["LD_PRELOAD=/run/genvm/x.so"]),
