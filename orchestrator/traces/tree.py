@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from itertools import islice
+from typing import Any, TypeGuard
 
 from genvm_wire.results import KINDS, ResultCode
+from genvm_wire.unsigned import is_unsigned
 from orchestrator.executions.plain import micros
 from orchestrator.executions.state import Cause, Outcome
 from orchestrator.executions.steps import ENDING, STARTING, Step
@@ -21,7 +23,9 @@ from orchestrator.runtime_name import RuntimeName
 from orchestrator.traces.story import Story
 
 Attribute = str | int | float | tuple[str, ...]
-MOST_MODELS = 16
+MOST_MODELS, LONGEST_NAME = 16, 100
+MOST_COUNT = 2**63 - 1
+"""What fits an attribute: one that does not would take the spans of all runs in its message with it."""
 _CODE = re.compile(r"[a-z_]{1,40}")
 EARLIER = "genvm.run.earlier_manager"
 """From the acceptance to where this manager took the run over; what lay between went with the earlier one."""
@@ -109,16 +113,22 @@ def _of_session(used: Mapping[str, Any]) -> Iterator[tuple[str, Attribute]]:
     requests = used.get("scripting", used)
     if isinstance(requests, dict):
         count, spent = requests.get("requests_count"), requests.get("requests_time")
-        if isinstance(count, int):
+        if _is_count(count):
             yield "genvm.module.requests", count
-        if isinstance(spent, int):
+        if _is_count(spent):
             yield "genvm.module.seconds", spent / 1_000_000
     tokens = used.get("tokens")
     if isinstance(tokens, dict) and tokens:
-        yield "genvm.module.models", tuple(map(str, tokens))[:MOST_MODELS]
+        yield "genvm.module.models", tuple(str(name)[:LONGEST_NAME] for name in islice(tokens, MOST_MODELS))
         for kind in ("input", "output"):
             counts = [one.get(kind) for one in tokens.values() if isinstance(one, dict)]
-            yield f"gen_ai.usage.{kind}_tokens", sum(count for count in counts if isinstance(count, int))
+            if _is_count(total := sum(filter(_is_count, counts))):
+                yield f"gen_ai.usage.{kind}_tokens", total
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    """A module says what it likes."""
+    return is_unsigned(value, MOST_COUNT)
 
 
 def _of_run(story: Story, runtime: RuntimeName) -> dict[str, Attribute]:

@@ -78,6 +78,24 @@ def test_a_collector_gets_it_as_protobuf_over_http(
     }
 
 
+def test_figures_that_no_message_holds_take_no_other_run_s_spans_with_them(receiver: Receiver) -> None:
+    """A module says what it likes of its sessions."""
+    huge = 2**63
+    tokens = {"m" * 5000: {"input": huge, "output": huge - 1}, "other": {"output": huge - 1}}
+    said = {"scripting": {"requests_count": huge, "requests_time": 2**4000}, "tokens": tokens}
+    hostile = story({"metrics": {"llm": said}}, with_modules=True)
+    exporter = otlp_exporter(receiver.url)
+    assert sending(exporter, resource_of("me"), RuntimeName.DOCKER)([hostile, story()])
+    exporter.shutdown()
+    tree = receiver.trees.get_nowait()
+    assert [span.name for span in tree].count("genvm.run") == 2
+    [session] = [span for span in tree if span.name == "genvm.module.llm"]
+    assert {one.key for one in session.attributes} == {
+        "genvm.module.models",
+        "gen_ai.usage.input_tokens",
+    }
+
+
 @pytest.mark.parametrize("answer", [400, 401])
 def test_a_collector_that_refuses_is_no_success(receiver: Receiver, answer: int) -> None:
     receiver.answer = answer
