@@ -16,6 +16,7 @@ from orchestrator.node.errors import BadRequest, NodeError
 from orchestrator.node.store import NodeStore
 from orchestrator.node.transactions import NodeClient
 from orchestrator.progress import progress
+from orchestrator.terminal_text import say
 from orchestrator.workbench import workbench
 
 EXIT_OK, EXIT_REFUSED, EXIT_USAGE, EXIT_UNCHECKED = 0, 1, 2, 3
@@ -41,7 +42,7 @@ async def run(args: argparse.Namespace) -> int:
     try:
         codes = {str(path): await asyncio.to_thread(read_contract, path) for path in args.contracts}
     except BadRequest as error:
-        print(f"genvm-orchestrator: {error}", file=sys.stderr)
+        say(f"genvm-orchestrator: {error}", sys.stderr)
         return EXIT_USAGE
     with NodeStore(":memory:") as store, progress("check: starting the executor") as shown:
         async with workbench() as manager:
@@ -50,7 +51,10 @@ async def run(args: argparse.Namespace) -> int:
             for name, code in codes.items():
                 shown.at(f"check: {name}")
                 reports.append(await report(node, name, code))
-    print(json.dumps([_as_map(one) for one in reports]) if args.json else "\n".join(map(as_text, reports)))
+    say(
+        json.dumps([_as_map(one) for one in reports]) if args.json else "\n".join(map(as_text, reports)),
+        sys.stdout,
+    )
     return exit_code(reports, strict=args.strict)
 
 

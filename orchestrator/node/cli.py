@@ -34,6 +34,7 @@ from orchestrator.node.store import NodeStore
 from orchestrator.node.transactions import NodeClient
 from orchestrator.node.typed_argument import parse_typed
 from orchestrator.progress import progress
+from orchestrator.terminal_text import say
 
 EXIT_OK, EXIT_CONTRACT, EXIT_USAGE, EXIT_NO_RESULT = 0, 1, 2, 3
 OpenManager = Callable[[], AbstractAsyncContextManager[ManagerClient]]
@@ -61,18 +62,18 @@ async def run(args: argparse.Namespace, open_manager: OpenManager | None = None)
         with progress(f"{args.command}: waiting for its run"):
             shown = await _execute(args, open_manager)
     except BadRequest as error:
-        print(f"genvm-orchestrator: {error}", file=sys.stderr)
+        say(f"genvm-orchestrator: {error}", sys.stderr)
         return EXIT_USAGE
     except NodeError as error:
-        print(f"genvm-orchestrator: {error}", file=sys.stderr)
+        say(f"genvm-orchestrator: {error}", sys.stderr)
         return EXIT_NO_RESULT
     place = error_place(shown.outcome, shown.code, shown.file)
     if args.json:
         print(as_json(shown.outcome, shown.delivered, place))
     else:
-        print(as_text(shown.outcome, args.command, shown.delivered, place))
+        say(as_text(shown.outcome, args.command, shown.delivered, place), sys.stdout)
     if shown.trouble:
-        print(f"genvm-orchestrator: {shown.trouble}", file=sys.stderr)
+        say(f"genvm-orchestrator: {shown.trouble}", sys.stderr)
     return exit_code(shown.outcome)
 
 
@@ -143,10 +144,10 @@ def _show_transactions(args: argparse.Namespace) -> int:
     with NodeStore(args.state or default_state()) as store:
         if args.hash is not None:
             found = receipt(store, args.hash)
-            print(json.dumps(receipt_map(found)) if args.json else receipt_text(found))
+            say(json.dumps(receipt_map(found)) if args.json else receipt_text(found), sys.stdout)
             return EXIT_OK
         for one in receipts(store, max(0, args.last)):
-            print(json.dumps(receipt_map(one)) if args.json else receipt_line(one))
+            say(json.dumps(receipt_map(one)) if args.json else receipt_line(one), sys.stdout)
     return EXIT_OK
 
 

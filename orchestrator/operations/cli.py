@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TextIO, TypeVar
+from typing import TypeVar
 
 from orchestrator.node.arguments import DEFAULT_MANAGER
 from orchestrator.operations import presentation
@@ -18,6 +18,7 @@ from orchestrator.progress import progress
 from orchestrator.runtime.port import RuntimeFailure
 from orchestrator.settings import Settings, load_settings
 from orchestrator.state_dir import StateDirUnusable
+from orchestrator.terminal_text import say, show
 
 EXIT_OK, EXIT_FAILED, EXIT_UNKNOWN = 0, 1, 3
 
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"genvm-orchestrator: {error}", file=sys.stderr)
         return EXIT_UNKNOWN
     except (OperationFailure, StateDirUnusable, RuntimeFailure) as error:
-        print(f"genvm-orchestrator: {presentation.harmless(str(error))}", file=sys.stderr)
+        say(f"genvm-orchestrator: {error}", sys.stderr)
         return EXIT_FAILED
 
 
@@ -57,16 +58,10 @@ def _logs(args: argparse.Namespace) -> int:
         for record in details["log"]:
             print(json.dumps(record))
     if args.stream in (None, "stdout"):
-        _show(details["stdout"], sys.stdout)
+        show(details["stdout"], sys.stdout)
     if args.stream in (None, "stderr"):
-        _show(details["stderr"], sys.stdout if args.stream else sys.stderr)
+        show(details["stderr"], sys.stdout if args.stream else sys.stderr)
     return EXIT_OK
-
-
-def _show(text: str, to: TextIO) -> None:
-    """As it is into a pipe or a file; made harmless on a terminal."""
-    to.write(presentation.harmless(text) if to.isatty() else text)
-    to.flush()
 
 
 def _gc(args: argparse.Namespace) -> int:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from orchestrator.views.overview import Json
 
 COLUMNS = ("ID", "STATE", "CAUSE", "VERSION", "ACCEPTED", "WAITED", "RAN", "INSTANCE")
-_ALLOWED = "\n\t"
 
 
 def runs_table(runs: Iterable[Json], now: datetime) -> str:
@@ -71,11 +70,3 @@ def duration(span: timedelta) -> str:
 def as_json(value: object) -> str:
     """Indented and plain ASCII, so that nothing in it can reach a terminal as a control sequence."""
     return json.dumps(value, indent=2)
-
-
-def harmless(text: str) -> str:
-    """`text` with its control characters made visible: they could rewrite what an operator sees."""
-    return "".join(
-        character if character.isprintable() or character in _ALLOWED else ascii(character)[1:-1]
-        for character in text
-    )

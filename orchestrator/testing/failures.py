@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from orchestrator.node.contract_lines import complaint, line_of, places
 from orchestrator.node.run_report import RunReport
+from orchestrator.terminal_text import harmless
 
 SHOWN_OUTPUT = 2000
 
@@ -59,4 +60,5 @@ def failure_of(outcome: RunReport, what: str, code: bytes, file: str) -> CallFai
         lines.append(f"  {said}")
     elif outcome.stderr:
         lines.append(outcome.stderr[-SHOWN_OUTPUT:])
-    return kind("\n".join(lines), outcome)
+    # It ends on somebody's terminal, as pytest shows it.
+    return kind(harmless("\n".join(lines)), outcome)

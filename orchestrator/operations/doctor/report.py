@@ -10,11 +10,12 @@ from orchestrator.kits import kit_of
 from orchestrator.kits.finding import Finding, Level, fail, ok
 from orchestrator.operations.doctor import access, machine
 from orchestrator.operations.failures import NothingToRead
-from orchestrator.operations.presentation import harmless, table
+from orchestrator.operations.presentation import table
 from orchestrator.operations.source import journal_url, manager_id
 from orchestrator.settings import Settings
 from orchestrator.store.journal import open_for_reading
 from orchestrator.store.port import StoreFailure
+from orchestrator.terminal_text import harmless
 from orchestrator.views.overview import Json
 
 MACHINE: Sequence[tuple[str, Callable[[Settings], Finding]]] = (

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from genvm_wire.address import Address
+from genvm_wire.calldata import encode
 from genvm_wire.results import ResultCode, RunResult
 from orchestrator.node import arguments, cli
+from orchestrator.node.order import Ending, Order
 from orchestrator.node.presentation import as_json, as_text
+from orchestrator.node.receipts import receipts
 from orchestrator.node.run_report import RunReport
+from orchestrator.node.store import NodeStore
 
 ADDRESS = Address(b"\x5b" * 20)
 
@@ -96,3 +102,28 @@ async def test_a_state_file_that_is_none_is_named(tmp_path: Path, capsys: pytest
     args = await asyncio.to_thread(parsed, "call", ADDRESS.as_hex, "m", "--state", str(state))
     assert await cli.run(args) == 3
     assert "state.sqlite" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("words", [[], ["--json"], ["one"]])
+async def test_what_a_contract_prints_does_nothing_to_a_terminal(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = "\x1b]52;c;cm0gLXJm\x07\x1b[2J\x9b"
+    state = tmp_path / "state.sqlite"
+    with NodeStore(state) as store:
+        number = store.begin_transaction(Order("call", ADDRESS, ADDRESS, encode({"method": evil})))
+        store.finish_transaction(number, Ending("failed", failure=evil, stdout=evil, stderr=evil), None)
+        named = receipts(store, 1)[0].hash
+    given = [named if word == "one" else word for word in words]
+    args = await asyncio.to_thread(parsed, "tx", *given, "--state", str(state))
+    for stream in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, Terminal())
+    assert await cli.run(args) == 0
+    shown = sys.stdout.getvalue() + sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "52;c;cm0gLXJm" in shown
+    assert all(character.isprintable() or character == "\n" for character in shown)

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestrator.operations.presentation import as_json, duration, harmless, runs_table
+from orchestrator.operations.presentation import as_json, duration, runs_table
 from orchestrator.operations.reasons import Reason, instance_of, reason_of
+from orchestrator.terminal_text import harmless
 
 
 @pytest.mark.parametrize(
