@@ -22,8 +22,8 @@ from orchestrator.api.ui.snapshot import Moment, encoded, greeting, moment_of, s
 
 log = structlog.get_logger(__name__)
 
-MOST = 64
-"""Readers at a time."""
+MOST, MOST_OF_ONE = 64, 16
+"""Readers at a time, and those of one token: one that may only look leaves the others their pages."""
 SHARE = 0.02
 """Of the loop's time that snapshots may take."""
 HEADERS = {
@@ -44,6 +44,10 @@ class Reader:
         self._newest: bytes | None = None
         self._told = asyncio.Event()
         self._over = False
+
+    def is_of(self, known: Known) -> bool:
+        """Whether it came with that token."""
+        return self.known is not None and self.known.token.digest == known.token.digest
 
     def offer(self, event: bytes) -> None:
         """What to tell it next; what was to be told before and was not is forgotten."""
@@ -103,10 +107,15 @@ class Readers:
         """One page, until it goes, takes nothing for too long, or its token is taken out."""
         if len(self._open) >= MOST or self._closing:
             return error_response(f"{MOST} pages are looking already: close some", 503, retry=True)
+        known = request.get(KNOWN)
+        if known is not None and sum(one.is_of(known) for one in self._open) >= MOST_OF_ONE:
+            return error_response(
+                f"{MOST_OF_ONE} pages are looking with this token already: close some", 503, retry=True
+            )
         if request.transport is None:
             raise ConnectionResetError
         caller = caller_of(request)
-        reader = Reader(caller, request.get(KNOWN), request.transport)
+        reader = Reader(caller, known, request.transport)
         # Wait for the page after each event, not after each 64 KiB of them.
         request.transport.set_write_buffer_limits(0)
         response = web.StreamResponse(headers=HEADERS)

@@ -146,6 +146,18 @@ async def test_there_is_a_most_of_readers(client: Client, monkeypatch: pytest.Mo
         await told(again, "snapshot")
 
 
+async def test_a_token_leaves_others_their_pages(make_as: MakeAs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers_module, "MOST_OF_ONE", 1)
+    speaking_as = await make_as(api_times=PROMPT)
+    reader, root = await speaking_as(READER), await speaking_as(ROOT)
+    async with looking(reader) as first:
+        await told(first, "snapshot")
+        async with reader.session.get("/ui/events", headers=TAKEN) as refused:
+            assert refused.status == 503
+        async with looking(root) as roots:
+            await told(roots, "snapshot")
+
+
 async def test_a_namespace_sees_its_own_runs_and_nobody_elses(make_as: MakeAs) -> None:
     speaking_as = await make_as(api_times=PROMPT)
     alice, bob, reader, root = [await speaking_as(name) for name in (ALICE, BOB, READER, ROOT)]
