@@ -5,6 +5,7 @@ The list comes from memory alone and costs what its page costs; one run's detail
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -129,14 +130,14 @@ async def get_details(request: web.Request) -> web.StreamResponse:
     runs = runs_of(request)
     wanted = Wanted(output=_flag(request, "output"), result=_flag(request, "result"))
     run_id = unsigned_of(text, U64_MAX)
-    details = None if run_id is None else await _details(runs, run_id, wanted)
-    if details is None:
+    passing = request.app[CONTEXT].passing
+    beside = {} if passing is None else {"manager": passing.member.id}
+    body = None if run_id is None else await _details(runs, run_id, wanted, beside)
+    if body is None:
         return error_response(
             f"run {text[:40]} is not known: there never was one, or it is kept no longer", 404
         )
-    if (passing := request.app[CONTEXT].passing) is not None:
-        details["manager"] = passing.member.id
-    return web.json_response(details)
+    return web.Response(body=body, content_type="application/json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +148,32 @@ class Wanted:
     result: bool
 
 
-async def _details(runs: VisibleRuns, run_id: int, wanted: Wanted) -> dict[str, Any] | None:
+async def _details(runs: VisibleRuns, run_id: int, wanted: Wanted, beside: dict[str, Any]) -> bytes | None:
+    """Encoded: what a run printed is as large as it likes, within what is kept."""
     run = runs.find(run_id)
     if run is not None:
         outcome = run.execution.outcome
-        details = overview.details_of_run(run, output=wanted.output)
+        printed = overview.printed_by(run) if wanted.output else None
+        told = partial(_of_live, overview.details_of_run(run), printed)
         result = None if outcome is None else outcome.result
+        size = run.output.size if wanted.output else 0
     else:
         row = await runs.row(run_id)
         if row is None:
             return None
-        details = overview.details_of_row(row, output=wanted.output)
+        told = partial(overview.details_of_row, row, output=wanted.output)
         result = None if row.outcome is None else row.outcome.result
-    if wanted.result:
-        details["result"] = await aside(len(result or b""), partial(of_result, result))
-    return details
+        size = row.head.size
+
+    def encoded() -> bytes:
+        shown = {"result": of_result(result)} if wanted.result else {}
+        return json.dumps(told() | shown | beside).encode()
+
+    return await aside(size + (len(result or b"") if wanted.result else 0), encoded)
+
+
+def _of_live(details: dict[str, Any], printed: overview.Printed | None) -> dict[str, Any]:
+    return details if printed is None else details | printed.as_json()
 
 
 @describes(Description(Collected, parameters=(DRY_RUN,), failures=(400, 503), scope=Scope.OPERATOR))

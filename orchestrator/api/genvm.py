@@ -206,7 +206,7 @@ async def get_artifact(request: web.Request) -> web.StreamResponse:
     if final is None or final.outcome.failed_to_start:
         return error_response("unknown_id", 500)
     try:
-        whole = artifact(final, name)
+        whole = await aside(weight(final), partial(artifact, final, name))
     except UnknownArtifact as failure:
         return error_response(str(failure), 500)
     return web.json_response(

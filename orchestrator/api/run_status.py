@@ -15,7 +15,8 @@ from orchestrator.executions.request import ResultForm
 from orchestrator.executions.state import State
 
 LARGE = 64 * 1024
-RECORD_BYTES = 512
+RECORD_BYTES = 2048
+"""Of a log record, about; one may have 64 KiB."""
 INTEGERS = [str(number).encode() for number in range(256)]
 
 

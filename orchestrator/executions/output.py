@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 CHUNK = 64 * 1024
@@ -66,20 +66,44 @@ def tail_text(data: bytes, total: int) -> str:
     return whole_characters(data, total).decode("utf-8", "replace")
 
 
+class Records:
+    """The last `limit` log records, each with its bytes as JSON; `size` is what they have together."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._kept: deque[tuple[Mapping[str, Any], int]] = deque()
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return (record for record, _ in self._kept)
+
+    def append(self, record: Mapping[str, Any], size: int) -> None:
+        self._kept.append((record, size))
+        self.size += size
+        while len(self._kept) > self.limit:
+            self.size -= self._kept.popleft()[1]
+
+    def emptied(self) -> Records:
+        return Records(self.limit)
+
+
 class RunOutput:
     """Everything kept of one run's output."""
 
     def __init__(self, tail_bytes: int, records: int) -> None:
         self.stdout = Tail(tail_bytes)
         self.stderr = Tail(tail_bytes)
-        self.log: deque[Mapping[str, Any]] = deque(maxlen=records)
+        self.log = Records(records)
 
     def clear(self) -> None:
         """Forget what was printed and logged, as if there had been nothing."""
         self.stdout, self.stderr = self.stdout.emptied(), self.stderr.emptied()
-        self.log.clear()
+        self.log = self.log.emptied()
 
     @property
     def size(self) -> int:
-        """Bytes held, about: records are counted at 512 each."""
-        return len(self.stdout) + len(self.stderr) + 512 * len(self.log)
+        """Bytes held."""
+        return len(self.stdout) + len(self.stderr) + self.log.size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any, assert_never
 
 import structlog
@@ -26,7 +27,7 @@ from genvm_wire.instance_messages import (
     from_instance,
 )
 from genvm_wire.unsigned import U64_MAX, is_unsigned
-from orchestrator.aside import aside
+from orchestrator.aside import SMALL, aside, is_bulky
 from orchestrator.executions.result_check import BrokenResult, checked_result
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause
@@ -39,8 +40,12 @@ MAX_TEXT = 2000
 MAX_RECORD_DEPTH = 8
 MAX_RECORD_ITEMS = 128
 MAX_RECORD_BYTES = 64 * 1024
+MAX_STATS, MAX_STAT_NAME = 64, 100
 # What fits every database's integer column.
 MAX_COUNT = 2**62
+
+SizedRecord = tuple[Mapping[str, Any], int]
+"""A log record as it is kept, and its bytes as JSON."""
 
 
 async def read_report(
@@ -61,8 +66,7 @@ async def read_report(
             case Output():
                 _take_output(run, message)
             case Log():
-                for record in message.records:
-                    _keep(run, _bounded(record))
+                await _take_log(run, message)
             case Nest():
                 nest(message)
             case WantCode() | Source():
@@ -103,21 +107,28 @@ def _take_output(run: Run, message: Output) -> None:
     tail.append(message.offset, message.data)
 
 
-def _keep(run: Run, record: Mapping[str, Any]) -> None:
-    """A run that captures nothing logs to the manager's own log (manager-api 3.3.1)."""
-    if run.request.call.capture_output:
-        run.output.log.append(record)
-    else:
-        log.debug("executor_log", record=record)
+async def _take_log(run: Run, message: Log) -> None:
+    """A run that captures nothing logs to the manager's own log (manager-api 3.3.1).
+
+    Only the last records are kept of any number; to bound them takes time with what an instance put in.
+    """
+    said = message.records[-run.output.log.limit :] if run.output.log.limit else ()
+    size = SMALL + 1 if is_bulky({"records": said}) else 0
+    for record, length in await aside(size, lambda: list(map(_bounded, said))):
+        if run.request.call.capture_output:
+            run.output.log.append(record, length)
+        else:
+            log.debug("executor_log", record=record)
 
 
-def _bounded(record: Mapping[str, Value]) -> Mapping[str, Any]:
+def _bounded(record: Mapping[str, Value]) -> SizedRecord:
     items = list(record.items())[:MAX_RECORD_ITEMS]
     readable = {key[:MAX_TEXT]: _readable(value, 0) for key, value in items}
     size = len(json.dumps(readable))
     if size > MAX_RECORD_BYTES:
-        return {"level": "warn", "message": "log record dropped", "bytes": size}
-    return readable
+        dropped = {"level": "warn", "message": "log record dropped", "bytes": size}
+        return dropped, len(json.dumps(dropped))
+    return readable, size
 
 
 def _readable(value: Value, depth: int) -> object:
@@ -146,7 +157,8 @@ async def _result(run: Run, message: Result) -> ResultReport:
     payload = message.payload
     if not payload or payload[0] != message.code:
         raise ProtocolBroken("the result's payload does not begin with its code")
-    kept = {key[:MAX_TEXT]: value for key, value in message.stats.items() if is_unsigned(value, U64_MAX)}
+    counts = ((key, value) for key, value in message.stats.items() if is_unsigned(value, U64_MAX))
+    kept = {key: value for key, value in islice(counts, MAX_STATS) if len(key) <= MAX_STAT_NAME}
     if run.request.manners.checked_result:
         payload = await aside(len(payload), partial(_checked, payload))
     return ResultReport(payload[0], payload, message.delivered, kept)

@@ -200,7 +200,7 @@ class SqlJournal(JournalReader):
             case ProgressRow() | FetchedRow():
                 self._update(connection, _values(row))
             case OutcomeRow():
-                kept = (row.result or b"", row.stdout, row.stderr, row.log)
+                kept = (row.result or b"", row.stdout, row.stderr, row.log, row.stats)
                 size = sum(map(len, kept)) + ROW_OVERHEAD
                 self._update(connection, _values(row) | {"request": None, "size": size})
             case ForgottenRows():

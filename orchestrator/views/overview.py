@@ -6,6 +6,7 @@ Nothing here has `host_data` or anything else of a request that could be a secre
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -74,8 +75,32 @@ def _of_execution(execution: Execution, instance: str | None, namespace: str) ->
     }
 
 
-def details_of_run(run: Run, *, output: bool) -> Json:
-    """Everything about a run in the manager's memory; with `output` also what it has printed so far."""
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What is kept of a run's output, at one moment; to make JSON of it takes a while."""
+
+    stdout: bytes = b""
+    stdout_total: int = 0
+    stderr: bytes = b""
+    stderr_total: int = 0
+    log: tuple[Mapping[str, Any], ...] = ()
+
+    def as_json(self) -> Json:
+        return {
+            "stdout": tail_text(self.stdout, self.stdout_total),
+            "stderr": tail_text(self.stderr, self.stderr_total),
+            "log": list(self.log),
+        }
+
+
+def printed_by(run: Run) -> Printed:
+    """So far."""
+    out, err, log = run.output.stdout, run.output.stderr, run.output.log
+    return Printed(out.bytes(), out.total, err.bytes(), err.total, tuple(log))
+
+
+def details_of_run(run: Run) -> Json:
+    """Everything about a run in the manager's memory but what it has printed."""
     details = of_known(run) | _facts(
         run.execution.engine_id,
         run.request.permits,
@@ -91,14 +116,7 @@ def details_of_run(run: Run, *, output: bool) -> Json:
         (len(printed.stderr), printed.stderr.total),
         len(printed.log),
     )
-    details |= _end(run.execution.outcome) | sizes
-    if output:
-        details |= {
-            "stdout": tail_text(printed.stdout.bytes(), printed.stdout.total),
-            "stderr": tail_text(printed.stderr.bytes(), printed.stderr.total),
-            "log": list(printed.log),
-        }
-    return details
+    return details | _end(run.execution.outcome) | sizes
 
 
 def details_of_row(row: RunRow, *, output: bool) -> Json:
@@ -110,24 +128,16 @@ def details_of_row(row: RunRow, *, output: bool) -> Json:
     details["instance"] = head.instance
     if final is None:
         details |= _story({}, None, None)
-        return details | _end(None) | _sizes((0, 0), (0, 0), 0) | (_nothing() if output else {})
+        return details | _end(None) | _sizes((0, 0), (0, 0), 0) | (Printed().as_json() if output else {})
     details |= _story(final.outcome.steps, final.outcome.path, None)
     details |= _end(final.outcome) | _sizes(
         (len(final.stdout), final.stdout_total), (len(final.stderr), final.stderr_total), len(final.log)
     )
-    return details | (_printed(final) if output else {})
+    return details | (_printed(final).as_json() if output else {})
 
 
-def _printed(final: FinalStatus) -> Json:
-    return {
-        "stdout": tail_text(final.stdout, final.stdout_total),
-        "stderr": tail_text(final.stderr, final.stderr_total),
-        "log": final.log,
-    }
-
-
-def _nothing() -> Json:
-    return {"stdout": "", "stderr": "", "log": []}
+def _printed(final: FinalStatus) -> Printed:
+    return Printed(final.stdout, final.stdout_total, final.stderr, final.stderr_total, tuple(final.log))
 
 
 def _facts(container: str | None, permits: int, held: int, host: str, dialled: bool) -> Json:

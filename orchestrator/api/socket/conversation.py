@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
@@ -14,12 +14,13 @@ from orchestrator.access.rates import Allowance, whole_seconds
 from orchestrator.api.body import WrongShape
 from orchestrator.api.errors import answer_to
 from orchestrator.api.quotas import submitted
+from orchestrator.api.run_status import weight
 from orchestrator.api.socket import frames, payloads
 from orchestrator.api.socket.events import lost, never_ran, progress, terminal
 from orchestrator.api.socket.frames import BadFrame, ErrorCode, Method, Request, RequestFailed
 from orchestrator.api.socket.outgoing import News, Outgoing
 from orchestrator.api.socket.relay import Away, Relay
-from orchestrator.api.socket.subscriptions import EventLost, Subscriptions
+from orchestrator.api.socket.subscriptions import EventLost, LastWords, Subscriptions
 from orchestrator.api.turned_away import too_many_text
 from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
@@ -44,6 +45,7 @@ class Served:
     executions: Executions
     rules: RunRules
     boot_id: int
+    last_words: LastWords = field(default_factory=LastWords)
 
 
 class Conversation:
@@ -65,7 +67,7 @@ class Conversation:
         self._allowance = allowance
         self._visible = VisibleRuns(served.executions, caller.sees)
         self._outgoing = Outgoing()
-        self._subscriptions = Subscriptions(served.executions, self._outgoing)
+        self._subscriptions = Subscriptions(served.executions, self._outgoing, served.last_words)
         self.relay = None if relay_of is None else relay_of(self._outgoing)
         """To other managers that have runs which this client asks about; null where there are none."""
         self._outgoing.put_reply(frames.hello(served.boot_id))
@@ -199,7 +201,7 @@ class Conversation:
         final = await self._final(asked.genvm_id)
         if lost(final.outcome):
             raise RequestFailed(ErrorCode.UNKNOWN_ID, f"GenVM with id {final.id} was lost with its manager")
-        self._reply(request, {"snapshot": terminal(final)})
+        self._outgoing.put_reply(await aside(weight(final), lambda: _snapshot(request, final)))
 
     def _cancel(self, request: Request, run_id: int) -> None:
         if (run := self._live(run_id)) is not None:
@@ -222,7 +224,7 @@ class Conversation:
         final = await self._final(asked.genvm_id)
         if never_ran(final.outcome):
             raise _unknown(asked.genvm_id)
-        whole = artifact(final, asked.field)
+        whole = await aside(weight(final), partial(artifact, final, asked.field))
         piece = whole[asked.offset : asked.offset + min(asked.max_len, LONGEST_PIECE)]
         reply: dict[str, Encodable] = {"total_len": len(whole), "data": piece}
         self._outgoing.put_artifact(frames.frame(request.method, request.request_id, reply))
@@ -243,6 +245,10 @@ class Conversation:
 
     def _fail(self, request: Request, failure: RequestFailed) -> None:
         self._outgoing.put_reply(frames.error(request.request_id, failure))
+
+
+def _snapshot(request: Request, final: FinalStatus) -> bytes:
+    return frames.frame(request.method, request.request_id, {"snapshot": terminal(final)})
 
 
 def _unknown(run_id: int) -> RequestFailed:

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
+from orchestrator.api.run_status import weight
 from orchestrator.api.socket import frames
 from orchestrator.api.socket.events import lost, progress, terminal
 from orchestrator.api.socket.outgoing import Outgoing
+from orchestrator.aside import aside
 from orchestrator.executions.records import FinalStatus, final_status
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
 
 # Of a slow reader's last events so much is kept here; the rest is read from the journal when it is sent.
 HELD_BYTES = 1024 * 1024
+
+
+class LastWords:
+    """The last events of runs that have just ended, each made once, however many connections follow it."""
+
+    def __init__(self) -> None:
+        self._frames: WeakKeyDictionary[Run, bytes | None] = WeakKeyDictionary()
+
+    def of(self, run: Run) -> bytes | None:
+        """The frame; None for one that is too large to be held. The run has its outcome."""
+        if run not in self._frames:
+            outcome = run.execution.outcome
+            assert outcome is not None
+            size = run.output.size + len(outcome.result or b"")
+            final = final_status(run) if size <= HELD_BYTES else None
+            self._frames[run] = None if final is None else frames.event(terminal(final))
+        return self._frames[run]
 
 
 class EventLost(Exception):
@@ -41,9 +61,10 @@ class Subscriptions:
     But for runs that are lost with this manager: those get none.
     """
 
-    def __init__(self, executions: Executions, outgoing: Outgoing) -> None:
+    def __init__(self, executions: Executions, outgoing: Outgoing, last_words: LastWords) -> None:
         self._executions = executions
         self._outgoing = outgoing
+        self._last_words = last_words
         self._runs: dict[int, _Following | _Ended] = {}
         self._held = 0
 
@@ -78,8 +99,8 @@ class Subscriptions:
 
     def tell_ended(self, final: FinalStatus) -> None:
         """Tell how a run ended that is no longer in memory."""
-        if final.id not in self._runs:
-            self._hold(final)
+        if final.id not in self._runs and not lost(final.outcome):
+            self._hold(final.id, frames.event(terminal(final)) if weight(final) <= HELD_BYTES else None)
 
     async def event(self, run_id: int) -> bytes | None:
         """The frame of the run's newest event, which is now told; None when there is none.
@@ -107,25 +128,23 @@ class Subscriptions:
         self._held = 0
 
     def _end(self, run: Run) -> None:
-        final = final_status(run)
-        assert final is not None
+        outcome = run.execution.outcome
+        assert outcome is not None
         self._runs.pop(run.id, None)
-        self._hold(final)
+        if not lost(outcome):
+            self._hold(run.id, self._last_words.of(run))
 
-    def _hold(self, final: FinalStatus) -> None:
+    def _hold(self, run_id: int, frame: bytes | None) -> None:
         """Keep the last event rather than the run: what it printed may be large, and be forgotten soon."""
-        if lost(final.outcome):
-            return
-        frame = frames.event(terminal(final))
-        if self._held + len(frame) > HELD_BYTES:
-            self._runs[final.id] = _Ended(None)
+        if frame is None or self._held + len(frame) > HELD_BYTES:
+            self._runs[run_id] = _Ended(None)
         else:
             self._held += len(frame)
-            self._runs[final.id] = _Ended(frame)
-        self._outgoing.put_news(final.id)
+            self._runs[run_id] = _Ended(frame)
+        self._outgoing.put_news(run_id)
 
     async def _from_journal(self, run_id: int) -> bytes:
         final = await self._executions.status(run_id)
         if final is None:
             raise EventLost(f"run {run_id} has been forgotten")
-        return frames.event(terminal(final))
+        return await aside(weight(final), lambda: frames.event(terminal(final)))

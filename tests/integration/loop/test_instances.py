@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
 from tests.integration.loop.conftest import Hostile, MakeHostile
+from tests.socket_client import socket_client
 from tests.until import until_told
 
 MIB = 1024 * 1024
 AT_ONCE = 8
-RECORD = {"level": "info", "message": "x"}
+WIDE_LOG = {"wide_records": [64, 5, 2]}
+"""All the records that are kept, of 60 KiB each as JSON."""
 
 
 @pytest.mark.parametrize(
@@ -20,6 +23,8 @@ RECORD = {"level": "info", "message": "x"}
     [
         pytest.param({"records": [300_000, 1]}, id="300,000 records in a frame"),
         pytest.param({"records": [200, 20]}, id="as many records as there may be"),
+        pytest.param({"wide_records": [100, 14, 20]}, id="wide records"),
+        pytest.param({"wide_stats": 4000}, id="wide figures"),
         pytest.param({"flood_of_logs": 0}, id="logs without end"),
         pytest.param({"flood": 0}, id="output without end"),
         pytest.param({"flood_of_bytes": 0}, id="single bytes without end"),
@@ -62,7 +67,7 @@ async def test_a_connect_loop_writes_a_line_and_no_more(make_hostile: MakeHostil
 
 
 async def test_asking_for_all_that_a_hostile_run_has_printed(hostile: Hostile) -> None:
-    run_id = await hostile.run({"print_controls": 5 * MIB, "records": [128, 1]})
+    run_id = await hostile.run({"print_controls": 5 * MIB, **WIDE_LOG})
     await hostile.status(run_id)
 
     async def ask() -> None:
@@ -73,6 +78,22 @@ async def test_asking_for_all_that_a_hostile_run_has_printed(hostile: Hostile) -
             await hostile.ask("GET", f"/genvm/{run_id}/artifact", params=query)
 
     await hostile.never_stops(ask)
+
+
+async def test_many_who_wait_for_the_end_of_a_run_that_has_logged_much(hostile: Hostile) -> None:
+    async def follow() -> None:
+        run_id = await hostile.run({**WIDE_LOG, "print": "x", "hold": 0})
+        await hostile.until_printed(run_id)
+        async with AsyncExitStack() as held:
+            sockets = [await held.enter_async_context(socket_client(hostile.session)) for _ in range(64)]
+            for one in sockets:
+                await one.attach(run_id)
+            for directory in (hostile.process.state_dir / "instances").glob("*"):
+                (directory / "go_on").touch()
+            for one in sockets:
+                assert await one.ended(run_id)
+
+    await hostile.never_stops(follow)
 
 
 async def test_a_module_that_logs_without_end(make_hostile: MakeHostile) -> None:

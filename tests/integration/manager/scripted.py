@@ -200,6 +200,22 @@ class Instance:
         for _ in range(times):
             self.sock.sendall(frame)
 
+    def do_wide_records(self, shape: list[int]) -> None:
+        """So many records in a frame, of so many long texts each, so many times."""
+        records, texts, times = shape
+        record: dict[str, Any] = {f"{number:04}": "\u00e9" * 1996 for number in range(texts)}
+        frame = encode_frame(Log([record] * records).as_map())
+        for _ in range(times):
+            self.sock.sendall(frame)
+
+    def do_wide_stats(self, count: int) -> None:
+        """A result with so many figures of its own, each with a long name."""
+        stats: dict[str, Any] = {f"{number:04}" + "\u00e9" * 996: number for number in range(count)}
+        self.channel.send(Finishing(self.job.run).as_map())
+        self.channel.send(Result(self.job.run, 0, b"\0\0", True, stats).as_map())
+        self.channel.receive()
+        os._exit(0)
+
     def do_flood_of_logs(self, _: object) -> None:
         frames = encode_frame(Log([{"a": [0] * 20}] * 150).as_map()) * 4
         frames += encode_frame(Log(()).as_map()) * 2000
