@@ -30,7 +30,6 @@ class RunQuota:
         self._runs = None if rate is None else Bucket(rate / MINUTE, burst, clock)
         self._permits = limits.permits
         self.held = 0
-        self.ids: set[int] = set()
 
     def take(self, permits: int) -> BegunRun:
         """Room for one run more. Raises OverQuota; nothing is taken then."""
@@ -46,10 +45,8 @@ class RunQuota:
         self.held += permits
         return BegunRun(self, permits)
 
-    def give_back(self, permits: int, *, unspent: bool) -> None:
+    def give_back(self, permits: int) -> None:
         self.held -= permits
-        if unspent and self._runs is not None:
-            self._runs.spend(-1)
 
 
 class BegunRun:
@@ -58,28 +55,8 @@ class BegunRun:
     def __init__(self, quota: RunQuota, permits: int) -> None:
         self._quota = quota
         self._permits = permits
-        self._id: int | None = None
-
-    def belongs_to(self, run_id: int) -> bool:
-        """Whether it is this run's from now on; False: the run has its own already."""
-        if run_id in self._quota.ids:
-            return False
-        self._quota.ids.add(run_id)
-        self._id = run_id
-        return True
-
-    def undo(self) -> None:
-        """There was no run; nothing, once it is a run's."""
-        if self._id is None:
-            self._give_back(unspent=True)
 
     def end(self) -> None:
         """The run is over. Idempotent."""
-        if self._id is not None:
-            self._quota.ids.discard(self._id)
-        self._give_back(unspent=False)
-
-    def _give_back(self, *, unspent: bool) -> None:
         permits, self._permits = self._permits, 0
-        if permits:
-            self._quota.give_back(permits, unspent=unspent)
+        self._quota.give_back(permits)

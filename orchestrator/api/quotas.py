@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from orchestrator.access.quotas import BegunRun, OverQuota
 from orchestrator.access.rates import Allowance
+from orchestrator.executions.asker import Asker
 from orchestrator.executions.refusals import Refusal
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.run import Run
@@ -22,29 +24,35 @@ async def submitted(
     """
     quota = None if allowance is None else allowance.quota
     if quota is None:
-        return await executions.submit(wanted, partial(_belongs, trace))
-    try:
-        begun = quota.take(wanted.permits)
-    except OverQuota:
-        executions.refused[Refusal.QUOTA] += 1
-        raise
-    try:
+        return await executions.submit(wanted, Asker(begun=partial(_belongs, trace)))
+    taken: list[BegunRun] = []
+
+    def may_begin() -> None:
+        try:
+            taken.append(quota.take(wanted.permits))
+        except OverQuota:
+            executions.refused[Refusal.QUOTA] += 1
+            raise
+
+    def begun(run: Run) -> None:
         # Counted where the run is made: a client that goes away a moment later has begun it all the same.
-        return await executions.submit(wanted, partial(_count, begun, trace))
-    except BaseException:
-        begun.undo()
-        raise
+        _belongs(trace, run)
+        for its in taken:
+            run.released.add_done_callback(partial(_end, its))
+            # One that cannot be written down is never released.
+            run.accepted.add_done_callback(partial(_end_unwritten, its))
+
+    return await executions.submit(wanted, Asker(may_begin, begun))
 
 
 def _belongs(trace: Trace | None, run: Run) -> None:
     run.trace = run.trace or trace
 
 
-def _count(begun: BegunRun, trace: Trace | None, run: Run) -> None:
-    _belongs(trace, run)
-    if not begun.belongs_to(run.id):
-        begun.undo()
-        return
-    run.released.add_done_callback(lambda _: begun.end())
-    # One that cannot be written down is never released.
-    run.accepted.add_done_callback(lambda accepted: begun.end() if accepted.exception() else None)
+def _end(its: BegunRun, _: object) -> None:
+    its.end()
+
+
+def _end_unwritten(its: BegunRun, accepted: asyncio.Future[None]) -> None:
+    if accepted.exception() is not None:
+        its.end()

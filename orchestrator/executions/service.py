@@ -16,6 +16,7 @@ import structlog
 from orchestrator.aside import aside
 from orchestrator.clock import MACHINE_CLOCK, Clock, sleep, timeout
 from orchestrator.executions.admission import Admission
+from orchestrator.executions.asker import ANYONE, Asker
 from orchestrator.executions.claims import HostClaim, HostClaims
 from orchestrator.executions.codes import Codes, collected
 from orchestrator.executions.dialling import NodeDialler
@@ -168,17 +169,16 @@ class Executions:
             self._admission.ask(run)
             self._live_on(run)
 
-    async def submit(self, request: RunRequest, begun: Callable[[Run], None] = lambda run: None) -> Run:
+    async def submit(self, request: RunRequest, asker: Asker = ANYONE) -> Run:
         """Accept a run: it has an id, is in the journal and queued; its deadline counts from now.
 
         A request that repeats a known run is that run: one with its idempotency key, or the very same request
-        for a node's socket that nobody has connected to yet (manager-api W2). `begun` is told of it at once,
-        before it is written down.
+        for a node's socket that nobody has connected to yet (manager-api W2).
 
-        Raises Refused, ModulesNotRunning, HostFailure, BadSelector.
+        Raises Refused, ModulesNotRunning, HostFailure, BadSelector, and what `asker` raises.
         """
         try:
-            return await self._submitted(request, begun)
+            return await self._submitted(request, asker)
         except Refused as refused:
             self.refused[refused.kind] += 1
             raise
@@ -189,10 +189,10 @@ class Executions:
             self.refused[Refusal.MODULES] += 1
             raise
 
-    async def _submitted(self, request: RunRequest, begun: Callable[[Run], None]) -> Run:
+    async def _submitted(self, request: RunRequest, asker: Asker) -> Run:
         accepted = await aside(request.size, partial(written, request))
-        run = self._known.same_run(request, accepted) or await self._begun(request, accepted)
-        begun(run)
+        run = self._known.same_run(request, accepted) or await self._begun(request, accepted, asker)
+        asker.begun(run)
         run.trace = run.trace or self._new_trace()
         # The row may be large, and is the journal's from here on.
         del accepted
@@ -390,7 +390,7 @@ class Executions:
         self.closing = True
         await self._tasks.aclose()
 
-    async def _begun(self, request: RunRequest, accepted: Written) -> Run:
+    async def _begun(self, request: RunRequest, accepted: Written, asker: Asker) -> Run:
         """A new run that is being written down; or the one that began while this one was looked at."""
         request, accepted = await settled(request, accepted, self._choose_version)
         with ExitStack() as undo:
@@ -410,6 +410,7 @@ class Executions:
                 raise ShuttingDown(LEAVING)
             self._known.poison.check(request)
             self._admission.check(request, len(accepted.data))
+            asker.may_begin()
             run = self._new_run(request, accepted, claim)
             undo.pop_all()
         run.node_seen = seen

@@ -89,6 +89,21 @@ async def test_a_token_s_runs_are_bounded_over_http_and_on_the_socket(
         assert await small.run(more[0]) > ids[2]
 
 
+async def test_who_did_not_hear_the_answer_is_told_of_the_run_that_there_is(
+    make_as: MakeAs, tokens_file: TokensFile
+) -> None:
+    tokens_file.add("small", Scope.NODE, "small", permits=1, runs_per_minute=0.001, runs_burst=1)
+    tokens_file.write()
+    small = await (await make_as())("small")
+    asked: dict[str, Any] = {"json": small.body({"wait_for_host": None}), "headers": {"Idempotency-Key": "k"}}
+    async with listening_node(asked["json"]["host"]) as node:
+        first, again = [await small.ask("POST", "/genvm/run", **asked) for _ in range(2)]
+        assert first[0] == 200, first
+        assert again == first
+        node.hang_up.set()
+        await small.finished(first[1]["id"])
+
+
 async def test_a_run_that_asks_for_a_schema_is_one_of_the_token_s(
     make_as: MakeAs, tokens_file: TokensFile
 ) -> None:
