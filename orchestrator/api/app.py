@@ -27,6 +27,7 @@ from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.errors import errors_as_json
 from orchestrator.api.gate import gate
 from orchestrator.api.host_names import AcceptedHosts
+from orchestrator.api.large_answers import LARGE_ANSWERS, LargeAnswers
 from orchestrator.api.members import standing
 from orchestrator.api.members.orders import orders_for_all
 from orchestrator.api.members.others import others_runs
@@ -70,6 +71,7 @@ def make_app(context: ApiContext, accepted_hosts: AcceptedHosts, limits: BodyLim
     app = web.Application(middlewares=middlewares)
     app[CONTEXT] = context
     app[LIMITS] = limits
+    app[LARGE_ANSWERS] = LargeAnswers(limits.held.limit, limits.seconds)
     for resource in RESOURCES:
         resource.add_routes(app)
     if context.standing is not None:

@@ -25,6 +25,10 @@ class BytesHeld:
         self._counted = 0
 
     @property
+    def limit(self) -> int:
+        return self._limit
+
+    @property
     def counted(self) -> int:
         return self._counted
 

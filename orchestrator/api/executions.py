@@ -24,6 +24,7 @@ from orchestrator.api.callers import runs_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, Parameter, describes
 from orchestrator.api.errors import error_response
+from orchestrator.api.large_answers import LARGE_ANSWERS
 from orchestrator.api.members.listing import theirs_of, together
 from orchestrator.aside import aside
 from orchestrator.contracts.timestamps import parse_timestamp
@@ -132,12 +133,18 @@ async def get_details(request: web.Request) -> web.StreamResponse:
     run_id = unsigned_of(text, U64_MAX)
     passing = request.app[CONTEXT].passing
     beside = {} if passing is None else {"manager": passing.member.id}
-    body = None if run_id is None else await _details(runs, run_id, wanted, beside)
-    if body is None:
-        return error_response(
-            f"run {text[:40]} is not known: there never was one, or it is kept no longer", 404
-        )
-    return web.Response(body=body, content_type="application/json")
+    answers = request.app[LARGE_ANSWERS]
+    room = await answers.take(0 if run_id is None else runs.kept_bytes(run_id))
+    try:
+        body = None if run_id is None else await _details(runs, run_id, wanted, beside)
+        if body is None:
+            return error_response(
+                f"run {text[:40]} is not known: there never was one, or it is kept no longer", 404
+            )
+        response = web.Response(body=body, content_type="application/json")
+        return await answers.send(request, response) if room.is_large else response
+    finally:
+        room.give_back()
 
 
 @dataclass(frozen=True, slots=True)

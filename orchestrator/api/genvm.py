@@ -27,6 +27,7 @@ from orchestrator.api.callers import allowance_of, caller_of, runs_of
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.description import BodyLimit, Description, Parameter, Place, describes
 from orchestrator.api.errors import error_response
+from orchestrator.api.large_answers import LARGE_ANSWERS
 from orchestrator.api.quotas import submitted
 from orchestrator.api.run_status import answer, weight
 from orchestrator.api.trace_context import TRACEPARENT, trace_of
@@ -39,6 +40,7 @@ from orchestrator.aside import aside
 from orchestrator.contracts.versions import VersionFailure
 from orchestrator.executions.hosts import HostFailure
 from orchestrator.executions.modules import ModulesNotRunning
+from orchestrator.executions.records import FinalStatus
 from orchestrator.executions.refusals import Refused, RunElsewhere
 from orchestrator.executions.request import ResultForm
 from orchestrator.executions.run import Run
@@ -173,13 +175,24 @@ async def get_run(request: web.Request) -> web.StreamResponse:
         patience = max(patience, request.app[CONTEXT].times.last_get)
     if run is not None and patience:
         await asyncio.wait([run.concluded], timeout=patience)
-    final = await runs.status(run_id)
-    if final is not None and final.terms.result_form is ResultForm.BASE64 and final.outcome.failed_to_start:
-        final = None
-    if final is not None:
-        runs.executions.mark_fetched(run_id)
-    body = await aside(weight(final), partial(answer, run_id, final))
-    return web.Response(body=body, content_type="application/json")
+    answers = request.app[LARGE_ANSWERS]
+    room = await answers.take(runs.kept_bytes(run_id))
+    try:
+        final = await runs.status(run_id)
+        if final is not None and _never_told(final):
+            final = None
+        if final is not None:
+            runs.executions.mark_fetched(run_id)
+        body = await aside(weight(final), partial(answer, run_id, final))
+        del final
+        response = web.Response(body=body, content_type="application/json")
+        return await answers.send(request, response) if room.is_large else response
+    finally:
+        room.give_back()
+
+
+def _never_told(final: FinalStatus) -> bool:
+    return final.terms.result_form is ResultForm.BASE64 and final.outcome.failed_to_start
 
 
 def _wait(request: web.Request) -> float:
@@ -202,13 +215,18 @@ async def get_artifact(request: web.Request) -> web.StreamResponse:
     name = required_query(request, "field")
     offset = unsigned_query(request, "offset", 0)
     longest = min(unsigned_query(request, "max_len", None), LONGEST_PIECE)
-    final = await runs_of(request).status(run_id)
-    if final is None or final.outcome.failed_to_start:
-        return error_response("unknown_id", 500)
+    runs = runs_of(request)
+    room = await request.app[LARGE_ANSWERS].take(runs.kept_bytes(run_id))
     try:
+        final = await runs.status(run_id)
+        if final is None or final.outcome.failed_to_start:
+            return error_response("unknown_id", 500)
         whole = await aside(weight(final), partial(artifact, final, name))
+        del final
     except UnknownArtifact as failure:
         return error_response(str(failure), 500)
+    finally:
+        room.give_back()
     return web.json_response(
         {
             "genvm_id": run_id,

@@ -19,6 +19,14 @@ from orchestrator.executions.service import Executions
 from orchestrator.store.port import RunRow
 
 
+def kept_bytes(found: Run | EndedRun | None) -> int:
+    """About how much is kept of what it printed and returned; 0 before its end."""
+    if found is None or isinstance(found, EndedRun):
+        return 0 if found is None else found.size
+    outcome = found.execution.outcome
+    return 0 if outcome is None else found.output.size + len(outcome.result or b"")
+
+
 @dataclass(frozen=True, slots=True)
 class VisibleRuns:
     """`namespace` null: all runs."""
@@ -34,6 +42,10 @@ class VisibleRuns:
     def knows(self, run_id: int) -> bool:
         found = self.executions.known(run_id)
         return found is not None and self.takes(found)
+
+    def kept_bytes(self, run_id: int) -> int:
+        """About how much there is to tell of an ended run; 0 before its end, and for unknown ones."""
+        return kept_bytes(self.executions.known(run_id)) if self.knows(run_id) else 0
 
     async def status(self, run_id: int) -> FinalStatus | None:
         """Everything about an ended run; None before its end and for unknown runs. Changes nothing."""

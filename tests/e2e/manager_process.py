@@ -97,6 +97,12 @@ class ManagerProcess:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text("ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def most_resident_bytes(self) -> int:
+        """Since it was started."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
+        [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 

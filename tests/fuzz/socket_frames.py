@@ -16,6 +16,7 @@ from typing import Any
 from genvm_wire.calldata import Encodable, decode, encode
 from orchestrator.access.caller import ANYBODY
 from orchestrator.api.context import CONTEXT
+from orchestrator.api.large_answers import LARGE_ANSWERS
 from orchestrator.api.socket.conversation import DEFECT, Conversation, Served
 from orchestrator.composition import Manager, manager
 from orchestrator.executions.state import Cause
@@ -135,7 +136,7 @@ async def answered(conversation: Conversation, sent: bytes) -> bytes:
 async def feed(running: Manager, inputs: int, seed: int, node: str) -> Report:
     """Put that many frames into conversations of a running manager. Raises Broken."""
     chance = random.Random(seed)
-    served = Served(running.executions, running.app[CONTEXT].rules, BOOT_ID)
+    served = Served(running.executions, running.app[CONTEXT].rules, BOOT_ID, running.app[LARGE_ANSWERS])
     report, first, newest = Report(), 0, 0
     while report.inputs < inputs:
         conversation = Conversation(served, ANYBODY)

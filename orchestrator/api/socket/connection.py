@@ -8,6 +8,7 @@ from contextlib import suppress
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from orchestrator.api.large_answers import LARGE
 from orchestrator.api.socket.conversation import Conversation
 from orchestrator.api.socket.incoming import Incoming
 from orchestrator.api.socket.subscriptions import EventLost
@@ -29,7 +30,11 @@ class Connection:
         conversation: Conversation,
         incoming: Incoming,
         full: asyncio.Future[None],
+        *,
+        patience: float,
     ) -> None:
+        """`patience`: seconds for a client to take a large frame."""
+        self._patience = patience
         self._socket = socket
         self._transport = transport
         self._conversation = conversation
@@ -96,7 +101,11 @@ class Connection:
     async def _send(self) -> None:
         try:
             while (frame := await self._conversation.next_frame()) is not None:
-                await self._socket.send_bytes(frame)
+                async with asyncio.timeout(self._patience if len(frame) >= LARGE else None):
+                    await self._socket.send_bytes(frame)
+        except TimeoutError:
+            log.info("socket_hung_up_on", reason="a large frame was not taken in time")
+            self._transport.abort()
         except ConnectionError:
             # The reading side learns of it, too.
             return

@@ -13,6 +13,7 @@ from orchestrator.access.caller import Caller
 from orchestrator.access.rates import Allowance, whole_seconds
 from orchestrator.api.body import WrongShape
 from orchestrator.api.errors import answer_to
+from orchestrator.api.large_answers import LargeAnswers
 from orchestrator.api.quotas import submitted
 from orchestrator.api.run_status import weight
 from orchestrator.api.socket import frames, payloads
@@ -45,6 +46,7 @@ class Served:
     executions: Executions
     rules: RunRules
     boot_id: int
+    large: LargeAnswers
     last_words: LastWords = field(default_factory=LastWords)
 
 
@@ -67,7 +69,9 @@ class Conversation:
         self._allowance = allowance
         self._visible = VisibleRuns(served.executions, caller.sees)
         self._outgoing = Outgoing()
-        self._subscriptions = Subscriptions(served.executions, self._outgoing, served.last_words)
+        self._subscriptions = Subscriptions(
+            served.executions, self._outgoing, served.last_words, served.large
+        )
         self.relay = None if relay_of is None else relay_of(self._outgoing)
         """To other managers that have runs which this client asks about; null where there are none."""
         self._outgoing.put_reply(frames.hello(served.boot_id))
@@ -110,6 +114,7 @@ class Conversation:
 
         Raises EventLost, StoreFailure: the client has to connect and attach again.
         """
+        self._subscriptions.sent()
         while (waiting := await self._outgoing.take()) is not None:
             if not isinstance(waiting, News):
                 return waiting
@@ -198,9 +203,18 @@ class Conversation:
             self._reply(request, {"snapshot": snapshot})
             self._subscriptions.follow(run)
             return
-        final = await self._final(asked.genvm_id)
+        room = await self._served.large.take(self._visible.kept_bytes(asked.genvm_id))
+        try:
+            await self._tell_of_ended(request, asked.genvm_id)
+            if room.is_large:
+                await self._outgoing.until_sent()
+        finally:
+            room.give_back()
+
+    async def _tell_of_ended(self, request: Request, run_id: int) -> None:
+        final = await self._final(run_id)
         if lost(final.outcome):
-            raise RequestFailed(ErrorCode.UNKNOWN_ID, f"GenVM with id {final.id} was lost with its manager")
+            raise RequestFailed(ErrorCode.UNKNOWN_ID, f"GenVM with id {run_id} was lost with its manager")
         self._outgoing.put_reply(await aside(weight(final), lambda: _snapshot(request, final)))
 
     def _cancel(self, request: Request, run_id: int) -> None:
@@ -221,10 +235,14 @@ class Conversation:
 
     async def _get_artifact(self, request: Request, asked: payloads.GetArtifact) -> None:
         await self._outgoing.room_for_artifact()
-        final = await self._final(asked.genvm_id)
-        if never_ran(final.outcome):
-            raise _unknown(asked.genvm_id)
-        whole = await aside(weight(final), partial(artifact, final, asked.field))
+        room = await self._served.large.take(self._visible.kept_bytes(asked.genvm_id))
+        try:
+            final = await self._final(asked.genvm_id)
+            if never_ran(final.outcome):
+                raise _unknown(asked.genvm_id)
+            whole = await aside(weight(final), partial(artifact, final, asked.field))
+        finally:
+            room.give_back()
         piece = whole[asked.offset : asked.offset + min(asked.max_len, LONGEST_PIECE)]
         reply: dict[str, Encodable] = {"total_len": len(whole), "data": piece}
         self._outgoing.put_artifact(frames.frame(request.method, request.request_id, reply))

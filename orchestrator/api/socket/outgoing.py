@@ -39,6 +39,7 @@ class Outgoing:
         self._filled = asyncio.Event()
         self._taken = asyncio.Event()
         self._closed = False
+        self._sending = False
 
     def __len__(self) -> int:
         return len(self._control) + len(self._artifacts)
@@ -49,6 +50,11 @@ class Outgoing:
 
     async def room_for_artifact(self) -> None:
         while len(self._artifacts) >= ARTIFACT_FRAMES:
+            await self._until_taken()
+
+    async def until_sent(self) -> None:
+        """Return when all that was put has been sent, as far as whoever sends says by taking more."""
+        while len(self) or self._sending:
             await self._until_taken()
 
     def put_reply(self, frame: bytes) -> None:
@@ -75,12 +81,15 @@ class Outgoing:
 
     async def take(self) -> bytes | News | None:
         """The next frame to send, or a run whose event is next; waits for one. None at the end."""
+        self._sending = False
+        self._taken.set()
         while not len(self):
             if self._closed:
                 return None
             self._filled.clear()
             await self._filled.wait()
         self._taken.set()
+        self._sending = True
         if not self._control:
             return self._artifacts.popleft()
         taken = self._control.popleft()

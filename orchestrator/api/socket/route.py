@@ -16,6 +16,7 @@ from orchestrator.api.callers import KNOWN, caller_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, describes
 from orchestrator.api.errors import error_response
+from orchestrator.api.large_answers import LARGE_ANSWERS
 from orchestrator.api.members.passing import Message
 from orchestrator.api.socket.connection import Connection
 from orchestrator.api.socket.conversation import Conversation, Served
@@ -79,7 +80,8 @@ class Sockets:
         known = request.get(KNOWN)
         allowance = None if known is None else known.allowance
         conversation = Conversation(self._served, caller_of(request), allowance, self._relay_of(request))
-        connection = Connection(socket, transport, conversation, incoming, full)
+        patience = self._served.large.seconds
+        connection = Connection(socket, transport, conversation, incoming, full, patience=patience)
         self._open[connection] = known
         self._cut_off()
         try:
@@ -139,7 +141,7 @@ async def _hang_up(app: web.Application) -> None:
 
 def add_routes(app: web.Application) -> None:
     context = app[CONTEXT]
-    served = Served(context.executions, context.rules, secrets.randbits(64))
+    served = Served(context.executions, context.rules, secrets.randbits(64), app[LARGE_ANSWERS])
     tokens = context.access.tokens
     register = None if tokens is None else tokens.register
     app[SOCKETS] = Sockets(served, context.max_message_bytes, register, context.times)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+from orchestrator.api.bytes_held import TooManyBytes
+from orchestrator.api.large_answers import NO_ROOM, LargeAnswers
 from orchestrator.api.run_status import weight
 from orchestrator.api.socket import frames
 from orchestrator.api.socket.events import lost, progress, terminal
@@ -14,6 +16,7 @@ from orchestrator.aside import aside
 from orchestrator.executions.records import FinalStatus, final_status
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
+from orchestrator.views.visible import kept_bytes
 
 # Of a slow reader's last events so much is kept here; the rest is read from the journal when it is sent.
 HELD_BYTES = 1024 * 1024
@@ -28,10 +31,7 @@ class LastWords:
     def of(self, run: Run) -> bytes | None:
         """The frame; None for one that is too large to be held. The run has its outcome."""
         if run not in self._frames:
-            outcome = run.execution.outcome
-            assert outcome is not None
-            size = run.output.size + len(outcome.result or b"")
-            final = final_status(run) if size <= HELD_BYTES else None
+            final = final_status(run) if kept_bytes(run) <= HELD_BYTES else None
             self._frames[run] = None if final is None else frames.event(terminal(final))
         return self._frames[run]
 
@@ -61,7 +61,11 @@ class Subscriptions:
     But for runs that are lost with this manager: those get none.
     """
 
-    def __init__(self, executions: Executions, outgoing: Outgoing, last_words: LastWords) -> None:
+    def __init__(
+        self, executions: Executions, outgoing: Outgoing, last_words: LastWords, large: LargeAnswers
+    ) -> None:
+        self._large = large
+        self._room = NO_ROOM
         self._executions = executions
         self._outgoing = outgoing
         self._last_words = last_words
@@ -119,8 +123,13 @@ class Subscriptions:
                     return frame
                 return await self._from_journal(run_id)
 
+    def sent(self) -> None:
+        """The event that was told last is on its way, or there was none."""
+        self._room.give_back()
+
     def close(self) -> None:
         """Hear no more of any run. The runs go on."""
+        self.sent()
         for subscription in self._runs.values():
             if isinstance(subscription, _Following):
                 subscription.stop()
@@ -144,6 +153,11 @@ class Subscriptions:
         self._outgoing.put_news(run_id)
 
     async def _from_journal(self, run_id: int) -> bytes:
+        """Waits its turn, and takes it until it is sent."""
+        try:
+            self._room = await self._large.take(kept_bytes(self._executions.known(run_id)))
+        except TooManyBytes as full:
+            raise EventLost(str(full)) from None
         final = await self._executions.status(run_id)
         if final is None:
             raise EventLost(f"run {run_id} has been forgotten")

@@ -80,6 +80,22 @@ async def test_asking_for_all_that_a_hostile_run_has_printed(hostile: Hostile) -
     await hostile.never_stops(ask)
 
 
+async def test_a_large_result_is_held_once_however_many_ask_for_it(make_hostile: MakeHostile) -> None:
+    hostile = await make_hostile(body_bytes=32 * MIB, max_body_bytes=32 * MIB)
+    run_id = await hostile.run({"large_result": 16 * MIB})
+
+    async def read() -> None:
+        async with hostile.session.get(f"/genvm/{run_id}", params={"wait": "60s"}) as response:
+            assert response.status == 200
+            async for _ in response.content.iter_any():
+                pass
+
+    await read()
+    before = hostile.process.most_resident_bytes()
+    await hostile.never_stops(lambda: asyncio.gather(*(read() for _ in range(8))))
+    assert hostile.process.most_resident_bytes() - before < 150 * MIB
+
+
 async def test_many_who_wait_for_the_end_of_a_run_that_has_logged_much(hostile: Hostile) -> None:
     async def follow() -> None:
         run_id = await hostile.run({**WIDE_LOG, "print": "x", "hold": 0})
