@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from genvm_release.unsuitable import not_served
+from genvm_release.unsuitable import Unsuitable, not_served
 from genvm_wire.instance_messages import JobMessage
 
 READING = "r"
+LETTERS = frozenset("rwscnu")
 DEBUG_LEVEL = {False: "disabled", True: "safe"}
 
 
@@ -24,6 +25,9 @@ class Descriptors:
 
 def arguments(job: JobMessage, descriptors: Descriptors) -> list[str]:
     """What comes after the program's name. Raises Unsuitable."""
+    if not set(job.permissions) <= LETTERS:
+        # A client's text: as the program reads its command line, it could be another option of it.
+        raise Unsuitable(f"Invalid permissions: {job.permissions!r}")
     match job.host_table:
         case "T9w":
             own = ["--permissions", job.permissions]

@@ -76,6 +76,12 @@ def test_a_line_that_dials_by_itself_is_refused_with_what_to_do(table: str) -> N
         arguments(job(table), FDS)
 
 
+@pytest.mark.parametrize("permissions", ["--debug-mode=unsafe", "rw --sync", "r\0", "RW", "-"])
+def test_permissions_are_letters_and_no_option_of_the_program(permissions: str) -> None:
+    with pytest.raises(Unsuitable, match="Invalid permissions"):
+        arguments(job("T9n", permissions=permissions), FDS)
+
+
 def test_the_input_is_the_specifications_example() -> None:
     """But for the last method's host, which the example leaves out and section 3.2 writes: the node's."""
     example = B3_EXAMPLE.replace("\n", "")
