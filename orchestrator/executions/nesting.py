@@ -86,12 +86,15 @@ class NestedRuns:
     take_back: Callable[[Instance], bool]
     codes: Codes | None = None
 
-    async def answer(self, run: Run, said: Nest, deep: int) -> Nested:
-        """How the callee ended; never raises for anything that happens to it. `deep`: from 1."""
+    async def answer(self, run: Run, said: Nest, deep: int, failed: Callable[[str], None]) -> Nested:
+        """How the callee ended; never raises for anything that happens to it. `deep`: from 1.
+
+        `failed` is told why it came to no end.
+        """
         try:
             result = await self._result(run, said, deep)
         except (NestingFailure, VersionFailure, HostFailure, RuntimeFailure, Ended) as failure:
-            log.warning("nested_run_failed", error=str(failure) or type(failure).__name__, deep=deep)
+            failed(str(failure) or type(failure).__name__)
             return Nested(run.id, said.call, FAILED, encode(SAID_ON_FAILURE))
         return Nested(run.id, said.call, *result)
 
@@ -207,6 +210,7 @@ class NestedCalls:
     def __init__(self, nesting: NestedRuns, run: Run, instance: Instance, deep: int = 0) -> None:
         self._nesting, self._run, self._instance, self._deep = nesting, run, instance, deep
         self._call = -1
+        self._failed = 0
         self._task: asyncio.Task[None] | None = None
 
     def take(self, said: Nest) -> None:
@@ -221,10 +225,16 @@ class NestedCalls:
             self._task = asyncio.create_task(self._serve(said), name=f"run-{self._run.id}:nested")
 
     async def _serve(self, said: Nest) -> None:
-        answer = await self._nesting.answer(self._run, said, self._deep + 1)
+        answer = await self._nesting.answer(self._run, said, self._deep + 1, self._note_failure)
         with suppress(ChannelClosed):
             # It asks again once it is connected again.
             await self._instance.control.send(answer)
+
+    def _note_failure(self, why: str) -> None:
+        """The 1st, 2nd, 4th, 8th …: an instance that asks for nonsense for ever does not fill the log."""
+        self._failed += 1
+        if self._failed.bit_count() == 1:
+            log.warning("nested_run_failed", error=why, deep=self._deep + 1, failed=self._failed)
 
     async def aclose(self) -> None:
         """End what still runs."""

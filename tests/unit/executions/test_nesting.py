@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from genvm_wire.calldata import Address, decode, encode
 from genvm_wire.host_tables import ResultForm
@@ -39,6 +40,8 @@ class Nesting(Engine):
     jobs: list[JobMessage] = field(default_factory=list)
     answers: list[Nested] = field(default_factory=list)
     callee_waits: bool = False
+    more: int = 0
+    """So many times it asks once more, when it has been answered."""
 
     async def start(self, spec: InstanceSpec) -> Started:
         await turn()
@@ -71,6 +74,9 @@ class Talk(Channel):
                 self._frames.put_nowait(Result(message.run, engine.callee[0], engine.callee, False, {}))
         elif isinstance(message, Nested):
             engine.answers.append(message)
+            if len(engine.answers) <= engine.more:
+                self._frames.put_nowait(call(message.call + 1, value=1))
+                return
             self._frames.put_nowait(Result(message.run, 0, b"\0\0", True, {}))
         else:
             await super().send(message, fds)
@@ -119,6 +125,15 @@ async def test_whatever_goes_wrong_is_an_answer(
     engine = Nesting(calls=[said], callee=callee)
     await ended(engine, host)
     assert [(one.result, decode(one.value)) for one in engine.answers] == [answer]
+
+
+async def test_one_that_asks_for_nonsense_again_and_again_does_not_fill_the_log(host: str) -> None:
+    engine = Nesting(calls=[call(value=1)], more=99)
+    with capture_logs() as lines:
+        await ended(engine, host)
+    assert len(engine.answers) == 100
+    told = [line["failed"] for line in lines if line["event"] == "nested_run_failed"]
+    assert told == [1, 2, 4, 8, 16, 32, 64]
 
 
 async def test_the_end_of_the_caller_is_the_end_of_the_callee(host: str) -> None:
