@@ -165,7 +165,7 @@ def _started(run_id: int) -> web.Response:
     return web.json_response({"result": "started", "id": run_id})
 
 
-@describes(Description(RunAnswer, parameters=(WAIT,), failures=(400, 404), scope=Scope.NODE))
+@describes(Description(RunAnswer, parameters=(WAIT,), failures=(400, 404, 503), scope=Scope.NODE))
 async def get_run(request: web.Request) -> web.StreamResponse:
     """The final status once, and again for a short while; null before the end."""
     run_id, patience = run_id_of(request), _wait(request)
