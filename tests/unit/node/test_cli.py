@@ -109,16 +109,23 @@ class Terminal(io.StringIO):
         return True
 
 
+EVIL = "\x1b]52;c;cm0gLXJm\x07\x1b[2J\x9b"
+
+
+def printed_evil(state: Path) -> str:
+    """The hash of a transaction whose contract printed it."""
+    with NodeStore(state) as store:
+        number = store.begin_transaction(Order("call", ADDRESS, ADDRESS, encode({"method": EVIL})))
+        store.finish_transaction(number, Ending("failed", failure=EVIL, stdout=EVIL, stderr=EVIL), None)
+        return receipts(store, 1)[0].hash
+
+
 @pytest.mark.parametrize("words", [[], ["--json"], ["one"]])
 async def test_what_a_contract_prints_does_nothing_to_a_terminal(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evil = "\x1b]52;c;cm0gLXJm\x07\x1b[2J\x9b"
     state = tmp_path / "state.sqlite"
-    with NodeStore(state) as store:
-        number = store.begin_transaction(Order("call", ADDRESS, ADDRESS, encode({"method": evil})))
-        store.finish_transaction(number, Ending("failed", failure=evil, stdout=evil, stderr=evil), None)
-        named = receipts(store, 1)[0].hash
+    named = await asyncio.to_thread(printed_evil, state)
     given = [named if word == "one" else word for word in words]
     args = await asyncio.to_thread(parsed, "tx", *given, "--state", str(state))
     for stream in ("stdout", "stderr"):
