@@ -99,6 +99,8 @@ class LargeAnswers:
         except TimeoutError:
             if request.transport is not None:
                 request.transport.abort()
+        # The library remembers a connection's last answer until its next request.
+        response.body = None
         return response
 
 
