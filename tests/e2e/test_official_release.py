@@ -98,7 +98,7 @@ def wrapped(engine: docker.APIClient, image: str, tmp_path: Path) -> Iterator[Ma
 async def test_a_node_is_served_by_an_official_release(
     engine: docker.APIClient, image: str, wrapped: ManagerProcess, store: NodeStore
 ) -> None:
-    made = engine.inspect_image(image)["Config"]
+    made = engine.inspect_image(image)["Config"]  # type: ignore[no-untyped-call]
     assert made["Labels"]["io.genvm.orchestrator.image.watchdog"] == "1"
     stage = RunStage(store, CONTRACT, ALICE, b"", is_deploy=False)
     async with (

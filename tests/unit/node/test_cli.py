@@ -128,9 +128,10 @@ async def test_what_a_contract_prints_does_nothing_to_a_terminal(
     named = await asyncio.to_thread(printed_evil, state)
     given = [named if word == "one" else word for word in words]
     args = await asyncio.to_thread(parsed, "tx", *given, "--state", str(state))
+    terminal = Terminal()
     for stream in ("stdout", "stderr"):
-        monkeypatch.setattr(sys, stream, Terminal())
+        monkeypatch.setattr(sys, stream, terminal)
     assert await cli.run(args) == 0
-    shown = sys.stdout.getvalue() + sys.stderr.getvalue()  # type: ignore[attr-defined]
+    shown = terminal.getvalue()
     assert "52;c;cm0gLXJm" in shown
     assert all(character.isprintable() or character == "\n" for character in shown)
