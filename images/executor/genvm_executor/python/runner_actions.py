@@ -160,8 +160,8 @@ class _Interpreter:
         if not found:
             raise self._malformed(f"the package has no file {source!r:.200}")
         if not all(_is_plain(path) for path in found):
-            raise self._malformed(f"{target!r:.200} is no plain absolute path")
-        self._launch.files.update(found)
+            raise self._malformed(f"{target!r:.200} is no plain path")
+        self._launch.files.update({_from_root(path): data for path, data in found.items()})
         return False
 
     def _files_below(self, folder: str) -> Mapping[str, bytes]:
@@ -188,5 +188,9 @@ class _Interpreter:
 
 
 def _is_plain(path: str) -> bool:
-    parts = path.split("/")
-    return path.startswith("/") and not path.endswith("/") and ".." not in parts and "\0" not in path
+    return bool(path) and not path.endswith("/") and ".." not in path.split("/") and "\0" not in path
+
+
+def _from_root(path: str) -> str:
+    """Slashes in front and double ones say nothing: the reference has one root and no working directory."""
+    return "/" + "/".join(part for part in path.split("/") if part)

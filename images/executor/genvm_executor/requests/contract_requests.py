@@ -88,8 +88,9 @@ class ContractRequests:
 
     def get_self_balance(self) -> int:
         self._need(self._frame.rights.deterministic)
-        if self._frame.contract == self._run.job.message.contract:
+        if not self._frame.stack:
             return self._run.own_balance()
+        # A callee sees what the node says, also where a contract has called itself.
         return self._run.balance_of(self._frame.contract)
 
     def out_of_memory(self) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from genvm_wire.calldata import encode
 
 from .conftest import Run
-from .executor_process import SENDER, call
+from .executor_process import CONTRACT, SENDER, call
 from .node_host import NodeHost
 from .test_python_contracts import COUNTER, contract
 
@@ -140,3 +140,27 @@ return down()
 """
     report = run(contract(body), call("go"))
     assert (report.code, report.value) == (1, "vm error: OOM"), report.output
+
+
+def test_what_a_contract_has_sent_is_missing_to_it_and_its_sandboxes_and_to_no_callee(
+    run: Run, node: NodeHost
+) -> None:
+    """Also where it calls itself: a callee sees the balance that the node tells."""
+    node.balances[CONTRACT.raw] = 10
+    code = f"""# {{ "Depends": "py-genlayer:test" }}
+from genlayer import *
+
+class C(gl.Contract):
+    @gl.public.write
+    def go(self):
+        gl.get_contract_at(Address('{SENDER}')).emit_transfer(value=u256(3))
+        itself = gl.get_contract_at(gl.message.contract_address)
+        inside = gl.vm.spawn_sandbox(lambda: self.balance).calldata
+        return [self.balance, inside, itself.view().seen(), itself.balance]
+
+    @gl.public.view
+    def seen(self):
+        return self.balance
+"""
+    report = run(code, call("go"))
+    assert report.value == [7, 7, 10, 10], report.output

@@ -1,8 +1,9 @@
-"""What a contract's runner may ask for, in size: nothing that only a larger node could make."""
+"""What a contract's runner may ask for: nothing that only a larger node could make, files anywhere inside."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,10 @@ from genvm_wire.contract_package import parse
 
 
 def launched(*variables: tuple[str, str]) -> Launch:
-    actions = [{"AddEnv": {"name": name, "val": value}} for name, value in variables]
+    return launched_by(*({"AddEnv": {"name": name, "val": value}} for name, value in variables))
+
+
+def launched_by(*actions: dict[str, Any]) -> Launch:
     code = f"# {json.dumps({'Seq': [*actions, {'Depends': 'py-genlayer:test'}]})}\n".encode()
     return interpret(parse(code, "v0.2"), line=LINES["v0.2"], debug=True, deterministic=True)
 
@@ -37,3 +41,23 @@ def test_a_variable_may_name_others_up_to_its_bound() -> None:
 def test_more_is_no_contract(more: list[tuple[str, str]]) -> None:
     with pytest.raises(VmFault, match="invalid_contract"):
         launched(*GROWN, *more)
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/lib/foo.py", "/lib/foo.py"),
+        ("foo.py", "/foo.py"),
+        ("lib/foo.py", "/lib/foo.py"),
+        ("//lib//f", "/lib/f"),
+    ],
+)
+def test_a_file_goes_where_it_is_wanted_from_the_root(target: str, path: str) -> None:
+    files = launched_by({"MapFile": {"file": "file", "to": target}}).files
+    assert path in files and files[path].startswith(b"# ")
+
+
+@pytest.mark.parametrize("target", ["", "/", "lib/", "../x", "/a/../b", "a\0b"])
+def test_a_file_goes_nowhere_else(target: str) -> None:
+    with pytest.raises(VmFault, match="invalid_contract"):
+        launched_by({"MapFile": {"file": "file", "to": target}})
