@@ -50,7 +50,7 @@ node, manager = (socket.socket(fileno=number) for number in hosts)
 assert b"host_data" in sys.stdin.buffer.read()
 try:
     open("/proc/1/mem", "rb")
-except PermissionError:
+except OSError:
     pass
 else:
     sys.exit("the first process is within reach, and it keeps the deadline")
