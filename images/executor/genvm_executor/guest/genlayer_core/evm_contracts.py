@@ -85,12 +85,18 @@ def declare(declaration: type, base: type[EvmContract]) -> type[EvmContract]:
     return type(declaration.__name__, (base,), members)
 
 
-def _encoders(declaration: type, kind: str, base: type[EvmContract]) -> dict[str, MethodEncoder]:
+def signatures(declaration: type, kind: str) -> dict[str, tuple[tuple[Any, ...], Any]]:
+    """Of the methods of one kind: the types of the parameters, and of the result (null: it has none)."""
     methods = vars(getattr(declaration, kind, object))
-    return {name: _encoder(fn, base) for name, fn in methods.items() if inspect.isfunction(fn)}
+    return {name: _signature(fn) for name, fn in methods.items() if inspect.isfunction(fn)}
 
 
-def _encoder(fn: Any, base: type[EvmContract]) -> MethodEncoder:
+def _encoders(declaration: type, kind: str, base: type[EvmContract]) -> dict[str, MethodEncoder]:
+    methods = signatures(declaration, kind)
+    return {name: base.encoder(name, types, result) for name, (types, result) in methods.items()}
+
+
+def _signature(fn: Any) -> tuple[tuple[Any, ...], Any]:
     signature = inspect.signature(fn)
     _, *parameters = signature.parameters.values()
     for parameter in parameters:
@@ -98,7 +104,6 @@ def _encoder(fn: Any, base: type[EvmContract]) -> MethodEncoder:
         assert parameter.kind is inspect.Parameter.POSITIONAL_ONLY, f"{where} must be positional-only (/)"
         assert parameter.annotation is not inspect.Parameter.empty, f"{where} needs an annotation"
         assert parameter.default is inspect.Parameter.empty, f"{where} must not have a default"
-    types = tuple(resolve(parameter.annotation, fn) for parameter in parameters)
     result = signature.return_annotation
-    result = None if result is inspect.Signature.empty else resolve(result, fn)
-    return base.encoder(fn.__name__, types, result)
+    types = tuple(resolve(parameter.annotation, fn) for parameter in parameters)
+    return types, None if result is inspect.Signature.empty else resolve(result, fn)

@@ -20,6 +20,9 @@ class Indirection(View, Generic[T]):
 
     __slots__ = ()
 
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        raise TypeError("this class can not be instantiated by user")
+
     def slot(self) -> Slot:
         """The slot that holds the value at offset 0."""
         return self._slot.indirect(self._off)

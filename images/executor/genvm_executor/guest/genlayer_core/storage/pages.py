@@ -19,7 +19,7 @@ from typing import Any
 
 import _genlayer_wasi as host
 
-from .slots import SLOT_SIZE, Slot
+from .slots import SLOT_SIZE, KnownToContracts, Slot
 
 SHIFT = 8
 PAGE = 1 << SHIFT
@@ -236,7 +236,7 @@ class HostSlot(Slot):
         return (host_slot, (self.id,))
 
 
-class HostManager:
+class HostManager(KnownToContracts):
     """All slots of the running contract."""
 
     def __init__(self) -> None:
@@ -253,8 +253,6 @@ class HostManager:
                 raise ValueError(f"a slot id has 32 bytes, not {len(slot_id)}")
             slot = self._slots[slot_id] = HostSlot(self, bytes(slot_id))
         return slot
-
-    get_store_slot = slot
 
     def may_write(self, slot_id: bytes) -> bool:
         """Whether the host takes writes to this slot. They are the same for the VM's whole life."""

@@ -9,7 +9,7 @@ from genlayer_core.types import Address, Integers
 from .build import contract_layout, layout_of
 from .inline import VLA, Indirection
 from .pages import HOST
-from .slots import ROOT_SLOT_ID, Slot
+from .slots import ROOT_SLOT_ID, Manager, Slot
 
 C = TypeVar("C")
 
@@ -26,6 +26,8 @@ class RootPlaces(NamedTuple):
 class Root:
     """View of the root slot. A line's own says where its fields lie and how it spells integers."""
 
+    MANAGER: ClassVar[Manager] = HOST
+    """where the running contract's slots come from"""
     places: ClassVar[RootPlaces]
     _contract_type: ClassVar[Any] = Indirection[None]
     _code_type: ClassVar[Any]
@@ -45,7 +47,7 @@ class Root:
     @classmethod
     def get(cls) -> Self:
         """The running contract's root."""
-        return cls(HOST.slot(ROOT_SLOT_ID))
+        return cls(cls.MANAGER.slot(ROOT_SLOT_ID))
 
     def slot(self) -> Slot:
         """The root slot itself."""

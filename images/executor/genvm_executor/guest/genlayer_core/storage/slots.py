@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 SLOT_SIZE = 1 << 32
-ROOT_SLOT_ID = bytes(32)
+ID_SIZE = 32
+ROOT_SLOT_ID = bytes(ID_SIZE)
 
 
 def indirect_id(slot_id: bytes, offset: int) -> bytes:
@@ -23,8 +24,40 @@ class Manager(Protocol):
     def slot(self, slot_id: bytes) -> Slot:
         """The slot with this 32-byte id; the same object for the same id."""
 
-    def get_store_slot(self, slot_id: bytes) -> Slot:
-        """The same under the name that contracts know."""
+    def get_store_slot(self, slot_id: bytes | int, /) -> Slot:
+        """The same under the name that contracts know; an id may be its little-endian number."""
+
+    def do_read(self, slot_id: bytes, off: int, n: int, /) -> bytes:
+        """`n` bytes from `off` of a slot."""
+
+    def do_write(self, slot_id: bytes, off: int, data: Buffer, /) -> None:
+        """Put bytes at `off` of a slot."""
+
+
+class KnownToContracts:
+    """A manager's calls under the names that contracts know."""
+
+    def slot(self, slot_id: bytes) -> Slot:
+        """See `Manager`."""
+        raise NotImplementedError
+
+    def get_store_slot(self, slot_id: bytes | int, /) -> Slot:
+        """See `Manager`. Raises ValueError, OverflowError or TypeError for what is no id."""
+        if isinstance(slot_id, int):
+            return self.slot(slot_id.to_bytes(ID_SIZE, "little"))
+        if not isinstance(slot_id, bytes):
+            raise TypeError(f"slot_id must be u256 or bytes, got {type(slot_id)}")
+        if len(slot_id) != ID_SIZE:
+            raise ValueError(f"slot_id must be {ID_SIZE} bytes, got {len(slot_id)}")
+        return self.slot(slot_id)
+
+    def do_read(self, slot_id: bytes, off: int, n: int, /) -> bytes:
+        """See `Manager`."""
+        return self.get_store_slot(slot_id).read(off, n)
+
+    def do_write(self, slot_id: bytes, off: int, data: Buffer, /) -> None:
+        """See `Manager`."""
+        self.get_store_slot(slot_id).write(off, data)
 
 
 class Decoded(Protocol):
@@ -118,7 +151,7 @@ class MemorySlot(Slot):
         return (_memory_slot, (self.manager, self.id))
 
 
-class MemoryManager:
+class MemoryManager(KnownToContracts):
     """A private store: records made in code, and copies of storage in memory."""
 
     def __init__(self) -> None:
@@ -130,8 +163,6 @@ class MemoryManager:
         if slot is None:
             slot = self._slots[slot_id] = MemorySlot(self, slot_id)
         return slot
-
-    get_store_slot = slot
 
     def __getstate__(self) -> dict[bytes, bytes]:
         return {slot_id: bytes(slot.data) for slot_id, slot in self._slots.items()}

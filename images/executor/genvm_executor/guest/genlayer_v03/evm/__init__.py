@@ -8,10 +8,12 @@ from genlayer_core import evm_contracts as _contracts
 from genlayer_core import requests as _requests
 from genlayer_core.evm import InplaceTuple, selector_of, signature_of, type_name_of
 from genlayer_core.evm.abi import BYTES_TYPES as _BYTES_TYPES
+from genlayer_core.types import Address
 
 from .. import chain as _chain
 from ..inner.strict_abi import DecodingError, MethodEncoder, decode, encode
 from . import calldata as calldata
+from .generate import ContractDeclaration, ContractProxy, contract_generator
 
 globals().update(_BYTES_TYPES)
 _MESSAGE = "EmitExternalMessage"
@@ -55,10 +57,14 @@ class Account(_chain.Account):
 
 __all__ = (  # noqa: PLE0604
     "Account",
+    "Address",
+    "ContractDeclaration",
+    "ContractProxy",
     "DecodingError",
     "IAccount",
     "InplaceTuple",
     "MethodEncoder",
+    "contract_generator",
     "contract_interface",
     "decode",
     "encode",

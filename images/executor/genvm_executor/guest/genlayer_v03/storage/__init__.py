@@ -20,6 +20,7 @@ from genlayer_core.storage import (
     rules as _rules,
 )
 from genlayer_core.storage.records import install_constructor as _install_constructor
+from genlayer_core.storage.slots import MemoryManager as InmemManager  # noqa: F401 - contracts make it
 
 from .arrays import VLA, Array, DynArray
 from .root import Root
@@ -59,9 +60,9 @@ class Pickled(Generic[T]):
         return pickle.loads(self._data)  # type: ignore[no-any-return]  # noqa: S301
 
 
-def cast_slot(annotation: Any, manager: Manager, slot: bytes | Slot, offset: int) -> Any:
+def cast_slot(annotation: Any, manager: Manager, slot: bytes | int | Slot, offset: int) -> Any:
     """What lies at `offset` of a manager's slot, as a value of a storage type."""
-    return manager.slot(slot.id if isinstance(slot, Slot) else slot).cast(annotation, offset)
+    return manager.get_store_slot(slot.id if isinstance(slot, Slot) else slot).cast(annotation, offset)
 
 
 def _incompatible(expected: str, value: object) -> Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import TYPE_CHECKING, Any
 
 from genlayer_core import calldata as _calldata
 from genlayer_core import requests as _requests
@@ -10,8 +11,22 @@ from genlayer_core import requests as _requests
 from .._internal.on_chain import gl_call as gl_call
 from . import public_abi as ABI
 from .results import Result, Return, UserError, VMError, unpack_result
+from .results import decode_result as _decode_result
 from .runners import RunnerID, RunnerIDOps, map_file, register_runner
 from .sandboxes import SandboxChangesOnError, run_nondet, run_nondet_default, spawn_runner, spawn_sandbox
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+def _decode_sub_vm_result_retn(data: Buffer) -> Result:
+    """What contracts import that read replies of requests they put together themselves."""
+    return _decode_result(bytes(data))
+
+
+def _decode_sub_vm_result(data: Buffer) -> Any:
+    """The value. Raises UserError."""
+    return unpack_result(_decode_sub_vm_result_retn(data))
 
 
 def trace(*objs: object, sep: str = " ") -> None:

@@ -44,7 +44,7 @@ class SpecialMethod(StrEnum):
 
 
 class RootOffsets(NamedTuple):
-    """Where the root slot has its fields."""
+    """Where the root slot has its fields; contracts know them in capitals."""
 
     major: int
     contract_instance: int
@@ -53,6 +53,12 @@ class RootOffsets(NamedTuple):
     upgraders: int
     code_slot: int
     permissions: int
+
+    def __getattr__(self, name: str) -> int:
+        field = "contract_instance" if name == "CONTRACT" else name.lower()
+        if not name.isupper() or field not in self._fields:
+            raise AttributeError(f"the root slot has no field {name!r}")
+        return int(getattr(self, field))
 
 
 root_offsets: Final = RootOffsets(0, 1, 2, 3, 4, 5, 37)

@@ -1,0 +1,1 @@
+"""Upstream's inner places in storage, as far as contracts import them."""

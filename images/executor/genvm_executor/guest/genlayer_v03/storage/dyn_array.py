@@ -1,0 +1,5 @@
+"""`DynArray` under upstream's name for its module."""
+
+from .arrays import DynArray
+
+__all__ = ("DynArray",)
