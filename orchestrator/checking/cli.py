@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 from orchestrator.checking import late_imports, late_names
 from orchestrator.checking.problem import Problem, problem_of
+from orchestrator.checking.text_annotations import text_annotations
 from orchestrator.node.contract_file import read_contract
 from orchestrator.node.errors import BadRequest, NodeError
 from orchestrator.node.store import NodeStore
@@ -74,7 +75,7 @@ async def report(node: NodeClient, name: str, code: bytes) -> Report:
         if (problem := problem_of(outcome, code)) is not None:
             return Report(name, (problem,))
         schema = outcome.result.data if isinstance(outcome.result.data, str) else None
-        late = [*await _late_imports(node, code), *await _late_names(node, code)]
+        late = [*await _late_imports(node, code), *await _late_names(node, code), *text_annotations(code)]
         return Report(name, tuple(sorted(late, key=lambda one: one.line or 0)), schema)
     except NodeError as error:
         return Report(name, trouble=str(error))

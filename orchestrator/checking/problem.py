@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,6 +12,7 @@ from genvm_wire.contract_lines import LATER_LINE, line_of_code
 from orchestrator.node.contract_lines import complaint, places
 from orchestrator.node.run_report import RunReport
 
+WITHOUT_MARK: Final = "the file begins with a byte order mark: save it as UTF-8 without one"
 _FIELD: Final = re.compile(r"field '(?P<field>\w+)' of (?P<cls>[\w.]+)")
 _FUNCTION: Final = re.compile(r"^(?:Schema|Name)Error: (?P<cls>\w+)\.(?P<function>\w+):")
 _RUNNER: Final = re.compile(r"runner (?:id )?'(?P<id>[^']+)'")
@@ -62,13 +64,21 @@ _ADVICE: Final = (
     ),
     (r"runner .* is not installed", "name a py-genlayer id that the network has"),
     (r"is for debug mode", "pin the runner by its hash before you deploy"),
-    (r"runner is not JSON", 'the comment is JSON: # { "Depends": "py-genlayer:…" }'),
+    (r"not JSON: Extra data", "comment lines right below belong to the header: leave a blank line between"),
+    (
+        r"runner is not JSON",
+        'the comment is JSON: # { "Depends": "py-genlayer:…" }; every comment line before it belongs to it',
+    ),
     (r"version_too_big|asks for v", "ask for a version that the network runs"),
     (r"No module named '(numpy|PIL|pandas|onnx)", "there are no native packages; see docs/contracts.md"),
     (r"No module named '(requests|httpx|aiohttp|urllib3)", "ask the web with gl.nondet.web in a block"),
     (r"No module named", "contracts have the standard library and genlayer, nothing else"),
     (r"VecDB needs", "there is no VecDB; see docs/contracts.md"),
     (r"use a sized integer|DynArray|TreeMap|mark the class|say what it holds|instead of", ""),
+    (
+        r"(Optional\[.*|Union\[.*|\| None.*) cannot be a storage type",
+        "a field always has a value: choose one that means none",
+    ),
     (r"cannot be a storage type", "fields have the types of docs/contracts.md"),
     (r"only one contract is allowed", "put shared code into a class that is no gl.Contract"),
     (r"no contract defined", "define one class that inherits gl.Contract"),
@@ -119,7 +129,8 @@ def problem_of(outcome: RunReport, code: bytes, severity: str = "error") -> Prob
     source = _source(code)
     line = _line(text, said, outcome.stderr, source)
     later = _LATER_ADVICE if line_of_code(code) == LATER_LINE else ()
-    return Problem(severity, line, text, _advice(text, said, later), said, _shown(source, line))
+    advice = WITHOUT_MARK if code.startswith(BOM_UTF8) else _advice(text, said, later)
+    return Problem(severity, line, text, advice, said, _shown(source, line))
 
 
 def _advice(text: str, said: str, first: tuple[tuple[str, str], ...]) -> str:

@@ -35,6 +35,10 @@ def contract(fields: str = "x: u8", body: str = "", top: str = "") -> str:
 
 TABLE = (
     Bad("no_header", "from genlayer import *\n", 1, "does not begin with a runner comment", "begin the file"),
+    Bad("marked", "\ufeff" + HEADER, 1, "does not begin with a runner comment", "byte order mark"),
+    Bad("copyright", HEADER + "# Copyright\n", 2, "not JSON", "leave a blank line between"),
+    Bad("shebang", "#!/bin/python\n" + HEADER, 3, "not JSON", "every comment line before it belongs to it"),
+    Bad("optional", contract("x: u8 | None"), 6, "cannot be a storage type", "choose one that means none"),
     Bad("no_json", "# v0.2.0\n# { not json }\n", 2, "not JSON", "the comment is JSON"),
     Bad(
         "unknown",
@@ -92,6 +96,24 @@ TABLE = (
         11,
         "has no attribute 'sender'",
         "sender_address",
+        "warning",
+    ),
+    Bad(
+        "text_annotation",
+        contract(body="    @gl.public.view\n    def m(self, a: 'int', b: 'str') -> int:\n        return a\n"),
+        10,
+        "the annotation is text: reference nodes make no schema",
+        "write the type itself",
+        "warning",
+    ),
+    Bad(
+        "text_annotations",
+        contract(body="    @gl.public.view\n    def m(self, a: int) -> int:\n        return a\n").replace(
+            START, f"{HEADER}from __future__ import annotations\nfrom genlayer import *\n"
+        ),
+        3,
+        "makes text of every annotation: reference nodes make no schema",
+        "take the line out",
         "warning",
     ),
     Bad(
