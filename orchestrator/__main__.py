@@ -89,7 +89,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. 2: the command line is wrong (argparse says so itself)."""
-    args = make_parser().parse_args(argv)
+    args = parsed(argv)
     try:
         return _run(args)
     except KeyboardInterrupt:
@@ -103,6 +103,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in lines:
             print(f"genvm-orchestrator: {line}", file=sys.stderr)
         return 1
+
+
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """A command line; `others` are its words for another program. Raises SystemExit for a mistake in it."""
+    parser = make_parser()
+    args, others = parser.parse_known_args(argv)
+    if others and not getattr(args, "takes_others", False):
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    args.others = others
+    return args
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -115,12 +115,14 @@ async def manager(
     check_llm: CheckOne | None = None,
     times: Times = DEFAULT_TIMES,
     api_times: ApiTimes = DEFAULT_API_TIMES,
+    *,
+    lasting: bool = True,
 ) -> AsyncIterator[Manager]:
     """A manager that runs; on leaving, its runs are ended and everything is closed in reverse order.
 
     `make_runtime` gets the settings and the manager id; unset: what the settings name. `check_llm` asks a
     provider; unset: the installed clients. `times`: how long its executions wait for
-    others; `api_times`: the edge.
+    others; `api_times`: the edge. Not `lasting`: its journal need not survive the machine.
 
     Raises BadTokens, StateDirUnusable, ManifestError, EngineUnreachable, TracesNotInstalled.
     """
@@ -149,7 +151,7 @@ async def manager(
         )
         recovered, tally, start = asyncio.Event(), RunTally(), StartTime()
         traces = await _traces(settings, manager_id, held)
-        journal, company = await _journal(settings, manager_id, permits)
+        journal, company = await _journal(settings, manager_id, permits, lasting=lasting)
         try:
             executions = _executions(
                 settings,
@@ -269,11 +271,11 @@ async def _recover(
 
 
 async def _journal(
-    settings: Settings, manager_id: str, permits: PermitPool
+    settings: Settings, manager_id: str, permits: PermitPool, *, lasting: bool
 ) -> tuple[Journal, Company | None]:
     """The journal, and the company of those that share it. Raises BadSecret, StoreFailure, RuntimeFailure."""
     if settings.cluster_address is None:
-        return await open_journal(_journal_url(settings), manager_id), None
+        return await open_journal(_journal_url(settings), manager_id, lasting=lasting), None
     return await joined(settings, manager_id, permits.statistics().maximum)
 
 

@@ -31,9 +31,12 @@ def _add_test(subparsers: _Commands) -> None:
     test = subparsers.add_parser(
         "test",
         help="run a contract's own tests against real instances",
-        description="Runs pytest with the fixtures of docs/developing.md. What follows -- is pytest's.",
+        usage="%(prog)s [--runtime {process,docker}] [--record] [--run-limit SECONDS] [--json] [PYTEST ...]",
+        description="Runs pytest with the fixtures of docs/developing.md. All other words are pytest's:"
+        " files, folders (default .), file.py::test, -k, -x, -v, -s, --lf, --maxfail=1.",
+        # Else the beginning of one of pytest's own flags could be taken for one of these.
+        allow_abbrev=False,
     )
-    test.add_argument("paths", nargs="*", default=["."], metavar="PATH", help="files or folders (default .)")
     test.add_argument(
         "--runtime",
         choices=["process", "docker"],
@@ -44,9 +47,12 @@ def _add_test(subparsers: _Commands) -> None:
         "--record", action="store_true", help="ask real modules what no mock answers, and keep it"
     )
     test.add_argument(
-        "-k", dest="expression", metavar="EXPRESSION", help="only tests that fit, as pytest's -k"
+        "--run-limit",
+        type=float,
+        metavar="SECONDS",
+        help="the longest that one call may take (default 60; recording, 600)",
     )
-    test.add_argument("-x", dest="first", action="store_true", help="stop at the first failure")
     test.add_argument(
         "--json", action="store_true", help="print one line of JSON at the end, and nothing else"
     )
+    test.set_defaults(takes_others=True)

@@ -6,14 +6,24 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from orchestrator.composition import manager, named_runtime
+from orchestrator.access.caller import ANYBODY
+from orchestrator.api.body import WrongShape, shaped
+from orchestrator.api.context import CONTEXT, ApiContext
+from orchestrator.api.run_status import status_body
+from orchestrator.api.wire.generation_a import RunBodyA
+from orchestrator.composition import Manager, manager, named_runtime
+from orchestrator.contracts.versions import VersionFailure
 from orchestrator.embedded import PRECOMPILED_VARIABLE, executor_environment, prepared_executor
+from orchestrator.executions.hosts import HostFailure
+from orchestrator.executions.modules import ModulesNotRunning
+from orchestrator.executions.refusals import Refused
 from orchestrator.kits.process import process_runtime
+from orchestrator.node.errors import ManagerRefused
 from orchestrator.node.manager_client import ManagerClient
 from orchestrator.runtime.port import Runtime
 from orchestrator.runtime_name import RuntimeName
@@ -55,9 +65,9 @@ async def workbench(
 
     try:
         settings = _settings(folder, runtime, instances, longest_run)
-        async with manager(settings, open_runtime) as running, listening(running) as address:
+        async with manager(settings, open_runtime, lasting=False) as running, listening(running) as address:
             await running.recovered()
-            async with ManagerClient(address) as client:
+            async with NearClient(address, running) as client:
                 yield client
             await running.executions.shut_down(drain=0, grace=0)
             await running.modules.shut_down()
@@ -65,6 +75,38 @@ async def workbench(
                 await running.pool.drain()
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+class NearClient(ManagerClient):
+    """Of a manager on the same loop: what every call needs is asked of it without HTTP, all else with it.
+
+    A run is accepted from the same body, by the same rules, and goes the same way from there.
+    """
+
+    def __init__(self, address: str, near: Manager) -> None:
+        super().__init__(address)
+        self._context: ApiContext = near.app[CONTEXT]
+        self._executions = near.executions
+
+    async def start_run(self, request: Mapping[str, Any]) -> int:
+        """See `ManagerClient.start_run`."""
+        try:
+            wanted = shaped(RunBodyA, dict(request)).run_request(self._context.rules)
+            run = await self._executions.submit(wanted.within(ANYBODY.namespace))
+        except (WrongShape, HostFailure, VersionFailure, Refused, ModulesNotRunning) as refusal:
+            raise ManagerRefused(str(refusal)) from refusal
+        return run.id
+
+    async def status(self, run_id: int, *, wait: int = 0) -> dict[str, Any] | None:
+        """See `ManagerClient.status`."""
+        run = self._executions.find(run_id)
+        if run is not None and wait:
+            await asyncio.wait([run.concluded], timeout=wait)
+        final = await self._executions.status(run_id)
+        if final is None:
+            return None
+        self._executions.mark_fetched(run_id)
+        return status_body(final)
 
 
 def _settings(folder: Path, runtime: RuntimeName, instances: int, longest_run: float) -> Settings:

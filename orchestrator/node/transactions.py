@@ -27,7 +27,7 @@ RUN_LIMIT_S: Final = 600.0
 SCHEMA_LIMIT_S: Final = 60.0
 AGREES, DISAGREES, NO_VOTE = "agree", "disagree", "no_vote"
 UNDETERMINED: Final = "undetermined"
-_MAX_VALUE: Final = 2**64
+_MAX_VALUE: Final = 2**256
 
 
 Clock = Callable[[], datetime | None]
@@ -154,7 +154,7 @@ class NodeClient:
 
     def _stage(self, order: Order) -> RunStage:
         if not 0 <= order.value < _MAX_VALUE:
-            raise BadRequest("a value is between 0 and 2^64 - 1 wei")
+            raise BadRequest("a value is between 0 and 2^256 - 1 wei")
         return RunStage(
             self.store,
             order.contract,

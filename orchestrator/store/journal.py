@@ -145,9 +145,9 @@ class JournalReader:
 class SqlJournal(JournalReader):
     """Implements `Journal` for one manager, `owner`. Make it with `open_journal`."""
 
-    def __init__(self, engine: Engine, owner: str) -> None:
+    def __init__(self, engine: Engine, owner: str, *, lasting: bool = True) -> None:
         super().__init__(engine, owner)
-        self._file = SqliteWriter(engine) if engine.dialect.name == SQLITE else None
+        self._file = SqliteWriter(engine, lasting=lasting) if engine.dialect.name == SQLITE else None
         self._writer = Writer(self._apply, None if self._file is None else self._give_back_pages)
 
     async def write(self, row: Write, *, durable: bool = False) -> None:
@@ -229,13 +229,14 @@ class SqlJournal(JournalReader):
             connection.execute(INSERT_PROPERTY, values)
 
 
-async def open_journal(url: str, owner: str) -> SqlJournal:
+async def open_journal(url: str, owner: str, *, lasting: bool = True) -> SqlJournal:
     """Open the journal, migrated to this version's schema.
 
+    `lasting`: commits wait for the disk, so that what is written outlives the machine.
     Raises StoreUnusable, StoreUnavailable, StoreFull.
     """
     engine = await asyncio.to_thread(open_engine, url)
-    return SqlJournal(engine, owner)
+    return SqlJournal(engine, owner, lasting=lasting)
 
 
 async def open_for_reading(url: str, owner: str) -> JournalReader:

@@ -35,11 +35,12 @@ def sqlite_file(url: str) -> Path:
 class SqliteWriter:
     """The one connection that writes, kept open: for one thread.
 
-    It is opened anew after a failure.
+    It is opened anew after a failure. Not `lasting`: no commit waits for the disk.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, lasting: bool = True) -> None:
         self._engine = engine
+        self._lasting = lasting
         self._connection: Connection | None = None
         self._synchronous: str | None = None
 
@@ -81,6 +82,7 @@ class SqliteWriter:
 
     def _wait_for(self, connection: Connection, level: str) -> None:
         """Set what this connection's commits wait for, unless it is so already."""
+        level = level if self._lasting else "OFF"
         if self._synchronous != level:
             driver_of(connection).execute(f"PRAGMA synchronous={level}")
             self._synchronous = level

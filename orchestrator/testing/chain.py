@@ -15,13 +15,17 @@ from genvm_wire.calldata import Encodable, Value
 from genvm_wire.keccak import keccak256
 from orchestrator.node.contract_file import read_contract
 from orchestrator.node.delivery import Delivery
+from orchestrator.node.errors import BadRequest
 from orchestrator.node.receipts import EmittedEvent, Receipt, events_of, receipt, receipts
 from orchestrator.node.run_report import RunReport
 from orchestrator.node.store import NodeStore
 from orchestrator.node.transactions import NodeClient
 from orchestrator.testing.failures import failure_of
+from orchestrator.testing.output import show, show_delivery
 from orchestrator.testing.session import Session
 
+# What failed is a line of the test: pytest leaves these frames out.
+__tracebackhide__ = True
 START = datetime(2026, 1, 1, tzinfo=UTC)
 """What contracts see as now until a test says otherwise: every session sees the same."""
 
@@ -52,7 +56,7 @@ class Chain:
 
     def __init__(self, session: Session, folder: Path, accounts: Sequence[Address]) -> None:
         self.accounts = tuple(accounts)
-        self.now = START
+        self._now = START
         self._session = session
         self._folder = folder
         self._store = NodeStore(":memory:")
@@ -60,6 +64,15 @@ class Chain:
         self._codes: dict[Address, tuple[bytes, str]] = {}
         self._holding = False
         self._snapshots: list[Snapshot] = []
+
+    @property
+    def now(self) -> datetime:
+        """What contracts see as now; a moment without a zone is one of UTC."""
+        return self._now
+
+    @now.setter
+    def now(self, moment: datetime) -> None:
+        self._now = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
     @property
     def validators(self) -> int:
@@ -85,10 +98,12 @@ class Chain:
         """Deploy a file (relative to the test's), a folder, or code. Raises CallFailed."""
         code, name = self._code(contract)
         who = sender or self.accounts[0]
-        outcome = self._session.run(self._node.deploy(code, args, kwargs, sender=who, value=value))
-        if not outcome.counts:
-            raise failure_of(outcome, f"deploy {name}", code, name)
+        work = self._node.deploy(code, *_plain(args, kwargs), sender=who, value=value)
+        outcome = self._session.run(work)
         self._codes[outcome.address] = code, name
+        show(f"deploy {name}", outcome)
+        if not outcome.counts:
+            raise self._failure(outcome, f"deploy {name}")
         self._settle()
         return Contract(self, outcome.address)
 
@@ -120,7 +135,7 @@ class Chain:
         """Like `call`, with the receipts. Raises CallFailed."""
         outcome = self.attempt(contract, method, *args, sender=sender, value=value, kwargs=kwargs)
         if not outcome.counts:
-            raise self._failure(outcome, method)
+            raise self._failure(outcome, self._called(outcome, method))
         assert outcome.transaction is not None and outcome.result is not None
         delivered = self._settle()
         found = receipt(self._store, outcome.transaction)
@@ -137,8 +152,11 @@ class Chain:
     ) -> RunReport:
         """Send a transaction and look at its end, whatever it is; delivers nothing."""
         who = sender or self.accounts[0]
-        work = self._node.call(_address(contract), method, args, kwargs, sender=who, value=value)
-        return self._session.run(work)
+        plain = _plain(args, kwargs)
+        work = self._node.call(_address(contract), method, *plain, sender=who, value=value)
+        outcome = self._session.run(work)
+        show(self._called(outcome, method), outcome)
+        return outcome
 
     def view(
         self,
@@ -150,9 +168,11 @@ class Chain:
     ) -> Value:
         """Call a method and keep nothing; what it returned. Raises CallFailed."""
         who = sender or self.accounts[0]
-        outcome = self._session.run(self._node.view(_address(contract), method, args, kwargs, sender=who))
+        work = self._node.view(_address(contract), method, *_plain(args, kwargs), sender=who)
+        outcome = self._session.run(work)
+        show(self._called(outcome, method), outcome)
         if outcome.result is None or not outcome.result.succeeded:
-            raise self._failure(outcome, method)
+            raise self._failure(outcome, self._called(outcome, method))
         return outcome.result.data
 
     def schema(self, contract: Contract | Address | str | Path) -> Value:
@@ -160,7 +180,7 @@ class Chain:
         what = self._code(contract)[0] if isinstance(contract, str | Path) else _address(contract)
         outcome = self._session.run(self._node.schema(what))
         if outcome.result is None or not outcome.result.succeeded:
-            raise self._failure(outcome, "#get-schema")
+            raise self._failure(outcome, "schema")
         return outcome.result.data
 
     def balance(self, account: Contract | Address) -> int:
@@ -209,7 +229,7 @@ class Chain:
         """Deliver and finalize until nothing is left."""
         before = self._store.last_transaction()
         self._session.run(Delivery(self._node).settle())
-        return receipts(self._store, self._store.last_transaction() - before)
+        return self._shown(receipts(self._store, self._store.last_transaction() - before))
 
     def snapshot(self) -> Snapshot:
         """All there is at this moment, for `revert`."""
@@ -225,19 +245,37 @@ class Chain:
         return [] if self._holding else self.settle()
 
     def _delivered(self, outcomes: list[RunReport]) -> list[Receipt]:
-        return [receipt(self._store, one.transaction) for one in outcomes if one.transaction]
+        return self._shown([receipt(self._store, one.transaction) for one in outcomes if one.transaction])
+
+    def _shown(self, delivered: list[Receipt]) -> list[Receipt]:
+        for one in delivered:
+            show_delivery(one, *self._source(one.contract))
+        return delivered
 
     def _code(self, contract: str | Path | bytes | Any) -> tuple[bytes, str]:
         if isinstance(contract, bytes):
             return contract, "contract"
         path = self._folder / contract
-        return read_contract(path), path.name
+        try:
+            return read_contract(path), path.name
+        except BadRequest as refused:
+            raise refused.with_traceback(None) from None
 
-    def _failure(self, outcome: RunReport, method: str) -> Exception:
-        code, name = self._codes.get(outcome.address, (b"", "contract"))
-        trouble = self._session.answering.troubles
-        failure = failure_of(outcome, f"{name} {method}", code, name)
-        for one in trouble:
+    def _source(self, address: Address) -> tuple[bytes, str]:
+        """A contract's code and what it is called; one that another contract has deployed has no name."""
+        if address not in self._codes:
+            try:
+                self._codes[address] = self._session.run(self._node.code(address)), "contract"
+            except BadRequest:
+                return b"", "contract"
+        return self._codes[address]
+
+    def _called(self, outcome: RunReport, method: str) -> str:
+        return f"{self._source(outcome.address)[1]} {method}"
+
+    def _failure(self, outcome: RunReport, what: str) -> Exception:
+        failure = failure_of(outcome, what, *self._source(outcome.address))
+        for one in self._session.answering.troubles:
             failure.add_note(one)
         return failure
 
@@ -276,3 +314,21 @@ class Contract:
 
 def _address(contract: Contract | Address) -> Address:
     return contract.address if isinstance(contract, Contract) else contract
+
+
+def _plain(
+    args: Sequence[Any], kwargs: Mapping[str, Any] | None
+) -> tuple[Sequence[Encodable], Mapping[str, Encodable] | None]:
+    """Arguments as calldata takes them: a contract is its address."""
+    return [_argument(one) for one in args], None if kwargs is None else _argument(dict(kwargs))
+
+
+def _argument(value: Any) -> Any:
+    match value:
+        case Contract():
+            return value.address
+        case list() | tuple():
+            return [_argument(item) for item in value]
+        case dict():
+            return {key: _argument(item) for key, item in value.items()}
+    return value

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
             "genvm-orchestrator: tests need pytest: pip install 'genvm-orchestrator[test]'", file=sys.stderr
         )
         return EXIT_USAGE
-    words = _words(args)
+    words = words_of(args)
     if not args.json:
         return int(pytest.main(words))
     summary = Summary()
@@ -32,15 +32,14 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _words(args: argparse.Namespace) -> list[str]:
-    words = ["-p", PLUGIN, "--genvm-runtime", args.runtime, *args.paths]
+def words_of(args: argparse.Namespace) -> list[str]:
+    """pytest's command line."""
+    words = ["-p", PLUGIN, "--genvm-runtime", args.runtime]
     if args.record:
         words.append("--genvm-record")
-    if args.expression:
-        words += ["-k", args.expression]
-    if args.first:
-        words.append("-x")
-    return words
+    if args.run_limit is not None:
+        words += ["--genvm-run-limit", str(args.run_limit)]
+    return words + [word for word in args.others if word != "--"]
 
 
 class Summary:

@@ -14,6 +14,7 @@ from orchestrator.node.run_report import RunReport
 from orchestrator.terminal_text import harmless
 
 SHOWN_OUTPUT = 2000
+OUT_OF_TIME = "it had not ended when its time was over (--run-limit SECONDS gives it more)"
 
 
 class CallFailed(Exception):
@@ -56,7 +57,9 @@ def failure_of(outcome: RunReport, what: str, code: bytes, file: str) -> CallFai
         place = found[-1]
         source = "" if place.file else line_of(code, place.line)
         lines.append(f"  at {place.shown(file)}" + (f": {source}" if source else ""))
-    if said := complaint(outcome.stderr):
+    if data == "timeout":
+        lines.append(f"  {OUT_OF_TIME}")
+    elif said := complaint(outcome.stderr):
         lines.append(f"  {said}")
     elif outcome.stderr:
         lines.append(outcome.stderr[-SHOWN_OUTPUT:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,11 @@ from orchestrator.testing.recording import Recording
 from orchestrator.testing.session import Session
 
 ACCOUNTS = 10
-LONGEST_RUN = 120.0
+LONGEST_RUN = 60.0
+LONGEST_RECORDING = 600.0
+"""Seconds: real models take their time."""
+LONGEST_NAME = 100
+"""Characters of a recording's name."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +36,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where contracts run: process needs no container engine and does not isolate (default)",
     )
 
+    group.addoption(
+        "--genvm-run-limit",
+        type=float,
+        metavar="SECONDS",
+        help=f"the longest that one call may take (default {LONGEST_RUN:g}, recording {LONGEST_RECORDING:g})",
+    )
     group.addoption(
         "--genvm-record",
         action="store_true",
@@ -48,7 +59,9 @@ def genvm_session(pytestconfig: pytest.Config) -> Iterator[Session]:
     """The manager and its warm instances, once for all tests."""
     configure_logs("error", LogFormat.TEXT)
     name = RuntimeName(pytestconfig.getoption("--genvm-runtime"))
-    session = Session(name, Answering(), LONGEST_RUN, record=pytestconfig.getoption("--genvm-record"))
+    record = bool(pytestconfig.getoption("--genvm-record"))
+    limit = pytestconfig.getoption("--genvm-run-limit") or (LONGEST_RECORDING if record else LONGEST_RUN)
+    session = Session(name, Answering(), limit, record=record)
     session.open()
     yield session
     session.close()
@@ -67,8 +80,17 @@ def chain(genvm_session: Session, request: pytest.FixtureRequest, accounts: list
 
 
 def _recording_file(request: pytest.FixtureRequest) -> Path:
-    name = re.sub(r"[^\w.-]+", "-", request.node.name).strip("-")
-    return request.path.parent / "recordings" / f"{request.path.stem}.{name}.json"
+    name = f"{request.path.stem}.{recording_name(request.node.nodeid)}.json"
+    return request.path.parent / "recordings" / name
+
+
+def recording_name(nodeid: str) -> str:
+    """Of a test in its file: each has its own, whatever letters are in it."""
+    named = nodeid.partition("::")[2].replace("::", ".")
+    name = re.sub(r"[^\w.-]+", "-", named).strip("-")
+    if len(name) > LONGEST_NAME or re.search(r"[^\w.\[\]-]", named):
+        name = f"{name[:LONGEST_NAME]}-{sha256(named.encode()).hexdigest()[:8]}"
+    return name
 
 
 @pytest.fixture

@@ -11,12 +11,15 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from orchestrator.node.errors import NodeError
 from orchestrator.node.manager_client import ManagerClient
 from orchestrator.runtime_name import RuntimeName
 from orchestrator.testing.answering import Answering
 from orchestrator.testing.mocked_modules import MockingRuntime
 from orchestrator.workbench import workbench
 
+# See `chain`.
+__tracebackhide__ = True
 T = TypeVar("T")
 
 
@@ -50,6 +53,9 @@ class Session:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
+        except NodeError as refused:
+            # What was wrong with the request is in its text, and nothing in where that was noticed.
+            raise refused.with_traceback(None) from None
         except BaseException:
             future.cancel()
             raise

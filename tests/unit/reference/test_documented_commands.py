@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestrator.__main__ import main, make_parser
+from orchestrator.__main__ import main, parsed
 from tests.unit.reference.documented import PROGRAM, ROOT, Command, commands, pages
 
 QUICKSTART, REFERENCE = ROOT / "docs" / "quickstart.md", ROOT / "docs" / "cli.md"
@@ -30,7 +30,7 @@ def test_there_are_such_commands() -> None:
 def test_the_command_reads_it(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     words = [word for word in command.words[1:] if LEFT_OPEN not in word or word.startswith("0x")]
     try:
-        make_parser().parse_args(words)
+        parsed(words)
     except SystemExit as left:
         assert left.code == 0, capsys.readouterr().err
 
