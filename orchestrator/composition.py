@@ -169,7 +169,7 @@ async def manager(
                 codes=Codes(CodeFiles(settings.state_dir / CODES), inner, background),
             )
             among = begun(company, executions, modules, environment, make_runtime=make, recovered=recovered)
-            audit = AuditLog(settings.audit_file, background)
+            audit = AuditLog(settings.audit_file, background).begun()
             if tokens is not None:
                 background.spawn_eternal("tokens", tokens.keep_looking(settings.tokens_interval))
             writability = _watched(journal, settings, background)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,10 @@ from orchestrator.directories import make_directory
 
 MODE = 0o711
 """Others come through to an instance's directory, whose user is none of this host's; they list nothing."""
+
+
+ID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+BROUGHT_BACK = "put it back from a backup, or remove the file where no run of this directory is under way"
 
 
 class StateDirUnusable(Exception):
@@ -57,9 +62,19 @@ def _owner(lock: int) -> str:
 
 
 def _manager_id(file: Path, wanted: str | None) -> str:
-    if not file.exists():
-        draft = file.with_suffix(".new")
-        draft.write_text(wanted or uuid.uuid4().hex[:12], "ascii")
-        draft.chmod(0o644)
-        draft.replace(file)
-    return file.read_text("ascii").strip()
+    """Raises StateDirUnusable: with another id none of the instances under way would be found again."""
+    try:
+        if not file.exists():
+            draft = file.with_suffix(".new")
+            draft.write_text(wanted or uuid.uuid4().hex[:12], "ascii")
+            draft.chmod(0o644)
+            draft.replace(file)
+        kept = file.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise StateDirUnusable(
+            f"the manager's id cannot be read from {file}: {why}; {BROUGHT_BACK}"
+        ) from None
+    if not ID.fullmatch(kept):
+        raise StateDirUnusable(f"{file} has no manager's id in it; {BROUGHT_BACK}")
+    return kept

@@ -62,6 +62,11 @@ class AuditLog:
         self.problem: str | None = None
         self.lost = 0
 
+    def begun(self) -> AuditLog:
+        """Itself. Whether the file can be written is said now, and not with the first call of an operator."""
+        self._begin_writing()
+        return self
+
     def note(self, line: AuditLine) -> None:
         """Log a call, and have it written to the file."""
         log.info("audit", **line.fields)
@@ -72,7 +77,10 @@ class AuditLog:
             return
         stamped = {"time": self._now().isoformat(), **line.fields}
         self._waiting.append(json.dumps(stamped) + "\n")
-        if self._writing is None:
+        self._begin_writing()
+
+    def _begin_writing(self) -> None:
+        if self._path is not None and self._writing is None:
             self._writing = self._tasks.spawn("audit", self._write(self._path))
 
     async def flushed(self, patience: float) -> None:
@@ -82,7 +90,7 @@ class AuditLog:
 
     async def _write(self, path: Path) -> None:
         try:
-            while self._waiting:
+            while True:
                 lines, self._waiting = self._waiting, []
                 try:
                     await asyncio.to_thread(_append, path, "".join(lines).encode())
@@ -90,6 +98,8 @@ class AuditLog:
                     self._failed(path, error, len(lines))
                 else:
                     self._worked(path)
+                if not self._waiting:
+                    return
         finally:
             self._writing = None
 

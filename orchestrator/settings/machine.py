@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 
 from orchestrator.runtime.port import EgressFilter
 from orchestrator.runtime_name import RuntimeName
@@ -12,6 +12,7 @@ from orchestrator.settings.about import MIB, Unit, setting
 from orchestrator.settings.values import (
     PROVIDER_KEYS,
     Addresses,
+    DatabaseUrl,
     InstanceNetwork,
     ManagerId,
     NamedPath,
@@ -41,7 +42,7 @@ class Places(BaseModel):
         why="a better one exists only where something names managers for good, as a StatefulSet does",
         unit=Unit.NAME,
     )
-    database_url: SecretStr | None = setting(
+    database_url: DatabaseUrl | None = setting(
         None,
         "the journal's database, postgresql+psycopg://…. Unset: SQLite in the state directory",
         why="a file needs no other service",

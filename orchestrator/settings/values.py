@@ -8,14 +8,36 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, IPvAnyNetwork, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, IPvAnyNetwork, SecretStr, StringConstraints
 from pydantic_settings import NoDecode
 
 HostName = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$")]
 
 
 ManagerId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+
+DATABASES = ("postgresql://", "postgresql+psycopg://", "sqlite://")
+
+
+def _database_url(url: SecretStr) -> SecretStr:
+    """What databases' drivers make of other addresses are tracebacks, some with a password in them."""
+    text = url.get_secret_value()
+    if not text.startswith(DATABASES):
+        raise ValueError(f"the journal is in PostgreSQL or SQLite: it begins with {', '.join(DATABASES)}")
+    if text.startswith("sqlite"):
+        return url
+    place = text.partition("://")[2].rpartition("@")[2].partition("/")[0].partition("?")[0]
+    try:
+        urlsplit(f"//{place}").port  # noqa: B018 - asking for it is the test
+    except ValueError:
+        raise ValueError("the journal's host and port cannot be read") from None
+    return url
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 
 
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,100}$")]

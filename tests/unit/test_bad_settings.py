@@ -96,7 +96,9 @@ def test_a_setting_that_is_none_of_two_kinds_or_fits_no_other_is_named(
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("nonsense", "the journal"),
+        ("nonsense", "the journal is in PostgreSQL or SQLite"),
+        ("mysql://user:a-secret@host/genvm", "it begins with postgresql://"),
+        ("postgresql+psycopg://user:a-secret@127.0.0.1:port/genvm", "host and port cannot be read"),
         ("sqlite:////nonexistent/journal.sqlite", "No such file"),
         ("postgresql+psycopg://user:a-secret@127.0.0.1:1/genvm", "Connection refused"),
     ],

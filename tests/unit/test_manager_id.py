@@ -32,3 +32,24 @@ def test_a_directory_is_not_given_to_another_manager(tmp_path: Path) -> None:
         owned_state_dir(tmp_path, "genvm-1"),
     ):
         raise AssertionError("unreachable")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "has no manager's id in it"),
+        (b"two\nlines", "has no manager's id in it"),
+        (b"../other", "has no manager's id in it"),
+        (b"\xff\xfe", "cannot be read from .*: it is not text"),
+        (None, "cannot be read from .*: Is a directory"),
+    ],
+)
+def test_what_is_no_id_is_told_and_left_as_it_is(tmp_path: Path, content: bytes | None, words: str) -> None:
+    file = tmp_path / "manager-id"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    with pytest.raises(StateDirUnusable, match=words), owned_state_dir(tmp_path):
+        raise AssertionError("unreachable")
+    assert content is None or file.read_bytes() == content

@@ -81,6 +81,16 @@ async def test_a_file_that_cannot_be_written_stops_nothing_and_is_said(
     assert len(path.read_text().splitlines()) == 1
 
 
+async def test_whether_the_file_can_be_written_is_said_at_the_start(tmp_path: Path, tasks: TaskOwner) -> None:
+    log = AuditLog(tmp_path / "away" / "audit", tasks).begun()
+    await log.flushed(60)
+    assert log.problem is not None
+    assert log.lost == 0
+    log = AuditLog(tmp_path / "audit", tasks).begun()
+    await log.flushed(60)
+    assert (log.problem, (tmp_path / "audit").read_bytes()) == (None, b"")
+
+
 async def test_a_file_that_takes_nothing_for_a_while_costs_bounded_memory(
     tmp_path: Path, tasks: TaskOwner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
