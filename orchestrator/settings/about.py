@@ -12,6 +12,8 @@ from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 MIB = 1024 * 1024
+LONGEST = 1e9
+"""Seconds that a setting may say, three decades: what is longer, or infinite, fits into no date."""
 
 
 class Unit(StrEnum):
@@ -65,6 +67,8 @@ def setting(
 ) -> Any:
     """A field with its default, or with what makes it; `bounds` are pydantic's."""
     extra: JsonDict = {"why": why, "unit": unit.value, "shown": shown}
+    if unit is Unit.SECONDS:
+        bounds = {"le": LONGEST} | bounds
     if made is not None:
         return Field(default_factory=made, description=what, json_schema_extra=extra, **bounds)
     return Field(default, description=what, json_schema_extra=extra, **bounds)

@@ -12,8 +12,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from orchestrator.settings import misspelt
+from orchestrator.settings import Settings, misspelt
+from orchestrator.settings.about import Unit
 
 
 def refusal(code: int, *command: str, **settings: str) -> str:
@@ -61,6 +63,22 @@ def test_a_list_in_the_environment_that_is_none() -> None:
     said = refusal(1, "config", "show", GENVM_ALLOWED_ARGUMENTS="a-secret")
     assert "allowed_arguments" in said
     assert "secret" not in said
+
+
+TIMES = [
+    name
+    for name, field in Settings.model_fields.items()
+    if isinstance(extra := field.json_schema_extra, dict) and extra["unit"] == Unit.SECONDS
+]
+
+
+@pytest.mark.parametrize("text", ["inf", "1e300", "nan"])
+def test_a_time_that_is_none(text: str) -> None:
+    assert len(TIMES) > 15
+    for name in TIMES:
+        with pytest.raises(ValidationError) as refused:
+            Settings.model_validate({name: text})
+        assert [problem["loc"] for problem in refused.value.errors()] == [(name,)]
 
 
 def test_variables_that_look_like_a_setting_and_are_none() -> None:

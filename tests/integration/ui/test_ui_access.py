@@ -11,7 +11,7 @@ from playwright.async_api import Page, expect
 
 from tests.integration.manager.callers import MakeAs
 from tests.integration.manager.conftest import Client
-from tests.integration.ui.conftest import PROMPT, Open, ended_run, held_run, let_go, loaded
+from tests.integration.ui.conftest import PROMPT, Open, ended_run, held_run, let_go
 
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 PARTS = ("runs", "capacity", "modules", "health", "runs/1")
@@ -78,5 +78,5 @@ async def test_colours_are_the_systems_or_ones_own_choice(client: Client, open_p
     await expect(theme).to_have_attribute("data-theme", "dark")
     await page.get_by_label("Colours").select_option("Light")
     await expect(theme).to_have_attribute("data-theme", "light")
-    await loaded(page, f"{client.address}/ui")
+    await page.goto(f"{client.address}/ui")
     await expect(theme).to_have_attribute("data-theme", "light")
