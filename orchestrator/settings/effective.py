@@ -126,7 +126,7 @@ def _check_readable(config_file: Path) -> None:
         raise BadConfig(f"config file {config_file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadConfig(f"config file {config_file} is not UTF-8") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f", line {mark.line + 1}"
         raise BadConfig(f"config file {config_file}{where}: this is not YAML") from error

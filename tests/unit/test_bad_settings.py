@@ -39,6 +39,7 @@ def refusal(code: int, *command: str, **settings: str) -> str:
     [
         (b"port: [1\n", "line 2: this is not YAML"),
         (b"port: \t}\n", "this is not YAML"),
+        (b"[" * 5000, "this is not YAML"),
         (b"- 1\n", "`name: value`"),
         (b"port\n", "`name: value`"),
         (b"\xff\xfe", "not UTF-8"),
@@ -49,7 +50,7 @@ def refusal(code: int, *command: str, **settings: str) -> str:
         (b"log_level: loud\n", "setting log_level: must be one of trace, debug, info, warn, warning, error"),
         (b"port: secret-in-the-wrong-place\n", "setting port"),
     ],
-    ids=repr,
+    ids=lambda value: repr(value)[:40],
 )
 def test_a_config_file_that_is_none(tmp_path: Path, text: bytes, words: str) -> None:
     config = tmp_path / "config.yaml"
