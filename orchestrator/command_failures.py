@@ -23,6 +23,7 @@ _SAID_IN_ONE_LINE = (
     StateDirUnusable,
     ManifestError,
     RuntimeFailure,
+    StoreFailure,
     BadTokens,
     NoCredentials,
     BadSecret,
@@ -34,13 +35,10 @@ _SAID_IN_ONE_LINE = (
 
 def explained(error: Exception) -> list[str]:
     """The lines to print; none for a defect, which deserves its traceback."""
-    match error:
-        case ValidationError():
-            return _settings(error)
-        case StoreFailure():
-            # Databases say what they have to say in several lines.
-            return [" ".join(str(error).split())]
-    return [str(error)] if isinstance(error, _SAID_IN_ONE_LINE) else []
+    if isinstance(error, ValidationError):
+        return _settings(error)
+    # Databases and readers of YAML say what they have to say in several lines.
+    return [" ".join(str(error).split())] if isinstance(error, _SAID_IN_ONE_LINE) else []
 
 
 def _settings(error: ValidationError) -> list[str]:

@@ -16,6 +16,8 @@ from orchestrator.exposure import CannotListen
 
 DIRECTORY_MODE = 0o755
 """Of directories that are made for a socket: what keeps others away is the socket's own mode."""
+NO_ID, LONGEST_ID = 2**32 - 1, 10
+"""What no group is called, and the most digits of one that is."""
 PATH_LIMIT = 107
 """Bytes; the kernel has no room for more."""
 
@@ -51,7 +53,7 @@ def bound_socket(path: Path, access: SocketAccess) -> Iterator[socket.socket]:
 
 
 def _gid(group: str) -> int:
-    if group.isascii() and group.isdigit():
+    if group.isascii() and group.isdigit() and len(group) <= LONGEST_ID and int(group) < NO_ID:
         return int(group)
     try:
         return grp.getgrnam(group).gr_gid

@@ -147,6 +147,11 @@ def newer_journal(_: ExitStack, folder: Path) -> list[str]:
     return ["--port", "0"]
 
 
+def manifest_of_other_text(_: ExitStack, folder: Path) -> list[str]:
+    (folder / "manifest.yaml").write_text("executor_versions: [\n")
+    return ["--port", "0", "--manifest", str(folder / "manifest.yaml")]
+
+
 def foreign_directory(stack: ExitStack, folder: Path) -> list[str]:
     """As one of another user's answers, whoever runs this: nothing can be made in it."""
     return ["--port", "0", "--state-dir", "/proc/self/state"]
@@ -165,6 +170,9 @@ def foreign_directory(stack: ExitStack, folder: Path) -> list[str]:
         ),
         pytest.param(
             lambda _, folder: ["--config", str(folder)], "Is a directory", id="an unreadable config"
+        ),
+        pytest.param(
+            manifest_of_other_text, "Failed to parse manifest YAML", id="a manifest that is not YAML"
         ),
         pytest.param(lambda _, folder: ["--config", str(folder / "x")], "No such file", id="no config"),
     ],

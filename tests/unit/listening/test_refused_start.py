@@ -14,6 +14,7 @@ import yaml
 from orchestrator.exposure import CannotListen
 from orchestrator.serve import check_listener
 from orchestrator.settings import Settings, load_settings
+from orchestrator.unix_listener import SocketAccess, bound_socket
 
 
 def serve(state_dir: Path, *flags: str, **settings: str) -> str:
@@ -121,3 +122,11 @@ def test_tokens_are_guard_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         check_listener(load_settings())
     monkeypatch.setenv("GENVM_TOKENS_FILE", str(tmp_path / "tokens.yaml"))
     check_listener(load_settings())
+
+
+@pytest.mark.parametrize("group", ["99999999999", "4294967295", "no-such-group"])
+def test_a_group_that_there_cannot_be(tmp_path: Path, group: str) -> None:
+    access = SocketAccess(group=group)
+    with pytest.raises(CannotListen, match=f"there is no group '{group}'"):
+        with bound_socket(tmp_path / "api.sock", access):
+            raise AssertionError("unreachable")
