@@ -127,6 +127,6 @@ def test_tokens_are_guard_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("group", ["99999999999", "4294967295", "no-such-group"])
 def test_a_group_that_there_cannot_be(tmp_path: Path, group: str) -> None:
     access = SocketAccess(group=group)
-    with pytest.raises(CannotListen, match=f"there is no group '{group}'"):
-        with bound_socket(tmp_path / "api.sock", access):
-            raise AssertionError("unreachable")
+    found = pytest.raises(CannotListen, match=f"there is no group '{group}'")
+    with found, bound_socket(tmp_path / "api.sock", access):
+        raise AssertionError("unreachable")
