@@ -17,6 +17,8 @@ from tests.generation_bodies import encoded
 
 RETRY_S = 0.1
 POLL_S = 0.2
+PATIENT_S = 60.0
+"""Of who lets the manager wait: who leaves before a run of generation C has started takes it back."""
 
 
 ADDRESSES = {"contract_address": CONTRACT, "sender_address": SENDER, "origin_address": SENDER}
@@ -73,7 +75,7 @@ class Clients:
 
     async def __aenter__(self) -> Clients:
         connector = aiohttp.UnixConnector(str(self._api), limit=0, force_close=True)
-        timeout = aiohttp.ClientTimeout(total=10)
+        timeout = aiohttp.ClientTimeout(total=PATIENT_S if self._asking else 10)
         self._session = aiohttp.ClientSession("http://manager", connector=connector, timeout=timeout)
         return self
 

@@ -42,7 +42,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.longrun", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0, help="that the day takes")
     parser.add_argument("--hours", type=int, default=HOURS)
-    parser.add_argument("--rate", type=float, default=1.5, help="runs a second, on the day's mean")
+    parser.add_argument("--rate", type=float, default=1.0, help="runs a second, on the day's mean")
     parser.add_argument("--fault-every", type=float, default=10.0, help="seconds")
     parser.add_argument("--faults", default=",".join(FAULTS), help="by comma")
     parser.add_argument("--permits", type=int, default=16)
