@@ -30,6 +30,7 @@ from orchestrator.api.errors import error_response
 from orchestrator.api.large_answers import LARGE_ANSWERS
 from orchestrator.api.quotas import submitted
 from orchestrator.api.run_status import answer, weight
+from orchestrator.api.times import ApiTimes
 from orchestrator.api.trace_context import TRACEPARENT, trace_of
 from orchestrator.api.wire.durations import parse_duration
 from orchestrator.api.wire.generation_a import RunBodyA
@@ -171,8 +172,8 @@ async def get_run(request: web.Request) -> web.StreamResponse:
     run_id, patience = run_id_of(request), _wait(request)
     runs = runs_of(request)
     run = runs.find(run_id)
-    if run is not None and not run.concluded.done() and (run.end.done() or run.delivering):
-        patience = max(patience, request.app[CONTEXT].times.last_get)
+    if run is not None:
+        patience = max(patience, _about_to_be_there(run, request.app[CONTEXT].times))
     if run is not None and patience:
         await asyncio.wait([run.concluded], timeout=patience)
     answers = request.app[LARGE_ANSWERS]
@@ -189,6 +190,13 @@ async def get_run(request: web.Request) -> web.StreamResponse:
         return await answers.send(request, response) if room.is_large else response
     finally:
         room.give_back()
+
+
+def _about_to_be_there(run: Run, times: ApiTimes) -> float:
+    """Seconds that this run's status is worth waiting for, whoever asks (manager-api 6.1, W11)."""
+    if run.end.done():
+        return times.last_get
+    return times.acknowledgement if run.delivering else 0.0
 
 
 def _never_told(final: FinalStatus) -> bool:

@@ -16,6 +16,9 @@ class ApiTimes:
     last_get: float = 5.0
     """The one GET after a DELETE is a node's last question: it may wait for a status that is about to be
     there."""
+    acknowledgement: float = 1.0
+    """So long may a status wait for a node to take an outcome that is on its way to it. One of the oldest
+    generation that is told of an internal error takes nothing: it waits for this answer."""
     recovery: float = 1.0
     """A request waits so long for what an earlier manager left to be taken over: most are by then, and
     no client gives up before."""

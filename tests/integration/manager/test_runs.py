@@ -408,6 +408,22 @@ async def test_a_delete_while_the_result_is_delivered_cuts_nothing(make_client: 
     assert (status["cause"], status["stdout"]) == ("exited", "all of it")
 
 
+async def test_a_node_that_takes_no_outcome_is_not_kept_waiting(make_client: MakeClient) -> None:
+    """Generation A raises an internal error that it is told, and looks at its probe before it hangs up."""
+    client = await make_client(
+        times=Times(finishing_grace=0.1), api_times=ApiTimes(last_get=FOR_EVER, acknowledgement=0.1)
+    )
+    body = client.body({"slow_delivery": FOR_EVER})
+    async with listening_node(body["host"]):
+        run_id = await client.run(body)
+        run = client.manager.executions.find(run_id)
+        assert run is not None
+        await client.until(lambda: run.delivering)
+        assert await client.status(run_id) is None
+        await client.delete(run_id, wait_timeout_ms=20)
+        assert (await client.status(run_id))["cause"] == "cancelled"
+
+
 async def test_delete_is_idempotent_and_never_removes_the_status(client: Client) -> None:
     body = client.body()
     async with listening_node(body["host"]):
