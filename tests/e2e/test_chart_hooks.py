@@ -47,12 +47,12 @@ def chart(helm: HelmEngine) -> Rendered:
 def carried_out(command: list[str], manager: ManagerProcess, folder: Path) -> str:
     """What a container of the hook says, beside that manager; it has to end well."""
     program = {"genvm-orchestrator": [sys.executable, "-m", "orchestrator"], "python3": [sys.executable]}
-    words = [*program[command[0]], *command[1:]]
-    url = next(word.removeprefix("--manager=") for word in words if "http://" in word)
+    url = next(word.removeprefix("--manager=") for word in command if "http://" in word)
     changed = {url: manager.address, "$(POD_IP)": "127.0.0.1", "/test/": f"{folder}/", "/tmp/": f"{folder}/"}
-    # All in one go: the folder's own name may have /tmp/ in it.
+    # All in one go: the folder's own name may have /tmp/ in it, as the interpreter's may.
     names = re.compile("|".join(map(re.escape, changed)))
-    words = [names.sub(lambda found: changed[found[0]], word) for word in words]
+    told = [names.sub(lambda found: changed[found[0]], word) for word in command[1:]]
+    words = [*program[command[0]], *told]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, f"{words}: {ended.stdout}{ended.stderr}"
     return ended.stdout
