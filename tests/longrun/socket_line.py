@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +18,18 @@ from tests.socket_client import Refused, SocketClient, socket_client
 
 T = TypeVar("T")
 
+FAILED_TO_START = "failed_to_start"
 BROKEN = (aiohttp.ClientError, OSError, TimeoutError, TypeError)
 """What a connection says of which the other end is gone, or is none of a manager's yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a run ended, as the socket said. `result` is null where there is none."""
+
+    run_id: int
+    event: str
+    result: bytes | None
 
 
 class SocketLine:
@@ -40,8 +51,8 @@ class SocketLine:
         await self._held.aclose()
         await self._session.close()
 
-    async def see_through(self, order: Order) -> tuple[int, bytes | None]:
-        """The run's id and the result that it ended with, however many connections it takes."""
+    async def see_through(self, order: Order) -> Told:
+        """The run's end, however many connections it takes."""
         wanted = fields("C", order.witness.uri, **order.fields(), host_genvm_id=order.key)
         while True:
             try:
@@ -49,11 +60,11 @@ class SocketLine:
                 run_id = await _while_open(client, client.run(wanted))
                 said = Accepted(order.key, run_id, order.witness.uri, order.work.name, order.cost)
                 self._history.add(said)
-                _, ended = await _while_open(client, client.ended(run_id))
+                event, ended = await _while_open(client, client.ended(run_id))
             except (*BROKEN, Refused):
                 await asyncio.sleep(RETRY_S)
                 continue
-            return run_id, ended.get("consumed_result")
+            return Told(run_id, event, ended.get("consumed_result"))
 
     async def acknowledge(self, run_id: int) -> None:
         """Once, to whoever is there: what is not acknowledged expires."""
