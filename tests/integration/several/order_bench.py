@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,10 @@ from orchestrator.store.standing_orders import StandingOrder
 from tests.unit.modules.module_bench import SETTINGS, TIMES, FakeRuntime
 
 LLM = ModuleKind.LLM
+
+
+AT_ONCE = replace(TIMES, exit=0.05)
+"""These modules leave only when they are killed."""
 
 
 @dataclass
@@ -88,7 +92,7 @@ class Site:
         self.held.push_async_callback(membership.aclose)
         runtime = self.runtimes.setdefault(name, FakeRuntime())
         environment = EnvironmentOverlay((), {})
-        modules = ModuleService(runtime, dict.fromkeys(ModuleKind, SETTINGS), environment.get, state, TIMES)
+        modules = ModuleService(runtime, dict.fromkeys(ModuleKind, SETTINGS), environment.get, state, AT_ONCE)
         self.held.push_async_callback(modules.aclose, 5)
         recovered = asyncio.Event()
         known: Any = membership if journal is None else journal(membership)
