@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from genvm_wire.records import record
 
 SIZE = 20
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record
 class Address:
     """An account: 20 raw bytes, distinct from `bytes` and from its text."""
 
@@ -16,6 +16,12 @@ class Address:
     def __post_init__(self) -> None:
         if not isinstance(self.raw, bytes) or len(self.raw) != SIZE:
             raise ValueError(f"an address is {SIZE} bytes")
+
+    def __lt__(self, other: Address) -> bool:
+        return self.raw < other.raw
+
+    def __le__(self, other: Address) -> bool:
+        return self.raw <= other.raw
 
     @classmethod
     def from_hex(cls, text: str) -> Address:

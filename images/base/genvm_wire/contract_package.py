@@ -5,11 +5,11 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
+from genvm_wire.records import record
 from genvm_wire.wasm_sections import WASM_MAGIC, custom_section
 
 MARKERS: Final = ("//", "#", "--")
@@ -59,7 +59,7 @@ class PackageError(ValueError):
         self.vm_error = _VM_ERRORS[line][fault]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ContractPackage:
     """A parsed package: `files` by path inside it; `runner` is the JSON object of `runner.json`."""
 
@@ -123,7 +123,7 @@ def version_text(code: bytes, line: str) -> str:
             return _split_version(_header(code, line, most=1))[0] or DEFAULT_VERSION[line]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Detection:
     """The major a contract asks for; `error` says why its header cannot be read.
 

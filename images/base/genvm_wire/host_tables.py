@@ -6,10 +6,11 @@ Nothing on the wire announces a table: it belongs to an executor version and to 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from genvm_wire.records import field, record
 
 
 class Method(StrEnum):
@@ -80,7 +81,7 @@ class Ending(StrEnum):
     CLOSE = "close"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HostTable:
     """One method table and what goes with it."""
 

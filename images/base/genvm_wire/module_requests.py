@@ -7,9 +7,9 @@ carry the fuel that is left.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from genvm_wire.calldata import CalldataError, Encodable, Value, decode, encode
+from genvm_wire.records import record
 
 LENGTH_SIZE = 4
 LARGEST_MESSAGE = 64 * 1024 * 1024
@@ -29,19 +29,19 @@ class AnswerMalformed(ValueError):
     """A module's answer is not of a shape that there is; the text names no value."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ok:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UserError:
     """An observation that the contract may see: `causes` and `ctx`."""
 
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FatalError:
     """No observation was made; the text is for logs."""
 
@@ -51,7 +51,7 @@ class FatalError:
 Answer = Ok | UserError | FatalError
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PromptAnswer:
     """`data` is text, a bool, or (from older modules) a map; `consumed` in the smallest unit of GEN."""
 

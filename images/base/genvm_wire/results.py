@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import sha3_256
 
 from genvm_wire.calldata import MAX_LENGTH, CalldataError, Value, decode, encode
 from genvm_wire.host_tables import ResultForm
 from genvm_wire.later_names import renamed
+from genvm_wire.records import field, record
 
 
 class ResultCode(IntEnum):
@@ -42,7 +42,7 @@ class ResultError(ValueError):
     """A result payload that cannot be read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RunResult:
     """What a run came to. Fields a form does not carry are left out when building, defaulted when parsing.
 

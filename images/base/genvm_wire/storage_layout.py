@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import sha3_256
 from types import MappingProxyType
 from typing import Final
+
+from genvm_wire.records import record
 
 PAGE_SIZE: Final = 32
 SLOT_SIZE: Final = 32
@@ -24,7 +25,7 @@ def indirect(slot: bytes, offset: int) -> bytes:
     return sha3_256(slot + offset.to_bytes(4, "little")).digest()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RootFields:
     """Byte offsets in the root slot (section 8.2); null where the line has no such field."""
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import genvm_wire
 from genvm_wire.confinement import confine
+from genvm_wire.records import record
 
 PASSING = ("sendmsg",)
 """What sends descriptors; frames of the executor need only `send`."""
 _SOURCES = ("seccomp.py", "seccomp-executor.json", "syscalls.json")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Filters:
     """Programs for the kernel. Both methods raise FilterRefused."""
 

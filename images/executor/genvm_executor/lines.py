@@ -8,7 +8,6 @@ goes by the line's name (`genvm_wire`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from wasmtime import TrapCode
@@ -18,9 +17,10 @@ from genvm_executor.payloads import LATER_PAYLOADS, PAYLOADS, Check
 from genvm_executor.spellings import as_written, in_first_spelling
 from genvm_wire.calldata import Value
 from genvm_wire.contract_lines import LATER_LINE, OLD_LINE, RUNNERS
+from genvm_wire.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ErrorTexts:
     """VM errors, as they are in results (host-protocol.md, 11; contract-runtime.md, 10)."""
 
@@ -38,7 +38,7 @@ class ErrorTexts:
     other_trap: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ContractLine:
     """The rules of one line. Each field is true, or set, where the sentence beside it holds."""
 

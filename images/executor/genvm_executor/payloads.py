@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from genvm_executor.entry_payload import is_call, is_deployment
+from genvm_wire import records
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value
 
@@ -98,7 +98,7 @@ def is_body(value: Value) -> bool:
     return value is None or is_bytes(value)
 
 
-@dataclass(frozen=True, slots=True)
+@records.record
 class Record:
     """A map: `required` keys must be there, `optional` ones may, others may not."""
 

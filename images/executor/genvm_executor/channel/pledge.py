@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from genvm_wire.records import record
 
 SECRET_BYTES = 64
 """A whole block of the hash: no part of it is left waiting in a buffer somewhere."""
@@ -19,7 +20,7 @@ _MADV_WIPEONFORK = 18
 _SOURCE = Path("/dev/urandom")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Word:
     """`proof`: the secret that the last word promised. `promise`: the hash of the next one's."""
 

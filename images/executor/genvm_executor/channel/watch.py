@@ -8,12 +8,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from genvm_executor.channel.reporter import TICK_SECONDS, Reporter
+from genvm_wire.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deadline:
     """`cancel_at` on the monotonic clock and `grace`, in seconds, from a job."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from genvm_wire.host_tables import ResultForm
+from genvm_wire.records import field, record
 
 NO_ANSWER = "MODULE_UNAVAILABLE"
 """The connection broke, or what came was no answer."""
@@ -22,7 +22,7 @@ _STATUS_OF_KIND = {"rate_limit": 429, "server_overloaded": 529, "timeout": 408, 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cause:
     """Why nothing could be observed: `codes` outermost first, `ctx` as a module reports it."""
 

@@ -9,9 +9,8 @@ ExecutorEnding
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from genvm_executor.host.internal_errors import Cause
+from genvm_wire.records import record
 from genvm_wire.results import ResultCode
 
 
@@ -19,7 +18,7 @@ class ExecutorEnding(Exception):
     """Root of what ends a VM from inside a host function."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VmOutcome:
     """The end of one VM. `payload`: calldata of the value for a Return, UTF-8 text otherwise (v0.3: a user
     error is calldata too)."""

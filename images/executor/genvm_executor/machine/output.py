@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+
+from genvm_wire.records import record
 
 BEFORE_JOB_LIMIT = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OutputPiece:
     """`offset` counts all bytes the stream had before these, dropped ones included."""
 
@@ -72,7 +73,7 @@ class OutputTail:
             return bytes(self._buffer)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Streams:
     """A run's two streams; all of its VMs print to the same ones."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from wasmtime import (
     Engine,
@@ -48,12 +47,13 @@ from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.machine.wasi.functions import GuestExit, WasiEnvironment, wasi_functions
 from genvm_executor.machine.wasi.random import COMMON_WORDS, GuestRandom
 from genvm_executor.machine.wasm_rules import Rule
+from genvm_wire.records import field, mutable, record
 
 ENTRY_NAMES = ("", "_start")
 _RANDOM_BEFORE_JOB = COMMON_WORDS
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LinkedModule:
     """A module that another may import from under `name`. For the rest see `GuestProgram`."""
 
@@ -62,7 +62,7 @@ class LinkedModule:
     start: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GuestProgram:
     """What to instantiate and what it sees: arguments, `NAME=value` variables, files."""
 
@@ -79,7 +79,7 @@ class GuestProgram:
     """random bytes that the module took before it was prepared: the guest goes on after them"""
 
 
-@dataclass(slots=True)
+@mutable
 class GuestSurroundings:
     """What a guest is told. A pre-initialised guest gets its values when its job arrives.
 
@@ -97,7 +97,7 @@ class GuestSurroundings:
     """gets every fault that ends the guest, for people"""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GuestUsage:
     """`fuel` burnt, where it is counted, and `memory` bytes the guest had at its end."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wasmtime import Engine, Module, WasmtimeError
@@ -21,12 +20,13 @@ from genvm_executor.python.precompile import load_interpreter
 from genvm_executor.python.prepared import HASH_SECRET_BYTES, compiler_name, load_prepared
 from genvm_executor.python.runner_actions import Launch, interpret
 from genvm_wire import contract_package
+from genvm_wire.records import field, record, replace
 
 MAX_WASM = 32 * 1024 * 1024
 MAX_COMPILED = 8
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Programs:
     """Builds programs for one run. `interpreter` and `library` are shared by all of its VMs.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from genvm_executor.lines import ContractLine
@@ -12,6 +11,7 @@ from genvm_executor.machine.outcome import VmFault
 from genvm_executor.python import softfloat
 from genvm_executor.python.runner_ids import objection_to_form, objection_to_library
 from genvm_wire.contract_package import ContractPackage
+from genvm_wire.records import field, mutable, record
 from genvm_wire.wasm_sections import module_name
 
 MAX_NESTING = 128
@@ -34,7 +34,7 @@ _ABSENT_RUNNERS = frozenset(
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Library:
     """A WASM module by the name that others import. `trusted`: one of ours, float arithmetic and all."""
 
@@ -43,7 +43,7 @@ class Library:
     trusted: bool = False
 
 
-@dataclass(slots=True)
+@mutable
 class Launch:
     """What the actions came to. `wasm` is the module to start; null: the Python interpreter."""
 

@@ -10,14 +10,13 @@ the contract whose source it comes from: what that made the compiler do wrong, i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from genvm_executor.machine.output import OutputTail
 from genvm_executor.machine.vm import Guest, GuestSurroundings
 from genvm_executor.python.library import COMPILE_LINE
 from genvm_executor.python.programs import Programs
 from genvm_executor.python.runner_actions import Launch
 from genvm_wire.instance_messages import MOST_CODE, MOST_SOURCE
+from genvm_wire.records import record
 
 LEAST_SOURCE = 8192
 """Bytes below which a guest has compiled a source before anybody has been asked for its code."""
@@ -26,7 +25,7 @@ MEMORY = 128 * 1024 * 1024
 FILE, PACKAGE = "/contract.py", "/contract/__init__.py"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CompiledSource:
     """`code` is empty where there is none: the run's own guest is to compile, and to fail as it does.
 

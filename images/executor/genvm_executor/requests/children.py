@@ -6,7 +6,6 @@ Spec: contract-runtime.md, 6.3; host-protocol.md, 9.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from genvm_executor.host.internal_errors import UNEXPECTED, Cause
 from genvm_executor.machine.engine import MAX_VM_DEPTH
@@ -22,6 +21,7 @@ from genvm_wire.address import Address
 from genvm_wire.calldata import Value
 from genvm_wire.host_tables import Channel, Method, StorageView
 from genvm_wire.instance_messages import Nest
+from genvm_wire.records import replace
 from genvm_wire.results import ResultCode
 
 AGREED = bytes([ResultCode.RETURN]) + b"\x10"

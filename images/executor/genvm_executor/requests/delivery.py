@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from genvm_executor.host import HostClient, HostLost, HostRefused
 from genvm_executor.lines import ContractLine
 from genvm_executor.machine.outcome import VmOutcome, vm_error
@@ -19,11 +17,12 @@ from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.vm_frame import VmFrame
 from genvm_wire.calldata import Value, decode, encode
 from genvm_wire.host_tables import Channel, Ending, ResultForm, ResultReader
+from genvm_wire.records import record
 from genvm_wire.results import ResultCode, RunResult, build
 from genvm_wire.storage_layout import PAGE_SIZE, page_key
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Delivered:
     """`payload` begins with the result code. `acknowledged`: the node has it."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from genvm_executor.entry_payload import call_key
 from genvm_executor.lines import ContractLine
 from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, Value
+from genvm_wire.records import record
 
 On = Literal["finalized", "accepted"]
 
@@ -27,7 +27,7 @@ UNCHARGED: Mapping[str, Encodable] = {"message_fee": 0, "receipt_fee": 0}
 """This executor charges nothing: what a node charges for messages it has to work out itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PostMessage:
     address: Address
     calldata: Value
@@ -55,7 +55,7 @@ class PostMessage:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeployContract:
     calldata: Value
     code: bytes
@@ -84,7 +84,7 @@ class DeployContract:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EthSend:
     address: Address
     calldata: bytes
@@ -97,7 +97,7 @@ class EthSend:
         return {**UNCHARGED, "fee_params": NO_EVM_FEE_PARAMS}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EmitEvent:
     topics: tuple[bytes, ...]
     blob: Value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 
 from genvm_executor.channel.codes import Codes
 from genvm_executor.channel.job import Job
@@ -18,10 +17,11 @@ from genvm_executor.python.source_code import CompiledSource
 from genvm_executor.requests.storage_view import NodeStorage, PageBudget
 from genvm_wire.address import Address
 from genvm_wire.host_tables import StorageView
+from genvm_wire.records import field, mutable
 from genvm_wire.storage_layout import locked_slots_slot, upgraders_slot
 
 
-@dataclass(slots=True)
+@mutable
 class RunCounters:
     """`fuel` of all VMs together; `memory_peak` is the most bytes that live guests of one mode had."""
 
@@ -30,7 +30,7 @@ class RunCounters:
     storage_writes: int = 0
 
 
-@dataclass(slots=True)
+@mutable
 class RunState:
     job: Job
     node: HostClient

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from hashlib import sha3_256
 
 from genvm_executor.machine.outcome import VmFault
@@ -15,6 +14,7 @@ from genvm_wire import contract_package, gvm32
 from genvm_wire.address import Address
 from genvm_wire.host_tables import StorageView
 from genvm_wire.keccak import keccak256
+from genvm_wire.records import record
 
 _CUSTOM = "custom:"
 _CHAIN = re.compile(r"chain:0x([0-9a-fA-F]{40})(?::([df])(?::([^:]+))?)?", re.ASCII)
@@ -25,7 +25,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chosen:
     """What an id came to: a package's code, and the packaged runner to start it with, if one was named."""
 

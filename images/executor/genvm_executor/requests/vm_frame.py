@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 
 from genvm_executor.channel.job import Message
@@ -12,6 +11,7 @@ from genvm_executor.requests.storage_view import WrittenStorage
 from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, Value, encode
 from genvm_wire.host_tables import StorageView
+from genvm_wire.records import field, mutable, record
 
 OWN_RUNNER = "contract"
 """The id of the package that a VM runs."""
@@ -23,7 +23,7 @@ class EntryKind(IntEnum):
     CONSENSUS_STAGE = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rights:
     """What a VM may ask for (contract-runtime.md, 6.3)."""
 
@@ -34,7 +34,7 @@ class Rights:
     nondet: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VmEntry:
     """Why a VM runs: the last three keys of its start message."""
 
@@ -43,7 +43,7 @@ class VmEntry:
     stage_data: Value = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Start:
     """What a child inside a contract's VM runs: see the fields of `VmFrame`."""
 
@@ -52,7 +52,7 @@ class Start:
     custom_runners: dict[str, bytes]
 
 
-@dataclass(slots=True)
+@mutable
 class VmFrame:
     contract: Address
     code: bytes

@@ -6,14 +6,13 @@ machines.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from genvm_executor.machine.wasi.errno import Errno, WasiRefused
+from genvm_wire.records import field, mutable, record
 
 MAX_PATH = 4096
 
 
-@dataclass(slots=True)
+@mutable
 class Directory:
     entries: dict[str, Node] = field(default_factory=dict)
 
@@ -21,7 +20,7 @@ class Directory:
         return sorted(self.entries, key=lambda name: name.encode("utf-8", "surrogateescape"))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class File:
     data: bytes | memoryview
 

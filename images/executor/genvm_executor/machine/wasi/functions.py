@@ -10,7 +10,6 @@ import itertools
 import os
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from genvm_executor.machine.guest_memory import GuestMemory, OutOfBounds
 from genvm_executor.machine.wasi.descriptors import (
@@ -25,6 +24,7 @@ from genvm_executor.machine.wasi.descriptors import (
 )
 from genvm_executor.machine.wasi.errno import Errno, WasiRefused
 from genvm_executor.machine.wasi.filesystem import Directory, File, resolve
+from genvm_wire.records import mutable
 
 MAX_VECTORS = 1024
 MAX_TRANSFER = 256 * 1024 * 1024
@@ -43,7 +43,7 @@ class GuestExit(Exception):
         self.code = code
 
 
-@dataclass(slots=True)
+@mutable
 class WasiEnvironment:
     """What one guest can see. `now_ns` and `random_bytes` are asked at each call.
 

@@ -10,7 +10,6 @@ give the frame and the slots back
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from genvm_executor.machine.wasm_binary import UnexpectedModule, read_uleb, sleb, uleb
@@ -23,12 +22,13 @@ from genvm_executor.machine.wasm_rules.instructions import (
     is_float_arithmetic,
 )
 from genvm_executor.machine.wasm_rules.stack_depth import StackDepth
+from genvm_wire.records import record
 
 MOST_LOCALS = 50_000
 _ALWAYS_EDITED = frozenset({op.RETURN, op.RETURN_CALL, op.RETURN_CALL_INDIRECT})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Counters:
     """Numbers of the two globals that count down: frames and value slots that are left."""
 
@@ -36,7 +36,7 @@ class Counters:
     slots: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RuledBody:
     """`float_traps` and `overflow` are the offsets of `unreachable`s in `body`."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from genvm_executor.machine.wasm_binary import UnexpectedModule, read_uleb
 from genvm_executor.machine.wasm_rules import opcodes as op
+from genvm_wire.records import record
 
 Signature = tuple[int, int]
 """How many values a function or a block takes and gives."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Callees:
     """The signatures of the module's types, and of its functions by number."""
 

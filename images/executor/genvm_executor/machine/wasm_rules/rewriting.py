@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
 from genvm_executor.machine import wasm_binary
 from genvm_executor.machine.wasm_binary import UnexpectedModule, read_uleb, sleb, uleb
 from genvm_executor.machine.wasm_rules.functions import Counters, ruled_body
 from genvm_executor.machine.wasm_rules.instructions import Callees, Signature, skip_numbers
+from genvm_wire.records import field, record
 
 MOST_FRAMES = 1024
 MOST_SLOTS = 65_535
@@ -28,7 +28,7 @@ class Rule(Enum):
     BOUND = "too many frames or value slots"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ruled:
     """`traps`: offset in the module → the rule that traps there.
 
@@ -40,7 +40,7 @@ class Ruled:
     start: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Type:
     takes: int
     results: bytes

@@ -3,8 +3,6 @@ counts without types)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from genvm_executor.machine.wasm_rules import opcodes as op
 from genvm_executor.machine.wasm_rules.instructions import (
     EMPTY_TYPE,
@@ -13,9 +11,10 @@ from genvm_executor.machine.wasm_rules.instructions import (
     Instruction,
     Signature,
 )
+from genvm_wire.records import mutable
 
 
-@dataclass(slots=True)
+@mutable
 class _Block:
     base: int
     """height of the stack below what the block takes"""
