@@ -22,9 +22,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from orchestrator.store.members import metadata
+from orchestrator.store.upsert import upsert
 
 standing_orders = Table(
     "genvm_standing_orders",

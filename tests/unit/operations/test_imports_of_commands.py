@@ -1,4 +1,4 @@
-"""What parsing a command line imports: a version, a help text or a mistake is answered at once."""
+"""What commands import: a version, a help text or a mistake is answered at once, a manager stays small."""
 
 from __future__ import annotations
 
@@ -48,3 +48,11 @@ def test_what_only_parses_imports_nothing_of_a_command() -> None:
     probe = [sys.executable, "-c", PROBE, json.dumps(lines), json.dumps(HEAVY)]
     ran = subprocess.run(probe, capture_output=True, text=True, check=True)
     assert json.loads(ran.stdout) == {}
+
+
+def test_a_manager_of_one_machine_imports_nothing_of_several_or_of_clusters() -> None:
+    """Each of them takes megabytes, in every manager."""
+    others = ("sqlalchemy.dialects.postgresql", "psycopg", "kubernetes_asyncio", "opentelemetry", "tests")
+    asked = f"import sys, orchestrator.composition; print([n for n in {others} if n in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
