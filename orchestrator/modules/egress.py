@@ -30,6 +30,9 @@ DEFAULT_SIGNER = "#{signerUrl}"
 PLACEHOLDER = re.compile(r"#\{([a-zA-Z0-9_]*)\}")
 PORTS = {"http": 80, "https": 443}
 PAUSE_S = 15.0
+LONGEST_URL = 2048
+"""Characters. To split one with a foreign host is to normalise it, at a cost that can be the square of its
+length, with the interpreter's lock held."""
 MOST_VALUES = 50_000
 """In a node's `host_data`, as the module counts them: one with more has no session anyway."""
 MOST_SIGNERS = 256
@@ -58,6 +61,8 @@ def signer_of(values: Mapping[str, Value]) -> str:
 
 def door_of(url: str) -> Door | None:
     """Host and port of a URL; null when it is none yet, or stays inside the container."""
+    if len(url) > LONGEST_URL:
+        return None
     try:
         parts = urlsplit(url)
         port = parts.port or PORTS.get(parts.scheme, 0)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult, urlsplit
 
+LONGEST = 2048
+"""Characters of a URL. To split one with a foreign host is to normalise it, at a cost that can be the square
+of its length, and not to be interrupted."""
 TAKEN_OFF = "/v1"
 """People copy base addresses from manuals, where most end in it."""
 SHIPPED = frozenset(
@@ -42,7 +45,15 @@ def url_of(address: str, path: str) -> str:
     return address if address.endswith(path) else address + path
 
 
+def check_length(url: str) -> str:
+    """`url` itself. Raises AddressRefused."""
+    if len(url) > LONGEST:
+        raise AddressRefused(f"the URL is longer than {LONGEST} characters")
+    return url
+
+
 def _parts(host: str) -> SplitResult:
+    check_length(host)
     try:
         parts = urlsplit(host)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from genvm_llm.addresses import check_length
 from genvm_llm.failures import Kind, ProviderFailed
 from genvm_llm.merging import Json
 from genvm_llm.posting import body_limit, post
@@ -18,6 +19,8 @@ from genvm_llm.routing import Desk
 from genvm_module.logs import REDACTOR
 
 PROVIDER = "openai-compatible"
+LONGEST_KEY = 4096
+"""Characters; each of them is a part of what logs are looked through for."""
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
@@ -43,8 +46,15 @@ class Plugin:
         url, key = settings.get("api_url"), settings.get("api_key_env_var") or ""
         if not isinstance(url, str) or not isinstance(key, str):
             raise PluginUnusable("plugin_config needs api_url")
+        if len(key) > LONGEST_KEY:
+            raise PluginUnusable(f"the plugin's key is too long: more than {LONGEST_KEY} characters")
+        try:
+            check_length(url)
+            converted = {name: _converted(value) for name, value in config.items()}
+        except ValueError:
+            raise PluginUnusable("the plugin's api_url, or a number among its config, is too long") from None
         REDACTOR.learn([key], passing=True)
-        return cls(url, key, model, {name: _converted(value) for name, value in config.items()})
+        return cls(url, key, model, converted)
 
     async def ask(self, prompt: Prompt, form: Format, desk: Desk) -> Reading:
         """One attempt. Raises ProviderFailed."""

@@ -24,6 +24,7 @@ from genvm_web.signing import SALT_BYTES, identity_headers, signature_base
 
 # Longer than any signature; more is not one.
 LONGEST_SIGNATURE = 4096
+LONGEST_URL = 2048
 
 
 class Signer:
@@ -58,7 +59,10 @@ class Signer:
 
     def _addressed(self, values: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         try:
-            url = ada_url.URL(filled(self._settings.url, values)).href
+            url = filled(self._settings.url, values)
+            if len(url) > LONGEST_URL:
+                raise ValueError
+            url = ada_url.URL(url).href
             headers = {name: filled(value, values) for name, value in self._settings.headers.items()}
         except UnknownName as error:
             raise _failed("SIGN_URL_PATCH_FAILED", f"nothing is called {error}") from None

@@ -22,6 +22,8 @@ from orchestrator.runtime.port import Egress, EngineRefused, Instance
         ({"signer_url": "https://signer.lan/sign"}, Egress(doors=(("signer.lan", 443),))),
         ({"signer_url": "http://[fd00::1]:9155/#{path}"}, Egress()),
         ({"signer_url": "http://10.0.0.1:99999/"}, Egress()),
+        ({"signer_url": "http://signer.lan/" + "x" * 2048}, Egress()),
+        ({"signer_url": "http://a" + "\u0301\u0316" * 100_000}, Egress()),
         (
             {"always_allow_hosts": ["10.0.0.1", "a.lan"], "own_addresses": ["203.0.113.0/24"]},
             Egress(hosts=("10.0.0.1", "a.lan"), refused=("203.0.113.0/24",)),

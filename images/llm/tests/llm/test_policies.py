@@ -165,6 +165,26 @@ async def test_a_failing_plugin_ends_the_run_and_shows_no_key() -> None:
     assert KEY not in str(failure.value.ctx)
 
 
+@pytest.mark.parametrize(
+    ("settings", "config"),
+    [
+        ({"api_url": "http://a" + "\u0301\u0316" * 100_000}, {}),
+        ({"api_url": "http://127.0.0.1:9/" + "x" * 2048}, {}),
+        ({"api_key_env_var": "k" * 5000}, {}),
+        ({}, {"n": "1" * 5000}),
+    ],
+    ids=["a host of marks", "a long address", "a long key", "a long number"],
+)
+async def test_a_plugin_of_which_something_is_too_long_is_none(settings: Any, config: Any) -> None:
+    """To split such a URL, and to learn such a key, would stop the loop for everybody."""
+    plugin_config = {"api_url": "http://127.0.0.1:9", "api_key_env_var": KEY, **settings}
+    plugin: Any = {"model": "m", "config": config, "plugin_config": plugin_config}
+    async with studio(host_data={"custom_plugin_data": plugin}) as talk:
+        with pytest.raises(ModuleError, match="NO_PROVIDER_FOR_PROMPT") as failure:
+            await talk.prompt("hi")
+    assert "too long" in str(failure.value.ctx["rust_error"])
+
+
 HOOK = """
 def mock(task):
     return task["host_data"].get("mocked")

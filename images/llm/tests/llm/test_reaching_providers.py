@@ -56,6 +56,7 @@ REFUSED = {
     "ftp://x.example": None,
     "https://": None,
     "https://x.example:port": None,
+    "https://x.example" + "/" * 2048: None,
     X: "v1",
     X + "/": "/v1?key=k",
 }

@@ -141,6 +141,7 @@ async def test_an_unsigned_request_bothers_no_signer(site: Site, signer: Site, o
         ({"signer_url": "http://#{unknown}/"}, "SIGN_URL_PATCH_FAILED"),
         ({"signer_url": "http://#{count}/"}, "SIGN_URL_PATCH_FAILED"),
         ({"signer_url": "no url"}, "SIGN_URL_PATCH_FAILED"),
+        ({"signer_url": "http://127.0.0.1:1/" + "x" * 2048}, "SIGN_URL_PATCH_FAILED"),
         ({"signer_headers": {"x": "#{unknown}"}}, "SIGN_URL_PATCH_FAILED"),
     ],
 )
