@@ -16,7 +16,8 @@ from genvm_llm.prompt import Format
 from genvm_llm.providers import PROVIDERS
 
 NOT_JSON = "the reply is not JSON"
-LONGEST_FINISH = 40
+LONGEST_FINISH, LONGEST_REASON = 40, 400
+"""Characters that are told, of what has been masked: half a key would be no key to a mask."""
 LONGEST_ANSWER = 1024 * 1024
 """Characters: many times what a model writes with all the tokens it may have."""
 
@@ -42,15 +43,12 @@ def read_reply(body: bytes, provider: str, form: Format, key: str) -> Plain:
     too_long = isinstance(content, str) and len(content) > LONGEST_ANSWER
     tokens = (usage.input, usage.output, usage.total, usage.cache_read, usage.cache_write)
     mask = mask_of(key)
-    finish = mask.text(reply.finish[:LONGEST_FINISH])
+    finish = mask.text(reply.finish)[:LONGEST_FINISH]
     if too_long:
         return tokens, finish, ("failed", f"the answer is longer than {LONGEST_ANSWER} characters")
     if (fault := fault_of_reply(reply)) is not None:
-        return (
-            tokens,
-            finish,
-            ("fault", (fault.kind.value, mask.text(fault.reason), fault.status, fault.wait)),
-        )
+        reason = mask.text(fault.reason)[:LONGEST_REASON]
+        return tokens, finish, ("fault", (fault.kind.value, reason, fault.status, fault.wait))
     return tokens, finish, _answer(mask.value(content), form)
 
 

@@ -11,6 +11,9 @@ from genvm_llm.merging import Json
 from genvm_llm.waits import wait_of
 
 LONGEST_REASON = 300
+"""Characters in which a class is looked for."""
+LONGEST_KEPT = 16 * 1024
+"""Characters of a reason: more than is told, so that a key which begins in that part is whole, and masked."""
 DEEPEST_ERROR = 3
 
 _STATUS_BY_WORD = (
@@ -106,7 +109,7 @@ def missing(body: Json, name: str) -> Fault:
 
 
 def refused(why: object) -> Fault:
-    return Fault(Kind.REFUSED, f"the model or a filter refused: {str(why)[:LONGEST_REASON]}")
+    return Fault(Kind.REFUSED, f"the model or a filter refused: {str(why)[:LONGEST_KEPT]}")
 
 
 def tool_called() -> Fault:
@@ -150,7 +153,7 @@ def _words(error: Json) -> str:
     if isinstance(error, dict):
         names = (*_TEXTS, *_CODES)
         error = next((found for name in names if (found := error.get(name))), None)
-    return str(error)[:LONGEST_REASON]
+    return str(error)[:LONGEST_KEPT]
 
 
 def _wait(error: Json) -> float | None:

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from genvm_llm.check import check_one
+from genvm_llm.text_jobs import read_reply
 from genvm_module.errors import ModuleError
 
 from .provider_server import anthropic_reply, google_reply, ollama_reply, openai_reply
@@ -80,6 +81,20 @@ async def test_an_error_that_is_cut_off_inside_the_key_shows_none_of_it() -> Non
         with pytest.raises(ModuleError) as failure:
             await check_one(config, {"user_message": "?", "temperature": 0, "max_tokens": 10})
     assert failure.value.ctx["body"] == "x" * 1010 + "[redacted]"
+
+
+CUT_OFF: dict[str, Any] = {
+    "an error inside a 200": {"error": {"message": "x" * 295 + KEY}},
+    "a refusal": {"choices": [{"message": {"refusal": "x" * 295 + KEY}, "finish_reason": "stop"}]},
+    "why it ended": {"choices": [{"message": {"content": "4"}, "finish_reason": "x" * 35 + KEY}]},
+}
+
+
+@pytest.mark.parametrize("name", CUT_OFF)
+def test_what_is_told_of_a_reply_is_cut_off_behind_its_masking(name: str) -> None:
+    told = repr(read_reply(json.dumps(CUT_OFF[name]).encode(), "openai-compatible", "text", KEY))
+    assert "xxx" in told
+    assert KEY[:3] not in told
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
