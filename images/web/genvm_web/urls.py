@@ -6,6 +6,7 @@ their serialised form only, so that no second parser can understand it different
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import count
@@ -20,10 +21,13 @@ from genvm_wire.calldata import Encodable
 
 SCHEMES = {"http": 80, "https": 443}
 OPEN_PORTS = frozenset(SCHEMES.values())
+LONGEST_URL = 65_534
+"""Characters: what other nodes' clients send at most."""
 LONGEST_HOST = 254
 LONGEST_LABEL = 63
 ENCODED = "xn--"
 CARET, ENCODED_CARET = "^", "%5E"
+_WORD = re.compile(r"_(?=(\d+)_)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,8 @@ def host_of(text: str, base: str) -> str | None:
 
 
 def _parse(text: str, base: str | None) -> ada_url.URL:
+    if len(text) > LONGEST_URL:
+        raise ModuleError("MALFORMED_URL", fatal=False, ctx={"url": text[:LONGEST_URL]})
     try:
         return ada_url.URL(text, base=base) if base else ada_url.URL(text)
     except (ValueError, UnicodeError):
@@ -199,8 +205,9 @@ def _path(url: ada_url.URL, text: str, base: str | None) -> str:
 
 
 def _unused_word(text: str) -> str:
-    """One that is no scheme either."""
-    return next(word for number in count() if (word := f"_{number}_") not in text)
+    """One that is no scheme either. What is there is read once: who names them all would pay for each."""
+    used = set(_WORD.findall(text))
+    return next(f"_{number}_" for number in count() if str(number) not in used)
 
 
 def _malformed(text: str) -> ModuleError:

@@ -23,9 +23,6 @@ from genvm_web.webdriver.rendering import Renderer
 from genvm_web.webdriver.sandbox import SandboxUnusable
 from genvm_web.webdriver.settings import SettingRefused, Settings, read_settings
 
-# The renders under way get this long when the service is told to stop.
-STOP_SECONDS = 5.0
-
 log = structlog.get_logger(__name__)
 
 
@@ -74,9 +71,7 @@ async def serve(settings: Settings, network: Network, stop: asyncio.Event, ready
         domains = await asyncio.to_thread(root_zone) | settings.extra_tld
         rules = UrlRules(domains, settings.always_allow_hosts, settings.own_addresses)
         api = WebdriverApi(settings, Renderer(settings, browsers, network, rules))
-        runner = web.AppRunner(
-            api.application, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_SECONDS
-        )
+        runner = api.runner()
         await runner.setup()
         try:
             await _site(runner, settings).start()

@@ -13,6 +13,7 @@ from aiohttp import web
 from playwright.async_api import Error as PlaywrightError
 
 from genvm_web.messages import MODES
+from genvm_web.urls import LONGEST_URL
 from genvm_web.webdriver.navigation import NodeOffline
 from genvm_web.webdriver.rendering import Renderer
 from genvm_web.webdriver.settings import MIB, Settings
@@ -25,6 +26,10 @@ WAIT_UNTIL: Mapping[str, WaitUntil] = {
     "load": "load",
     "networkidle": "networkidle",
 }
+# The renders under way get this long when the service is told to stop.
+STOP_SECONDS = 5.0
+# Of a request's first line: the longest URL with each of its characters encoded, and the rest of the query.
+LONGEST_LINE = 3 * LONGEST_URL + 1024
 LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40}
 
 log = structlog.get_logger(__name__)
@@ -35,7 +40,7 @@ class BadQuery(Exception):
 
 
 class WebdriverApi:
-    """`application` serves it; handlers of callers that go away must be cancelled by the server."""
+    """`application` has its routes, `runner` serves them."""
 
     def __init__(self, settings: Settings, renderer: Renderer) -> None:
         self._settings = settings
@@ -50,6 +55,16 @@ class WebdriverApi:
                 web.get("/log-level", _level),
                 web.post("/log-level", _set_level),
             ]
+        )
+
+    def runner(self) -> web.AppRunner:
+        """What is done for callers that go away is cancelled."""
+        return web.AppRunner(
+            self.application,
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=STOP_SECONDS,
+            max_line_size=LONGEST_LINE,
         )
 
     async def _render(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Who renders and who waits is told to the module that the browser belongs to."""
+"""What the module and the service of its browser say to each other: long URLs, who renders and who waits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import TCPConnector, web
 
 from genvm_web.configuration import Limits
-from genvm_web.urls import UrlRules
+from genvm_web.urls import LONGEST_URL, UrlRules, WebUrl
 from genvm_web.webdriver.browser import Browsers
 from genvm_web.webdriver.http_api import WebdriverApi
 from genvm_web.webdriver.rendering import Renderer
@@ -21,9 +21,26 @@ def client_of(port: int) -> WebdriverClient:
     return WebdriverClient(f"http://127.0.0.1:{port}", Limits(), lambda: TCPConnector(force_close=True))
 
 
+async def test_the_longest_url_is_judged_as_a_page_and_no_failure_of_the_service(
+    internet: SmallInternet,
+) -> None:
+    renderer = Renderer(SETTINGS, Browsers(SETTINGS), internet, UrlRules(DOMAINS))
+    start = "http://a.com:81/"
+    path = "/" * (LONGEST_URL - len(start))
+    url = WebUrl(start + path, "http", "a.com", 81, "/" + path, "")
+    runner = WebdriverApi(SETTINGS, renderer).runner()
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        page = await client_of(runner.addresses[0][1]).render(url, "text", 0.0, None)
+    finally:
+        await runner.cleanup()
+    assert (page.status, page.body) == (403, b"blocked by client")
+
+
 async def test_slots_are_told_and_what_is_no_service_of_ours_says_nothing(internet: SmallInternet) -> None:
     renderer = Renderer(SETTINGS, Browsers(SETTINGS), internet, UrlRules(DOMAINS, frozenset(), ()))
-    runner = web.AppRunner(WebdriverApi(SETTINGS, renderer).application, access_log=None)
+    runner = WebdriverApi(SETTINGS, renderer).runner()
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

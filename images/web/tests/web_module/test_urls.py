@@ -6,7 +6,7 @@ import pytest
 
 from genvm_module.errors import ModuleError
 from genvm_web.top_level_domains import root_zone, with_extra
-from genvm_web.urls import UrlRules
+from genvm_web.urls import LONGEST_URL, UrlRules
 
 RULES = UrlRules(root_zone(), frozenset({"internal.lan", "10.9.8.7", "xn--bcher-kva.example"}))
 
@@ -153,6 +153,21 @@ def test_a_name_that_no_server_could_be_asked_for_is_no_url(host: str) -> None:
     with pytest.raises(ModuleError) as refused:
         RULES.check(f"http://{host}/")
     assert refused.value.causes == ["MALFORMED_URL"]
+
+
+def test_a_url_has_a_longest_length() -> None:
+    """As with other nodes' clients; behind a relative reference as well."""
+    start = "http://a.com/"
+    assert RULES.check(start + "x" * (LONGEST_URL - len(start))).path
+    for text, base in ((start + "x" * LONGEST_URL, None), ("x" * (LONGEST_URL + 1), start)):
+        with pytest.raises(ModuleError) as refused:
+            RULES.check(text, base)
+        assert refused.value.causes == ["MALFORMED_URL"]
+
+
+def test_a_path_that_names_every_word_keeps_its_carets() -> None:
+    path = "/^" + "".join(f"_{number}_" for number in range(2000)) + "^_0_1_"
+    assert RULES.check("http://a.com" + path).path == path
 
 
 def test_encoded_labels_that_stand_for_words_are_names() -> None:
