@@ -28,6 +28,8 @@ CONNECT_SECONDS = 15.0
 CHUNK = 64 * 1024
 # A page opens a few dozen; more only serves to wear the node out.
 CONNECTIONS = 256
+# A page of names whose servers do not answer would hold all threads that look names up, for all renders.
+LOOKUPS = 8
 DEFAULT_PORTS = {"http:": 80, "ws:": 80}
 
 log = structlog.get_logger(__name__)
@@ -64,7 +66,7 @@ class Target:
 
 @dataclass(slots=True)
 class FilteringProxy:
-    """`refusals` has the latest failure per target; `traffic` counts bytes to the browser."""
+    """`refusals` has the latest failure per target; `traffic` counts bytes, both ways."""
 
     network: Network
     rules: UrlRules
@@ -74,6 +76,7 @@ class FilteringProxy:
     port: int = 0
     over_limit: asyncio.Event = field(default_factory=asyncio.Event)
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
+    _lookups: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKUPS))
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[FilteringProxy]:
@@ -139,7 +142,8 @@ class FilteringProxy:
             raise _Refused(Refusal.BLOCKED)
         permitted = None if self.rules.allows_host(target.host) else self.rules.permits_address
         try:
-            addresses = await checked(self.network, target.host, permitted, all_permitted=True)
+            async with self._lookups:
+                addresses = await checked(self.network, target.host, permitted, all_permitted=True)
         except AddressForbidden:
             raise _Refused(Refusal.BLOCKED) from None
         except NameUnknown:
@@ -168,31 +172,35 @@ class FilteringProxy:
         upload_length: int | None,
     ) -> None:
         """Both ways until the far side has ended, or the near one has gone."""
-        upload = asyncio.ensure_future(_pump(near_reader, far_writer, upload_length))
+        upload = asyncio.ensure_future(self._pump(near_reader, far_writer, upload_length))
         try:
-            while data := await far_reader.read(CHUNK):
-                self.traffic += len(data)
-                if self.traffic > self.traffic_limit:
-                    self.over_limit.set()
-                    return
+            while (data := await far_reader.read(CHUNK)) and self._counted(data):
                 near_writer.write(data)
                 await near_writer.drain()
         finally:
             upload.cancel()
             await asyncio.wait([upload])
 
+    def _counted(self, data: bytes) -> bool:
+        """Whether a page may have so much more."""
+        self.traffic += len(data)
+        if self.traffic > self.traffic_limit:
+            self.over_limit.set()
+        return not self.over_limit.is_set()
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, length: int | None) -> None:
-    """`length` bytes, or all there are. More than `length` would be a request to somebody else."""
-    with suppress(OSError):
-        while data := await reader.read(CHUNK):
-            if length is not None and (length := length - len(data)) < 0:
-                writer.close()
-                return
-            writer.write(data)
-            await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, length: int | None
+    ) -> None:
+        """`length` bytes, or all there are. More than `length` would be a request to somebody else."""
+        with suppress(OSError):
+            while (data := await reader.read(CHUNK)) and self._counted(data):
+                if length is not None and (length := length - len(data)) < 0:
+                    writer.close()
+                    return
+                writer.write(data)
+                await writer.drain()
+            if writer.can_write_eof():
+                writer.write_eof()
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from genvm_web.network import ResolverDown
 from genvm_web.urls import UrlRules
-from genvm_web.webdriver.proxy import FilteringProxy, Refusal, Target
+from genvm_web.webdriver.proxy import LOOKUPS, FilteringProxy, Refusal, Target
 from web_module.browsing import DOMAINS
 from web_module.networks import PUBLIC, SmallInternet
 from web_module.sites import Canary, Site
@@ -135,3 +135,47 @@ async def test_a_page_that_loads_too_much_is_cut_off(site: Site, proxy: Filterin
         <= 1 << 20
     )
     assert proxy.over_limit.is_set()
+
+
+async def test_one_page_cannot_take_all_that_look_names_up(
+    internet: SmallInternet, proxy: FilteringProxy
+) -> None:
+    """Its names are looked up a few at a time; those of other pages have proxies of their own."""
+    here, at_once = 0, []
+    full, answered = asyncio.Event(), asyncio.Event()
+
+    class Silent(SmallInternet):
+        async def resolve(self, host: str):  # type: ignore[no-untyped-def]
+            nonlocal here
+            here += 1
+            at_once.append(here)
+            if here >= LOOKUPS:
+                full.set()
+            await answered.wait()
+            here -= 1
+            return await super().resolve(host)
+
+    internet.__class__ = Silent
+    asking = [
+        asyncio.create_task(say(proxy, f"CONNECT n{number}.genvm-site.com:443 HTTP/1.1\r\n\r\n"))
+        for number in range(4 * LOOKUPS)
+    ]
+    await full.wait()
+    # A head of another kind is read behind all of theirs.
+    assert await say(proxy, "CONNECT genvm-site.com:81 HTTP/1.1\r\n\r\n")
+    answered.set()
+    await asyncio.gather(*asking)
+    assert (len(at_once), max(at_once)) == (4 * LOOKUPS, LOOKUPS)
+
+
+async def test_what_a_page_sends_counts_as_its_traffic(
+    site: Site, internet: SmallInternet, proxy: FilteringProxy
+) -> None:
+    internet.serve("genvm-site.com", {443: site.port})
+    _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {2 * proxy.traffic_limit}\r\n\r\n"
+    writer.write(f"CONNECT genvm-site.com:443 HTTP/1.1\r\n\r\n{head}".encode())
+    writer.write(bytes(proxy.traffic_limit))
+    await proxy.over_limit.wait()
+    writer.close()
+    assert site.received == []
