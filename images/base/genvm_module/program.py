@@ -16,6 +16,7 @@ from genvm_module.contract import ConfigurationRefused, Module
 from genvm_module.control import DEFAULT_PATH, PATH_VARIABLE, ChannelBroken
 from genvm_module.expansion import UnknownVariable, expand
 from genvm_module.managed import ManagedProgram
+from genvm_module.pieces import read_in_pieces
 from genvm_module.sessions import DEFAULT_LIMIT
 from genvm_module.standalone import AddressUnusable, StandaloneProgram
 
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 def run(module: Module) -> int:
     """Serve until told to stop; the exit code."""
+    read_in_pieces()
     try:
         asyncio.run(_serve(module))
     except (ChannelBroken, ConfigurationRefused, AddressUnusable) as error:

@@ -11,6 +11,7 @@ from typing import Protocol
 from aiohttp import WSMessage, WSMsgType, web
 
 from genvm_module.contract import Transport
+from genvm_module.large_messages import LARGE_MESSAGES, LargeMessages
 
 MESSAGE_LIMIT = 64 * 1024 * 1024
 """Bytes of one message: two images of 5 MiB fit many times; refused before anything is allocated."""
@@ -49,11 +50,16 @@ class FramedStream:
     transport: Transport = "S"
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int = MESSAGE_LIMIT
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        limit: int = MESSAGE_LIMIT,
+        large: LargeMessages = LARGE_MESSAGES,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._limit = limit
+        self._large = large
         self._ahead = bytearray()
         self.answer_limit = limit
 
@@ -64,7 +70,11 @@ class FramedStream:
         length: int = struct.unpack(">I", header)[0]
         if length > self._limit:
             raise StreamBroken(f"a message of {length} bytes is over the limit of {self._limit}")
-        body = await self._take(length)
+        try:
+            async with self._large.room(length):
+                body = await self._take(length)
+        except TimeoutError:
+            raise StreamBroken(f"a message of {length} bytes did not arrive in its time") from None
         if len(body) < length:
             raise StreamBroken("the stream ended inside a message")
         return body
@@ -76,7 +86,8 @@ class FramedStream:
             if not data:
                 break
             self._ahead += data
-        taken = bytes(self._ahead[:count])
+        with memoryview(self._ahead) as ahead:
+            taken = bytes(ahead[:count])
         del self._ahead[:count]
         return taken
 

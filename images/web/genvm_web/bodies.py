@@ -17,6 +17,8 @@ PLAIN_NAMES = frozenset(
     }
 )
 """Some servers write their charset, or that there is no packing, where the packing stands."""
+MOST_MEMBERS = 4096
+"""Of a packed body: each costs a decoder, and one with nothing in it adds nothing to what is counted."""
 UNPACKED_ON_THE_WAY = frozenset({"", "chunked", "identity"})
 
 
@@ -77,6 +79,7 @@ class _Gzip:
     def __init__(self) -> None:
         self._decoder = zlib.decompressobj(GZIP_WINDOW)
         self._begun = False
+        self._members = 0
 
     def feed(self, data: bytes, room: int) -> bytes:
         output = bytearray()
@@ -87,6 +90,9 @@ class _Gzip:
             except zlib.error as error:
                 raise BodyBroken(str(error)) from None
             if self._decoder.eof:
+                self._members += 1
+                if self._members > MOST_MEMBERS:
+                    raise BodyBroken(f"more than {MOST_MEMBERS} packed parts")
                 data = self._decoder.unused_data
                 self._decoder = zlib.decompressobj(GZIP_WINDOW)
                 self._begun = bool(data)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -51,6 +52,59 @@ STREAMS: dict[str, bytes] = {
     "a message that does not end": (64 * MIB).to_bytes(4, "big") + bytes(16 * MIB),
 }
 
+# Another machine's, which no test asks: a loopback address would be the module's own browser.
+WEB: dict[str, Any] = {"webdriver_host": "http://192.0.2.1:4444"}
+
+
+def asked_for(url: str) -> bytes:
+    payload: Encodable = {"method": "GET", "url": url, "headers": {}, "body": None, "sign": False}
+    return framed(encode({"Request": [payload, 1000]}))
+
+
+URLS: dict[str, bytes] = {
+    "a path of carets and words": asked_for(
+        "http://a.com/^" + "".join(f"_{number}_" for number in range(200_000))
+    ),
+    "a host of marks": asked_for("http://a" + "\u0301\u0316" * 100_000 + ".com/"),
+    "a host of 32 MiB": asked_for("http://" + "a." * (16 * MIB) + "com/"),
+}
+
+
+FLOODS: dict[str, tuple[bytes, bytes]] = {
+    "/interim": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 4000),
+    "/chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n" * 16_000),
+    "/parts": (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", gzip.compress(b"") * 5000),
+}
+"""What a site begins an answer with, and goes on with for ever."""
+
+
+@asynccontextmanager
+async def flooding() -> AsyncIterator[int]:
+    """Such a site's port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            start, more = FLOODS[head.split(b" ")[1].decode()]
+            writer.write(start)
+            while True:
+                writer.write(more)
+                await writer.drain()
+
+    server = await asyncio.start_server(serve, "127.0.0.1")
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def ask(session: socket.socket, run: int, data: bytes) -> None:
+    """One request, until it is answered."""
+    reader, writer = await asyncio.open_connection(sock=session)
+    writer.write(framed(encode({"genvm_id": run, "host_data": HOST_DATA})) + data)
+    await reader.readexactly(4)
+    writer.close()
+
 
 async def say(session: socket.socket, run: int, data: bytes) -> None:
     """All of it, and what is answered until the module has had enough of it, or is quiet."""
@@ -79,3 +133,25 @@ async def test_what_a_contract_says_to_the_llm_module(name: str) -> None:
         await asyncio.gather(*saying)
 
     await module_never_stops("genvm_llm", LLM, SESSIONS, hostile)
+
+
+@pytest.mark.parametrize("name", URLS)
+async def test_what_a_contract_says_to_the_web_module(name: str) -> None:
+    async def hostile(sessions: Sequence[socket.socket]) -> None:
+        saying = (say(session, run, URLS[name]) for run, session in enumerate(sessions, 1))
+        await asyncio.gather(*saying)
+
+    await module_never_stops("genvm_web", WEB, SESSIONS, hostile)
+
+
+async def test_what_sites_answer_the_web_module() -> None:
+    paths = [path for path in FLOODS for _ in range(SESSIONS)]
+    config = {**WEB, "always_allow_hosts": ["127.0.0.1"], "answer_timeout": "1s", "request_timeout": "1s"}
+    async with flooding() as port:
+
+        async def hostile(sessions: Sequence[socket.socket]) -> None:
+            requests = (asked_for(f"http://127.0.0.1:{port}{path}") for path in paths)
+            asking = (ask(*one) for one in zip(sessions, range(1, len(paths) + 1), requests, strict=True))
+            await asyncio.gather(*asking)
+
+        await module_never_stops("genvm_web", config, len(paths), hostile)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from genvm_web.bodies import BodyBroken, BodyTooLarge, Packing, packing_of, read_body
+from genvm_web.bodies import MOST_MEMBERS, BodyBroken, BodyTooLarge, Packing, packing_of, read_body
 
 
 class Chunks:
@@ -45,6 +45,11 @@ async def test_a_bomb_is_not_unfolded() -> None:
     bomb = gzip.compress(b"\0" * 50_000_000)
     with pytest.raises(BodyTooLarge):
         await read_body(aiter(Chunks(bomb, len(bomb))), gzip=True, limit=10_000)
+
+
+async def test_a_body_of_nothing_but_beginnings_is_not_read_for_ever() -> None:
+    with pytest.raises(BodyBroken, match="parts"):
+        await read_body(aiter(Chunks(gzip.compress(b"") * (MOST_MEMBERS + 1), 65536)), gzip=True, limit=1000)
 
 
 @pytest.mark.parametrize("data", [b"not gzip", gzip.compress(b"abc" * 100)[:-9]])
