@@ -106,7 +106,7 @@ class WebService:
             rules=trust.rules,
             limits=limits,
             fetcher=Fetcher(network, trust.rules, limits, trust.tls),
-            signer=Signer(configuration.signer, limits.signer_timeout, trust.tls),
+            signer=Signer(configuration.signer, limits.signer_timeout, trust.tls, network),
             webdriver=self._webdriver,
             slots=asyncio.Semaphore(limits.max_concurrent_requests),
             troubles=self._troubles,

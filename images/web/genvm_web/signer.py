@@ -10,17 +10,21 @@ import asyncio
 import secrets
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import ada_url
 import aiohttp
 
+from genvm_module.egress.rules import is_no_service
 from genvm_module.errors import ModuleError
 from genvm_web import configuration
-from genvm_web.http_client import Outgoing
+from genvm_web.http_client import Outgoing, Pinned
 from genvm_web.http_failures import described
+from genvm_web.network import Endpoint, LookupFailed, Network
 from genvm_web.placeholders import UnknownName, filled, variables
+from genvm_web.public_addresses import address_literal
 from genvm_web.signing import SALT_BYTES, identity_headers, signature_base
+from genvm_web.urls import SCHEMES
 
 # Longer than any signature; more is not one.
 LONGEST_SIGNATURE = 4096
@@ -35,6 +39,7 @@ class Signer:
         settings: configuration.Signer,
         timeout: float,
         tls: ssl.SSLContext,
+        network: Network,
         *,
         clock: Callable[[], float] = time.time,
         salt: Callable[[int], bytes] = secrets.token_bytes,
@@ -42,6 +47,7 @@ class Signer:
         self._settings = settings
         self._timeout = timeout
         self._tls = tls
+        self._network = network
         self._clock = clock
         self._salt = salt
 
@@ -49,20 +55,21 @@ class Signer:
         """The request with its identity and signature headers. Raises ModuleError, always fatal."""
         values = variables(host_data)
         url, headers = self._addressed(values)
+        where = await self._found(url)
         added = identity_headers(
             values.get("node_address", ""), values.get("tx_id", ""), self._salt(SALT_BYTES), request.body
         )
         base = signature_base(request.method, request.url, added, int(self._clock()))
-        signature = await self._ask(url, headers, base.text)
+        signature = await self._ask(url.href, headers, base.text, where)
         signed = {**request.headers, **added, **base.headers(signature)}
         return Outgoing(request.method, request.url, signed, request.body)
 
-    def _addressed(self, values: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    def _addressed(self, values: Mapping[str, str]) -> tuple[ada_url.URL, dict[str, str]]:
         try:
-            url = filled(self._settings.url, values)
-            if len(url) > LONGEST_URL:
+            text = filled(self._settings.url, values)
+            if len(text) > LONGEST_URL:
                 raise ValueError
-            url = ada_url.URL(url).href
+            url = ada_url.URL(text)
             headers = {name: filled(value, values) for name, value in self._settings.headers.items()}
         except UnknownName as error:
             raise _failed("SIGN_URL_PATCH_FAILED", f"nothing is called {error}") from None
@@ -70,13 +77,30 @@ class Signer:
             raise _failed("SIGN_URL_PATCH_FAILED", "the signer's address is not a URL") from None
         return url, headers
 
-    async def _ask(self, url: str, headers: Mapping[str, str], text: bytes) -> bytes:
+    async def _found(self, url: ada_url.URL) -> list[Endpoint]:
+        """Where it may be: a run's client names it, and could name what gives a machine's own keys away."""
+        literal = address_literal(url.hostname)
+        try:
+            found = [literal] if literal is not None else await self._network.resolve(url.hostname)
+        except LookupFailed:
+            raise _failed("SIGN_URL_SEND_FAILED", "its name has no address") from None
+        good = [address for address in found if not is_no_service(address)]
+        if not good:
+            raise _failed("SIGN_URL_SEND_FAILED", "the address is no signer's")
+        port = int(url.port or SCHEMES.get(url.protocol.removesuffix(":"), 0))
+        return [Endpoint(str(address), port) for address in good]
+
+    async def _ask(
+        self, url: str, headers: Mapping[str, str], text: bytes, where: Sequence[Endpoint]
+    ) -> bytes:
         cause = "SIGN_URL_SEND_FAILED"
         try:
             async with (
                 asyncio.timeout(self._timeout),
                 aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(ssl=self._tls, force_close=True),
+                    connector=aiohttp.TCPConnector(
+                        resolver=Pinned(where), use_dns_cache=False, ssl=self._tls, force_close=True
+                    ),
                     cookie_jar=aiohttp.DummyCookieJar(),
                     timeout=aiohttp.ClientTimeout(total=None),
                     trust_env=False,

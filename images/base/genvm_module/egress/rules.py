@@ -45,6 +45,38 @@ PRIVATE: tuple[Network, ...] = tuple(
 )
 """Where only what is named may be reached. Documentation networks lead nowhere and are left out."""
 
+NO_SERVICE: tuple[Network, ...] = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8",
+        "100.100.100.200/32",
+        "168.63.129.16/32",
+        "169.254.0.0/16",
+        "192.0.0.192/32",
+        "224.0.0.0/3",
+        "::/96",
+        "64:ff9b:1::/48",
+        "2001::/32",
+        "2002::/16",
+        "fd00:c1::a9fe:a9fe/128",
+        "fd00:ec2::/32",
+        "fd20:ce::254/128",
+        "fe80::/10",
+        "fec0::/10",
+        "ff00::/8",
+    )
+)
+"""Where no service of a node's is, whoever names it: a cloud's own keys, everybody, nobody, translators."""
+LOOPBACK = IPv6Address("::1")
+
+
+def is_no_service(address: Address) -> bool:
+    """Whether a run may not have its requests signed there."""
+    if isinstance(address, IPv6Address):
+        inside = address in IPv6Network((TRANSLATED, 96))
+        address = IPv4Address(address.packed[-4:]) if inside else address.ipv4_mapped or address
+    return address != LOOPBACK and any(address in network for network in NO_SERVICE)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

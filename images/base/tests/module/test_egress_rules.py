@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from genvm_module.egress.__main__ import looked_up, name_servers
-from genvm_module.egress.rules import ICMPV6, TCP, UDP, Door, Packet, judged, rules
+from genvm_module.egress.rules import ICMPV6, TCP, UDP, Door, Packet, is_no_service, judged, rules
 
 MODULE, ENGINE = 64321, 0
 RULES = rules(
@@ -16,6 +16,31 @@ RULES = rules(
     resolvers=[ip_address("10.1.0.53")],
     user=MODULE,
 )
+
+
+@pytest.mark.parametrize(
+    ("address", "refused"),
+    [
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("10.0.0.5", False),
+        ("172.17.0.1", False),
+        ("fd00::5", False),
+        ("93.184.216.34", False),
+        ("169.254.169.254", True),
+        ("::ffff:169.254.169.254", True),
+        ("64:ff9b::a9fe:a9fe", True),
+        ("64:ff9b::a00:5", False),
+        ("fd00:ec2::254", True),
+        ("100.100.100.200", True),
+        ("0.0.0.0", True),
+        ("::", True),
+        ("224.0.0.1", True),
+        ("fe80::1", True),
+    ],
+)
+def test_what_no_run_may_name_for_a_service(address: str, refused: bool) -> None:
+    assert is_no_service(ip_address(address)) is refused
 
 
 def may_leave(address: str, port: int, protocol: int = TCP, user: int | None = MODULE) -> bool:

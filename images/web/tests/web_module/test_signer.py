@@ -157,6 +157,32 @@ async def test_without_its_signer_a_node_observes_nothing(
     assert site.received == []
 
 
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "[::ffff:a9fe:a9fe]", "[64:ff9b::a9fe:a9fe]", "2852039166", "metadata.lan"]
+)
+async def test_no_run_names_what_gives_a_machine_s_keys_away(
+    site: Site, internet: SmallInternet, opened: Open, host: str
+) -> None:
+    internet.names["metadata.lan"] = ["169.254.169.254", "fd00:ec2::254"]
+    conversation = await opened(host_data={"signerUrl": f"http://{host}/latest"})
+    with pytest.raises(ModuleError) as failed:
+        await fetch(conversation, "http://genvm-site.com/", sign=True)
+    assert (failed.value.causes, failed.value.ctx) == (
+        ["SIGN_URL_SEND_FAILED"],
+        {"error": "the address is no signer's"},
+    )
+
+
+async def test_a_signer_s_name_is_looked_up_once(
+    site: Site, signer: Site, internet: SmallInternet, opened: Open
+) -> None:
+    internet.names["signer.lan"] = ["127.0.0.1", "169.254.169.254"]
+    address = f"http://signer.lan:{signer.port}/genvm/sign"
+    await fetch(await opened(host_data={"signerUrl": address}), "http://genvm-site.com/", sign=True)
+    verify(site.received[0])
+    assert internet.lookups.count("signer.lan") == 1
+
+
 async def test_a_signer_that_refuses_is_fatal(site: Site, signer: Site, opened: Open) -> None:
     signer.page("/genvm/sign", "no", 500)
     with pytest.raises(ModuleError) as failed:
