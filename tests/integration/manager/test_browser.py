@@ -7,7 +7,6 @@ the others do not pass for want of an attack.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
+from tests.chromium_without_news import CHROMIUM
 from tests.integration.manager.conftest import Client, MakeClient, listening_node, runs_ever
 
 EVIL, REBOUND = "evil.example", "rebound.example"
@@ -63,13 +63,10 @@ async def client(make_client: MakeClient) -> Client:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Names of others lead to this machine, as they do when a name server says so."""
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.fail("no chromium; `make test` installs it (images/prerequisites.sh test)", pytrace=False)
     rules = ",".join(f"MAP {name} 127.0.0.1" for name in (EVIL, REBOUND, *NAMES))
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(
-            executable_path=found,
+            executable_path=CHROMIUM,
             # This machine's user may be root, and the pages are the test's own.
             chromium_sandbox=False,
             # Newer browsers ask the user first; others do not, and a user may say yes.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Error, Page, Request, async_playwright, expect
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from orchestrator.api.times import ApiTimes
+from tests.chromium_without_news import CHROMIUM
 from tests.integration.manager.callers import make_as, tokens_file
 from tests.integration.manager.conftest import (
     Client,
@@ -41,11 +41,8 @@ async def client(make_client: MakeClient) -> Client:
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.fail("no chromium; `make test` installs it (images/prerequisites.sh test)", pytrace=False)
     async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=found, chromium_sandbox=False)
+        started = await playwright.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=False)
         yield started
         await started.close()
 
@@ -68,39 +65,13 @@ async def open_page(browser: Browser) -> AsyncIterator[Open]:
         if not breaks_rules:
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on("console", lambda message: complaints.append(message.text))
-        await loaded(page, f"{client.address}/ui#/{part}")
+        await page.goto(f"{client.address}/ui#/{part}")
         return page
 
     yield opened
     assert [url for url in asked if url != "about:blank" and not url.startswith(tuple(own))] == []
-    # A browser says of each refusal that there was one, and of what it broke off itself.
+    # A browser says of each refusal that there was one, and of what was broken off.
     assert [one for one in complaints if not one.startswith("Failed to load resource")] == []
-
-
-async def loaded(page: Page, address: str) -> None:
-    """Load it anew, with all its files, as often as it takes.
-
-    A browser breaks off what it asks for when the machine's network changes: somebody starts a container.
-    """
-    while True:
-        broken: list[str] = []
-
-        def note(request: Request, broken: list[str] = broken) -> None:
-            if not request.url.endswith("/ui/events"):
-                broken.append(request.url)
-
-        page.on("requestfailed", note)
-        try:
-            await page.goto("about:blank")
-            await page.goto(address)
-        except Error as error:
-            if "ERR_NETWORK_CHANGED" not in str(error):
-                raise
-            continue
-        finally:
-            page.remove_listener("requestfailed", note)
-        if not broken:
-            return
 
 
 async def ended_run(client: Client, script: dict[str, Any], **changes: Any) -> int:

@@ -119,6 +119,10 @@ async def test_an_operator_starts_and_stops_a_module(
     assert await page.get_by_role("button", name=re.compile("Start|Stop")).count() == 0
     await page.get_by_role("button", name="Forget the token").click()
     await sign_in(page, tokens_file.texts[ROOT])
+    # An order that no answer came to is not given again by the page, which says so.
+    await page.route("**/module/start", lambda route: route.abort("connectionreset"), times=1)
+    await page.get_by_role("button", name="Start web").click()
+    await expect(page.get_by_text("No answer came. The order may have been carried out")).to_be_visible()
     await page.get_by_role("button", name="Start web").click()
     await expect(page.get_by_text("module started")).to_be_visible()
     await page.get_by_role("button", name="Stop web").click()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,8 @@ from aiohttp import ClientError, ClientResponse
 
 from genvm_wire.calldata import encode
 from orchestrator.api.times import ApiTimes
-from orchestrator.api.ui import readers as readers_module
 from orchestrator.api.ui.files import FILES, POLICY
-from orchestrator.api.ui.readers import Readers
+from orchestrator.api.ui.readers import MOST, Readers
 from orchestrator.api.ui.route import READERS
 from tests.integration.manager.callers import ALICE, BOB, READER, ROOT, MakeAs, TokensFile
 from tests.integration.manager.conftest import Client, MakeClient
@@ -134,10 +133,10 @@ async def test_who_does_not_read_is_owed_one_snapshot_and_hung_up_on(make_client
         writer.close()
 
 
-async def test_there_is_a_most_of_readers(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers_module, "MOST", 2)
-    async with looking(client) as first, looking(client):
-        await told(first, "snapshot")
+async def test_there_is_a_most_of_readers(client: Client) -> None:
+    async with AsyncExitStack() as pages:
+        for _ in range(MOST):
+            await pages.enter_async_context(looking(client))
         async with client.session.get("/ui/events", headers=TAKEN) as refused:
             assert refused.status == 503
             assert "Retry-After" in refused.headers

@@ -49,9 +49,15 @@ export async function get(path) {
   }
 }
 
+// An order is given once: whether one without an answer was carried out is for a person to look at.
 export async function post(path, body) {
   const headers = { "Content-Type": "application/json" };
-  const answer = await request(path, { method: "POST", headers, body: JSON.stringify(body) });
-  if (!answer.ok) throw await refusalOf(answer);
-  return answer.json();
+  let answer;
+  try {
+    answer = await request(path, { method: "POST", headers, body: JSON.stringify(body) });
+    if (answer.ok) return await answer.json();
+  } catch {
+    throw new Error("No answer came. The order may have been carried out: look at the state, and give it again if it was not.");
+  }
+  throw await refusalOf(answer);
 }
