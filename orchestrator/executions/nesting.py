@@ -96,6 +96,10 @@ class NestedRuns:
         except (NestingFailure, VersionFailure, HostFailure, RuntimeFailure, Ended) as failure:
             failed(str(failure) or type(failure).__name__)
             return Nested(run.id, said.call, FAILED, encode(SAID_ON_FAILURE))
+        except Exception:
+            # Without an answer the caller would wait for it until its deadline, and nobody would know why.
+            log.exception("nested_run_defect", deep=deep)
+            return Nested(run.id, said.call, FAILED, encode(SAID_ON_FAILURE))
         return Nested(run.id, said.call, *result)
 
     async def _result(self, run: Run, said: Nest, deep: int) -> Answer:

@@ -19,6 +19,7 @@ from genvm_web.configuration import Configuration, read_configuration
 from genvm_web.conversation import Equipment, Troubles, WebConversation
 from genvm_web.fetching import Fetcher
 from genvm_web.network import Network, SystemNetwork
+from genvm_web.repeated import repeated, stopped
 from genvm_web.signer import Signer
 from genvm_web.top_level_domains import with_extra
 from genvm_web.urls import UrlRules
@@ -111,7 +112,7 @@ class WebService:
             slots=asyncio.Semaphore(limits.max_concurrent_requests),
             troubles=self._troubles,
         )
-        self._watch = asyncio.create_task(self._watch_webdriver(), name="webdriver-health")
+        self._watch = repeated("webdriver-health", HEALTH_INTERVAL, self._look_at_webdriver)
 
     @property
     def notes(self) -> Sequence[str]:
@@ -137,8 +138,7 @@ class WebService:
         return Health(healthy=self._alive, detail=detail, counters=counters)
 
     async def close(self) -> None:
-        self._watch.cancel()
-        await asyncio.wait([self._watch])
+        await stopped(self._watch)
         if self._child is not None:
             await self._child.close()
         self._network.close()
@@ -148,9 +148,7 @@ class WebService:
             return aiohttp.UnixConnector(path=self._child.socket_path, force_close=True)
         return aiohttp.TCPConnector(force_close=True)
 
-    async def _watch_webdriver(self) -> None:
-        while True:
-            await asyncio.sleep(HEALTH_INTERVAL)
-            self._alive = await self._webdriver.is_alive()
-            if self._child is not None:
-                self._slots = await self._webdriver.slots()
+    async def _look_at_webdriver(self) -> None:
+        self._alive = await self._webdriver.is_alive()
+        if self._child is not None:
+            self._slots = await self._webdriver.slots()

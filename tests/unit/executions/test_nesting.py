@@ -136,6 +136,24 @@ async def test_one_that_asks_for_nonsense_again_and_again_does_not_fill_the_log(
     assert told == [1, 2, 4, 8, 16, 32, 64]
 
 
+@dataclass
+class Defective(Nesting):
+    """What starts its second instance is wrong in a way that nobody thought of."""
+
+    async def start(self, spec: InstanceSpec) -> Started:
+        if self.started:
+            raise LookupError(spec.name)
+        return await super().start(spec)
+
+
+async def test_a_defect_on_the_way_to_the_callee_is_an_answer_too_and_is_told(host: str) -> None:
+    engine = Defective(calls=[call()])
+    with capture_logs() as said:
+        await ended(engine, host)
+    assert [(one.result, decode(one.value)) for one in engine.answers] == [FAILED]
+    assert [one["event"] for one in said if one["log_level"] == "error"] == ["nested_run_defect"]
+
+
 async def test_the_end_of_the_caller_is_the_end_of_the_callee(host: str) -> None:
     engine = Nesting(calls=[call()], callee_waits=True)
     stage = Stage(engine)

@@ -13,6 +13,7 @@ import structlog
 from playwright.async_api import Browser, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
+from genvm_web.repeated import repeated, stopped
 from genvm_web.webdriver.processes import browser_processes, kill
 from genvm_web.webdriver.sandbox import require_sandbox
 from genvm_web.webdriver.settings import Settings
@@ -132,16 +133,15 @@ class Browsers:
             )
         self._shared_memory = await asyncio.to_thread(_has_shared_memory)
         async with async_playwright() as self._playwright:
+            settings = self.settings
             watches = [
-                asyncio.create_task(self._watch_rotation(), name="rotation"),
-                asyncio.create_task(self._watch_memory(), name="renderer-memory"),
+                repeated("rotation", settings.rotation_check_interval, self._look_at_age),
+                repeated("renderer-memory", settings.heap_check_interval_ms / 1000, self._look_at_memory),
             ]
             try:
                 yield
             finally:
-                for watch in watches:
-                    watch.cancel()
-                await asyncio.wait(watches)
+                await stopped(*watches)
                 for running in list(self._all):
                     await self._close(running)
 
@@ -213,32 +213,28 @@ class Browsers:
         for process in await asyncio.to_thread(browser_processes, running.marker):
             kill(process)
 
-    async def _watch_memory(self) -> None:
+    async def _look_at_memory(self) -> None:
         """A renderer far beyond its heap is ended before the whole container is; its page fails alone."""
         limit = self.settings.max_page_heap_mb + RENDERER_OVERHEAD_MB
-        while True:
-            await asyncio.sleep(self.settings.heap_check_interval_ms / 1000)
-            for running in [running for running in self._all if running.renders]:
-                for process in await asyncio.to_thread(browser_processes, running.marker):
-                    if process.is_renderer and process.memory_mb > limit:
-                        self.counters.renderers_killed += 1
-                        log.warning("renderer_killed", memory_mb=round(process.memory_mb))
-                        kill(process)
+        for running in [running for running in self._all if running.renders]:
+            for process in await asyncio.to_thread(browser_processes, running.marker):
+                if process.is_renderer and process.memory_mb > limit:
+                    self.counters.renderers_killed += 1
+                    log.warning("renderer_killed", memory_mb=round(process.memory_mb))
+                    kill(process)
 
-    async def _watch_rotation(self) -> None:
-        while True:
-            await asyncio.sleep(self.settings.rotation_check_interval)
-            running = self._current
-            if running is None:
-                continue
-            memory = await asyncio.to_thread(_memory, running.marker)
-            age = asyncio.get_running_loop().time() - running.started
-            if self._outlived(memory - running.memory_at_start, age, idle=running.renders == 0):
-                self.counters.rotated += 1
-                log.info("browser_rotated", memory_mb=round(memory), age_seconds=round(age))
-                self.retire(running)
-                if running.renders == 0:
-                    await self._close(running)
+    async def _look_at_age(self) -> None:
+        running = self._current
+        if running is None:
+            return
+        memory = await asyncio.to_thread(_memory, running.marker)
+        age = asyncio.get_running_loop().time() - running.started
+        if self._outlived(memory - running.memory_at_start, age, idle=running.renders == 0):
+            self.counters.rotated += 1
+            log.info("browser_rotated", memory_mb=round(memory), age_seconds=round(age))
+            self.retire(running)
+            if running.renders == 0:
+                await self._close(running)
 
     def _outlived(self, grown_mb: float, age: float, *, idle: bool) -> bool:
         settings = self.settings
