@@ -49,7 +49,7 @@ from orchestrator.modules.service import ModuleService
 from orchestrator.node_rules import node_dialler
 from orchestrator.provider_checks import CheckOne, provider_check
 from orchestrator.readiness import Check, Readiness
-from orchestrator.ready_checks import ready_checks
+from orchestrator.ready_checks import DEFAULT_READY_TIMES, ReadyTimes, ready_checks
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
 from orchestrator.runtime.port import InstanceSpec, Role, Runtime
 from orchestrator.settings import Settings
@@ -73,8 +73,6 @@ IMAGE_LOOK = 30.0
 MODULES_END_TIME = 5.0
 # Seconds for the last lines of the audit log.
 AUDIT_TIME = 5.0
-# Seconds between two looks at whether runs can be written down: one small commit each.
-JOURNAL_LOOK = 5.0
 
 MakeRuntime = Callable[[Settings, str], Awaitable[Runtime]]
 
@@ -117,12 +115,14 @@ async def manager(
     api_times: ApiTimes = DEFAULT_API_TIMES,
     *,
     lasting: bool = True,
+    ready_times: ReadyTimes = DEFAULT_READY_TIMES,
 ) -> AsyncIterator[Manager]:
     """A manager that runs; on leaving, its runs are ended and everything is closed in reverse order.
 
     `make_runtime` gets the settings and the manager id; unset: what the settings name. `check_llm` asks a
     provider; unset: the installed clients. `times`: how long its executions wait for
-    others; `api_times`: the edge. Not `lasting`: its journal need not survive the machine.
+    others; `api_times`: the edge; `ready_times`: its readiness. Not `lasting`: its journal need not survive
+    the machine.
 
     Raises BadTokens, StateDirUnusable, ManifestError, EngineUnreachable, TracesNotInstalled.
     """
@@ -172,9 +172,12 @@ async def manager(
             audit = AuditLog(settings.audit_file, background).begun()
             if tokens is not None:
                 background.spawn_eternal("tokens", tokens.keep_looking(settings.tokens_interval))
-            writability = _watched(journal, settings, background)
+            writability = _watched(journal, settings, background, ready_times.journal_look)
             readiness = _kept_watching(
-                ready_checks(recovered, runtime, writability, catalogue, modules, among=among), background
+                ready_checks(
+                    recovered, runtime, writability, catalogue, modules, among=among, times=ready_times
+                ),
+                background,
             )
             sources = Sources(
                 executions=executions,
@@ -305,10 +308,10 @@ def _remembered(sources: Sources, background: TaskOwner) -> History:
     return history
 
 
-def _watched(journal: Journal, settings: Settings, background: TaskOwner) -> Writability:
+def _watched(journal: Journal, settings: Settings, background: TaskOwner, interval: float) -> Writability:
     """What tells at any time why runs cannot be written down."""
     writability = Writability(journal, settings.state_dir, settings.disk_floor_bytes)
-    background.spawn_eternal("writability", writability.watch(JOURNAL_LOOK))
+    background.spawn_eternal("writability", writability.watch(interval))
     return writability
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from orchestrator.company import Among
@@ -13,9 +14,20 @@ from orchestrator.readiness import Check
 from orchestrator.runtime.port import Runtime
 from orchestrator.store.writability import Writability
 
-ENGINE_SETTLE, MODULE_SETTLE = 3.0, 2.0
-MODULE_PATIENCE = 10.0
-"""Seconds: a module that crashed is back by itself sooner most of the time, and runs wait for it."""
+
+@dataclass(frozen=True, slots=True)
+class ReadyTimes:
+    """All in seconds; `settle`: well for so long before it counts as well again. Tests give other values."""
+
+    journal_look: float = 5.0
+    """Between two looks at whether runs can be written down: one small commit each."""
+    engine_settle: float = 3.0
+    module_settle: float = 2.0
+    module_patience: float = 10.0
+    """A module that crashed is back by itself sooner most of the time, and runs wait for it."""
+
+
+DEFAULT_READY_TIMES = ReadyTimes()
 NOT_WRITTEN = "runs cannot be written down: "
 
 
@@ -27,13 +39,14 @@ def ready_checks(
     modules: ModuleService,
     *,
     among: Among | None,
+    times: ReadyTimes,
 ) -> dict[str, Check]:
     """By part, in the order in which they are told."""
     return {
         "recovery": Check(lambda: None if recovered.is_set() else "recovering"),
         "lease": Check(lambda: _lease(among)),
         "orders": Check(lambda: None if among is None else among.orders.trouble()),
-        "engine": Check(lambda: _engine(runtime), settle=ENGINE_SETTLE),
+        "engine": Check(lambda: _engine(runtime), settle=times.engine_settle),
         # These two have a hysteresis of their own, by looks and by room.
         "disk": Check(lambda: _written(writability.disk_trouble)),
         "journal": Check(lambda: _written(writability.journal_trouble)),
@@ -41,8 +54,8 @@ def ready_checks(
         **{
             f"{kind}_module": Check(
                 lambda kind=kind: _module(modules, kind),  # type: ignore[misc]
-                patience=MODULE_PATIENCE,
-                settle=MODULE_SETTLE,
+                patience=times.module_patience,
+                settle=times.module_settle,
             )
             for kind in ModuleKind
         },

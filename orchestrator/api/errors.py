@@ -31,8 +31,7 @@ from orchestrator.executions.refusals import (
     RunElsewhere,
     ShuttingDown,
 )
-from orchestrator.modules.failures import ModuleFailure
-from orchestrator.modules.failures import ShuttingDown as ModulesShuttingDown
+from orchestrator.modules.failures import ModuleFailure, NoNewModules
 from orchestrator.node.contract_schema import NoSchema
 from orchestrator.runtime.port import RuntimeFailure
 from orchestrator.store.port import StoreFailure
@@ -78,7 +77,7 @@ ANSWERS: tuple[tuple[type[Exception], FailureAnswer], ...] = (
     (ShuttingDown, FailureAnswer(503, retry=True)),
     (Refused, FailureAnswer(500)),
     (ModulesNotRunning, FailureAnswer(500)),
-    (ModulesShuttingDown, FailureAnswer(503, retry=True)),
+    (NoNewModules, FailureAnswer(503, retry=True)),
     (NotToBeHad, FailureAnswer(503, retry=True)),
     (ModuleFailure, FailureAnswer(500)),
     (RuntimeFailure, FailureAnswer(503, retry=True)),

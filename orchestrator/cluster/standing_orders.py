@@ -17,7 +17,7 @@ from orchestrator.cluster.knowledge import Knowledge, KnownConfiguration, NotToB
 from orchestrator.cluster.variables import VARIABLES, SharedVariables
 from orchestrator.environment import EnvironmentOverlay
 from orchestrator.modules.configuration import StartRequest
-from orchestrator.modules.failures import AlreadyRunning, ModuleFailure, ShuttingDown
+from orchestrator.modules.failures import AlreadyRunning, ModuleFailure, NoNewModules
 from orchestrator.modules.kinds import ModuleKind
 from orchestrator.modules.module import Module
 from orchestrator.modules.service import ModuleService
@@ -234,7 +234,7 @@ class StandingOrders:
         await module.at_rest()
         try:
             await self._follow(kind, standing, module)
-        except ShuttingDown as failure:
+        except NoNewModules as failure:
             return failure
         except (ModuleFailure, RuntimeFailure) as failure:
             if module.goes_by == standing.revision:

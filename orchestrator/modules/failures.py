@@ -10,7 +10,7 @@ class ModuleFailure(Exception):
     ├── BadConfiguration   the configuration cannot be used; nothing has changed
     ├── AlreadyRunning     start of a module that runs; it goes on
     ├── NotStarted         the container or the program in it failed
-    └── ShuttingDown       the manager is about to stop
+    └── NoNewModules       the manager is about to stop
     """
 
 
@@ -29,5 +29,5 @@ class NotStarted(ModuleFailure):
     """The module's program did not get as far as serving."""
 
 
-class ShuttingDown(ModuleFailure):
+class NoNewModules(ModuleFailure):
     """No module is started any more."""

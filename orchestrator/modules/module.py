@@ -17,7 +17,7 @@ from genvm_wire.module_messages import ModuleReady, ModuleResume
 from orchestrator.executions.persistence import persistently
 from orchestrator.modules.configuration import Configuration, StartRequest
 from orchestrator.modules.egress import PacketFilters, egress_of
-from orchestrator.modules.failures import AlreadyRunning, ModuleFailure, NotStarted, ShuttingDown
+from orchestrator.modules.failures import AlreadyRunning, ModuleFailure, NoNewModules, NotStarted
 from orchestrator.modules.instance import ModuleInstance, check_resumed
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.record import ModuleEntry
@@ -190,7 +190,7 @@ class Module:
 
     def _check_open(self) -> None:
         if self._closing:
-            raise ShuttingDown("the manager is shutting down")
+            raise NoNewModules("the manager is shutting down")
 
     async def _launch(self, configuration: Configuration) -> ModuleInstance:
         """A new instance that serves, or nothing."""

@@ -22,7 +22,7 @@ from orchestrator.executions.modules import (
 )
 from orchestrator.modules.configuration import Configuration, StartRequest, configuration_of
 from orchestrator.modules.egress import PacketFilters
-from orchestrator.modules.failures import ShuttingDown
+from orchestrator.modules.failures import NoNewModules
 from orchestrator.modules.instance import ModuleInstance
 from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.module import Module, Settle, Surroundings, on_its_own
@@ -243,7 +243,7 @@ class ModuleService:
 
     def _check_open(self) -> None:
         if self._stopping:
-            raise ShuttingDown("the manager is shutting down")
+            raise NoNewModules("the manager is shutting down")
 
     def begin_stopping(self) -> None:
         """Say so, and start nothing any more; runs that go on keep their modules."""

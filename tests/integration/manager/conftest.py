@@ -25,6 +25,7 @@ from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.modules.kinds import ModuleTimes
 from orchestrator.operations.source import JOURNAL_FILE, manager_id
 from orchestrator.provider_checks import CheckOne
+from orchestrator.ready_checks import DEFAULT_READY_TIMES, ReadyTimes
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.runtime_name import RuntimeName
 from orchestrator.serve import listening
@@ -216,6 +217,7 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         check_llm: CheckOne | None = None,
         times: Times = DEFAULT_TIMES,
         api_times: ApiTimes = DEFAULT_API_TIMES,
+        ready_times: ReadyTimes = DEFAULT_READY_TIMES,
         **changes: Any,
     ) -> Client:
         manifest = folder / "manifest.yaml"
@@ -233,7 +235,7 @@ async def make_client(folder: Path) -> AsyncIterator[MakeClient]:
         async def scripted_runtime(_: Settings, manager_id: str) -> ProcessRuntime:
             return ProcessRuntime(ProcessSettings(manager_id, state_dir, commands_of(folder)))
 
-        context = manager(settings, scripted_runtime, check_llm, times, api_times)
+        context = manager(settings, scripted_runtime, check_llm, times, api_times, ready_times=ready_times)
         running = await context.__aenter__()
         server = listening(running)
         where = await server.__aenter__()

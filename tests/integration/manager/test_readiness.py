@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import composition, ready_checks
+from orchestrator.ready_checks import ReadyTimes
 from orchestrator.store import writability
 from orchestrator.store.journal import open_journal
 from orchestrator.store.port import LookRow, StoreUnavailable, Write
@@ -46,10 +46,9 @@ async def becomes(client: Client, status: int) -> str:
 
 
 async def test_a_full_disk_makes_a_manager_unready_and_room_makes_it_ready_again(
-    disk: SmallDisk, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+    disk: SmallDisk, make_client: MakeClient
 ) -> None:
-    monkeypatch.setattr(composition, "JOURNAL_LOOK", 0.01)
-    client = await make_client(pool_size=0)
+    client = await make_client(pool_size=0, ready_times=ReadyTimes(journal_look=0.01))
     assert await ready(client) == (200, "")
     await asyncio.to_thread(disk.fill)
 
@@ -113,12 +112,10 @@ def take(disk: SmallDisk, size: int) -> None:
 
 
 async def test_modules_that_were_started_are_part_of_readiness(
-    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, set_times: SetTimes
+    make_client: MakeClient, set_times: SetTimes
 ) -> None:
-    monkeypatch.setattr(ready_checks, "MODULE_PATIENCE", 0.0)
-    monkeypatch.setattr(ready_checks, "MODULE_SETTLE", 0.0)
     set_times(backoff_first=3600.0, backoff_longest=3600.0)
-    client = await make_client()
+    client = await make_client(ready_times=ReadyTimes(module_patience=0.0, module_settle=0.0))
     assert await ready(client) == (200, "")
     started = await client.ask("POST", "/module/start", json={"module_type": "Llm", "config": {}})
     assert started == (200, {"result": "module_started"})
