@@ -18,7 +18,7 @@ from aiohttp import ClientError, ClientResponse
 from genvm_wire.calldata import encode
 from orchestrator.api.times import ApiTimes
 from orchestrator.api.ui.files import FILES, POLICY
-from orchestrator.api.ui.readers import MOST, Readers
+from orchestrator.api.ui.readers import MOST, MOST_OF_ONE, Readers
 from orchestrator.api.ui.route import READERS
 from tests.integration.manager.callers import ALICE, BOB, READER, ROOT, MakeAs, TokensFile
 from tests.integration.manager.conftest import Client, MakeClient
@@ -145,12 +145,12 @@ async def test_there_is_a_most_of_readers(client: Client) -> None:
         await told(again, "snapshot")
 
 
-async def test_a_token_leaves_others_their_pages(make_as: MakeAs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers_module, "MOST_OF_ONE", 1)
+async def test_a_token_leaves_others_their_pages(make_as: MakeAs) -> None:
     speaking_as = await make_as(api_times=PROMPT)
     reader, root = await speaking_as(READER), await speaking_as(ROOT)
-    async with looking(reader) as first:
-        await told(first, "snapshot")
+    async with AsyncExitStack() as pages:
+        for _ in range(MOST_OF_ONE):
+            await pages.enter_async_context(looking(reader))
         async with reader.session.get("/ui/events", headers=TAKEN) as refused:
             assert refused.status == 503
         async with looking(root) as roots:
