@@ -141,7 +141,7 @@ class Recovery:
         """Ended runs are readable again, unfinished ones live on; queued ones wait. Raises StoreFailure."""
         unfinished = []
         self._place_of = place_of
-        for head in await self._journal.heads():
+        async for head in self._journal.heads():
             if head.cause is None:
                 unfinished.append(head)
             else:

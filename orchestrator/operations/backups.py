@@ -91,7 +91,7 @@ async def _end_unfinished(journal: Path, owner: str) -> int:
     """None of them is begun again: it may have been, and have ended, since the backup."""
     opened = await open_journal(sqlite_url(journal), owner)
     try:
-        unfinished = [head for head in await opened.heads() if head.cause is None]
+        unfinished = [head async for head in opened.heads() if head.cause is None]
         for head in unfinished:
             row = set_aside_row(head, datetime.now(UTC), RESTORED, NOT_KNOWN)
             await opened.write(row, durable=True)

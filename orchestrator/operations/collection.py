@@ -21,7 +21,7 @@ from orchestrator.state_dir import owned_state_dir
 from orchestrator.store.codes import DIRECTORY as CODES
 from orchestrator.store.codes import CodeFiles
 from orchestrator.store.journal import open_for_reading
-from orchestrator.store.port import RunHead, StoreFailure
+from orchestrator.store.port import StoreFailure
 from orchestrator.views.overview import Json
 
 
@@ -94,10 +94,8 @@ async def _in_its_place(settings: Settings, *, dry_run: bool) -> Collected:
     await asyncio.to_thread(manager_id, settings.state_dir)
     with ExitStack() as held:
         owner = await asyncio.to_thread(held.enter_context, owned_state_dir(settings.state_dir))
-        heads = await _heads(settings, owner)
-        keep = frozenset(instance_of(head.id, head.instance) for head in heads if head.cause is None)
+        keep, known = await _instances_and_runs(settings, owner)
         keep |= await asyncio.to_thread(_module_instances, settings.state_dir)
-        known = {head.id for head in heads}
         if dry_run:
             unused = await _unused_code(settings)
             removed = [*_judged(await _survey(settings, owner), keep, known), *unused]
@@ -120,16 +118,24 @@ def _judged(found: Sequence[Found], keep: Collection[str], known: Collection[int
     ]
 
 
-async def _heads(settings: Settings, owner: str) -> list[RunHead]:
-    """Raises NothingToRead: without a journal nobody knows what belongs to a run."""
+async def _instances_and_runs(settings: Settings, owner: str) -> tuple[frozenset[str], set[int]]:
+    """The instances of runs that have not ended, and all runs.
+
+    Raises NothingToRead: without a journal nobody knows what belongs to a run.
+    """
+    keep, known = set(), set()
     try:
         reader = await open_for_reading(journal_url(settings), owner)
         try:
-            return await reader.heads()
+            async for head in reader.heads():
+                known.add(head.id)
+                if head.cause is None:
+                    keep.add(instance_of(head.id, head.instance))
         finally:
             await reader.aclose()
     except StoreFailure as failure:
         raise NothingToRead(f"{failure}; nothing was removed") from failure
+    return frozenset(keep), known
 
 
 async def _survey(settings: Settings, owner: str) -> Sequence[Found]:

@@ -98,13 +98,12 @@ class JournalSource:
         try:
             reader = await open_for_reading(self._url, await self._owner())
             try:
-                heads = await reader.heads()
+                found = [overview.of_head(head) async for head in reader.heads()]
             finally:
                 await reader.aclose()
         except StoreFailure as failure:
             raise NothingToRead(str(failure)) from failure
-        found = [overview.of_head(head) for head in reversed(heads)]
-        return [run for run in found if ended or run["state"] in LIVE]
+        return [run for run in reversed(found) if ended or run["state"] in LIVE]
 
     async def run(self, run_id: int, *, output: bool) -> Json:
         try:

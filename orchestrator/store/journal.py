@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, assert_never
 
 from sqlalchemy import (
@@ -61,6 +61,11 @@ from orchestrator.store.writer import Writer
 BUSY_SECONDS = 10
 READERS = 4
 ROW_OVERHEAD = 512
+HEADS_AT_ONCE = 500
+"""Rows that are objects at a time while all are read: a hundred thousand would be 150 MB."""
+BEFORE_ALL = -(2**63)
+IDS_AT_ONCE = 1000
+"""Values that one statement names: SQLite takes 32,766 of them, PostgreSQL 65,535."""
 MIGRATION_LOCK = 0x67656E766D
 """Of a server's advisory locks: whoever makes tables holds it."""
 LOG_BYTES = 4 * 1024 * 1024
@@ -89,8 +94,19 @@ class JournalReader:
     async def last_id(self) -> int:
         return await asyncio.to_thread(self._last_id)
 
-    async def heads(self) -> list[RunHead]:
-        return await asyncio.to_thread(self._heads)
+    async def heads(self) -> AsyncIterator[RunHead]:
+        after = BEFORE_ALL
+        while True:
+            piece = await asyncio.to_thread(self._heads_after, after)
+            for head in piece:
+                yield head
+            if len(piece) < HEADS_AT_ONCE:
+                return
+            after = piece[-1].id
+
+    async def count(self) -> int:
+        """How many runs there are."""
+        return await asyncio.to_thread(self._count)
 
     async def read(self, run_id: int) -> RunRow | None:
         return await asyncio.to_thread(self._read, run_id)
@@ -114,10 +130,20 @@ class JournalReader:
         there = connection.scalar(select(func.max(runs.c.id)).where(runs.c.owner == self._owner))
         return max(noted, int(there or 0))
 
-    def _heads(self) -> list[RunHead]:
-        query = select(*HEAD_COLUMNS).where(runs.c.owner == self._owner).order_by(runs.c.id)
+    def _heads_after(self, run_id: int) -> list[RunHead]:
+        query = (
+            select(*HEAD_COLUMNS)
+            .where(runs.c.owner == self._owner, runs.c.id > run_id)
+            .order_by(runs.c.id)
+            .limit(HEADS_AT_ONCE)
+        )
         with translated(), self._engine.connect() as connection:
             return [RunHead(*row) for row in connection.execute(query)]
+
+    def _count(self) -> int:
+        query = select(func.count()).select_from(runs).where(runs.c.owner == self._owner)
+        with translated(), self._engine.connect() as connection:
+            return int(connection.scalar(query) or 0)
 
     def _read(self, run_id: int) -> RunRow | None:
         query = select(runs).where(runs.c.owner == self._owner, runs.c.id == run_id)
@@ -206,7 +232,8 @@ class SqlJournal(JournalReader):
             case ForgottenRows():
                 self._set(connection, LAST_ID, self._highest(connection))
                 mine = runs.c.owner == self._owner
-                connection.execute(delete(runs).where(mine, runs.c.id.in_(row.ids)))
+                for ids in pieces(row.ids):
+                    connection.execute(delete(runs).where(mine, runs.c.id.in_(ids)))
             case WithdrawnKey():
                 self._update(connection, {"id": row.id, "key": None})
             case RecoveryMark():
@@ -292,6 +319,11 @@ def open_engine(url: str, **options: Any) -> Engine:
             engine.dispose()
             raise
         return engine
+
+
+def pieces(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """As many as one statement can name, again and again."""
+    return (ids[begin : begin + IDS_AT_ONCE] for begin in range(0, len(ids), IDS_AT_ONCE))
 
 
 def _values(row: Any) -> dict[str, Any]:

@@ -13,11 +13,22 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, Select, create_engine, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    create_engine,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.pool import QueuePool
 
 from orchestrator.store.failures import translated
-from orchestrator.store.journal import HEAD_COLUMNS, MIGRATION_LOCK
+from orchestrator.store.journal import HEAD_COLUMNS, MIGRATION_LOCK, pieces
 from orchestrator.store.members import (
     Joining,
     Member,
@@ -202,26 +213,29 @@ class Membership:
         # Rows from before this database was shared may have ids that this manager has given out, too.
         twin = runs.alias()
         free = ~select(twin.c.id).where(twin.c.owner == self.id, twin.c.id == runs.c.id).exists()
-        ids = list(connection.scalars(select(runs.c.id).where(theirs, free)))
+        ids = list(connection.scalars(select(runs.c.id).where(theirs, free).order_by(runs.c.id)))
         if not ids:
             return []
         left = select(runs.c.id, text(":home")).where(theirs, runs.c.cause.is_(None)).params(home=dead)
         connection.execute(upsert(left_runs).from_select(["run", "home"], left).on_conflict_do_nothing())
-        connection.execute(update(runs).where(theirs, runs.c.id.in_(ids)).values(owner=self.id))
-        return self._runs_with_places(connection, ids)
+        taken: list[TakenRun] = []
+        for some in pieces(ids):
+            connection.execute(update(runs).where(theirs, runs.c.id.in_(some)).values(owner=self.id))
+            taken += self._runs_with_places(connection, runs.c.id.in_(some))
+        return taken
 
     def _places(self, connection: Connection) -> list[TakenRun]:
-        return [one for one in self._runs_with_places(connection, None) if one.place is not None]
+        unfinished = self._runs_with_places(connection, runs.c.cause.is_(None))
+        return [one for one in unfinished if one.place is not None]
 
-    def _runs_with_places(self, connection: Connection, ids: Sequence[int] | None) -> list[TakenRun]:
+    def _runs_with_places(self, connection: Connection, which: ColumnElement[bool]) -> list[TakenRun]:
         query = (
             select(*HEAD_COLUMNS, left_runs.c.home, members.c.engine, members.c.state_dir)
             .outerjoin(left_runs, left_runs.c.run == runs.c.id)
             .outerjoin(members, members.c.id == left_runs.c.home)
-            .where(runs.c.owner == self.id)
+            .where(runs.c.owner == self.id, which)
             .order_by(runs.c.id)
         )
-        query = query.where(runs.c.cause.is_(None)) if ids is None else query.where(runs.c.id.in_(ids))
         return [self._taken(*row) for row in connection.execute(query)]
 
     def _taken(self, *row: Any) -> TakenRun:

@@ -6,7 +6,7 @@ and when its instance is gone. Nobody is told of an outcome before it is here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -224,8 +224,11 @@ class Journal(Protocol):
     async def last_id(self) -> int:
         """The greatest id ever given out; 0 in an empty journal."""
 
-    async def heads(self) -> list[RunHead]:
-        """All runs, oldest first."""
+    def heads(self) -> AsyncIterator[RunHead]:
+        """All runs, oldest first, read piece by piece: whoever wants no list of them holds few at a time.
+
+        A run that is written meanwhile is among them or not. Raises StoreUnavailable.
+        """
 
     async def read(self, run_id: int) -> RunRow | None:
         """One run, whole."""

@@ -14,7 +14,7 @@ from functools import partial
 from sqlalchemy import Connection, Engine, delete, func, select
 
 from orchestrator.store.failures import translated
-from orchestrator.store.journal import SqlJournal, open_engine
+from orchestrator.store.journal import SqlJournal, open_engine, pieces
 from orchestrator.store.members import Joining, left_runs, members, run_keys
 from orchestrator.store.membership import Membership, join
 from orchestrator.store.port import (
@@ -90,7 +90,8 @@ class SharedJournal(SqlJournal):
                 _drop_keys(connection, [row.id])
             case ForgottenRows():
                 _drop_keys(connection, row.ids)
-                connection.execute(delete(left_runs).where(left_runs.c.run.in_(row.ids)))
+                for ids in pieces(row.ids):
+                    connection.execute(delete(left_runs).where(left_runs.c.run.in_(ids)))
 
     @staticmethod
     def _take_keys(connection: Connection, row: AcceptedRow) -> None:
@@ -113,7 +114,8 @@ class SharedJournal(SqlJournal):
 
 
 def _drop_keys(connection: Connection, ids: Sequence[int]) -> None:
-    connection.execute(delete(run_keys).where(run_keys.c.run.in_(ids)))
+    for some in pieces(ids):
+        connection.execute(delete(run_keys).where(run_keys.c.run.in_(some)))
 
 
 def hash_of(namespace: str, host: str, key: str | None) -> bytes:

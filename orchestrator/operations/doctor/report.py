@@ -66,7 +66,7 @@ def check_journal(settings: Settings) -> Finding:
 async def _look_into(url: str, owner: str) -> tuple[int, int]:
     reader = await open_for_reading(url, owner)
     try:
-        return len(await reader.heads()), await reader.size()
+        return await reader.count(), await reader.size()
     finally:
         await reader.aclose()
 

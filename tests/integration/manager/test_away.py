@@ -32,7 +32,7 @@ def break_journal(patching: pytest.MonkeyPatch, failure: StoreFailure) -> None:
     async def fails(*_: Any, **__: Any) -> Any:
         raise failure
 
-    for name in ("last_id", "heads", "read", "recovery_mark", "size", "write"):
+    for name in ("last_id", "read", "recovery_mark", "size", "write"):
         patching.setattr(SqlJournal, name, fails)
 
 

@@ -128,9 +128,10 @@ async def test_a_request_that_is_repeated_meanwhile_finds_its_run(
     await leave_behind(client, queued_row(7, host, host_genvm_id="tx", deadline="600s"))
     reading, read = asyncio.Event(), SqlJournal.heads
 
-    async def slowly(journal: SqlJournal) -> list[RunHead]:
+    async def slowly(journal: SqlJournal) -> AsyncIterator[RunHead]:
         await reading.wait()
-        return await read(journal)
+        async for head in read(journal):
+            yield head
 
     monkeypatch.setattr(SqlJournal, "heads", slowly)
     async with starting(folder, at_engine=False, api_times=ApiTimes(recovery=3600)) as start:

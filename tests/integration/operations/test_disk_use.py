@@ -37,9 +37,9 @@ async def test_a_journal_is_read_beside_its_manager(tmp_path: Path) -> None:
     journal = await open_journal(url, "x")
     await journal.write(accepted(1, 10))
     reader = await open_for_reading(url, "x")
-    assert [head.id for head in await reader.heads()] == [1]
+    assert [head.id async for head in reader.heads()] == [1]
     await journal.write(accepted(2, 10))
-    assert [head.id for head in await reader.heads()] == [1, 2]
+    assert [head.id async for head in reader.heads()] == [1, 2]
     await reader.aclose()
     await journal.aclose()
 

@@ -48,7 +48,7 @@ def looks_of(file: Path) -> tuple[int, list[str]]:
 async def heads_of(state_dir: Path) -> list[RunHead]:
     reader = await open_for_reading(sqlite_url(state_dir / "journal.sqlite"), OWNER)
     try:
-        return await reader.heads()
+        return [head async for head in reader.heads()]
     finally:
         await reader.aclose()
 
@@ -160,7 +160,7 @@ async def test_the_first_versions_backup_is_brought_along(tmp_path: Path) -> Non
         await asyncio.to_thread(restore, settings_of(fresh), file)
     reader = await open_for_reading(sqlite_url(fresh / "journal.sqlite"), "old")
     try:
-        [head] = await reader.heads()
+        [head] = [head async for head in reader.heads()]
         assert (head.id, head.cause) == (7, "internal")
         assert await reader.last_id() == 7 + IDS_AHEAD
     finally:
@@ -187,6 +187,6 @@ def test_the_way_down_leads_to_what_the_way_up_starts_from(journal_url: str, sch
 async def ids_after_opening(url: str) -> list[int]:
     journal = await open_journal(url, "old")
     try:
-        return [head.id for head in await journal.heads()]
+        return [head.id async for head in journal.heads()]
     finally:
         await journal.aclose()

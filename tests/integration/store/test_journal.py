@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, update
 
+from orchestrator.store import journal as store_journal
 from orchestrator.store.journal import SqlJournal, open_journal
 from orchestrator.store.port import (
     AcceptedRow,
@@ -19,6 +20,7 @@ from orchestrator.store.port import (
     OutcomeRow,
     ProgressRow,
     RecoveryMark,
+    RunHead,
     StoreUnavailable,
     StoreUnusable,
 )
@@ -39,6 +41,10 @@ def outcome(run_id: int, state: str = "finishing") -> OutcomeRow:
         run_id, state, "exited", None, 1_900, 0, False, True, True, None,
         b"\0\0", b"\6", b"out\0\xff", 900, b"err", 3, b"[]",
     )  # fmt: skip
+
+
+async def heads_in(journal: SqlJournal) -> list[RunHead]:
+    return [head async for head in journal.heads()]
 
 
 async def test_a_run_is_read_back_as_it_was_written(journal: SqlJournal) -> None:
@@ -64,7 +70,7 @@ async def test_an_outcome_keeps_what_was_known_before(journal: SqlJournal) -> No
     await journal.write(accepted(1))
     await journal.write(progress(1))
     await journal.write(outcome(1))
-    [head] = await journal.heads()
+    [head] = await heads_in(journal)
     assert (head.version, head.started_at, head.engine_id) == ("v0.2.7", 1_500, "container")
 
 
@@ -73,7 +79,7 @@ async def test_noted_rows_are_written_in_order(journal: SqlJournal) -> None:
         journal.note(accepted(run_id))
         journal.note(progress(run_id))
     await journal.write(accepted(101))
-    heads = await journal.heads()
+    heads = await heads_in(journal)
     assert [head.id for head in heads] == list(range(1, 102))
     assert {head.state for head in heads[:-1]} == {"running"}
 
@@ -83,14 +89,37 @@ async def test_ids_rise_for_ever(journal: SqlJournal) -> None:
     await journal.write(accepted(7))
     await journal.write(outcome(7))
     await journal.write(ForgottenRows([7]))
-    assert await journal.heads() == []
+    assert await heads_in(journal) == []
     assert await journal.last_id() == 7
+
+
+async def test_all_runs_are_read_piece_by_piece(journal: SqlJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_journal, "HEADS_AT_ONCE", 3)
+    read, heads_after = [], journal._heads_after
+
+    def counted(run_id: int) -> list[RunHead]:
+        read.append(heads_after(run_id))
+        return read[-1]
+
+    monkeypatch.setattr(journal, "_heads_after", counted)
+    for run_id in (1, 2, 4, 5, 6, 9):
+        await journal.write(accepted(run_id))
+    assert [head.id for head in await heads_in(journal)] == [1, 2, 4, 5, 6, 9]
+    assert [len(piece) for piece in read] == [3, 3, 0]
+    assert await journal.count() == 6
+
+
+async def test_more_runs_are_forgotten_at_once_than_a_statement_can_name(journal: SqlJournal) -> None:
+    await journal.write(accepted(70_000))
+    await journal.write(accepted(70_001))
+    await journal.write(ForgottenRows(range(70_001)))
+    assert [head.id for head in await heads_in(journal)] == [70_001]
 
 
 async def test_a_fetch_is_noted(journal: SqlJournal) -> None:
     await journal.write(accepted(1))
     await journal.write(FetchedRow(1, 5_000))
-    [head] = await journal.heads()
+    [head] = await heads_in(journal)
     assert head.fetched_at == 5_000
 
 
@@ -103,7 +132,7 @@ async def test_a_bad_row_does_not_take_its_neighbours_along(journal: SqlJournal)
         return_exceptions=True,
     )
     assert [type(result) for result in results] == [type(None), StoreUnavailable, type(None)]
-    assert [head.id for head in await journal.heads()] == [1, 2, 3]
+    assert [head.id async for head in journal.heads()] == [1, 2, 3]
 
 
 async def test_what_was_noted_is_there_after_closing(journal_url: str) -> None:
@@ -118,7 +147,7 @@ async def test_what_was_noted_is_there_after_closing(journal_url: str) -> None:
 async def test_managers_in_one_database_do_not_see_each_other(journal_url: str) -> None:
     one, other = await open_journal(journal_url, "one"), await open_journal(journal_url, "other")
     await one.write(accepted(1))
-    assert (await other.heads(), await other.last_id(), await other.read(1)) == ([], 0, None)
+    assert (await heads_in(other), await other.last_id(), await other.read(1)) == ([], 0, None)
     await one.aclose()
     await other.aclose()
 
@@ -172,7 +201,7 @@ async def test_a_locked_database_makes_writes_wait_not_fail(tmp_path: Path) -> N
     foreign.execute("ROLLBACK")
     foreign.close()
     await writing
-    assert [head.id for head in await journal.heads()] == [1]
+    assert [head.id async for head in journal.heads()] == [1]
     await journal.aclose()
 
 

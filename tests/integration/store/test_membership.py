@@ -59,6 +59,23 @@ async def end_lease(url: str, name: str) -> None:
     await asyncio.to_thread(change)
 
 
+async def leave_ended(url: str, owner: str, count: int) -> None:
+    """Rows of so many runs that have ended."""
+
+    def insert() -> None:
+        engine = create_engine(url, poolclass=NullPool)
+        with engine.begin() as connection:
+            rows = (
+                "INSERT INTO genvm_runs (owner, id, state, accepted_at, deadline, permits, terms, version,"
+                " dialled, cause, size)"
+                " SELECT :owner, id, 'finished', 1000, 2000, 1, '', '', true, 'exited', 0"
+                " FROM generate_series(1, :count) AS id"
+            )
+            connection.execute(text(rows), {"owner": owner, "count": count})
+
+    await asyncio.to_thread(insert)
+
+
 def accepted(run_id: int, key: str | None = None, permits: int = 2) -> AcceptedRow:
     known_by = KnownBy("default", "unix:///node", key, b"digest")
     return AcceptedRow(run_id, "queued", 1_000, 2_000, permits, key, b"request", b"terms", known_by=known_by)
@@ -129,6 +146,19 @@ async def test_two_at_once_with_one_key_are_one_run(join: MakeMember) -> None:
     writes = (one.write(accepted(1, "tx")), other.write(accepted(2, "tx")))
     ended = await asyncio.gather(*writes, return_exceptions=True)
     assert sorted(type(one).__name__ for one in ended) == ["KeyTaken", "NoneType"]
+
+
+async def test_a_dead_manager_may_leave_more_runs_than_a_statement_can_name(
+    database: str, join: MakeMember
+) -> None:
+    await join("dead")
+    mine, member = await join("mine")
+    await leave_ended(database, "dead", 70_000)
+    await end_lease(database, "dead")
+    takeover = await member.take_over("dead")
+    assert takeover is not None
+    assert [takeover.runs[0].head.id, takeover.runs[-1].head.id] == [1, 70_000]
+    assert await mine.count() == len(takeover.runs) == 70_000
 
 
 async def test_a_dead_manager_s_runs_and_permits_come_back(database: str, join: MakeMember) -> None:

@@ -63,12 +63,12 @@ def old_engine(journal_url: str) -> Iterator[Engine]:
 
 async def test_its_runs_live_in_the_default_namespace(old_engine: Engine, journal_url: str) -> None:
     journal = await open_journal(journal_url, "old")
-    [head] = await journal.heads()
+    [head] = [head async for head in journal.heads()]
     assert (head.id, head.key, head.namespace, head.terms) == (7, "tx-7", DEFAULT_NAMESPACE, b"terms")
     row = await journal.read(7)
     assert row is not None and row.request == b"request"
     await journal.write(AcceptedRow(8, "queued", 1, 2, 1, None, b"request", b"terms", "elsewhere"))
-    assert [head.namespace for head in await journal.heads()] == [DEFAULT_NAMESPACE, "elsewhere"]
+    assert [head.namespace async for head in journal.heads()] == [DEFAULT_NAMESPACE, "elsewhere"]
     assert await journal.last_id() == 8
     await journal.aclose()
 
@@ -87,7 +87,7 @@ async def test_managers_that_start_together_bring_it_along_together(postgres_url
         journals = await asyncio.gather(*(open_journal(postgres_url, f"m{number}") for number in range(4)))
         for number, journal in enumerate(journals):
             await journal.write(AcceptedRow(1, "queued", 1, 2, 1, None, b"request", b"terms", f"n{number}"))
-            assert [head.namespace for head in await journal.heads()] == [f"n{number}"]
+            assert [head.namespace async for head in journal.heads()] == [f"n{number}"]
             await journal.aclose()
 
 

@@ -26,6 +26,10 @@ def logs() -> Iterator[list[EventDict]]:
         yield lines
 
 
+async def heads_in(journal: SqlJournal) -> list[RunHead]:
+    return [head async for head in journal.heads()]
+
+
 class Died(BaseException):
     """Stands for the death of the manager: nobody catches it, and nothing comes after it."""
 
@@ -59,7 +63,7 @@ class Start:
         self.aside[head.id] = why
 
     async def run(self, journal: SqlJournal) -> Start:
-        await take_over_each(journal, await journal.heads(), self.take_over, self.set_aside, ROW_TIME)
+        await take_over_each(journal, await heads_in(journal), self.take_over, self.set_aside, ROW_TIME)
         return self
 
 
@@ -84,12 +88,12 @@ async def test_two_rows_that_kill_are_set_aside_one_after_the_other(journal: Sql
     gone: set[int] = set()
     for _ in range(4):
         start = Start({2: Died(), 3: Died()})
-        heads = [head for head in await journal.heads() if head.id not in gone]
+        heads = [head async for head in journal.heads() if head.id not in gone]
         with pytest.raises(Died):
             await take_over_each(journal, heads, start.take_over, start.set_aside, ROW_TIME)
         gone |= set(start.aside)
     last = Start({2: Died(), 3: Died()})
-    heads = [head for head in await journal.heads() if head.id not in gone]
+    heads = [head async for head in journal.heads() if head.id not in gone]
     await take_over_each(journal, heads, last.take_over, last.set_aside, ROW_TIME)
     assert (gone, list(last.aside), last.taken) == ({2}, [3], [1])
 
@@ -120,7 +124,7 @@ async def test_a_row_that_never_answers_is_set_aside(
             await asyncio.Event().wait()
         await start.take_over(head)
 
-    await take_over_each(journal, await journal.heads(), take_over, start.set_aside, row_time=0.01)
+    await take_over_each(journal, await heads_in(journal), take_over, start.set_aside, row_time=0.01)
     assert (start.taken, list(start.aside)) == ([1, 3], [2])
 
 
@@ -134,7 +138,7 @@ async def test_an_order_to_stop_is_nothing_that_the_row_did(journal: SqlJournal)
             await asyncio.Event().wait()
 
         going = asyncio.create_task(
-            take_over_each(journal, await journal.heads(), take_over, start.set_aside, ROW_TIME)
+            take_over_each(journal, await heads_in(journal), take_over, start.set_aside, ROW_TIME)
         )
         await reached.wait()
         going.cancel()
