@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+LONGEST: Final = 24 * 3600.0
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -25,6 +26,12 @@ def _add_check(subparsers: _Commands) -> None:
     check.add_argument("contracts", nargs="+", type=Path, metavar="FILE", help="a contract's code")
     check.add_argument("--strict", action="store_true", help="exit code 1 for warnings, too")
     check.add_argument("--json", action="store_true", help="print one JSON list, an entry for each file")
+    check.add_argument(
+        "--run-limit",
+        type=_seconds,
+        metavar="SECONDS",
+        help="the longest that a file may take to be read by the executor (default 20)",
+    )
 
 
 def _add_test(subparsers: _Commands) -> None:
@@ -48,7 +55,7 @@ def _add_test(subparsers: _Commands) -> None:
     )
     test.add_argument(
         "--run-limit",
-        type=float,
+        type=_seconds,
         metavar="SECONDS",
         help="the longest that one call may take (default 60; recording, 600)",
     )
@@ -56,3 +63,13 @@ def _add_test(subparsers: _Commands) -> None:
         "--json", action="store_true", help="print one line of JSON at the end, and nothing else"
     )
     test.set_defaults(takes_others=True)
+
+
+def _seconds(text: str) -> float:
+    """A bound. Raises ValueError, of which argparse makes a sentence."""
+    if not 0 < (seconds := float(text)) <= LONGEST:
+        raise ValueError
+    return seconds
+
+
+_seconds.__name__ = "number of seconds"

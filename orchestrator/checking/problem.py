@@ -16,6 +16,11 @@ WITHOUT_MARK: Final = "the file begins with a byte order mark: save it as UTF-8 
 _FIELD: Final = re.compile(r"field '(?P<field>\w+)' of (?P<cls>[\w.]+)")
 _FUNCTION: Final = re.compile(r"^(?:Schema|Name)Error: (?P<cls>\w+)\.(?P<function>\w+):")
 _RUNNER: Final = re.compile(r"runner (?:id )?'(?P<id>[^']+)'")
+_SCHEMA_ALONE: Final = re.compile(
+    r"^SchemaError: (?!__init__ must not be public)|^NameError: \w+\.\w+: (?=name )"
+)
+"""What only the schema is refused for: nobody asks for that when a contract is deployed or called."""
+_NO_SCHEMA: Final = "a node deploys it all the same, but it has no schema, and what shows contracts needs one"
 _PACKAGE: Final = re.compile(r"^genlayer\w*\.(?:\w+\.)*(?=\w+:)")
 
 _LATER_ADVICE: Final = (
@@ -130,6 +135,8 @@ def problem_of(outcome: RunReport, code: bytes, severity: str = "error") -> Prob
     line = _line(text, said, outcome.stderr, source)
     later = _LATER_ADVICE if line_of_code(code) == LATER_LINE else ()
     advice = WITHOUT_MARK if code.startswith(BOM_UTF8) else _advice(text, said, later)
+    if _SCHEMA_ALONE.search(text):
+        severity, text = "warning", f"{text}: {_NO_SCHEMA}"
     return Problem(severity, line, text, advice, said, _shown(source, line))
 
 

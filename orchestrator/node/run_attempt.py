@@ -118,7 +118,12 @@ async def _watch(
     elif outcome.status is not None:
         outcome.failure = "the run ended before its result"
     else:
-        outcome.failure = f"no result within {limit_s:g} s"
+        outcome.failure = too_late(limit_s)
+
+
+def too_late(limit_s: float) -> str:
+    """What is said of a run that went on for longer."""
+    return f"no result within {limit_s:g} s"
 
 
 async def _stop(serving: asyncio.Task[None]) -> str:

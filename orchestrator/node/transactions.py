@@ -106,13 +106,13 @@ class NodeClient:
         run = await self._attempt(stage, "view", is_sync=True)
         return _outcome(stage, run, *_result(stage, run))
 
-    async def schema(self, contract: Address | bytes) -> RunReport:
+    async def schema(self, contract: Address | bytes, limit_s: float = SCHEMA_LIMIT_S) -> RunReport:
         """The schema, as JSON text in `result.data`, of deployed or of mere code."""
         scratch = self._stage(Order("schema", NOBODY, NOBODY, encode({"method": "#get-schema"})))
         if isinstance(contract, Address):
             contract = await asyncio.to_thread(scratch.read_code, contract)
         await asyncio.to_thread(_put_code, scratch, contract)
-        run = await self._attempt(scratch, "schema", is_sync=True, limit_s=SCHEMA_LIMIT_S)
+        run = await self._attempt(scratch, "schema", is_sync=True, limit_s=limit_s)
         return _outcome(scratch, run, *_result(scratch, run))
 
     async def code(self, address: Address) -> bytes:

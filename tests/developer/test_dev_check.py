@@ -69,8 +69,24 @@ TABLE = (
         "starred",
         contract(body="    @gl.public.view\n    def m(self, *args):\n        pass\n"),
         10,
-        "*args and **kwargs are not allowed",
+        "*args and **kwargs are not allowed: a node deploys it all the same, but it has no schema",
         "name every parameter",
+        "warning",
+    ),
+    Bad(
+        "no_constructor",
+        f"{START}class C(gl.Contract):\n    x: u8\n",
+        5,
+        "__init__ is absent: C needs its own: a node deploys it all the same, but it has no schema",
+        "write a constructor, even one that does nothing",
+        "warning",
+    ),
+    Bad(
+        "public_constructor",
+        contract().replace("    def __init__", "    @gl.public.write\n    def __init__"),
+        5,
+        "__init__ must not be public",
+        "take the decorator off",
     ),
     Bad(
         "late",
@@ -122,6 +138,7 @@ TABLE = (
         10,
         "SchemaError: C.m: the schema has no form for <class 'float'>",
         "annotate with",
+        "warning",
     ),
 )
 LATER = '# v0.3.0\n# { "Depends": "py-genlayer:5jycge4q8k23462jtb0b9fyey1s9qz928sz2nbrd9mg4sxqg2qng" }\n'
@@ -250,6 +267,17 @@ def test_what_a_node_takes_has_its_schema(checked: tuple[int, dict[str, dict[str
     report = checked[1][name]
     assert (report["ok"], report["problems"], report["trouble"]) == (True, [], None)
     assert "methods" in report["schema"]
+
+
+def test_a_file_that_does_not_come_to_its_end_is_given_up_and_it_is_said(
+    compiled: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "endless.py"
+    file.write_text(contract(top="while True:\n    pass\n"))
+    code, (report,) = check(compiled, str(file), "--run-limit", "1")
+    assert (code, report["ok"], report["problems"]) == (3, False, [])
+    assert report["trouble"].startswith("no result within 1 s: the file's own lines")
+    assert "look for a loop there" in report["trouble"]
 
 
 def test_the_exit_code_is_for_scripts(checked: tuple[int, dict[str, dict[str, Any]]]) -> None:
