@@ -162,4 +162,5 @@ async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
     """
     for task in tasks:
         task.cancel()
-    await asyncio.wait(tasks)
+    if waiting := [task for task in tasks if not task.done()]:
+        await asyncio.wait(waiting)

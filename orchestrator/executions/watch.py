@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -40,6 +42,26 @@ class Holding:
     """An earlier manager may have left an instance of this run, and nobody has looked for it yet."""
 
 
+class OnceOrdered:
+    """Work that begins when `order` is there. Few runs are ordered to do anything: a task that waited for it
+    in each would cost all of them."""
+
+    def __init__(
+        self, order: asyncio.Future[Any], work: Callable[[], Coroutine[Any, Any, None]], name: str
+    ) -> None:
+        self._order, self._work, self._name = order, work, name
+        self._task: asyncio.Task[None] | None = None
+        order.add_done_callback(self._begin)
+
+    def _begin(self, _: object) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._work(), name=self._name)
+
+    def forget(self) -> tuple[asyncio.Task[None], ...]:
+        """It does not begin any more; what has begun, to be ended by the caller."""
+        self._order.remove_done_callback(self._begin)
+        return () if self._task is None else (self._task,)
+
+
 async def watch(
     run: Run, instance: Instance, nesting: NestedRuns
 ) -> tuple[Report | None, InstanceExit | None]:
@@ -47,7 +69,7 @@ async def watch(
     nested, codes = NestedCalls(nesting, run, instance), CodeQuestions(nesting.codes, run.id, instance)
     reading = asyncio.create_task(_read(run, instance, nested, codes), name=f"run-{run.id}:read")
     exiting = asyncio.create_task(instance.wait_exit(), name=f"run-{run.id}:exit")
-    killing = asyncio.create_task(_kill_at_end(run, instance), name=f"run-{run.id}:kill")
+    killing = OnceOrdered(run.kill_now, lambda: _kill(run, instance), name=f"run-{run.id}:kill")
     try:
         await first_done(reading, exiting)
         if not reading.done():
@@ -56,7 +78,7 @@ async def watch(
         report = _report(reading)
         return report, await known_exit(instance, run.times.engine) if report is None else None
     finally:
-        await cancel_and_wait(killing, exiting, reading)
+        await cancel_and_wait(*killing.forget(), exiting, reading)
         await nested.aclose()
         await codes.aclose()
 
@@ -73,7 +95,8 @@ async def known_exit(instance: Instance | None, seconds: float) -> InstanceExit 
 
 async def _read(run: Run, instance: Instance, nested: NestedCalls, codes: CodeQuestions) -> Report:
     """Read to the report; a channel that broke is replaced when the instance connects again."""
-    forwarding = asyncio.create_task(_forward_end(run, instance), name=f"run-{run.id}:end")
+    # One that does not listen is killed after its grace.
+    forwarding = OnceOrdered(run.end, lambda: _cancel(run, instance), name=f"run-{run.id}:end")
     try:
         while True:
             try:
@@ -87,7 +110,7 @@ async def _read(run: Run, instance: Instance, nested: NestedCalls, codes: CodeQu
             if run.end.done():
                 await _cancel(run, instance)
     finally:
-        await cancel_and_wait(forwarding)
+        await cancel_and_wait(*forwarding.forget())
 
 
 async def _reconnected(run: Run, instance: Instance) -> FailureReport | None:
@@ -104,19 +127,12 @@ async def _reconnected(run: Run, instance: Instance) -> FailureReport | None:
         return None
 
 
-async def _forward_end(run: Run, instance: Instance) -> None:
-    """Tell the executor that its run is to end; one that does not listen is killed after its grace."""
-    await asyncio.shield(run.end)
-    await _cancel(run, instance)
-
-
 async def _cancel(run: Run, instance: Instance) -> None:
     with suppress(ChannelClosed):
         await instance.control.send(Cancel(run.id))
 
 
-async def _kill_at_end(run: Run, instance: Instance) -> None:
-    await asyncio.shield(run.kill_now)
+async def _kill(run: Run, instance: Instance) -> None:
     run.misuse.add(Misuse.KILLED)
     log.info("run_killed", cause=run.end.result().cause)
     await persistently(instance.kill, RuntimeFailure)
