@@ -31,8 +31,10 @@ REFERENCE = "#/components/schemas/{model}"
 JSON, BYTES = "application/json", "application/octet-stream"
 RUN_ID = {"type": "integer", "minimum": 0, "maximum": U64_MAX}
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
+NOT_MODIFIED = 304
 REASONS = {
     200: "done",
+    NOT_MODIFIED: "what the client has, as it says in If-None-Match, is what there is",
     400: "the request cannot be read",
     401: "a token is needed, or the one sent is not known",
     403: "not for a page of another origin, or not with this token's scope",
@@ -158,7 +160,7 @@ def _responses(description: Description, scope: Scope, most_bytes: int) -> dict[
         for status in description.answers:
             responses[str(status)] = {
                 "description": REASONS[status].format(limit=most_bytes),
-                "content": content,
+                **({} if status == NOT_MODIFIED else {"content": content}),
             }
     of_bodies = OF_BODIES if description.body is not None or description.raw else ()
     turned_away = () if scope is Scope.NONE else TURNED_AWAY

@@ -1,26 +1,31 @@
 """`GET /status` (manager-api 3.1), `/healthz`, `/readyz`.
 
 The body of `/status` is prepared once per change, so that asking often costs nothing and load cannot slow it.
-What it says of ended runs is copied from the last body (`status_runs`), so that thousands of them slow no
-change; where nothing changes, a large body is sent as gzip to who takes that (`squeezed`).
+What it says of ended runs is kept in parts (`status_runs`), so that thousands of them slow no change, and are
+told of for the first time without anybody's having to wait; a large body is sent as gzip to who takes that
+(`squeezed`), and not at all to who has it already.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Alive, ManagerStatus, Ready
 from orchestrator.api.callers import caller_of
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.description import Description, describes
-from orchestrator.api.squeezed import Squeezed
-from orchestrator.api.status_runs import StatusRuns, encode, entry
+from orchestrator.api.parted_body import JSON_TYPE, PartedBody
+from orchestrator.api.squeezed import Part
+from orchestrator.api.status_runs import StatusRuns, Told, encode, entry
 from orchestrator.contracts.timestamps import format_timestamp
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.permits import NEWEST_COSTS, Holder
@@ -31,10 +36,11 @@ from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.store.port import RunHead
 from orchestrator.views.visible import VisibleRuns
 
-JSON_TYPE = "application/json"
 ALIVE = b'{"status": "ok"}'
 MOST_HOLDERS = 100
 """Of those who hold permits so many are named: who has held longest is what is looked for."""
+AT_ONCE = 256
+"""Other managers' runs that are looked at without a look at anything else."""
 
 
 Revision = tuple[int, int, int, int, bool, str | None, str | None, int]
@@ -61,47 +67,70 @@ class StatusBody:
         self._context = context
         self._runs = VisibleRuns(context.executions, namespace)
         self._made_for: Revision | None = None
-        self._body = b""
-        self._squeezed = Squeezed(context.background.spawn)
-        self._listed = StatusRuns(_ended)
-        self._holders: dict[int, str] = {}
+        self._body = PartedBody([], context.background.spawn)
+        self._making = asyncio.Lock()
+        self._listed = StatusRuns(_ended, self._runs.takes)
+        self._holders = Told[int]()
+        self._live = Told[int]()
+        self._theirs = Told[tuple[str, int]]()
 
-    def answer(self, accepted_codings: str) -> web.Response:
-        """To a client with this `Accept-Encoding`."""
-        body, headers = self._squeezed.answer(self.encoded(), accepted_codings)
-        return web.Response(body=body, headers=headers, content_type=JSON_TYPE)
-
-    def encoded(self) -> bytes:
-        current = revision_of(self._context)
-        if current != self._made_for:
-            rest, holders = encode(status_of(self._context, self._runs)), self._holding(self._runs)
-            head = f'{rest[:-1]},"permit_holders":[{holders}],"executions":{{'
-            others = [*self._live(self._runs), *self._theirs(self._runs)]
-            self._body = self._listed.body(head, self._runs.ended_blocks(), self._runs.takes, others)
-            self._made_for = current
+    async def current(self) -> PartedBody:
+        """As it is now; where much of it is new it is made bit by bit, while others are served."""
+        if revision_of(self._context) != self._made_for:
+            async with self._making:
+                if revision_of(self._context) != self._made_for:
+                    await self._come_near()
+                    self._make()
         return self._body
 
-    def _live(self, runs: VisibleRuns) -> list[str]:
-        """What a node counts: all runs but those whose status was fetched."""
-        return [entry(run.id, _live(run)) for run in runs.live() if not run.fetched]
+    async def _come_near(self) -> None:
+        await self._listed.come_near(self._runs.ended_blocks())
+        for number, other in enumerate(list(self._others()), 1):
+            self._their(*other)
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
 
-    def _theirs(self, runs: VisibleRuns) -> list[str]:
+    def _make(self) -> None:
+        current = revision_of(self._context)
+        rest = encode(status_of(self._context, self._runs))
+        holders = ",".join(map(self._holding, islice(self._runs.holders(), MOST_HOLDERS)))
+        head = f'{rest[:-1]},"permit_holders":[{holders}],"executions":{{'
+        ended = self._listed.parts(self._runs.ended_blocks())
+        live = [self._living(run) for run in self._runs.live() if not run.fetched]
+        others = ",".join([*live, *(self._their(*other) for other in self._others())])
+        tail = f",{others}}}}}" if ended and others else f"{others}}}}}"
+        parts = [Part(head.encode()), *ended, Part(tail.encode())]
+        self._body = PartedBody(parts, self._context.background.spawn)
+        self._made_for = current
+        for told in (self._holders, self._live, self._theirs):
+            told.turn()
+
+    def _living(self, run: Run) -> str:
+        """What a node counts: all runs but those whose status was fetched."""
+        facts = _live(run)
+        return self._live.of(run.id, facts, lambda: entry(run.id, _entry(*facts)))
+
+    def _others(self) -> Iterator[tuple[str, RunHead]]:
         """Other managers' runs, as of a moment ago; those that this one has by now are its own."""
         if self._context.passing is None:
-            return []
-        return [
-            entry(head.id, _in_journal(head) | {"manager": manager})
-            for manager, head in self._context.passing.member.others_runs.current
+            return iter(())
+        current, runs = self._context.passing.member.others_runs.current, self._runs
+        return (
+            (manager, head)
+            for manager, head in current
             if runs.namespace in (None, head.namespace) and not runs.executions.knows(head.id)
-        ]
+        )
 
-    def _holding(self, runs: VisibleRuns) -> str:
-        known = self._holders
-        self._holders = {
-            holder.name: known.get(holder.name) or encode(holder_of(holder))
-            for holder in islice(runs.holders(), MOST_HOLDERS)
-        }
-        return ",".join(self._holders.values())
+    def _their(self, manager: str, head: RunHead) -> str:
+        told = partial(_told_of, manager, head)
+        return self._theirs.of((manager, head.id), head, told)
+
+    def _holding(self, holder: Holder) -> str:
+        return self._holders.of(holder.name, holder, lambda: encode(holder_of(holder)))
+
+
+def _told_of(manager: str, head: RunHead) -> str:
+    return entry(head.id, _in_journal(head) | {"manager": manager})
 
 
 class StatusBodies:
@@ -179,12 +208,16 @@ def _pool(pool: PoolRuntime | None) -> dict[str, Any] | None:
     }
 
 
-def _live(run: Run) -> dict[str, Any]:
+Facts = tuple[str, datetime, datetime, datetime | None, str]
+"""What is told of a run: its version, when it began, its deadline, when it ended, its state."""
+
+
+def _live(run: Run) -> Facts:
     execution = run.execution
     begun = execution.started_at or execution.accepted_at
     finished_at = None if execution.outcome is None else execution.outcome.finished_at
     state = execution.state if finished_at is None else State.FINISHED
-    return _entry(execution.version, begun, execution.deadline, finished_at, state)
+    return execution.version, begun, execution.deadline, finished_at, state
 
 
 def _ended(run: EndedRun) -> dict[str, Any]:
@@ -226,12 +259,12 @@ def waiting_for(waiting: int, engine: bool, no_room: str | None) -> str | None:
     return "permits" if engine else "engine"
 
 
-@describes(Description(ManagerStatus, failures=(), scope=Scope.READ))
+@describes(Description(ManagerStatus, answers=(200, 304), failures=(), scope=Scope.READ))
 async def get_status(request: web.Request) -> web.StreamResponse:
     if (passing := request.app[CONTEXT].passing) is not None:
         await passing.member.others_runs.look()
-    codings = ",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
-    return request.app[STATUS_BODIES].of(caller_of(request).sees).answer(codings)
+    body = await request.app[STATUS_BODIES].of(caller_of(request).sees).current()
+    return await body.answer(request)
 
 
 @describes(Description(Alive, failures=(), scope=Scope.NONE))

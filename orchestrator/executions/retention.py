@@ -32,7 +32,7 @@ class Retention:
         self._limits = limits
         self._blocks: OrderedDict[EndedBlock, None] = OrderedDict()
         self._block_of: dict[int, EndedBlock] = {}
-        self._newest = EndedBlock()
+        self._newest = EndedBlock(0)
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -57,7 +57,7 @@ class Retention:
     def add(self, run: EndedRun) -> list[EndedRun]:
         """Keep a run that has ended; those that had to go for it, oldest first."""
         if self._newest.full:
-            self._newest = EndedBlock()
+            self._newest = EndedBlock(self._newest.number + 1)
         self._newest.put(run)
         self._blocks[self._newest] = None
         self._block_of[run.id] = self._newest

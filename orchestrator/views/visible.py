@@ -78,8 +78,8 @@ class VisibleRuns:
         if self.namespace is None:
             statistics = self.executions.statistics()
             return statistics.retained, statistics.retained_bytes
-        sizes = [run.size for block in self.ended_blocks() for run in block.runs() if self.takes(run)]
-        return len(sizes), sum(sizes)
+        kept = [block.retained(self.namespace) for block in self.ended_blocks()]
+        return sum(count for count, _ in kept), sum(size for _, size in kept)
 
     def holders(self) -> Iterator[Holder]:
         """Who holds permits, in the order in which they got them."""

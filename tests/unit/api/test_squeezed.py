@@ -1,16 +1,14 @@
-"""Who gets a large body as gzip, and when it is made."""
+"""Who gets a large body as gzip, and how it is put together."""
 
 from __future__ import annotations
 
 import gzip
+import random
+import zlib
 
 import pytest
 
-from orchestrator.api.squeezed import LARGE, Squeezed, takes_gzip
-from orchestrator.tasks import TaskOwner
-
-BODY = b'{"some":"thing"}' * LARGE
-VARIES = {"Vary": "Accept-Encoding"}
+from orchestrator.api.squeezed import Part, gzip_of, takes_gzip
 
 
 @pytest.mark.parametrize(
@@ -34,35 +32,20 @@ def test_who_takes_gzip(accepted: str, taken: bool) -> None:
     assert takes_gzip(accepted) is taken
 
 
-async def test_what_is_asked_for_again_is_squeezed_once() -> None:
-    owner = TaskOwner("test")
-    squeezed = Squeezed(owner.spawn)
-    assert squeezed.answer(BODY, "gzip") == (BODY, VARIES)
-    assert len(owner) == 0
-    assert squeezed.answer(BODY, "gzip") == (BODY, VARIES)
-    assert squeezed.answer(BODY, "gzip") == (BODY, VARIES)
-    assert len(owner) == 1
-    await owner.join()
-    made, headers = squeezed.answer(BODY, "gzip")
-    assert gzip.decompress(made) == BODY
-    assert headers == VARIES | {"Content-Encoding": "gzip"}
-    assert squeezed.answer(BODY, "gzip")[0] is made
-    assert squeezed.answer(BODY, "identity") == (BODY, VARIES)
+@pytest.mark.parametrize("sizes", [[], [0], [0, 1, 0], [70_000, 1, 300_000], [5] * 300], ids=str)
+def test_parts_make_one_gzip_of_the_whole_text(sizes: list[int]) -> None:
+    texts = [random.Random(size).randbytes(size // 8).hex().encode() * 4 for size in sizes]
+    made = gzip_of([Part(text) for text in texts])
+    assert gzip.decompress(made) == b"".join(texts)
+    # One stream with one end: many clients take nothing that comes after it.
+    whole = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    assert whole.decompress(made) == b"".join(texts)
+    assert whole.eof and not whole.unused_data
 
 
-async def test_a_body_that_has_changed_meanwhile_is_not_answered_with_the_old_one() -> None:
-    owner = TaskOwner("test")
-    squeezed, later = Squeezed(owner.spawn), BODY + b" "
-    for _ in range(2):
-        squeezed.answer(BODY, "gzip")
-    assert squeezed.answer(later, "gzip") == (later, VARIES)
-    await owner.join()
-    assert squeezed.answer(later, "gzip") == (later, VARIES)
-    await owner.join()
-    assert gzip.decompress(squeezed.answer(later, "gzip")[0]) == later
-
-
-async def test_a_small_body_is_sent_as_it_is() -> None:
-    squeezed = Squeezed(TaskOwner("test").spawn)
-    for _ in range(3):
-        assert squeezed.answer(b"{}", "gzip") == (b"{}", {})
+def test_a_part_is_squeezed_once() -> None:
+    parts = [Part(b"a" * 1000), Part(b"b" * 1000)]
+    gzip_of(parts)
+    before = [part.squeezed() for part in parts]
+    gzip_of([*parts, Part(b"c")])
+    assert all(part.squeezed() is was for part, was in zip(parts, before, strict=True))
