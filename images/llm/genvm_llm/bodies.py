@@ -6,6 +6,7 @@ Proxies do, and some write comments in front so that the connection stays open.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 from genvm_llm.merging import Json
@@ -13,6 +14,8 @@ from genvm_llm.providers.exchange import at, list_at, text_at
 
 CUT = "abort"
 """Why a stream ended that did not say so itself."""
+_LINE_END = re.compile(r"\r\n|\n|\r")
+"""No others: a text may hold whatever else Unicode ends a line with."""
 _ASIDE = (":", "event:", "id:", "retry:")
 """Beginnings of lines of an event stream that carry nothing."""
 
@@ -28,7 +31,7 @@ def parsed(body: bytes) -> Json:
 
 def _pieces(text: str) -> list[Json]:
     """One for each event or line. Raises ValueError."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(_ASIDE)]
+    lines = [line for line in _LINE_END.split(text) if line.strip() and not line.startswith(_ASIDE)]
     if lines and lines[0].lstrip().startswith("{"):
         try:
             return [json.loads("\n".join(lines))]  # behind comments
@@ -57,8 +60,8 @@ def _chat(pieces: list[Json]) -> Json:
     """OpenAI's chunks as the answer that they are parts of."""
     choices = [choice for one in pieces for choice in list_at(one, "choices")[:1]]
     message: dict[str, Json] = {
-        name: "".join(text_at(choice, "delta", name) or "" for choice in choices)
-        for name in ("content", "refusal")
+        "content": _parts(at(choice, "delta", "content") for choice in choices),
+        "refusal": "".join(text_at(choice, "delta", "refusal") or "" for choice in choices),
     }
     message["tool_calls"] = [call for choice in choices for call in list_at(choice, "delta", "tool_calls")]
     finish = _last(at(choice, "finish_reason") for choice in choices)
@@ -66,6 +69,16 @@ def _chat(pieces: list[Json]) -> Json:
         "choices": [{"message": message, "finish_reason": finish or CUT}],
         "usage": _last(at(one, "usage") for one in pieces),
     }
+
+
+def _parts(contents: Iterator[Json]) -> list[Json]:
+    """Texts, or lists of parts, as those of a whole answer."""
+    return [
+        part
+        for content in contents
+        for part in (content if isinstance(content, list) else [content])
+        if part is not None
+    ]
 
 
 def _last(values: Iterator[Json]) -> Json:

@@ -20,6 +20,7 @@ from genvm_llm.merging import Json
 from genvm_llm.providers.exchange import Call
 from genvm_llm.providers.faults import wait_said
 from genvm_llm.waits import wait_in
+from genvm_module.answer_heads import keeping_answers
 
 USER_AGENT = "genvm-llm"
 BODY_FLOOR = 16 * 1024 * 1024
@@ -49,7 +50,7 @@ def http_session(tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
     `tls`: None for the system's authorities.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=tls or True),
+        connector=keeping_answers(aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=tls or True)),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT},
         timeout=aiohttp.ClientTimeout(total=None),

@@ -5,11 +5,18 @@ from __future__ import annotations
 import re
 
 _END = re.compile(
-    # Qwen, DeepSeek; with a name in front: Seed, MiniMax. Kimi. Harmony, where the answer is a channel.
-    r"</(?:\w{1,16}:)?think>|◁/think▷|<\|channel\|>final\s*(?:<\|constrain\|>\w{1,16}\s*)?<\|message\|>",
+    # Qwen, DeepSeek; with a name in front: Seed, MiniMax. Kimi. Gemma. Command A. Harmony, where the answer
+    # is a channel.
+    r"</(?:\w{1,16}:)?think>|◁/think▷|<channel\|>|<\|END_THINKING\|>"
+    r"|<\|channel\|>final\s*(?:<\|constrain\|>\w{1,16}\s*)?<\|message\|>",
     re.IGNORECASE,
 )
-_BEGINNING = re.compile(r"\s*(?:<(?:\w{1,16}:)?think>|◁think▷|<\|channel\|>analysis)", re.IGNORECASE)
+_BEGINNING = re.compile(
+    r"\s*(?:<(?:\w{1,16}:)?think>|◁think▷|<\|channel>thought|<\|START_THINKING\|>|<\|channel\|>analysis)",
+    re.IGNORECASE,
+)
+_AROUND_ANSWERS = re.compile(r"<\|(?:begin_of_box|end_of_box|START_RESPONSE|END_RESPONSE)\|>")
+"""GLM puts what it was asked for into a box, Command A says where its answer is."""
 OPENINGS = {
     "<thinking>": "</thinking>",
     "<thought>": "</thought>",
@@ -26,7 +33,7 @@ ENDS_OF_TURNS = (
 
 def without_thoughts(text: str) -> str:
     """`text` from behind the last end of thoughts, or behind what it begins with in another spelling."""
-    text = _without_end_of_turn(text)
+    text = _AROUND_ANSWERS.sub("", _without_end_of_turn(text))
     ends = list(_END.finditer(text))
     if ends:
         return text[ends[-1].end() :].lstrip()

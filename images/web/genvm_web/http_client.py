@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from genvm_module.answer_heads import keeping_answers
 from genvm_web.network import Endpoint
 from genvm_web.urls import WebUrl
 
@@ -67,8 +68,8 @@ async def exchange(
 
     The caller bounds the time. TLS checks the name in the URL, whatever address it leads to.
     """
-    connector = aiohttp.TCPConnector(
-        resolver=Pinned(endpoints), use_dns_cache=False, force_close=True, ssl=tls
+    connector = keeping_answers(
+        aiohttp.TCPConnector(resolver=Pinned(endpoints), use_dns_cache=False, force_close=True, ssl=tls)
     )
     async with (
         aiohttp.ClientSession(

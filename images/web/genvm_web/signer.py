@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import ada_url
 import aiohttp
 
+from genvm_module.answer_heads import keeping_answers
 from genvm_module.egress.rules import is_no_service
 from genvm_module.errors import ModuleError
 from genvm_web import configuration
@@ -98,8 +99,10 @@ class Signer:
             async with (
                 asyncio.timeout(self._timeout),
                 aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(
-                        resolver=Pinned(where), use_dns_cache=False, ssl=self._tls, force_close=True
+                    connector=keeping_answers(
+                        aiohttp.TCPConnector(
+                            resolver=Pinned(where), use_dns_cache=False, ssl=self._tls, force_close=True
+                        )
                     ),
                     cookie_jar=aiohttp.DummyCookieJar(),
                     timeout=aiohttp.ClientTimeout(total=None),

@@ -71,7 +71,7 @@ def streamed(*pieces: Any) -> str:
     return "".join(f"data: {one if isinstance(one, str) else json.dumps(one)}\n\n" for one in pieces)
 
 
-def chunk(text: str, finish: Any = None, **more: Any) -> Any:
+def chunk(text: Any, finish: Any = None, **more: Any) -> Any:
     choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
     return {"object": "chat.completion.chunk", "choices": [choice], **more}
 
@@ -203,6 +203,20 @@ OPENAI = {
         YES,
         True,
     ),
+    "a stream of parts": Shape(
+        streamed(
+            chunk([{"type": "thinking", "thinking": [said("hm")]}]), chunk([said(YES)]), chunk("", "stop")
+        ),
+        YES,
+        YES,
+        True,
+    ),
+    "a stream of strange line ends": Shape(
+        streamed(json.dumps(chunk("a\u2028b\x85c\x0c", "stop"), ensure_ascii=False), "[DONE]"),
+        "a\u2028b\x85c\x0c",
+        NO_JSON,
+        OPEN,
+    ),
     "a stream that broke off": Shape(streamed(chunk(YES)), NO_ANSWER),
     "a stream that ends with an error": Shape(streamed(chunk(YES), {"error": {"code": 429}}), LIMITED),
     "a stream that refuses": Shape(streamed(chunk("I", "content_filter"), "[DONE]"), REFUSED),
@@ -249,6 +263,17 @@ OPENAI = {
     ),
     "Harmony's analysis until the end": Shape(
         chat("length", content=f"<|channel|>analysis<|message|>maybe {YES}"), CUT_OFF
+    ),
+    "Gemma's thoughts": Shape(chat(content=f"<|channel>thought\n{{}}\n<channel|>{YES}"), YES, YES, True),
+    "Gemma's thoughts until the end": Shape(chat("length", content=f"<|channel>thought\n{YES}"), CUT_OFF),
+    "Command A's thoughts": Shape(
+        chat(content=f"<|START_THINKING|>{{}}<|END_THINKING|><|START_RESPONSE|>{YES}<|END_RESPONSE|>"),
+        YES,
+        YES,
+        True,
+    ),
+    "an answer in a box": Shape(
+        chat(content=f"<think>hm</think>\n<|begin_of_box|>{YES}<|end_of_box|>"), YES, YES, True
     ),
     "the end of a turn": Shape(chat(content=f"{YES}<|im_end|>\n</s>"), YES, YES, True),
     "half a character": Shape(

@@ -183,6 +183,18 @@ async def test_a_gateway_with_long_headers_is_no_fault() -> None:
         assert await talk.prompt() == "good"
 
 
+async def test_an_answer_is_kept_whatever_comes_behind_it() -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        body = json.dumps(openai_reply("good")).encode()
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%bjunk" % (len(body), body))
+        request.transport.close()
+        return web.Response()
+
+    async with provider(answer) as server, talking(backend(server.url)) as talk:
+        assert await talk.prompt() == "good"
+
+
 def test_the_longest_wait_is_thirty_seconds_unless_told() -> None:
     assert Retry().longest_wait == 30.0
 

@@ -211,17 +211,18 @@ class Visit:
             return failed_page(BLOCKED)
         if latest.broken:
             return failed_page(OTHER)
-        if latest.shown:
-            return failed_page(OTHER, NOT_A_PAGE) if latest.media_type in NO_PAGES else latest.status or 200
+        if latest.shown and latest.media_type not in NO_PAGES:
+            return latest.status or 200
         return self._without_document(latest)
 
     def _without_document(self, latest: Navigation) -> RenderedPage | int:
-        """An answer that the browser shows nothing of, or a failure."""
-        if latest.status is not None and latest.status >= 400:
-            return RenderedPage(latest.status, b"")
-        if not latest.error_page and latest.status is not None:
-            return latest.status if latest.status in WITHOUT_CONTENT else failed_page(OTHER, NOT_A_PAGE)
-        return failed_page(failed_status(latest.error, latest.url, self._proxy.refusals))
+        """An answer that there is nothing to read of, or a failure."""
+        if latest.status is None or (latest.error_page and latest.status < 400):
+            return failed_page(failed_status(latest.error, latest.url, self._proxy.refusals))
+        answered = RenderedPage(latest.status, b"")
+        if not answered.good:
+            return answered
+        return latest.status if latest.status in WITHOUT_CONTENT else failed_page(OTHER, NOT_A_PAGE)
 
     async def _extract(self, page: Page, devtools: CDPSession) -> bytes:
         """Raises TooLarge, RenderFailed, PlaywrightError."""

@@ -80,6 +80,9 @@ async def test_answers_of_every_other_kind(site: Site, browser: Browsing) -> Non
     site.page("/attached", "<p>x</p>", Content_Disposition="attachment")
     site.page("/missing-attached", "<p>x</p>", 404, Content_Disposition="attachment")
     site.page("/paper", b"%PDF-1.4\n%%EOF", Content_Type="application/pdf")
+    for status in (404, 500):
+        site.page(f"/paper-{status}", b"%PDF-1.4\n%%EOF", status, Content_Type="application/pdf")
+        site.page(f"/bytes-{status}", b"\0", status, Content_Type="application/octet-stream")
     found = {path: await seen(browser, path) for path in site.pages}
     assert found["/asks"][0] == 401
     del found["/asks"]
@@ -95,6 +98,7 @@ async def test_answers_of_every_other_kind(site: Site, browser: Browsing) -> Non
         "/attached": DOWNLOAD,
         "/missing-attached": (404, b""),
         "/paper": DOWNLOAD,
+        **{f"/{kind}-{status}": (status, b"") for kind in ("paper", "bytes") for status in (404, 500)},
     }
 
 

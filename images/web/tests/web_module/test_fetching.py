@@ -319,6 +319,12 @@ async def test_a_body_that_is_cut_off_is_for_the_contract(internet: SmallInterne
     assert (error.causes, error.fatal, error.ctx["status"]) == (["READING_BODY"], False, 200)
 
 
+async def test_an_answer_is_kept_whatever_comes_behind_it(internet: SmallInternet, opened: Open) -> None:
+    async with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef\r\n") as port:
+        internet.serve("wordy.com", {80: port})
+        assert (await fetch(await opened(), "http://wordy.com/"))["body"] == b"abc"
+
+
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"])
 async def test_a_site_that_keeps_silent_is_given_up(
     internet: SmallInternet, opened: Open, answer: bytes

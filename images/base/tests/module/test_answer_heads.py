@@ -1,0 +1,103 @@
+"""An answer that came whole is kept, whatever its server says beside it or behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from genvm_module.answer_heads import keeping_answers
+from genvm_module.listening import stop_listening
+
+HI = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+CHUNKS = b"2\r\nhi\r\n0\r\n\r\n"
+WHOLE = {
+    "nothing behind": HI,
+    "bytes behind": HI + b"junk",
+    "line breaks behind": HI + b"\r\n\r\n",
+    "another answer behind": HI + b"HTTP/1.1 500 No\r\nContent-Length: 1\r\n\r\nx",
+    "the beginning of an answer behind": HI + b"HTTP/1.1 20",
+    "bytes behind the last": b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhijunk",
+    "bytes behind chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNKS + b"junk",
+    "an interim answer before": b"HTTP/1.1 103 Hints\r\nLink: x\r\n\r\n" + HI + b"junk",
+    "two interim answers before": b"HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 100 Go\r\n\r\n" + HI + b"junk",
+    "a length beside chunks": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\ntransfer-encoding:Chunked\r\n\r\n"
+    + CHUNKS,
+    "a length behind chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n"
+    + CHUNKS,
+    "a length twice": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\ncontent-length:2\r\n\r\nhi",
+    "a length twice in one": b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nhi",
+    "lines that end early": b"HTTP/1.1 200 OK\nContent-Length: 2\n\nhijunk",
+    "a line break before": b"\r\n" + HI + b"junk",
+    "no length": b"HTTP/1.0 200 OK\r\n\r\nhi",
+}
+EMPTY = {
+    "GET": b"HTTP/1.1 204 No Content\r\n\r\njunk",
+    "POST": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\njunk",
+    "HEAD": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\njunk",
+    "PUT": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\njunk",
+}
+BROKEN = {
+    "nothing": b"",
+    "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "half a body": HI[:-1],
+    "half of the chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi!",
+    "no number": b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nhi",
+    "a head without an end": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200_000,
+}
+
+
+@asynccontextmanager
+async def server(answer: bytes, pieces: int = 1) -> AsyncIterator[str]:
+    """Its address. The answer goes out in so many pieces, as far as the network does not join them."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        size = len(answer) // pieces + 1
+        for start in range(0, len(answer), size):
+            writer.write(answer[start : start + size])
+            await writer.drain()
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
+    finally:
+        await stop_listening(listener)
+
+
+def client() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=keeping_answers(aiohttp.TCPConnector()))
+
+
+async def asked(session: aiohttp.ClientSession, url: str, method: str = "GET") -> tuple[int, bytes]:
+    async with session.request(method, url) as response:
+        return response.status, await response.read()
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 30])
+@pytest.mark.parametrize("case", WHOLE)
+async def test_one_that_came_whole_is_kept(case: str, pieces: int) -> None:
+    async with server(WHOLE[case], pieces) as url, client() as session:
+        assert await asked(session, url) == (200, b"hi")
+        assert await asked(session, url) == (200, b"hi"), "and the next has a connection that is clean"
+
+
+@pytest.mark.parametrize("method", EMPTY)
+async def test_one_without_a_body_is_kept_with_one(method: str) -> None:
+    async with server(EMPTY[method]) as url, client() as session:
+        status, body = await asked(session, url, method)
+    assert (str(status).encode(), body) == (EMPTY[method][9:12], b"")
+
+
+@pytest.mark.parametrize("pieces", [1, 30])
+@pytest.mark.parametrize("case", BROKEN)
+async def test_one_that_did_not_is_none(case: str, pieces: int) -> None:
+    async with server(BROKEN[case], pieces) as url, client() as session:
+        with pytest.raises(aiohttp.ClientError):
+            await asked(session, url)
