@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT = "default"
-TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
+AUTHORITY, CERTIFICATE, KEY = "ca.pem", "cert.pem", "key.pem"
 
 
 class BadContext(ValueError):
@@ -23,13 +23,21 @@ class BadContext(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """Files for an engine's TLS. `authority`: null for the system's; `own`: certificate and key."""
+
+    authority: str | None = None
+    own: tuple[str, str] | None = None
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class DockerContext:
-    """`tls`: certificate of the authority, own certificate and key; null where the engine has none."""
+    """`tls`: null where the engine is spoken to without."""
 
     name: str
     host: str
-    tls: tuple[str, str, str] | None = None
-    verify: bool = True
+    tls: Tls | None = None
 
 
 def config_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -71,6 +79,17 @@ def _context(folder: Path, name: str) -> DockerContext:
         raise BadContext(f"context {name!r} cannot be read ({type(error).__name__})") from None
     if not isinstance(host, str) or not host:
         raise BadContext(f"context {name!r} has no host")
-    files = [folder / "tls" / identity / "docker" / file for file in TLS_FILES]
-    tls = (str(files[0]), str(files[1]), str(files[2])) if all(file.exists() for file in files) else None
-    return DockerContext(name, host, tls, verify)
+    return DockerContext(name, host, _tls(folder / "tls" / identity / "docker", verify=verify))
+
+
+def own_files(folder: Path) -> tuple[str, str] | None:
+    """The client's certificate and key; None where it has neither. Half a pair is for the SDK to refuse."""
+    files = folder / CERTIFICATE, folder / KEY
+    return (str(files[0]), str(files[1])) if any(file.exists() for file in files) else None
+
+
+def _tls(folder: Path, *, verify: bool) -> Tls | None:
+    """As the client does: any of the files, or the wish not to verify, means that there is TLS."""
+    authority, own = folder / AUTHORITY, own_files(folder)
+    known = str(authority) if authority.exists() else None
+    return Tls(known, own, verify) if known or own or not verify else None

@@ -9,15 +9,23 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from docker import APIClient
 from docker.errors import DockerException, InvalidConfigFile, TLSParameterError
 from docker.tls import TLSConfig
-from docker.utils import kwargs_from_env, parse_host
+from docker.utils import parse_host
 from docker.utils.config import find_config_file
 
-from orchestrator.docker_context import DockerContext, chosen_context
+from orchestrator.docker_context import (
+    AUTHORITY,
+    DockerContext,
+    Tls,
+    chosen_context,
+    config_folder,
+    own_files,
+)
 
 CONFUSED = (ValueError, TypeError, AttributeError, KeyError, LookupError)
 """What the SDK raises for a configuration of another shape; broken text and addresses are ValueErrors."""
@@ -63,12 +71,36 @@ def without_registries(client: APIClient) -> APIClient:
 def _usual() -> dict[str, Any]:
     context = chosen_context()
     if context is None:
-        return dict(kwargs_from_env())
+        return _of_environment()
     if context.tls is None:
         return {"base_url": context.host}
-    authority, certificate, key = context.tls
-    tls = TLSConfig(client_cert=(certificate, key), ca_cert=authority, verify=context.verify)
-    return {"base_url": context.host.replace("tcp://", "https://", 1), "tls": tls}
+    return {"base_url": context.host.replace("tcp://", "https://", 1), "tls": _config(context.tls)}
+
+
+def _of_environment() -> dict[str, Any]:
+    """As the SDK does, which insists on a certificate of the client's own that few engines ask for."""
+    host, path = os.environ.get("DOCKER_HOST"), os.environ.get("DOCKER_CERT_PATH")
+    verify = bool(os.environ.get("DOCKER_TLS_VERIFY"))
+    found: dict[str, Any] = {"base_url": host} if host else {}
+    if path or verify:
+        folder = Path(path) if path else config_folder()
+        found["tls"] = _config(Tls(str(folder / AUTHORITY), own_files(folder), verify))
+    return found
+
+
+class _Own(TLSConfig):
+    """Wins over the authorities that the environment names for everybody (`REQUESTS_CA_BUNDLE`)."""
+
+    def configure_client(self, client: Any) -> None:
+        super().configure_client(client)
+        merge = client.merge_environment_settings
+        client.merge_environment_settings = lambda url, proxies, stream, verify, cert: merge(
+            url, proxies, stream, client.verify if verify is None else verify, cert
+        )
+
+
+def _config(tls: Tls) -> TLSConfig:
+    return _Own(client_cert=tls.own, ca_cert=tls.authority, verify=tls.verify)
 
 
 def _host(context: DockerContext | None) -> str | None:

@@ -31,6 +31,8 @@ class Forgotten(StrEnum):
     """More runs, or bytes of them, than are kept."""
     ACKNOWLEDGED = "acknowledged"
     """Its client had all it wanted."""
+    WITHDRAWN = "withdrawn"
+    """It never began: its client was sent away, or had gone, before it had the id."""
 
 
 class KnownRuns:
@@ -130,14 +132,16 @@ class KnownRuns:
         self.changed()
 
     def retain(self, run: Run, now: datetime) -> None:
-        """Its supervisor is done with it: it is an ended run now, unless its client has had enough of it."""
+        """Its supervisor is done with it: an ended run now, unless its client has had enough of it, or nobody
+        knows of it.
+        """
         del self._runs[run.id]
         self._keys.forget(host_key_of(run.request), run.id)
         ended = ended_from_run(run, now if run.fetched else None)
         if ended.key is None:
             self._keys.forget(key_of(run.request), run.id)
         if not run.acknowledged:
-            self._keep(ended)
+            self._forget([ended], Forgotten.WITHDRAWN) if run.never_was else self._keep(ended)
         self.changed()
 
     def expire(self, now: datetime) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
+from orchestrator.executions.hosts import HostFailure
+from orchestrator.executions.modules import ModulesNotRunning
+
 
 class Refusal(StrEnum):
     """The kinds, as they are counted."""
@@ -85,6 +88,13 @@ class ShuttingDown(Refused):
     """The manager is about to stop."""
 
     kind = Refusal.SHUTTING_DOWN
+
+
+def kind_of(refused: Refused | HostFailure | ModulesNotRunning) -> Refusal:
+    """As whatever refuses a run is counted."""
+    if isinstance(refused, Refused):
+        return refused.kind
+    return Refusal.HOST if isinstance(refused, HostFailure) else Refusal.MODULES
 
 
 class UnknownRun(Exception):

@@ -12,7 +12,7 @@ from orchestrator.executions.misuse import Misuse
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.request import RunRequest
-from orchestrator.executions.state import Event, Execution, Outcome, advance
+from orchestrator.executions.state import Cause, Event, Execution, Outcome, advance
 from orchestrator.executions.steps import StartPath, StepTimes
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.executions.trace import Trace
@@ -67,9 +67,25 @@ class Run:
         self.detached = False
         self.fetched = False
         self.acknowledged = False
+        self.askers = 0
+        """How many requests it is the answer to."""
+        self.withdrawn = False
         self._kill_at: float | None = None
         self._kill_timer: Timer | None = None
         self._deadline_timer: Timer | None = None
+
+    def sent_away(self) -> bool:
+        """One who asked has heard that it did not start, or has gone; whether that was the last of them."""
+        self.askers -= 1
+        self.withdrawn = self.askers <= 0
+        return self.withdrawn
+
+    @property
+    def never_was(self) -> bool:
+        """Whether it ended without having begun, and nobody ever had its id."""
+        outcome = self.execution.outcome
+        cancelled = outcome is not None and outcome.cause is Cause.CANCELLED
+        return self.withdrawn and cancelled and self.execution.started_at is None
 
     def never_accepted(self, refusal: Exception) -> None:
         """Tell those who wait to hear that the run is in the journal, unless they have heard already."""

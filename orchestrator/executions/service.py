@@ -44,6 +44,7 @@ from orchestrator.executions.refusals import (
     RunElsewhere,
     ShuttingDown,
     UnknownRun,
+    kind_of,
 )
 from orchestrator.executions.request import ModuleUse, RunRequest
 from orchestrator.executions.retention import Retention
@@ -179,14 +180,8 @@ class Executions:
         """
         try:
             return await self._submitted(request, asker)
-        except Refused as refused:
-            self.refused[refused.kind] += 1
-            raise
-        except HostFailure:
-            self.refused[Refusal.HOST] += 1
-            raise
-        except ModulesNotRunning:
-            self.refused[Refusal.MODULES] += 1
+        except (Refused, HostFailure, ModulesNotRunning) as refused:
+            self.refused[kind_of(refused)] += 1
             raise
 
     async def _submitted(self, request: RunRequest, asker: Asker) -> Run:
@@ -197,6 +192,7 @@ class Executions:
         # The row may be large, and is the journal's from here on.
         del accepted
         await asyncio.shield(run.accepted)
+        run.askers += 1
         return run
 
     def repeated(self, request: RunRequest) -> int | None:
@@ -204,9 +200,13 @@ class Executions:
         return self._known.repeated(request)
 
     def withdraw(self, run: Run) -> None:
-        """End a run whose client has been told that it did not start: the same request again is a new run."""
-        self._known.withdraw_key(run)
-        run.order_end(EndOrder(Cause.CANCELLED, 0))
+        """A client has been told that the run did not start, or has gone: it ends with the last of them.
+
+        The same request again is a new run then.
+        """
+        if run.sent_away():
+            self._known.withdraw_key(run)
+            run.order_end(EndOrder(Cause.CANCELLED, 0))
 
     def cancel(self, run: Run, grace: float) -> None:
         """Its client wants it to end: by itself within `grace` seconds, else it is killed."""
@@ -476,6 +476,7 @@ class Executions:
         self._retain(run)
 
     def _live_on(self, run: Run) -> None:
+        run.askers += 1  # somebody may have its id
         self._tasks.spawn(f"run-{run.id}", self._recovered(run))
 
     async def _recovered(self, run: Run) -> None:

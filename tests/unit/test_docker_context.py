@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from docker.errors import DockerException
 
-from orchestrator.docker_context import BadContext, DockerContext, chosen_context
+from orchestrator.docker_context import BadContext, DockerContext, Tls, chosen_context
 from orchestrator.engine_client import engine_address, engine_client
 
 HOST = "unix:///run/user/1000/docker.sock"
@@ -114,4 +114,4 @@ def test_keys_of_a_context_go_with_it(folder: Path) -> None:
         (keys / file).write_text("")
     found = chosen_context({"DOCKER_CONFIG": str(folder), "DOCKER_CONTEXT": "far"})
     assert found is not None
-    assert found.tls == (str(keys / "ca.pem"), str(keys / "cert.pem"), str(keys / "key.pem"))
+    assert found.tls == Tls(str(keys / "ca.pem"), (str(keys / "cert.pem"), str(keys / "key.pem")))

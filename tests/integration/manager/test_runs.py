@@ -452,11 +452,13 @@ async def test_a_client_that_leaves_before_the_start_cancels_its_run(make_client
         first_id = await client.run(first)
         leaving = asyncio.create_task(client.run(second))
         await client.until(lambda: client.manager.executions.statistics().permits.waiting == 1)
+        run = client.manager.executions.find(first_id + 1)
+        assert run is not None
         leaving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await leaving
-        status = await client.finished(first_id + 1)
-        assert status["cause"] == "cancelled"
+        assert (await run.concluded).cause == "cancelled"
+        await client.until(lambda: not client.manager.executions.knows(run.id))  # nobody has its id
         await queued.ended.wait()
         holder.hang_up.set()
 
