@@ -26,6 +26,15 @@ ATTEMPTS = """
 <link rel="preconnect" href="http://127.0.0.1:PORT"><link rel="prefetch" href="http://127.0.0.1:PORT/pre">
 <script src="http://0x7f.1:PORT/js"></script><video src="http://0177.0.0.1:PORT/v"></video>
 <object data="http://127.0.0.1:PORT/object"></object>
+<link rel="icon" href="http://127.0.0.1:PORT/icon"><link rel="manifest" href="http://127.0.0.1:PORT/manifest">
+<link rel="modulepreload" href="http://127.0.0.1:PORT/module"><embed src="http://127.0.0.1:PORT/embed">
+<style>@import "http://127.0.0.1:PORT/import";
+@font-face { font-family: f; src: url("http://inward.com/font") }
+p { font-family: f; background: url("http://127.0.0.1:PORT/background") }</style>
+<svg><image href="http://127.0.0.1:PORT/svg"/><use href="http://127.0.0.1:PORT/use#x"/></svg>
+<script type="speculationrules">{"prefetch": [{"urls": ["http://127.0.0.1:PORT/speculated"]}],
+"prerender": [{"urls": ["http://inward.com/prerendered"]}]}</script>
+<a id="a" href="#x" ping="http://127.0.0.1:PORT/ping">x</a>
 <form id="f" action="http://127.0.0.1:PORT/form" method="post" target="_blank"></form>
 <p id="out"></p>
 <script>
@@ -67,6 +76,21 @@ Promise.all([
     await settle(peer, "icecandidateerror");
   }),
   attempt("webtransport", () => new WebTransport(`https://${at}/`).ready),
+  attempt("shared worker", () => settle(new SharedWorker(URL.createObjectURL(new Blob([
+    `fetch("http://${at}/shared", {mode: "no-cors"})`], {type: "text/javascript"}))), "error")),
+  attempt("blob frame", () => {
+    const frame = document.body.appendChild(document.createElement("iframe"));
+    frame.src = URL.createObjectURL(new Blob([`<img src="http://${at}/blob">`], {type: "text/html"}));
+    return settle(frame, "load");
+  }),
+  attempt("ping", () => document.getElementById("a").click()),
+  attempt("keepalive", () => fetch(`http://${at}/keepalive`, {keepalive: true, mode: "no-cors"})),
+  attempt("identity", () => Promise.race([settle(window), navigator.credentials.get({identity: {providers: [
+    {configURL: `https://${at}/identity`, clientId: "x"}]}})])),
+  attempt("payment", () => Promise.race([settle(window), new PaymentRequest(
+    [{supportedMethods: `https://${at}/payment`}],
+    {total: {label: "x", amount: {currency: "EUR", value: "1"}}}
+  ).canMakePayment()])),
   attempt("popup", () => window.open(`http://${at}/popup`)),
   attempt("form", () => document.getElementById("f").submit()),
 ]).then(() => { document.getElementById("out").textContent =
@@ -101,7 +125,16 @@ async def test_nothing_that_a_page_tries_gets_out(
     port = str(canary.port)
     internet.names |= {"inward.com": ["127.0.0.1"], "mixed.com": [PUBLIC, "127.0.0.1"]}
     internet.servers |= {("127.0.0.1", open_port): canary.port for open_port in (80, 443)}
-    site.page("/", ATTEMPTS.replace("PORT", port))
+    reports = f"http://127.0.0.1:{port}/report"
+    site.page(
+        "/",
+        ATTEMPTS.replace("PORT", port),
+        Link=f"<http://127.0.0.1:{port}/link>; rel=preload; as=image",
+        Content_Security_Policy_Report_Only=f"img-src 'none'; report-uri {reports}; report-to r",
+        Reporting_Endpoints=f'r="{reports}"',
+        Report_To=f'{{"group": "r", "max_age": 60, "endpoints": [{{"url": "{reports}"}}]}}',
+        NEL='{"report_to": "r", "max_age": 60, "success_fraction": 1}',
+    )
     site.page("/meta", f'<meta http-equiv="refresh" content="0;url=http://127.0.0.1:{port}/meta">')
     site.page("/sw.js", SERVICE_WORKER.replace("PORT", port), Content_Type="text/javascript")
     site.redirect("/to-private", f"http://127.0.0.1:{port}/redirect")
@@ -118,7 +151,7 @@ async def test_nothing_that_a_page_tries_gets_out(
     site.pages |= {"/done": tell, "/gate": gate}
     page = await browser.render("http://genvm-site.com/", wait=4, load_timeout=120)
     assert page.status == 200
-    assert b"DONE 16" in page.body
+    assert b"DONE 22" in page.body
     assert canary.visits == []
     assert {address for address, _ in internet.dialled} == {PUBLIC}
     # Otherwise the page would not have been let to try.
