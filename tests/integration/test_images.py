@@ -17,7 +17,7 @@ from orchestrator.__main__ import main
 from orchestrator.imaging import cli
 from orchestrator.imaging.builder import Builder
 from orchestrator.imaging.checkout import find_checkout
-from orchestrator.imaging.context import write_tar
+from orchestrator.imaging.context import EPOCH, write_tar
 from orchestrator.imaging.engine import CONTENT_LABEL, ImageEngine
 from orchestrator.imaging.failures import BaseUnavailable, BuildFailed
 from orchestrator.imaging.recipes import RECIPES, Recipe
@@ -36,6 +36,21 @@ for place, _, names in os.walk("/"):
             print(path)
 """
 
+
+BUILT_WHEN = """
+import glob, json, os, struct
+folders = [place for top in ("/usr/share/fonts", "/usr/local/share/fonts") for place, _, _ in os.walk(top)]
+times = [os.stat(place).st_mtime_ns for place in folders]
+# A cache holds while its folder has the time that is in it: seconds, and the rest in nanoseconds.
+caches = [open(name, "rb").read(64) for name in glob.glob("/var/cache/fontconfig/*.cache-*")]
+left = ["/var/lib/dbus/machine-id", *(f"/etc/{name}-" for name in ("passwd", "group", "shadow", "gshadow"))]
+print(json.dumps({
+    "machine": open("/etc/machine-id").read(),
+    "left": [name for name in left if os.path.exists(name)],
+    "folders": [divmod(time, 10**9) for time in times],
+    "caches": [struct.unpack_from("<i4xq", head, 48) for head in caches],
+}))
+"""
 
 PROGRAMS = """
 import os
@@ -165,6 +180,15 @@ def test_nothing_installs_mounts_or_changes_users_where_foreign_code_may_run(
 def test_no_image_carries_pip_or_what_it_was_built_from(images: ImageEngine, tag: str) -> None:
     code = "import importlib.util as u, os; print(u.find_spec('pip'), os.path.exists('/wheels'))"
     assert images.ask_python(tag, code) == "None False"
+
+
+def test_the_web_image_has_nothing_of_its_own_build_and_its_caches_of_fonts_hold(images: ImageEngine) -> None:
+    """What two builds of Debian's packages had otherwise; whole images are compared where they are small."""
+    told = json.loads(images.ask_python("genvm-web:latest", BUILT_WHEN))
+    assert (told["machine"], told["left"]) == ("", [])
+    assert len(told["folders"]) > 1
+    assert len(told["caches"]) > 1
+    assert {tuple(time) for time in [*told["folders"], *told["caches"]]} == {(EPOCH, 0)}
 
 
 @pytest.mark.parametrize("tag", ["genvm-base:latest", "genvm-executor:latest"])
