@@ -54,7 +54,7 @@ def engine(authority: trustme.CA, *, asks_who: bool = False) -> Iterator[str]:
         tls.verify_mode = ssl.CERT_REQUIRED
     server = Listener(("127.0.0.1", 0), Engine)
     server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    serving = Thread(target=server.serve_forever)
+    serving = Thread(target=server.serve_forever, args=(0.01,))
     serving.start()
     try:
         yield f"tcp://127.0.0.1:{server.server_port}"
