@@ -88,7 +88,7 @@ log = structlog.get_logger(__name__)
 class Running:
     """One browser; `marker` is in its command line, memory in MiB.
 
-    A `retired` one closes after its last render.
+    A `retired` one closes after its last render; `gone` is set when it has ended, by itself or not.
     """
 
     browser: Browser
@@ -97,6 +97,7 @@ class Running:
     memory_at_start: float = 0.0
     renders: int = 0
     retired: bool = False
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
@@ -198,6 +199,7 @@ class Browsers:
         return [*arguments, *settings.chrome_args]
 
     def _gone(self, running: Running) -> None:
+        running.gone.set()
         if running in self._all:
             self._all.discard(running)
             self.counters.crashed += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -65,12 +65,15 @@ class Renderer:
         proxy = FilteringProxy(self._network, self._rules, self._settings.max_page_traffic)
         async with proxy.serving(), self._browsers.lease() as running:
             try:
-                async with self._context(running, proxy) as context:
-                    return await Visit(self._settings, order, proxy, context).go()
+                return await _unless_gone(running, self._visit(order, proxy, running))
             except PlaywrightError as error:
                 if not running.browser.is_connected():
                     raise BrowserGone from None
                 raise RenderFailed(_first_line(error)) from None
+
+    async def _visit(self, order: RenderOrder, proxy: FilteringProxy, running: Running) -> RenderedPage:
+        async with self._context(running, proxy) as context:
+            return await Visit(self._settings, order, proxy, context).go()
 
     @asynccontextmanager
     async def _context(self, running: Running, proxy: FilteringProxy) -> AsyncIterator[BrowserContext]:
@@ -93,6 +96,8 @@ class Renderer:
             await asyncio.shield(self._dispose(running, context))
 
     async def _dispose(self, running: Running, context: BrowserContext) -> None:
+        if running.gone.is_set():
+            return
         try:
             async with asyncio.timeout(self._settings.protocol_timeout):
                 with suppress(PlaywrightError):
@@ -100,6 +105,24 @@ class Renderer:
         except TimeoutError:
             log.warning("context_stuck")
             self._browsers.retire(running)
+
+
+async def _unless_gone(running: Running, work: Coroutine[Any, Any, RenderedPage]) -> RenderedPage:
+    """What comes of `work`. Raises BrowserGone as soon as the browser has ended under it.
+
+    Not everything that the driver was asked for is answered then: some calls would wait for ever.
+    """
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(running.gone.wait())
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise BrowserGone
+        return task.result()
+    finally:
+        gone.cancel()
+        task.cancel()
+        await asyncio.wait((task, gone))
+        task.cancelled() or task.exception()
 
 
 def _first_line(error: PlaywrightError) -> str:

@@ -12,11 +12,12 @@ import trustme
 from aiohttp import web
 
 from genvm_web.network import ResolverDown
+from genvm_web.webdriver.browser import Running
 from genvm_web.webdriver.extraction import tidy
 from genvm_web.webdriver.navigation import NodeOffline
 from genvm_web.webdriver.processes import browser_processes
-from genvm_web.webdriver.visit import LimitExceeded, RenderFailed
-from web_module.browsing import browsing
+from genvm_web.webdriver.visit import LimitExceeded, RenderedPage, RenderFailed, Visit
+from web_module.browsing import Browsing, browsing
 from web_module.networks import OTHER_PUBLIC, SmallInternet
 from web_module.sites import Site
 
@@ -121,6 +122,14 @@ async def test_pages_that_are_too_much_fail_alone(site: Site, internet: SmallInt
             assert (await browser.render("http://genvm-site.com/good")).body.strip() == b"good"
 
 
+async def killed_browser(browser: Browsing) -> Running:
+    (running,) = browser.browsers._all
+    processes = await asyncio.to_thread(browser_processes, running.marker)
+    (first,) = (process for process in processes if running.marker in process.command)
+    os.kill(first.pid, signal.SIGKILL)
+    return running
+
+
 async def test_a_browser_that_dies_is_replaced(site: Site, internet: SmallInternet) -> None:
     arrived, killed = asyncio.Event(), asyncio.Event()
 
@@ -133,11 +142,28 @@ async def test_a_browser_that_dies_is_replaced(site: Site, internet: SmallIntern
     async with browsing(internet) as browser:
         rendering = asyncio.ensure_future(browser.render("http://genvm-site.com/"))
         await arrived.wait()
-        (running,) = browser.browsers._all
-        processes = await asyncio.to_thread(browser_processes, running.marker)
-        os.kill(processes[0].pid, signal.SIGKILL)
+        running = await killed_browser(browser)
         killed.set()
         assert (await rendering).body.strip() == b"there"
         counters = browser.browsers.counters
         assert (counters.launched, counters.crashed) == (2, 1)
     assert await asyncio.to_thread(browser_processes, running.marker) == []
+
+
+async def test_what_the_driver_never_answers_ends_with_the_browser(
+    site: Site, internet: SmallInternet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Playwright (1.65) says nothing to who waits for a new page when the browser dies at that moment."""
+    site.page("/", "<p>there</p>")
+    go = Visit.go
+    async with browsing(internet) as browser:
+
+        async def unanswered(_: Visit) -> RenderedPage:
+            monkeypatch.setattr(Visit, "go", go)
+            await killed_browser(browser)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        monkeypatch.setattr(Visit, "go", unanswered)
+        assert (await browser.render("http://genvm-site.com/")).body.strip() == b"there"
+        assert browser.browsers.counters.launched == 2
