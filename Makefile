@@ -32,7 +32,7 @@ demo: images ## from nothing to a contract that ran in a container, through the 
 
 test: images ## the whole test suite; ARGS are pytest's
 	@images/prerequisites.sh test
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 $(ARGS)
 
 test-llm: setup ## ask a real model; needs GENVM_TEST_LLM_URL and _MODEL, takes _KEY and more (docs/llm.md)
 	@test -n "$$GENVM_TEST_LLM_URL" -a -n "$$GENVM_TEST_LLM_MODEL" || \

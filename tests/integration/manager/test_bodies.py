@@ -81,6 +81,7 @@ async def test_json_is_never_as_large_as_code(client: Client) -> None:
         ("/genvm/run", b"", "br"),
         ("/nowhere", gzip.compress(bytes(10 * MIB)), "gzip"),
     ],
+    ids=["gzip", "no gzip", "no zlib", "br", "a gzip bomb"],
 )
 async def test_an_encoded_body_is_refused_as_it_is(
     client: Client, path: str, body: bytes, encoding: str

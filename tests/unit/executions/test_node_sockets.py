@@ -127,7 +127,11 @@ def test_what_is_the_managers_own_is_refused_inside_an_allowed_directory(place: 
             dial(rules, path)
 
 
-@pytest.mark.parametrize("root", ["/proc/self/root", f"/proc/{os.getpid()}/root", "/dev/fd/../root"])
+@pytest.mark.parametrize(
+    "root",
+    ["/proc/self/root", f"/proc/{os.getpid()}/root", "/dev/fd/../root"],
+    ids=["self", "number", "descriptors"],
+)
 def test_paths_through_proc_lead_where_they_lead(
     rules: SocketRules, place: Path, bind: Bind, root: str
 ) -> None:

@@ -135,7 +135,11 @@ def test_nesting_ends_at_128_levels() -> None:
         calldata.encode(endless)
 
 
-@pytest.mark.parametrize("value", [1.5, {1}, datetime.datetime(2024, 1, 1), object(), iter(())], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [1.5, {1}, datetime.datetime(2024, 1, 1), object(), iter(())],
+    ids=lambda value: type(value).__name__,
+)
 def test_calldata_cannot_hold(value: object) -> None:
     with pytest.raises(TypeError, match="not calldata encodable"):
         calldata.encode(value)

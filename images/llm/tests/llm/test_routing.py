@@ -38,7 +38,7 @@ async def test_equal_priorities_go_by_backend_id_falling() -> None:
             assert await talk.prompt() == "b1"
 
 
-@pytest.mark.parametrize("refusal", [400, 401, 404, 500, raw(b"no json")], ids=str)
+@pytest.mark.parametrize("refusal", [400, 401, 404, 500, pytest.param(raw(b"no json"), id="no JSON")])
 async def test_every_provider_error_falls_through(refusal: Any) -> None:
     async with AsyncExitStack() as stack:
         bad, good = await servers(stack, refusal, openai_reply("good"))
