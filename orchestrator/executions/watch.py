@@ -51,13 +51,17 @@ class OnceOrdered:
     ) -> None:
         self._order, self._work, self._name = order, work, name
         self._task: asyncio.Task[None] | None = None
+        self._forgotten = False
         order.add_done_callback(self._begin)
 
     def _begin(self, _: object) -> None:
+        if self._forgotten:  # the order came in the same turn of the loop: this call was on its way
+            return
         self._task = asyncio.get_running_loop().create_task(self._work(), name=self._name)
 
     def forget(self) -> tuple[asyncio.Task[None], ...]:
         """It does not begin any more; what has begun, to be ended by the caller."""
+        self._forgotten = True
         self._order.remove_done_callback(self._begin)
         return () if self._task is None else (self._task,)
 
