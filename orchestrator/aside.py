@@ -32,6 +32,10 @@ def is_bulky(message: Mapping[str, object]) -> bool:
     while found and left > 0:
         value = found.pop()
         left -= 1
+        kind = type(value)
+        if kind is str or kind is bytes:
+            left -= len(value)  # type: ignore[arg-type]
+            continue
         if value is None or isinstance(value, int):
             continue
         if isinstance(value, str | bytes | bytearray | memoryview):

@@ -70,6 +70,8 @@ class Run:
         self.askers = 0
         """How many requests it is the answer to."""
         self.withdrawn = False
+        self._bare = False
+        """Nothing of the request is left but what still matters when its job is under way."""
         self._kill_at: float | None = None
         self._kill_timer: Timer | None = None
         self._deadline_timer: Timer | None = None
@@ -159,7 +161,7 @@ class Run:
         """Its turn has come. Whose it is the row's other columns say; its key may be taken away by now."""
         mine = self.request
         self.request = replace(request, idempotency_key=mine.idempotency_key, namespace=mine.namespace)
-        self.parked = False
+        self.parked = self._bare = False
 
     def forget_node(self) -> None:
         """What was seen of it is let go: it is dialled, or looked at again before that."""
@@ -169,4 +171,5 @@ class Run:
 
     def forget_inputs(self) -> None:
         """The executor has them, or nobody will need them."""
-        self.request = self.request.without_bulk()
+        if not self._bare:
+            self.request, self._bare = self.request.without_bulk(), True

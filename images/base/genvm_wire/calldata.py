@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from genvm_wire import uleb
@@ -11,6 +12,8 @@ from genvm_wire.address import Address
 
 MAX_DEPTH = 128
 MAX_LENGTH = 0xFFFFFFFF
+SHORT_KEY = 64
+"""Characters of keys whose bytes are remembered."""
 
 Value: TypeAlias = "bool | int | bytes | str | Address | list[Value] | dict[str, Value] | None"
 """What `decode` returns."""
@@ -193,17 +196,23 @@ def _put(out: bytearray, value: object, depth: int) -> None:
     kind = type(value)
     if kind is str or isinstance(value, str):
         raw = _utf8(value, "invalid_utf8")  # type: ignore[arg-type]
-        _put_tag(out, len(raw), 4)
+        length = len(raw)
+        if length < 0x10:
+            out.append(length << 3 | 4)
+        else:
+            _put_tag(out, length, 4)
         out += raw
     elif value is None:
         out.append(0x00)
     elif kind is bool:
         out.append(0x10 if value else 0x08)
-    elif isinstance(value, int):
-        number = int(value)
+    elif kind is int and 0 <= value < 0x10:  # type: ignore[operator]
+        out.append(value << 3 | 1)  # type: ignore[operator]
+    elif kind is int or isinstance(value, int):
+        number = int(value)  # type: ignore[call-overload]
         out += uleb.write(number << 3 | 1 if number >= 0 else (-1 - number) << 3 | 2)
-    elif isinstance(value, bytes | bytearray | memoryview):
-        raw = bytes(value)
+    elif kind is bytes or isinstance(value, bytes | bytearray | memoryview):
+        raw = bytes(value)  # type: ignore[call-overload]
         _put_tag(out, len(raw), 3)
         out += raw
     elif kind is Address:
@@ -225,13 +234,17 @@ def _put_container(out: bytearray, value: Mapping[object, object] | Sequence[obj
         return
     _put_tag(out, len(value), 6)
     for key in _sorted_keys(value):
-        raw = _utf8(key, "invalid_utf8_key")
-        if len(raw) < 0x80:
-            out.append(len(raw))
-        else:
-            out += uleb.write(len(raw))
-        out += raw
+        out += _short_key(key) if len(key) <= SHORT_KEY else _key(key)
         _put(out, value[key], depth)
+
+
+def _key(key: str) -> bytes:
+    raw = _utf8(key, "invalid_utf8_key")
+    return uleb.write(len(raw)) + raw
+
+
+_short_key = lru_cache(1024)(_key)
+"""Of those that most maps have, again and again."""
 
 
 def _put_tag(out: bytearray, length: int, kind: int) -> None:
