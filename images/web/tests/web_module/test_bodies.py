@@ -52,7 +52,7 @@ async def test_a_body_of_nothing_but_beginnings_is_not_read_for_ever() -> None:
         await read_body(aiter(Chunks(gzip.compress(b"") * (MOST_MEMBERS + 1), 65536)), gzip=True, limit=1000)
 
 
-@pytest.mark.parametrize("data", [b"not gzip", gzip.compress(b"abc" * 100)[:-9]])
+@pytest.mark.parametrize("data", [b"not gzip", gzip.compress(b"abc" * 100)[:-9]], ids=["none", "cut off"])
 async def test_broken_compression_is_said_to_be_broken(data: bytes) -> None:
     with pytest.raises(BodyBroken):
         await read_body(aiter(Chunks(data)), gzip=True, limit=10_000)
