@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import assert_never
 
 
 class RuntimeName(StrEnum):
     DOCKER = "docker"
     KUBERNETES = "kubernetes"
     PROCESS = "process"
+
+    @property
+    def id_attribute(self) -> str:
+        """What traces call the id of one of its instances (OpenTelemetry's resource attributes)."""
+        match self:
+            case RuntimeName.DOCKER:
+                return "container.id"
+            case RuntimeName.KUBERNETES:
+                return "k8s.pod.uid"
+            case RuntimeName.PROCESS:
+                return "process.pid"
+            case other:
+                assert_never(other)

@@ -25,7 +25,7 @@ PASSES = 3
 FIRST, LATER = b" ", b","
 """What a part begins with: JSON wants no comma before the first run, and does not mind a space."""
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
-Entry = Callable[[EndedRun], dict[str, Any]]
+MakeEntry = Callable[[EndedRun], dict[str, Any]]
 Key = TypeVar("Key")
 
 
@@ -99,7 +99,7 @@ class StatusRuns:
     """Ended runs that nobody has fetched, by the hundred; `of` says what is told of one of them, and `takes`
     whether it is told of at all."""
 
-    def __init__(self, of: Entry, takes: Callable[[EndedRun], bool]) -> None:
+    def __init__(self, of: MakeEntry, takes: Callable[[EndedRun], bool]) -> None:
         self._of = of
         self._takes = takes
         self._runs: dict[int, _Runs] = {}

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from genvm_wire import calldata
 from genvm_wire.calldata import CalldataError
+from genvm_wire.contract_lines import OLD_LINE
 from genvm_wire.host_tables import HOST_TABLES
 from genvm_wire.instance_messages import JobMessage
 from orchestrator.contracts.versions import ExecutorVersion
 from orchestrator.executions.request import DebugLevel, RunRequest
 
 OLD_METHOD_KEY, METHOD_KEY = "method", ""
-OLD_LINE = "v0.2"
 OLDEST_TABLE = "T15a"
 MOST_CALLDATA_ITEMS = 100_000
 

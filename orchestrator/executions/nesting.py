@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
+from typing import assert_never
 
 import structlog
 
@@ -58,7 +59,7 @@ from orchestrator.tasks import cancel_and_wait, finish
 log = structlog.get_logger(__name__)
 
 FAILED = "InternalError"
-Answer = tuple[str, bytes]
+CalleeResult = tuple[str, bytes]
 """A result's kind, and its data as calldata."""
 MOST_RESULT = 8 * 1024 * 1024
 """Bytes of a callee's result: it is taken apart and put together again for its caller."""
@@ -102,7 +103,7 @@ class NestedRuns:
             return Nested(run.id, said.call, FAILED, encode(SAID_ON_FAILURE))
         return Nested(run.id, said.call, *result)
 
-    async def _result(self, run: Run, said: Nest, deep: int) -> Answer:
+    async def _result(self, run: Run, said: Nest, deep: int) -> CalleeResult:
         if deep > MOST_NESTED:
             raise NestingFailure(f"more than {MOST_NESTED} runs inside runs")
         request = _request(run, said)
@@ -133,7 +134,7 @@ class NestedRuns:
 
     async def _read(
         self, run: Run, instance: Instance, request: RunRequest, version: ExecutorVersion, deep: int
-    ) -> Answer:
+    ) -> CalleeResult:
         """Read to its result; what it prints is nobody's, what it logs is the caller's."""
         calls = NestedCalls(self, run, instance, deep)
         codes = CodeQuestions(self.codes, run.id, instance)
@@ -153,6 +154,8 @@ class NestedRuns:
                         pass
                     case Ready() | Resume() | Result() | Compiled() as other:
                         raise ProtocolBroken(f"{other.kind!r} in a nested run")
+                    case missed:
+                        assert_never(missed)
         finally:
             await calls.aclose()
             await codes.aclose()
@@ -193,7 +196,7 @@ def _selector(run: Run, route: str | bytes) -> Selector:
     raise NestingFailure("the node named an executor neither by its major nor by its version")
 
 
-def _read_result(payload: bytes, table: str) -> Answer:
+def _read_result(payload: bytes, table: str) -> CalleeResult:
     if len(payload) > MOST_RESULT:
         raise NestingFailure(f"a result of {len(payload)} bytes; {MOST_RESULT} are allowed")
     try:

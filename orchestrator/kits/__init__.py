@@ -1,6 +1,7 @@
 """What goes with each runtime: how it is opened, surveyed and checked.
 
-A runtime is a package of `orchestrator.runtime`, a kit here, a line below and a name in the settings.
+A runtime is a package of `orchestrator.runtime`, a kit here and a line below, its name (`runtime_name`), and
+its settings.
 """
 
 from __future__ import annotations

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from genvm_wire.calldata import Value
+from genvm_wire.unsigned import is_unsigned
 from orchestrator.metrics.family import Family, Group, Kind, Sample, words
 from orchestrator.metrics.sources import Sources
 from orchestrator.modules.kinds import ModuleKind
 from orchestrator.modules.status import ModuleState, ModuleStatus
+
+MOST = 2**63 - 1
+"""What a module counts; whatever says more is not believed."""
 
 LONGEST_NAME, MOST_NAMES = 100, 200
 MODULE = {"module": words(ModuleKind)}
@@ -144,7 +148,7 @@ def _web(sources: Sources) -> Iterator[Sample]:
 
 
 def _number(family: str, value: Value, labels: tuple[str, ...] = (), parts: int = 1) -> Iterator[Sample]:
-    if isinstance(value, int) and 0 <= value < 2**63:
+    if is_unsigned(value, MOST):
         yield Sample(family, value / parts, labels)
 
 

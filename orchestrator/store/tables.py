@@ -112,7 +112,8 @@ def migrate(connection: Connection) -> None:
     if current > len(STEPS):
         raise StoreUnusable(
             f"the journal has schema {current}, this version knows {len(STEPS)}: "
-            "it was written by a newer genvm-orchestrator"
+            "it was written by a newer genvm-orchestrator; start that one, or name another journal "
+            "(GENVM_DATABASE_URL)"
         )
     for step in STEPS[current:]:
         step(connection)

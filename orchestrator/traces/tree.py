@@ -30,11 +30,6 @@ _CODE = re.compile(r"[a-z_]{1,40}")
 EARLIER = "genvm.run.earlier_manager"
 """From the acceptance to where this manager took the run over; what lay between went with the earlier one."""
 _BEFORE_SESSIONS = STARTING[: STARTING.index(Step.MODULES)]
-_ENGINE_ID = {
-    RuntimeName.DOCKER: "container.id",
-    RuntimeName.KUBERNETES: "k8s.pod.uid",
-    RuntimeName.PROCESS: "process.pid",
-}
 
 
 class Side(Enum):
@@ -147,7 +142,7 @@ def _of_run(story: Story, runtime: RuntimeName) -> dict[str, Attribute]:
         "genvm.run.reconnects": story.reconnects,
         "genvm.executor.version": execution.version or None,
         "process.exit.code": outcome.exit_code,
-        _ENGINE_ID[runtime]: engine_id,
+        runtime.id_attribute: engine_id,
         "error.type": _failure(outcome),
     }
     return {name: value for name, value in found.items() if value is not None}

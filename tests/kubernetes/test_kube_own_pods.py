@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.runtime.kubernetes.own_pods import OwnPods
+from orchestrator.runtime.kubernetes.reflector import Reflector
 from orchestrator.runtime.kubernetes.settings import WatchSettings
 from orchestrator.runtime.kubernetes.standing import Reachable
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable, Loss, Way
 from tests.kubernetes.kube_bench import SETTINGS, Bench, Pauses, bench, pod_name, spec_of
+from tests.until import until
 
 NOW = datetime(2026, 11, 28, 11, 59, 0, tzinfo=UTC)
 """A minute before the deadline of the specs."""
@@ -65,6 +68,19 @@ async def test_a_start_is_a_pod_that_can_be_dialled(at: Bench, managers: Manager
     assert await own.address() == "127.0.0.1"
     assert len(own.token) == 64
     assert kept(at, "run-7")["spec"]["activeDeadlineSeconds"] == 75
+
+
+async def test_when_pods_are_followed_no_more_somebody_says_so(
+    managers: Managers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def returns(_: object) -> None:
+        return None
+
+    monkeypatch.setattr(Reflector, "run", returns)
+    with capture_logs() as records:
+        managers.one()
+        await until(lambda: bool(records))
+    assert ("eternal_task_ended", "kubernetes:reflector") in [(one["event"], one["task"]) for one in records]
 
 
 async def test_no_two_starts_have_one_name(at: Bench, managers: Managers) -> None:

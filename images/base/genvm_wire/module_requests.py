@@ -48,7 +48,7 @@ class FatalError:
     text: str
 
 
-Answer = Ok | UserError | FatalError
+ModuleAnswer = Ok | UserError | FatalError
 
 
 @record
@@ -99,7 +99,7 @@ def prompt_request(variant: str, payload: Value, remaining_fuel: int) -> dict[st
     return {variant: {"payload": payload, "remaining_fuel_as_gen": remaining_fuel}}
 
 
-def read_answer(body: bytes) -> Answer:
+def read_answer(body: bytes) -> ModuleAnswer:
     """Raises AnswerMalformed."""
     try:
         message = decode(body, max_items=MOST_ANSWER_ITEMS)

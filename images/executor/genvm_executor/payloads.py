@@ -13,13 +13,13 @@ from genvm_executor.entry_payload import is_call, is_deployment
 from genvm_wire import records
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value
+from genvm_wire.unsigned import U256_MAX, is_unsigned
 
 Check = Callable[[Value], bool]
 MAX_TOPICS = 4
 MAX_IMAGES = 2
 METHODS = ("GET", "POST", "HEAD", "DELETE", "OPTIONS", "PATCH", "PUT")
 _WAIT = re.compile(r"[0-9]{1,10}(ms|s)", re.ASCII)
-_U256 = 2**256
 
 
 def is_text(value: Value) -> bool:
@@ -51,7 +51,7 @@ def is_address(value: Value) -> bool:
 
 
 def is_u256(value: Value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _U256
+    return is_unsigned(value, U256_MAX)
 
 
 def is_on(value: Value) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from genvm_web.fetching import WebAnswer
 from genvm_web.messages import FetchRequest, RenderRequest
 from genvm_wire.calldata import Value
+from genvm_wire.unsigned import is_unsigned
 
 GOOD = 200
 
@@ -40,6 +41,6 @@ def _entry(host_data: Mapping[str, Value], table: str, url: str) -> Value:
 def _answer(status: Value, body: str) -> WebAnswer | None:
     # Nodes that cannot write integers write them as text.
     number = int(status) if isinstance(status, str) and status.isdecimal() else status
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 0xFFFF:
+    if not is_unsigned(number, 0xFFFF):
         return None
     return WebAnswer(number, {}, body.encode())

@@ -108,8 +108,8 @@ class OwnPods:
 
     def open(self) -> None:
         """Begin to follow what there is. Inside a running event loop, once."""
-        self._tasks.spawn("reflector", self.reflector.run())
-        self._tasks.spawn("removals", self._removals.run())
+        self._tasks.spawn_eternal("reflector", self.reflector.run())
+        self._tasks.spawn_eternal("removals", self._removals.run())
 
     @property
     def alive(self) -> int:

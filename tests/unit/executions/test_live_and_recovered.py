@@ -41,6 +41,7 @@ from orchestrator.executions.state import (
     Released,
     Resolved,
     Started,
+    Unreached,
     advance,
 )
 from orchestrator.executions.written import written
@@ -73,6 +74,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.just(Resolved("v0.2.12")),
     st.sampled_from([Placed("run-1"), Placed("pool-7")]),
     st.just(Dialled()),
+    st.just(Unreached()),
     st.just(Started(NOW + timedelta(seconds=1), "container")),
     outcomes.map(Concluded),
     st.just(Released()),
@@ -83,6 +85,7 @@ a_life_to_its_start = (
     Placed("run-1"),
     Dialled(),
     Started(NOW + timedelta(seconds=1), "container"),
+    Unreached(),
 )
 # Any events in any order, most of which do not fit; and lives that get on until something ends them.
 sequences: st.SearchStrategy[Sequence[Event]] = st.one_of(

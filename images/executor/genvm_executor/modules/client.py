@@ -15,9 +15,9 @@ from genvm_executor.modules.link import ModuleLink
 from genvm_executor.modules.port import MODULE_OF_REQUEST, NoModules
 from genvm_wire.calldata import Encodable, Value, encode
 from genvm_wire.module_requests import (
-    Answer,
     AnswerMalformed,
     FatalError,
+    ModuleAnswer,
     Ok,
     RequestTooLarge,
     UserError,
@@ -103,7 +103,7 @@ class ModuleClient:
 
     def _answer(self, link: ModuleLink, request: str, wanted: dict[str, Encodable]) -> Ok | UserError:
         try:
-            answer: Answer = link.ask(wanted)
+            answer: ModuleAnswer = link.ask(wanted)
         except RequestTooLarge:
             raise SdkRefused(SdkErrno.INVAL) from None
         except RunBroken:

@@ -11,8 +11,8 @@ from genvm_wire.calldata import Encodable
 from genvm_wire.module_requests import (
     LARGEST_MESSAGE,
     LENGTH_SIZE,
-    Answer,
     AnswerMalformed,
+    ModuleAnswer,
     framed,
     read_answer,
 )
@@ -29,7 +29,7 @@ class ModuleLink:
         self._sock = sock
         self._hello: dict[str, Encodable] | None = hello
 
-    def ask(self, request: dict[str, Encodable]) -> Answer:
+    def ask(self, request: dict[str, Encodable]) -> ModuleAnswer:
         """Raises RequestTooLarge, RunBroken."""
         message = framed(request)
         try:
