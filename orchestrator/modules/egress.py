@@ -143,8 +143,8 @@ class Doors:
         if self._filters is None or self._configured is None:
             return
         async with self._turn:
-            doors = dict.fromkeys((*self._configured.doors, *sorted(self._open)))
-            egress = replace(self._configured, doors=tuple(doors))
+            egress = replace(self._configured, signers=tuple(sorted(self._open)))
+            doors = (*egress.doors, *egress.signers)
             if not any(_moves(host) for host in (*egress.hosts, *(host for host, _ in doors))):
                 return
             try:

@@ -74,12 +74,14 @@ class Egress:
     """Where a module's packets may go besides the public internet's web ports and its name servers.
 
     `hosts`: names or addresses, at every TCP port; `doors`: one port of one; `refused`: addresses and
-    networks that are the machine's own. Names are looked up where the module would, when it starts.
+    networks that are the machine's own; `signers`: doors that runs have named, which are opened only where
+    no keys of a cloud or a machine are. Names are looked up where the module would, when it starts.
     """
 
     hosts: tuple[str, ...] = ()
     doors: tuple[tuple[str, int], ...] = ()
     refused: tuple[str, ...] = ()
+    signers: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,11 @@ class Signer:
         """The request with its identity and signature headers. Raises ModuleError, always fatal."""
         values = variables(host_data)
         url, headers = self._addressed(values)
-        where = await self._found(url)
+        try:
+            async with asyncio.timeout(self._timeout):
+                where = await self._found(url)
+        except TimeoutError:
+            raise _failed("SIGN_URL_SEND_FAILED", f"no address within {self._timeout:g} s") from None
         added = identity_headers(
             values.get("node_address", ""), values.get("tx_id", ""), self._salt(SALT_BYTES), request.body
         )
@@ -79,13 +83,14 @@ class Signer:
         return url, headers
 
     async def _found(self, url: ada_url.URL) -> list[Endpoint]:
-        """Where it may be: a run's client names it, and could name what gives a machine's own keys away."""
+        """Where it may be: a run's client who names it could name what gives a machine's own keys away."""
         literal = address_literal(url.hostname)
         try:
             found = [literal] if literal is not None else await self._network.resolve(url.hostname)
         except LookupFailed:
             raise _failed("SIGN_URL_SEND_FAILED", "its name has no address") from None
-        good = [address for address in found if not is_no_service(address)]
+        named_by_run = "#{" in self._settings.url
+        good = [address for address in found if not (named_by_run and is_no_service(address))]
         if not good:
             raise _failed("SIGN_URL_SEND_FAILED", "the address is no signer's")
         port = int(url.port or SCHEMES.get(url.protocol.removesuffix(":"), 0))

@@ -118,14 +118,16 @@ class EgressFilters:
             raise EngineRefused(str(why)) from None
 
     async def permit(self, spec: InstanceSpec, container: str, host: str, port: int) -> None:
-        """Let a filtered container reach one more address. Nothing happens to one without a filter.
+        """Let a filtered container reach one more address, which a run has named.
+
+        Nothing happens to one without a filter.
 
         Raises EngineUnreachable, EngineRefused.
         """
         if self._settings.egress_filter is EgressFilter.OFF:
             return
         try:
-            await self._run("permit", spec, container, Egress(doors=((host, port),)))
+            await self._run("permit", spec, container, Egress(signers=((host, port),)))
         except NoFilter as why:
             raise EngineRefused(str(why)) from None
 
@@ -226,6 +228,7 @@ def command_line(settings: DockerSettings, command: str, egress: Egress) -> list
     order = {
         "hosts": egress.hosts,
         "doors": egress.doors,
+        "signers": egress.signers,
         "refused": egress.refused,
         "user": settings.uid,
     }

@@ -121,7 +121,7 @@ async def test_names_are_looked_up_again_when_the_module_fails_for_its_own_sake(
     await filters.told.wait()
     keeping.cancel()
     await asyncio.wait([keeping])
-    assert filters.renewed == [Egress(("pages",), (("signer", 1),), ("203.0.113.1",))]
+    assert filters.renewed == [Egress(("pages",), (), ("203.0.113.1",), (("signer", 1),))]
 
 
 async def test_addresses_do_not_move() -> None:

@@ -1,8 +1,8 @@
 """`python3 -m genvm_module.egress install|renew|permit ORDER`, in the module's network namespace.
 
 ORDER is JSON: `hosts` (names or addresses, reached at every TCP port), `doors` (pairs of host and port),
-`refused` (networks), `user` (number of the module's). Prints JSON with `unknown`, the names without an
-address, and `installed`; says what went wrong on stderr and ends with 1.
+`signers` (the same, named by runs), `refused` (networks), `user` (number of the module's). Prints JSON with
+`unknown`, the names without an address, and `installed`; says what went wrong on stderr and ends with 1.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 
 def main(command: str, order: Mapping[str, Any]) -> dict[str, Any]:
     """Raises OSError, ValueError."""
-    named = [(host, None) for host in order["hosts"]] + [(host, port) for host, port in order["doors"]]
-    found = looked_up({host for host, _ in named})
-    doors = [Door(address, port) for host, port in named for address in found.get(host, ())]
-    said = {"installed": True, "unknown": sorted(host for host, _ in named if not found.get(host))}
+    names = {*order["hosts"], *(host for kind in ("doors", "signers") for host, _ in order[kind])}
+    found = looked_up(names)
+    doors = doors_of(order, found)
+    said = {"installed": True, "unknown": sorted(host for host in names if not found.get(host))}
     refused = [ip_network(text) for text in order["refused"]]
     complete = rules(doors, refused, name_servers(RESOLV_CONF.read_text("utf-8")), order["user"])
     try:
@@ -40,13 +40,26 @@ def main(command: str, order: Mapping[str, Any]) -> dict[str, Any]:
             case "renew":
                 replace(complete)
             case "permit":
-                # A run's client has named them, not the operator.
-                prepend(opened(door) for door in doors if not is_no_service(door.address))
+                prepend(opened(door) for door in doors)
             case _:
                 raise ValueError(f"no such command: {command}")
     except FileNotFoundError:
         said["installed"] = False
     return said
+
+
+def doors_of(order: Mapping[str, Any], found: Mapping[str, Iterable[Address]]) -> list[Door]:
+    """What is named, as far as it has an address; of what runs name, only where a service may be."""
+    of_operator = [(host, None) for host in order["hosts"]] + [(host, port) for host, port in order["doors"]]
+    return [
+        *(Door(address, port) for host, port in of_operator for address in found.get(host, ())),
+        *(
+            Door(address, port)
+            for host, port in order["signers"]
+            for address in found.get(host, ())
+            if not is_no_service(address)
+        ),
+    ]
 
 
 def looked_up(hosts: Iterable[str]) -> dict[str, list[Address]]:

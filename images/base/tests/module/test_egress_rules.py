@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from genvm_module.egress.__main__ import looked_up, name_servers
+from genvm_module.egress.__main__ import doors_of, looked_up, name_servers
 from genvm_module.egress.rules import ICMPV6, TCP, UDP, Door, Packet, is_no_service, judged, rules
 
 MODULE, ENGINE = 64321, 0
@@ -41,6 +41,19 @@ RULES = rules(
 )
 def test_what_no_run_may_name_for_a_service(address: str, refused: bool) -> None:
     assert is_no_service(ip_address(address)) is refused
+
+
+def test_what_a_run_names_is_opened_only_where_a_service_may_be() -> None:
+    """At once and whenever names are looked up again, whatever a name means by then."""
+    metadata, private = ip_address("169.254.169.254"), ip_address("10.0.0.5")
+    found = {"metadata.internal": [metadata], "signer.lan": [metadata, private]}
+    order = {
+        "hosts": [],
+        "doors": [["metadata.internal", 80]],
+        "signers": [["metadata.internal", 80], ["signer.lan", 9155]],
+    }
+    assert doors_of(order | {"doors": []}, found) == [Door(private, 9155)]
+    assert doors_of(order, found) == [Door(metadata, 80), Door(private, 9155)]
 
 
 def may_leave(address: str, port: int, protocol: int = TCP, user: int | None = MODULE) -> bool:
