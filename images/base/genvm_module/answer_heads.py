@@ -51,10 +51,11 @@ class _Keeping(ResponseHandler):
         super().__init__(loop)
         self._final = False
         self._head = b""
+        self._searched = 0
 
     def set_response_params(self, **params: Any) -> None:
         """A request is about to be sent."""
-        self._final, self._head = False, b""
+        self._final, self._head, self._searched = False, b"", 0
         super().set_response_params(**params)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
@@ -63,12 +64,17 @@ class _Keeping(ResponseHandler):
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
+        if data and self._final and self._parser is None:
+            # Behind an answer that was whole: what it is the beginning of is no answer to the next request.
+            if self.transport is not None:
+                self.transport.close()
+            return
         if not data or self._parser is None or self._final:
             self._parse(data)
             return
         self._head = (self._head + data).lstrip(b"\r\n")
         while not self._final and self._head and (end := self._end_of_head()):
-            head, self._head = self._head[:end], self._head[end:]
+            head, self._head, self._searched = self._head[:end], self._head[end:], 0
             self._parse(mended(head))
         if self._final and self._head:
             body, self._head = self._head, b""
@@ -79,11 +85,12 @@ class _Keeping(ResponseHandler):
         head = self._head
         if not _BEGINNING.startswith(head[: len(_BEGINNING)]) or len(head) > LONGEST_HEAD:
             return len(head)
-        end = _END.search(head)
+        end = _END.search(head, max(0, self._searched - 2))
+        self._searched = len(head)
         return 0 if end is None else end.end()
 
     def _parse(self, data: bytes) -> None:
         super().data_received(data)
         if self._final and self._payload is not None and self._payload.is_eof():
-            # What is behind the answer is not looked at, and its connection serves no other request.
+            # What is behind the answer is not looked at; where something is, the connection serves no other.
             self._parser = None

@@ -33,7 +33,7 @@ ENDS_OF_TURNS = (
 
 def without_thoughts(text: str) -> str:
     """`text` from behind the last end of thoughts, or behind what it begins with in another spelling."""
-    text = _AROUND_ANSWERS.sub("", _without_end_of_turn(text))
+    text = _bare(text)
     ends = list(_END.finditer(text))
     if ends:
         return text[ends[-1].end() :].lstrip()
@@ -41,6 +41,10 @@ def without_thoughts(text: str) -> str:
         if text.lstrip().startswith(opening) and closing in text:
             return text.partition(closing)[2].lstrip()
     return text
+
+
+def _bare(text: str) -> str:
+    return _AROUND_ANSWERS.sub("", _without_end_of_turn(text))
 
 
 def _without_end_of_turn(text: str) -> str:
@@ -52,4 +56,4 @@ def _without_end_of_turn(text: str) -> str:
 def only_thoughts(text: str) -> bool:
     """Whether `text` begins to think and never says that it is done."""
     begins = _BEGINNING.match(text) or text.lstrip().startswith(tuple(OPENINGS))
-    return bool(begins) and without_thoughts(text) == text
+    return bool(begins) and without_thoughts(text) == _bare(text)

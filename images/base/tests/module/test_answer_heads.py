@@ -11,6 +11,7 @@ import pytest
 
 from genvm_module.answer_heads import keeping_answers
 from genvm_module.listening import stop_listening
+from tests.until import until
 
 HI = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 CHUNKS = b"2\r\nhi\r\n0\r\n\r\n"
@@ -76,6 +77,11 @@ def client() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=keeping_answers(aiohttp.TCPConnector()))
 
 
+def connector_of(session: aiohttp.ClientSession) -> aiohttp.BaseConnector:
+    assert session.connector is not None
+    return session.connector
+
+
 async def asked(session: aiohttp.ClientSession, url: str, method: str = "GET") -> tuple[int, bytes]:
     async with session.request(method, url) as response:
         return response.status, await response.read()
@@ -87,6 +93,54 @@ async def test_one_that_came_whole_is_kept(case: str, pieces: int) -> None:
     async with server(WHOLE[case], pieces) as url, client() as session:
         assert await asked(session, url) == (200, b"hi")
         assert await asked(session, url) == (200, b"hi"), "and the next has a connection that is clean"
+
+
+@pytest.mark.parametrize("late", [b"junk", HI.replace(b"hi", b"no")], ids=["junk", "an answer"])
+async def test_what_comes_later_behind_it_is_no_answer_to_the_next_request(late: bytes) -> None:
+    connections = 0
+    come = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(HI)
+                await come.wait()
+                writer.write(late)
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
+    async with client() as session:
+        assert await asked(session, url) == (200, b"hi")
+        (kept,) = [one for ready in connector_of(session)._conns.values() for one, _ in ready]
+        come.set()
+        await until(lambda: not kept.is_connected())
+        assert await asked(session, url) == (200, b"hi")
+    await stop_listening(listener)
+    assert connections == 2
+
+
+async def test_a_connection_on_which_nothing_else_came_serves_the_next_request() -> None:
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(HI)
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
+    async with client() as session:
+        assert [await asked(session, url) for _ in range(3)] == [(200, b"hi")] * 3
+    await stop_listening(listener)
+    assert connections == 1
 
 
 @pytest.mark.parametrize("method", EMPTY)

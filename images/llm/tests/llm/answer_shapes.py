@@ -265,6 +265,10 @@ OPENAI = {
         chat("length", content=f"<|channel|>analysis<|message|>maybe {YES}"), CUT_OFF
     ),
     "Gemma's thoughts": Shape(chat(content=f"<|channel>thought\n{{}}\n<channel|>{YES}"), YES, YES, True),
+    "thoughts of a box until the end": Shape(
+        chat("length", content=f"<think>maybe <|begin_of_box|>{YES}<|end_of_box|>, but"), CUT_OFF
+    ),
+    "thoughts and the end of a turn": Shape(chat("length", content=f"<think>maybe {YES}<|im_end|>"), CUT_OFF),
     "Gemma's thoughts until the end": Shape(chat("length", content=f"<|channel>thought\n{YES}"), CUT_OFF),
     "Command A's thoughts": Shape(
         chat(content=f"<|START_THINKING|>{{}}<|END_THINKING|><|START_RESPONSE|>{YES}<|END_RESPONSE|>"),
