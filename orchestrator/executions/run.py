@@ -12,7 +12,7 @@ from orchestrator.executions.misuse import Misuse
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.request import RunRequest
-from orchestrator.executions.state import Cause, Event, Execution, Outcome, advance
+from orchestrator.executions.state import Cause, Event, Execution, Outcome, State, advance
 from orchestrator.executions.steps import StartPath, StepTimes
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.executions.trace import Trace
@@ -75,6 +75,11 @@ class Run:
         self._kill_at: float | None = None
         self._kill_timer: Timer | None = None
         self._deadline_timer: Timer | None = None
+
+    def asked_before(self) -> None:
+        """An earlier manager took it: somebody may have its id, unless that is told only at the start."""
+        queued = self.execution.state is State.QUEUED
+        self.askers += not (queued and self.request.manners.answer_started)
 
     def sent_away(self) -> bool:
         """One who asked has heard that it did not start, or has gone; whether that was the last of them."""

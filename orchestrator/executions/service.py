@@ -476,7 +476,7 @@ class Executions:
         self._retain(run)
 
     def _live_on(self, run: Run) -> None:
-        run.askers += 1  # somebody may have its id
+        run.asked_before()
         self._tasks.spawn(f"run-{run.id}", self._recovered(run))
 
     async def _recovered(self, run: Run) -> None:

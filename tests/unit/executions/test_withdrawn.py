@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.executions.known import Forgotten
-from orchestrator.executions.request import RunRequest
+from orchestrator.executions.request import Manners, RunRequest
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause
 from orchestrator.store.port import ForgottenRows, OutcomeRow
@@ -77,6 +77,25 @@ async def test_one_that_is_deleted_before_it_began_is_kept(host: str, stage: Sta
     assert await ended(waiting, clock) is Cause.CANCELLED
     assert executions.knows(waiting.id), "who deletes it has its id"
     running.disarm()
+    await executions.aclose()
+
+
+@pytest.mark.parametrize(("manners", "of_others"), [(Manners(), 1), (Manners(answer_started=True), 0)])
+async def test_who_may_have_the_id_of_a_run_of_an_earlier_manager(
+    host: str, stage: Stage, manners: Manners, of_others: int
+) -> None:
+    """One that waits is nobody's whose client was to hear of its start: it ends with who asks again."""
+    executions = stage.executions
+    running, waiting = [
+        await executions.submit(replace(asked(host, key), manners=manners)) for key in ("a", "b")
+    ]
+    await running.started
+    for run in (running, waiting):
+        run.askers = 0
+        run.asked_before()
+    assert (running.askers, waiting.askers) == (1, of_others)
+    for run in (running, waiting):
+        run.disarm()
     await executions.aclose()
 
 

@@ -75,12 +75,14 @@ async def test_what_no_request_reaches_no_page_reaches(
                 await fetch(requests, asked)
             assert not refused.value.fatal
             assert (await browser.render(asked)).status == 403, name
-        tried += PAGE.replace("URL", url).replace("INWARD", f"/inward/{number}")
+        site.redirect(f"/of-page/{number}", url)
+        tried += PAGE.replace("URL", url).replace("INWARD", f"/of-page/{number}")
     site.page("/", f"<p>seen</p>{tried}")
     # A page of its own for each would be a browser's window for each: half a minute.
     page = await browser.render("http://genvm-site.com/", wait=2)
     assert (page.status, page.body.strip()) == (200, b"seen")
     assert {address for address, _ in internet.dialled} == {"93.184.216.34"}
+    assert {f"/of-page/{number}" for number in range(len(TARGETS))} <= set(site.targets), "it has tried"
 
 
 async def test_credentials_in_an_address_are_refused_at_both_doors(
