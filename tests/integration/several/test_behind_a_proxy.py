@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from tests.integration.manager.conftest import Node
 from tests.proxy import proxy
 from tests.several_managers import Several
 from tests.socket_client import socket_client
-from tests.until import PAUSE_TO_ASK, until_told
+from tests.until import until_told
 
 NAMES = ("one", "other")
 HOLD = json.dumps({"print": "hello", "hold": None})
@@ -31,15 +31,15 @@ class Clients:
         self.session = session
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
-        while True:
-            try:
+        async def asked() -> list[Any] | None:
+            with suppress(ClientError, OSError):
                 async with self.session.request(method, path, **options) as response:
                     if response.status < 500:
                         assert response.status == 200, await response.text()
-                        return await response.json()
-            except (ClientError, OSError):
-                pass
-            await asyncio.sleep(PAUSE_TO_ASK)
+                        return [await response.json()]
+            return None
+
+        return (await until_told(asked))[0]
 
     async def run(self, node: Node, key: str, script: str = "{}") -> int:
         body = generation_bodies.encoded("B3", f"unix://{node.path}", host_data=script)

@@ -17,6 +17,7 @@ from orchestrator.modules.service import ModuleService
 from orchestrator.modules.status import ModuleState
 from orchestrator.runtime.port import EngineRefused, InstanceSpec, Role
 from tests.unit.modules.module_bench import FakeInstance, FakeRuntime, introduction, service
+from tests.until import until
 
 LLM, WEB = ModuleKind.LLM, ModuleKind.WEB
 EMPTY = StartRequest({})
@@ -33,12 +34,6 @@ async def modules(runtime: FakeRuntime, tmp_path: Path) -> AsyncIterator[ModuleS
     made = service(runtime, tmp_path)
     yield made
     await made.aclose(5)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let everything run that can until it holds; the test's own timeout is the bound."""
-    while not condition():
-        await asyncio.sleep(0)
 
 
 async def connected(modules: ModuleService, run: int) -> Callable[[], Awaitable[object]]:
