@@ -21,6 +21,8 @@ PROCESSES = (
     "tests/developer/",
     "tests/fuzz/",
     "tests/helm/",
+    "tests/integration/loop/",
+    "tests/integration/manager/",
     "tests/integration/store/",
     "tests/unit/",
 )
