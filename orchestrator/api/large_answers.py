@@ -8,10 +8,10 @@ to be taken within the time that a body has to arrive. What is small is not look
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 from aiohttp import web
 
+from genvm_wire.byte_turns import ByteTurns
 from orchestrator.api.bytes_held import TooManyBytes
 
 LARGE = 1024 * 1024
@@ -25,8 +25,8 @@ PATIENCE = 30.0
 class Room:
     """What one answer takes, until it is given back."""
 
-    def __init__(self, answers: LargeAnswers | None, size: int) -> None:
-        self._answers = answers
+    def __init__(self, turns: ByteTurns | None, size: int) -> None:
+        self._turns = turns
         self._size = size
 
     @property
@@ -35,9 +35,9 @@ class Room:
 
     def give_back(self) -> None:
         """The answer has been sent, or never will be. Idempotent."""
-        answers, self._answers = self._answers, None
-        if answers is not None:
-            answers.change(-self._size)
+        turns, self._turns = self._turns, None
+        if turns is not None:
+            turns.give_back(self._size)
 
 
 NO_ROOM = Room(None, 0)
@@ -47,48 +47,28 @@ class LargeAnswers:
     """`limit`: bytes of all of them; one is always let through. `seconds`: for each to be taken."""
 
     def __init__(self, limit: int, seconds: float, patience: float = PATIENCE) -> None:
-        self._limit = limit
+        self._turns = ByteTurns(limit)
         self._patience = patience
-        self._held = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self.seconds = seconds
 
     @property
     def held(self) -> int:
-        return self._held
+        return self._turns.held
 
     async def take(self, kept: int) -> Room:
         """Wait for room for an answer about `kept` bytes. Raises TooManyBytes."""
         if kept < LARGE:
             return NO_ROOM
         size = kept * GROWN
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, turn))
-        self.change(0)
         try:
             async with asyncio.timeout(self._patience):
-                await turn
-        except BaseException as gone:
-            # Its turn may have come all the same, a moment before.
-            come = turn.done() and not turn.cancelled()
-            self._waiting = deque(one for one in self._waiting if one[1] is not turn)
-            self.change(-size if come else 0)
-            if not isinstance(gone, TimeoutError):
-                raise
+                await self._turns.take(size)
+        except TimeoutError:
             raise TooManyBytes(
-                f"answers that are being taken hold {self._held} of {self._limit} bytes "
+                f"answers that are being taken hold {self.held} of {self._turns.limit} bytes "
                 "(GENVM_BODY_BYTES): try again later"
             ) from None
-        return Room(self, size)
-
-    def change(self, size: int) -> None:
-        """So many bytes more are held, or fewer; whose turn that makes it goes on."""
-        self._held += size
-        while self._waiting and (not self._held or self._held + self._waiting[0][0] <= self._limit):
-            wanted, turn = self._waiting.popleft()
-            if not turn.done():
-                self._held += wanted
-                turn.set_result(None)
+        return Room(self._turns, size)
 
     async def send(self, request: web.Request, response: web.Response) -> web.Response:
         """Have the client take it now, within its time; who does not is hung up on."""
