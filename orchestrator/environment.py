@@ -15,12 +15,14 @@ import structlog
 OWN_PREFIX = "GENVM_"
 """The manager's own settings, secrets among them, are nobody's template values, whatever the list says."""
 MOST_ENTRIES = 10_000
+MOST_CHARACTERS = 16 * 1024 * 1024
+"""Of all names and values: they stay in memory."""
 
 log = structlog.get_logger(__name__)
 
 
 class EnvironmentFull(Exception):
-    """Too many values have been set."""
+    """Too many values have been set, or too large ones."""
 
 
 class EnvironmentOverlay:
@@ -45,13 +47,16 @@ class EnvironmentOverlay:
 
     def set(self, name: str, value: str) -> None:
         """Raises EnvironmentFull."""
-        self.check_room_for(name)
+        self.check_room_for(name, value)
         self._told[name] = value
 
-    def check_room_for(self, name: str) -> None:
+    def check_room_for(self, name: str, value: str) -> None:
         """Raises EnvironmentFull."""
         if name not in self._told and len(self._told) >= MOST_ENTRIES:
             raise EnvironmentFull(f"more than {MOST_ENTRIES} values are set by /env")
+        others = sum(len(one) + len(text) for one, text in self._told.items() if one != name)
+        if others + len(name) + len(value) > MOST_CHARACTERS:
+            raise EnvironmentFull(f"more than {MOST_CHARACTERS} characters are set by /env")
 
     def learn(self, values: Mapping[str, str]) -> None:
         """What another manager was told by `/env`, and all of them go by."""

@@ -31,11 +31,16 @@ CONCURRENT_CHECKS = 8
 MOST_CHECKS = 1000
 DEFAULT_TIMEOUT = 300.0
 LONGEST_HOST = 2048
+LONGEST_KEY = 4096
+"""Characters: keys are found again in every spelling, at a cost that grows with their length."""
+LONGEST_NAME = 1024
+MOST_IMAGES = 100
 # The rest of what a failure knows (headers, bodies) may hold anything.
 TOLD = ("url", "status")
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Image = list[Annotated[int, Field(ge=0, le=255, strict=True)]] | Text
+Byte = Annotated[int, Field(ge=0, le=255, strict=True)]
+Image = Annotated[list[Byte], Field(fail_fast=True)] | Text
 
 
 def _seconds(value: Any) -> float:
@@ -53,9 +58,11 @@ class CheckConfig(BaseModel):
 
     host: Text
     provider: ProviderName
-    model: Text
-    key: Text = Field(repr=False)
-    api_path: Text | None = Field(None, description="what the API's paths begin with, if not the usual")
+    model: Text = Field(max_length=LONGEST_NAME)
+    key: Text = Field(repr=False, max_length=LONGEST_KEY)
+    api_path: Text | None = Field(
+        None, max_length=LONGEST_NAME, description="what the API's paths begin with, if not the usual"
+    )
 
 
 class CheckPrompt(BaseModel):
@@ -64,7 +71,7 @@ class CheckPrompt(BaseModel):
     system_message: Text | None = None
     user_message: Text
     temperature: Number
-    images: tuple[Image, ...] = Field((), description="byte values, or base64")
+    images: tuple[Image, ...] = Field((), max_length=MOST_IMAGES, description="byte values, or base64")
     max_tokens: U32
     use_max_completion_tokens: Flag = False
     seed: U64 | None = None
@@ -78,8 +85,8 @@ class CheckPrompt(BaseModel):
 
 
 class CheckBody(BaseModel):
-    configs: list[CheckConfig]
-    test_prompts: list[CheckPrompt]
+    configs: list[CheckConfig] = Field(max_length=MOST_CHECKS, fail_fast=True)
+    test_prompts: list[CheckPrompt] = Field(max_length=MOST_CHECKS, fail_fast=True)
 
 
 class EntryFailed(Exception):
@@ -126,9 +133,10 @@ async def post_check(request: web.Request) -> web.StreamResponse:
 
 async def _checked(context: ApiContext, slots: asyncio.Semaphore, entry: PromptCheck) -> dict[str, Any]:
     try:
-        config, redaction = _config(context, entry.config)
-        prompt = _prompt(entry.prompt)
         async with slots:
+            # What keys look like in other spellings, and pictures: a thread's, and few at a time.
+            config, redaction = await asyncio.to_thread(_config, context, entry.config)
+            prompt = await asyncio.to_thread(_prompt, entry.prompt)
             return entry.answer(await _asked(context.check_llm, config, prompt, redaction), None)
     except (EntryFailed, ChecksUnavailable) as failure:
         return entry.answer(None, str(failure))
@@ -138,11 +146,11 @@ async def _asked(
     check: CheckOne, config: Mapping[str, Any], prompt: Mapping[str, Any], redaction: Redaction
 ) -> str:
     try:
-        return redaction.text(await check(config, prompt))
+        return await asyncio.to_thread(redaction.text, await check(config, prompt))
     except ChecksUnavailable:
         raise
     except Exception as failure:
-        raise EntryFailed(redaction.text(_told(failure))) from None
+        raise EntryFailed(await asyncio.to_thread(redaction.text, _told(failure))) from None
 
 
 def _config(context: ApiContext, config: CheckConfig) -> tuple[dict[str, Any], Redaction]:
@@ -155,6 +163,8 @@ def _config(context: ApiContext, config: CheckConfig) -> tuple[dict[str, Any], R
     if not (host.isascii() and len(host) <= LONGEST_HOST):
         # Encoding a foreign host name takes the loop's time, more of it the longer the name is.
         raise EntryFailed(f"host must be an ASCII URL of at most {LONGEST_HOST} characters")
+    if len(key) > LONGEST_KEY:
+        raise EntryFailed(f"key must be at most {LONGEST_KEY} characters, with its variables replaced")
     asked = {
         "host": host,
         "api_path": config.api_path,

@@ -45,7 +45,7 @@ class SharedVariables:
     async def set(self, name: str, value: str) -> None:
         """Raises EnvironmentFull, NotToBeHad, StoreFailure."""
         async with self._turn:
-            self._environment.check_room_for(name)
+            self._environment.check_room_for(name, value)
             order = None
             while order is None:
                 if not await self._follow(await self._journal.orders()):

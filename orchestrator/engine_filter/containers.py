@@ -176,7 +176,7 @@ def _inner(place: Place) -> Mapping[str, Check]:
         "Ulimits": _is_ulimits,
         "LogConfig": _is_log_config,
         "Init": lambda value: isinstance(value, bool),
-        "Runtime": lambda value: value in place.runtimes,
+        "Runtime": lambda value: isinstance(value, str) and value in place.runtimes,
         "ExtraHosts": lambda value: value == [f"host.docker.internal:{options.HOST_GATEWAY}"],
         "Dns": lambda value: value == options.NO_RESOLVER["Dns"],
         "DnsSearch": lambda value: value == options.NO_RESOLVER["DnsSearch"],
@@ -270,6 +270,7 @@ def _is_ulimits(value: object) -> bool:
     return isinstance(value, list) and all(
         isinstance(one, Mapping)
         and one.keys() == {"Name", "Soft", "Hard"}
+        and isinstance(one["Name"], str)
         and one["Name"] in ULIMITS
         and _is_number(one["Soft"])
         and _is_number(one["Hard"])

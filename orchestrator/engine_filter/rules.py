@@ -77,6 +77,8 @@ def _about_ours(call: Call, found: re.Match[str], place: Place) -> Order:
         labels = []
     if isinstance(labels, Mapping):
         labels = [label for label, wanted in labels.items() if wanted is True]
+    if not isinstance(labels, list):
+        labels = []
     if not any(isinstance(label, str) and label.startswith(f"{LABELS}managed-by=") for label in labels):
         raise Refusal(
             403, f"{call.method} {call.path}: only about a manager's own containers, by their label"

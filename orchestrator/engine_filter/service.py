@@ -41,6 +41,12 @@ class EngineFilter:
                 await writer.drain()
         except (TimeoutError, ConnectionError):
             pass  # whoever called has gone, or says nothing
+        except Exception:
+            # A call of a form that nobody thought of goes nowhere, and its caller hears so.
+            log.exception("engine_call_not_understood")
+            with suppress(ConnectionError):
+                writer.write(refusal_bytes(Refusal(400, "the call is not understood")))
+                await writer.drain()
         finally:
             writer.close()
 

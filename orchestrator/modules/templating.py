@@ -16,6 +16,8 @@ PLACES = frozenset({"host"})
 """Keys under which nothing of the environment may stand: a value there is sent to whoever the rest names."""
 VARIABLE = re.compile(r"\$\{([a-zA-Z0-9_]*|ENV\[[a-zA-Z0-9_]*\])\}")
 MOST_DEPTH = 64
+MOST_REPLACED = 1024 * 1024
+"""Characters that variables put in, all together: a few that stand many times would take all memory."""
 
 Lookup = Callable[[str], str | None]
 
@@ -31,6 +33,7 @@ class Template:
     names: Mapping[str, str]
     environment: Lookup
     taken: set[str] = field(default_factory=set, repr=False)
+    replaced: int = 0
 
     def text(self, text: str) -> str:
         """Raises BadConfiguration for a plain variable that there is not."""
@@ -71,7 +74,14 @@ class Template:
         return self.place(value) if key in PLACES and isinstance(value, str) else self.expand(value, depth)
 
     def _replacement(self, found: re.Match[str]) -> str:
-        name = found[1]
+        """Raises BadConfiguration."""
+        value = self._value(found[1])
+        self.replaced += len(value)
+        if self.replaced > MOST_REPLACED:
+            raise BadConfiguration(f"variables put in more than {MOST_REPLACED} characters")
+        return value
+
+    def _value(self, name: str) -> str:
         if name.startswith("ENV["):
             value = self.environment(name[4:-1]) or ""
             self.taken.add(value)

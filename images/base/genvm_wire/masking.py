@@ -7,13 +7,18 @@ URL, in base64 (where it looks different at each of three places), in hexadecima
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
 SHORTEST = 8
 """Characters of a secret. Masking shorter values would tear up ordinary words."""
+LONGEST_SPELT = 512
+"""Characters up to which each may be written in a way of its own; longer ones are looked for as programs
+write them as a whole."""
 SHORTEST_PIECE = 8
 """Characters of base64 that do not depend on what stands beside the secret."""
 
@@ -41,7 +46,8 @@ class Mask:
         self._mask = mask
         # Longest first: a secret that holds another goes whole.
         self._literal = [form for secret in kept for form in dict.fromkeys(_literal(secret))]
-        self._escaped = [re.compile("".join(map(_character, secret))) for secret in kept]
+        spelt = (secret for secret in kept if len(secret) <= LONGEST_SPELT)
+        self._escaped = [re.compile("".join(map(_character, secret))) for secret in spelt]
 
     def __repr__(self) -> str:
         return "Mask()"
@@ -72,6 +78,10 @@ def _literal(secret: str) -> Iterator[str]:
     yield secret
     yield secret.lower()
     yield secret.upper()
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield quote(secret, safe="", errors="surrogatepass")
+    yield quote_plus(secret, errors="surrogatepass")
     data = secret.encode("utf-8", "surrogatepass")
     yield data.hex()
     yield data.hex().upper()

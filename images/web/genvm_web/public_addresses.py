@@ -17,6 +17,7 @@ from typing import TypeAlias
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
+# 168.63.129.16 is one cloud's own service for its machines, with what they may know of themselves.
 NON_PUBLIC_V4 = tuple(
     IPv4Network(text)
     for text in (
@@ -24,6 +25,7 @@ NON_PUBLIC_V4 = tuple(
         "10.0.0.0/8",
         "100.64.0.0/10",
         "127.0.0.0/8",
+        "168.63.129.16/32",
         "169.254.0.0/16",
         "172.16.0.0/12",
         "192.0.0.0/24",
@@ -47,6 +49,7 @@ NON_PUBLIC_V6 = tuple(
     IPv6Network(text)
     for text in (
         "::/96",
+        "::ffff:0:0:0/96",
         "64:ff9b:1::/48",
         "100::/64",
         "2001::/32",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import io
 import json
@@ -40,6 +41,26 @@ JSON: dict[str, Callable[[], bytes]] = {
     "keys that all differ": lambda: json.dumps({str(n): n for n in range(MOST_ITEMS - 2)}).encode(),
     "blanks": lambda: b" " * (MIB - 2) + b"{}",
 }
+CHECK = {"host": "http://127.0.0.1:9", "provider": "openai-compatible", "model": "m", "key": "k"}
+PROMPT = {"user_message": "?", "temperature": 0, "max_tokens": 1}
+PICTURE = base64.b64encode(bytes(3 * MIB)).decode()
+CHECKS: dict[str, Callable[[], Any]] = {
+    "the longest keys": lambda: {
+        "configs": [CHECK | {"key": f"{n:04}" * 1024} for n in range(20)],
+        "test_prompts": [PROMPT] * 3,
+    },
+    "a key of a mebibyte": lambda: {"configs": [CHECK | {"key": "k" * MIB}], "test_prompts": [PROMPT]},
+    "configs that are none": lambda: {"configs": [{}] * 200_000, "test_prompts": []},
+    "pictures that are none": lambda: {
+        "configs": [],
+        "test_prompts": [PROMPT | {"images": [["x"] * 90_000]}],
+    },
+    "a picture for each of many": lambda: {
+        "configs": [CHECK] * 20,
+        "test_prompts": [PROMPT | {"images": [PICTURE]}],
+    },
+    "numbers of 4300 digits": lambda: {"configs": [], "test_prompts": [], "x": [10**4299] * 3500},
+}
 CALLDATA: dict[str, Callable[[], bytes]] = {
     "64 MiB of small lists": lambda: b"\x06" + encode([[]] * 1000) * (64 * MIB // 1003),
     "too many items": lambda: encode({"a": [[]] * (4 * MIB)}),
@@ -63,6 +84,17 @@ async def test_json(hostile: Hostile, name: str) -> None:
         for path in ("/genvm/run", "/permits", "/module/start", "/llm/check", "/env"):
             sending = [hostile.sent(path, body) for _ in range(4)]
             assert set(await asyncio.gather(*sending)) <= {0, 400, 413, 500, 503}
+
+    await hostile.never_stops(post)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+async def test_checks_of_models(hostile: Hostile, name: str) -> None:
+    body = json.dumps(CHECKS[name]()).encode()
+
+    async def post() -> None:
+        sending = [hostile.sent("/llm/check", body) for _ in range(2)]
+        assert set(await asyncio.gather(*sending)) <= {0, 200, 400, 500, 503}
 
     await hostile.never_stops(post)
 

@@ -227,6 +227,8 @@ WORSE: Mapping[str, Callable[[Body], object]] = {
     "another image behind one of ours": outer(Image="genvm-executor@/../alpine"),
     "an image by id": outer(Image="sha256:" + "0" * 64),
     "another runtime": host(Runtime="nvidia"),
+    "a runtime that is no text": host(Runtime=["runc"]),
+    "a limit whose name is no text": host(Ulimits=[{"Name": ["nofile"], "Soft": 1, "Hard": 1}]),
     "a variable": outer(Env=["LD_PRELOAD=/run/genvm/x.so"]),
     "elsewhere": outer(WorkingDir="/proc/self/cwd"),
     "nobody's label": outer(Labels={"x": "y"}),

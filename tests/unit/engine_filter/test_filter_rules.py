@@ -64,6 +64,7 @@ REFUSED = {
     "containers by an image's label": call(
         "GET", "/containers/json", {"filters": '{"label":["io.genvm.orchestrator.image.stage=x"]}'}
     ),
+    "containers by a label that is a number": call("GET", "/containers/json", {"filters": '{"label":1}'}),
     "containers by a filter that is none": call("GET", "/containers/json", {"filters": "x"}),
     "everybody's events": call("GET", "/events"),
     "an engine's parameter of later": call("POST", "/containers/abc/start", {"checkpoint": "x"}),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.modules.failures import BadConfiguration
-from orchestrator.modules.templating import MOST_DEPTH, Template
+from orchestrator.modules.templating import MOST_DEPTH, MOST_REPLACED, Template
 
 ENVIRONMENT = {"SET": "value", "EMPTY": "", "TRICKY": "${exeDir} \\1 $0"}
 NAMES = {"exeDir": "/opt/bin", "genvmVersion": "1.2.3"}
@@ -69,6 +69,13 @@ def test_a_fraction_becomes_decimal_text(number: float, text: str) -> None:
 def test_what_is_not_json_is_refused(value: Any) -> None:
     with pytest.raises(BadConfiguration):
         template().expand(value)
+
+
+def test_variables_put_in_so_much_and_no_more() -> None:
+    whole = Template({}, {"A": "x" * 1024}.get)
+    assert len(str(whole.expand(["${ENV[A]}"] * 1024))) > MOST_REPLACED
+    with pytest.raises(BadConfiguration, match="more than 1048576 characters"):
+        whole.expand("${ENV[A]}")
 
 
 def test_a_configuration_is_not_endlessly_deep() -> None:
