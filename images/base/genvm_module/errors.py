@@ -78,8 +78,13 @@ def _shortened(value: Value, length: int) -> Value:
         case dict():
             return {key[:length]: _shortened(item, length) for key, item in value.items()}
         case list():
-            return [_shortened(item, length) for item in value[:MOST_ITEMS]]
+            return [_shortened(item, length) for item in _first_and_last(value)]
     return value
+
+
+def _first_and_last(values: list[Value]) -> list[Value]:
+    """The last of many attempts is the one that node software goes by."""
+    return values if len(values) <= MOST_ITEMS else [*values[: MOST_ITEMS - 1], values[-1]]
 
 
 def _loggable(ctx: Mapping[str, Value]) -> dict[str, Value]:

@@ -17,15 +17,22 @@ NAMED = (
     "bos", "eos", "start_of_turn", "end_of_turn", "start_of_image", "end_of_image",
     # thinking, tools
     "think", "/think", "tool_call", "/tool_call", "tool_response", "/tool_response",
+    # Ling
+    "role", "/role",
 )  # fmt: skip
 BRACKETED = (
     "INST", "/INST", "SYSTEM_PROMPT", "/SYSTEM_PROMPT", "AVAILABLE_TOOLS", "/AVAILABLE_TOOLS",
     "TOOL_CALLS", "TOOL_RESULTS", "/TOOL_RESULTS", "TOOL_CONTENT", "IMG", "THINK", "/THINK", "gMASK",
+    "MODEL_SETTINGS", "/MODEL_SETTINGS", "ARGS", "CALL_ID", "PREFIX", "MIDDLE", "SUFFIX",
 )  # fmt: skip
 
 _TOKEN = re.compile(
-    # ChatML, Llama 3, Phi, Command R, Harmony, GLM, DeepSeek: <|…|>
-    rf"<(?=[{BARS}][^<>{BARS}\s]{{1,64}}[{BARS}]>)"
+    # ChatML, Llama 3, Phi, Command R, Harmony, GLM, DeepSeek: <|…|>. Gemma: <|…> opens, <…|> closes.
+    rf"<(?=[{BARS}][^<>{BARS}\s]{{1,64}}[{BARS}]?>|[^<>{BARS}\s]{{1,64}}[{BARS}]>)"
+    # EXAONE: [|…|]. Seed: <seed:…>. MiniMax: ]~b], ]~!b[, [e~[. Nemotron and T5 number theirs.
+    rf"|\[(?=[{BARS}][^\[\]{BARS}\s]{{1,64}}[{BARS}]\])"
+    r"|<(?=seed:\w{1,32}>|SPECIAL_\d{1,4}>|extra_id_\d{1,4}>)"
+    r"|\](?=~!?b[\[\]])|\[(?=e~\[)"
     rf"|<(?=(?:{'|'.join(map(re.escape, NAMED))})>)"
     rf"|\[(?=(?:{'|'.join(map(re.escape, BRACKETED))})\])"
 )

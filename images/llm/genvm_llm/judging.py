@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from genvm_llm.failures import Kind
+from genvm_llm.prompt import Format
 from genvm_llm.providers.endings import Ending
 from genvm_llm.providers.exchange import Reply
 from genvm_llm.providers.faults import Fault
 from genvm_llm.thoughts import only_thoughts, without_thoughts
 
 
-def fault_of_reply(reply: Reply) -> Fault | None:
+def fault_of_reply(reply: Reply, form: Format) -> Fault | None:
     """Why it is none; None where it is one, the empty answer that a model chose and was paid for included."""
     if reply.fault is not None:
         return reply.fault
     if reply.ending is Ending.BROKEN:
         return Fault(Kind.NO_ANSWER, f"the server gave up: {reply.finish or 'a piece of a stream'}")
+    if _is_a_draft(reply, form):
+        if reply.ending is Ending.LENGTH:
+            return Fault(Kind.CUT_OFF, "the tokens were used up before the answer began")
+        return Fault(Kind.NO_ANSWER, "it was still thinking when it ended")
     if _says_something(reply):
         return None
     if reply.ending is Ending.LENGTH:
@@ -24,9 +29,14 @@ def fault_of_reply(reply: Reply) -> Fault | None:
     return Fault(Kind.NO_ANSWER, f"no text, and no natural end: {reply.finish or 'nothing said'}")
 
 
+def _is_a_draft(reply: Reply, form: Format) -> bool:
+    """Thoughts that never ended. A model that ended by itself may have meant them for whoever reads text."""
+    if not isinstance(reply.content, str) or not only_thoughts(reply.content):
+        return False
+    return form != "text" or reply.ending is not Ending.NATURAL
+
+
 def _says_something(reply: Reply) -> bool:
     if not isinstance(reply.content, str):
         return reply.content is not None
-    if reply.ending is Ending.LENGTH and only_thoughts(reply.content):
-        return False
     return bool(without_thoughts(reply.content).strip())

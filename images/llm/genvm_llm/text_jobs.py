@@ -46,7 +46,7 @@ def read_reply(body: bytes, provider: str, form: Format, key: str) -> Plain:
     finish = mask.text(reply.finish)[:LONGEST_FINISH]
     if too_long:
         return tokens, finish, ("failed", f"the answer is longer than {LONGEST_ANSWER} characters")
-    if (fault := fault_of_reply(reply)) is not None:
+    if (fault := fault_of_reply(reply, form)) is not None:
         reason = mask.text(fault.reason)[:LONGEST_REASON]
         return tokens, finish, ("fault", (fault.kind.value, reason, fault.status, fault.wait))
     return tokens, finish, _answer(mask.value(content), form)

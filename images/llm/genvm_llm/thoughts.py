@@ -26,7 +26,8 @@ OPENINGS = {
 """Other spellings, which only count where the text begins with them."""
 ENDS_OF_TURNS = (
     "<|im_end|>", "<|end|>", "<|return|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>",
-    "<|END_OF_TURN_TOKEN|>", "<end_of_turn>", "</s>",
+    "<|END_OF_TURN_TOKEN|>", "<end_of_turn>", "<turn|>", "<eos>", "<seed:eos>", "[e~[", "[|endofturn|]",
+    "</s>",
 )  # fmt: skip
 """What a server that does not know its model's tokens leaves behind an answer."""
 
@@ -48,8 +49,8 @@ def _bare(text: str) -> str:
 
 
 def _without_end_of_turn(text: str) -> str:
-    while (bare := text.rstrip()).endswith(ENDS_OF_TURNS):
-        text = bare[: bare.rindex("<")].rstrip()
+    while (found := next(filter(text.rstrip().endswith, ENDS_OF_TURNS), None)) is not None:
+        text = text.rstrip().removesuffix(found).rstrip()
     return text
 
 

@@ -55,3 +55,8 @@ def test_a_short_error_is_told_as_it_is() -> None:
     assert fatal_answer(["A", "B"], ctx) == {
         "FatalError": '{"causes":["A","B"],"fatal":true,"ctx":{"url":"https://a.com/ä","status":503}}'
     }
+
+
+def test_of_many_attempts_the_last_is_told() -> None:
+    told = json.loads(str(fatal_answer(["ALL_FAILED"], {"tries": list(range(40))})["FatalError"]))
+    assert told["ctx"]["tries"] == [*range(15), 39]

@@ -81,7 +81,7 @@ def _fault(body: Json, ending: Ending) -> Fault | None:
         return missing(body, "candidates")
     if ending is Ending.REFUSED:
         return refused(at(body, "candidates", 0, "finishReason"))
-    if any(at(part, "functionCall") is not None for part in _parts(body)):
+    if ending is Ending.TOOL or any(at(part, "functionCall") is not None for part in _parts(body)):
         return tool_called()
     return None
 

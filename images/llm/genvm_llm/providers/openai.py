@@ -101,7 +101,8 @@ def _fault(body: Json, choice: Json) -> Fault | None:
     for reason in (at(choice, "finish_reason"), at(choice, "native_finish_reason")):
         if ending_of(reason) is Ending.REFUSED:
             return refused(reason)
-    return tool_called() if at(message, "tool_calls") or at(message, "function_call") else None
+    said = ending_of(at(choice, "finish_reason")) is Ending.TOOL
+    return tool_called() if said or at(message, "tool_calls") or at(message, "function_call") else None
 
 
 def _refusal(message: Json) -> Json:

@@ -269,6 +269,13 @@ OPENAI = {
         chat("length", content=f"<think>maybe <|begin_of_box|>{YES}<|end_of_box|>, but"), CUT_OFF
     ),
     "thoughts and the end of a turn": Shape(chat("length", content=f"<think>maybe {YES}<|im_end|>"), CUT_OFF),
+    "thoughts that never end, of a model that stopped": Shape(
+        chat(content=f"<think>if so, {YES}"), f"<think>if so, {YES}", NO_ANSWER, NO_ANSWER
+    ),
+    "thoughts that never end, with no word on why": Shape(
+        chat(None, content=f"<think>if so, {YES}"), NO_ANSWER
+    ),
+    "an end by a tool beside text": Shape(chat("tool_calls", content=YES), NO_ANSWER),
     "Gemma's thoughts until the end": Shape(chat("length", content=f"<|channel>thought\n{YES}"), CUT_OFF),
     "Command A's thoughts": Shape(
         chat(content=f"<|START_THINKING|>{{}}<|END_THINKING|><|START_RESPONSE|>{YES}<|END_RESPONSE|>"),
@@ -370,6 +377,7 @@ GOOGLE = {
     "stopped by an armor": Shape(google_reply("The cap", "MODEL_ARMOR"), REFUSED),
     "recited": Shape(google_reply(YES, "RECITATION"), REFUSED),
     "a tool call": Shape(gemini({"functionCall": {"name": "f", "args": {}}}), NO_ANSWER),
+    "a tool call by its reason alone": Shape(google_reply(YES, "UNEXPECTED_TOOL_CALL"), NO_ANSWER),
     "a broken tool call": Shape(google_reply(None, "MALFORMED_FUNCTION_CALL"), NO_ANSWER),
     "another end": Shape(google_reply("The cap", "OTHER"), NO_ANSWER),
 }

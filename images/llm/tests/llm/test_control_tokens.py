@@ -17,6 +17,8 @@ TOKENS = [
     "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|begin_of_text|>", "<|start_header_id|>", "<|eot_id|>",
     "<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|START_OF_TURN_TOKEN|>", "<|channel|>",
     "<start_of_turn>", "<end_of_turn>", "<bos>", "<s>", "</s>", "<<SYS>>", "<</SYS>>", "[INST]", "[/INST]",
+    "<|turn>", "<turn|>", "<|tool>", "<|channel>", "<seed:bos>", "<seed:eos>", "]~b]", "]~!b[", "[e~[",
+    "[|system|]", "[|endofturn|]", "<SPECIAL_10>", "<extra_id_0>", "<role>", "</role>", "[MODEL_SETTINGS]",
     "[SYSTEM_PROMPT]", "[TOOL_CALLS]", "<\uff5cUser\uff5c>", "<\uff5cbegin\u2581of\u2581sentence\uff5c>",
 ]  # fmt: skip
 DISGUISED = [
@@ -29,7 +31,7 @@ HARMLESS = [
     "Gr\u00fc\u00dfe <3", "<a href='x'>link</a>", "[/] [INST",
 ]  # fmt: skip
 SPELLED = re.compile(
-    r"<[|\uff5c][^<>|\uff5c\s]+[|\uff5c]>|<(?:s|/s|bos|start_of_turn|end_of_turn)>|\[/?INST\]|<<SYS>>"
+    r"<[|\uff5c][^<>|\uff5c\s]+[|\uff5c]?>|<[^<>|\uff5c\s]+[|\uff5c]>|\[[|\uff5c][^\[\]|\uff5c\s]+[|\uff5c]\]|<(?:s|/s|bos|start_of_turn|end_of_turn)>|\[/?INST\]|<<SYS>>"
 )
 
 
