@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from genvm_connector.identity import Identity
 from genvm_wire.frames import HEADER_SIZE, body_length, decode_body, encode_frame
+from genvm_wire.hanging_up import hang_up
 from genvm_wire.hello import (
     NONCE_SIZE,
     Hello,
@@ -60,7 +61,7 @@ class Link:
 
     def close(self) -> None:
         """At once; idempotent."""
-        self.writer.transport.abort()
+        hang_up(self.writer)
 
 
 def keep_alive(sock: socket.socket) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import socket
 from contextlib import suppress
 
+from genvm_wire.hanging_up import hang_up
+
 READ_SIZE = 64 * 1024
 LAST_WORDS_S = 5.0
 """For who does not read what was said before an end."""
@@ -39,11 +41,11 @@ async def splice(
                 async with asyncio.timeout(LAST_WORDS_S):
                     await ending.wait_closed()
     finally:
-        writer.transport.abort()
+        hang_up(writer)
         if near_writer is None:
             near.close()
         else:
-            near_writer.transport.abort()
+            hang_up(near_writer)
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

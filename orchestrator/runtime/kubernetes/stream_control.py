@@ -14,6 +14,7 @@ from genvm_wire.frames import (
     FrameError,
     encode_frame,
 )
+from genvm_wire.hanging_up import hang_up
 from genvm_wire.messages import Message
 from genvm_wire.orders import Order, encode_order
 from orchestrator.aside import SMALL, aside, is_bulky
@@ -124,7 +125,7 @@ class StreamControl:
         """See `Control.close`."""
         if not self._closed:
             self._closed = True
-            self._writer.transport.abort()
+            hang_up(self._writer)
 
 
 def _unread(reader: asyncio.StreamReader) -> bool:
