@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
@@ -87,6 +88,8 @@ class Ways:
             await splice(near, link.reader, link.writer)
         except OSError:
             pass  # an end like any other
+        except Exception as fault:  # the boundary: it would end all connections of the Pod
+            sys.stderr.write(f"connector: a connection ended by {type(fault).__name__}\n")
         finally:
             self.spliced -= 1
 

@@ -95,52 +95,46 @@ async def test_one_that_came_whole_is_kept(case: str, pieces: int) -> None:
         assert await asked(session, url) == (200, b"hi"), "and the next has a connection that is clean"
 
 
-@pytest.mark.parametrize("late", [b"junk", HI.replace(b"hi", b"no")], ids=["junk", "an answer"])
-async def test_what_comes_later_behind_it_is_no_answer_to_the_next_request(late: bytes) -> None:
-    connections = 0
-    come = asyncio.Event()
+@asynccontextmanager
+async def keeping_server(behind: bytes, come: asyncio.Event) -> AsyncIterator[tuple[str, list[int]]]:
+    """Its address, and its connections, which it keeps; `behind` follows each answer once that has `come`."""
+    connections: list[int] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
+        connections.append(1)
         with suppress(asyncio.IncompleteReadError, OSError):
             while True:
                 await reader.readuntil(b"\r\n\r\n")
                 writer.write(HI)
                 await come.wait()
-                writer.write(late)
+                writer.write(behind)
         writer.close()
 
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
-    async with client() as session:
+    try:
+        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/", connections
+    finally:
+        await stop_listening(listener)
+
+
+@pytest.mark.parametrize("late", [b"junk", HI.replace(b"hi", b"no")], ids=["junk", "an answer"])
+async def test_what_comes_later_behind_it_is_no_answer_to_the_next_request(late: bytes) -> None:
+    come = asyncio.Event()
+    async with keeping_server(late, come) as (url, connections), client() as session:
         assert await asked(session, url) == (200, b"hi")
         (kept,) = [one for ready in connector_of(session)._conns.values() for one, _ in ready]
         come.set()
         await until(lambda: not kept.is_connected())
         assert await asked(session, url) == (200, b"hi")
-    await stop_listening(listener)
-    assert connections == 2
+        assert len(connections) == 2
 
 
 async def test_a_connection_on_which_nothing_else_came_serves_the_next_request() -> None:
-    connections = 0
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        with suppress(asyncio.IncompleteReadError, OSError):
-            while True:
-                await reader.readuntil(b"\r\n\r\n")
-                writer.write(HI)
-        writer.close()
-
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
-    async with client() as session:
+    come = asyncio.Event()
+    come.set()
+    async with keeping_server(b"", come) as (url, connections), client() as session:
         assert [await asked(session, url) for _ in range(3)] == [(200, b"hi")] * 3
-    await stop_listening(listener)
-    assert connections == 1
+        assert len(connections) == 1
 
 
 @pytest.mark.parametrize("method", EMPTY)
