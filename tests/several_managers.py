@@ -58,6 +58,14 @@ class Several:
             session = ClientSession("http://manager", connector=connector, timeout=ClientTimeout(total=120))
             self.sessions[name] = await self.held.enter_async_context(session)
 
+    async def until_ready(self, *names: str) -> None:
+        """Until each has recovered, and follows what all are told; a manager listens before it does."""
+
+        async def all_ready() -> bool:
+            return all([(await self.ask(name, "GET", "/readyz"))[1]["ready"] for name in names])
+
+        await until_told(all_ready)
+
     async def ask(self, name: str, method: str, path: str, **options: Any) -> tuple[int, Any]:
         """A request to the manager `name`, whoever answers it."""
         async with self.sessions[name].request(method, path, **options) as response:

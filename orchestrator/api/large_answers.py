@@ -19,7 +19,7 @@ LARGE = 1024 * 1024
 GROWN = 6
 """What there is of each of them while it is told: itself, and up to five characters in JSON."""
 PATIENCE = 30.0
-"""Seconds until somebody who waits for room is told to come again."""
+"""Seconds until somebody who waits for room is told to come again: none was given back in all of them."""
 
 
 class Room:
@@ -61,8 +61,7 @@ class LargeAnswers:
             return NO_ROOM
         size = kept * GROWN
         try:
-            async with asyncio.timeout(self._patience):
-                await self._turns.take(size)
+            await self._turns.take(size, self._patience)
         except TimeoutError:
             raise TooManyBytes(
                 f"answers that are being taken hold {self.held} of {self._turns.limit} bytes "

@@ -46,8 +46,8 @@ class NotToBeHad(ModuleFailure):
 class Others(Protocol):
     """The other managers."""
 
-    def living(self) -> Sequence[Member]:
-        """As of the last beat."""
+    async def living(self) -> Sequence[Member]:
+        """Those that live now. One that joined since the last beat may be who gave the order."""
 
     async def ask(self, other: Member) -> Knowledge | None:
         """What it knows; null when it does not say."""
@@ -58,7 +58,7 @@ class Others(Protocol):
 
 async def heard(others: Others, subject: str, standing: StandingOrder) -> AsyncIterator[Knowledge | None]:
     """What the others know about an order, one after the other, who gave it first; null: it does not say."""
-    for other in sorted(others.living(), key=lambda other: other.id != standing.manager):
+    for other in sorted(await others.living(), key=lambda other: other.id != standing.manager):
         said = await others.ask(other)
         for _ in range(TIMES):
             if said is None or subject not in said.undecided:

@@ -6,6 +6,7 @@ Nobody else is heard: what one manager knows and the others need has secrets in 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import wraps
 from typing import Any
 
@@ -56,9 +57,9 @@ class PassedOrders:
     def __init__(self, passing: Passing) -> None:
         self._passing = passing
 
-    def living(self) -> list[Member]:
+    async def living(self) -> Sequence[Member]:
         """See `Others`."""
-        return [other for other in self._passing.member.others if other.alive]
+        return await self._passing.member.living()
 
     async def ask(self, other: Member) -> Knowledge | None:
         """See `Others`."""

@@ -58,7 +58,7 @@ class Neighbours:
     site: Site
     me: str
 
-    def living(self) -> list[Member]:
+    async def living(self) -> list[Member]:
         others = [name for name in self.site.managers if name != self.me]
         return [Member(name, f"http://{name}", alive=True, in_use=0, short=False) for name in others]
 
@@ -68,7 +68,7 @@ class Neighbours:
         return self.site.managers[other.id].orders.knowledge()
 
     async def tell(self, subject: str) -> None:
-        reached = [other for other in self.living() if other.id not in self.site.cut]
+        reached = [other for other in await self.living() if other.id not in self.site.cut]
         await asyncio.gather(*(self.site.managers[one.id].orders.follow(subject) for one in reached))
 
 

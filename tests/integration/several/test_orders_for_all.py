@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from tests.several_managers import Several
-from tests.until import until_told
 
 KEY = "a-secret-of-the-configuration"
 
@@ -16,6 +15,7 @@ async def modules_of(site: Several, *names: str) -> list[str]:
 
 async def test_modules_are_started_and_stopped_for_all(site: Several) -> None:
     await asyncio.gather(site.start("one"), site.start("other"))
+    await site.until_ready("one", "other")
     order = {"module_type": "Llm", "config": {"backends": {"main": {"key": KEY}}}}
     status, answer = await site.ask("one", "POST", "/module/start", json=order)
     assert (status, answer) == (200, {"result": "module_started"})
@@ -26,11 +26,7 @@ async def test_modules_are_started_and_stopped_for_all(site: Several) -> None:
     # Who joins when the one that was told is gone has it of the other, whose secret it does not see.
     await site.killed("one")
     await site.start("later")
-
-    async def ready() -> bool:
-        return bool((await site.ask("later", "GET", "/readyz"))[1]["ready"])
-
-    await until_told(ready)
+    await site.until_ready("later")
     assert await modules_of(site, "later") == ["running"]
     status, answer = await site.ask("later", "GET", "/members/orders")
     assert (status, KEY in str(answer)) == (403, False)

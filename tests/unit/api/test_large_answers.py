@@ -87,3 +87,23 @@ async def test_who_waits_for_too_long_is_told_to_come_again() -> None:
         await asked.take(KEPT)
     held.give_back()
     assert asked.held == 0
+
+
+async def test_patience_is_for_a_row_that_stands_still_not_for_a_long_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    asked = answers(1, patience=10)
+    room = await asked.take(KEPT)
+    row = [await waiting(asked) for _ in range(5)]
+    for one in row:
+        now += 9
+        room.give_back()
+        room = await one
+    last = await waiting(asked)
+    now += 21
+    with pytest.raises(TooManyBytes, match="try again later"):
+        await last
+    room.give_back()
+    assert asked.held == 0
