@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import os
 import socket
 from collections.abc import Callable
@@ -27,7 +26,8 @@ from orchestrator.executions.hosts import (
     parse_host,
 )
 from orchestrator.executions.node_files import MayWait, NodeFiles
-from orchestrator.executions.node_networks import Address, NetworkRules, literal, plain
+from orchestrator.executions.node_names import NodeNames
+from orchestrator.executions.node_networks import Address, NetworkRules, literal, unrefused
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.node_sockets import HeldSocket, SocketRules
 from orchestrator.runtime.port import NoDescriptors, Places
@@ -36,7 +36,6 @@ T = TypeVar("T")
 
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED})
 LOOKING_THREADS = 4
-RESOLVING_THREADS = 8
 # Seconds: for a look at a local file system, and between two tries at a node whose queue is full.
 LOOK_TIME = 2.0
 FULL_QUEUE_PAUSE = 0.02
@@ -57,16 +56,17 @@ class NodeDialler:
         self._sockets = sockets
         self._prompt = prompt
         self._looking = ThreadPoolExecutor(LOOKING_THREADS, thread_name_prefix="node-sockets")
-        self._resolving = ThreadPoolExecutor(RESOLVING_THREADS, thread_name_prefix="node-names")
+        self._names = NodeNames()
 
     def close(self) -> None:
-        for threads in (self._looking, self._resolving):
-            threads.shutdown(wait=False, cancel_futures=True)
+        self._looking.shutdown(wait=False, cancel_futures=True)
+        self._names.close()
 
     async def look(self, host: str, admit: Admit = anybody, now: float = 0.0) -> NodeSeen:
         """What is at a node's address `now` by the caller's clock; the caller lets go what is held.
 
-        Neither connects nor resolves a name; `admit` may refuse what is found.
+        Never connects; `admit` may refuse what is found. A name that nobody resolves soon is let pass: it is
+        judged when it is dialled, and by then its node may be there.
 
         Raises BadHostAddress, HostRefused, HostUnreachable.
         """
@@ -80,6 +80,9 @@ class NodeDialler:
         if spelled is not None:
             self.networks.judge(address, spelled)
             admit(self._tcp_place(spelled, address.port))
+            return NodeSeen(there=True, at=now)
+        found = self.networks.allowed(address, await self._names.look(address.name))
+        unrefused(found, lambda target: admit(self._tcp_place(target, address.port)))
         return NodeSeen(there=True, at=now)
 
     async def connect(
@@ -179,7 +182,7 @@ class NodeDialler:
 
     async def _connect_unix(self, address: UnixHost, admit: Admit) -> socket.socket:
         while True:
-            connection = await self._on_thread(self._looking, lambda: self._dial_unix(address, admit), _close)
+            connection = await self._on_thread(lambda: self._dial_unix(address, admit), _close)
             if connection is not None:
                 return connection
             await asyncio.sleep(FULL_QUEUE_PAUSE)
@@ -211,17 +214,7 @@ class NodeDialler:
 
     async def _addresses(self, address: TcpHost) -> list[Address]:
         spelled = literal(address.name)
-        if spelled is not None:
-            return [spelled]
-        # Bytes are taken as they are: a text is encoded first, at a cost that grows with its square.
-        name = address.name.encode("ascii")
-
-        def resolve() -> list[Address]:
-            found = socket.getaddrinfo(name, address.port, type=socket.SOCK_STREAM)
-            spellings = dict.fromkeys(str(target[0]).partition("%")[0] for *_, target in found)
-            return [plain(ipaddress.ip_address(one)) for one in spellings]
-
-        return await self._on_thread(self._resolving, resolve)
+        return await self._names.resolve(address.name) if spelled is None else [spelled]
 
     def _tcp_place(self, address: Address, port: int) -> Place:
         return TcpPlace("" if self.networks.is_local(address) else str(address), port)
@@ -229,22 +222,19 @@ class NodeDialler:
     async def _in_time(self, work: Callable[[], T], address: HostAddress, undo: Callable[[T], None]) -> T:
         try:
             async with asyncio.timeout(LOOK_TIME):
-                return await self._on_thread(self._looking, work, undo)
+                return await self._on_thread(work, undo)
         except TimeoutError:
             raise HostUnreachable(
                 f"host {address}: its file system did not answer within {LOOK_TIME:g} s"
             ) from None
 
-    async def _on_thread(
-        self, threads: ThreadPoolExecutor, work: Callable[[], T], undo: Callable[[T], None] | None = None
-    ) -> T:
+    async def _on_thread(self, work: Callable[[], T], undo: Callable[[T], None]) -> T:
         """What `work` returns. Nobody waits for it after a cancellation: what it makes then is undone."""
-        future = threads.submit(work)
+        future = self._looking.submit(work)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            if undo is not None:
-                future.add_done_callback(lambda done: _undo(done, undo))
+            future.add_done_callback(lambda done: _undo(done, undo))
             raise
 
 

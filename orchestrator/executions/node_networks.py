@@ -1,6 +1,6 @@
 """Which internet addresses may be a node's.
 
-Judged are addresses, never names: a name is resolved once, and what was judged is what is dialled.
+Judged are addresses, never names: a name is resolved for its dial, and what was judged is what is dialled.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import ipaddress
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from orchestrator.executions.hosts import HostRefused, TcpHost
@@ -107,18 +108,23 @@ class NetworkRules:
 
     def allowed(self, host: TcpHost, found: Iterable[Address]) -> list[Address]:
         """Those of a name's addresses that may be dialled. Raises HostRefused when there is none."""
-        refusal: HostRefused | None = None
-        good = []
-        for address in found:
-            try:
-                self.judge(host, address)
-            except HostRefused as refused:
-                refusal = refused
-            else:
-                good.append(address)
-        if not good and refusal is not None:
-            raise refusal
-        return good
+        return unrefused(found, partial(self.judge, host))
+
+
+def unrefused(found: Iterable[Address], judge: Callable[[Address], None]) -> list[Address]:
+    """Those that `judge` does not refuse. Raises the last HostRefused when it refuses all that there are."""
+    refusal: HostRefused | None = None
+    good = []
+    for address in found:
+        try:
+            judge(address)
+        except HostRefused as refused:
+            refusal = refused
+        else:
+            good.append(address)
+    if not good and refusal is not None:
+        raise refusal
+    return good
 
 
 def _refusal(host: TcpHost, address: Address, what: str) -> HostRefused:

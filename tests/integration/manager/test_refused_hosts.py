@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,18 @@ def refused(client: Client, engine: Service) -> dict[str, str]:
     }
 
 
+def resolving(monkeypatch: pytest.MonkeyPatch, **names: list[str]) -> None:
+    """A resolver that knows these names alone."""
+
+    def getaddrinfo(name: Any, port: Any, *_: Any, **__: Any) -> list[Any]:
+        text = name.decode() if isinstance(name, bytes) else str(name)
+        if not names.get(text):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port or 0)) for one in names[text]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
 def said(error: str) -> bool:
     return "is refused" in error or "is not ASCII" in error
 
@@ -119,11 +132,39 @@ async def test_over_the_manager_socket_it_is_an_error_frame(
 async def test_the_managers_own_port_is_refused(make_client: MakeClient) -> None:
     client = await make_client(socket=None, port=0)
     port = client.address.rpartition(":")[2]
-    for host in (f"127.0.0.1:{port}", f"127.9.9.9:{port}", f"[::1]:{port}", f"[::ffff:127.0.0.1]:{port}"):
+    names = ("127.0.0.1", "127.9.9.9", "[::1]", "[::ffff:127.0.0.1]", "localhost", "tcp://LocalHost")
+    for name in names:
+        status, answer = await client.ask("POST", "/genvm/run", json=client.body(host=f"{name}:{port}"))
+        assert (status, "port of the manager" in answer["error"]) == (403, True), name
+    assert (await client.ask("GET", "/executions"))[1]["executions"] == []
+
+
+async def test_a_name_of_a_refused_address_is_403_and_a_name_that_leads_nowhere_yet_is_not(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolving(monkeypatch, metadata=["169.254.169.254"])
+    for host in ("metadata:80", "tcp://metadata:80"):
         status, answer = await client.ask("POST", "/genvm/run", json=client.body(host=host))
-        assert (status, "port of the manager" in answer["error"]) == (403, True), host
-    run_id = await client.run(client.body(host=f"localhost:{port}"))
-    status = await client.finished(run_id)
+        assert (status, answer["error"]) == (
+            403, "host metadata:80 (169.254.169.254) is refused: link-local",
+        )  # fmt: skip
+    assert (await client.ask("GET", "/executions"))[1]["executions"] == []
+    status = await client.finished(await client.run(client.body(host="soon:4000")))
+    assert (status["cause"], status["host_connected"]) == ("upstream", False)
+
+
+async def test_a_name_that_moves_to_a_refused_address_is_not_dialled(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.ask("POST", "/permits", json={"permits": 2})
+    async with listening_node(f"unix://{client.folder}/first") as first:
+        holding = await client.run(client.body({"hold": None}, is_sync=False, host=f"unix://{first.path}"))
+        await first.connected.wait()
+        resolving(monkeypatch, node=["127.0.0.1"])
+        waiting = await client.run(client.body(host="node:4000"))
+        resolving(monkeypatch, node=["169.254.169.254"])
+        await client.delete(holding, wait_timeout_ms=0)
+        status = await client.finished(waiting)
     assert (status["cause"], status["reason"], status["host_connected"]) == ("upstream", HOST_REFUSED, False)
 
 

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 from blockbuster import BlockBuster
 
-from orchestrator.executions.dialling import RESOLVING_THREADS, NodeDialler
+from orchestrator.executions.claims import TcpPlace
+from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.hosts import HostRefused, HostUnreachable
 from orchestrator.executions.node_files import WAITING, Identity, MayWait
+from orchestrator.executions.node_names import MOST_ADDRESSES, MOST_LOOKS, RESOLVING_THREADS
 from orchestrator.executions.node_networks import NetworkRules
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.node_sockets import SocketRules
@@ -151,6 +153,56 @@ async def test_a_name_is_resolved_once_and_what_was_judged_is_dialled(
         await nodes.connect(f"node:{port}", 10)
 
 
+async def test_a_look_refuses_a_name_that_leads_to_refused_addresses_alone(
+    nodes: NodeDialler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = resolving_to(monkeypatch, ["169.254.169.254", "10.0.0.1"], ["169.254.169.254", "127.0.0.1"], [])
+    for _ in range(2):
+        with pytest.raises(HostRefused, match=r"bad:1 \(10\.0\.0\.1\)"):
+            await nodes.look("bad:1")
+    assert await is_there(nodes, "mixed:1")
+    assert await is_there(nodes, "nobody:1")
+    assert asked == [b"bad", b"mixed", b"nobody"], "what was just asked is not asked again"
+
+
+async def test_a_look_claims_a_names_places_and_one_of_them_is_enough(
+    nodes: NodeDialler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolving_to(monkeypatch, ["127.0.0.1"])
+    claimed: list[object] = []
+    await nodes.look("node:4000", claimed.append)
+    assert claimed == [TcpPlace("", 4000)]
+
+    def taken(_: object) -> None:
+        raise HostRefused("not available now")
+
+    with pytest.raises(HostRefused, match="not available"):
+        await nodes.look("node:4000", taken)
+
+
+async def test_of_a_name_with_very_many_addresses_the_first_are_looked_at(
+    nodes: NodeDialler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [f"127.0.{n // 256}.{n % 256}" for n in range(4000)]
+    resolving_to(monkeypatch, many, many)
+    claimed: list[object] = []
+    await nodes.look("many:4000", claimed.append)
+    assert len(claimed) == MOST_ADDRESSES
+    found = await nodes.places("many:4000", 60)
+    assert found is not None
+    assert len(found.addresses) == MOST_ADDRESSES
+
+
+async def test_names_that_were_looked_at_are_not_remembered_without_end(
+    nodes: NodeDialler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = resolving_to(monkeypatch, *[["127.0.0.1"]] * (2 * MOST_LOOKS))
+    for n in range(2 * MOST_LOOKS - 1):
+        assert await is_there(nodes, f"name{n}:1")
+    assert await is_there(nodes, "name0:1")
+    assert asked.count(b"name0") == 2
+
+
 async def test_a_name_that_cannot_be_resolved_is_an_unreachable_node(
     nodes: NodeDialler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +226,7 @@ async def test_slow_names_hold_up_nobody_else(
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     waiting = [asyncio.create_task(nodes.connect(f"slow{n}:1", 60)) for n in range(3 * RESOLVING_THREADS)]
+    looking = [asyncio.create_task(is_there(nodes, f"slow{n}:1")) for n in range(2 * MOST_LOOKS)]
     try:
         await asyncio.sleep(0)
         port = internet_listener.getsockname()[1]
@@ -182,6 +235,10 @@ async def test_slow_names_hold_up_nobody_else(
         (await nodes.connect(f"unix://{folder}/host", 60)).close()
         with pytest.raises(HostUnreachable, match="did not accept within"):
             await nodes.connect("one-more:1", 0.05)
+        # Who is only looked at is let pass meanwhile: its dial judges it.
+        assert all(await asyncio.gather(*looking))
+        assert await is_there(nodes, "one-more:1")
+        assert not answered.is_set()
     finally:
         answered.set()
         ended = await asyncio.gather(*waiting, return_exceptions=True)

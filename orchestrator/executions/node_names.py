@@ -1,0 +1,90 @@
+"""Names of nodes: asked of the resolver on threads of its own, where a slow one holds up nobody else.
+
+Twice for a run: when it is handed over, where the answer is what is judged and dialled; and before it is
+written down, for a short while, so that a name of nothing but refused addresses is refused to its client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from orchestrator.executions.node_networks import Address, plain
+
+RESOLVING_THREADS = 8
+LOOKING_THREADS = 4
+MOST_ADDRESSES = 32
+"""Of one name: what a server answers beyond that is neither judged nor dialled."""
+MOST_LOOKS = 64
+"""Names that are asked about or remembered at a time; what is more is judged when it is dialled."""
+LOOK_TIME = 0.5
+"""Seconds that a client waits for a name before its run is written down."""
+KEPT = 5.0
+"""Seconds for which a look is as good as another."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    asking: asyncio.Future[list[Address]]
+    at: float
+
+
+class NodeNames:
+    """One for a dialler; `close` it at the end."""
+
+    def __init__(self) -> None:
+        self._resolving = ThreadPoolExecutor(RESOLVING_THREADS, thread_name_prefix="node-names")
+        self._looking = ThreadPoolExecutor(LOOKING_THREADS, thread_name_prefix="node-names-looked-at")
+        self._looks: dict[str, _Look] = {}
+
+    def close(self) -> None:
+        for look in self._looks.values():
+            look.asking.cancel()
+        for threads in (self._resolving, self._looking):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    async def resolve(self, name: str) -> list[Address]:
+        """What the name leads to now. Raises OSError, UnicodeError."""
+        return await asyncio.wrap_future(self._resolving.submit(_resolved, name))
+
+    async def look(self, name: str) -> list[Address]:
+        """What the name leads to, or did a moment ago; empty when nobody says so soon enough."""
+        look = self._look(name)
+        if look is None:
+            return []
+        if not look.asking.done():
+            left = look.at + LOOK_TIME - asyncio.get_running_loop().time()
+            await asyncio.wait([look.asking], timeout=max(0.0, left))
+        return look.asking.result() if look.asking.done() and not look.asking.cancelled() else []
+
+    def _look(self, name: str) -> _Look | None:
+        """One question about a name, also for those who ask meanwhile; null when too many are being asked."""
+        now = asyncio.get_running_loop().time()
+        known = self._looks.get(name)
+        if known is not None and (now - known.at < KEPT or not known.asking.done()):
+            return known
+        if len(self._looks) >= MOST_LOOKS:
+            self._looks = {one: look for one, look in self._looks.items() if not look.asking.done()}
+        if len(self._looks) >= MOST_LOOKS:
+            return None
+        asking = asyncio.wrap_future(self._looking.submit(_found, name))
+        look = self._looks[name] = _Look(asking, now)
+        return look
+
+
+def _found(name: str) -> list[Address]:
+    try:
+        return _resolved(name)
+    except (OSError, ValueError):
+        return []
+
+
+def _resolved(name: str) -> list[Address]:
+    # Bytes are taken as they are: a text is encoded first, at a cost that grows with its square.
+    found = socket.getaddrinfo(name.encode("ascii"), None, type=socket.SOCK_STREAM)
+    spellings = dict.fromkeys(str(target[0]).partition("%")[0] for *_, target in found)
+    return [plain(ipaddress.ip_address(one)) for one in islice(spellings, MOST_ADDRESSES)]
