@@ -20,6 +20,8 @@ from orchestrator.executions.node_sockets import SocketRules
 from orchestrator.settings import Settings
 
 POSTGRESQL = 5432
+COLLECTOR = "http://localhost:4318"
+PORTS = {"http": 80, "https": 443}
 # Whoever speaks there as root commands the machine or the session; none of them is a node.
 KNOWN_SERVICES = (
     "/run/docker.sock",
@@ -80,13 +82,35 @@ def _network_rules(settings: Settings, engine: str) -> NetworkRules:
 
 
 def _endpoints(settings: Settings, engine: str) -> Iterable[tuple[str, int]]:
-    """Names and ports of what the manager itself is a client of."""
-    with suppress(ValueError):
-        parts = urlsplit(engine)
-        if parts.hostname and parts.port:
-            yield parts.hostname, parts.port
+    """Names and ports of what the manager itself is a client of, and of where others reach it."""
+    urls = [engine, settings.kubernetes_server, settings.cluster_address, *_collectors(settings)]
+    yield from filter(None, map(_endpoint, filter(None, urls)))
+    # As told to every process in a Pod, whether it speaks with the API server or not.
+    server, port = (os.environ.get(f"KUBERNETES_SERVICE_{one}", "") for one in ("HOST", "PORT"))
+    if server and port.isdecimal():
+        yield server, int(port)
     if settings.database_url is not None:
         with suppress(ArgumentError):
             url = make_url(settings.database_url.get_secret_value())
             if url.get_backend_name() == "postgresql":
                 yield url.host or "localhost", url.port or POSTGRESQL
+
+
+def _collectors(settings: Settings) -> Iterable[str]:
+    """Where traces go, as the exporter finds it out."""
+    if not settings.traces:
+        return
+    if settings.traces_url is not None:
+        yield settings.traces_url
+        return
+    said = (os.environ.get(f"OTEL_EXPORTER_OTLP_{one}ENDPOINT") for one in ("TRACES_", ""))
+    yield next(filter(None, said), COLLECTOR)
+
+
+def _endpoint(url: str) -> tuple[str, int] | None:
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        port = parts.port or PORTS.get(parts.scheme)
+        if parts.hostname and port:
+            return parts.hostname, port
+    return None

@@ -82,8 +82,8 @@ def is_this_machine(address: Address) -> bool:
 class NetworkRules:
     """Nodes listen in `networks`. On this machine the ports in `own` are the manager's or of what it uses.
 
-    `elsewhere`: the engine's and the journal's endpoints on other machines. The manager's port is known once
-    it listens.
+    `elsewhere`: endpoints of what it uses on other machines (engine, cluster, journal, collector of traces).
+    The manager's port is known once it listens.
     """
 
     networks: tuple[Network, ...]
@@ -100,7 +100,7 @@ class NetworkRules:
             allowed = ", ".join(map(str, self.networks)) or "none"
             raise _refusal(host, address, f"not in GENVM_NODE_NETWORKS ({allowed})")
         if (address, host.port) in self.elsewhere:
-            raise _refusal(host, address, "the container engine's or the journal's")
+            raise _refusal(host, address, "an address that the manager itself uses")
         if host.port in ENGINE_PORTS:
             raise _refusal(host, address, "a container engine's port")
         if host.port in self.own and self.is_local(address):

@@ -15,10 +15,13 @@ from orchestrator.executions.node_networks import literal
 from orchestrator.node_rules import node_dialler
 from orchestrator.settings import Settings
 
+COLLECTORS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+
 
 @pytest.fixture(autouse=True)
 def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    for name in ("DOCKER_HOST", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", *COLLECTORS):
+        monkeypatch.delenv(name, raising=False)
 
 
 def refused(dialler: NodeDialler, name: str, port: int) -> bool:
@@ -66,3 +69,41 @@ def test_the_journals_database_is_refused(made: Any) -> None:
     assert refused(dialler, "127.0.0.1", 6543)
     assert not refused(dialler, "127.0.0.1", 5432)
     assert refused(made(database_url=SecretStr("postgresql+psycopg://10.9.8.7/genvm")), "10.9.8.7", 5432)
+
+
+@pytest.mark.parametrize(
+    ("server", "port"), [("https://10.9.8.7:6443", 6443), ("https://10.9.8.7", 443), ("http://10.9.8.7/", 80)]
+)
+def test_the_clusters_api_server_is_refused(made: Any, server: str, port: int) -> None:
+    dialler = made(kubernetes_server=server)
+    assert refused(dialler, "10.9.8.7", port)
+    assert not refused(dialler, "10.9.8.7", port + 1)
+    assert not refused(dialler, "10.9.8.8", port)
+
+
+def test_a_pods_own_cluster_is_refused(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    assert refused(made(), "10.96.0.1", 443)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00:10::1")
+    assert refused(made(), "fd00:10::1", 443)
+
+
+def test_the_collector_of_traces_is_refused(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not refused(made(), "127.0.0.1", 4318)
+    assert refused(made(traces=True), "127.0.0.1", 4318)
+    for name, port in reversed(list(zip(COLLECTORS, (4001, 4002), strict=True))):
+        monkeypatch.setenv(name, f"http://10.9.8.7:{port}")
+        assert refused(made(traces=True), "10.9.8.7", port)
+        assert not refused(made(), "10.9.8.7", port)
+    dialler = made(traces=True, traces_url="https://10.9.8.7/v1/traces")
+    assert refused(dialler, "10.9.8.7", 443)
+    assert not refused(dialler, "10.9.8.7", 4001)
+
+
+def test_where_other_managers_reach_this_one_is_refused(made: Any, tmp_path: Path) -> None:
+    among_others = {
+        "database_url": SecretStr("postgresql+psycopg://10.9.8.7/genvm"),
+        "cluster_secret_file": tmp_path / "secret",
+    }
+    assert refused(made(cluster_address="http://10.9.8.6:8080", **among_others), "10.9.8.6", 8080)
