@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -157,9 +157,11 @@ async def refusal(asking: Awaitable[Any]) -> tuple[int, str]:
 
 
 @asynccontextmanager
-async def socket_client(session: ClientSession, path: str = "/ws") -> AsyncIterator[SocketClient]:
+async def socket_client(
+    session: ClientSession, path: str = "/ws", headers: Mapping[str, str] | None = None
+) -> AsyncIterator[SocketClient]:
     """A greeted client."""
-    async with session.ws_connect(path, max_msg_size=0) as ws:
+    async with session.ws_connect(path, max_msg_size=0, headers=headers) as ws:
         client = SocketClient(ws)
         await client.greet()
         reading = asyncio.create_task(client.read())

@@ -92,7 +92,8 @@ async def post_run(request: web.Request) -> web.StreamResponse:
     try:
         run = await _submitted(request)
     except RunElsewhere as elsewhere:
-        passed = None if passing is None else await passing.pass_on(request, elsewhere.run_id, kept)
+        sees = caller_of(request).sees
+        passed = None if passing is None else await passing.pass_on(request, elsewhere.run_id, sees, kept)
         if passed is None:
             raise
         return passed

@@ -173,11 +173,11 @@ class ClusterMember:
                 found[one.head.id] = self._places[home]
         return found
 
-    async def owner_of(self, run_id: int) -> Member | None:
-        """Whose run that is, as soon as it is a manager's that lives: null when nobody knows it, or when it
-        is this one's. Raises StoreFailure."""
+    async def owner_of(self, run_id: int, sees: str | None) -> Member | None:
+        """Whose run that is, as soon as it is a manager's that lives: null when nobody knows it, when it
+        is this one's, or of another namespace than `sees` (null: all are seen). Raises StoreFailure."""
         while True:
-            owner = await self._membership.owner_of(run_id)
+            owner = await self._membership.owner_of(run_id, sees)
             if owner is None or owner.id == self.id:
                 await self._taken_over()
                 return None

@@ -102,9 +102,10 @@ class Membership:
         work = partial(self._give_order, subject=subject, order=replace(order, manager=self.id), since=since)
         return await asyncio.to_thread(self._in_transaction, work)
 
-    async def owner_of(self, run_id: int) -> Member | None:
-        """Whose run that is: another's or this one's."""
-        return await asyncio.to_thread(self._in_transaction, partial(self._owner_of, run_id=run_id))
+    async def owner_of(self, run_id: int, sees: str | None) -> Member | None:
+        """Whose run that is: another's or this one's. Of the namespace `sees` alone; null: of any."""
+        work = partial(self._owner_of, run_id=run_id, sees=sees)
+        return await asyncio.to_thread(self._in_transaction, work)
 
     async def left_behind(self) -> Mapping[int, str]:
         """Runs that others have taken over and not ended yet, with the names of their instances here."""
@@ -243,7 +244,7 @@ class Membership:
         place = None if home in (None, self.id) else (str(home), Place(engine or "", state_dir or ""))
         return TakenRun(RunHead(*head), place)
 
-    def _owner_of(self, connection: Connection, *, run_id: int) -> Member | None:
+    def _owner_of(self, connection: Connection, *, run_id: int, sees: str | None) -> Member | None:
         query = (
             select(members, NOW.label("now"))
             .join(runs, runs.c.owner == members.c.id)
@@ -251,6 +252,8 @@ class Membership:
             # Of rows from before the database was shared, one's own come first.
             .order_by((members.c.id == self.id).desc())
         )
+        if sees is not None:
+            query = query.where(runs.c.namespace == sees)
         row = connection.execute(query).first()
         return None if row is None else _member(row, row.now)
 

@@ -7,7 +7,7 @@ from aiohttp.typedefs import Middleware
 
 from genvm_wire.unsigned import U64_MAX, unsigned_of
 from orchestrator.access.scope import Scope
-from orchestrator.api.callers import scope_of
+from orchestrator.api.callers import caller_of, scope_of
 from orchestrator.api.description import Handler
 from orchestrator.api.errors import error_response
 from orchestrator.api.members.passing import AWAY, Passing
@@ -29,11 +29,13 @@ def others_runs(passing: Passing, executions: Executions) -> Middleware:
             return error_response(STALE, 503, retry=True)
         if run_id is None or executions.supervises(run_id) or executions.knows(run_id):
             return await handler(request)
+        # What is another namespace's has never been, also when whose run it is does not answer.
+        sees = caller_of(request).sees
         if passing.was_passed_on(request):
-            if await passing.member.owner_of(run_id) is not None:
+            if await passing.member.owner_of(run_id, sees) is not None:
                 return error_response(AWAY, 503, retry=True)
             return await handler(request)
-        passed = await passing.pass_on(request, run_id)
+        passed = await passing.pass_on(request, run_id, sees)
         return await handler(request) if passed is None else passed
 
     return answer

@@ -58,27 +58,30 @@ class Passing:
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     async def pass_on(
-        self, request: web.Request, run_id: int, body: bytes = b""
+        self, request: web.Request, run_id: int, sees: str | None, body: bytes = b""
     ) -> web.StreamResponse | None:
-        """The answer of the manager that has the run; null when that is this one, or nobody.
+        """The answer of the manager that has the run; null when that is this one, or nobody, or when it is of
+        another namespace than the one that the client `sees` (null: all of them).
 
         Raises StoreFailure.
         """
         message = Message.of(request, body)
         try:
             async with asyncio.timeout(_most(request)):
-                answered = await self._answered(message, run_id)
+                answered = await self._answered(message, run_id, sees)
         except TimeoutError:
             return error_response(AWAY, 503, retry=True)
         return None if answered is None else await _passed_back(request, answered)
 
-    async def _answered(self, message: Message, run_id: int) -> aiohttp.ClientResponse | None:
+    async def _answered(
+        self, message: Message, run_id: int, sees: str | None
+    ) -> aiohttp.ClientResponse | None:
         """Raises TimeoutError when there is no owner that answers for too long; one that lives may think."""
         loop = asyncio.get_running_loop()
         until = loop.time() + PATIENCE
         while True:
             async with asyncio.timeout_at(until):
-                owner = await self.member.owner_of(run_id)
+                owner = await self.member.owner_of(run_id, sees)
             if owner is None:
                 return None
             if (answer := await self._ask(owner, message)) is not None:

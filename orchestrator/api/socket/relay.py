@@ -32,12 +32,15 @@ class Link:
 
 
 class Relay:
-    """Of one client's connection, which was opened with `opened` and has `boot_id`. `broken` once a
-    manager that has been asked is gone."""
+    """Of one client's connection, which was opened with `opened` by who `sees` one namespace (null: all) and
+    has `boot_id`. `broken` once a manager that has been asked is gone."""
 
-    def __init__(self, passing: Passing, opened: Message, boot_id: int, outgoing: Outgoing) -> None:
+    def __init__(
+        self, passing: Passing, opened: Message, sees: str | None, boot_id: int, outgoing: Outgoing
+    ) -> None:
         self._passing = passing
         self._opened = opened
+        self._sees = sees
         self._boot_id = boot_id
         self._outgoing = outgoing
         self._links: dict[str, Link] = {}
@@ -47,7 +50,7 @@ class Relay:
 
     async def passed(self, run_id: int, request: Request) -> bool:
         """Whether another manager has the run, and has been given the request. Raises Away, StoreFailure."""
-        owner = await self._passing.member.owner_of(run_id)
+        owner = await self._passing.member.owner_of(run_id, self._sees)
         if owner is None:
             return False
         try:

@@ -96,7 +96,7 @@ class Sockets:
         passing = request.app[CONTEXT].passing
         if passing is None or passing.was_passed_on(request):
             return None
-        return partial(Relay, passing, Message.of(request), self._served.boot_id)
+        return partial(Relay, passing, Message.of(request), caller_of(request).sees, self._served.boot_id)
 
     def _cut_off(self) -> None:
         """Drop the connections whose token is not in force any more as it was when they were opened."""

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+from orchestrator.access.caller import DEFAULT_NAMESPACE
 from orchestrator.store import journal as store_journal
 from orchestrator.store.journal import SqlJournal, open_journal
 from orchestrator.store.members import Joining, Place, Usage
@@ -179,9 +180,13 @@ async def test_a_dead_manager_s_runs_and_permits_come_back(database: str, join: 
     assert taken.permits == 4, "nobody else has them before it is known what its runs hold"
     assert (await mine.renew(Usage(4, 4, 12, 2, 2))).share == PERMITS
     assert await mine.take_over("dead") is None, "there is nothing twice"
-    owner = await mine.owner_of(1)
-    assert owner is not None
-    assert owner.id == "mine"
+    for sees, owner in (
+        (None, await mine.owner_of(1, None)),
+        (DEFAULT_NAMESPACE, await mine.owner_of(1, DEFAULT_NAMESPACE)),
+    ):
+        assert owner is not None, sees
+        assert owner.id == "mine"
+    assert await mine.owner_of(1, "another") is None
 
 
 async def test_nothing_is_written_after_the_takeover(database: str, join: MakeMember) -> None:

@@ -25,7 +25,7 @@ class Owner:
     def __init__(self, address: str) -> None:
         self._member = Member("owner", address, True, 0, False)
 
-    async def owner_of(self, run_id: int) -> Member:
+    async def owner_of(self, run_id: int, sees: str | None) -> Member:
         assert run_id == RUN
         return self._member
 
@@ -68,7 +68,7 @@ async def test_a_target(target: str, arrives: str) -> None:
             return web.Response(text="the owner")
 
         async def asked(asking: web.Request) -> web.StreamResponse:
-            answer = await passing.pass_on(asking, RUN)
+            answer = await passing.pass_on(asking, RUN, None)
             assert answer is not None
             return answer
 
