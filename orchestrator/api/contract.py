@@ -12,7 +12,6 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from genvm_wire.contract_lines import OLD_LINE, line_of_code
-from genvm_wire.contract_package import Detection
 from genvm_wire.storage_layout import pre_deploy_writes
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Schema, SpecifiedMajor, Writes
@@ -23,7 +22,7 @@ from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import BodyLimit, Description, Parameter, Place, describes
 from orchestrator.api.quotas import submitted
 from orchestrator.aside import aside
-from orchestrator.contracts.detection import detect
+from orchestrator.contracts.detection import Detection, detect
 from orchestrator.contracts.timestamps import parse_timestamp
 from orchestrator.executions.permits import EARLY_COSTS
 from orchestrator.node.contract_schema import SchemaQuestion, contract_schema

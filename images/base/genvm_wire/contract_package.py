@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from genvm_wire.wasm_sections import WASM_MAGIC, custom_section
 
 MARKERS: Final = ("//", "#", "--")
 DEFAULT_VERSION: Final[Mapping[str, str]] = MappingProxyType({"v0.2": "v0.1.0", "v0.3": "v0.0.0"})
+VERSION: Final = re.compile(r"v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 ANY_VERSION: Final = "v*.*.*"
 _ZIP_END: Final = b"PK\x05\x06"
 _ZIP_END_SIZE: Final = 22
@@ -93,6 +95,11 @@ def runner_of(code: bytes, line: str) -> Mapping[str, Any]:
             return _text_runner(_split_version(_header(code, line))[1], line)
 
 
+def names_no_runner(code: bytes, line: str) -> bool:
+    """Whether it is text whose header has a version at most. Raises PackageError."""
+    return shape_of(code) is Shape.TEXT and not "".join(_split_version(_header(code, line))[1]).strip()
+
+
 def shape_of(code: bytes) -> Shape:
     """The first shape that fits, in the order of section 2.1; anything else counts as text."""
     if _ends_like_zip(code):
@@ -123,47 +130,19 @@ def version_text(code: bytes, line: str) -> str:
             return _split_version(_header(code, line, most=1))[0] or DEFAULT_VERSION[line]
 
 
-@record
-class Detection:
-    """The major a contract asks for; `error` says why its header cannot be read.
+def too_new(text: str, executor_version: str) -> str | None:
+    """Why an executor of the line `v0.2` refuses a package's version; null where it takes it.
 
-    Without a readable version the major is the latest.
+    Within the line any patch is welcome: a release that comes after this executor has the same library.
     """
-
-    major: int
-    error: str | None = None
-
-
-def detect_major(code: bytes, latest: int, line: str) -> Detection:
-    """The executor major for `code`: what it specifies, at most `latest` (spec/manager-api.md 3.8)."""
-    try:
-        text = version_text(code, line)
-    except PackageError as error:
-        return Detection(latest, str(error))
-    major = _major(text)
-    return Detection(latest if major is None else min(major, latest), _refusal(code, line))
-
-
-def _refusal(code: bytes, line: str) -> str | None:
-    """Why a run would refuse the header. A version alone is no broken one: clients ask with just that."""
-    try:
-        if shape_of(code) is Shape.TEXT and not "".join(_split_version(_header(code, line))[1]).strip():
-            return None
-        parse(code, line)
-    except PackageError as error:
-        return str(error)
-    return None
-
-
-def _major(text: str) -> int | None:
-    digits = text.strip().removeprefix("v").partition(".")[0]
-    digits = digits[1:] if digits[:1] == "+" else digits
-    if not (digits.isascii() and digits.isdigit()):
+    wanted, own = VERSION.match(text), VERSION.match(executor_version)
+    if wanted is None or own is None or _line_of(wanted) <= _line_of(own):
         return None
-    significant = digits.lstrip("0") or "0"
-    if len(significant) > 10 or int(significant) > 0xFFFFFFFF:
-        return None
-    return int(significant)
+    return f"the contract asks for {wanted[0]}, this executor is {own[0]}"
+
+
+def _line_of(version: re.Match[str]) -> tuple[int, int]:
+    return int(version[1]), int(version[2])
 
 
 def _utf8(raw: bytes, line: str, what: str) -> str:

@@ -2,7 +2,7 @@
 
 A line is what contracts were written against; a job names its own. The rest of the executor asks for the rule
 that it needs, so that a further line is one more table here. Where bytes lie in storage, packages and results
-goes by the line's name (`genvm_wire`).
+goes by the line's name, and so do the runners (`genvm_wire`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from genvm_executor.machine.wasm_rules import Rule
 from genvm_executor.payloads import LATER_PAYLOADS, PAYLOADS, Check
 from genvm_executor.spellings import as_written, in_first_spelling
 from genvm_wire.calldata import Value
-from genvm_wire.contract_lines import LATER_LINE, OLD_LINE, RUNNERS
+from genvm_wire.contract_lines import LATER_LINE, OLD_LINE
 from genvm_wire.records import record
 
 
@@ -48,12 +48,6 @@ class ContractLine:
     """what a contract may ask for, by name, with the form of its payload"""
     spelling: Callable[[str, Value], tuple[str, Value]]
     """what a request and its payload are called in `requests`"""
-    library: str
-    """how contracts import the library of this line"""
-    runners: Mapping[str, frozenset[str] | None]
-    """the Python runners with that library, by name, and their hashes; null: any that no later line has"""
-    ids_are_gvm32: bool
-    """what is behind the colon of a runner's id is; else any letters are well formed"""
     stage_keys: tuple[str, ...]
     """where a validator's library looks for what the leader got"""
     largest_exit_code: int | None
@@ -122,14 +116,6 @@ V02 = ContractLine(
     ),
     requests=PAYLOADS,
     spelling=as_written,
-    library="from genlayer import *",
-    runners=MappingProxyType(
-        {
-            "py-genlayer": RUNNERS[OLD_LINE]["py-genlayer"],
-            "py-genlayer-multi": None,
-        }
-    ),
-    ids_are_gvm32=False,
     stage_keys=("leaders_result",),
     largest_exit_code=125,
     method_key="method",
@@ -182,11 +168,6 @@ V03 = ContractLine(
     ),
     requests=LATER_PAYLOADS,
     spelling=in_first_spelling,
-    library="import genlayer as gl",
-    runners=MappingProxyType(
-        {name: RUNNERS[LATER_LINE][name] for name in ("py-genlayer", "py-genlayer-multi")}
-    ),
-    ids_are_gvm32=True,
     stage_keys=("leader_result", "leaders_result"),
     largest_exit_code=None,
     method_key="",

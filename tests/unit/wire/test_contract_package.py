@@ -1,4 +1,4 @@
-"""Contract packages (spec/contract-runtime.md 2.1, 2.2) and version detection (spec/manager-api.md 3.8)."""
+"""Contract packages (spec/contract-runtime.md 2.1, 2.2)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from genvm_wire.contract_package import MOST_HEADER, PackageError, Shape, detect_major, parse, version_text
+from genvm_wire.contract_package import MOST_HEADER, PackageError, Shape, parse, version_text
 from genvm_wire.wasm_sections import MOST_SECTIONS
 from genvm_wire.zip_package import MOST_MEMBERS
 
@@ -150,36 +150,6 @@ def test_v03_refuses_headers_that_disagree() -> None:
         parse(code.replace(b"runner.json", b"Runner.json", 1), "v0.3")
 
 
-@pytest.mark.parametrize(
-    ("code", "major"),
-    [
-        (b'# { "Depends": "py-genlayer:test" }', 0),
-        (b"# v1.2.3", 1),
-        (b"# v9.0.0", 2),
-        (b"# v2.0.0-rc1", 2),
-        (b"# version two", 2),
-        (b"print(1)", 2),
-        (b"\xff\xfe", 2),
-        (WASM, 0),
-        pytest.param(zipped({"a": "b"}), 2, id="a package"),
-        pytest.param(zipped({"version": "v1.0.0\n"}), 1, id="a package that says its version"),
-        (b"# v99999999999999999999.0", 2),
-        (b"# v-1.0", 2),
-        (b"# v" + b"9" * 100_000, 2),
-    ],
-    ids=lambda value: repr(value)[:40],
-)
-def test_detection_table(code: bytes, major: int) -> None:
-    """spec/manager-api.md 3.8, with 2 the latest major."""
-    assert detect_major(code, 2, "v0.2").major == major
-
-
-def test_detection_says_why_it_fell_back() -> None:
-    assert "runner comment" in (detect_major(b"print(1)", 2, "v0.2").error or "")
-    assert detect_major(b"# v1", 2, "v0.2").error is None
-    assert "not JSON" in (detect_major(b"# v1\n# {", 2, "v0.2").error or "")
-
-
 def test_an_archive_without_a_version_fits_any() -> None:
     assert version_text(zipped({"a": "b"}), "v0.2") == "v*.*.*"
 
@@ -195,9 +165,8 @@ def test_an_archive_without_a_version_fits_any() -> None:
     ids=["lines", "a runner of lists", "an archive's runner", "members"],
 )
 def test_what_takes_long_to_take_apart_is_not_taken_apart(code: bytes, why: str) -> None:
-    error = detect_major(code, 2, "v0.2").error
-    assert error is not None
-    assert why in error
+    with pytest.raises(PackageError, match=why):
+        parse(code, "v0.2")
 
 
 def test_a_module_s_sections_are_looked_at_to_a_bound() -> None:

@@ -14,13 +14,14 @@ from genvm_executor.machine.vm import GuestProgram, LinkedModule
 from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.machine.wasm_binary import UnexpectedModule
 from genvm_executor.machine.wasm_rules import Rule, Ruled, ruled
+from genvm_executor.python import softfloat
 from genvm_executor.python.library import PYTHON_ARGUMENTS, PYTHON_VARIABLES
 from genvm_executor.python.library_bytecode import files_with_bytecode
 from genvm_executor.python.precompile import load_interpreter
 from genvm_executor.python.prepared import HASH_SECRET_BYTES, compiler_name, load_prepared
-from genvm_executor.python.runner_actions import Launch, interpret
 from genvm_wire import contract_package
 from genvm_wire.records import field, record, replace
+from genvm_wire.runner_actions import Launch, interpret
 
 MAX_WASM = 32 * 1024 * 1024
 MAX_COMPILED = 8
@@ -42,17 +43,18 @@ class Programs:
     compiled: dict[tuple[bytes, bool, str | None], tuple[Module, Ruled]] = field(default_factory=dict)
     """a run's own modules, by bytes and whether their VM is deterministic: sandboxes start the same again"""
 
+    @staticmethod
     def plan(
-        self, code: bytes, *, line: ContractLine, debug: bool, deterministic: bool, depends: str | None = None
+        code: bytes, *, line: ContractLine, debug: bool, deterministic: bool, depends: str | None = None
     ) -> Launch:
         """Parse a package and follow its runner, or `depends` instead. Raises VmFault `invalid_contract…`."""
         try:
             package = contract_package.parse(code, line.name)
+            if depends is not None:
+                package = replace(package, runner={"Depends": depends})
+            return interpret(package, line=line.name, debug=debug, deterministic=deterministic)
         except contract_package.PackageError as error:
             raise VmFault(error.vm_error, str(error)) from None
-        if depends is not None:
-            package = replace(package, runner={"Depends": depends})
-        return interpret(package, line=line, debug=debug, deterministic=deterministic)
 
     def python(self, launch: Launch | None = None) -> GuestProgram:
         """The interpreter with the library; `launch` adds what a contract wants."""
@@ -86,9 +88,9 @@ class Programs:
         linked = []
         for number, library in enumerate(launch.linked):
             mark = f"linked {number}"
-            one, of_one = self._compiled(
-                library.wasm, line, deterministic=deterministic and not library.trusted, mark=mark
-            )
+            own = library.wasm is None  # with float arithmetic and all
+            wasm = softfloat.module() if library.wasm is None else library.wasm
+            one, of_one = self._compiled(wasm, line, deterministic=deterministic and not own, mark=mark)
             linked.append(LinkedModule(library.name, one, of_one.start))
             rules[mark] = of_one.traps
         return GuestProgram(

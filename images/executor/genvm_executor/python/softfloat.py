@@ -12,7 +12,6 @@ from itertools import product
 
 from wasmtime import wat2wasm
 
-NAME = "softfloat"
 _FLOATS = ("f32", "f64")
 _INTEGERS = {"i32": ("i32", "s"), "ui32": ("i32", "u"), "i64": ("i64", "s"), "ui64": ("i64", "u")}
 _MODES = {"trunc": "trunc", "sat": "trunc_sat"}

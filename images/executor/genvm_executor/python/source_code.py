@@ -14,9 +14,9 @@ from genvm_executor.machine.output import OutputTail
 from genvm_executor.machine.vm import Guest, GuestSurroundings
 from genvm_executor.python.library import COMPILE_LINE
 from genvm_executor.python.programs import Programs
-from genvm_executor.python.runner_actions import Launch
 from genvm_wire.instance_messages import MOST_CODE, MOST_SOURCE
 from genvm_wire.records import record
+from genvm_wire.runner_actions import Launch
 
 LEAST_SOURCE = 8192
 """Bytes below which a guest has compiled a source before anybody has been asked for its code."""

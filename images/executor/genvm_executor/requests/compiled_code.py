@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from genvm_executor.python.programs import Programs
-from genvm_executor.python.runner_actions import Launch
 from genvm_executor.python.source_code import CompiledSource, compile_source, source_in
 from genvm_executor.requests.run_state import RunState
+from genvm_wire.runner_actions import Launch
 
 MOST_KEPT = 8
 

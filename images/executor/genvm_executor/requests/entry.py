@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from genvm_executor.channel.job import Job
 from genvm_executor.entry_payload import is_entry, with_method_at
 from genvm_executor.lines import ContractLine
@@ -17,7 +15,6 @@ from genvm_wire import contract_package
 from genvm_wire.host_tables import Channel, HostTable, StorageView
 
 MAX_MAJOR = 255
-_VERSION = re.compile(r"v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 
 
 def entry_frame(run: RunState) -> VmFrame:
@@ -75,25 +72,17 @@ def _code(run: RunState, storage: WrittenStorage) -> bytes:
 
 
 def _major(executor_version: str) -> int:
-    found = _VERSION.match(executor_version)
+    found = contract_package.VERSION.match(executor_version)
     return min(int(found[1]), MAX_MAJOR) if found else 0
 
 
 def _check_version(code: bytes, line: ContractLine, executor_version: str) -> None:
-    """A contract that asks for a newer line is refused; lines with majors compare those elsewhere.
-
-    Within the line any patch is welcome: a release that comes after this executor has the same library.
-    """
+    """A contract that asks for a newer line is refused; lines with majors compare those elsewhere."""
     if line.has_majors:
         return
     try:
         text = contract_package.parse(code, line.name).version
     except contract_package.PackageError as error:
         raise VmFault(error.vm_error, str(error)) from None
-    wanted, own = _VERSION.match(text), _VERSION.match(executor_version)
-    if wanted and own and _line_of(wanted) > _line_of(own):
-        raise VmFault("version_too_big", f"the contract asks for {wanted[0]}, this executor is {own[0]}")
-
-
-def _line_of(version: re.Match[str]) -> tuple[int, int]:
-    return int(version[1]), int(version[2])
+    if (objection := contract_package.too_new(text, executor_version)) is not None:
+        raise VmFault("version_too_big", objection)

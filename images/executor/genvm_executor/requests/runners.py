@@ -6,7 +6,6 @@ import re
 from hashlib import sha3_256
 
 from genvm_executor.machine.outcome import VmFault
-from genvm_executor.python.runner_ids import objection_to_form, objection_to_library
 from genvm_executor.requests.contract_code import read_code
 from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.vm_frame import OWN_RUNNER, VmFrame
@@ -15,6 +14,7 @@ from genvm_wire.address import Address
 from genvm_wire.host_tables import StorageView
 from genvm_wire.keccak import keccak256
 from genvm_wire.records import record
+from genvm_wire.runner_ids import objection_to_form, objection_to_library
 
 _CUSTOM = "custom:"
 _CHAIN = re.compile(r"chain:0x([0-9a-fA-F]{40})(?::([df])(?::([^:]+))?)?", re.ASCII)
@@ -56,8 +56,8 @@ class Runners:
         if runner.startswith("chain:"):
             return Chosen(self._of_chain(runner))
         job = self._run.job
-        objection = objection_to_form(runner, job.line, debug=job.debug)
-        if (objection := objection or objection_to_library(runner, job.line)) is not None:
+        objection = objection_to_form(runner, job.line.name, debug=job.debug)
+        if (objection := objection or objection_to_library(runner, job.line.name)) is not None:
             raise self._malformed(objection)
         return Chosen(self._frame.code, runner)
 

@@ -9,12 +9,12 @@ from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.machine.wasi.random import GuestRandom
 from genvm_executor.python.library import first_words
 from genvm_executor.python.programs import Programs
-from genvm_executor.python.runner_actions import Launch
 from genvm_executor.requests.children import ChildVms
 from genvm_executor.requests.compiled_code import code_for
 from genvm_executor.requests.contract_requests import ContractRequests
 from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.vm_frame import VmFrame
+from genvm_wire.runner_actions import Launch
 
 
 class VirtualMachines:

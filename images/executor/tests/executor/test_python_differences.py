@@ -15,7 +15,7 @@ from genvm_executor.machine.vm import Guest, GuestSurroundings
 from genvm_executor.machine.wasm_binary import PAGE, initial_pages
 from genvm_executor.python.interpreter import STACK_BYTES, read_interpreter
 from genvm_executor.python.programs import Programs
-from genvm_executor.python.runner_actions import Launch
+from genvm_wire.runner_actions import Launch
 
 from .conftest import Run
 from .executor_process import call

@@ -14,6 +14,7 @@ from genvm_executor.machine.engine import deterministic_engine
 from genvm_executor.machine.outcome import VmFault
 from genvm_executor.python.programs import Programs
 from genvm_wire import gvm32
+from genvm_wire.runner_ids import RULES
 from genvm_wire.storage_layout import ROOT_FIELDS, ROOT_SLOT, indirect
 
 from .later_vectors import VECTORS
@@ -57,7 +58,7 @@ def test_an_id_is_one_lines_library_or_refused(
     assert runner in fault.detail
     if newest or first:
         other = V02 if first else V03
-        assert f"contract line {other.name}" in fault.detail and other.library in fault.detail
+        assert f"contract line {other.name}" in fault.detail and RULES[other.name].library in fault.detail
 
 
 @pytest.mark.parametrize("line", LINES.values(), ids=lambda line: line.name)
@@ -65,7 +66,7 @@ def test_an_unknown_id_is_refused_with_the_ones_there_are(programs: Programs, li
     runner = "py-genlayer:8b8kjyda2ycxyq4ea6g4yfpnydxhd52gqba5rb8dw7krkh5mn9p0"
     fault = refusal(programs, line, runner)
     assert fault is not None and runner in fault.detail
-    assert all(f"py-genlayer:{one}" in fault.detail for one in line.runners["py-genlayer"] or ())
+    assert all(f"py-genlayer:{one}" in fault.detail for one in RULES[line.name].runners["py-genlayer"] or ())
 
 
 def test_what_the_library_is_made_of_may_be_named(programs: Programs) -> None:

@@ -14,10 +14,10 @@ from genvm_executor.machine.sdk_errno import SdkErrno, SdkRefused
 from genvm_executor.machine.vm import Guest, GuestSurroundings
 from genvm_executor.python.library import first_words
 from genvm_executor.python.programs import Programs
-from genvm_executor.python.runner_actions import Launch
 from genvm_wire.address import Address
 from genvm_wire.calldata import decode, encode
 from genvm_wire.results import ResultCode
+from genvm_wire.runner_actions import Launch
 
 MEMORY = 512 << 20
 KINDS = {ResultCode.RETURN: "Return", ResultCode.USER_ERROR: "UserError", ResultCode.VM_ERROR: "VMError"}

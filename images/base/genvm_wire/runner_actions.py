@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
-from genvm_executor.lines import ContractLine
-from genvm_executor.machine.outcome import VmFault
-from genvm_executor.python import softfloat
-from genvm_executor.python.runner_ids import objection_to_form, objection_to_library
-from genvm_wire.contract_package import ContractPackage
+from genvm_wire.contract_package import ContractPackage, Fault, PackageError
 from genvm_wire.records import field, mutable, record
+from genvm_wire.runner_ids import objection_to_form, objection_to_library
 from genvm_wire.wasm_sections import module_name
 
 MAX_NESTING = 128
@@ -31,16 +29,23 @@ _ABSENT_RUNNERS = frozenset(
     }
 )
 """Many contracts only declare them: empty here, and importing what they hold says what is missing."""
+SOFTFLOAT = "softfloat"
+"""A library that a contract may link without having it."""
+_AS_LONG_AS_A_FILE = 1024
+"""Characters of a variable that take as long as one file."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class TooMuchWork(Exception):
+    """The actions cost more than they may."""
 
 
 @record
 class Library:
-    """A WASM module by the name that others import. `trusted`: one of ours, float arithmetic and all."""
+    """A WASM module by the name that others import; `wasm` null: one that the executor has itself."""
 
     name: str
-    wasm: bytes
-    trusted: bool = False
+    wasm: bytes | None = None
 
 
 @mutable
@@ -60,19 +65,26 @@ class Launch:
         return self.wasm is None and not self.variables and self.arguments is None
 
 
-def interpret(package: ContractPackage, *, line: ContractLine, debug: bool, deterministic: bool) -> Launch:
-    """Follow the actions until something starts. Raises VmFault `invalid_contract…`."""
-    return _Interpreter(package, line, debug, deterministic).launch()
+def interpret(
+    package: ContractPackage, *, line: str, debug: bool, deterministic: bool, most_work: float = inf
+) -> Launch:
+    """Follow the actions until something starts, for the contract line `v0.2` or `v0.3`.
+
+    `most_work` bounds what the actions cost together, in files and variables that one looks at.
+    Raises PackageError; TooMuchWork, where there is a bound.
+    """
+    return _Interpreter(package, line, debug, deterministic, most_work).launch()
 
 
 class _Interpreter:
     def __init__(
-        self, package: ContractPackage, line: ContractLine, debug: bool, deterministic: bool
+        self, package: ContractPackage, line: str, debug: bool, deterministic: bool, most_work: float
     ) -> None:
         self._package = package
         self._line = line
         self._debug = debug
         self._deterministic = deterministic
+        self._work_left = most_work
         self._launch = Launch()
         self._seen: set[str] = set()
 
@@ -83,8 +95,13 @@ class _Interpreter:
             )
         return self._launch
 
-    def _malformed(self, detail: str) -> VmFault:
-        return VmFault(self._line.texts.malformed_runner, detail)
+    def _malformed(self, detail: str) -> PackageError:
+        return PackageError(Fault.MALFORMED, self._line, detail)
+
+    def _spend(self, work: int) -> None:
+        self._work_left -= work
+        if self._work_left < 0:
+            raise TooMuchWork
 
     def _act(self, action: object, depth: int) -> bool:
         """Run one action; whether it started something, which ends the rest."""
@@ -132,8 +149,8 @@ class _Interpreter:
             raise self._malformed(objection)
         if name in _SUPPORT_RUNNERS or name in _ABSENT_RUNNERS:
             return False
-        if name == softfloat.NAME:
-            self._launch.linked.append(Library(name, softfloat.module(), trusted=True))
+        if name == SOFTFLOAT:
+            self._launch.linked.append(Library(name))
             return False
         if (objection := objection_to_library(runner, self._line)) is not None:
             raise self._malformed(objection)
@@ -154,6 +171,7 @@ class _Interpreter:
 
     def _map_file(self, source: str, target: str) -> bool:
         if source.endswith("/"):
+            self._spend(len(self._package.files))
             found = {target + path[len(source) :]: data for path, data in self._files_below(source).items()}
         else:
             found = {target: self._package.files[source]} if source in self._package.files else {}
@@ -170,6 +188,7 @@ class _Interpreter:
         return {path: data for path, data in self._package.files.items() if path.startswith(folder)}
 
     def _add_variable(self, name: str, value: str) -> bool:
+        self._spend(len(self._launch.variables))
         expanded = self._expanded(value)
         if not name or "=" in name or len(name) > MAX_ENV_NAME or expanded is None or "\0" in name + expanded:
             raise self._malformed(f"the environment variable {name!r:.200} has an unusable name or value")
@@ -184,6 +203,7 @@ class _Interpreter:
         if sum(len(known.get(match[1], "")) for match in _VARIABLE.finditer(value)) > MAX_ENV_VALUE:
             return None
         expanded = _VARIABLE.sub(lambda match: known.get(match[1], ""), value)
+        self._spend(len(expanded) // _AS_LONG_AS_A_FILE)
         return expanded if len(expanded) <= MAX_ENV_VALUE else None
 
 
