@@ -6,6 +6,7 @@ the one capability, are for the program that installs a packet filter, and for n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -24,9 +25,11 @@ USER: Final = f"{UID}:{UID}"
 ROOT: Final = "0:0"
 VARIABLES: Final = ("GENVM_CONTROL", "GENVM_REUSE", "GENVM_SCRATCH")
 TMPFS_OPTIONS: Final = {"rw", "noexec", "nosuid", "nodev", "mode=1777"}
-BOUNDED_TMPFS: Final = ("size", "nr_inodes")
+TMPFS_BOUND: Final = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
+TMPFS_BOUNDS: Final = ["nr_inodes", "size"]
 ULIMITS: Final = {"nofile", "core", "msgqueue", "memlock"}
-LOG_DRIVERS: Final = {"json-file": {"max-size", "max-file"}, "none": set()}
+LOG_BOUND: Final = re.compile(r"[1-9][0-9]{0,2}k|[1-9][0-9]?m", re.ASCII)
+"""Up to 99 MiB of the engine's disk for each container, in one file."""
 LONGEST_TEXT: Final = 64 * 1024
 NO_ADDRESS: Final = {"Type", "Source", "Target", "ReadOnly", "BindOptions"}
 
@@ -43,6 +46,8 @@ def refusal(name: str, body: object, place: Place) -> str | None:
     return (
         _first_fault("", body, _outer(place), REQUIRED)
         or _first_fault("HostConfig.", host, _inner(place), REQUIRED_INSIDE)
+        or _instance_fault(host)
+        or _swap_fault(host)
         or _network_fault(host["NetworkMode"], host, place)
         or _root_fault(body, host)
     )
@@ -77,6 +82,25 @@ def _first_fault(
             return f"{where}{name} has a value that no manager sets"
     missing = sorted(required - {str(name) for name in values})
     return f"{where}{missing[0]} is missing" if missing else None
+
+
+def _instance_fault(host: Mapping[object, object]) -> str | None:
+    """What has shared memory is an instance; the engine's own mount for that has no bound of files."""
+    if host["IpcMode"] == "none":
+        return None
+    missing = sorted(REQUIRED_OF_INSTANCES - {str(name) for name in host})
+    if missing:
+        return f"HostConfig.{missing[0]} is missing"
+    mounts = host["Tmpfs"]
+    bounded = isinstance(mounts, Mapping) and options.SHM in mounts
+    return None if bounded else f"HostConfig.Tmpfs has no {options.SHM}"
+
+
+def _swap_fault(host: Mapping[object, object]) -> str | None:
+    """The one bound is memory and swap together: a larger one would be paid for by the host's disk."""
+    if host["MemorySwap"] != host["Memory"]:
+        return "HostConfig.MemorySwap is not the same as Memory"
+    return None
 
 
 def _network_fault(mode: object, host: Mapping[object, object], place: Place) -> str | None:
@@ -114,6 +138,7 @@ def _root_fault(body: Mapping[object, object], host: Mapping[object, object]) ->
 
 # What the manager leaves to the engine is left out here; what makes a container ours may not be left out.
 REQUIRED: Final = frozenset({"Image", "User", "Labels", "HostConfig"})
+REQUIRED_OF_INSTANCES: Final = frozenset({"Tmpfs", "NanoCpus", "Ulimits", "OomScoreAdj"})
 REQUIRED_INSIDE: Final = frozenset(
     {
         "NetworkMode",
@@ -238,10 +263,13 @@ def _is_tmpfs(value: object) -> bool:
 
 
 def _is_tmpfs_options(text: object) -> bool:
-    words = set(text.split(",")) if isinstance(text, str) else set()
-    bounds = {word for word in words if word.partition("=")[0] in BOUNDED_TMPFS}
-    return words - bounds == TMPFS_OPTIONS and all(
-        word.partition("=")[2].isdecimal() and int(word.partition("=")[2]) > 0 for word in bounds
+    """Each bound once: without one the mount could take half of the host's memory, or all of its inodes."""
+    words = text.split(",") if isinstance(text, str) else []
+    bounds = [word.partition("=") for word in words if word not in TMPFS_OPTIONS]
+    return (
+        {word for word in words if word in TMPFS_OPTIONS} == TMPFS_OPTIONS
+        and sorted(name for name, _, _ in bounds) == TMPFS_BOUNDS
+        and all(TMPFS_BOUND.fullmatch(value) for _, _, value in bounds)
     )
 
 
@@ -282,6 +310,14 @@ def _is_ulimits(value: object) -> bool:
 def _is_log_config(value: object) -> bool:
     if not isinstance(value, Mapping) or not value.keys() <= {"Type", "Config"}:
         return False
-    options_of = LOG_DRIVERS.get(str(value.get("Type")))
-    config = value.get("Config", {})
-    return options_of is not None and isinstance(config, Mapping) and config.keys() <= options_of
+    if value.get("Type") == "none":
+        return not value.get("Config")
+    config = value.get("Config")
+    return (
+        value.get("Type") == "json-file"
+        and isinstance(config, Mapping)
+        and config.keys() == {"max-size", "max-file"}
+        and config["max-file"] == "1"
+        and isinstance(config["max-size"], str)
+        and LOG_BOUND.fullmatch(config["max-size"]) is not None
+    )

@@ -122,6 +122,14 @@ def without(name: str) -> Callable[[Body], object]:
     return lambda body: body["HostConfig"].pop(name)
 
 
+def tmpfs(*bounds: str, where: str = options.SHM) -> Callable[[Body], object]:
+    return host(Tmpfs={where: ",".join(["rw,noexec,nosuid,nodev,mode=1777", *bounds])})
+
+
+def log(**config: str) -> Callable[[Body], object]:
+    return host(LogConfig={"Type": "json-file", "Config": config})
+
+
 UNCONFINED = ["no-new-privileges:true", "seccomp=unconfined"]
 BIND = {
     "Type": "bind",
@@ -186,9 +194,32 @@ WORSE: Mapping[str, Callable[[Body], object]] = {
     "devices by rule": host(DeviceCgroupRules=["a *:* rwm"]),
     "devices by request": host(DeviceRequests=[{"Count": -1}]),
     "writable root": host(ReadonlyRootfs=False),
-    "programs in tmpfs": host(Tmpfs={"/tmp": "rw,nosuid,nodev,mode=1777,size=1"}),
-    "unbounded otherwise": host(Tmpfs={"/tmp": "rw,noexec,nosuid,nodev,mode=1777,size=0"}),
-    "tmpfs over the image": host(Tmpfs={"/usr": "rw,noexec,nosuid,nodev,mode=1777,size=1"}),
+    "programs in tmpfs": host(Tmpfs={options.SHM: "rw,nosuid,nodev,mode=1777,size=1,nr_inodes=1"}),
+    "a tmpfs without bounds": tmpfs(),
+    "a tmpfs of endless size": tmpfs("size=0", "nr_inodes=1"),
+    "a tmpfs of endless files": tmpfs("size=1", "nr_inodes=0"),
+    "a tmpfs without a size": tmpfs("nr_inodes=1"),
+    "a tmpfs without a bound of files": tmpfs("size=1"),
+    "a tmpfs of two sizes": tmpfs("size=1", "size=2", "nr_inodes=1"),
+    "a tmpfs of a share of memory": tmpfs("size=100%", "nr_inodes=1"),
+    "a tmpfs of a size in blocks": tmpfs("nr_blocks=1", "nr_inodes=1"),
+    "tmpfs over the image": lambda body: body["HostConfig"]["Tmpfs"].update(
+        {"/usr": body["HostConfig"]["Tmpfs"][options.SHM]}
+    ),
+    "tmpfs unsaid": without("Tmpfs"),
+    "the engine's shared memory": tmpfs("size=1", "nr_inodes=1", where=options.TMP),
+    "processors unsaid": without("NanoCpus"),
+    "limits of processes unsaid": without("Ulimits"),
+    "who goes first unsaid": without("OomScoreAdj"),
+    "an endless log": log(),
+    "a log without a size": log(**{"max-file": "1"}),
+    "a log of any number of files": log(**{"max-size": "1m"}),
+    "a log of many files": log(**{"max-size": "1m", "max-file": "1000"}),
+    "a log without bound": log(**{"max-size": "-1", "max-file": "1"}),
+    "a large log": log(**{"max-size": "100m", "max-file": "1"}),
+    "a log of gigabytes": log(**{"max-size": "1g", "max-file": "1"}),
+    "a log compressed": log(**{"max-size": "1m", "max-file": "1", "compress": "true"}),
+    "a log that is unsaid": host(LogConfig={"Type": "json-file"}),
     "a log driver that sends": host(
         LogConfig={"Type": "syslog", "Config": {"syslog-address": "tcp://1.2.3.4"}}
     ),
@@ -213,6 +244,8 @@ WORSE: Mapping[str, Callable[[Body], object]] = {
     "no memory limit": host(Memory=0),
     "endless memory": host(Memory=-1),
     "endless swap": host(MemorySwap=-1),
+    "swap": host(MemorySwap=1024**4),
+    "less memory and swap than memory": host(MemorySwap=1),
     "no task limit": host(PidsLimit=0),
     "endless tasks": host(PidsLimit=-1),
     "tasks unsaid": without("PidsLimit"),
@@ -251,7 +284,7 @@ ROOTS: Mapping[str, Callable[[Body], object]] = {
     "the image's entry point": lambda body: body.pop("Entrypoint"),
     "the executors' profile": host(SecurityOpt=MADE["executor"]["HostConfig"]["SecurityOpt"]),
     "files of the host": host(Mounts=MADE["executor"]["HostConfig"]["Mounts"]),
-    "room to write": host(Tmpfs={"/tmp": "rw,noexec,nosuid,nodev,mode=1777,size=1"}),
+    "room to write": tmpfs("size=1", "nr_inodes=1", where=options.SHM),
     "variables": outer(Env=["GENVM_CONTROL=x"]),
     "more capabilities": host(CapAdd=["NET_ADMIN", "SYS_ADMIN"]),
     "the modules' network itself": host(NetworkMode="studio_default"),
