@@ -71,7 +71,9 @@ class CheckPrompt(BaseModel):
     system_message: Text | None = None
     user_message: Text
     temperature: Number
-    images: tuple[Image, ...] = Field((), max_length=MOST_IMAGES, description="byte values, or base64")
+    images: tuple[Image, ...] = Field(
+        (), max_length=MOST_IMAGES, fail_fast=True, description="byte values, or base64"
+    )
     max_tokens: U32
     use_max_completion_tokens: Flag = False
     seed: U64 | None = None

@@ -65,7 +65,7 @@ class RunBodyC(CalldataBody):
     unsafe_overrides: UnsafeOverrides = UnsafeOverrides()
     host_genvm_id: Annotated[Text, Field(max_length=LONGEST_KEY)] | None = None
     deadline: Duration | None = None
-    host_hello_data: tuple[Bytes, ...] = ()
+    host_hello_data: tuple[Bytes, ...] = Field((), fail_fast=True)
     hook_cross_contract_calls: Flag = False
 
     @model_validator(mode="before")

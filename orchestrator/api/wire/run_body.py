@@ -52,7 +52,8 @@ class RunBody(BaseModel):
     ]
     timestamp: Timestamp
     host: Annotated[Text, Field(description="unix:///path or host:port of the node's listening socket")]
-    extra_args: list[Text] = []
+    # Of many wrong entries each would be a failure of its own, made while nothing else runs.
+    extra_args: list[Text] = Field([], fail_fast=True)
 
     def minutes(self) -> timedelta:
         return timedelta(minutes=min(self.max_execution_minutes, LONGEST_RUN_MINUTES))
@@ -71,7 +72,7 @@ class CalldataBody(RunBody):
     code: Bytes | None
     permissions: Text = "rwscn"
     no_modules: Flag = False
-    leader_nondet_results: list[Bytes] | None = None
+    leader_nondet_results: Annotated[list[Bytes], Field(fail_fast=True)] | None = None
 
     # Where reading is always allowed its letter is gone from the requests; the executor still wants it.
     reads_always: ClassVar[bool] = False
