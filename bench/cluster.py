@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import docker
 
+from tests.engine_bridge import address_on
 from tests.kubernetes.kube_api import KubeApi
 from tests.kubernetes.kube_node import Node
-from tests.kubernetes.kube_site import NAMESPACE, gateway
+from tests.kubernetes.kube_site import NAMESPACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ async def _serve() -> None:
     server = await api.start()
     with docker.APIClient(version="auto", timeout=120, num_pools=16) as engine:
         async with Node(api.store, engine, NAMESPACE) as node:
-            print(json.dumps({"server": server, "gateway": await node.do(gateway)}), flush=True)
+            print(json.dumps({"server": server, "gateway": await node.do(address_on)}), flush=True)
             await asyncio.to_thread(sys.stdin.read)
     await api.aclose()
 

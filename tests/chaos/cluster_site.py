@@ -15,10 +15,11 @@ import docker.errors
 from orchestrator.tasks import TaskOwner
 from tests.chaos.site import LABELS, Container, Site
 from tests.e2e.manager_process import MANAGED_BY, ManagerProcess
+from tests.engine_bridge import address_on
 from tests.kubernetes.kube_api import KubeApi
 from tests.kubernetes.kube_node import Node
 from tests.kubernetes.kube_pods import delete
-from tests.kubernetes.kube_site import NAMESPACE, gateway
+from tests.kubernetes.kube_site import NAMESPACE
 
 
 @dataclass
@@ -46,7 +47,7 @@ class ClusterSite(Site):
                 "kubernetes_namespace": NAMESPACE,
             }
             self.node = await Node(self.cluster.store, self.engine, NAMESPACE).__aenter__()
-            self.listen = await self.node.do(gateway)
+            self.listen = await self.node.do(address_on)
             self.settings["kubernetes_host_networks"] = f"{self.listen}/32"
         return await super().start()
 

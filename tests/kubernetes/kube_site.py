@@ -19,6 +19,7 @@ from orchestrator.node.host_server import HostServer
 from orchestrator.runtime_name import RuntimeName
 from orchestrator.serve import listening
 from orchestrator.settings import Settings
+from tests.engine_bridge import address_on
 from tests.kubernetes.kube_api import KubeApi
 from tests.kubernetes.kube_node import Node
 
@@ -73,16 +74,10 @@ async def site(engine: docker.APIClient) -> AsyncIterator[Site]:
     await api.start()
     try:
         async with Node(api.store, engine, NAMESPACE) as node:
-            yield Site(api, node, await node.do(gateway), folder)
+            yield Site(api, node, await node.do(address_on), folder)
     finally:
         await api.aclose()
         await asyncio.to_thread(shutil.rmtree, folder)
-
-
-def gateway(engine: docker.APIClient) -> str:
-    """This machine, as Pods reach it."""
-    network = engine.inspect_network("bridge")
-    return str(network["IPAM"]["Config"][0]["Gateway"])
 
 
 class TcpHostServer(HostServer):

@@ -14,8 +14,8 @@ from contextlib import ExitStack, closing
 import docker
 import pytest
 
+from tests.engine_bridge import address_on
 from tests.integration.modules.conftest import Scene, networks
-from tests.integration.modules.test_real_modules import gateway_of
 
 DIAL = """
 import json, socket, sys
@@ -65,11 +65,11 @@ async def test_only_what_the_configuration_names_is_reached_of_the_machine(
     scene: Scene, changes: dict[str, object], stack: ExitStack
 ) -> None:
     """A listener on the module's own bridge and one on the machine's other one; the second is allowed."""
-    allowed = gateway_of(scene.engine.inspect_network("bridge"))
+    allowed = address_on(scene.engine)
     config = {"always_allow_hosts": [allowed], "own_addresses": [allowed]}
     assert (await scene.order("start", "Web", config=config))[0] == 200
     (own,) = networks(scene.engine, scene.site)
-    other = gateway_of(scene.engine.inspect_network(own))
+    other = address_on(scene.engine, own)
     doors = [(allowed, listening(stack, allowed)), (other, listening(stack, other))]
     filtered = changes["egress_filter"] == "on"
     expected = [OPEN, CLOSED if filtered else OPEN]
@@ -88,7 +88,7 @@ async def test_a_signer_that_a_run_names_is_let_through_and_its_neighbours_are_n
 ) -> None:
     assert (await scene.order("start", "Web", config={"tag": "x"}))[0] == 200
     assert (await scene.order("start", "Llm", config={"tag": "x"}))[0] == 200
-    machine = gateway_of(scene.engine.inspect_network("bridge"))
+    machine = address_on(scene.engine)
     signer, neighbour = listening(stack, machine), listening(stack, machine)
     doors = [(machine, signer), (machine, neighbour)]
     container = await container_of(scene)

@@ -7,7 +7,6 @@ can do its work with the network, memory and file systems that it is given.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import docker.errors
 import pytest
 from aiohttp import web
 
+from tests.engine_bridge import address_on
 from tests.integration.modules.conftest import Scene
 
 WEB_IMAGE, LLM_IMAGE = "genvm-web:latest", "genvm-llm:latest"
@@ -67,16 +67,10 @@ def changes() -> dict[str, object]:
     return {"web_image": WEB_IMAGE, "llm_image": LLM_IMAGE}
 
 
-def gateway_of(bridge: dict[str, Any]) -> str:
-    """The host's own address on it; some engines name it only once a container has been there."""
-    config = bridge["IPAM"]["Config"][0]
-    return str(config.get("Gateway") or ipaddress.ip_network(config["Subnet"])[1])
-
-
 @pytest.fixture
 async def world(engine: docker.APIClient) -> AsyncIterator[World]:
     """It listens where `host.docker.internal` leads: on the engine's own bridge."""
-    bridge = await asyncio.to_thread(engine.inspect_network, "bridge")
+    address = await asyncio.to_thread(address_on, engine)
     made = World(0)
 
     async def rates(_: web.Request) -> web.Response:
@@ -95,7 +89,7 @@ async def world(engine: docker.APIClient) -> AsyncIterator[World]:
     app.router.add_post("/v1/chat/completions", complete)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, gateway_of(bridge), 0).start()
+    await web.TCPSite(runner, address, 0).start()
     made.port = runner.addresses[0][1]
     yield made
     await runner.cleanup()

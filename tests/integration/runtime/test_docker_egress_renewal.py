@@ -10,15 +10,15 @@ import docker
 
 from orchestrator.runtime.docker import DockerRuntime
 from orchestrator.runtime.port import Egress, Role
+from tests.engine_bridge import address_on
 from tests.integration.modules.test_egress_filter import CLOSED, OPEN, dial
-from tests.integration.modules.test_real_modules import gateway_of
 from tests.integration.runtime.runtime_kit import MakeSpec
 
 
 async def test_a_renewed_filter_lets_out_what_is_named_now_and_nothing_else(
     engine: docker.APIClient, docker_runtime: DockerRuntime, spec: MakeSpec
 ) -> None:
-    machine = gateway_of(engine.inspect_network("bridge"))
+    machine = address_on(engine)
     with ExitStack() as stack:
         servers = [stack.enter_context(closing(socket.create_server((machine, 0)))) for _ in range(2)]
         first, second = [(machine, int(server.getsockname()[1])) for server in servers]
