@@ -184,10 +184,17 @@ def test_evm_values_survive_encoding(kind: Any, value: Any) -> None:
         (bytes, b"", b""),
         (list[str], b"", []),
         (types.u256, b"", 0),  # type: ignore[attr-defined]
-        (bool, b"", False),
+        (bool, b"", True),
+        (bool, bytes(31), True),
+        (bool, bytes(32), False),
+        (bool, bytes(33), False),
         (bool, b"\x80" + bytes(31), True),
         (types.u8, bytes(30) + b"\x01\x05", 5),  # type: ignore[attr-defined]
         (types.i8, bytes(31) + b"\xff", -1),  # type: ignore[attr-defined]
+        (types.i16, b"\xff", -1),  # type: ignore[attr-defined]
+        (types.i256, b"\xff", -1),  # type: ignore[attr-defined]
+        (types.i256, b"\x7f\xff", 0x7FFF),  # type: ignore[attr-defined]
+        (types.u256, b"\xff", 255),  # type: ignore[attr-defined]
         (types.i16, bytes(29) + b"\x07\x80\x01", -32767),  # type: ignore[attr-defined]
         (list[U8], bytes(31) + b"\x20" + bytes(31) + b"\x02" + bytes(31) + b"\x09", [9, 0]),
         (str, bytes(31) + b"\x20" + bytes(31) + b"\x40" + b"ab", "ab"),

@@ -81,8 +81,9 @@ class Reader:
     """Reads values relative to a base, as leniently as upstream's v0.2 line does.
 
     Contracts depend on it: a call to an account without code returns no bytes at all, which is an empty
-    text and a zero there. What lies behind the end of the data counts as absent, high bits that do not
-    belong to a small integer are dropped, any number but zero is true.
+    text and a zero there. What lies behind the end of the data counts as absent, so that a cut word has the
+    sign of its first byte; high bits that do not belong to a small integer are dropped. False is a whole
+    word of zeros, and whatever else is found is true: an empty answer, too.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -97,10 +98,10 @@ class Reader:
     def value(self, kind: AbiType, at: int) -> Any:
         match kind.kind:
             case "uint" | "int":
-                low = self.take(at, _WORD).rjust(kind.size, b"\0")[-kind.size :]
+                low = self.take(at, _WORD)[-kind.size :]
                 return int.from_bytes(low, "big", signed=kind.kind == "int")
             case "bool":
-                return self.number(at) != 0
+                return self.take(at, _WORD) != bytes(_WORD)
             case "address":
                 return Address(self.take(at, _WORD)[12:])
             case "fixed_bytes":
