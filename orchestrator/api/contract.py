@@ -82,7 +82,7 @@ async def run_readonly(request: web.Request) -> web.StreamResponse:
             seconds=READONLY_SECONDS,
             namespace=caller_of(request).namespace,
         ),
-        partial(submitted, context.executions, allowance=allowance_of(request)),
+        partial(submitted, context.executions, allowance=allowance_of(request), waits=True),
     )
     return web.json_response({"schema": schema})
 

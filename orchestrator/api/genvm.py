@@ -43,7 +43,7 @@ from orchestrator.executions.hosts import HostFailure
 from orchestrator.executions.modules import ModulesNotRunning
 from orchestrator.executions.records import FinalStatus
 from orchestrator.executions.refusals import Refused, RunElsewhere
-from orchestrator.executions.request import ResultForm
+from orchestrator.executions.request import ResultForm, RunRequest
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
 from orchestrator.tasks import first_done
@@ -101,7 +101,7 @@ async def post_run(request: web.Request) -> web.StreamResponse:
     if isinstance(run, int):
         return _started(run)
     let_go(request)
-    if run.request.manners.answer_started or not context.rules.accept_early:
+    if _waits_for_start(context, run.request):
         return await _answer_started(context.executions, run, context.start_wait)
     return _started(run.id)
 
@@ -119,13 +119,20 @@ async def _submitted(request: web.Request) -> Run | int:
         wanted = replace(wanted, size=size).within(caller_of(request).namespace)
         if (repeated := context.executions.repeated(wanted)) is not None:
             return repeated
-        return await submitted(context.executions, wanted, allowance_of(request), trace_of(request))
+        waits = _waits_for_start(context, wanted)
+        trace = trace_of(request)
+        return await submitted(context.executions, wanted, allowance_of(request), trace, waits=waits)
     except RunElsewhere:
         raise
     except (BadHeader, WrongShape, HostFailure, VersionFailure, Refused, ModulesNotRunning, OverQuota):
         waking = _wake_refused(context, body, caller_of(request).namespace)
         context.background.spawn("wake-refused-host", waking)
         raise
+
+
+def _waits_for_start(context: ApiContext, wanted: RunRequest) -> bool:
+    """Whether its client is answered when the run has started, not when it is accepted."""
+    return wanted.manners.answer_started or not context.rules.accept_early
 
 
 def _idempotency_key(request: web.Request) -> str | None:

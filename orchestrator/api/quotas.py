@@ -16,15 +16,20 @@ from orchestrator.executions.trace import Trace
 
 
 async def submitted(
-    executions: Executions, wanted: RunRequest, allowance: Allowance | None, trace: Trace | None = None
+    executions: Executions,
+    wanted: RunRequest,
+    allowance: Allowance | None,
+    trace: Trace | None = None,
+    *,
+    waits: bool = False,
 ) -> Run:
     """As `Executions.submit`. Raises OverQuota, too. A run that is there already costs nothing again.
 
-    `trace`: what it is part of, by its client.
+    `trace`: what it is part of, by its client. `waits`: the client waits for more than the run's id.
     """
     quota = None if allowance is None else allowance.quota
     if quota is None:
-        return await executions.submit(wanted, Asker(begun=partial(_belongs, trace)))
+        return await executions.submit(wanted, Asker(begun=partial(_belongs, trace), waits=waits))
     taken: list[BegunRun] = []
 
     def may_begin() -> None:
@@ -42,7 +47,7 @@ async def submitted(
             # One that cannot be written down is never released.
             run.accepted.add_done_callback(partial(_end_unwritten, its))
 
-    return await executions.submit(wanted, Asker(may_begin, begun))
+    return await executions.submit(wanted, Asker(may_begin, begun, waits))
 
 
 def _belongs(trace: Trace | None, run: Run) -> None:

@@ -191,8 +191,7 @@ class Executions:
         run.trace = run.trace or self._new_trace()
         # The row may be large, and is the journal's from here on.
         del accepted
-        await asyncio.shield(run.accepted)
-        run.askers += 1
+        await asker.until_written(run, self.withdraw)
         return run
 
     def repeated(self, request: RunRequest) -> int | None:

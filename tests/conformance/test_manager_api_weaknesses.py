@@ -7,6 +7,9 @@ W6 and W14 (modules) are beside the modules' own tests; W13 is in test_manager_a
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 from genvm_wire.host_tables import ResultForm
 from genvm_wire.results import ResultCode, RunResult, build
 from orchestrator.api.context import CONTEXT
+from orchestrator.composition import JOURNAL_FILE
 from tests.integration.manager.conftest import (
     Client,
     MakeClient,
@@ -88,6 +92,32 @@ async def test_w2_a_newest_client_that_leaves_starts_nothing(make_client: MakeCl
             await client.delete(holder, wait_timeout_ms=0)
             await client.until(lambda: client.manager.executions.statistics().permits.in_use == 0)
     assert (queued.execution.started_at, node.connections) == (None, 0)
+
+
+@contextmanager
+def nothing_written(client: Client) -> Iterator[None]:
+    """The manager's journal belongs to somebody else meanwhile."""
+    with closing(sqlite3.connect(client.folder / "state" / JOURNAL_FILE, isolation_level=None)) as foreign:
+        foreign.execute("BEGIN IMMEDIATE")
+        yield
+        foreign.rollback()
+
+
+@pytest.mark.parametrize("path", ["/genvm/run", "/genvm/run/readonly"])
+async def test_w2_one_that_leaves_while_its_run_is_written_down_starts_nothing(
+    client: Client, path: str
+) -> None:
+    body = client.encoded("C", {"result": RETURNED}) if path == "/genvm/run" else b"# v0.2.0\n"
+    headers = {"Deployment-Timestamp": "2025-01-01T00:00:00Z"}
+    async with listening_node(host(client)) as node:
+        with nothing_written(client):
+            asking = asyncio.create_task(client.ask("POST", path, data=body, headers=headers))
+            await client.until(lambda: bool(client.manager.executions.live()))
+            (run,) = client.manager.executions.live()
+            asking.cancel()
+            await run.end
+        await run.released
+    assert (run.execution.started_at, node.connections) == (None, 0)
 
 
 @pytest.mark.parametrize("generation", EARLY)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from dataclasses import dataclass, field, replace
 
 import pytest
 
+from orchestrator.executions.asker import Asker
 from orchestrator.executions.known import Forgotten
 from orchestrator.executions.request import Manners, RunRequest
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause
 from orchestrator.store.port import ForgottenRows, OutcomeRow
 from tests.hand_clock import HandClock
-from tests.unit.executions.heart_stage import Engine, Stage, request
+from tests.unit.executions.heart_stage import Engine, Rows, Stage, request
+from tests.until import until
 
 
 @pytest.fixture
@@ -95,6 +98,42 @@ async def test_who_may_have_the_id_of_a_run_of_an_earlier_manager(
         run.asked_before()
     assert (running.askers, waiting.askers) == (1, of_others)
     for run in (running, waiting):
+        run.disarm()
+    await executions.aclose()
+
+
+@dataclass
+class SlowRows(Rows):
+    """Rows are there when they are let."""
+
+    let: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def write(self, row: object, *, durable: bool = False) -> None:
+        await self.let.wait()
+        await super().write(row, durable=durable)
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["for its start", "for its id"])
+async def test_one_that_is_being_written_down_ends_with_a_client_that_waits_for_its_start(
+    host: str, clock: HandClock, waits: bool
+) -> None:
+    rows = SlowRows()
+    executions = Stage(Engine(busy=True), rows=rows, clock=clock).executions
+    begun: list[Run] = []
+    asker = Asker(begun=begun.append, waits=waits)
+    asking = [asyncio.create_task(executions.submit(asked(host, "a"), asker)) for _ in range(2)]
+    await until(lambda: len(begun) == len(asking))
+    (run,) = set(begun)
+    for left, gone in ((1, asking[0]), (0, asking[1])):
+        gone.cancel()
+        await asyncio.wait([gone])
+        assert run.end.done() is (waits and not left), "it ends with the last of them"
+    rows.let.set()
+    if waits:
+        assert await ended(run, clock) is Cause.CANCELLED
+        assert not executions.knows(run.id)
+    else:
+        await run.started
         run.disarm()
     await executions.aclose()
 
