@@ -28,10 +28,11 @@ from orchestrator.contracts.catalogue import Catalogue
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
 from orchestrator.environment import EnvironmentOverlay
 from orchestrator.executions.codes import Codes
+from orchestrator.executions.costs import EARLY_COSTS, NEWEST_COSTS, Costs
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.lead import ALWAYS
 from orchestrator.executions.limits import RunLimits
-from orchestrator.executions.permits import EARLY_COSTS, NEWEST_COSTS, Costs, PermitPool
+from orchestrator.executions.permits import PermitPool
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions

@@ -24,7 +24,7 @@ from orchestrator.api.quotas import submitted
 from orchestrator.aside import aside
 from orchestrator.contracts.detection import Detection, detect
 from orchestrator.contracts.timestamps import parse_timestamp
-from orchestrator.executions.permits import EARLY_COSTS
+from orchestrator.executions.costs import EARLY_COSTS
 from orchestrator.node.contract_schema import SchemaQuestion, contract_schema
 
 TIMESTAMP_HEADER = "Deployment-Timestamp"

@@ -39,9 +39,9 @@ from orchestrator.api.wire.generation_c import RunBodyC
 from orchestrator.api.wire.generations import ReceivedBody, received
 from orchestrator.aside import aside
 from orchestrator.contracts.versions import VersionFailure
+from orchestrator.executions.final import FinalStatus
 from orchestrator.executions.hosts import HostFailure
 from orchestrator.executions.modules import ModulesNotRunning
-from orchestrator.executions.records import FinalStatus
 from orchestrator.executions.refusals import Refused, RunElsewhere
 from orchestrator.executions.request import ResultForm, RunRequest
 from orchestrator.executions.run import Run

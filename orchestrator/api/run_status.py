@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.contracts.versions import Number
-from orchestrator.executions.output import tail_text
-from orchestrator.executions.records import FinalStatus
+from orchestrator.executions.final import FinalStatus
 from orchestrator.executions.request import ResultForm
 from orchestrator.executions.state import State
 
@@ -25,8 +24,8 @@ def status_body(final: FinalStatus) -> dict[str, Any]:
     outcome = final.outcome
     return {
         "finished_at": int(outcome.finished_at.timestamp() * 1000),
-        "stdout": tail_text(final.stdout, final.stdout_total),
-        "stderr": tail_text(final.stderr, final.stderr_total),
+        "stdout": final.stdout_text,
+        "stderr": final.stderr_text,
         "genvm_log": None if _log_is_null(final) else final.log,
         "metrics": outcome.metrics,
         **_result(final),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -27,13 +26,13 @@ from orchestrator.api.parted_body import JSON_TYPE, PartedBody
 from orchestrator.api.squeezed import Part
 from orchestrator.api.status_runs import StatusRuns, Told, encode, entry
 from orchestrator.contracts.timestamps import format_timestamp
+from orchestrator.executions.costs import NEWEST_COSTS, Holder
 from orchestrator.executions.ended import EndedRun
-from orchestrator.executions.permits import NEWEST_COSTS, Holder
-from orchestrator.executions.records import ended_from_head, execution_from
 from orchestrator.executions.run import Run
-from orchestrator.executions.state import State
 from orchestrator.runtime.pool import PoolRuntime
 from orchestrator.store.port import RunHead
+from orchestrator.views import brief
+from orchestrator.views.brief import Brief
 from orchestrator.views.visible import VisibleRuns
 
 ALIVE = b'{"status": "ok"}'
@@ -107,8 +106,8 @@ class StatusBody:
 
     def _living(self, run: Run) -> str:
         """What a node counts: all runs but those whose status was fetched."""
-        facts = _live(run)
-        return self._live.of(run.id, facts, lambda: entry(run.id, _entry(*facts)))
+        facts = brief.of_live(run)
+        return self._live.of(run.id, facts, lambda: entry(run.id, _entry(facts)))
 
     def _others(self) -> Iterator[tuple[str, RunHead]]:
         """Other managers' runs, as of a moment ago; those that this one has by now are its own."""
@@ -130,7 +129,7 @@ class StatusBody:
 
 
 def _told_of(manager: str, head: RunHead) -> str:
-    return entry(head.id, _in_journal(head) | {"manager": manager})
+    return entry(head.id, _entry(brief.of_head(head)) | {"manager": manager})
 
 
 class StatusBodies:
@@ -208,41 +207,19 @@ def _pool(pool: PoolRuntime | None) -> dict[str, Any] | None:
     }
 
 
-Facts = tuple[str, datetime, datetime, datetime | None, str]
-"""What is told of a run: its version, when it began, its deadline, when it ended, its state."""
-
-
-def _live(run: Run) -> Facts:
-    execution = run.execution
-    begun = execution.started_at or execution.accepted_at
-    finished_at = None if execution.outcome is None else execution.outcome.finished_at
-    state = execution.state if finished_at is None else State.FINISHED
-    return execution.version, begun, execution.deadline, finished_at, state
-
-
 def _ended(run: EndedRun) -> dict[str, Any]:
-    begun = run.started_at or run.accepted_at
-    return _entry(run.version, begun, run.deadline, run.finished_at, run.state)
+    return _entry(brief.of_ended(run))
 
 
-def _in_journal(head: RunHead) -> dict[str, Any]:
-    if head.cause is not None:
-        return _ended(ended_from_head(head))
-    execution = execution_from(head)
-    begun = execution.started_at or execution.accepted_at
-    return _entry(execution.version, begun, execution.deadline, None, execution.state)
-
-
-def _entry(
-    version: str, begun: datetime, deadline: datetime, finished_at: datetime | None, state: str
-) -> dict[str, Any]:
+def _entry(run: Brief) -> dict[str, Any]:
+    finished_at = run.finished_at
     return {
         "has_result": finished_at is not None,
         "result": None if finished_at is None else {"finished_at": format_timestamp(finished_at)},
-        "version": version,
-        "started_at": format_timestamp(begun),
-        "strict_deadline": format_timestamp(deadline),
-        "state": state,
+        "version": run.version,
+        "started_at": format_timestamp(run.begun_at),
+        "strict_deadline": format_timestamp(run.deadline),
+        "state": run.state,
     }
 
 

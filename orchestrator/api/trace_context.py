@@ -6,7 +6,7 @@ from aiohttp import web
 from multidict import istr
 
 from orchestrator.api.description import Parameter, Place
-from orchestrator.executions.trace import Trace, asked_for
+from orchestrator.executions.trace import Trace
 
 HEADER = istr("traceparent")
 TRACEPARENT = Parameter(
@@ -20,4 +20,4 @@ TRACEPARENT = Parameter(
 def trace_of(request: web.Request) -> Trace | None:
     """A header that is none counts as absent, by the standard."""
     text = request.headers.get(HEADER)
-    return None if text is None else asked_for(text)
+    return None if text is None else Trace.asked_for(text)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from genvm_wire import calldata
 from genvm_wire.calldata import CalldataError
 from orchestrator.executions.ended import EndedRun
+from orchestrator.executions.final import FinalStatus, Terms
 from orchestrator.executions.keys import RunKey, key_of
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.plain import EPOCH, from_plain, hints_of, micros, moment, to_plain
 from orchestrator.executions.request import ResultForm, RunRequest
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, Outcome, State, ended_state
-from orchestrator.executions.trace import Trace
 from orchestrator.executions.written import Written
 from orchestrator.store.port import AcceptedRow, KnownBy, OutcomeRow, ProgressRow, RunHead, RunRow
 
@@ -26,49 +24,6 @@ from orchestrator.store.port import AcceptedRow, KnownBy, OutcomeRow, ProgressRo
 COLUMNS = (hints_of(Outcome).keys() & hints_of(OutcomeRow).keys()) - {"stats"}
 BESIDE_STATS = {name: name for name in hints_of(Outcome) if name not in {*COLUMNS, "stats"}}
 BESIDE_STATS |= {"metrics": "modules", "steps": "run_steps", "path": "start_path"}
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What of a request still matters when its run is over."""
-
-    host: str
-    result_form: ResultForm
-    capture_output: bool
-    log_needs_capture: bool
-    tell_node: bool = False
-    """A node that waits in accept() is woken when its run ends before anybody has connected."""
-    trace: str | None = None
-    """What the run is part of, as `traceparent` writes it; the next manager goes on with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class FinalStatus:
-    """Everything that can be told of an ended run. Output is the kept tail; totals count what was cut off."""
-
-    id: int
-    key: str | None
-    version: str
-    engine_id: str | None
-    terms: Terms
-    outcome: Outcome
-    stdout: bytes
-    stdout_total: int
-    stderr: bytes
-    stderr_total: int
-    log: list[Mapping[str, Any]]
-
-
-def terms_of(request: RunRequest, trace: Trace | None = None) -> Terms:
-    call, manners = request.call, request.manners
-    return Terms(
-        call.host,
-        manners.result_form,
-        call.capture_output,
-        manners.log_needs_capture,
-        manners.tell_node,
-        None if trace is None else trace.text,
-    )
 
 
 def accepted_row(run: Run, written: Written) -> AcceptedRow:
@@ -82,7 +37,7 @@ def accepted_row(run: Run, written: Written) -> AcceptedRow:
         key=request.idempotency_key,
         namespace=request.namespace,
         request=written.data,
-        terms=calldata.encode(to_plain(terms_of(request, run.trace))),
+        terms=calldata.encode(to_plain(Terms.of(request, run.trace))),
         known_by=_known_by(request, written.digest),
     )
 
@@ -131,26 +86,6 @@ def _outcome_row(run_id: int, state: State, outcome: Outcome, output: RunOutput)
         stderr=output.stderr.bytes(),
         stderr_total=output.stderr.total,
         log=json.dumps(list(output.log)).encode(),
-    )
-
-
-def final_status(run: Run) -> FinalStatus | None:
-    """The status of a run that is still in memory; None before its outcome."""
-    execution, output = run.execution, run.output
-    if execution.outcome is None:
-        return None
-    return FinalStatus(
-        id=run.id,
-        key=run.request.idempotency_key,
-        version=execution.version,
-        engine_id=execution.engine_id,
-        terms=terms_of(run.request, run.trace),
-        outcome=execution.outcome,
-        stdout=output.stdout.bytes(),
-        stdout_total=output.stdout.total,
-        stderr=output.stderr.bytes(),
-        stderr_total=output.stderr.total,
-        log=list(output.log),
     )
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from genvm_wire.calldata import Value
 from orchestrator.access.caller import DEFAULT_NAMESPACE
 from orchestrator.contracts.versions import PATTERN_PREFIX
+from orchestrator.executions.hosts import parse_host
 
 
 class ResultForm(StrEnum):
@@ -150,6 +151,11 @@ class RunRequest:
     def host(self) -> str:
         """Where the node listens."""
         return self.call.host
+
+    def checked(self) -> RunRequest:
+        """The same. Raises BadHostAddress, and HostRefused for a node that can be none."""
+        parse_host(self.host)
+        return self
 
     def within(self, namespace: str) -> RunRequest:
         """The same run as one of `namespace`."""

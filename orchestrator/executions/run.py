@@ -8,6 +8,7 @@ from functools import partial
 
 from orchestrator.clock import MACHINE_CLOCK, Clock, Timer
 from orchestrator.executions.claims import HostClaim, HostClaims
+from orchestrator.executions.final import FinalStatus, Terms
 from orchestrator.executions.misuse import Misuse
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.output import RunOutput
@@ -111,6 +112,25 @@ class Run:
             self.claim.release()
         if self.execution.state.final:
             resolve(self.released)
+
+    def final_status(self) -> FinalStatus | None:
+        """What can be told of its end, while it is in memory; None before its outcome."""
+        execution, output = self.execution, self.output
+        if execution.outcome is None:
+            return None
+        return FinalStatus(
+            id=self.id,
+            key=self.request.idempotency_key,
+            version=execution.version,
+            engine_id=execution.engine_id,
+            terms=Terms.of(self.request, self.trace),
+            outcome=execution.outcome,
+            stdout=output.stdout.bytes(),
+            stdout_total=output.stdout.total,
+            stderr=output.stderr.bytes(),
+            stderr_total=output.stderr.total,
+            log=list(output.log),
+        )
 
     def arm_deadline(self, seconds: float, order: EndOrder) -> None:
         """End the run `seconds` from now unless it is over."""

@@ -22,6 +22,7 @@ from orchestrator.executions.codes import Codes, collected
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.ended_block import EndedBlock
+from orchestrator.executions.final import FinalStatus
 from orchestrator.executions.hosts import HostFailure, HostRefused
 from orchestrator.executions.ids import Ids, OwnIds
 from orchestrator.executions.known import Forgotten, KnownRuns
@@ -33,7 +34,7 @@ from orchestrator.executions.names import instance_name
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.permits import PermitPool
-from orchestrator.executions.records import FinalStatus, accepted_row, final_status, status_from, terms_from
+from orchestrator.executions.records import accepted_row, status_from, terms_from
 from orchestrator.executions.recovery import Recovery, TakenOver
 from orchestrator.executions.refusals import (
     JustEnded,
@@ -52,7 +53,7 @@ from orchestrator.executions.run import Run
 from orchestrator.executions.settling import settled
 from orchestrator.executions.sharing import Sharing
 from orchestrator.executions.state import Cause, Execution, State
-from orchestrator.executions.statistics import HeldPermits, ServiceStatistics, held_permits
+from orchestrator.executions.statistics import HeldPermits, ServiceStatistics, held_permits, oldest_waiting
 from orchestrator.executions.steps import Step
 from orchestrator.executions.supervisor import Supervisor, TakeBack, VersionChooser, never
 from orchestrator.executions.times import DEFAULT_TIMES, Times
@@ -234,7 +235,7 @@ class Executions:
         """Everything about an ended run; None before its end and for unknown runs. Changes nothing."""
         run = self.find(run_id)
         if run is not None:
-            return final_status(run)
+            return run.final_status()
         if self._known.find_ended(run_id) is None:
             return None
         row = await self._journal.read(run_id)
@@ -310,9 +311,7 @@ class Executions:
 
     def oldest_waiting(self) -> float:
         """For how many seconds the run that came first waits already; 0 when none waits."""
-        waiting = (run for run in self._known.live() if run.execution.state is State.QUEUED)
-        first = next(waiting, None)
-        return 0.0 if first is None else (self._clock.now() - first.execution.accepted_at).total_seconds()
+        return oldest_waiting(self._known.live(), self._clock.now())
 
     @property
     def forgotten(self) -> Mapping[Forgotten, int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from orchestrator.executions.permits import PermitStatistics
@@ -50,6 +51,12 @@ def held_permits(permits: PermitStatistics, find: Callable[[int], Run | None]) -
         if (kind, state) in held:
             held[kind, state] += holder.cost
     return held
+
+
+def oldest_waiting(live: Iterable[Run], now: datetime) -> float:
+    """For how many seconds the first of them that is queued waits already; 0 when none is."""
+    first = next((run for run in live if run.execution.state is State.QUEUED), None)
+    return 0.0 if first is None else (now - first.execution.accepted_at).total_seconds()
 
 
 def holds(state: State) -> bool:

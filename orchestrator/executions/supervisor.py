@@ -25,7 +25,7 @@ from orchestrator.contracts.versions import ExecutorVersion, VersionFailure
 from orchestrator.executions.codes import Codes
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.hand_over import HandOver
-from orchestrator.executions.hosts import HostFailure, HostRefused, HostUnreachable, parse_host
+from orchestrator.executions.hosts import HostFailure, HostRefused, HostUnreachable
 from orchestrator.executions.lead import ALWAYS, Lead
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.misuse import HOST_REFUSED, Misuse
@@ -147,8 +147,7 @@ class Supervisor:
     def rehearse(self, request: RunRequest) -> None:
         """Do once what a recovered run does with what it brought, while the journal says whose turn it is."""
         with suppress(VersionFailure, HostFailure):
-            parse_host(request.host)
-            self.choose_version(request)
+            self.choose_version(request.checked())
 
     async def _supervise(self, run: Run, life: Life, held: Holding) -> None:
         ids = {"run": run.id} if run.trace is None else {"run": run.id, "trace": run.trace.id}

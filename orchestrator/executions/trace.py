@@ -24,11 +24,11 @@ class Trace:
         """As the journal keeps it."""
         return f"00-{self.id}-{self.parent or NO_PARENT}-{_SAMPLED if self.sampled else 0:02x}"
 
-
-def asked_for(text: str) -> Trace | None:
-    """A client's header. One that is none counts as absent, by the standard."""
-    trace = read(text)
-    return trace if trace is not None and trace.parent is not None else None
+    @staticmethod
+    def asked_for(text: str) -> Trace | None:
+        """A client's header. One that is none counts as absent, by the standard."""
+        trace = read(text)
+        return trace if trace is not None and trace.parent is not None else None
 
 
 def read(text: str) -> Trace | None:

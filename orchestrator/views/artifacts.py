@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from orchestrator.executions.final import FinalStatus
 from orchestrator.executions.output import whole_characters
-from orchestrator.executions.records import FinalStatus
 
 FIELDS = ("stdout", "stderr", "genvm_log")
 LONGEST_PIECE = 262_144

@@ -12,9 +12,9 @@ from typing import Any
 
 from orchestrator.contracts.timestamps import format_timestamp
 from orchestrator.executions.ended import EndedRun
+from orchestrator.executions.final import FinalStatus
 from orchestrator.executions.output import tail_text
 from orchestrator.executions.records import (
-    FinalStatus,
     ended_from_head,
     execution_from,
     status_from,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from orchestrator.executions.costs import Holder
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.ended_block import EndedBlock
-from orchestrator.executions.permits import Holder
-from orchestrator.executions.records import FinalStatus
+from orchestrator.executions.final import FinalStatus
 from orchestrator.executions.refusals import UnknownRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions

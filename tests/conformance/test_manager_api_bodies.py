@@ -16,9 +16,9 @@ from orchestrator.api.wire.generation_c import RunBodyC, run_request_from_c
 from orchestrator.api.wire.generations import received
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.contracts.versions import ExecutorVersion, Number
+from orchestrator.executions.costs import Costs
 from orchestrator.executions.hosts import BadHostAddress
 from orchestrator.executions.job import JobLimits, job_message
-from orchestrator.executions.permits import Costs
 from orchestrator.executions.plain import moment
 from orchestrator.executions.request import DebugLevel, ModuleUse, ResultForm, RunRequest, Selector
 from tests.generation_bodies import CALL, CALLDATA_GENERATIONS, GENERATIONS, encoded, fields

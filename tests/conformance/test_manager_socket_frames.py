@@ -11,7 +11,7 @@ from genvm_wire.calldata import encode
 from orchestrator.api.socket import frames, payloads
 from orchestrator.api.socket.events import progress, terminal
 from orchestrator.api.socket.frames import BadFrame, ErrorCode, Method, RequestFailed
-from orchestrator.executions.records import FinalStatus, Terms
+from orchestrator.executions.final import FinalStatus, Terms
 from orchestrator.executions.request import ResultForm
 from orchestrator.executions.state import Cause, Execution, Outcome
 

@@ -26,8 +26,8 @@ from orchestrator.api.turned_away import too_many_text
 from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.aside import aside
+from orchestrator.executions.final import FinalStatus
 from orchestrator.executions.hosts import BadHostAddress
-from orchestrator.executions.records import FinalStatus
 from orchestrator.executions.refusals import NotEnded, RunElsewhere, UnknownRun
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions

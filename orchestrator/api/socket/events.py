@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from genvm_wire.calldata import Encodable
 from orchestrator.contracts.versions import Number
-from orchestrator.executions.records import FinalStatus
+from orchestrator.executions.final import FinalStatus
 from orchestrator.executions.state import ON_PURPOSE, Cause, Execution, Outcome
 from orchestrator.views.artifacts import FIELDS, artifact
 

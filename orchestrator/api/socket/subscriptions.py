@@ -13,7 +13,7 @@ from orchestrator.api.socket import frames
 from orchestrator.api.socket.events import lost, progress, terminal
 from orchestrator.api.socket.outgoing import Outgoing
 from orchestrator.aside import aside
-from orchestrator.executions.records import FinalStatus, final_status
+from orchestrator.executions.final import FinalStatus
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
 from orchestrator.views.visible import kept_bytes
@@ -31,7 +31,7 @@ class LastWords:
     def of(self, run: Run) -> bytes | None:
         """The frame; None for one that is too large to be held. The run has its outcome."""
         if run not in self._frames:
-            final = final_status(run) if kept_bytes(run) <= HELD_BYTES else None
+            final = run.final_status() if kept_bytes(run) <= HELD_BYTES else None
             self._frames[run] = None if final is None else frames.event(terminal(final))
         return self._frames[run]
 

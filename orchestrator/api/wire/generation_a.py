@@ -5,8 +5,7 @@ from __future__ import annotations
 from orchestrator.api.wire.fields import U32, Flag
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.api.wire.run_body import RunBody
-from orchestrator.executions.hosts import parse_host
-from orchestrator.executions.permits import EARLY_COSTS
+from orchestrator.executions.costs import EARLY_COSTS
 from orchestrator.executions.request import Call, Manners, ModuleUse, ResultForm, RunRequest, Selector
 
 MANNERS = Manners(host_tables=("T15a",), result_form=ResultForm.ABSENT, log_needs_capture=True)
@@ -18,8 +17,7 @@ class RunBodyA(RunBody):
     major: U32
     capture_output: Flag
 
-    def run_request(self, rules: RunRules, idempotency_key: str | None = None) -> RunRequest:
-        parse_host(self.host)
+    def asked(self, rules: RunRules, idempotency_key: str | None) -> RunRequest:
         rules.check_arguments(self.extra_args)
         call = Call(
             selector=Selector(major=self.major),

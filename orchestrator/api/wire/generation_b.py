@@ -8,8 +8,7 @@ from typing import ClassVar
 from orchestrator.api.wire.fields import U32, U64, Flag, Text
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.api.wire.run_body import CalldataBody
-from orchestrator.executions.hosts import parse_host
-from orchestrator.executions.permits import EARLY_COSTS
+from orchestrator.executions.costs import EARLY_COSTS
 from orchestrator.executions.request import DebugLevel, Manners, ResultForm, RunRequest, Selector
 
 
@@ -20,8 +19,7 @@ class RunBodyB(CalldataBody):
 
     major: U32
 
-    def run_request(self, rules: RunRules, idempotency_key: str | None = None) -> RunRequest:
-        parse_host(self.host)
+    def asked(self, rules: RunRules, idempotency_key: str | None) -> RunRequest:
         rules.check_arguments(self.extra_args)
         call = self.call(
             selector=self.selector(rules),

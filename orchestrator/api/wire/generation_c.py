@@ -14,8 +14,7 @@ from orchestrator.api.wire.fields import U32, Bytes, Duration, Flag, Text
 from orchestrator.api.wire.message import MOMENT, names_a_moment
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.api.wire.run_body import LONGEST_RUN_MINUTES, CalldataBody
-from orchestrator.executions.hosts import parse_host
-from orchestrator.executions.permits import NEWEST_COSTS
+from orchestrator.executions.costs import NEWEST_COSTS
 from orchestrator.executions.request import DebugLevel, Manners, ResultForm, RunRequest, Selector
 
 MANNERS = Manners(
@@ -77,8 +76,7 @@ class RunBodyC(CalldataBody):
             return body
         return {**body, "message": {**message, MOMENT: body["timestamp"]}}
 
-    def run_request(self, rules: RunRules, idempotency_key: str | None = None) -> RunRequest:
-        parse_host(self.host)
+    def asked(self, rules: RunRules, idempotency_key: str | None) -> RunRequest:
         rules.check_arguments(self.extra_args)
         rules.check_debug(self.debug_mode)
         if "\0" in (self.host_genvm_id or ""):

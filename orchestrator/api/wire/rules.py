@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.api.body import WrongShape
-from orchestrator.executions.permits import Costs
+from orchestrator.executions.costs import Costs
 from orchestrator.executions.request import DebugLevel
 
 DEBUG_ARGUMENT = "--debug-mode"

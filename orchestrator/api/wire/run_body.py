@@ -58,9 +58,13 @@ class RunBody(BaseModel):
     def minutes(self) -> timedelta:
         return timedelta(minutes=min(self.max_execution_minutes, LONGEST_RUN_MINUTES))
 
-    @abstractmethod
     def run_request(self, rules: RunRules, idempotency_key: str | None = None) -> RunRequest:
-        """What this body asks for. Raises WrongShape, BadHostAddress."""
+        """What this body asks for. Raises WrongShape, BadKey, BadHostAddress, HostRefused."""
+        return self.asked(rules, idempotency_key).checked()
+
+    @abstractmethod
+    def asked(self, rules: RunRules, idempotency_key: str | None) -> RunRequest:
+        """What this body asks for, wherever the node is. Raises WrongShape, BadKey."""
 
 
 class CalldataBody(RunBody):

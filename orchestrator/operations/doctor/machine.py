@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from orchestrator.executions.permits import NEWEST_COSTS
+from orchestrator.executions.costs import NEWEST_COSTS
 from orchestrator.exposure import CannotListen, guarded_addresses, is_loopback
 from orchestrator.kits import kit_of
 from orchestrator.kits.finding import Finding, fail, ok, warn

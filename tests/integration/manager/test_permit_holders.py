@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.api import status as status_route
-from orchestrator.executions.permits import Holder
+from orchestrator.executions.costs import Holder
 from tests.hand_clock import BEGINNING
 from tests.integration.manager.callers import ALICE, BOB, READER, ROOT, MakeAs, make_as, tokens_file
 from tests.integration.manager.conftest import Client, client, folder, listening_node, make_client

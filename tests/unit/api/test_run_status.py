@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from orchestrator.api.run_status import LARGE, answer, status_body, weight
-from orchestrator.executions.records import FinalStatus, Terms
+from orchestrator.executions.final import FinalStatus, Terms
 from orchestrator.executions.request import ResultForm
 from orchestrator.executions.state import Cause, Outcome
 

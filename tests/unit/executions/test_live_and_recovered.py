@@ -21,7 +21,6 @@ from orchestrator.executions.records import (
     accepted_row,
     ended_from_head,
     ended_from_run,
-    final_status,
     outcome_row,
     progress_row,
     status_from,
@@ -159,7 +158,7 @@ async def read_at_every_moment(journal: SqlJournal, life: Life) -> None:
         if not concluded:
             assert status_from(read) is None
             continue
-        assert status_from(read) == final_status(run)
+        assert status_from(read) == run.final_status()
         recovered, live = ended_from_head(read.head), ended_from_run(run, None)
         assert run.execution.outcome is not None
         ended = {"state": run.execution.outcome.state, "size": recovered.size}

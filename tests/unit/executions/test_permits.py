@@ -9,7 +9,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from orchestrator.executions.permits import Holder, PermitPool
+from orchestrator.executions.costs import Holder
+from orchestrator.executions.permits import PermitPool
 from tests.hand_clock import BEGINNING, HandClock
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.executions.trace import Trace, asked_for, read
+from orchestrator.executions.trace import Trace, read
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -29,14 +29,14 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
     ],
 )
 def test_a_header_is_a_trace_or_nothing(text: str, trace: str | None) -> None:
-    found = asked_for(text)
+    found = Trace.asked_for(text)
     assert (found and found.id) == trace
     assert found is None or found.parent == PARENT
 
 
 @pytest.mark.parametrize(("flags", "wanted"), [("00", False), ("01", True), ("02", False), ("ff", True)])
 def test_its_last_bit_says_whether_spans_are_wanted(flags: str, wanted: bool) -> None:
-    found = asked_for(f"00-{TRACE}-{PARENT}-{flags}")
+    found = Trace.asked_for(f"00-{TRACE}-{PARENT}-{flags}")
     assert found is not None
     assert found.sampled is wanted
 
