@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from orchestrator.tasks import resolve
 
@@ -59,9 +59,14 @@ async def sleep(clock: Ticks, seconds: float) -> None:
         timer.cancel()
 
 
-@asynccontextmanager
-async def timeout(clock: Ticks, seconds: float) -> AsyncIterator[None]:
+def timeout(clock: Ticks, seconds: float) -> AbstractAsyncContextManager[object]:
     """A context that is cut off after so many of the clock's seconds. Raises TimeoutError."""
+    # Every run has some of them: by the machine's clock they cost no more than the loop's own.
+    return asyncio.timeout(seconds) if isinstance(clock, MachineClock) else _timeout(clock, seconds)
+
+
+@asynccontextmanager
+async def _timeout(clock: Ticks, seconds: float) -> AsyncIterator[None]:
     async with asyncio.timeout(None) as bound:
         timer = clock.call_at(
             clock.time() + seconds, lambda: bound.reschedule(asyncio.get_running_loop().time())
@@ -70,3 +75,10 @@ async def timeout(clock: Ticks, seconds: float) -> AsyncIterator[None]:
             yield
         finally:
             timer.cancel()
+
+
+async def wait(clock: Ticks, futures: Collection[asyncio.Future[Any]], seconds: float) -> None:
+    """Until all are done, for so many of the clock's seconds at most; none of them is cancelled by this."""
+    with suppress(TimeoutError):
+        async with timeout(clock, seconds):
+            await asyncio.wait(futures)

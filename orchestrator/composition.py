@@ -139,7 +139,7 @@ async def manager(
         inner = await make(settings, manager_id)
         pool = _pool(settings, inner, permits, memory.pool_room()) if settings.pool_size else None
         runtime: Runtime = pool or inner
-        nodes = held.enter_context(closing(await asyncio.to_thread(node_dialler, settings)))
+        nodes = held.enter_context(closing(await asyncio.to_thread(node_dialler, settings, times)))
         background, environment = TaskOwner("manager"), EnvironmentOverlay(settings.template_variables)
         # Past the pool: a module is never warm, and is none of its figures.
         modules = ModuleService(
@@ -167,7 +167,7 @@ async def manager(
                 tally=tally,
                 traces=traces,
                 company=company,
-                codes=Codes(CodeFiles(settings.state_dir / CODES), inner, background),
+                codes=Codes(CodeFiles(settings.state_dir / CODES), inner, background, times),
             )
             among = begun(company, executions, modules, environment, make_runtime=make, recovered=recovered)
             audit = AuditLog(settings.audit_file, background).begun()

@@ -17,6 +17,7 @@ from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.node_files import prompt_files
 from orchestrator.executions.node_networks import Address, NetworkRules, is_this_machine, plain
 from orchestrator.executions.node_sockets import SocketRules
+from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.settings import Settings
 
 POSTGRESQL = 5432
@@ -36,7 +37,7 @@ KNOWN_SERVICES = (
 KNOWN_SESSION_SERVICES = ("docker.sock", "podman/podman.sock", "bus", "systemd/private")
 
 
-def node_dialler(settings: Settings) -> NodeDialler:
+def node_dialler(settings: Settings, times: Times = DEFAULT_TIMES) -> NodeDialler:
     """Blocking: paths are resolved, and the names of the engine and of the journal's database."""
     engine = engine_address(settings.docker_url)
     own = [
@@ -53,6 +54,7 @@ def node_dialler(settings: Settings) -> NodeDialler:
         rules,
         _network_rules(settings, engine),
         prompt_files((*rules.own, *rules.protected)) if asks_at_once else None,
+        times,
     )
 
 

@@ -19,7 +19,9 @@ from dataclasses import replace
 import structlog
 
 from genvm_wire.instance_messages import MOST_SOURCE, Code, Compile, Compiled, Source, WantCode, from_instance
+from orchestrator.clock import MACHINE_CLOCK, Ticks, timeout
 from orchestrator.executions.persistence import persistently
+from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.runtime.port import (
     ChannelClosed,
     Instance,
@@ -36,8 +38,6 @@ log = structlog.get_logger(__name__)
 MOST_IN_MEMORY = 16 * 1024 * 1024
 MOST_WAITING = 16
 """Sources that wait to be compiled; one more is left to its next run."""
-COMPILE_SECONDS = 30.0
-LETTING_GO = 10.0
 MOST_QUESTIONS, MOST_SOURCES = 64, 4
 """Of one run: more are not heard, and it compiles by itself."""
 MOST_TRIES, MOST_FAILED = 2, 1024
@@ -58,7 +58,16 @@ class Codes:
     `tasks` has whatever is being compiled.
     """
 
-    def __init__(self, files: CodeFiles, runtime: Runtime, tasks: TaskOwner) -> None:
+    def __init__(
+        self,
+        files: CodeFiles,
+        runtime: Runtime,
+        tasks: TaskOwner,
+        times: Times = DEFAULT_TIMES,
+        clock: Ticks = MACHINE_CLOCK,
+    ) -> None:
+        self._times = times
+        self._clock = clock
         self._files = files
         self._runtime = runtime
         self._memory: OrderedDict[Key, KeptCode] = OrderedDict()
@@ -125,15 +134,15 @@ class Codes:
         spec = replace(like, name=name, execution_id=None, deadline=None, reuse=1)
         instance = await self._runtime.start(spec)
         try:
-            instance.end_within(COMPILE_SECONDS)
-            async with asyncio.timeout(COMPILE_SECONDS):
+            instance.end_within(self._times.compiling)
+            async with timeout(self._clock, self._times.compiling):
                 await instance.control.send(Compile(source))
                 said = await instance.control.receive(from_instance)
             if not isinstance(said, Compiled):
                 raise ProtocolBroken(f"{said.kind!r} from an instance that was to compile")
             return said
         finally:
-            await finish(_removed(instance), LETTING_GO)
+            await finish(_removed(instance), self._times.letting_go)
 
     def _remember(self, key: Key, kept: KeptCode) -> None:
         if (old := self._memory.pop(key, None)) is not None:

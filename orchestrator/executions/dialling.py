@@ -15,6 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import TypeVar
 
+from orchestrator.clock import MACHINE_CLOCK, Ticks, sleep
+from orchestrator.clock import timeout as cut_off
 from orchestrator.descriptors import used_up
 from orchestrator.executions.claims import Admit, Place, TcpPlace, UnixPlace, anybody
 from orchestrator.executions.hosts import (
@@ -30,16 +32,13 @@ from orchestrator.executions.node_names import NodeNames
 from orchestrator.executions.node_networks import Address, NetworkRules, literal, unrefused
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.node_sockets import HeldSocket, SocketRules
+from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.runtime.port import NoDescriptors, Places
 
 T = TypeVar("T")
 
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED})
 LOOKING_THREADS = 4
-# Seconds: for a look at a local file system, and between two tries at a node whose queue is full.
-LOOK_TIME = 2.0
-FULL_QUEUE_PAUSE = 0.02
-WAKE_TIME = 1.0
 
 
 class NodeDialler:
@@ -50,13 +49,17 @@ class NodeDialler:
         sockets: SocketRules,
         networks: NetworkRules,
         prompt: NodeFiles | None = None,
+        times: Times = DEFAULT_TIMES,
+        clock: Ticks = MACHINE_CLOCK,
     ) -> None:
         """`prompt`: files that may be asked about on the loop; without it, a thread asks about all."""
+        self._times = times
+        self._clock = clock
         self.networks = networks
         self._sockets = sockets
         self._prompt = prompt
         self._looking = ThreadPoolExecutor(LOOKING_THREADS, thread_name_prefix="node-sockets")
-        self._names = NodeNames()
+        self._names = NodeNames(times, clock)
 
     def close(self) -> None:
         self._looking.shutdown(wait=False, cancel_futures=True)
@@ -102,7 +105,7 @@ class NodeDialler:
         """
         address = parse_host(host)
         try:
-            async with asyncio.timeout(timeout):
+            async with cut_off(self._clock, timeout):
                 if isinstance(address, UnixHost):
                     held = None if seen is None else self._connect_held(seen)
                     connection = held or await self._connect_unix(address, admit)
@@ -127,7 +130,7 @@ class NodeDialler:
         if isinstance(address, UnixHost):
             return None
         try:
-            async with asyncio.timeout(timeout):
+            async with cut_off(self._clock, timeout):
                 targets = self.networks.allowed(address, await self._addresses(address))
         except TimeoutError:
             raise HostUnreachable(f"host {address} was not found within {timeout:g} s") from None
@@ -143,7 +146,7 @@ class NodeDialler:
         A listener that is gone is the good case: somebody connected before.
         """
         with suppress(HostFailure, NoDescriptors):
-            (await self.connect(host, WAKE_TIME, admit=admit)).close()
+            (await self.connect(host, self._times.wake, admit=admit)).close()
 
     def _look_at_once(self, address: UnixHost, admit: Admit, files: NodeFiles, now: float) -> NodeSeen:
         """Without a thread. Raises MayWait, also for what is missing: where it would be takes more looks."""
@@ -185,7 +188,7 @@ class NodeDialler:
             connection = await self._on_thread(lambda: self._dial_unix(address, admit), _close)
             if connection is not None:
                 return connection
-            await asyncio.sleep(FULL_QUEUE_PAUSE)
+            await sleep(self._clock, self._times.full_queue)
 
     def _dial_unix(self, address: UnixHost, admit: Admit) -> socket.socket | None:
         """None when the node's queue is full: whoever waits for it waits on the loop, not on a thread."""
@@ -221,11 +224,11 @@ class NodeDialler:
 
     async def _in_time(self, work: Callable[[], T], address: HostAddress, undo: Callable[[T], None]) -> T:
         try:
-            async with asyncio.timeout(LOOK_TIME):
+            async with cut_off(self._clock, self._times.look):
                 return await self._on_thread(work, undo)
         except TimeoutError:
             raise HostUnreachable(
-                f"host {address}: its file system did not answer within {LOOK_TIME:g} s"
+                f"host {address}: its file system did not answer within {self._times.look:g} s"
             ) from None
 
     async def _on_thread(self, work: Callable[[], T], undo: Callable[[T], None]) -> T:

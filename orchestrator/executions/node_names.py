@@ -13,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
+from orchestrator.clock import MACHINE_CLOCK, Ticks, wait
 from orchestrator.executions.node_networks import Address, plain
+from orchestrator.executions.times import DEFAULT_TIMES, Times
 
 RESOLVING_THREADS = 8
 LOOKING_THREADS = 4
@@ -21,10 +23,6 @@ MOST_ADDRESSES = 32
 """Of one name: what a server answers beyond that is neither judged nor dialled."""
 MOST_LOOKS = 64
 """Names that are asked about or remembered at a time; what is more is judged when it is dialled."""
-LOOK_TIME = 0.5
-"""Seconds that a client waits for a name before its run is written down."""
-KEPT = 5.0
-"""Seconds for which a look is as good as another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,9 @@ class _Look:
 class NodeNames:
     """One for a dialler; `close` it at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, times: Times = DEFAULT_TIMES, clock: Ticks = MACHINE_CLOCK) -> None:
+        self._times = times
+        self._clock = clock
         self._resolving = ThreadPoolExecutor(RESOLVING_THREADS, thread_name_prefix="node-names")
         self._looking = ThreadPoolExecutor(LOOKING_THREADS, thread_name_prefix="node-names-looked-at")
         self._looks: dict[str, _Look] = {}
@@ -57,15 +57,15 @@ class NodeNames:
         if look is None:
             return []
         if not look.asking.done():
-            left = look.at + LOOK_TIME - asyncio.get_running_loop().time()
-            await asyncio.wait([look.asking], timeout=max(0.0, left))
+            left = look.at + self._times.name_look - self._clock.time()
+            await wait(self._clock, [look.asking], max(0.0, left))
         return look.asking.result() if look.asking.done() and not look.asking.cancelled() else []
 
     def _look(self, name: str) -> _Look | None:
         """One question about a name, also for those who ask meanwhile; null when too many are being asked."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock.time()
         known = self._looks.get(name)
-        if known is not None and (now - known.at < KEPT or not known.asking.done()):
+        if known is not None and (now - known.at < self._times.name_kept or not known.asking.done()):
             return known
         if len(self._looks) >= MOST_LOOKS:
             self._looks = {one: look for one, look in self._looks.items() if not look.asking.done()}

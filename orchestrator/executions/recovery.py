@@ -17,7 +17,7 @@ from functools import partial
 import structlog
 
 from orchestrator.aside import aside
-from orchestrator.clock import Clock, sleep
+from orchestrator.clock import MACHINE_CLOCK, Clock, Ticks, sleep, timeout
 from orchestrator.executions.admission import Admission
 from orchestrator.executions.known import KnownRuns
 from orchestrator.executions.names import name_of
@@ -51,6 +51,8 @@ async def take_over_each(
     take_over: Callable[[RunHead], Awaitable[None]],
     set_aside: Callable[[RunHead, str], Awaitable[None]],
     row_time: float,
+    *,
+    clock: Ticks = MACHINE_CLOCK,
 ) -> None:
     """`take_over` every row in `row_time` seconds, or `set_aside` with a sentence. Raises StoreFailure."""
     if not heads:
@@ -63,7 +65,7 @@ async def take_over_each(
             tries += 1
             await _mark(journal, RecoveryMark(head.id, tries))
             try:
-                async with asyncio.timeout(row_time):
+                async with timeout(clock, row_time):
                     await take_over(head)
                 break
             except StoreFailure:
@@ -171,7 +173,9 @@ class Recovery:
         await self._recover_each([head for head in heads if head.cause is None])
 
     async def _recover_each(self, unfinished: Sequence[RunHead]) -> None:
-        await take_over_each(self._journal, unfinished, self._recover_run, self._set_aside, self._row_time)
+        await take_over_each(
+            self._journal, unfinished, self._recover_run, self._set_aside, self._row_time, clock=self._clock
+        )
 
     def queued(self) -> list[Run]:
         """The queued runs that were taken over and have not begun, in their order; they are told of once.

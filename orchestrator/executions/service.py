@@ -5,7 +5,6 @@ The edge talks to this and to nothing else of the package's insides.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import timedelta
@@ -14,7 +13,7 @@ from functools import partial
 import structlog
 
 from orchestrator.aside import aside
-from orchestrator.clock import MACHINE_CLOCK, Clock, sleep, timeout
+from orchestrator.clock import MACHINE_CLOCK, Clock, sleep, timeout, wait
 from orchestrator.executions.admission import Admission
 from orchestrator.executions.asker import ANYONE, Asker
 from orchestrator.executions.claims import HostClaim, HostClaims
@@ -375,7 +374,7 @@ class Executions:
         ]
         if handing_over:
             # Cut off between dialling the node and sending the job, a run could not be taken over.
-            await asyncio.wait(handing_over, timeout=self.times.hand_over)
+            await wait(self._clock, handing_over, self.times.hand_over)
         for run in self.live():
             run.detached = not run.concluded.done()
             run.disarm()

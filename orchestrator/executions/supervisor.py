@@ -182,14 +182,13 @@ class Supervisor:
             log.exception("run_defect")
             return self._judge(run, FailureReport(Cause.INTERNAL, f"defect: {type(defect).__name__}"))
 
-    @staticmethod
     async def _exit_behind(
-        failure: Exception, instance: Instance | None, seconds: float
+        self, failure: Exception, instance: Instance | None, seconds: float
     ) -> InstanceExit | None:
         """A channel that ends while the job is sent is an instance that is gone, and the engine knows how."""
         if isinstance(failure, InstanceDied):
             return failure.exit
-        return await known_exit(instance, seconds) if isinstance(failure, ChannelClosed) else None
+        return await known_exit(instance, self.clock, seconds) if isinstance(failure, ChannelClosed) else None
 
     async def _whole_life(self, run: Run, held: Holding) -> Outcome:
         if not run.admitted.done():
@@ -262,7 +261,7 @@ class Supervisor:
 
     async def _ended_meanwhile(self, run: Run, instance: Instance) -> Outcome:
         """The outcome of an adopted instance that did not connect again."""
-        exit_ = await known_exit(instance, run.times.settled)
+        exit_ = await known_exit(instance, self.clock, run.times.settled)
         if exit_ is None:
             raise Lost(CONTROL_LOST, f"the instance did not connect again within {run.times.reconnect:g} s")
         if run.execution.started_at is None:
@@ -434,7 +433,7 @@ class Supervisor:
             again = False
         if not again:
             # Removed before the engine has seen its end, it would be killed first, by a process for that.
-            await known_exit(instance, run.times.leaving)
+            await known_exit(instance, self.clock, run.times.leaving)
             return False
         if run.kill_now.done() or run.place is not None or not self.take_back(instance):
             return False

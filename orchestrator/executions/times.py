@@ -36,6 +36,18 @@ class Times:
     """For frames that an ended instance had already sent."""
     engine: float = 10.0
     """An engine under load says within it how an instance ended."""
+    look: float = 2.0
+    """A local file system tells within it what is at a node's socket."""
+    name_look: float = 0.5
+    """A client waits so long for its node's name to be resolved, before its run is written down."""
+    name_kept: float = 5.0
+    """A look at a name is as good as another within it."""
+    full_queue: float = 0.02
+    """Between two tries at a node whose queue of connections is full."""
+    wake: float = 1.0
+    """A node that waits in accept() is reached within it, or does not wait."""
+    compiling: float = 30.0
+    """An instance compiles a contract's source within it, or is ended."""
 
 
 DEFAULT_TIMES = Times()

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from genvm_wire.instance_messages import Cancel, Ready
+from orchestrator.clock import Ticks, timeout, wait
 from orchestrator.executions.codes import CodeQuestions
 from orchestrator.executions.misuse import Misuse
 from orchestrator.executions.nesting import NestedCalls, NestedRuns
@@ -78,21 +79,21 @@ async def watch(
         await first_done(reading, exiting)
         if not reading.done():
             # What an ended instance had already sent is still in the channel.
-            await asyncio.wait([reading], timeout=run.times.drain)
+            await wait(run.clock, [reading], run.times.drain)
         report = _report(reading)
-        return report, await known_exit(instance, run.times.engine) if report is None else None
+        return report, await known_exit(instance, run.clock, run.times.engine) if report is None else None
     finally:
         await cancel_and_wait(*killing.forget(), exiting, reading)
         await nested.aclose()
         await codes.aclose()
 
 
-async def known_exit(instance: Instance | None, seconds: float) -> InstanceExit | None:
+async def known_exit(instance: Instance | None, clock: Ticks, seconds: float) -> InstanceExit | None:
     """How the instance ended, if the engine says so in time."""
     if instance is None:
         return None
     with suppress(TimeoutError, RuntimeFailure):
-        async with asyncio.timeout(seconds):
+        async with timeout(clock, seconds):
             return await instance.wait_exit()
     return None
 

@@ -56,6 +56,7 @@ class Channel:
         self._frames: asyncio.Queue[Message | None] = asyncio.Queue()
         self._frames.put_nowait(Ready("x"))
         self.closed = False
+        instance.channel = self
 
     async def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         await turn()
@@ -71,7 +72,6 @@ class Channel:
             self._frames.put_nowait(Failed(message.run, failure, "because") if failure else result)
         elif isinstance(message, Ack):
             self._instance.end()
-            self._frames.put_nowait(None)
 
     async def receive(self, read: Reading[AnyMessage]) -> AnyMessage:
         frame = await self._frames.get()
@@ -104,6 +104,7 @@ class Started(Conversation):
         """The class of the `failed` that answers its job; empty: a result does."""
         self.killed = False
         self.destroyed = 0
+        self.channel: Channel | None = None
         self._destroying = destroying
         self._exit: asyncio.Future[InstanceExit] = asyncio.get_running_loop().create_future()
 
@@ -120,6 +121,8 @@ class Started(Conversation):
     def end(self) -> None:
         if not self._exit.done():
             self._exit.set_result(InstanceExit(0, None, False, loss=self.lost))
+            if self.channel is not None:
+                self.channel.end()
 
     async def kill(self) -> None:
         self.killed = True

@@ -10,11 +10,12 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from orchestrator.executions.recovery import take_over_each
+from orchestrator.executions.recovery import MOST_TRIES, take_over_each
 from orchestrator.executions.times import Times
 from orchestrator.store.journal import SqlJournal, open_journal
 from orchestrator.store.port import AcceptedRow, FetchedRow, RecoveryMark, RunHead, StoreFailure, StoreFull
 from orchestrator.store.sqlite import sqlite_url
+from tests.hand_clock import HandClock
 
 ROW_TIME = Times().row
 
@@ -117,14 +118,24 @@ async def test_a_row_that_cannot_be_read_is_set_aside_at_once(
 async def test_a_row_that_never_answers_is_set_aside(
     journal: SqlJournal,
 ) -> None:
-    start = Start({})
+    start, begun = Start({}), asyncio.Event()
 
     async def take_over(head: RunHead) -> None:
         if head.id == 2:
+            begun.set()
             await asyncio.Event().wait()
         await start.take_over(head)
 
-    await take_over_each(journal, await heads_in(journal), take_over, start.set_aside, row_time=0.01)
+    clock = HandClock()
+    heads = await heads_in(journal)
+    taking = asyncio.create_task(
+        take_over_each(journal, heads, take_over, start.set_aside, ROW_TIME, clock=clock)
+    )
+    for _ in range(MOST_TRIES):
+        await begun.wait()
+        begun.clear()
+        await clock.pass_time(ROW_TIME)
+    await taking
     assert (start.taken, list(start.aside)) == ([1, 3], [2])
 
 
