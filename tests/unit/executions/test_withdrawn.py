@@ -131,7 +131,7 @@ async def test_one_that_is_being_written_down_ends_with_a_client_that_waits_for_
     rows.let.set()
     if waits:
         assert await ended(run, clock) is Cause.CANCELLED
-        assert not executions.knows(run.id)
+        await until(lambda: not executions.knows(run.id))
     else:
         await run.started
         run.disarm()
