@@ -48,7 +48,7 @@ from orchestrator.modules.kinds import ModuleKind, ModuleSettings, ModuleTimes
 from orchestrator.modules.orders import OwnOrders
 from orchestrator.modules.service import ModuleService
 from orchestrator.node_rules import node_dialler
-from orchestrator.provider_checks import CheckOne, provider_check
+from orchestrator.provider_checks import CheckOne, provider_checks
 from orchestrator.readiness import Check, Readiness
 from orchestrator.ready_checks import DEFAULT_READY_TIMES, ReadyTimes, ready_checks
 from orchestrator.runtime.pool import PoolRuntime, PoolSettings
@@ -216,7 +216,7 @@ async def manager(
                 modules=modules,
                 orders=OwnOrders(modules, environment) if among is None else among.orders,
                 access=Access(audit, tokens, settings.operator_socket),
-                check_llm=check_llm if check_llm is not None else await asyncio.to_thread(provider_check),
+                check_llm=await held.enter_async_context(provider_checks(check_llm)),
                 passing=None if among is None else among.passing,
                 standing=None if among is None else among.orders,
             )

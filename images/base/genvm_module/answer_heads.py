@@ -15,9 +15,12 @@ from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 
-LONGEST_HEAD = 128 * 1024
-"""Bytes; what is longer is for the parser to refuse."""
+LONGEST_HEAD = 256 * 1024
+"""Bytes, as in browsers."""
+MOST_INTERIM = 100
+"""Answers before the answer: each costs as much as one, and a server could go on with them for ever."""
 _BEGINNING = b"HTTP/"
 _END = re.compile(rb"\n\r?\n")
 _LENGTH = re.compile(rb"(?im)^content-length[ \t]*:([^\r\n]*)\r?\n")
@@ -52,10 +55,11 @@ class _Keeping(ResponseHandler):
         self._final = False
         self._head = b""
         self._searched = 0
+        self._interim = 0
 
     def set_response_params(self, **params: Any) -> None:
         """A request is about to be sent."""
-        self._final, self._head, self._searched = False, b"", 0
+        self._final, self._head, self._searched, self._interim = False, b"", 0, 0
         super().set_response_params(**params)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
@@ -76,18 +80,33 @@ class _Keeping(ResponseHandler):
         while not self._final and self._head and (end := self._end_of_head()):
             head, self._head, self._searched = self._head[:end], self._head[end:], 0
             self._parse(mended(head))
+            if self.exception() is not None:
+                return
+            self._interim += not self._final
+            if self._interim > MOST_INTERIM:
+                self._refuse(f"more than {MOST_INTERIM} interim answers")
+                return
+        if not self._final and len(self._head) > LONGEST_HEAD:
+            self._refuse(f"the head is longer than {LONGEST_HEAD} bytes")
         if self._final and self._head:
             body, self._head = self._head, b""
             self._parse(body)
 
     def _end_of_head(self) -> int:
-        """0 while there is none. Of what is no head, or too long a one, the parser says what it is."""
+        """0 while there is none. Of what is no head the parser says what it is."""
         head = self._head
-        if not _BEGINNING.startswith(head[: len(_BEGINNING)]) or len(head) > LONGEST_HEAD:
+        if not _BEGINNING.startswith(head[: len(_BEGINNING)]):
             return len(head)
-        end = _END.search(head, max(0, self._searched - 2))
+        end = _END.search(head, max(0, self._searched - 2), LONGEST_HEAD)
         self._searched = len(head)
         return 0 if end is None else end.end()
+
+    def _refuse(self, reason: str) -> None:
+        """As what cannot be parsed."""
+        self._head = b""
+        if self.transport is not None:
+            self.transport.close()
+        self.set_exception(HttpProcessingError(code=400, message=reason))
 
     def _parse(self, data: bytes) -> None:
         super().data_received(data)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 import aiohttp
 import pytest
 
-from genvm_module.answer_heads import keeping_answers
+from genvm_module.answer_heads import MOST_INTERIM, keeping_answers
 from genvm_module.listening import stop_listening
 from tests.until import until
 
@@ -31,6 +31,10 @@ WHOLE = {
     + CHUNKS,
     "a length twice": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\ncontent-length:2\r\n\r\nhi",
     "a length twice in one": b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nhi",
+    "as many interim answers as there may be": b"HTTP/1.1 100 Go\r\n\r\n" * MOST_INTERIM + HI,
+    "a long head": b"HTTP/1.1 200 OK\r\n"
+    + (b"X: " + b"y" * 8000 + b"\r\n") * 30
+    + b"Content-Length: 2\r\n\r\nhi",
     "lines that end early": b"HTTP/1.1 200 OK\nContent-Length: 2\n\nhijunk",
     "a line break before": b"\r\n" + HI + b"junk",
     "no length": b"HTTP/1.0 200 OK\r\n\r\nhi",
@@ -50,6 +54,16 @@ BROKEN = {
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi!",
     "no number": b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nhi",
     "a head without an end": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200_000,
+    "too long a head": b"HTTP/1.1 200 OK\r\n"
+    + (b"X: " + b"y" * 8000 + b"\r\n") * 33
+    + b"Content-Length: 2\r\n\r\nhi",
+    "interim answers without end": b"HTTP/1.1 100 Go\r\n\r\n" * 50_000 + HI,
+    "one interim answer too many": b"HTTP/1.1 100 Go\r\n\r\n" * (MOST_INTERIM + 1) + HI,
+    "interim answers behind a long one": b"HTTP/1.1 103 Go\r\n"
+    + (b"X: " + b"y" * 8000 + b"\r\n") * 20
+    + b"\r\n"
+    + b"HTTP/1.1 103 Go\r\n\r\n" * 50_000
+    + HI,
 }
 
 
