@@ -8,19 +8,19 @@ cd "$(dirname "$0")/.."
 
 name="${1:-}"
 case "$name" in
-    promtool) package=prometheus file=usr/bin/promtool ;;
-    haproxy) package=haproxy file=usr/sbin/haproxy ;;
-    fish) package=fish file=usr/bin/fish ;;
+    promtool | prometheus) package=prometheus files="usr/bin/promtool usr/bin/prometheus" asked=--version ;;
+    haproxy) package=haproxy files=usr/sbin/haproxy asked=-v ;;
+    fish) package=fish files=usr/bin/fish asked=--version ;;
     *)
-        echo "usage: images/unpacked.sh promtool|haproxy|fish" >&2
+        echo "usage: images/unpacked.sh promtool|prometheus|haproxy|fish" >&2
         exit 2
         ;;
 esac
 
-# Servers are not on everybody's PATH.
+# Servers are not on everybody's PATH. What was unpacked once may lack a library that has been removed since.
 PATH="$PATH:/usr/sbin:/sbin"
 for found in "$PWD/.venv/bin/$name" "$(command -v "$name" || true)"; do
-    if [ -n "$found" ] && [ -x "$found" ]; then
+    if [ -n "$found" ] && [ -x "$found" ] && "$found" "$asked" > /dev/null 2>&1; then
         echo "$found"
         exit 0
     fi
@@ -30,10 +30,10 @@ has_apt || {
     exit 1
 }
 
+# By apt's own plan, which knows what the libraries need in turn and what is there. Scripts for browsers are left out.
 libraries() {
-    apt-cache depends "$package" | sed -n 's/^ *|\{0,1\}Depends: \(lib[^ <]*\)$/\1/p' | while read -r library; do
-        dpkg-query --show "$library" > /dev/null 2>&1 || echo "$library"
-    done
+    apt-get install --simulate --no-install-recommends "$package" \
+        | sed -n 's/^Inst \(lib[^ ]*\) .*/\1/p' | sed '/^libjs-/d'
 }
 
 fetched="$(mktemp -d)"
@@ -55,10 +55,15 @@ mkdir -p "$root"
 for archive in "$fetched"/*.deb; do
     dpkg-deb --extract "$archive" "$root"
 done
-cat > ".venv/bin/$name.$$" << END
+libraries="$(find "$root" -name '*.so*' -exec dirname {} + | sort -u | paste -s -d :)"
+for file in $files; do
+    program=".venv/bin/${file##*/}"
+    cat > "$program.$$" << END
 #!/bin/sh
-LD_LIBRARY_PATH="$(find "$root" -name '*.so*' -exec dirname {} + | sort -u | paste -s -d :)" exec "$root/$file" "\$@"
+LD_LIBRARY_PATH="$libraries" exec "$root/$file" "\$@"
 END
-chmod 755 ".venv/bin/$name.$$"
-mv ".venv/bin/$name.$$" ".venv/bin/$name"
+    chmod 755 "$program.$$"
+    mv "$program.$$" "$program"
+done
+"$PWD/.venv/bin/$name" "$asked" > /dev/null
 echo "$PWD/.venv/bin/$name"
