@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 POSTGRES_USER = "postgres"
 
 
-def _binary(name: str) -> str:
+def server_program(name: str) -> str:
     """PostgreSQL's server programs are not on the PATH of Debian."""
     found = shutil.which(name) or max(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), default="")
     if not found:
@@ -46,9 +46,9 @@ def postgres_server() -> Iterator[str]:
     if os.geteuid() == 0:
         shutil.chown(folder, POSTGRES_USER)
     data = folder / "data"
-    _run(_binary("initdb"), "-D", str(data), "-U", "genvm", "--auth=trust", "-E", "UTF8", "--no-sync")
+    _run(server_program("initdb"), "-D", str(data), "-U", "genvm", "--auth=trust", "-E", "UTF8", "--no-sync")
     options = f"-k {folder} -c listen_addresses= -c fsync=off"
-    control = _binary("pg_ctl")
+    control = server_program("pg_ctl")
     _run(control, "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
     try:
         yield f"postgresql+psycopg://genvm@/postgres?host={folder}"
@@ -58,7 +58,7 @@ def postgres_server() -> Iterator[str]:
 
 
 @contextmanager
-def fresh_database(server: str, name: str) -> Iterator[str]:
+def fresh_database(server: str, name: str, encoding: str = "UTF8") -> Iterator[str]:
     """The URL of an empty database on `server`; it goes afterwards, whoever is still connected. Blocking."""
     engine = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
 
@@ -66,7 +66,7 @@ def fresh_database(server: str, name: str) -> Iterator[str]:
         with engine.connect() as connection:
             connection.execute(text(statement))
 
-    order(f"CREATE DATABASE {name} TEMPLATE template0")
+    order(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'")
     try:
         yield server.replace("/postgres?", f"/{name}?")
     finally:

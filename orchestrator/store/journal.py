@@ -47,6 +47,7 @@ from orchestrator.store.port import (
     Write,
 )
 from orchestrator.store.prepared import SQLITE, Prepared
+from orchestrator.store.server import CLIENT, check_encoding
 from orchestrator.store.sqlite import (
     SqliteWriter,
     bytes_on_disk,
@@ -287,7 +288,7 @@ def _open_read_only(url: str) -> Engine:
                 poolclass=NullPool,
             )
         else:
-            engine = create_engine(url, poolclass=NullPool)
+            engine = create_engine(url, connect_args=CLIENT, poolclass=NullPool)
         try:
             with engine.connect() as connection:
                 check_schema(connection)
@@ -303,7 +304,7 @@ def open_engine(url: str, **options: Any) -> Engine:
         in_file = is_sqlite(url)
         if in_file:
             make_private(sqlite_file(url))
-        arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if in_file else options
+        arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if in_file else CLIENT | options
         engine = create_engine(
             url, connect_args=arguments, poolclass=QueuePool, pool_size=READERS, pool_pre_ping=not in_file
         )
@@ -312,6 +313,7 @@ def open_engine(url: str, **options: Any) -> Engine:
         try:
             with engine.begin() as connection:
                 if not in_file:
+                    check_encoding(connection)
                     # Several managers may be the first at once.
                     connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
                 migrate(connection)

@@ -43,6 +43,7 @@ from orchestrator.store.members import (
     metadata,
 )
 from orchestrator.store.port import RunHead, StoreFenced
+from orchestrator.store.server import CLIENT
 from orchestrator.store.shares import Claim, share_of
 from orchestrator.store.standing_orders import StandingOrder, give, orders_given, orders_in
 from orchestrator.store.tables import properties, runs
@@ -274,7 +275,11 @@ async def join(url: str, who: Joining) -> Membership:
 def _join(url: str, who: Joining) -> Membership:
     with translated():
         engine = create_engine(
-            url, poolclass=QueuePool, pool_size=2, pool_pre_ping=True, connect_args=bounded(who.lease)
+            url,
+            poolclass=QueuePool,
+            pool_size=2,
+            pool_pre_ping=True,
+            connect_args=CLIENT | bounded(who.lease),
         )
         try:
             with engine.begin() as connection:
