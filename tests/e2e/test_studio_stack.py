@@ -16,7 +16,7 @@ from typing import Any
 import docker
 import pytest
 
-from tests.e2e.test_compose import compose_command, health
+from tests.e2e.composed import compose_command, health
 from tests.until import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
