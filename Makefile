@@ -84,7 +84,7 @@ release: setup ## wheel, sdist, images, chart, bills of materials, checksums and
 	@images/prerequisites.sh
 	@$(BIN)/python -m images.shipping $(ARGS)
 
-audit: ## ask whether a pinned package has a known vulnerability; ARGS are locks
+audit: setup ## ask whether a pinned package has a known vulnerability; ARGS are locks
 	@images/audit.sh $(ARGS)
 
 lock: ## pin all Python packages again
