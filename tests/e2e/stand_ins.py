@@ -92,14 +92,14 @@ def images(engine: docker.APIClient, stand_ins: Sequence[StandIn]) -> Iterator[d
     try:
         for one in stand_ins:
             reference = f"genvm-stand-in-{one.name}:latest"
-            engine.import_image_from_data(  # type: ignore[no-untyped-call]
+            engine.import_image_from_data(
                 _root(one), repository=reference.partition(":")[0], tag="latest", changes=list(one.words)
             )
             made[one.variable] = reference
         yield made | {"GENVM_TEST_UNPACKED": str(ROOT / ".venv")}
     finally:
         for reference in made.values():
-            engine.remove_image(reference, force=True)  # type: ignore[no-untyped-call]
+            engine.remove_image(reference, force=True)
 
 
 def _root(one: StandIn) -> bytes:

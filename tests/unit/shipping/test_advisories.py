@@ -81,11 +81,14 @@ class Index(BaseHTTPRequestHandler):
     def do_CONNECT(self) -> None:
         self.send_response(200)
         self.end_headers()
-        outside = self.rfile
-        with self.server.context.wrap_socket(self.connection, server_side=True) as inside:
-            self.rfile, self.wfile = inside.makefile("rb"), inside.makefile("wb")
-            with outside, self.rfile, self.wfile:
-                self.handle_one_request()
+        outside = self.rfile, self.wfile
+        with (
+            self.server.context.wrap_socket(self.connection, server_side=True) as inside,
+            inside.makefile("rb") as self.rfile,
+            inside.makefile("wb") as self.wfile,
+        ):
+            self.handle_one_request()
+        self.rfile, self.wfile = outside
         self.close_connection = True
 
     def do_GET(self) -> None:
