@@ -74,8 +74,8 @@ def bodies_within(limits: BodyLimits) -> Middleware:
 
     @web.middleware
     async def read_body(request: web.Request, handler: Handler) -> web.StreamResponse:
-        headers = request.headers
-        if hdrs.CONTENT_ENCODING in headers and headers[hdrs.CONTENT_ENCODING].lower() != UNCODED:
+        codings = request.headers.getall(hdrs.CONTENT_ENCODING, ())
+        if any(coding.strip().lower() != UNCODED for value in codings for coding in value.split(",")):
             raise EncodedBody("a body with a Content-Encoding is not accepted: send it without")
         if not request.can_read_body or request.match_info.http_exception is not None:
             return await handler(request)

@@ -21,6 +21,7 @@ from genvm_llm.providers.exchange import Call
 from genvm_llm.providers.faults import wait_said
 from genvm_llm.waits import wait_in
 from genvm_module.answer_heads import keeping_answers
+from genvm_module.gzip_members import BodyBroken, GzipMembers
 
 USER_AGENT = "genvm-llm"
 BODY_FLOOR = 16 * 1024 * 1024
@@ -100,7 +101,7 @@ async def fetched(
         ) as response:
             body = await _bounded(response, limit)
             found = json.loads(body) if response.status == 200 and len(body) <= limit else None
-    except (aiohttp.ClientError, OSError, ValueError, RecursionError):
+    except (aiohttp.ClientError, BodyBroken, OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and not found.get("error") else None
 
@@ -109,7 +110,7 @@ async def _body(response: aiohttp.ClientResponse, url: str, limit: int) -> bytes
     ctx: dict[str, object] = {"url": url, "status": response.status}
     try:
         body = await _bounded(response, limit)
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, BodyBroken, OSError) as error:
         ctx["rust_error"] = type(error).__name__
         raise ProviderFailed("READING_BODY", Kind.NETWORK_ERROR, ctx=ctx) from None
     if len(body) > limit:
@@ -119,18 +120,26 @@ async def _body(response: aiohttp.ClientResponse, url: str, limit: int) -> bytes
 
 
 async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, or its beginning of a little more than `limit` bytes."""
+    """The body, or its beginning of a little more than `limit` bytes. Raises BodyBroken, too."""
     body = bytearray()
+    members = GzipMembers() if _is_left_packed(response) else None
     async for chunk in response.content.iter_any():
-        body += chunk
+        body += chunk if members is None else members.feed(chunk, limit + 1 - len(body))
         if len(body) > limit:
-            break
+            return bytes(body)
+    if members is not None:
+        members.finish()
     return bytes(body)
+
+
+def _is_left_packed(response: aiohttp.ClientResponse) -> bool:
+    """Whether it is gzip by the name that the client does not know (RFC 9110, 8.4.1.3)."""
+    return response.headers.get("Content-Encoding", "").strip().lower() == "x-gzip"
 
 
 async def _refused(response: aiohttp.ClientResponse, url: str, key: str) -> ProviderFailed:
     body = b""
-    with suppress(aiohttp.ClientError, OSError):
+    with suppress(aiohttp.ClientError, BodyBroken, OSError):
         # More than is told: a key which begins within that limit is whole.
         body = await _bounded(response, ERROR_BODY_READ + LONGEST_SPELLING * len(key))
     text = mask_of(key).text(body.decode("utf-8", "replace"))[:ERROR_BODY_LIMIT]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import enum
-import zlib
 from collections.abc import AsyncIterator, Iterable
 
-GZIP_WINDOW = 31
-GZIP_NAMES = frozenset({"gzip", "x-gzip"})
+from genvm_module.gzip_members import GZIP_NAMES, GzipMembers
+
 PLAIN_NAMES = frozenset(
     {
         *("", "identity", "none", "null", "plain", "text", "binary", "7bit", "8bit", "chunked"),
@@ -17,8 +16,6 @@ PLAIN_NAMES = frozenset(
     }
 )
 """Some servers write their charset, or that there is no packing, where the packing stands."""
-MOST_MEMBERS = 4096
-"""Of a packed body: each costs a decoder, and one with nothing in it adds nothing to what is counted."""
 UNPACKED_ON_THE_WAY = frozenset({"", "chunked", "identity"})
 
 
@@ -51,10 +48,6 @@ class BodyTooLarge(Exception):
     """There is more than the limit; what was read is gone."""
 
 
-class BodyBroken(Exception):
-    """The compressed form is not what its header says."""
-
-
 async def read_body(chunks: AsyncIterator[bytes], *, gzip: bool, limit: int) -> bytes:
     """All of `chunks`, decompressed if `gzip`, at most `limit` bytes. Raises BodyTooLarge, BodyBroken."""
     body = bytearray()
@@ -64,42 +57,10 @@ async def read_body(chunks: AsyncIterator[bytes], *, gzip: bool, limit: int) -> 
             if len(body) > limit:
                 raise BodyTooLarge
         return bytes(body)
-    decoder = _Gzip()
+    decoder = GzipMembers()
     async for chunk in chunks:
         body += decoder.feed(chunk, limit + 1 - len(body))
         if len(body) > limit:
             raise BodyTooLarge
     decoder.finish()
     return bytes(body)
-
-
-class _Gzip:
-    """Concatenated gzip members; output is bounded per call, so that a small input cannot unfold at once."""
-
-    def __init__(self) -> None:
-        self._decoder = zlib.decompressobj(GZIP_WINDOW)
-        self._begun = False
-        self._members = 0
-
-    def feed(self, data: bytes, room: int) -> bytes:
-        output = bytearray()
-        while data and len(output) < room:
-            self._begun = True
-            try:
-                output += self._decoder.decompress(data, room - len(output))
-            except zlib.error as error:
-                raise BodyBroken(str(error)) from None
-            if self._decoder.eof:
-                self._members += 1
-                if self._members > MOST_MEMBERS:
-                    raise BodyBroken(f"more than {MOST_MEMBERS} packed parts")
-                data = self._decoder.unused_data
-                self._decoder = zlib.decompressobj(GZIP_WINDOW)
-                self._begun = bool(data)
-            else:
-                data = self._decoder.unconsumed_tail
-        return bytes(output)
-
-    def finish(self) -> None:
-        if self._begun:
-            raise BodyBroken("the compressed body ends too early")

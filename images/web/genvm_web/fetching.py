@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import aiohttp
 
 from genvm_module.errors import ModuleError
+from genvm_module.gzip_members import BodyBroken
 from genvm_web import headers as header_rules
-from genvm_web.bodies import BodyBroken, BodyTooLarge, Packing, packing_of, read_body
+from genvm_web.bodies import BodyTooLarge, Packing, packing_of, read_body
 from genvm_web.configuration import Limits
 from genvm_web.http_client import Outgoing, exchange
 from genvm_web.http_failures import described, is_local, lookup_failure, reading_failure, sending_failure

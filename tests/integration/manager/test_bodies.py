@@ -13,6 +13,7 @@ import pytest
 from orchestrator.api.bodies import LIMITS, PICTURES_BYTES, PLAIN_BYTES
 from orchestrator.api.bytes_held import FREE
 from tests.integration.manager.conftest import Client, MakeClient
+from tests.raw_http import exchange, request
 
 MIB = 1024 * 1024
 AT = {"Deployment-Timestamp": "2025-01-01T00:00:00Z"}
@@ -90,10 +91,21 @@ async def test_an_encoded_body_is_refused_as_it_is(
     assert (status, "Content-Encoding" in answer["error"]) == (415, True)
 
 
-async def test_an_encoding_that_is_none_is_taken(client: Client) -> None:
-    answer = await client.ask(
-        "POST", "/permits", json={"permits": 9}, headers={"Content-Encoding": "Identity"}
-    )
+@pytest.mark.parametrize(
+    "lines",
+    [("x-gzip",), ("application/x-gzip",), ("identity", "gzip"), ("identity, gzip",), ("",), ("gz\xe9p",)],
+    ids=repr,
+)
+async def test_an_encoding_of_another_spelling_is_refused_alike(client: Client, lines: tuple[str]) -> None:
+    packed = [f"Content-Encoding: {line}" for line in lines]
+    sent = request("POST", "/permits", "Host: m", *packed, body=gzip.compress(b'{"permits": 9}'))
+    answer = await exchange(f"unix://{client.folder}/api.sock", sent)
+    assert (answer.status, "Content-Encoding" in answer.error) == (415, True)
+
+
+@pytest.mark.parametrize("encoding", ["Identity", "identity, identity"])
+async def test_an_encoding_that_is_none_is_taken(client: Client, encoding: str) -> None:
+    answer = await client.ask("POST", "/permits", json={"permits": 9}, headers={"Content-Encoding": encoding})
     assert answer == (200, {"result": "permits_set", "permits": 9})
 
 

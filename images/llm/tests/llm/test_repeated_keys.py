@@ -97,7 +97,7 @@ def test_what_is_told_of_a_reply_is_cut_off_behind_its_masking(name: str) -> Non
     assert KEY[:3] not in told
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "br", "zstd"])
 @pytest.mark.parametrize("status", [200, 500])
 @pytest.mark.parametrize(
     "body",
@@ -117,3 +117,14 @@ async def test_a_body_that_cannot_be_unpacked_is_a_failed_attempt(
         talking(backend(broken.url, priority=1), backend(good.url)) as talk,
     ):
         assert await talk.prompt() == "good"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "X-GZIP"])
+async def test_an_answer_that_is_packed_is_read_by_either_name_of_its_packing(encoding: str) -> None:
+    async def packed(_: web.Request) -> web.StreamResponse:
+        answer = {"choices": [{"message": {"content": "packed"}, "finish_reason": "stop"}]}
+        headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+        return web.Response(body=gzip.compress(json.dumps(answer).encode()), headers=headers)
+
+    async with providing(packed) as only, talking(backend(only.url)) as talk:
+        assert await talk.prompt() == "packed"

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from genvm_web.bodies import MOST_MEMBERS, BodyBroken, BodyTooLarge, Packing, packing_of, read_body
+from genvm_module.gzip_members import MOST_MEMBERS, BodyBroken
+from genvm_web.bodies import BodyTooLarge, Packing, packing_of, read_body
 
 
 class Chunks:
