@@ -50,6 +50,11 @@ class Number:
         major, minor, patch, _ = match.groups()
         return cls(int(major), int(minor), int(patch))
 
+    @property
+    def line(self) -> tuple[int, int]:
+        """What the releases have in common that differ by their patches."""
+        return self.major, self.minor
+
     @classmethod
     def of_run(cls, version: str) -> Number:
         """The number of a run's version; zeros for a run that ended before one was chosen."""
@@ -121,16 +126,17 @@ class Manifest:
         return self.by_major(major if major in majors else max(majors, default=major), at, host_tables, line)
 
     def by_selector(self, version: str, at: datetime) -> ExecutorVersion:
-        """A version by its name, or the newest available one whose name matches `re:PATTERN`.
+        """A version by its name or that of another release of its line, or the newest available one whose
+        name matches `re:PATTERN`.
 
         One for its own contracts is not taken where the pattern fits others, too.
         Raises BadSelector, NoCompatibleVersion.
         """
         if not version.startswith(PATTERN_PREFIX):
-            named = [v for v in self._versions if v.name == version] or self._numbered(version)
-            if not named:
+            named = next((v for v in self._versions if v.name == version), None)
+            if (named := named or self._numbered(version, at)) is None:
                 raise NoCompatibleVersion(f"executor version `{version[:100]}` is not in the manifest")
-            return named[0]
+            return named
         try:
             matches = matcher(version.removeprefix(PATTERN_PREFIX))
         except ValueError as error:
@@ -141,13 +147,23 @@ class Manifest:
         general = [v for v in matching if not v.own_contracts_only] or matching
         return max(general, key=lambda found: found.number)
 
-    def _numbered(self, name: str) -> list[ExecutorVersion]:
-        """Of the same number: a release candidate stands for its release, and the other way round."""
+    def _numbered(self, name: str, at: datetime) -> ExecutorVersion | None:
+        """Of the same number: a release candidate stands for its release, and the other way round.
+
+        Else the newest available one with the same two first numbers that names no host table: it serves any
+        release of its line, as it does for contracts whose header names one.
+        """
         try:
             number = Number.parse(name)
         except ValueError:
-            return []
-        return [v for v in self._versions if v.number == number]
+            return None
+        same = (v for v in self._versions if v.number == number)
+        line = (
+            v
+            for v in reversed(self._versions)
+            if v.number.line == number.line and v.host_table is None and v.available_after <= at
+        )
+        return next(same, None) or next(line, None)
 
 
 def _other_lines(chosen: ExecutorVersion, among: Iterable[ExecutorVersion]) -> Mapping[str, str]:

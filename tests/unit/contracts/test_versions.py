@@ -149,6 +149,26 @@ def test_a_version_for_its_own_contracts_is_got_by_name_or_through_the_contract(
     assert versions.by_selector(r"re:^v0\.", LATE).name == "v0.2.17"
 
 
+def test_another_release_of_a_line_is_served_by_what_serves_the_line() -> None:
+    """As for contracts that name it in their headers."""
+    versions = parse_manifest(TWO_LINES, "x")
+    for name in ("v0.2.18", "v0.2.4", "0.2.99-rc1"):
+        assert versions.by_selector(name, LATE).name == "v0.2.17"
+    assert versions.by_selector("v0.3.1", LATE).name == "v0.3.0-rc7"
+    for name in ("v0.4.0", "v1.2.17", "v0.2", "v0.2.x"):
+        with pytest.raises(NoCompatibleVersion, match="is not in the manifest"):
+            versions.by_selector(name, LATE)
+    with pytest.raises(NoCompatibleVersion):
+        versions.by_selector("v0.3.1", EARLY)
+
+
+def test_an_executor_that_speaks_one_table_is_its_own_release_alone() -> None:
+    versions = parse_manifest(TWO_LINES.replace("contract_line", "host_table: T9n, contract_line"), "x")
+    assert versions.by_selector("v0.3.0", LATE).name == "v0.3.0-rc7"
+    with pytest.raises(NoCompatibleVersion):
+        versions.by_selector("v0.3.1", LATE)
+
+
 def test_whoever_asks_for_a_major_gets_what_else_the_executor_is() -> None:
     versions = parse_manifest(TWO_LINES, "x")
     assert versions.by_major(0, LATE).other_lines == {"v0.3": "v0.3.0-rc7"}
