@@ -21,6 +21,7 @@ from orchestrator.executions.ids import SharedIds
 from orchestrator.executions.service import Executions
 from orchestrator.kits import kit_of
 from orchestrator.modules.service import ModuleService
+from orchestrator.other_listeners import OtherListeners
 from orchestrator.runtime.absent import AbsentRuntime
 from orchestrator.runtime.port import Runtime, RuntimeFailure
 from orchestrator.settings import Settings
@@ -42,12 +43,14 @@ class Among:
     member: ClusterMember
     passing: Passing
     orders: StandingOrders
+    listeners: OtherListeners
 
     async def aclose(self, *, leave: bool) -> None:
         """`leave`: nothing goes on for this manager's next start, and others need not wait for that."""
         await self.orders.aclose()
         await self.passing.aclose()
         await self.member.aclose(leave=leave)
+        await self.listeners.aclose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,11 @@ class Company:
         passing = Passing(member, self.proof)
         orders = StandingOrders(self.membership, modules, environment, PassedOrders(passing), recovered)
         member.on_orders = orders.look
+        listeners = OtherListeners(executions.others_listen_at)
+        member.on_others = listeners.look
         orders.begin()
         member.begin()
-        return Among(member, passing, orders)
+        return Among(member, passing, orders, listeners)
 
 
 def begun(

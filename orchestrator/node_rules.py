@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from orchestrator.engine_client import engine_address
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.node_files import prompt_files
-from orchestrator.executions.node_networks import Address, NetworkRules, is_this_machine, plain
+from orchestrator.executions.node_networks import Address, Listener, NetworkRules, is_this_machine, plain
 from orchestrator.executions.node_sockets import SocketRules
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.settings import Settings
@@ -74,19 +74,24 @@ def _network_rules(settings: Settings, engine: str) -> NetworkRules:
 
     rules = NetworkRules(settings.node_networks, is_local=is_local)
     for name, port in _endpoints(settings, engine):
-        with suppress(ValueError, OSError):
-            for *_, target in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM):
-                address = plain(ipaddress.ip_address(str(target[0]).partition("%")[0]))
-                rules.elsewhere.add((address, port))
-                if is_local(address):
-                    rules.own.add(port)
+        for address, _ in resolved(name, port):
+            rules.elsewhere.add((address, port))
+            if is_local(address):
+                rules.own.add(port)
     return rules
+
+
+def resolved(name: str, port: int) -> Iterable[Listener]:
+    """Where that is; nothing when nobody knows. Blocking."""
+    with suppress(ValueError, OSError):
+        for *_, target in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM):
+            yield plain(ipaddress.ip_address(str(target[0]).partition("%")[0])), port
 
 
 def _endpoints(settings: Settings, engine: str) -> Iterable[tuple[str, int]]:
     """Names and ports of what the manager itself is a client of, and of where others reach it."""
     urls = [engine, settings.kubernetes_server, settings.cluster_address, *_collectors(settings)]
-    yield from filter(None, map(_endpoint, filter(None, urls)))
+    yield from filter(None, map(endpoint_of, filter(None, urls)))
     # As told to every process in a Pod, whether it speaks with the API server or not.
     server, port = (os.environ.get(f"KUBERNETES_SERVICE_{one}", "") for one in ("HOST", "PORT"))
     if server and port.isdecimal():
@@ -109,7 +114,8 @@ def _collectors(settings: Settings) -> Iterable[str]:
     yield next(filter(None, said), COLLECTOR)
 
 
-def _endpoint(url: str) -> tuple[str, int] | None:
+def endpoint_of(url: str) -> tuple[str, int] | None:
+    """Name and port in a URL; null for a unix socket, and for what is no URL."""
     with suppress(ValueError):
         parts = urlsplit(url)
         port = parts.port or PORTS.get(parts.scheme)

@@ -60,6 +60,8 @@ class ClusterMember:
         self.others_runs = OthersRuns(membership)
         self.on_orders: Callable[[int], None] = lambda _: None
         """Called with each beat: how many orders for all managers there are."""
+        self.on_others: Callable[[Sequence[Member]], None] = lambda _: None
+        """Called with each beat: who they are."""
         self._recovered = recovered
         self.others: Sequence[Member] = membership.at_first.others
         executions.sharing.on_short(self._wake.set)
@@ -130,6 +132,7 @@ class ClusterMember:
             self._lease.renew(asked_at)
             self._steadiness.renewed(self._lease.now())
             self.others = standing.others
+            self.on_others(standing.others)
             self.on_orders(standing.orders)
             mine = standing.share - self._coming
             self._executions.sharing.go_by(standing.permits, mine, standing.in_use_elsewhere)

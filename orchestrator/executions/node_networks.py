@@ -16,6 +16,8 @@ from orchestrator.executions.hosts import HostRefused, TcpHost
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+Listener = tuple[Address, int]
+"""An address and a port."""
 
 # Whatever the operator allows: these are nobody's listening socket, or a machine's keys.
 NEVER: tuple[tuple[Network, str], ...] = tuple(
@@ -83,12 +85,13 @@ class NetworkRules:
     """Nodes listen in `networks`. On this machine the ports in `own` are the manager's or of what it uses.
 
     `elsewhere`: endpoints of what it uses on other machines (engine, cluster, journal, collector of traces).
-    The manager's port is known once it listens.
+    The manager's port is known once it listens; `others`, where other managers do, as they come and go.
     """
 
     networks: tuple[Network, ...]
     own: set[int] = field(default_factory=set)
-    elsewhere: set[tuple[Address, int]] = field(default_factory=set)
+    elsewhere: set[Listener] = field(default_factory=set)
+    others: frozenset[Listener] = frozenset()
     is_local: Callable[[Address], bool] = is_this_machine
 
     def judge(self, host: TcpHost, address: Address) -> None:
@@ -101,10 +104,16 @@ class NetworkRules:
             raise _refusal(host, address, f"not in GENVM_NODE_NETWORKS ({allowed})")
         if (address, host.port) in self.elsewhere:
             raise _refusal(host, address, "an address that the manager itself uses")
+        if any(port == host.port and self._is_at(one, address) for one, port in self.others):
+            raise _refusal(host, address, "another manager's")
         if host.port in ENGINE_PORTS:
             raise _refusal(host, address, "a container engine's port")
         if host.port in self.own and self.is_local(address):
             raise _refusal(host, address, "a port of the manager, its journal or the engine")
+
+    def _is_at(self, one: Address, address: Address) -> bool:
+        """Whether both are one machine's."""
+        return one == address or (self.is_local(one) and self.is_local(address))
 
     def allowed(self, host: TcpHost, found: Iterable[Address]) -> list[Address]:
         """Those of a name's addresses that may be dialled. Raises HostRefused when there is none."""

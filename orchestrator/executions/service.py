@@ -30,6 +30,7 @@ from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.misuse import Misuse, MisuseTally, misuse_in
 from orchestrator.executions.modules import Modules, ModulesNotRunning, NoModules
 from orchestrator.executions.names import instance_name
+from orchestrator.executions.node_networks import Listener
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.permits import PermitPool
@@ -126,16 +127,10 @@ class Executions:
 
     def _made_recovery(self) -> Recovery:
         return Recovery(
-            self._journal,
-            self._known,
-            self._admission,
-            clock=self._clock,
-            rehearse=self._supervisor.rehearse,
-            add=self._add,
-            live_on=self._live_on,
-            tell_node=self._tell_node,
+            self._journal, self._known, self._admission, clock=self._clock, add=self._add,
+            rehearse=self._supervisor.rehearse, live_on=self._live_on, tell_node=self._tell_node,
             row_time=self.times.row,
-        )
+        )  # fmt: skip
 
     @property
     def revision(self) -> int:
@@ -214,6 +209,10 @@ class Executions:
     async def wake(self, host: str, namespace: str) -> None:
         """Let a node know that no run will connect to it (manager-api W3); never raises."""
         await self._nodes.wake(host, self.claims.of(namespace).check)
+
+    def others_listen_at(self, places: frozenset[Listener]) -> None:
+        """Where other managers do by now: no run's node is there."""
+        self._nodes.networks.others = places
 
     def capacity_text(self, run: Run) -> str:
         """Why a run waits for permits, for its client."""

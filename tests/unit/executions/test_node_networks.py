@@ -86,6 +86,17 @@ def test_an_engine_on_another_machine_is_refused_at_its_port() -> None:
     judge(rules, "10.0.0.7", 4244)
 
 
+def test_where_another_manager_listens_is_refused_at_every_address_of_its_machine() -> None:
+    here = ip_address("10.0.0.5")
+    rules = NetworkRules(DEFAULT.networks, is_local=lambda one: one in (here, ip_address("127.0.0.1")))
+    rules.others = frozenset({(ip_address("10.0.0.7"), 3999), (here, 4001)})
+    for name, port in (("10.0.0.7", 3999), ("10.0.0.5", 4001), ("127.0.0.1", 4001)):
+        with pytest.raises(HostRefused, match="another manager's"):
+            judge(rules, name, port)
+    for name, port in (("10.0.0.7", 4001), ("10.0.0.6", 3999), ("127.0.0.1", 3999)):
+        judge(rules, name, port)
+
+
 def test_of_a_names_addresses_only_allowed_ones_are_left() -> None:
     host = TcpHost("node", 4000)
     good, bad = ip_address("10.0.0.1"), ip_address("169.254.169.254")
