@@ -13,6 +13,7 @@ import structlog
 from orchestrator.api.members.passing import Passing
 from orchestrator.api.members.proof import Proof, read_secret
 from orchestrator.api.members.standing import PassedOrders
+from orchestrator.api.times import ApiTimes
 from orchestrator.cluster.lease import Lease
 from orchestrator.cluster.member import ClusterMember
 from orchestrator.cluster.standing_orders import StandingOrders
@@ -72,6 +73,8 @@ class Company:
         environment: EnvironmentOverlay,
         make_runtime: MakeRuntime,
         recovered: asyncio.Event,
+        *,
+        times: ApiTimes,
     ) -> Among:
         """Renew the lease, and follow what all managers are told, from here on."""
 
@@ -86,7 +89,7 @@ class Company:
             recovered=recovered,
             fenced=self.fenced,
         )
-        passing = Passing(member, self.proof)
+        passing = Passing(member, self.proof, times)
         orders = StandingOrders(self.membership, modules, environment, PassedOrders(passing), recovered)
         member.on_orders = orders.look
         listeners = OtherListeners(executions.others_listen_at)
@@ -104,11 +107,12 @@ def begun(
     *,
     make_runtime: MakeRuntime,
     recovered: asyncio.Event,
+    times: ApiTimes,
 ) -> Among | None:
     """Nothing, for a manager that has its journal for itself."""
     if company is None:
         return None
-    return company.begin(executions, modules, environment, make_runtime, recovered)
+    return company.begin(executions, modules, environment, make_runtime, recovered, times=times)
 
 
 async def places_of(among: Among | None) -> Mapping[int, Runtime]:

@@ -71,7 +71,7 @@ def make_app(context: ApiContext, accepted_hosts: AcceptedHosts, limits: BodyLim
     app = web.Application(middlewares=middlewares)
     app[CONTEXT] = context
     app[LIMITS] = limits
-    app[LARGE_ANSWERS] = LargeAnswers(limits.held.limit, limits.seconds)
+    app[LARGE_ANSWERS] = LargeAnswers(limits.held.limit, limits.seconds, context.times.room)
     for resource in RESOURCES:
         resource.add_routes(app)
     if context.standing is not None:

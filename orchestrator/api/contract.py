@@ -28,7 +28,6 @@ from orchestrator.executions.costs import EARLY_COSTS
 from orchestrator.node.contract_schema import SchemaQuestion, contract_schema
 
 TIMESTAMP_HEADER = "Deployment-Timestamp"
-READONLY_SECONDS = 30.0
 DEPLOYED_AT = Parameter(TIMESTAMP_HEADER, "RFC 3339", {"type": "string"}, required=True, place=Place.HEADER)
 
 
@@ -79,7 +78,7 @@ async def run_readonly(request: web.Request) -> web.StreamResponse:
             major=detection.major,
             at=at,
             permits=context.rules.price(EARLY_COSTS, nondet=False),
-            seconds=READONLY_SECONDS,
+            seconds=context.times.schema,
             namespace=caller_of(request).namespace,
         ),
         partial(submitted, context.executions, allowance=allowance_of(request), waits=True),

@@ -18,8 +18,6 @@ LARGE = 1024 * 1024
 """Bytes that are kept of a run; less is told without waiting."""
 GROWN = 6
 """What there is of each of them while it is told: itself, and up to five characters in JSON."""
-PATIENCE = 30.0
-"""Seconds until somebody who waits for room is told to come again: none was given back in all of them."""
 
 
 class Room:
@@ -44,9 +42,12 @@ NO_ROOM = Room(None, 0)
 
 
 class LargeAnswers:
-    """`limit`: bytes of all of them; one is always let through. `seconds`: for each to be taken."""
+    """`limit`: bytes of all of them; one is always let through. `seconds`: for each to be taken.
 
-    def __init__(self, limit: int, seconds: float, patience: float = PATIENCE) -> None:
+    `patience`: seconds until somebody who waits is told to come again, none having been taken in all of them.
+    """
+
+    def __init__(self, limit: int, seconds: float, patience: float) -> None:
         self._turns = ByteTurns(limit)
         self._patience = patience
         self.seconds = seconds

@@ -29,7 +29,6 @@ from orchestrator.provider_checks import CheckOne, ChecksUnavailable
 
 CONCURRENT_CHECKS = 8
 MOST_CHECKS = 1000
-DEFAULT_TIMEOUT = 300.0
 LONGEST_HOST = 2048
 LONGEST_KEY = 4096
 """Characters: keys are found again in every spelling, at a cost that grows with their length."""
@@ -43,9 +42,9 @@ Byte = Annotated[int, Field(ge=0, le=255, strict=True)]
 Image = Annotated[list[Byte], Field(fail_fast=True)] | Text
 
 
-def _seconds(value: Any) -> float:
+def _seconds(value: Any) -> float | None:
     if value is None:
-        return DEFAULT_TIMEOUT
+        return None
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         return float(value)
     return parse_duration(value).total_seconds()
@@ -80,10 +79,10 @@ class CheckPrompt(BaseModel):
     extra: dict[str, Any] = Field(default_factory=dict)
     extra_merge_strategy: Text | dict[str, Any] | None = None
     timeout: Annotated[
-        float,
+        Number | None,
         BeforeValidator(_seconds, json_schema_input_type=float | str | None),
-        Field(allow_inf_nan=False, description="seconds, or a text such as 500ms, 1.5s, 2m"),
-    ] = DEFAULT_TIMEOUT
+        Field(description="seconds, or a text such as 500ms, 1.5s, 2m"),
+    ] = None
 
 
 class CheckBody(BaseModel):
@@ -138,7 +137,7 @@ async def _checked(context: ApiContext, slots: asyncio.Semaphore, entry: PromptC
         async with slots:
             # What keys look like in other spellings, and pictures: a thread's, and few at a time.
             config, redaction = await asyncio.to_thread(_config, context, entry.config)
-            prompt = await asyncio.to_thread(_prompt, entry.prompt)
+            prompt = await asyncio.to_thread(_prompt, entry.prompt, context.times.model)
             return entry.answer(await _asked(context.check_llm, config, prompt, redaction), None)
     except (EntryFailed, ChecksUnavailable) as failure:
         return entry.answer(None, str(failure))
@@ -177,9 +176,10 @@ def _config(context: ApiContext, config: CheckConfig) -> tuple[dict[str, Any], R
     return asked, Redaction({key, *template.taken})
 
 
-def _prompt(prompt: CheckPrompt) -> dict[str, Any]:
+def _prompt(prompt: CheckPrompt, seconds: float) -> dict[str, Any]:
     """Raises EntryFailed for an image that is neither byte values nor base64."""
-    return prompt.model_dump() | {"images": [_image(image) for image in prompt.images]}
+    timeout = seconds if prompt.timeout is None else prompt.timeout
+    return prompt.model_dump() | {"images": [_image(image) for image in prompt.images], "timeout": timeout}
 
 
 def _image(image: list[int] | str) -> bytes:

@@ -27,6 +27,21 @@ class ApiTimes:
     last_words: float = 0.5
     """A client may read its last events within it when the manager goes."""
 
+    schema: float = 30.0
+    """A run that asks a contract for its schema ends within it."""
+    model: float = 300.0
+    """A model that is checked answers within it, where the client names no time of its own."""
+    room: float = 30.0
+    """Somebody who waits to be told something large is told to come again when in all of it none was told."""
+    member_connect: float = 2.0
+    """A manager that does not accept within it counts as away."""
+    member_again: float = 0.2
+    """Between two looks at who has a run now, or whether a manager that is asked still lives."""
+    member_owner: float = 30.0
+    """Others wait so long for a dead manager's run to have another one; the default lease is 15."""
+    member_memory: float = 5.0
+    """Another manager tells within it what it has in memory, or counts as away."""
+
     page: float = 1.0
     """An operator's page is told of changes so often: what changes in between it sees at once."""
     page_patience: float = 20.0

@@ -14,6 +14,7 @@ from yarl import URL
 from orchestrator.api.body import unsigned_query
 from orchestrator.api.errors import error_response
 from orchestrator.api.members.proof import HEADER, Proof
+from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
 from orchestrator.cluster.member import ClusterMember
 from orchestrator.store.members import Member
 from orchestrator.tasks import cancel_and_wait
@@ -22,13 +23,6 @@ log = structlog.get_logger(__name__)
 
 UNIX = "unix://"
 PIECE = 64 * 1024
-CONNECTING = 2.0
-"""Seconds until a manager that does not accept counts as away."""
-AGAIN = 0.2
-QUICK = 1.2
-"""Seconds: a DELETE in a hurry is answered inside its client's 1.5 s, whoever is dead."""
-PATIENCE = 30.0
-"""Seconds that others wait for a dead manager's run to have another one; the default lease is 15."""
 ASKED = (hdrs.AUTHORIZATION, hdrs.CONTENT_TYPE, "Idempotency-Key")
 TOLD = (hdrs.CONTENT_TYPE, hdrs.RETRY_AFTER)
 AWAY = "the manager that has this run does not answer: try again"
@@ -52,7 +46,8 @@ class Message:
 class Passing:
     """One for a manager; `aclose` it at the end."""
 
-    def __init__(self, member: ClusterMember, proof: Proof) -> None:
+    def __init__(self, member: ClusterMember, proof: Proof, times: ApiTimes = DEFAULT_API_TIMES) -> None:
+        self.times = times
         self.member = member
         self.proof = proof
         self._sessions: dict[str, aiohttp.ClientSession] = {}
@@ -67,7 +62,7 @@ class Passing:
         """
         message = Message.of(request, body)
         try:
-            async with asyncio.timeout(_most(request)):
+            async with asyncio.timeout(_most(request, self.times.quick_delete)):
                 answered = await self._answered(message, run_id, sees)
         except TimeoutError:
             return error_response(AWAY, 503, retry=True)
@@ -78,7 +73,7 @@ class Passing:
     ) -> aiohttp.ClientResponse | None:
         """Raises TimeoutError when there is no owner that answers for too long; one that lives may think."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE
+        until = loop.time() + self.times.member_owner
         while True:
             async with asyncio.timeout_at(until):
                 owner = await self.member.owner_of(run_id, sees)
@@ -88,14 +83,14 @@ class Passing:
                 return answer
             if loop.time() > until:
                 raise TimeoutError
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(self.times.member_again)
 
     async def _ask(self, owner: Member, message: Message) -> aiohttp.ClientResponse | None:
         """The answer, whose body has not been read; null when there is none, or the owner died before it."""
         asking = asyncio.create_task(self._request(owner, message))
         try:
             while not asking.done():
-                await asyncio.wait([asking], timeout=AGAIN)
+                await asyncio.wait([asking], timeout=self.times.member_again)
                 if not asking.done() and not self.member.believes_alive(owner.id):
                     return None
             return asking.result()
@@ -155,7 +150,7 @@ class Passing:
             connector = (
                 aiohttp.TCPConnector(limit=0) if path is None else aiohttp.UnixConnector(path, limit=0)
             )
-            times = aiohttp.ClientTimeout(total=None, sock_connect=CONNECTING)
+            times = aiohttp.ClientTimeout(total=None, sock_connect=self.times.member_connect)
             self._sessions[address] = aiohttp.ClientSession(
                 connector=connector, timeout=times, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
             )
@@ -177,12 +172,12 @@ def _url(base: str, target: str) -> URL:
     return URL(base + target, encoded=True)
 
 
-def _most(request: web.Request) -> float | None:
-    """Seconds after which a client that is in a hurry has gone."""
+def _most(request: web.Request, quick: float) -> float | None:
+    """Seconds after which a client that is in a hurry has gone, whoever is dead."""
     if request.method != hdrs.METH_DELETE:
         return None
     grace = unsigned_query(request, "wait_timeout_ms", 30_000) / 1000
-    return QUICK if grace < QUICK else None
+    return quick if grace < quick else None
 
 
 async def _passed_back(request: web.Request, asked: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -28,8 +28,6 @@ from orchestrator.store.members import Member
 log = structlog.get_logger(__name__)
 
 PATH = "/members/orders"
-PATIENCE = 5.0
-"""Seconds for what another manager has in memory; then it counts as away."""
 NO_MANAGER = "only another manager on the same journal may ask that"
 NOT_IN_LINE = "this manager could not do what all are told: its status says why"
 SUBJECTS = frozenset({*map(str, ModuleKind), VARIABLES})
@@ -64,7 +62,7 @@ class PassedOrders:
     async def ask(self, other: Member) -> Knowledge | None:
         """See `Others`."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._passing.times.member_memory):
                 status, body = await self._passing.ask(other, Message("GET", PATH, {}))
         except TimeoutError:
             return None
