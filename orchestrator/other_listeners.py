@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 
 from orchestrator.executions.node_networks import Listener
@@ -10,11 +11,15 @@ from orchestrator.node_rules import endpoint_of, resolved
 from orchestrator.store.members import Member
 from orchestrator.tasks import TaskOwner
 
+UNIX = "unix://"
+Tell = Callable[[frozenset[Listener], frozenset[str]], None]
+"""Gets addresses with their ports, and paths of sockets without links."""
+
 
 class OtherListeners:
     """Tells where they are when that has changed; what cannot be resolved is tried with the next beat."""
 
-    def __init__(self, tell: Callable[[frozenset[Listener]], None]) -> None:
+    def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._tasks = TaskOwner("other-listeners")
         self._known: frozenset[str] = frozenset()
@@ -26,9 +31,8 @@ class OtherListeners:
             self._tasks.spawn("look", self._look(addresses))
 
     async def _look(self, addresses: frozenset[str]) -> None:
-        endpoints = list(filter(None, map(endpoint_of, addresses)))
-        found = await asyncio.to_thread(lambda: [list(resolved(*one)) for one in endpoints])
-        self._tell(frozenset(target for targets in found for target in targets))
+        found, sockets = await asyncio.to_thread(_found, addresses)
+        self._tell(frozenset(target for targets in found for target in targets), sockets)
         if all(found):
             self._known = addresses
 
@@ -39,3 +43,10 @@ class OtherListeners:
     async def aclose(self) -> None:
         """Look no more."""
         await self._tasks.aclose()
+
+
+def _found(addresses: frozenset[str]) -> tuple[list[list[Listener]], frozenset[str]]:
+    """Of each name where it leads to; and the sockets. Blocking."""
+    paths = [one.removeprefix(UNIX) for one in addresses if one.startswith(UNIX)]
+    endpoints = filter(None, map(endpoint_of, addresses))
+    return [list(resolved(*one)) for one in endpoints], frozenset(map(os.path.realpath, paths))

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from orchestrator.clock import MACHINE_CLOCK, Ticks, sleep
@@ -29,7 +30,7 @@ from orchestrator.executions.hosts import (
 )
 from orchestrator.executions.node_files import MayWait, NodeFiles
 from orchestrator.executions.node_names import NodeNames
-from orchestrator.executions.node_networks import Address, NetworkRules, literal, unrefused
+from orchestrator.executions.node_networks import Address, Listener, NetworkRules, literal, unrefused
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.node_sockets import HeldSocket, SocketRules
 from orchestrator.executions.times import DEFAULT_TIMES, Times
@@ -64,6 +65,11 @@ class NodeDialler:
     def close(self) -> None:
         self._looking.shutdown(wait=False, cancel_futures=True)
         self._names.close()
+
+    def others_listen_at(self, places: frozenset[Listener], sockets: frozenset[str]) -> None:
+        """Where other managers do by now; `sockets`: paths without links."""
+        self.networks.others = places
+        self._sockets = replace(self._sockets, others=sockets)
 
     async def look(self, host: str, admit: Admit = anybody, now: float = 0.0) -> NodeSeen:
         """What is at a node's address `now` by the caller's clock; the caller lets go what is held.

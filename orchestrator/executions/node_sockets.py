@@ -75,13 +75,15 @@ class HeldSocket:
 class SocketRules:
     """Nodes' sockets lie below `directories` and in none of the manager's `own`; links are resolved first.
 
-    The sockets at the paths `protected` are refused by device and inode, by whatever name they are reached.
+    The sockets at the paths `protected` are refused by device and inode, by whatever name they are reached;
+    those of `others`, which come and go, by where they lie.
     All paths are absolute.
     """
 
     directories: tuple[str, ...]
     own: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
+    others: frozenset[str] = frozenset()
 
     def judge_missing(self, path: str) -> None:
         """What cannot be opened is judged by where it would be. Raises HostRefused.
@@ -138,6 +140,8 @@ class SocketRules:
         self._judge_name(place)
         if self._is_own(place, files):
             raise _refusal(path, "it is the manager's own")
+        if place in self.others:
+            raise _refusal(path, "it is another manager's")
 
     @staticmethod
     def _judge_name(path: str) -> None:

@@ -210,9 +210,9 @@ class Executions:
         """Let a node know that no run will connect to it (manager-api W3); never raises."""
         await self._nodes.wake(host, self.claims.of(namespace).check)
 
-    def others_listen_at(self, places: frozenset[Listener]) -> None:
+    def others_listen_at(self, places: frozenset[Listener], sockets: frozenset[str]) -> None:
         """Where other managers do by now: no run's node is there."""
-        self._nodes.networks.others = places
+        self._nodes.others_listen_at(places, sockets)
 
     def capacity_text(self, run: Run) -> str:
         """Why a run waits for permits, for its client."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,29 +19,37 @@ def others(*addresses: str) -> list[Member]:
     return [Member(f"m{n}", address, True, 0, False) for n, address in enumerate(addresses)]
 
 
+Told = list[tuple[frozenset[Listener], frozenset[str]]]
+
+
 @pytest.fixture
-def told() -> list[frozenset[Listener]]:
+def told() -> Told:
     return []
 
 
 @pytest.fixture
-async def listeners(told: list[frozenset[Listener]]) -> AsyncIterator[OtherListeners]:
-    made = OtherListeners(told.append)
+async def listeners(told: Told) -> AsyncIterator[OtherListeners]:
+    made = OtherListeners(lambda places, sockets: told.append((places, sockets)))
     yield made
     await made.aclose()
 
 
-async def test_they_come_and_go(listeners: OtherListeners, told: list[frozenset[Listener]]) -> None:
-    both = others("http://10.0.0.7:3999", "https://[fd00::7]/", "unix:///run/genvm/api.sock")
+async def test_they_come_and_go(listeners: OtherListeners, told: Told, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "place")
+    both = others("http://10.0.0.7:3999", "https://[fd00::7]/", f"unix://{tmp_path}/link/api.sock")
     for known in (both, both, others("http://10.0.0.7:3999"), []):
         listeners.look(known)
         await listeners.looked()
     first = (ip_address("10.0.0.7"), 3999)
-    assert told == [{first, (ip_address("fd00::7"), 443)}, {first}, frozenset()], "and not with each beat"
+    assert told == [
+        ({first, (ip_address("fd00::7"), 443)}, {str(tmp_path / "place" / "api.sock")}),
+        ({first}, frozenset()),
+        (frozenset(), frozenset()),
+    ], "and not with each beat"
 
 
 async def test_a_name_that_nobody_knows_yet_is_tried_again(
-    listeners: OtherListeners, told: list[frozenset[Listener]], monkeypatch: pytest.MonkeyPatch
+    listeners: OtherListeners, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known: dict[str, str] = {}
 
@@ -54,4 +63,4 @@ async def test_a_name_that_nobody_knows_yet_is_tried_again(
         known |= address
         listeners.look(others("http://b:3999"))
         await listeners.looked()
-    assert told == [frozenset(), {(ip_address("10.0.0.8"), 3999)}]
+    assert [places for places, _ in told] == [frozenset(), {(ip_address("10.0.0.8"), 3999)}]
