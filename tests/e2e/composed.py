@@ -25,6 +25,8 @@ from tests.e2e.manager_process import MANAGED_BY
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGER_IMAGE = "genvm-manager:latest"
+PATIENCE = 600
+"""Seconds for a command, however busy the machine is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Deployment:
         files = [flag for path in self.files for flag in ("--file", str(path))]
         command = [*compose_command(), *files, "--project-name", self.project, *args]
         ended = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
         assert ended.returncode == 0, f"{command}: {ended.stdout}{ended.stderr}"
         return ended.stdout
@@ -62,7 +64,7 @@ class Deployment:
             env=self.contract_environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
         assert ended.stdout, ended.stderr
