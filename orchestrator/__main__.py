@@ -91,10 +91,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. 2: the command line is wrong (argparse says so itself)."""
     args = parsed(argv)
     try:
-        return _run(args)
+        code = _run(args)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _reader_left():
+            return 141
         from orchestrator.command_failures import explained
 
         lines = explained(error)
@@ -103,6 +106,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in lines:
             print(f"genvm-orchestrator: {line}", file=sys.stderr)
         return 1
+    else:
+        return code
+
+
+def _reader_left() -> bool:
+    """Whether nobody reads stdout any more, as behind `head`; then nothing else is written there."""
+    import os
+    import select
+
+    written = select.poll()
+    written.register(sys.stdout.fileno(), 0)
+    if not written.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:

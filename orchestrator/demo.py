@@ -26,8 +26,8 @@ from orchestrator.settings import LogFormat, Settings
 
 ALICE = Address(b"\xa1" * 20)
 BOB = Address(b"\xb0" * 20)
-# Long enough for any honest example on a busy machine, short enough to watch a dishonest one end.
-LONGEST_RUN_SECONDS = 12.0
+# A browser's first page on a busy machine takes long; an endless loop is to be watched to its end.
+LONGEST_RUN_SECONDS, LONGEST_LOOP_SECONDS = 180.0, 12.0
 SHOWN = 76
 
 
@@ -43,10 +43,14 @@ async def demo(*, verbose: bool) -> int:
     examples = find_checkout(None).root / "examples"
     folder = Path(tempfile.mkdtemp(prefix="genvm-demo-"))
     try:
-        async with playground(folder) as (running, client, node):
+        async with playground(folder, LONGEST_RUN_SECONDS) as (running, client, node):
             print(f"a manager runs; its containers carry the label of state directory {folder}\n")
-            await play(node, examples)
+            counter = await play(node, examples)
             await play_with_modules(client, node, examples)
+            await nothing_left(running)
+        async with playground(folder, LONGEST_LOOP_SECONDS) as (running, _, node):
+            print(f"\nthe manager again, with {LONGEST_LOOP_SECONDS:.0f} s for a run")
+            await play_with_a_loop(node, counter)
             await nothing_left(running)
     except DemoFailed as failure:
         print(f"\nthe demo failed: {failure}", file=sys.stderr)
@@ -58,12 +62,17 @@ async def demo(*, verbose: bool) -> int:
 
 
 @asynccontextmanager
-async def playground(folder: Path) -> AsyncIterator[tuple[Manager, ManagerClient, NodeClient]]:
-    """A manager on a socket of its own, a client of its API, and a node that talks to it over HTTP."""
+async def playground(
+    folder: Path, longest_run: float
+) -> AsyncIterator[tuple[Manager, ManagerClient, NodeClient]]:
+    """A manager on a socket of its own, a client of its API, and a node that talks to it over HTTP.
+
+    `longest_run`: seconds. The chain of a folder is one, whichever manager runs its contracts.
+    """
     settings = Settings(
         state_dir=folder / "state",
         socket=folder / "manager.sock",
-        longest_run=LONGEST_RUN_SECONDS,
+        longest_run=longest_run,
         end_grace=0.5,
         # Whatever the environment says of the machine's own manager.
         tokens_file=None,
@@ -79,8 +88,8 @@ async def playground(folder: Path) -> AsyncIterator[tuple[Manager, ManagerClient
             store.close()
 
 
-async def play(node: NodeClient, examples: Path) -> None:
-    """The steps, each with what it must end in."""
+async def play(node: NodeClient, examples: Path) -> Address:
+    """The steps, each with what it must end in; the counter that was deployed."""
     code = await asyncio.to_thread((examples / "counter.py").read_bytes)
     deployed = await step("deploy counter.py with 5", node.deploy(code, [5], sender=ALICE), "Return")
     counter = deployed.address
@@ -88,10 +97,6 @@ async def play(node: NodeClient, examples: Path) -> None:
     await step("read: get", node.view(counter, "get"), "Return", 8)
     await step("rollback: add -1", node.call(counter, "add", [-1], sender=BOB), "UserError")
     await step("read: still 8", node.view(counter, "get"), "Return", 8)
-    killed = await step("an endless loop", node.call(counter, "spin", sender=BOB), "VmError", "timeout")
-    if killed.status.get("cause") != "deadline":
-        raise DemoFailed(f"the loop ended by {killed.status.get('cause')}, not by its deadline")
-    await step("read: the loop changed nothing", node.view(counter, "get"), "Return", 8)
     code = await asyncio.to_thread((examples / "ledger.py").read_bytes)
     ledger = (
         await step("deploy ledger.py", node.deploy(code, ["Gold", 100], sender=ALICE), "Return")
@@ -99,6 +104,15 @@ async def play(node: NodeClient, examples: Path) -> None:
     await step("transfer 30 to bob", node.call(ledger, "transfer", [BOB, 30], sender=ALICE), "Return")
     await step("bob's balance", node.view(ledger, "balance_of", [BOB]), "Return", 30)
     await step("transfer too much", node.call(ledger, "transfer", [ALICE, 31], sender=BOB), "UserError")
+    return counter
+
+
+async def play_with_a_loop(node: NodeClient, counter: Address) -> None:
+    """A contract that never ends by itself."""
+    killed = await step("an endless loop", node.call(counter, "spin", sender=BOB), "VmError", "timeout")
+    if killed.status.get("cause") != "deadline":
+        raise DemoFailed(f"the loop ended by {killed.status.get('cause')}, not by its deadline")
+    await step("read: the loop changed nothing", node.view(counter, "get"), "Return", 8)
 
 
 async def play_with_modules(client: ManagerClient, node: NodeClient, examples: Path) -> None:

@@ -17,7 +17,7 @@ command on this page with the command itself.
 
 `genvm-orchestrator COMMAND --help` says the same. `python -m orchestrator` is the same command. Exit code 0:
 it is done; 1: it could not be, and the text says why and what to do; 2: the command line is wrong; 130: it
-was interrupted. Results go to stdout, everything else to stderr.
+was interrupted; 141: who read its output left. Results go to stdout, everything else to stderr.
 
 Completion for the shell, from what follows:
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +69,18 @@ def test_a_token_and_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     made = json.loads(printed.out)
     [entry] = parse_tokens(json.dumps(made["line"]))
     assert (entry.digest, printed.err) == (digest_of(made["token"]), "")
+
+
+@pytest.mark.parametrize("command", ["completion bash", "config show"])
+def test_a_reader_that_has_enough_is_no_failure(command: str) -> None:
+    """As behind `head`: it is gone before anything was written."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as end:
+        ran = subprocess.run(
+            [sys.executable, "-m", "orchestrator", *command.split()],
+            stdout=end,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (ran.returncode, ran.stderr) == (141, b"")
