@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
+from orchestrator.__main__ import main
+from orchestrator.operations import reaping
 from orchestrator.operations.reaping import reap
 from orchestrator.runtime.kubernetes.cluster import Cluster
 from orchestrator.runtime.kubernetes.http import ApiServer
@@ -17,13 +21,18 @@ from tests.kubernetes.kube_api import KubeApi
 
 
 @pytest.fixture
-async def calls() -> AsyncIterator[PodCalls]:
-    api = KubeApi()
-    await api.start()
+async def api() -> AsyncIterator[KubeApi]:
+    made = KubeApi()
+    await made.start()
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def calls(api: KubeApi) -> AsyncIterator[PodCalls]:
     server = ApiServer(Cluster(api.url, "gv"))
     yield PodCalls(server)
     await server.aclose()
-    await api.aclose()
 
 
 def pod(manager: str, name: str, role: Role = Role.EXECUTOR) -> dict[str, object]:
@@ -69,3 +78,21 @@ async def test_what_a_manager_starts_at_its_end_goes_as_well(calls: PodCalls) ->
 
     assert await reap(calls, "aa-", pause) == {"genvm-aa-gv-0-run-9"}
     assert await left(calls) == set()
+
+
+async def test_a_program_reads_what_was_removed_and_from_where(
+    api: KubeApi, calls: PodCalls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command itself, as the chart's hook runs it: in a Pod of another namespace than the instances."""
+    monkeypatch.setattr(reaping, "in_cluster", lambda _: Cluster(api.url, "manager"))
+    monkeypatch.setattr(reaping, "PAUSE_S", 0)
+    for name in ("run-2", "run-1"):
+        await calls.create_pod(pod("aa-gv-0", name))
+    words = ["reap", "--managers", "aa-", "--namespace", "gv"]
+    capsys.readouterr()
+    assert await asyncio.to_thread(main, [*words, "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"removed": ["genvm-aa-gv-0-run-1", "genvm-aa-gv-0-run-2"]}
+    assert said.err == ""
+    assert await asyncio.to_thread(main, words) == 0
+    assert capsys.readouterr() == ("", "removed 0: nothing was left\n")
