@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PLACES = [ROOT, *(ROOT / "images" / image for image in ("base", "executor", "llm", "web"))]
+PLACES = [ROOT, *(ROOT / "images" / image for image in ("base", "executor", "llm", "release", "web"))]
 PRODUCTS = (
     "orchestrator",
     "genvm_wire",
@@ -24,6 +24,7 @@ PRODUCTS = (
     "genvm_connector",
     "genvm_executor",
     "genvm_llm",
+    "genvm_release",
     "genvm_web",
 )
 EVERYWHERE = {"structlog", "yaml", "tenacity"}
@@ -104,6 +105,19 @@ def test_a_package_is_imported_where_it_belongs(package: str) -> None:
         place for place in places if not any(f"{module}.".startswith(f"{place}.") for module in modules)
     ]
     assert (elsewhere, unused) == ([], [])
+
+
+def test_every_package_of_ours_is_looked_at() -> None:
+    """One that no contract names may import whatever it likes."""
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    named = {
+        name.partition(".")[0]
+        for contract in tools["importlinter"]["contracts"]
+        for name in (*contract.get("source_modules", ()), *contract.get("layers", ()))
+    }
+    assert set(tools["ruff"]["lint"]["isort"]["known-first-party"]) == set(PRODUCTS)
+    assert set(tools["importlinter"]["root_packages"]) == set(PRODUCTS)
+    assert named == set(PRODUCTS)
 
 
 def test_every_room_has_its_place_in_the_order() -> None:
