@@ -92,6 +92,10 @@ class Settings(
         return tuple(sources)
 
 
+READABLE = "give --config a file of settings that this user may read"
+WRITTEN = "it must consist of lines `name: value` (docs/settings.md has the names)"
+
+
 def groups() -> list[type[BaseModel]]:
     """The classes that settings are declared in, as people read them."""
     return [
@@ -123,15 +127,15 @@ def _check_readable(config_file: Path) -> None:
     try:
         found = yaml.safe_load(config_file.read_text("utf-8"))
     except OSError as error:
-        raise BadConfig(f"config file {config_file}: {error.strerror}") from error
+        raise BadConfig(f"config file {config_file}: {error.strerror}; {READABLE}") from error
     except UnicodeDecodeError as error:
-        raise BadConfig(f"config file {config_file} is not UTF-8") from error
+        raise BadConfig(f"config file {config_file} is not UTF-8: save it as that") from error
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f", line {mark.line + 1}"
-        raise BadConfig(f"config file {config_file}{where}: this is not YAML") from error
+        raise BadConfig(f"config file {config_file}{where}: this is not YAML; {WRITTEN}") from error
     if not isinstance(found, dict | None):
-        raise BadConfig(f"config file {config_file}: it must consist of lines `name: value`")
+        raise BadConfig(f"config file {config_file}: {WRITTEN}")
     for name in found or ():
         # What nobody reads would not be in force, and nobody would say so.
         if name not in Settings.model_fields:

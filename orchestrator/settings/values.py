@@ -33,7 +33,9 @@ def _database_url(url: SecretStr) -> SecretStr:
     try:
         urlsplit(f"//{place}").port  # noqa: B018 - asking for it is the test
     except ValueError:
-        raise ValueError("the journal's host and port cannot be read") from None
+        raise ValueError(
+            "the journal's host and port cannot be read: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        ) from None
     return url
 
 

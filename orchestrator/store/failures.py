@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
 from orchestrator.store.port import RowUnstorable, StoreFailure, StoreFull, StoreUnavailable
+
+SQLITE, POSTGRESQL = "sqlite", 5432
+NO_DATABASE = "file is not a database"
 
 
 class translated:
@@ -18,6 +22,35 @@ class translated:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, SQLAlchemyError | sqlite3.Error):
             raise _failure(error) from error
+
+
+class opening:
+    """A context in which a journal is opened: what fails says what to do about it, too."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, StoreUnavailable | StoreFull):
+            raise type(error)(f"{error}; {_advice(str(error), make_url(self._url))}") from error
+
+
+def _advice(said: str, url: URL) -> str:
+    if url.get_backend_name() != SQLITE:
+        where = f"{url.host or url.query.get('host') or 'this machine'}:{url.port or POSTGRESQL}"
+        return (
+            f"see that PostgreSQL runs at {where}, has the database {url.database or url.username} and lets "
+            "the user in, or name another journal (GENVM_DATABASE_URL)"
+        )
+    if NO_DATABASE in said:
+        return f"move {url.database} away, or bring it back from a backup (docs/backup.md)"
+    return (
+        "see that its directory is there, has room, and is this user's to write, "
+        "or name another one (GENVM_STATE_DIR, GENVM_DATABASE_URL)"
+    )
 
 
 def _failure(error: SQLAlchemyError | sqlite3.Error) -> StoreFailure:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool, QueuePool
 
-from orchestrator.store.failures import translated
+from orchestrator.store.failures import opening, translated
 from orchestrator.store.port import (
     AcceptedRow,
     FetchedRow,
@@ -300,7 +300,7 @@ def _open_read_only(url: str) -> Engine:
 
 def open_engine(url: str, **options: Any) -> Engine:
     """Migrated; `options`: of connections to a server. Blocking. Raises like `open_journal`."""
-    with translated():
+    with opening(url), translated():
         in_file = is_sqlite(url)
         if in_file:
             make_private(sqlite_file(url))

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from orchestrator.settings import Settings, misspelt
 from orchestrator.settings.about import Unit
+from orchestrator.settings.effective import READABLE
 
 
 def refusal(code: int, *command: str, **settings: str) -> str:
@@ -113,25 +114,37 @@ def test_a_setting_that_is_none_of_two_kinds_or_fits_no_other_is_named(
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "words", "advice"),
     [
-        ("nonsense", "the journal is in PostgreSQL or SQLite"),
-        ("mysql://user:a-secret@host/genvm", "it begins with postgresql://"),
-        ("postgresql+psycopg://user:a-secret@127.0.0.1:port/genvm", "host and port cannot be read"),
-        ("sqlite:////nonexistent/journal.sqlite", "No such file"),
-        ("postgresql+psycopg://user:a-secret@127.0.0.1:1/genvm", "Connection refused"),
+        ("nonsense", "the journal is in PostgreSQL or SQLite", "it begins with"),
+        ("mysql://user:a-secret@host/genvm", "it begins with postgresql://", "sqlite://"),
+        (
+            "postgresql+psycopg://user:a-secret@127.0.0.1:port/genvm",
+            "host and port cannot be read",
+            "write postgresql://USER",
+        ),
+        ("sqlite:////nonexistent/journal.sqlite", "No such file", "directory is there"),
+        ("sqlite:////proc/self/journal.sqlite", "No such file", "(GENVM_STATE_DIR, GENVM_DATABASE_URL)"),
+        (
+            "postgresql+psycopg://user:a-secret@127.0.0.1:1/genvm",
+            "Connection refused",
+            "PostgreSQL runs at 127.0.0.1:1,",
+        ),
     ],
 )
-def test_a_journal_that_cannot_be_opened(tmp_path: Path, url: str, words: str) -> None:
+def test_a_journal_that_cannot_be_opened(tmp_path: Path, url: str, words: str, advice: str) -> None:
     state_dir = str(tmp_path / "state")
     said = refusal(1, "serve", "--port", "0", "--state-dir", state_dir, GENVM_DATABASE_URL=url)
     assert words in said
+    assert advice in said
     assert "secret" not in said
 
 
 def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").write_text("not a database, " * 100)
-    assert "not a database" in refusal(1, "serve", "--port", "0", "--state-dir", str(tmp_path))
+    said = refusal(1, "serve", "--port", "0", "--state-dir", str(tmp_path))
+    assert "not a database" in said
+    assert f"move {tmp_path}/journal.sqlite away, or bring it back" in said
 
 
 def taken_port(stack: ExitStack, _: Path) -> list[str]:
@@ -169,12 +182,18 @@ def foreign_directory(stack: ExitStack, folder: Path) -> list[str]:
             id="a mistyped log level",
         ),
         pytest.param(
-            lambda _, folder: ["--config", str(folder)], "Is a directory", id="an unreadable config"
+            lambda _, folder: ["--config", str(folder)],
+            READABLE,
+            id="an unreadable config",
         ),
         pytest.param(
             manifest_of_other_text, "Failed to parse manifest YAML", id="a manifest that is not YAML"
         ),
-        pytest.param(lambda _, folder: ["--config", str(folder / "x")], "No such file", id="no config"),
+        pytest.param(
+            lambda _, folder: ["--config", str(folder / "x")],
+            READABLE,
+            id="no config",
+        ),
     ],
 )
 def test_what_keeps_a_manager_from_starting_is_one_line(
