@@ -25,6 +25,13 @@ async def until(look: Callable[[], T | None]) -> T:
     return seen
 
 
+async def turn_until(look: Callable[[], T | None]) -> T:
+    """The same turn by turn of the loop, for a moment that may be over in the next one."""
+    while not (seen := look()):
+        await asyncio.sleep(0)
+    return seen
+
+
 async def until_told(ask: Callable[[], Awaitable[T | None]], pause: float = PAUSE_TO_ASK) -> T:
     """The same for what has to be asked for: of an API, or of a thread."""
     while not (seen := await ask()):

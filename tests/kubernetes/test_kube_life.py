@@ -11,6 +11,7 @@ from orchestrator.runtime.kubernetes.removals import Removals
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable, InstanceDied, Loss
 from orchestrator.tasks import TaskOwner
 from tests.kubernetes.kube_bench import ATTEMPT, Bench, Pauses, bench, made, pod_name
+from tests.until import until
 
 NAME = pod_name("run-7")
 
@@ -158,7 +159,6 @@ async def test_another_starts_pod_is_not_deleted_in_its_place(at: Bench) -> None
     tasks.spawn("removals", removals.run())
     removals.remember(NAME, (ATTEMPT, "a1"))
     assert await removals.remove(pod.name, "a uid from before") is False
-    while removals.pending:
-        await asyncio.sleep(0)
+    await until(lambda: not removals.pending)
     await tasks.aclose()
     assert (await at.calls.get_pod(NAME)).uid == pod.uid

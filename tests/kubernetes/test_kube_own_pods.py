@@ -108,16 +108,14 @@ async def test_of_a_cancelled_start_nothing_stays(at: Bench, managers: Managers)
     pods = managers.one()
     at.api.faults.hold = asyncio.Event()
     starting = asyncio.ensure_future(pods.start(spec_of("run-7")))
-    while ("POST", "/api/v1/namespaces/gv/pods") not in at.api.faults.seen:
-        await asyncio.sleep(0)
+    await until(lambda: ("POST", "/api/v1/namespaces/gv/pods") in at.api.faults.seen)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert pods.removals_pending == 1
     at.api.faults.hold.set()
     at.api.faults.hold = None
-    while pods.removals_pending:
-        await asyncio.sleep(0)
+    await until(lambda: not pods.removals_pending)
     assert at.api.store.all("pods", "gv") == []
     kinds = [(change.before is None, change.after is None) for change in at.api.store.log]
     assert kinds[-1] == (False, True)
@@ -223,12 +221,9 @@ async def test_a_pod_that_no_node_has_room_for_is_waited_for(at: Bench, managers
     pods = managers.one()
     own = await pods.start(spec_of("run-7"))
     at.kubelet.live(own.life.pod.name, "unschedulable")
-    while own.life.waits_for_room() is None:
-        await asyncio.sleep(0)
+    await until(lambda: own.life.waits_for_room() is not None)
     reaching = asyncio.ensure_future(pods.reach(own, 0.0))
-    while pods.no_room is None:
-        await asyncio.sleep(0)
-    assert "Insufficient cpu" in pods.no_room
+    assert "Insufficient cpu" in await until(lambda: pods.no_room)
     at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
     assert await reaching == "127.0.0.1"
     assert pods.no_room is None
@@ -248,8 +243,7 @@ async def test_a_start_is_also_waited_for_until_its_program_runs(at: Bench, mana
     at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
     await pods.reach(own, 3600.0)
     running = asyncio.ensure_future(pods.reach(own, 3600.0, runs=True))
-    while not isinstance(own.life.standing, Reachable):
-        await asyncio.sleep(0)
+    await until(lambda: isinstance(own.life.standing, Reachable))
     assert not running.done()
     at.kubelet.live(own.life.pod.name, LIFE, until=5, address="127.0.0.1")
     assert await running == "127.0.0.1"
@@ -259,8 +253,7 @@ async def test_a_pod_that_is_refused_is_deleted(at: Bench, managers: Managers) -
     own = await managers.one().start(spec_of("run-7"))
     at.kubelet.live(own.life.pod.name, "image name invalid")
     reaching = asyncio.ensure_future(managers.all[-1].reach(own, 3600.0))
-    while own.life.end is None:
-        await asyncio.sleep(0)
+    await until(lambda: own.life.end is not None)
     at.kubelet.store.change("pods", "gv", own.life.pod.name, lambda pod: pod["spec"].pop("nodeName"))
     with pytest.raises(EngineRefused, match="InvalidImageName"):
         await reaching

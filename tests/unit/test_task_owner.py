@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from orchestrator.tasks import TaskOwner
+from tests.until import until
 
 
 async def returns() -> None:
@@ -61,8 +62,7 @@ async def test_a_task_that_does_not_end_is_named_and_waited_for() -> None:
     await begun.wait()
     with capture_logs() as records:
         closing = asyncio.create_task(owner.aclose())
-        while not records:
-            await asyncio.sleep(0)
+        await until(lambda: records)
         assert not closing.done()
         let_go.set()
         await closing

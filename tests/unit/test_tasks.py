@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from orchestrator.tasks import race
+from tests.until import turn_until
 
 
 async def hold(made: asyncio.Future[str], seen: list[str | None]) -> None:
@@ -31,8 +32,7 @@ async def test_a_caller_cancelled_at_the_moment_of_completion_gets_the_result_an
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     made.set_result("instance")
-    while working():
-        await asyncio.sleep(0)
+    await turn_until(lambda: not working())
     holding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await holding

@@ -26,6 +26,7 @@ from orchestrator.runtime.port import InstanceSpec, ProtocolBroken, Role, Runtim
 from orchestrator.store.codes import CodeFiles, KeptCode
 from orchestrator.tasks import TaskOwner
 from tests.unit.executions.heart_stage import Channel, Engine, Started, turn
+from tests.until import until
 
 SOURCE, COMPILER = b"class C: ..." * 1000, b"c" * 32
 DIGEST = sha256(SOURCE).digest()
@@ -157,8 +158,7 @@ async def test_one_that_compiles_ends_with_its_manager(files: CodeFiles, tasks: 
     engine = Compilers()
     codes = Codes(files, engine, tasks)  # type: ignore[arg-type]
     codes.offer(SOURCE, SPEC)
-    while not engine.started:
-        await turn()
+    await until(lambda: engine.started)
     await tasks.aclose()
     assert [one.destroyed for one in engine.started] in ([1], [0])
     assert len(engine.heard) <= 1
@@ -215,12 +215,10 @@ async def asking() -> Asking:
 async def test_a_question_is_answered_and_another_runs_is_none() -> None:
     instance, codes = await asking(), Offered()
     questions = CodeQuestions(codes, RUN, instance)
-    for source in (DIGEST, b"?" * 32):
-        questions.take(WantCode(RUN, COMPILER, source))
-        while not (
-            instance.heard and isinstance(instance.heard[-1], Code) and instance.heard[-1].source == source
-        ):
-            await turn()
+    questions.take(WantCode(RUN, COMPILER, DIGEST))
+    await until(lambda: instance.heard)
+    questions.take(WantCode(RUN, COMPILER, b"?" * 32))
+    await until(lambda: len(instance.heard) == 2)
     assert instance.heard == [Code(RUN, DIGEST, b"code", 9), Code(RUN, b"?" * 32, None, 0)]
     for said in (WantCode(RUN + 1, COMPILER, DIGEST), Source(RUN + 1, SOURCE)):
         with pytest.raises(ProtocolBroken):
@@ -237,8 +235,7 @@ async def test_one_that_asks_and_offers_without_end_is_heard_a_few_times() -> No
         questions.take(Source(RUN, SOURCE))
     await turn()
     instance.listens.set()
-    while not instance.heard:
-        await turn()
+    await until(lambda: instance.heard)
     assert (len(instance.heard), len(codes.offered)) == (1, MOST_SOURCES)
     await questions.aclose()
 

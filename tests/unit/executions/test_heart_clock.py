@@ -21,6 +21,7 @@ from orchestrator.executions.state import Cause, State
 from orchestrator.executions.times import DEFAULT_TIMES
 from tests.hand_clock import BEGINNING, HandClock, settle
 from tests.unit.executions.heart_stage import Engine, Rows, Stage, request, turn
+from tests.until import turn_until
 
 GRACE = 1.0
 """As the stage's limits have it."""
@@ -192,8 +193,7 @@ async def test_a_look_at_a_node_is_repeated_when_it_is_old(
     rows = SlowRows()
     stage = Stage(clock=clock, rows=rows)
     submitting = asyncio.create_task(stage.executions.submit(request(host)))
-    while not stage.executions.live():
-        await turn()
+    await turn_until(stage.executions.live)
     await clock.pass_time(waited)
     rows.taking.set()
     await (await submitting).released

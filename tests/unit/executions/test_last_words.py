@@ -29,8 +29,8 @@ from tests.unit.executions.heart_stage import (
     Stage,
     Started,
     request,
-    turn,
 )
+from tests.until import turn_until, until
 
 
 async def test_a_run_cancelled_at_any_await_gives_back_all_and_is_told_of(host: str) -> None:
@@ -53,8 +53,7 @@ async def test_a_run_cancelled_at_any_await_gives_back_all_and_is_told_of(host: 
         # One that has been begun has an outcome; one that has not is the next manager's.
         assert bool(stage.rows.of(OutcomeRow)) or not stage.engine.started
         assert not stage.engine.started or stage.rows.of(AcceptedRow)
-        while asyncio.all_tasks() != before:
-            await turn()
+        await until(lambda: asyncio.all_tasks() == before)
 
     assert await at_every_await({"_accept"}, scene) >= 10
     assert causes == {Cause.SHUTDOWN, Cause.EXITED}
@@ -135,8 +134,7 @@ async def test_a_run_whose_job_was_lost_on_its_way_is_no_fault_of_its_program(ho
 async def test_who_waits_for_a_run_to_be_accepted_is_told_that_the_manager_leaves(host: str) -> None:
     stage = Stage()
     waiting = asyncio.create_task(stage.executions.submit(request(host)))
-    while not stage.executions.live():
-        await turn()
+    await turn_until(stage.executions.live)
     await stage.executions.aclose()
     with pytest.raises(ShuttingDown):
         await waiting
@@ -151,8 +149,7 @@ async def test_a_run_that_came_before_the_queue_is_opened_again_lives_once(host:
     ]
     with capture_logs() as lines:
         submitting = [asyncio.create_task(stage.executions.submit(one)) for one in wanted]
-        while stage.executions.statistics().permits.waiting == 0:
-            await turn()
+        await turn_until(lambda: stage.executions.statistics().permits.waiting > 0)
         stage.executions.reopen_queue()
         await stage.executions.shut_down(drain=3600, grace=0)
         await asyncio.gather(*submitting)

@@ -19,6 +19,7 @@ from orchestrator.executions.verdict import EndOrder
 from orchestrator.runtime.conversation import made_ready
 from orchestrator.runtime.port import InstanceSpec
 from tests.unit.executions.heart_stage import Channel, Engine, Stage, Started, request, turn
+from tests.until import until
 
 CALLEE, CALLER = Address(b"\xca" * 20), Address(b"\xa0" * 20)
 FIVE = build(RunResult(code=ResultCode.RETURN, data=5), ResultForm.B1)
@@ -158,8 +159,7 @@ async def test_the_end_of_the_caller_is_the_end_of_the_callee(host: str) -> None
     engine = Nesting(calls=[call()], callee_waits=True)
     stage = Stage(engine)
     run = await stage.executions.submit(request(host))
-    while len(engine.jobs) < 2:
-        await turn()
+    await until(lambda: len(engine.jobs) >= 2)
     run.order_end(EndOrder(Cause.CANCELLED, 0))
     engine.started[0].end()
     await run.released

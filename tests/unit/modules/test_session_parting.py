@@ -22,6 +22,7 @@ from orchestrator.modules.configuration import StartRequest
 from orchestrator.modules.kinds import ModuleKind
 from tests.cancelling import Moment, at, at_every_await
 from tests.unit.modules.module_bench import TIMES, FakeRuntime, introduction, service
+from tests.until import until
 
 STATISTICS: dict[str, Encodable] = {"scripting": {"requests_count": 1, "requests_time": 5}}
 TASKS = {"_serve", "_see_out", "tell", "_put_away"}
@@ -171,7 +172,6 @@ async def test_who_waits_for_a_modules_last_word_is_let_go_wherever_its_life_is_
                 next(iter(runtime.instances.values())).end()
             assert await releasing is None
             await modules.aclose(0)
-        while asyncio.all_tasks() != before:
-            await asyncio.sleep(0)
+        await until(lambda: asyncio.all_tasks() == before)
 
     assert await at_every_await({"_live", "live"}, scene) > 2

@@ -15,6 +15,7 @@ from genvm_module.serving import USER_ERROR_ANSWER
 from genvm_module.session import LAST_WORD_SECONDS, ServedSession, Tally
 from genvm_module.streams import StreamBroken
 from genvm_wire.calldata import Encodable, decode, encode
+from tests.until import turn_until
 
 from .parrot import ParrotTalk
 from .peers import HOST_DATA, Peer, framed, framed_pair, hang_up, hello, raw_frame
@@ -152,8 +153,7 @@ async def test_what_nobody_foresaw_is_fatal_and_tells_no_detail(request_name: st
 async def test_work_for_a_caller_that_has_gone_is_cancelled() -> None:
     async with parrot() as served:
         served.peer.send(hello() + framed("wait"))
-        while not served.session.busy:
-            await asyncio.sleep(0)
+        await turn_until(lambda: served.session.busy)
         await served.talk.waiting.wait()
         await served.peer.close()
         await served.talk.cancelled.wait()
@@ -164,8 +164,7 @@ async def test_work_for_a_caller_that_has_gone_is_cancelled() -> None:
 async def test_a_request_sent_ahead_is_kept_while_the_one_before_is_answered() -> None:
     async with parrot() as served:
         served.peer.send(hello() + framed("wait") + framed("after"))
-        while not served.session.busy:
-            await asyncio.sleep(0)
+        await turn_until(lambda: served.session.busy)
         await served.talk.waiting.wait()
         served.talk.go_on.set()
         assert await served.peer.receive() == {"Ok": "waited"}
@@ -181,8 +180,7 @@ async def test_the_deadline_answers_the_request_under_way_and_ends_the_session(
     monkeypatch.setattr(loop, "time", lambda: now)
     async with parrot(deadline=now + 60) as served:
         served.peer.send(hello() + framed("wait"))
-        while not served.session.busy:
-            await asyncio.sleep(0)
+        await turn_until(lambda: served.session.busy)
         await served.talk.waiting.wait()
         now += 60 - LAST_WORD_SECONDS / 2
         answer = await served.peer.receive()

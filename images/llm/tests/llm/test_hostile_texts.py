@@ -25,6 +25,7 @@ from genvm_llm.workshop import IN_PLACE, WorkFailed, Workshop
 from genvm_module.contract import ConfigurationRefused
 from genvm_module.errors import ModuleError
 from genvm_wire.module_messages import Configured
+from tests.until import turn_until
 
 from .control_channel import Manager
 from .provider_server import openai_reply, raw
@@ -164,8 +165,7 @@ async def test_cancelled_work_is_ended_and_gives_nobody_its_outcome() -> None:
         working = asyncio.create_task(
             shop.do("filtered", {"a": "ab " * 3_000_000}, ("RmZeroWidth",) * 50, size=9_000_000)
         )
-        while not shop.handed_over:
-            await asyncio.sleep(0)
+        await turn_until(lambda: shop.handed_over)
         working.cancel()
         await asyncio.wait([working])
         assert await shop.do("filtered", {"a": "ｂ"}, ("NFKC",), size=IN_PLACE + 1) == {"a": "b"}

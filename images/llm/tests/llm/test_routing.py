@@ -11,6 +11,7 @@ import pytest
 
 from genvm_llm.budget import Allowance, allowance
 from genvm_module.errors import ModuleError
+from tests.until import until
 
 from .provider_server import ProviderServer, never, openai_reply, provider, raw
 from .talk import Talk, backend, configured, talking
@@ -108,8 +109,7 @@ async def test_calls_at_once_are_bounded_per_backend() -> None:
     async with provider(wait) as server:
         async with talking({**backend(server.url), "max_concurrent": 2}) as talk:
             asking = [asyncio.ensure_future(talk.prompt()) for _ in range(6)]
-            while server.at_once < 2:
-                await asyncio.sleep(0)
+            await until(lambda: server.at_once >= 2)
             gate.set()
             await asyncio.gather(*asking)
         assert (server.most_at_once, len(server.received)) == (2, 6)
