@@ -36,6 +36,7 @@ class Fault(StrEnum):
     ABSENT = "absent"
     MALFORMED = "malformed"
     NOT_UTF8 = "not_utf8"
+    NO_MEMORY = "no_memory"
 
 
 _VM_ERRORS: Final[Mapping[str, Mapping[Fault, str]]] = {
@@ -43,11 +44,13 @@ _VM_ERRORS: Final[Mapping[str, Mapping[Fault, str]]] = {
         Fault.ABSENT: "invalid_contract absent_runner_comment",
         Fault.MALFORMED: "invalid_contract",
         Fault.NOT_UTF8: "invalid_contract not_utf8_text",
+        Fault.NO_MEMORY: "OOM",
     },
     "v0.3": {
         Fault.ABSENT: "invalid_contract runner absent",
         Fault.MALFORMED: "invalid_contract runner malformed",
         Fault.NOT_UTF8: "invalid_contract not_utf8_text",
+        Fault.NO_MEMORY: "out_of memory",
     },
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Any
 
@@ -17,6 +17,13 @@ MAX_ENV_NAME = 128
 MAX_ENV_VALUE = 1024 * 1024
 MAX_ENVIRONMENT = 16 * 1024 * 1024
 """Characters of all values: a short runner can name a long one in thousands of others."""
+MAX_MAPPED = 16 * 1024 * 1024
+"""What the files of a VM may cost together that are put somewhere, each time counted: a short runner can put
+ten thousand in thousands of places. It is the executor's own memory, which is beside the VM's.
+"""
+_FILE_COST = 256
+MAX_LINKED = 64
+"""Modules that are linked, each time counted: every one is compiled and instantiated."""
 _SUPPORT_RUNNERS = frozenset({"cpython", "py-lib-cloudpickle", "py-lib-genlayer-std"})
 """What `py-genlayer` itself depends on; our interpreter and library contain them."""
 _ABSENT_RUNNERS = frozenset(
@@ -85,6 +92,7 @@ class _Interpreter:
         self._debug = debug
         self._deterministic = deterministic
         self._work_left = most_work
+        self._mapped = 0
         self._launch = Launch()
         self._seen: set[str] = set()
 
@@ -132,7 +140,7 @@ class _Interpreter:
                 self._launch.arguments = list(argument)
                 return False
             case "LinkWasm", str() if argument in self._package.files:
-                return self._link(argument)
+                return self._link(self._library(argument))
             case "StartWasm", str() if argument in self._package.files:
                 self._launch.wasm = self._package.files[argument]
                 return True
@@ -150,17 +158,20 @@ class _Interpreter:
         if name in _SUPPORT_RUNNERS or name in _ABSENT_RUNNERS:
             return False
         if name == SOFTFLOAT:
-            self._launch.linked.append(Library(name))
-            return False
+            return self._link(Library(name))
         if (objection := objection_to_library(runner, self._line)) is not None:
             raise self._malformed(objection)
         self._map_contract(multi=name == "py-genlayer-multi")
         return True
 
-    def _link(self, path: str) -> bool:
+    def _library(self, path: str) -> Library:
         wasm = self._package.files[path]
-        name = module_name(wasm) or path.rpartition("/")[2].removesuffix(".wasm")
-        self._launch.linked.append(Library(name, wasm))
+        return Library(module_name(wasm) or path.rpartition("/")[2].removesuffix(".wasm"), wasm)
+
+    def _link(self, library: Library) -> bool:
+        if len(self._launch.linked) == MAX_LINKED:
+            raise self._malformed(f"more than {MAX_LINKED} modules are linked")
+        self._launch.linked.append(library)
         return False
 
     def _map_contract(self, *, multi: bool) -> None:
@@ -177,6 +188,9 @@ class _Interpreter:
             found = {target: self._package.files[source]} if source in self._package.files else {}
         if not found:
             raise self._malformed(f"the package has no file {source!r:.200}")
+        self._mapped += cost_of_mapping(found)
+        if self._mapped > MAX_MAPPED:
+            raise PackageError(Fault.NO_MEMORY, self._line, "the runner maps too many files")
         if not all(_is_plain(path) for path in found):
             raise self._malformed(f"{target!r:.200} is no plain path")
         self._launch.files.update({_from_root(path): data for path, data in found.items()})
@@ -205,6 +219,11 @@ class _Interpreter:
         expanded = _VARIABLE.sub(lambda match: known.get(match[1], ""), value)
         self._spend(len(expanded) // _AS_LONG_AS_A_FILE)
         return expanded if len(expanded) <= MAX_ENV_VALUE else None
+
+
+def cost_of_mapping(paths: Iterable[str]) -> int:
+    """Of `MAX_MAPPED`: as the reference counts it (contract-sdk-v03.md, 18)."""
+    return sum(_FILE_COST + len(path) for path in paths)
 
 
 def _is_plain(path: str) -> bool:

@@ -160,13 +160,13 @@ def test_a_version_that_no_executor_serves_is_told(version: str, is_too_new: boo
 
 
 def long_to_follow() -> dict[str, bytes]:
-    few = dict.fromkeys((f"contract/{number:050}" for number in range(MOST_MEMBERS - 1)), "")
-    mapped: Any = {"MapFile": {"file": "./", "to": "/"}}
+    few = dict.fromkeys((f"contract/{number:050}" for number in range(MOST_MEMBERS - 2)), "")
+    mapped: Any = {"MapFile": {"file": "one/", "to": "/"}}
     grown: Any = {"AddEnv": {"name": "B", "val": "${A}"}}
     room = MOST_HEADER * 3 // 4
     long = [{"AddEnv": {"name": "A", "val": "x" * 60_000}}, {"AddEnv": {"name": "A", "val": "${A}" * 17}}]
     return {
-        "files": zipped({**few, "runner.json": json.dumps({"Seq": [mapped] * (room // 50)})}),
+        "files": zipped({**few, "one/it": "", "runner.json": json.dumps({"Seq": [mapped] * (room // 50)})}),
         "variables": headed({"Seq": [*long, *[grown] * ((room - 60_000) // 50)]}),
         "names": headed(
             {"Seq": [{"AddEnv": {"name": str(number), "val": ""}} for number in range(room // 50)]}

@@ -19,6 +19,7 @@ from genvm_executor.requests.vm_frame import OWN_RUNNER, Start, VmFrame
 from genvm_wire.address import Address
 from genvm_wire.calldata import CalldataError, Encodable, Value, decode, encode
 from genvm_wire.results import ResultCode
+from genvm_wire.runner_actions import MAX_MAPPED, cost_of_mapping
 
 MAX_REQUEST_ITEMS = 1_000_000
 Payload = dict[str, Any]
@@ -47,6 +48,7 @@ class ContractRequests:
         self._frame = frame
         self._children = children
         self._files = files
+        self._mapped = 0
         self._runners = Runners(run, frame)
         self._handlers: dict[str, Callable[[Any], bytes | None]] = {
             "Return": self._return,
@@ -224,7 +226,11 @@ class ContractRequests:
 
     def _map_file(self, payload: Payload) -> bytes | None:
         source, target = payload["path_in_runner"], payload["path_in_vfs"]
-        for path, data in self._runners.files(payload["runner"], source).items():
+        found = self._runners.files(payload["runner"], source)
+        self._mapped += cost_of_mapping(target + path for path in found)
+        if self._mapped > MAX_MAPPED:
+            raise VmFault(self._run.job.line.texts.no_memory_for_answer, "too many files are mapped")
+        for path, data in found.items():
             self._runners.check_target(target + path)
             self._files.add(target + path, data)
         return None

@@ -42,6 +42,8 @@ class RunState:
     """where compiled code is asked for; null: nowhere"""
     compiled: dict[bytes, CompiledSource] = field(default_factory=dict)
     """of sources that VMs of this run have begun with"""
+    registered: int = 0
+    """bytes of the packages that its VMs have registered, and what each costs besides"""
     nested_calls: int = 0
     memory_limit: int = DEFAULT_MEMORY_BYTES
     counters: RunCounters = field(default_factory=RunCounters)

@@ -16,6 +16,9 @@ from genvm_wire.keccak import keccak256
 from genvm_wire.records import record
 from genvm_wire.runner_ids import objection_to_form, objection_to_library
 
+MAX_REGISTERED = 64 * 1024 * 1024
+"""Of a run: they are the executor's own memory, which is beside its VMs'."""
+_REGISTERED_COST = 4096
 _CUSTOM = "custom:"
 _CHAIN = re.compile(r"chain:0x([0-9a-fA-F]{40})(?::([df])(?::([^:]+))?)?", re.ASCII)
 _STATES = {
@@ -44,7 +47,12 @@ class Runners:
         """Load a package; its id."""
         self._parsed(code)
         runner = _CUSTOM + gvm32.encode(sha3_256(code).digest())
-        self._frame.custom_runners[runner] = code
+        if runner not in self._frame.custom_runners:
+            self._run.registered += _REGISTERED_COST + len(code)
+            if self._run.registered > MAX_REGISTERED:
+                text = self._run.job.line.texts.no_memory_for_answer
+                raise VmFault(text, f"registered packages take more than {MAX_REGISTERED} bytes")
+            self._frame.custom_runners[runner] = code
         return runner
 
     def choose(self, runner: str) -> Chosen:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import time
+import zipfile
 from typing import Any
 
 import pytest
@@ -363,6 +365,38 @@ return [own, found.calldata, *copies, none.message]
 def test_a_runner_that_is_none_ends_the_vm_that_named_it(later: LaterChain, call: str) -> None:
     later.deploy(source(f"found = {call}\nreturn getattr(found, 'message', 'nothing')"))
     assert later.failure("go").data == "invalid_contract runner malformed"
+
+
+def many_files() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("runner.json", '{"StartWasm": "none"}')
+        for number in range(5000):
+            archive.writestr(f"many/{number}", "")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (
+            "for number in range(65):\n    gl.vm.register_runner(args[0] + bytes([48 + number]) * (1 << 20))",
+            (LATER + "x = 1 #").encode(),
+        ),
+        (
+            "own = gl.vm.register_runner(args[0])\n"
+            "for number in range(20):\n    gl.vm.map_file(own, 'many/', f'/{number}/')",
+            many_files(),
+        ),
+    ],
+    ids=["packages", "files"],
+)
+def test_what_a_contract_makes_its_executor_keep_is_bounded(
+    later: LaterChain, body: str, code: bytes
+) -> None:
+    """That memory is beside the VM's: without a bound the container ended, instead of the VM."""
+    later.deploy(source(body))
+    assert later.failure("go", code).data == "out_of memory"
 
 
 @pytest.mark.parametrize("vector", VECTORS["runner_id_parse"], ids=lambda one: one["id"][:30])
