@@ -34,6 +34,8 @@ LONGEST_KEY = 4096
 """Characters: keys are found again in every spelling, at a cost that grows with their length."""
 LONGEST_NAME = 1024
 MOST_IMAGES = 100
+LONGEST_RESPONSE = 16 * 1024
+"""Characters of an answer that are told: whoever asks only wants to know whether a model answers."""
 # The rest of what a failure knows (headers, bodies) may hold anything.
 TOLD = ("url", "status")
 
@@ -103,14 +105,16 @@ class PromptCheck:
     prompt_index: int
     prompt: CheckPrompt
 
-    def answer(self, response: str | None, error: str | None) -> dict[str, Any]:
-        return {
+    def answer(self, response: str | None, error: str | None) -> bytes:
+        """As JSON: all of them in one go would take too long."""
+        told = {
             "config_index": self.config_index,
             "prompt_index": self.prompt_index,
             "available": error is None,
             "error": error,
             "response": response,
         }
+        return json.dumps(told).encode()
 
 
 @describes(
@@ -129,10 +133,11 @@ async def post_check(request: web.Request) -> web.StreamResponse:
     ]
     async with asyncio.TaskGroup() as group:
         checks = [group.create_task(_checked(context, slots, entry)) for entry in entries]
-    return web.json_response([check.result() for check in checks])
+    whole = b"[" + b", ".join(check.result() for check in checks) + b"]"
+    return web.Response(body=whole, content_type="application/json", charset="utf-8")
 
 
-async def _checked(context: ApiContext, slots: asyncio.Semaphore, entry: PromptCheck) -> dict[str, Any]:
+async def _checked(context: ApiContext, slots: asyncio.Semaphore, entry: PromptCheck) -> bytes:
     try:
         async with slots:
             # What keys look like in other spellings, and pictures: a thread's, and few at a time.
@@ -147,7 +152,7 @@ async def _asked(
     check: CheckOne, config: Mapping[str, Any], prompt: Mapping[str, Any], redaction: Redaction
 ) -> str:
     try:
-        return await asyncio.to_thread(redaction.text, await check(config, prompt))
+        return (await asyncio.to_thread(redaction.text, await check(config, prompt)))[:LONGEST_RESPONSE]
     except ChecksUnavailable:
         raise
     except Exception as failure:

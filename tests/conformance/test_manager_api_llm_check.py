@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from orchestrator.api.llm_check import LONGEST_RESPONSE
 from tests.integration.manager.conftest import Client, MakeClient, folder, make_client
 
 __all__ = ["folder", "make_client"]
@@ -78,6 +79,12 @@ async def test_the_answer_is_a_bare_list_model_by_model(client: Client) -> None:
         "error": None,
         "response": "a: x",
     }
+
+
+async def test_of_a_long_answer_the_beginning_is_told(client: Client) -> None:
+    _, answer = await checked(client, [CONFIG | {"model": "a"}], [PROMPT | {"user_message": "x" * 20_000}])
+    assert answer[0]["available"]
+    assert answer[0]["response"] == "a: " + "x" * (LONGEST_RESPONSE - 3)
 
 
 async def test_nothing_asked_is_an_empty_list(client: Client) -> None:

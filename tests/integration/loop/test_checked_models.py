@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import zlib
@@ -57,6 +58,18 @@ SAID: dict[str, Callable[[], Iterator[bytes]]] = {
 }
 
 
+def answered(text: str) -> bytes:
+    """As a model does."""
+    choice = {"message": {"content": text}, "finish_reason": "stop"}
+    return reply(json.dumps({"choices": [choice]}).encode())
+
+
+ANSWERS = {
+    "long": "x" * (MIB - 500),
+    "escapes": "\u00e9" * (MIB // 6 - 500),
+}
+
+
 @contextmanager
 def model_server(said: Callable[[], Iterator[bytes]]) -> Iterator[str]:
     """Its address. It says `said` to whoever has asked anything."""
@@ -98,5 +111,19 @@ async def test_what_a_model_server_says(hostile: Hostile, name: str) -> None:
         async def check() -> None:
             status, answer = await hostile.ask("POST", "/llm/check", json=body)
             assert (status, [one["available"] for one in answer]) == (200, [False] * CONFIGS)
+
+        await hostile.never_stops(check)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_what_many_models_answer(hostile: Hostile, name: str) -> None:
+    with model_server(lambda: iter([answered(ANSWERS[name])])) as url:
+        config = {"host": url, "provider": "openai-compatible", "model": "m", "key": "k" * 100}
+        prompt = {"user_message": "?", "temperature": 0, "max_tokens": 1}
+        body = {"configs": [config] * 10, "test_prompts": [prompt] * 10}
+
+        async def check() -> None:
+            status, answer = await hostile.ask("POST", "/llm/check", json=body)
+            assert (status, [one["available"] for one in answer]) == (200, [True] * 100)
 
         await hostile.never_stops(check)
