@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from guest.vectors import Step, VmEnd
@@ -97,9 +97,12 @@ class WasiHarness:
         del source
         return True
 
-    def run(self, source: str, steps: Sequence[Step]) -> list[VmEnd]:
+    def run(
+        self, source: str, steps: Sequence[Step], before: Mapping[str, bytes] | None = None
+    ) -> list[VmEnd]:
+        """`before`: the storage that the first step finds."""
         outcomes: list[VmEnd] = []
-        slots: dict[str, bytes] = {}
+        slots = dict(before or {})
         for step in steps:
             outcomes.append(self._step(source, step, slots))
             slots = dict(outcomes[-1].slots)
