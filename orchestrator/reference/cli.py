@@ -12,8 +12,9 @@ from orchestrator.reference.tables import code, table
 HEAD = """\
 # The command
 
-Made by `make reference` from the command's own arguments; a test compares the two, and another one reads each
-command on this page with the command itself.
+Made by `make reference` from the command's own arguments; a test compares the two, and others read each
+command on this page with the command itself, and run those of all pages
+(`tests/developer/test_dev_documented.py`).
 
 `genvm-orchestrator COMMAND --help` says the same. `python -m orchestrator` is the same command. Exit code 0:
 it is done; 1: it could not be, and the text says why and what to do; 2: the command line is wrong; 130: it
