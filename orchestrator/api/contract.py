@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel
 
-from genvm_wire.contract_lines import OLD_LINE, line_of_code
+from genvm_wire.contract_lines import rules_of_code
 from genvm_wire.storage_layout import pre_deploy_writes
 from orchestrator.access.scope import Scope
 from orchestrator.api.answers import Schema, SpecifiedMajor, Writes
@@ -105,7 +105,7 @@ def _deployment_time(request: web.Request) -> datetime:
 def _writes_body(code: bytes) -> bytes:
     """`{"writes": [[key, value], …]}`, base64; a JSON encoder would look at each of its characters."""
     pieces = [b'{"writes":[']
-    for key, value in pre_deploy_writes(code, line_of_code(code) or OLD_LINE):
+    for key, value in pre_deploy_writes(code, rules_of_code(code).name):
         comma = b"," if len(pieces) > 1 else b""
         pieces += [comma, b'["', base64.b64encode(key), b'","', base64.b64encode(value), b'"]']
     return b"".join([*pieces, b"]}"])

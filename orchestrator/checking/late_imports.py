@@ -7,9 +7,10 @@ empty contract. So it is the executor that knows what there is.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from genvm_wire.contract_lines import LATER_LINE, line_of_code
+from genvm_wire.contract_lines import rules_of_code
+from genvm_wire.line_rules import LATER_LINE, OLD_LINE
 
 Import = ast.Import | ast.ImportFrom
 
@@ -25,6 +26,8 @@ class Probe(genlayer.contract.Contract):
     def __init__(self):
         pass
 """
+_CONTRACTS: Mapping[str, str] = {OLD_LINE: _CONTRACT, LATER_LINE: _LATER_CONTRACT}
+"""An empty one, by line."""
 
 
 def probe(code: bytes, without: frozenset[int] = frozenset()) -> bytes | None:
@@ -43,7 +46,7 @@ def probe(code: bytes, without: frozenset[int] = frozenset()) -> bytes | None:
     kept[header:] = [""] * (len(lines) - header)
     for number, node in asked.items():
         kept[number - 1] = ast.unparse(node)
-    contract = _LATER_CONTRACT if line_of_code(code) == LATER_LINE else _CONTRACT
+    contract = _CONTRACTS[rules_of_code(code).name]
     return ("\n".join(kept) + "\n" + contract).encode()
 
 

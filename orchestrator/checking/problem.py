@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from codecs import BOM_UTF8
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from genvm_wire.contract_lines import LATER_LINE, line_of_code
+from genvm_wire.contract_lines import rules_of_code
+from genvm_wire.line_rules import LATER_LINE, OLD_LINE
 from orchestrator.node.contract_lines import complaint, places
 from orchestrator.node.run_report import RunReport
 
@@ -60,6 +62,8 @@ _LATER_ADVICE: Final = (
     (r"not marked for usage", "mark the class with @gl.storage.allow"),
     (r"^NameError", "import or define the name; types come with `from genlayer.types import *`"),
 )
+_LINE_ADVICE: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {OLD_LINE: (), LATER_LINE: _LATER_ADVICE}
+"""What is looked for first, by line."""
 """For the second generation of the library, where it differs."""
 _ADVICE: Final = (
     (r"does not begin with a runner comment", "begin the file with the version and runner comments"),
@@ -133,8 +137,8 @@ def problem_of(outcome: RunReport, code: bytes, severity: str = "error") -> Prob
     text = _PACKAGE.sub("", complaint(outcome.stderr) or _last_line(outcome.stderr) or said)
     source = _source(code)
     line = _line(text, said, outcome.stderr, source)
-    later = _LATER_ADVICE if line_of_code(code) == LATER_LINE else ()
-    advice = WITHOUT_MARK if code.startswith(BOM_UTF8) else _advice(text, said, later)
+    of_line = _LINE_ADVICE[rules_of_code(code).name]
+    advice = WITHOUT_MARK if code.startswith(BOM_UTF8) else _advice(text, said, of_line)
     if _SCHEMA_ALONE.search(text):
         severity, text = "warning", f"{text}: {_NO_SCHEMA}"
     return Problem(severity, line, text, advice, said, _shown(source, line))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from genvm_wire.contract_lines import OLD_LINE, line_of_code
+from genvm_wire.contract_lines import line_of_code
 from genvm_wire.contract_package import PackageError, names_no_runner, parse, too_new, version_text
+from genvm_wire.line_rules import LINE_RULES
 from genvm_wire.runner_actions import TooMuchWork, interpret
 from orchestrator.contracts.versions import ExecutorVersion, Manifest, VersionFailure
 
@@ -63,7 +64,7 @@ def _refusal(code: bytes, version: ExecutorVersion) -> str | None:
         return str(error)
     except TooMuchWork:
         return None
-    return too_new(package.version, version.name) if line == OLD_LINE else None
+    return too_new(package.version, version.name) if LINE_RULES[line].compares_headers else None
 
 
 def major_of(text: str) -> int | None:

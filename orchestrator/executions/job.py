@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from genvm_wire import calldata
 from genvm_wire.calldata import CalldataError
-from genvm_wire.contract_lines import OLD_LINE
 from genvm_wire.host_tables import HOST_TABLES
 from genvm_wire.instance_messages import JobMessage
+from genvm_wire.line_rules import LINE_RULES, OLD_LINE
 from orchestrator.contracts.versions import ExecutorVersion
 from orchestrator.executions.request import DebugLevel, RunRequest
 
-OLD_METHOD_KEY, METHOD_KEY = "method", ""
+CLIENTS_KEY = LINE_RULES[OLD_LINE].method_key
 OLDEST_TABLE = "T15a"
 MOST_CALLDATA_ITEMS = 100_000
 
@@ -76,14 +76,13 @@ def _calldata(data: bytes | None, contract_line: str) -> bytes | None:
 
     Clients of every age still write the key that the line up to v0.2 has.
     """
-    if data is None or contract_line == OLD_LINE:
+    key = LINE_RULES[contract_line].method_key
+    if data is None or key == CLIENTS_KEY:
         return data
     try:
         value = calldata.decode(data, max_items=MOST_CALLDATA_ITEMS)
     except CalldataError:
         return data
-    if not isinstance(value, dict) or OLD_METHOD_KEY not in value or METHOD_KEY in value:
+    if not isinstance(value, dict) or CLIENTS_KEY not in value or key in value:
         return data
-    return calldata.encode(
-        {METHOD_KEY if key == OLD_METHOD_KEY else key: item for key, item in value.items()}
-    )
+    return calldata.encode({key if name == CLIENTS_KEY else name: item for name, item in value.items()})

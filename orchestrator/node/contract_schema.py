@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from genvm_wire.calldata import encode
-from genvm_wire.contract_lines import OLD_LINE, line_of_code
+from genvm_wire.contract_lines import line_of_code
 from genvm_wire.host_tables import HOST_TABLES, HostTable
+from genvm_wire.line_rules import LINE_RULES
 from genvm_wire.results import ResultError, RunResult, parse
 from orchestrator.aside import aside
 from orchestrator.contracts.timestamps import format_timestamp
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
-from orchestrator.executions.job import METHOD_KEY, OLD_METHOD_KEY, OLDEST_TABLE
+from orchestrator.executions.job import OLDEST_TABLE
 from orchestrator.executions.output import tail_text
 from orchestrator.executions.request import Call, DebugLevel, Manners, RunRequest, Selector
 from orchestrator.executions.run import Run
@@ -91,7 +92,7 @@ async def contract_schema(
 
 
 def _method_key(version: ExecutorVersion) -> str:
-    return OLD_METHOD_KEY if version.contract_line == OLD_LINE else METHOD_KEY
+    return LINE_RULES[version.contract_line].method_key
 
 
 def _request(question: SchemaQuestion, version: ExecutorVersion, host: str, calldata: bytes) -> RunRequest:

@@ -12,7 +12,7 @@ from typing import Final
 
 from genvm_wire.address import Address
 from genvm_wire.calldata import encode
-from genvm_wire.contract_lines import LATER_LINE, line_of_code
+from genvm_wire.contract_lines import rules_of_code
 from genvm_wire.keccak import keccak256
 from orchestrator.node.effects import Effects
 from orchestrator.node.errors import NodeError
@@ -94,7 +94,7 @@ class Delivery:
         return outcomes
 
     async def _hears_of_errors(self, contract: Address) -> bool:
-        return line_of_code(await self._node.code(contract)) != LATER_LINE
+        return rules_of_code(await self._node.code(contract)).hears_of_errors
 
     def _order(self, waiting: Waiting) -> Order:
         message = waiting.message

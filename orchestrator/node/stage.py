@@ -8,7 +8,8 @@ from typing import Final, Protocol
 
 from genvm_wire.address import Address
 from genvm_wire.calldata import Value, encode
-from genvm_wire.contract_lines import LATER_LINE, OLD_LINE, line_of_code
+from genvm_wire.contract_lines import line_of_code, rules_of_code
+from genvm_wire.line_rules import LINE_RULES, LineRules
 from genvm_wire.results import ResultError, RunResult
 from genvm_wire.storage_layout import (
     PAGE_SIZE,
@@ -96,18 +97,24 @@ class RunStage:
 
     def put_code(self, code: bytes) -> None:
         """What a generation A node writes before a deployment."""
-        for key, content in pre_deploy_writes(code, line_of_code(code) or OLD_LINE):
+        for key, content in pre_deploy_writes(code, rules_of_code(code).name):
             slot, offset = split_write_key(key)
             self.write(slot, offset, content)
 
     def read_code(self, address: Address) -> bytes:
         """The contract's code. Raises BadRequest when there is none."""
-        code = self._code_of(address, LATER_LINE)
-        if line_of_code(code) != LATER_LINE:
-            code = self._code_of(address, OLD_LINE)
+        _, code = self._contract(address)
         if not code:
             raise BadRequest(f"there is no contract at {address}")
         return code
+
+    def _contract(self, address: Address) -> tuple[LineRules, bytes]:
+        """The contract's code, and the rules of its line; of the first, where the code names none."""
+        for line in reversed(tuple(LINE_RULES.values())):
+            code = self._code_of(address, line.name)
+            if line_of_code(code) == line.name:
+                break
+        return line, code
 
     def _code_of(self, address: Address, line: str) -> bytes:
         """What a contract of this line would have there; the first line's has another list at that place."""
@@ -156,11 +163,11 @@ class RunStage:
     def own_balance(self) -> int:
         """The running contract's wei, as its executor asks for them.
 
-        Executors subtract what they sent themselves; those of the later line also add the attached value,
+        Executors subtract what they sent themselves; those of some lines also add the attached value,
         whatever the table that they speak by.
         """
-        is_later = line_of_code(self._code_of(self.contract, LATER_LINE)) == LATER_LINE
-        return self._owned() + (0 if is_later else self.value)
+        line, _ = self._contract(self.contract)
+        return self._owned() + (0 if line.adds_value else self.value)
 
     def _owned(self) -> int:
         return self.store.balance(self.contract) if self.store.is_contract(self.contract) else 0

@@ -8,8 +8,8 @@ from itertools import cycle
 from pathlib import Path
 
 from genvm_wire.calldata import Encodable, encode
-from genvm_wire.contract_lines import LATER_LINE, OLD_LINE
 from genvm_wire.host_tables import HOST_TABLES, HostTable
+from genvm_wire.line_rules import LATER_LINE, OLD_LINE
 from orchestrator.node.stage import RunStage
 from orchestrator.node.store import NodeStore
 from tests.e2e.chain import source

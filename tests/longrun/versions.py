@@ -13,7 +13,7 @@ import docker
 import docker.errors
 
 from bench.against import ROOT, Side, kept_images
-from genvm_wire.contract_lines import OLD_LINE
+from genvm_wire.line_rules import OLD_LINE
 from tests.e2e.manager_process import PROGRAM
 from tests.longrun.errands import BOTH_LINES
 

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from genvm_wire import contract_package, gvm32
 from genvm_wire.contract_package import PackageError
-
-OLD_LINE, LATER_LINE = "v0.2", "v0.3"
+from genvm_wire.line_rules import LATER_LINE, LINE_RULES, OLD_LINE, LineRules
 
 RUNNERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = MappingProxyType(
     {
@@ -62,6 +61,11 @@ def line_of_code(code: bytes) -> str | None:
         return None
     found = {_line_of_runner(one) for one in _dependencies(runner)}
     return next((line for line in RUNNERS if line in found), None)
+
+
+def rules_of_code(code: bytes) -> LineRules:
+    """Those of the line that the code names; of the first where it names none that is known."""
+    return LINE_RULES[line_of_code(code) or OLD_LINE]
 
 
 def _line_of_runner(runner: str) -> str | None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
+from genvm_wire.line_rules import LINE_RULES
 from genvm_wire.records import record
 from genvm_wire.wasm_sections import WASM_MAGIC, custom_section
 
@@ -161,8 +162,7 @@ def _wasm_version(code: bytes, line: str) -> str | None:
 
 
 def _text_runner(comment: list[str], line: str) -> Mapping[str, Any]:
-    separator = "" if line == "v0.2" else "\n"
-    return _runner(separator.join(comment), line)
+    return _runner(LINE_RULES[line].comment_separator.join(comment), line)
 
 
 def _zip_runner(files: Mapping[str, bytes], line: str) -> Mapping[str, Any]:
@@ -173,7 +173,7 @@ def _zip_runner(files: Mapping[str, bytes], line: str) -> Mapping[str, Any]:
 
 def _wasm_runner(code: bytes, line: str) -> Mapping[str, Any]:
     """Its actions, where a module of line v0.3 carries them (spec/contract-sdk-v03.md, 19)."""
-    section = None if line == "v0.2" else custom_section(code, b"genvm.runner.json")
+    section = custom_section(code, b"genvm.runner.json") if LINE_RULES[line].modules_name_runners else None
     if section is None:
         return {"StartWasm": "file"}
     return _runner_in(section, line, "the section genvm.runner.json")
@@ -251,7 +251,7 @@ def _zip_files(code: bytes, line: str, only: str | None = None) -> dict[str, byt
     from genvm_wire import zip_package  # noqa: PLC0415 - see shape_of
 
     try:
-        return zip_package.read(code, strict=line != "v0.2", only=only)
+        return zip_package.read(code, strict=LINE_RULES[line].strict_archives, only=only)
     except zip_package.ZipError as error:
         raise PackageError(Fault.MALFORMED, line, f"the ZIP archive is unusable: {error}") from None
 

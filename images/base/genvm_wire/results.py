@@ -9,6 +9,7 @@ from hashlib import sha3_256
 from genvm_wire.calldata import MAX_LENGTH, CalldataError, Value, decode, encode
 from genvm_wire.host_tables import ResultForm
 from genvm_wire.later_names import renamed
+from genvm_wire.line_rules import LINE_RULES
 from genvm_wire.records import field, record
 
 
@@ -279,8 +280,13 @@ def build_sub_result(code: ResultCode, data: Value, line: str) -> bytes:
     """
     if code > ResultCode.VM_ERROR:
         raise ResultError(f"a nondet block never ends with code {int(code)}")
-    is_text = code is ResultCode.VM_ERROR or (code is ResultCode.USER_ERROR and line == "v0.2")
+    is_text = _is_text(code, line)
     return bytes((code,)) + (_message(data).encode("utf-8", "replace") if is_text else encode(data))
+
+
+def _is_text(code: ResultCode, line: str) -> bool:
+    is_user_error = code is ResultCode.USER_ERROR
+    return code is ResultCode.VM_ERROR or (is_user_error and not LINE_RULES[line].user_errors_are_values)
 
 
 def parse_sub_result(raw: bytes, line: str) -> tuple[ResultCode, Value]:
@@ -289,7 +295,7 @@ def parse_sub_result(raw: bytes, line: str) -> tuple[ResultCode, Value]:
         raise ResultError("a nondet result begins with 0, 1 or 2")
     code = ResultCode(raw[0])
     try:
-        if code is ResultCode.VM_ERROR or (code is ResultCode.USER_ERROR and line == "v0.2"):
+        if _is_text(code, line):
             return code, raw[1:].decode()
         return code, decode(raw[1:])
     except (UnicodeDecodeError, CalldataError) as error:

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Final
 
 from genvm_wire import gvm32
-from genvm_wire.contract_lines import LATER_LINE, OLD_LINE, RUNNERS
+from genvm_wire.contract_lines import RUNNERS
+from genvm_wire.line_rules import LATER_LINE, OLD_LINE
 from genvm_wire.records import record
 
 

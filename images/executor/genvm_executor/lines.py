@@ -16,7 +16,7 @@ from genvm_executor.machine.wasm_rules import Rule
 from genvm_executor.payloads import LATER_PAYLOADS, PAYLOADS, Check
 from genvm_executor.spellings import as_written, in_first_spelling
 from genvm_wire.calldata import Value
-from genvm_wire.contract_lines import LATER_LINE, OLD_LINE
+from genvm_wire.line_rules import LATER_LINE, LINE_RULES, OLD_LINE
 from genvm_wire.records import record
 
 
@@ -118,13 +118,13 @@ V02 = ContractLine(
     spelling=as_written,
     stage_keys=("leaders_result",),
     largest_exit_code=125,
-    method_key="method",
+    method_key=LINE_RULES[OLD_LINE].method_key,
     has_majors=False,
     checks_entry=False,
     names_signer=False,
     random_from_start=False,
     value_is_spendable=False,
-    user_errors_are_values=False,
+    user_errors_are_values=LINE_RULES[OLD_LINE].user_errors_are_values,
     views_are_inherited=False,
     callees_keep_rights=True,
     vm_errors_are_delivered=False,
@@ -170,13 +170,13 @@ V03 = ContractLine(
     spelling=in_first_spelling,
     stage_keys=("leader_result", "leaders_result"),
     largest_exit_code=None,
-    method_key="",
+    method_key=LINE_RULES[LATER_LINE].method_key,
     has_majors=True,
     checks_entry=True,
     names_signer=True,
     random_from_start=True,
     value_is_spendable=True,
-    user_errors_are_values=True,
+    user_errors_are_values=LINE_RULES[LATER_LINE].user_errors_are_values,
     views_are_inherited=True,
     callees_keep_rights=False,
     vm_errors_are_delivered=True,

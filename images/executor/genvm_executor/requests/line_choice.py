@@ -10,9 +10,10 @@ from genvm_executor.lines import LINES, ContractLine
 from genvm_executor.requests.contract_code import MAX_CODE
 from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.storage_view import Readable
-from genvm_wire.contract_lines import LATER_LINE, OLD_LINE, line_of_code
+from genvm_wire.contract_lines import line_of_code
 from genvm_wire.contract_package import MARKERS
 from genvm_wire.host_tables import Channel, StorageView
+from genvm_wire.line_rules import LATER_LINE, OLD_LINE
 from genvm_wire.storage_layout import ROOT_FIELDS, ROOT_SLOT, SLOT_SIZE, code_slot
 from genvm_wire.wasm_sections import WASM_MAGIC
 
