@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
 
 from genvm_wire import calldata
 from genvm_wire.calldata import CalldataError
@@ -11,7 +13,7 @@ from genvm_wire.host_tables import HOST_TABLES
 from genvm_wire.instance_messages import JobMessage
 from genvm_wire.line_rules import LINE_RULES, OLD_LINE
 from orchestrator.contracts.versions import ExecutorVersion
-from orchestrator.executions.request import DebugLevel, RunRequest
+from orchestrator.executions.request import CALL_FIELDS, DebugLevel, RunRequest
 
 CLIENTS_KEY = LINE_RULES[OLD_LINE].method_key
 OLDEST_TABLE = "T15a"
@@ -21,6 +23,9 @@ MOST_NESTED = 6
 """Runs inside a run, one in the other (host-protocol.md, 10)."""
 
 HOST = "host"
+TOLD = tuple(name for name in CALL_FIELDS if name in JobMessage.__annotations__)
+"""What a job has of a call by the same name."""
+_told = attrgetter(*TOLD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +42,15 @@ def job_message(
     run_id: int, request: RunRequest, version: ExecutorVersion, limits: JobLimits, modules: Sequence[str] = ()
 ) -> JobMessage:
     """`modules` are those whose sockets come after the host's."""
-    captured = request.call.capture_output
+    call = request.call
     table = host_table(request, version)
-    leader = request.call.leader_nondet_results
+    leader = call.leader_nondet_results
+    told: dict[str, Any] = dict(zip(TOLD, _told(call), strict=True)) | {
+        "message": dict(call.message),
+        "calldata": _calldata(call.calldata, version.contract_line),
+        "debug": call.debug.reaches(DebugLevel.SAFE),
+        "leader_nondet_results": None if leader is None else list(leader),
+    }
     return JobMessage(
         run=run_id,
         sockets=[HOST, *modules],
@@ -50,19 +61,11 @@ def job_message(
         fuel_width_learnt=HOST_TABLES[table].fuel_width_differs and version.fuel_width is None,
         contract_line=version.contract_line,
         executor_version=version.name,
-        message=dict(request.call.message),
-        calldata=_calldata(request.call.calldata, version.contract_line),
-        code=request.call.code,
-        host_data=request.call.host_data,
-        permissions=request.call.permissions,
-        is_sync=request.call.is_sync,
-        debug=request.call.debug.reaches(DebugLevel.SAFE),
-        storage_pages=request.call.storage_pages,
-        leader_nondet_results=None if leader is None else list(leader),
-        output_limit=limits.output_limit if captured else 0,
+        output_limit=limits.output_limit if call.capture_output else 0,
         log_limit=limits.log_limit,
-        extra=dict(request.call.passthrough),
+        extra=dict(call.passthrough),
         other_lines=version.other_lines,
+        **told,
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from genvm_wire.calldata import Value
 from orchestrator.access.caller import DEFAULT_NAMESPACE
@@ -64,6 +65,10 @@ class Selector:
         return self.version is not None and self.version.startswith(PATTERN_PREFIX)
 
 
+EMPTY = "empty"
+"""Of a call's field that is bulk: what is there once it is let go."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What runs, as the client asked for it. Nothing of it says which generation of clients that was.
@@ -71,39 +76,35 @@ class Call:
     `message` has addresses as addresses, integers as integers. `modules`: whether the run is connected to
     them. `hello`: bytes for the node, before anything else is said on its connection (host-protocol 2.2).
     `passthrough`: what the executor gets as it came.
+
+    A further field is spelt here, and in the body and in the job message that have it by the same name.
     """
 
-    selector: Selector
+    selector: Selector = field(metadata={EMPTY: Selector()})
     timestamp: datetime
-    message: Mapping[str, Value]
+    message: Mapping[str, Value] = field(metadata={EMPTY: {}})
     host: str
-    host_data: str
+    host_data: str = field(metadata={EMPTY: ""})
     is_sync: bool
-    calldata: bytes | None = None
-    code: bytes | None = None
-    permissions: str = "rwscn"
+    calldata: bytes | None = field(default=None, metadata={EMPTY: None})
+    code: bytes | None = field(default=None, metadata={EMPTY: None})
+    permissions: str = field(default="rwscn", metadata={EMPTY: ""})
     modules: ModuleUse = ModuleUse.NONE
     debug: DebugLevel = DebugLevel.DISABLED
-    extra_args: tuple[str, ...] = ()
+    extra_args: tuple[str, ...] = field(default=(), metadata={EMPTY: ()})
     storage_pages: int | None = None
-    leader_nondet_results: tuple[bytes, ...] | None = None
-    passthrough: Mapping[str, Value] = field(default_factory=dict)
+    leader_nondet_results: tuple[bytes, ...] | None = field(default=None, metadata={EMPTY: None})
+    passthrough: Mapping[str, Value] = field(default_factory=dict, metadata={EMPTY: {}})
     capture_output: bool = True
     hello: bytes = b""
 
     def without_bulk(self) -> Call:
-        return replace(
-            self,
-            selector=Selector(),
-            message={},
-            host_data="",
-            calldata=None,
-            code=None,
-            permissions="",
-            extra_args=(),
-            leader_nondet_results=None,
-            passthrough={},
-        )
+        return replace(self, **BULK)
+
+
+CALL_FIELDS = tuple(one.name for one in fields(Call))
+BULK: Mapping[str, Any] = {one.name: one.metadata[EMPTY] for one in fields(Call) if EMPTY in one.metadata}
+"""What nobody needs once the job is under way, or before the run's turn, and what is there instead."""
 
 
 @dataclass(frozen=True, slots=True)

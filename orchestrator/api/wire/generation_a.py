@@ -21,15 +21,9 @@ class RunBodyA(RunBody):
         rules.check_arguments(self.extra_args)
         call = Call(
             selector=Selector(major=self.major),
-            timestamp=self.timestamp,
-            message=self.message,
-            host=self.host,
-            host_data=self.host_data,
-            is_sync=self.is_sync,
             modules=ModuleUse.NONE if self.is_sync else ModuleUse.IF_RUNNING,
             debug=rules.debug_by_argument(self.extra_args),
-            extra_args=tuple(self.extra_args),
-            capture_output=self.capture_output,
+            **self.told(),
         )
         permits = rules.price(EARLY_COSTS, nondet=not self.is_sync)
         return RunRequest(call, permits, self.minutes(), MANNERS, idempotency_key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
 from typing import Annotated, Any, ClassVar
 
 import structlog
@@ -15,7 +16,7 @@ from genvm_wire.calldata import CalldataError, Value
 from orchestrator.api.body import WrongShape
 from orchestrator.api.wire.fields import U64, Bytes, Flag, Message, Text, Timestamp
 from orchestrator.api.wire.rules import RunRules
-from orchestrator.executions.request import Call, ModuleUse, RunRequest
+from orchestrator.executions.request import CALL_FIELDS, Call, ModuleUse, RunRequest
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,13 @@ class RunBody(BaseModel):
     host: Annotated[Text, Field(description="unix:///path or host:port of the node's listening socket")]
     # Of many wrong entries each would be a failure of its own, made while nothing else runs.
     extra_args: list[Text] = Field([], fail_fast=True)
+
+    def told(self) -> dict[str, Any]:
+        """What a call has by the same name; lists are tuples there."""
+        names = _of_a_call(type(self))
+        return {
+            name: tuple(value) if isinstance(value := getattr(self, name), list) else value for name in names
+        }
 
     def minutes(self) -> timedelta:
         return timedelta(minutes=min(self.max_execution_minutes, LONGEST_RUN_MINUTES))
@@ -96,24 +104,12 @@ class CalldataBody(RunBody):
 
     def call(self, **own: Any) -> Call:
         """What runs; `own` are the fields that each generation fills in another way."""
-        return Call(
-            timestamp=self.timestamp,
-            message=self.message,
-            host=self.host,
-            host_data=self.host_data,
-            is_sync=self.is_sync,
-            calldata=self.calldata,
-            code=self.code,
-            permissions=self.granted,
-            modules=self.modules,
-            extra_args=tuple(self.extra_args),
-            leader_nondet_results=self.leader_results(),
-            passthrough=self.passthrough(),
-            **own,
-        )
-
-    def leader_results(self) -> tuple[bytes, ...] | None:
-        return None if self.leader_nondet_results is None else tuple(self.leader_nondet_results)
+        found = {
+            "permissions": self.granted,
+            "modules": self.modules,
+            "passthrough": self.passthrough(),
+        }
+        return Call(**{**self.told(), **found, **own})
 
     def passthrough(self) -> Mapping[str, Value]:
         """What is not ours to read. Raises WrongShape when it is too deep to be passed on."""
@@ -128,6 +124,11 @@ class CalldataBody(RunBody):
         except CalldataError as error:
             raise WrongShape(f"the request is too deeply nested: {error}") from None
         return found
+
+
+@cache
+def _of_a_call(body: type[RunBody]) -> tuple[str, ...]:
+    return tuple(name for name in CALL_FIELDS if name in body.model_fields)
 
 
 def _refuse_later(found: Mapping[str, Value]) -> None:
