@@ -62,9 +62,9 @@ _LATER_ADVICE: Final = (
     (r"not marked for usage", "mark the class with @gl.storage.allow"),
     (r"^NameError", "import or define the name; types come with `from genlayer.types import *`"),
 )
+"""For the second generation of the library, where it differs."""
 _LINE_ADVICE: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {OLD_LINE: (), LATER_LINE: _LATER_ADVICE}
 """What is looked for first, by line."""
-"""For the second generation of the library, where it differs."""
 _ADVICE: Final = (
     (r"does not begin with a runner comment", "begin the file with the version and runner comments"),
     (
