@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from genvm_wire import uleb
 from genvm_wire.address import Address
+from genvm_wire.records import record
 
+T = TypeVar("T")
 MAX_DEPTH = 128
 MAX_LENGTH = 0xFFFFFFFF
 SHORT_KEY = 64
 """Characters of keys whose bytes are remembered."""
+MAX_OUTLINED = 16
+_LEFT_DEPTH = 3
+_OF_KEY = "invalid_utf8_key"
 
 Value: TypeAlias = "bool | int | bytes | str | Address | list[Value] | dict[str, Value] | None"
 """What `decode` returns."""
 
 Encodable: TypeAlias = (
-    "bool | int | bytes | bytearray | memoryview | str | Address"
+    "bool | int | bytes | bytearray | memoryview | str | Address | Encoded | Unread"
     " | Sequence[Encodable] | Mapping[str, Encodable] | None"
 )
 """What `encode` takes: every `Value`, and any sequence or mapping of such."""
@@ -29,8 +34,11 @@ __all__ = [
     "Address",
     "CalldataError",
     "Encodable",
+    "Encoded",
+    "Unread",
     "Value",
     "decode",
+    "decode_leaving",
     "encode",
     "outline",
     "to_text",
@@ -49,6 +57,25 @@ class CalldataError(ValueError):
         self.reason = reason
 
 
+@record
+class Encoded:
+    """A value by its bytes, `raw`: `encode` puts them where they are wanted, unread."""
+
+    raw: bytes
+
+
+@record
+class Unread:
+    """One that was checked and not decoded. `outline`: see there; null for a map of over MAX_OUTLINED."""
+
+    raw: bytes
+    outline: Value
+
+    @property
+    def is_map(self) -> bool:
+        return self.raw[0] & 7 == 6
+
+
 def decode(data: bytes | bytearray | memoryview, *, max_items: int = MAX_LENGTH) -> Value:
     """The one value that `data` holds. Raises CalldataError for everything else.
 
@@ -64,6 +91,14 @@ def outline(data: bytes | bytearray | memoryview, *, max_items: int) -> Value:
     They are checked and forgotten: for who wants a map's plain fields, and not the memory for the rest.
     """
     return _read(_Outliner(bytes(data), max_items))
+
+
+def decode_leaving(data: bytes | bytearray | memoryview, names: Collection[str], *, max_items: int) -> Any:
+    """The value as `decode` gives it, but `Unread` under these keys of a map in a map, unless it is bytes.
+
+    What is left may be as deep as in a map in a list in a map: it is put there as it is.
+    """
+    return _read(_Leaver(bytes(data), max_items, names))
 
 
 def _read(reader: _Reader) -> Value:
@@ -151,9 +186,12 @@ class _Reader:
         value = self.value
         return [value(depth) for _ in range(count)]
 
+    def _fresh_map(self, count: int, depth: int) -> dict[str, Value]:
+        return {}
+
     def _map(self, count: int, depth: int) -> dict[str, Value]:
         self._reserve(count, 2)
-        result: dict[str, Value] = {}
+        result = self._fresh_map(count, depth)
         previous: str | None = None
         for _ in range(count):
             pos = self.pos
@@ -163,7 +201,7 @@ class _Reader:
                 length, self.pos = uleb.read(self.data, pos)
             if length > MAX_LENGTH:
                 raise CalldataError("length_too_large", f"at byte {self.pos}")
-            key = self._text(length, "invalid_utf8_key")
+            key = self._text(length, _OF_KEY)
             if previous is not None and key <= previous:
                 raise CalldataError("duplicate_key" if key == previous else "unsorted_keys")
             previous = key
@@ -171,8 +209,22 @@ class _Reader:
         return result
 
 
-class _Outliner(_Reader):
+class _Forgotten(dict[str, Value]):
+    """A map that stays empty."""
+
     __slots__ = ()
+
+    def __setitem__(self, key: str, value: Value) -> None:
+        """Keep nothing."""
+
+
+class _Outliner(_Reader):
+    __slots__ = ("most", "top")
+
+    def __init__(self, data: bytes, max_items: int, *, top: int = 1, most: int = MAX_LENGTH) -> None:
+        super().__init__(data, max_items)
+        self.top = top
+        self.most = most
 
     def _array(self, count: int, depth: int) -> list[Value]:
         self._reserve(count, 1)
@@ -180,9 +232,52 @@ class _Outliner(_Reader):
             self.value(depth)
         return []
 
+    def _fresh_map(self, count: int, depth: int) -> dict[str, Value]:
+        return {} if depth == self.top and count <= self.most else _Forgotten()
+
+
+class _Leaver(_Reader):
+    __slots__ = ("key", "names")
+
+    def __init__(self, data: bytes, max_items: int, names: Collection[str]) -> None:
+        super().__init__(data, max_items)
+        self.names = names
+        self.key = ""
+
+    def _text(self, length: int, reason: str) -> str:
+        text = super()._text(length, reason)
+        if reason == _OF_KEY:
+            self.key = text
+        return text
+
+    def value(self, depth: int) -> Value:
+        if depth != 2 or self.key not in self.names:
+            return super().value(depth)
+        start, own = self.pos, _LEFT_DEPTH
+        outliner = _Outliner(self.data, self.items_left, top=own + 1, most=MAX_OUTLINED)
+        found = self._by(outliner, lambda: outliner.value(own))
+        if isinstance(found, bytes):
+            return found
+        large = isinstance(found, _Forgotten)
+        return Unread(self.data[start : self.pos], None if large else found)  # type: ignore[return-value]
+
+    def _array(self, count: int, depth: int) -> list[Value]:
+        reader = _Reader(self.data, self.items_left)
+        return self._by(reader, lambda: reader._array(count, depth))
+
     def _map(self, count: int, depth: int) -> dict[str, Value]:
-        found = super()._map(count, depth)
-        return found if depth == 1 else {}
+        if depth <= 2:
+            return super()._map(count, depth)
+        reader = _Reader(self.data, self.items_left)
+        return self._by(reader, lambda: reader._map(count, depth))
+
+    def _by(self, reader: _Reader, read: Callable[[], T]) -> T:
+        """Have another read from here: what is further in is nothing that is left."""
+        reader.pos = self.pos
+        try:
+            return read()
+        finally:
+            self.pos, self.items_left = reader.pos, reader.items_left
 
 
 def encode(value: Encodable) -> bytes:
@@ -222,6 +317,8 @@ def _put(out: bytearray, value: object, depth: int) -> None:
         if depth == MAX_DEPTH:
             raise CalldataError("too_deep")
         _put_container(out, value, depth + 1)  # type: ignore[arg-type]
+    elif isinstance(value, Encoded | Unread):
+        out += value.raw
     else:
         raise CalldataError("not_encodable", f"calldata has no {kind.__name__}")
 
@@ -239,7 +336,7 @@ def _put_container(out: bytearray, value: Mapping[object, object] | Sequence[obj
 
 
 def _key(key: str) -> bytes:
-    raw = _utf8(key, "invalid_utf8_key")
+    raw = _utf8(key, _OF_KEY)
     return uleb.write(len(raw)) + raw
 
 

@@ -6,7 +6,7 @@ the method, and whoever calls may know only the other's.
 
 from __future__ import annotations
 
-from genvm_wire.calldata import CalldataError, Value, decode, encode
+from genvm_wire.calldata import CalldataError, Unread, Value, decode, encode
 from genvm_wire.keccak import keccak256
 
 METHOD, ARGS, KWARGS = "", "args", "kwargs"
@@ -34,8 +34,10 @@ def _may_have(key: str, calldata: bytes) -> bool:
     return calldata[1:2] == b"\0" if key == METHOD else OLD_METHOD.encode() in calldata
 
 
-def is_call(value: Value) -> bool:
+def is_call(value: Value | Unread) -> bool:
     """Whether v0.3 takes this as a call's payload."""
+    if isinstance(value, Unread):
+        value = value.outline
     if not isinstance(value, dict) or not value.keys() <= {METHOD, ARGS, KWARGS}:
         return False
     return (
@@ -45,8 +47,10 @@ def is_call(value: Value) -> bool:
     )
 
 
-def is_deployment(value: Value) -> bool:
+def is_deployment(value: Value | Unread) -> bool:
     """Whether v0.3 takes this as a constructor's payload: it names no method."""
+    if isinstance(value, Unread):
+        value = value.outline
     return is_call(value) and isinstance(value, dict) and METHOD not in value
 
 

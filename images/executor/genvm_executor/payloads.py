@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from genvm_executor.entry_payload import is_call, is_deployment
 from genvm_wire import records
 from genvm_wire.address import Address
-from genvm_wire.calldata import Value
+from genvm_wire.calldata import Unread, Value
 from genvm_wire.unsigned import U256_MAX, is_unsigned
 
 Check = Callable[[Value], bool]
@@ -42,8 +42,8 @@ def is_null(value: Value) -> bool:
     return value is None
 
 
-def is_map(value: Value) -> bool:
-    return isinstance(value, dict)
+def is_blob(value: Value | Unread) -> bool:
+    return isinstance(value, Unread) and value.is_map
 
 
 def is_address(value: Value) -> bool:
@@ -141,7 +141,7 @@ PAYLOADS: dict[str, Check] = {
     "DeployContract": record(calldata=is_any, code=is_bytes, value=is_u256, on=is_on, salt_nonce=is_u256),
     "EthSend": record(address=is_address, calldata=is_bytes, value=is_u256),
     "EthCall": record(address=is_address, calldata=is_bytes),
-    "EmitEvent": record(topics=is_topics, blob=is_map),
+    "EmitEvent": record(topics=is_topics, blob=is_blob),
     "RunNondet": record(data_leader=is_bytes, data_validator=is_bytes),
     "Sandbox": record(data=is_bytes, allow_write_ops=is_bool),
     "WebRender": record(

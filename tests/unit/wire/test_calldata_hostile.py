@@ -6,7 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvm_wire.calldata import MAX_LENGTH, Address, CalldataError, Value, decode, encode, outline, to_text
+from genvm_wire.calldata import (
+    MAX_DEPTH,
+    MAX_LENGTH,
+    MAX_OUTLINED,
+    Address,
+    CalldataError,
+    Encoded,
+    Unread,
+    Value,
+    decode,
+    decode_leaving,
+    encode,
+    outline,
+    to_text,
+)
 
 values: st.SearchStrategy[Value] = st.recursive(
     st.none()
@@ -96,3 +110,48 @@ def test_an_outline_refuses_what_decoding_refuses(data: bytes) -> None:
             outline(data, max_items=MAX_LENGTH)
     else:
         assert outline(data, max_items=MAX_LENGTH) == expected
+
+
+def left(value: Value, *, max_items: int = MAX_LENGTH) -> Unread | bytes:
+    """What is under `left` in a request that has other things, too."""
+    request = decode_leaving(
+        encode({"go": {"a": [1], "left": value, "z": {}}}), {"left"}, max_items=max_items
+    )
+    assert request["go"] == {"a": [1], "left": request["go"]["left"], "z": {}}
+    found: Unread | bytes = request["go"]["left"]
+    return found
+
+
+@given(values)
+def test_what_is_left_is_there_as_its_bytes(value: Value) -> None:
+    found = left(value)
+    if isinstance(value, bytes):
+        assert found == value
+        return
+    assert isinstance(found, Unread)
+    assert (found.raw, found.is_map) == (encode(value), isinstance(value, dict))
+    assert found.outline == outline(found.raw, max_items=MAX_LENGTH)
+    assert encode([Encoded(found.raw), {"a": found}]) == encode([value, {"a": value}])
+
+
+def test_what_is_left_is_checked_as_what_is_read() -> None:
+    many: Value = {"a": [None] * 50, "b": {"c": [None]}}
+    assert left(many, max_items=59)
+    with pytest.raises(CalldataError, match="too_many_items"):
+        left(many, max_items=58)
+    with pytest.raises(CalldataError, match="truncated_payload"):
+        decode_leaving(encode({"go": {"left": [None]}})[:-1], {"left"}, max_items=9)
+    large = left(dict.fromkeys(map(str, range(MAX_OUTLINED + 1))))
+    assert isinstance(large, Unread)
+    assert (large.is_map, large.outline) == (True, None)
+
+
+def test_what_is_left_may_be_as_deep_as_it_is_put_down() -> None:
+    """In a map in a list in a map, as a result has it: else nobody could read that."""
+    value: Value = []
+    for _ in range(MAX_DEPTH - 4):
+        value = [value]
+    found = left(value)
+    assert decode(encode({"emissions": [{"calldata": found}]}))
+    with pytest.raises(CalldataError, match="too_deep"):
+        left([value])

@@ -11,6 +11,7 @@ from genvm_executor.host.internal_errors import UNEXPECTED, Cause
 from genvm_executor.machine.engine import MAX_VM_DEPTH
 from genvm_executor.machine.outcome import RunBroken, VmFault, VmOutcome, vm_error
 from genvm_executor.requests.contract_code import read_code, stored_major
+from genvm_executor.requests.kept import NONDET_OUTPUT
 from genvm_executor.requests.leader_results import leader_result, outcome_of
 from genvm_executor.requests.line_choice import foreign_line
 from genvm_executor.requests.nested_outcome import nested_outcome
@@ -142,7 +143,7 @@ class ChildVms:
             verdict = self._stage(caller, start, validator, given)
             if verdict.sub_result() != AGREED:
                 self._disagree(call_no)
-        self._run.nondet_results.append(given)
+        self._keep(given)
         return self._deliver(outcome_of(given, self._run.job.line), catch=catch)
 
     def _inner(self, caller: VmFrame, entry: VmEntry, start: Start, rights: Rights) -> VmFrame:
@@ -182,9 +183,13 @@ class ChildVms:
         return outcome
 
     def _publish(self, call_no: int, result: bytes) -> None:
-        self._run.nondet_results.append(result)
+        self._keep(result)
         if self._run.node.table.nondet_results is Channel.HOST:
             self._run.node.post_nondet_result(call_no, result)
+
+    def _keep(self, result: bytes) -> None:
+        self._run.kept.add(NONDET_OUTPUT + len(result))
+        self._run.nondet_results.append(result)
 
     def _disagree(self, call_no: int) -> None:
         """Report the lowest disagreeing block, once."""

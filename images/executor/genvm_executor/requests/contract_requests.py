@@ -6,22 +6,26 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
+from genvm_executor.entry_payload import call_key
 from genvm_executor.machine.outcome import GuestReturned, VmFault, VmOutcome
 from genvm_executor.machine.sdk_errno import SdkErrno, SdkRefused
 from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.modules.port import MODULE_OF_REQUEST
 from genvm_executor.requests.emissions import DeployContract, Emission, EmitEvent, EthSend, PostMessage
+from genvm_executor.requests.kept import EMISSION, ROTATION
 from genvm_executor.requests.message_fees import check_fees
 from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.runners import Runners
 from genvm_executor.requests.storage_view import SLOT_SIZE
 from genvm_executor.requests.vm_frame import OWN_RUNNER, Start, VmFrame
 from genvm_wire.address import Address
-from genvm_wire.calldata import CalldataError, Encodable, Value, decode, encode
+from genvm_wire.calldata import CalldataError, Encodable, Encoded, Unread, Value, decode_leaving, encode
 from genvm_wire.results import ResultCode
 from genvm_wire.runner_actions import MAX_MAPPED, cost_of_mapping
 
 MAX_REQUEST_ITEMS = 1_000_000
+_LEFT = frozenset({"calldata", "blob"})
+"""What is only passed on: as large as a request, and a hundred times that when it is decoded."""
 Payload = dict[str, Any]
 """A payload that has the form of its request: its keys and the types of its values are known."""
 
@@ -108,7 +112,7 @@ class ContractRequests:
 
     def _parse(self, request: bytes) -> tuple[str, Value]:
         try:
-            message = decode(request, max_items=MAX_REQUEST_ITEMS)
+            message = decode_leaving(request, _LEFT, max_items=MAX_REQUEST_ITEMS)
         except CalldataError:
             raise SdkRefused(SdkErrno.INVAL) from None
         if not isinstance(message, dict) or len(message) != 1:
@@ -125,13 +129,19 @@ class ContractRequests:
             raise SdkRefused(SdkErrno.FORBIDDEN)
 
     def _return(self, value: Value) -> bytes | None:
-        raise GuestReturned(VmOutcome(ResultCode.RETURN, encode(value)))
+        raise self._ended(ResultCode.RETURN, encode(value))
 
     def _rollback(self, text: str) -> bytes | None:
-        raise GuestReturned(VmOutcome(ResultCode.USER_ERROR, text.encode()))
+        raise self._ended(ResultCode.USER_ERROR, text.encode())
 
     def _user_error(self, value: Value) -> bytes | None:
-        raise GuestReturned(VmOutcome(ResultCode.USER_ERROR, encode(value)))
+        raise self._ended(ResultCode.USER_ERROR, encode(value))
+
+    def _ended(self, code: ResultCode, payload: bytes) -> GuestReturned:
+        """The end of the VM; what the run itself comes to is kept as the rest of its result is."""
+        if self._frame.depth == 0:
+            self._run.kept.add(len(payload))
+        return GuestReturned(VmOutcome(code, payload))
 
     def _need_call(self) -> None:
         self._need(self._frame.rights.deterministic and self._frame.rights.call)
@@ -150,22 +160,27 @@ class ContractRequests:
         self._need_call()
         return self._run.node.eth_call(payload["address"], payload["calldata"])
 
-    def _send(self, emission: Emission, value: int) -> None:
-        """Keep an emission and what it carries; an event carries nothing."""
+    def _send(self, emission: Emission, value: int, size: int) -> None:
+        """Keep an emission of so many bytes and what it carries; an event carries nothing."""
         self._need(self._frame.rights.deterministic and self._frame.rights.send)
         if value > 0 and value > self._run.own_balance():
             raise SdkRefused(SdkErrno.INBALANCE)
         self._run.sent += value
         self._frame.sent += value
+        self._keep(emission, size)
+
+    def _keep(self, emission: Emission, size: int) -> None:
+        self._run.kept.add(EMISSION + size)
         self._frame.emissions.append(emission)
 
     def _post_message(self, payload: Payload) -> bytes | None:
         self._check_fees(payload)
-        value = payload["value"]
-        message = PostMessage(
-            payload["address"], payload["calldata"], value, payload["on"], **_fee_fields(payload)
-        )
-        self._send(message, value)
+        value, calldata = payload["value"], payload["calldata"]
+        fees = _fee_fields(payload)
+        if self._run.job.line.emissions_have_fees:
+            fees["call_key"] = call_key(calldata.outline)
+        message = PostMessage(payload["address"], _kept(calldata), value, payload["on"], **fees)
+        self._send(message, value, _size(calldata) + _size_of_fees(payload))
         return None
 
     def _check_fees(self, payload: Payload) -> None:
@@ -175,23 +190,23 @@ class ContractRequests:
     def _deploy_contract(self, payload: Payload) -> bytes | None:
         self._check_fees(payload)
         value, salt = payload["value"], payload["salt_nonce"]
-        message = DeployContract(
-            payload["calldata"], payload["code"], value, payload["on"], salt, **_fee_fields(payload)
-        )
-        self._send(message, value)
+        calldata, code = payload["calldata"], payload["code"]
+        message = DeployContract(_kept(calldata), code, value, payload["on"], salt, **_fee_fields(payload))
+        self._send(message, value, _size(calldata) + len(code) + _size_of_fees(payload))
         return None
 
     def _eth_send(self, payload: Payload) -> bytes | None:
-        value = payload["value"]
-        self._send(EthSend(payload["address"], payload["calldata"], value), value)
+        value, calldata = payload["value"], payload["calldata"]
+        self._send(EthSend(payload["address"], calldata, value), value, len(calldata))
         return None
 
     def _emit_event(self, payload: Payload) -> bytes | None:
         rights = self._frame.rights
         self._need(rights.deterministic and (rights.write or not self._run.job.line.events_need_write))
         topics: list[bytes] = payload["topics"]
-        self._run.budget.spend(len(topics) + -(-len(encode(payload["blob"])) // 32))
-        self._frame.emissions.append(EmitEvent(tuple(topics), payload["blob"]))
+        blob: Unread = payload["blob"]
+        self._run.budget.spend(len(topics) + -(-len(blob.raw) // 32))
+        self._keep(EmitEvent(tuple(topics), Encoded(blob.raw)), len(blob.raw))
         return None
 
     def _run_nondet(self, payload: Payload) -> bytes | None:
@@ -254,6 +269,19 @@ class ContractRequests:
 
 def _fee_fields(payload: Payload) -> dict[str, Any]:
     return {name: payload[name] for name in ("fee_params", "use_balance") if name in payload}
+
+
+def _kept(left: Unread | bytes) -> Encoded | bytes:
+    return Encoded(left.raw) if isinstance(left, Unread) else left
+
+
+def _size(left: Unread | bytes) -> int:
+    return len(left.raw if isinstance(left, Unread) else left)
+
+
+def _size_of_fees(payload: Payload) -> int:
+    params = payload.get("fee_params")
+    return 0 if params is None else ROTATION * len(params["rotations"])
 
 
 def _check_range(offset: int, length: int) -> None:

@@ -1,11 +1,11 @@
-"""What a contract sends out, in order, kept until the run returns."""
+"""What a contract sends out, in order, kept until the run returns: values as the bytes that they came in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal
 
-from genvm_executor.entry_payload import call_key
+from genvm_executor.entry_payload import UNNAMED_KEY
 from genvm_executor.lines import ContractLine
 from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, Value
@@ -30,11 +30,12 @@ UNCHARGED: Mapping[str, Encodable] = {"message_fee": 0, "receipt_fee": 0}
 @record
 class PostMessage:
     address: Address
-    calldata: Value
+    calldata: Encodable
     value: int
     on: On
     fee_params: Value = None
     use_balance: bool = False
+    call_key: bytes = UNNAMED_KEY
 
     def as_map(self) -> dict[str, Encodable]:
         return {
@@ -48,7 +49,7 @@ class PostMessage:
     def fee_map(self) -> dict[str, Encodable]:
         return {
             **UNCHARGED,
-            "call_key": call_key(self.calldata),
+            "call_key": self.call_key,
             "fee_params": self.fee_params or NO_FEE_PARAMS,
             "subtree": b"",
             "use_balance": self.use_balance,
@@ -57,7 +58,7 @@ class PostMessage:
 
 @record
 class DeployContract:
-    calldata: Value
+    calldata: Encodable
     code: bytes
     value: int
     on: On
@@ -100,7 +101,7 @@ class EthSend:
 @record
 class EmitEvent:
     topics: tuple[bytes, ...]
-    blob: Value
+    blob: Encodable
 
     def as_map(self) -> dict[str, Encodable]:
         return {"type": "EmitEvent", "topics": list(self.topics), "blob": self.blob}

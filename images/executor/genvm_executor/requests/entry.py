@@ -68,6 +68,7 @@ def _code(run: RunState, storage: WrittenStorage) -> bytes:
     if job.code is None:
         raise VmFault(job.line.texts.absent_code)
     store_code(storage, job.line, job.code, _major(job.executor_version))
+    run.kept.begin()
     return job.code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import TypeVar
 
 from genvm_executor.channel.codes import Codes
 from genvm_executor.channel.job import Job
@@ -14,11 +15,17 @@ from genvm_executor.machine.outcome import RunCancelled, VmFault
 from genvm_executor.machine.vm import Guest
 from genvm_executor.modules.port import Modules, NoModules
 from genvm_executor.python.source_code import CompiledSource
-from genvm_executor.requests.storage_view import NodeStorage, PageBudget
+from genvm_executor.requests.kept import Kept
+from genvm_executor.requests.storage_view import NodeStorage, PageBudget, PageCache
 from genvm_wire.address import Address
 from genvm_wire.host_tables import StorageView
 from genvm_wire.records import field, mutable
 from genvm_wire.storage_layout import locked_slots_slot, upgraders_slot
+
+K = TypeVar("K")
+T = TypeVar("T")
+MAX_REMEMBERED = 4096
+"""Addresses that a run has asked about: their balances, and their storages."""
 
 
 @mutable
@@ -42,11 +49,10 @@ class RunState:
     """where compiled code is asked for; null: nowhere"""
     compiled: dict[bytes, CompiledSource] = field(default_factory=dict)
     """of sources that VMs of this run have begun with"""
-    registered: int = 0
-    """bytes of the packages that its VMs have registered, and what each costs besides"""
     nested_calls: int = 0
     memory_limit: int = DEFAULT_MEMORY_BYTES
     counters: RunCounters = field(default_factory=RunCounters)
+    kept: Kept = field(init=False)
     budget: PageBudget = field(init=False)
     locked_slots: frozenset[bytes] = frozenset()
     sent: int = 0
@@ -58,10 +64,12 @@ class RunState:
     """guests that have started and not ended, outermost first, with `deterministic`"""
     cancelled: threading.Event = field(default_factory=threading.Event)
     _balances: dict[Address, int] = field(default_factory=dict)
+    _cache: PageCache = field(default_factory=PageCache)
     _storages: dict[tuple[Address, int], NodeStorage] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.budget = PageBudget(self.job.storage_pages)
+        self.kept = Kept(lambda: self.job.line.texts.no_memory_for_answer)
+        self.budget = PageBudget(self.job.storage_pages, self.kept)
 
     def memory_in_use(self, deterministic: bool) -> int:
         """Bytes that live guests of a mode hold."""
@@ -86,9 +94,11 @@ class RunState:
         """A contract's storage at a view; its pages are fetched once per run."""
         known = self._storages.get((address, view))
         if known is None:
-            known = self._storages[address, view] = NodeStorage(
-                lambda slot, offset, length: self.node.storage_read(view, address, slot, offset, length)
+            known = NodeStorage(
+                lambda slot, offset, length: self.node.storage_read(view, address, slot, offset, length),
+                self._cache,
             )
+            _keep_few(self._storages, (address, view), known)
         return known
 
     @property
@@ -99,13 +109,14 @@ class RunState:
 
     @property
     def storage_reads(self) -> int:
-        return sum(storage.reads for storage in self._storages.values())
+        return self._cache.reads
 
     def balance_of(self, address: Address) -> int:
         """Asked once per address and run (host-protocol.md, 10)."""
         known = self._balances.get(address)
         if known is None:
-            known = self._balances[address] = self.node.get_balance(address)
+            known = self.node.get_balance(address)
+            _keep_few(self._balances, address, known)
         return known
 
     def own_balance(self) -> int:
@@ -122,6 +133,13 @@ class RunState:
         if message.sender.raw not in upgraders:
             slot = locked_slots_slot(line.name)
             self.locked_slots = _read_list(storage, slot, 32, "locked_slots", line.most_locked_slots)
+
+
+def _keep_few(known: dict[K, T], key: K, value: T) -> None:
+    """Put in what the node can be asked for again."""
+    if len(known) >= MAX_REMEMBERED:
+        known.clear()
+    known[key] = value
 
 
 def _read_list(storage: NodeStorage, slot: bytes, size: int, name: str, most: int) -> frozenset[bytes]:

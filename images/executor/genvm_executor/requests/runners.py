@@ -7,6 +7,7 @@ from hashlib import sha3_256
 
 from genvm_executor.machine.outcome import VmFault
 from genvm_executor.requests.contract_code import read_code
+from genvm_executor.requests.kept import PACKAGE
 from genvm_executor.requests.run_state import RunState
 from genvm_executor.requests.vm_frame import OWN_RUNNER, VmFrame
 from genvm_wire import contract_package, gvm32
@@ -16,9 +17,6 @@ from genvm_wire.keccak import keccak256
 from genvm_wire.records import record
 from genvm_wire.runner_ids import objection_to_form, objection_to_library
 
-MAX_REGISTERED = 64 * 1024 * 1024
-"""Of a run: they are the executor's own memory, which is beside its VMs'."""
-_REGISTERED_COST = 4096
 _CUSTOM = "custom:"
 _CHAIN = re.compile(r"chain:0x([0-9a-fA-F]{40})(?::([df])(?::([^:]+))?)?", re.ASCII)
 _STATES = {
@@ -48,10 +46,7 @@ class Runners:
         self._parsed(code)
         runner = _CUSTOM + gvm32.encode(sha3_256(code).digest())
         if runner not in self._frame.custom_runners:
-            self._run.registered += _REGISTERED_COST + len(code)
-            if self._run.registered > MAX_REGISTERED:
-                text = self._run.job.line.texts.no_memory_for_answer
-                raise VmFault(text, f"registered packages take more than {MAX_REGISTERED} bytes")
+            self._run.kept.add(PACKAGE + len(code))
             self._frame.custom_runners[runner] = code
         return runner
 

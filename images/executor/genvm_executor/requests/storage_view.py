@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from genvm_executor.machine.outcome import VmFault
+from genvm_executor.requests.kept import WRITTEN_PAGE, WRITTEN_SLOT, Kept
 
 PAGE = 32
 SLOT_SIZE = 2**32
-MAX_CACHED_PAGES = 1 << 18
+MAX_CACHED_PAGES = 1 << 16
+"""Of a run: a page takes a quarter of a KiB."""
 _UNCACHED_FROM = 64 * 1024
 
 
@@ -22,49 +24,60 @@ class Readable(Protocol):
     def read(self, slot: bytes, offset: int, length: int) -> bytes: ...
 
 
+class PageCache:
+    """Pages of all contracts that a run has read; `reads` counts what the node was asked."""
+
+    def __init__(self) -> None:
+        self.pages: dict[tuple[NodeStorage, bytes, int], bytes] = {}
+        self.reads = 0
+
+
 class NodeStorage:
     """One contract's storage at the node, at one view. `fetch(slot, offset, length)` asks the node."""
 
-    def __init__(self, fetch: Callable[[bytes, int, int], bytes]) -> None:
+    def __init__(self, fetch: Callable[[bytes, int, int], bytes], cache: PageCache) -> None:
         self._fetch = fetch
-        self._pages: dict[tuple[bytes, int], bytes] = {}
-        self.reads = 0
+        self._cache = cache
 
     def read(self, slot: bytes, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`; cached by page unless the range is large."""
         if length == 0:
             return b""
         if length >= _UNCACHED_FROM:
-            self.reads += 1
+            self._cache.reads += 1
             return self._fetch(slot, offset, length)
         first, last = offset // PAGE, (offset + length - 1) // PAGE
         self._load_missing(slot, first, last)
-        pages = self._pages
-        data = b"".join([pages[slot, index] for index in range(first, last + 1)])
+        pages = self._cache.pages
+        data = b"".join([pages[self, slot, index] for index in range(first, last + 1)])
         start = offset - first * PAGE
         return data[start : start + length]
 
     def _load_missing(self, slot: bytes, first: int, last: int) -> None:
-        pages = self._pages
-        missing = [index for index in range(first, last + 1) if (slot, index) not in pages]
+        pages = self._cache.pages
+        missing = [index for index in range(first, last + 1) if (self, slot, index) not in pages]
         if not missing:
             return
         if len(pages) > MAX_CACHED_PAGES:
             pages.clear()
             missing = list(range(first, last + 1))
         low, high = missing[0], missing[-1]
-        self.reads += 1
+        self._cache.reads += 1
         data = self._fetch(slot, low * PAGE, (high - low + 1) * PAGE)
         for index in range(low, high + 1):
             at = (index - low) * PAGE
-            pages[slot, index] = data[at : at + PAGE]
+            pages[self, slot, index] = data[at : at + PAGE]
 
 
 class PageBudget:
-    """How many pages the run may write; None is no limit (spec: contract-runtime.md, 5)."""
+    """How many pages the run may write; None is no limit (spec: contract-runtime.md, 5).
 
-    def __init__(self, pages: int | None) -> None:
+    `kept` counts what they take in any case.
+    """
+
+    def __init__(self, pages: int | None, kept: Kept) -> None:
         self._left = pages
+        self.kept = kept
 
     def spend(self, pages: int = 1) -> None:
         """Raises VmFault `OOM storage` when nothing is left."""
@@ -120,6 +133,7 @@ class WrittenStorage:
         if page is None:
             if not (isinstance(self._base, WrittenStorage) and self._base.holds(slot, index)):
                 self._budget.spend()
+            self._budget.kept.add(WRITTEN_PAGE if written else WRITTEN_PAGE + WRITTEN_SLOT)
             page = bytearray(PAGE) if whole else bytearray(self._base.read(slot, index * PAGE, PAGE))
             written[index] = page
         return page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tracemalloc
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +13,24 @@ import pytest
 from genvm_executor.channel.job import Job, job_of
 from genvm_executor.channel.run_log import RunLog
 from genvm_executor.host import HostClient
-from genvm_executor.requests.run_state import RunState
-from genvm_wire.calldata import Encodable
+from genvm_executor.machine.outcome import RETURN_NULL
+from genvm_executor.machine.wasi.filesystem import FileSystem
+from genvm_executor.requests.children import ChildVms
+from genvm_executor.requests.contract_requests import ContractRequests
+from genvm_executor.requests.run_state import MAX_REMEMBERED, RunState
+from genvm_executor.requests.storage_view import (
+    MAX_CACHED_PAGES,
+    PAGE,
+    NodeStorage,
+    PageCache,
+    WrittenStorage,
+)
+from genvm_executor.requests.vm_frame import EntryKind, Rights, VmEntry, VmFrame
+from genvm_wire.address import Address
+from genvm_wire.calldata import Encodable, encode
 from genvm_wire.host_tables import HOST_TABLES
 
-from .executor_process import job_message
+from .executor_process import CONTRACT, SENDER, job_message
 
 RunOfLine = Callable[[str], RunState]
 
@@ -58,3 +72,57 @@ def test_a_block_has_what_its_caller_left_and_takes_nothing_from_it(
 def test_fee_buckets_are_those_of_the_node(extra: dict[str, Encodable], buckets: tuple[int, ...]) -> None:
     """host-protocol.md, 6.2."""
     assert parsed(extra=extra).fee_buckets == buckets
+
+
+def requests_of(run: RunState) -> ContractRequests:
+    """Those of the VM that a run begins with."""
+    storage = WrittenStorage(NodeStorage(lambda slot, offset, length: bytes(length), PageCache()), run.budget)
+    rights = Rights(deterministic=True, write=True, send=True, call=True, nondet=True)
+    entry = VmEntry(EntryKind.MAIN, b"")
+    frame = VmFrame(CONTRACT, b"", entry, rights, storage, is_init=False, value=0)
+    return ContractRequests(run, frame, ChildVms(run, lambda _: RETURN_NULL), FileSystem())
+
+
+MANY: list[Encodable] = [[]] * 100_000
+MESSAGE: dict[str, Encodable] = {"calldata": {"args": MANY}, "value": 0, "on": "accepted"}
+
+
+@pytest.mark.parametrize("line", ["v0.2", "v0.3"])
+@pytest.mark.parametrize(
+    "request_map",
+    [
+        {"PostMessage": {"address": SENDER, **MESSAGE}},
+        {"DeployContract": {"code": b"", "salt_nonce": 1, **MESSAGE}},
+        {"EmitEvent": {"topics": [], "blob": {"many": MANY}}},
+    ],
+    ids=["message", "deployment", "event"],
+)
+def test_what_is_emitted_takes_no_more_than_its_bytes(
+    run_of_line: RunOfLine, line: str, request_map: dict[str, Encodable]
+) -> None:
+    """Decoded, an item of one byte took seventy, and only a few such messages fit the container."""
+    requests, request = requests_of(run_of_line(line)), encode(request_map)
+    tracemalloc.start()
+    try:
+        requests.gl_call(request)
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * len(request)
+    assert most < 4 * len(request)
+
+
+def test_pages_of_all_contracts_are_remembered_together() -> None:
+    cache, size = PageCache(), 1024
+    for _ in range(MAX_CACHED_PAGES // size * 2):
+        NodeStorage(lambda slot, offset, length: bytes(length), cache).read(bytes(32), 0, size * PAGE)
+    assert len(cache.pages) <= MAX_CACHED_PAGES + size
+    assert cache.reads == MAX_CACHED_PAGES // size * 2
+
+
+def test_a_run_remembers_a_bounded_number_of_contracts(run_of_line: RunOfLine) -> None:
+    run = run_of_line("v0.3")
+    for number in range(MAX_REMEMBERED + 2):
+        latest = run.storage_of(Address(number.to_bytes(20, "big")), 0)
+    assert len(run._storages) == 2
+    assert run.storage_of(Address((MAX_REMEMBERED + 1).to_bytes(20, "big")), 0) is latest
