@@ -9,9 +9,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
 from orchestrator.engine_client import engine_address
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.node_files import prompt_files
@@ -19,8 +16,8 @@ from orchestrator.executions.node_networks import Address, Listener, NetworkRule
 from orchestrator.executions.node_sockets import SocketRules
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.settings import Settings
+from orchestrator.store.database_places import DatabasePlaces, database_places
 
-POSTGRESQL = 5432
 COLLECTOR = "http://localhost:4318"
 PORTS = {"http": 80, "https": 443}
 # Whoever speaks there as root commands the machine or the session; none of them is a node.
@@ -43,16 +40,17 @@ def node_dialler(settings: Settings, times: Times = DEFAULT_TIMES) -> NodeDialle
     own = [
         path for path in (settings.state_dir, settings.socket, settings.operator_socket) if path is not None
     ]
+    database = _database(settings)
     rules = SocketRules(
         directories=tuple(map(str, settings.node_sockets)),
         own=tuple(os.path.realpath(path) for path in own),
-        protected=tuple(_services(engine)),
+        protected=(*_services(engine), *database.sockets),
     )
     # Whose a place is may be asked of other paths, too, and only where there are namespaces.
     asks_at_once = settings.tokens_file is None
     return NodeDialler(
         rules,
-        _network_rules(settings, engine),
+        _network_rules(settings, (*_endpoints(settings, engine), *database.endpoints)),
         prompt_files((*rules.own, *rules.protected)) if asks_at_once else None,
         times,
     )
@@ -68,12 +66,12 @@ def _services(engine: str) -> Iterable[str]:
         yield from (f"{session}/{name}" for name in KNOWN_SESSION_SERVICES)
 
 
-def _network_rules(settings: Settings, engine: str) -> NetworkRules:
+def _network_rules(settings: Settings, endpoints: Iterable[tuple[str, int]]) -> NetworkRules:
     def is_local(address: Address) -> bool:
         return any(address in network for network in settings.own_addresses) or is_this_machine(address)
 
     rules = NetworkRules(settings.node_networks, is_local=is_local)
-    for name, port in _endpoints(settings, engine):
+    for name, port in endpoints:
         for address, _ in resolved(name, port):
             rules.elsewhere.add((address, port))
             if is_local(address):
@@ -96,11 +94,11 @@ def _endpoints(settings: Settings, engine: str) -> Iterable[tuple[str, int]]:
     server, port = (os.environ.get(f"KUBERNETES_SERVICE_{one}", "") for one in ("HOST", "PORT"))
     if server and port.isdecimal():
         yield server, int(port)
-    if settings.database_url is not None:
-        with suppress(ArgumentError):
-            url = make_url(settings.database_url.get_secret_value())
-            if url.get_backend_name() == "postgresql":
-                yield url.host or "localhost", url.port or POSTGRESQL
+
+
+def _database(settings: Settings) -> DatabasePlaces:
+    url = settings.database_url
+    return DatabasePlaces() if url is None else database_places(url.get_secret_value())
 
 
 def _collectors(settings: Settings) -> Iterable[str]:

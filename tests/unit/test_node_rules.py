@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +18,13 @@ from orchestrator.executions.node_networks import literal
 from orchestrator.node_rules import node_dialler
 from orchestrator.settings import Settings
 
+LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGSERVICEFILE")
 COLLECTORS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
 @pytest.fixture(autouse=True)
 def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DOCKER_HOST", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", *COLLECTORS):
+    for name in ("DOCKER_HOST", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", *COLLECTORS, *LIBPQ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -69,6 +73,68 @@ def test_the_journals_database_is_refused(made: Any) -> None:
     assert refused(dialler, "127.0.0.1", 6543)
     assert not refused(dialler, "127.0.0.1", 5432)
     assert refused(made(database_url=SecretStr("postgresql+psycopg://10.9.8.7/genvm")), "10.9.8.7", 5432)
+
+
+def of_database(url: str) -> dict[str, SecretStr]:
+    return {"database_url": SecretStr(f"postgresql+psycopg://genvm@{url}")}
+
+
+@pytest.mark.parametrize(
+    ("url", "places"),
+    [
+        ("/genvm?host=10.1.2.3&port=6432", ["10.1.2.3:6432"]),
+        ("10.1.2.3/genvm?port=6432", ["10.1.2.3:6432"]),
+        ("/genvm?host=10.1.2.3:6432&host=10.1.2.4:6433", ["10.1.2.3:6432", "10.1.2.4:6433"]),
+        ("/genvm?host=10.1.2.3,10.1.2.4&port=1,2", ["10.1.2.3:1", "10.1.2.4:2"]),
+        ("/genvm?host=10.1.2.3,10.1.2.4&port=,7", ["10.1.2.3:5432", "10.1.2.4:7"]),
+        ("10.1.2.3,10.1.2.4/genvm?port=9", ["10.1.2.3:9", "10.1.2.4:9"]),
+        ("10.1.2.4/genvm?hostaddr=10.1.2.3", ["10.1.2.3:5432", "10.1.2.4:5432"]),
+        ("/genvm?hostaddr=10.1.2.3,10.1.2.4&port=6", ["10.1.2.3:6", "10.1.2.4:6"]),
+        ("/genvm?host=/run/genvm-pg,10.1.2.3", ["127.0.0.1:5432", "10.1.2.3:5432"]),
+        ("/genvm", ["127.0.0.1:5432"]),
+    ],
+)
+def test_the_journals_database_is_refused_however_its_url_is_written(
+    made: Any, url: str, places: list[str]
+) -> None:
+    dialler = made(**of_database(url))
+    for place in places:
+        name, _, port = place.partition(":")
+        assert refused(dialler, name, int(port)), place
+        assert not refused(dialler, name, 6000)
+
+
+def test_what_the_url_of_the_database_leaves_out_is_the_environments(
+    made: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PGHOST", "10.1.2.3")
+    monkeypatch.setenv("PGPORT", "6432")
+    assert refused(made(**of_database("/genvm")), "10.1.2.3", 6432)
+    assert refused(made(**of_database("10.1.2.4/genvm")), "10.1.2.4", 6432)
+    monkeypatch.setenv("PGHOSTADDR", "10.1.2.5")
+    assert refused(made(**of_database("/genvm")), "10.1.2.5", 6432)
+    for name in LIBPQ:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "services").write_text("[journal]\nhost=10.1.2.6\nport=7432\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    assert refused(made(**of_database("/genvm?service=journal")), "10.1.2.6", 7432)
+
+
+def test_the_databases_socket_is_no_nodes_under_any_name(made: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir()
+    dialler = made(**of_database(f"/genvm?host={folder}&port=6432"), node_sockets=str(tmp_path))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / ".s.PGSQL.6432"))
+        listening.listen()
+        os.link(folder / ".s.PGSQL.6432", tmp_path / "node")
+        with pytest.raises(HostRefused, match="another service's"):
+            asyncio.run(dialler.look(f"unix://{tmp_path}/node"))
+
+
+@pytest.mark.parametrize("url", ["10.1.2.3/genvm?nonsense=1", "/genvm?host=10.1.2.3,b&port=1,2,3"])
+def test_a_url_that_opens_no_journal_leaves_the_usual_rules(made: Any, url: str) -> None:
+    assert not refused(made(**of_database(url)), "10.9.9.9", 5432)
 
 
 @pytest.mark.parametrize(
