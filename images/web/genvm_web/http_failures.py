@@ -14,9 +14,10 @@ from collections.abc import Mapping
 import aiohttp
 
 from genvm_module.errors import ModuleError
-from genvm_web.network import AddressForbidden, LookupFailed, ResolverDown
+from genvm_web.network import AddressForbidden, LookupFailed, NoRoute, ResolverDown
 from genvm_web.observations import REFUSED_CONNECTION
 
+# Not EHOSTUNREACH: far routers say so too; whether this host has a route is asked before (`network.checked`).
 LOCAL_ERRORS = frozenset(
     {
         errno.EACCES,
@@ -34,9 +35,9 @@ LOCAL_ERRORS = frozenset(
 
 
 def lookup_failure(url: str, error: LookupFailed) -> ModuleError:
-    """ADDRESS_FORBIDDEN, or SENDING_REQUEST, which is fatal only when no name server answered."""
+    """ADDRESS_FORBIDDEN, or SENDING_REQUEST, fatal only when no name server answered or there is no route."""
     cause = "ADDRESS_FORBIDDEN" if isinstance(error, AddressForbidden) else "SENDING_REQUEST"
-    fatal = isinstance(error, ResolverDown)
+    fatal = isinstance(error, NoRoute | ResolverDown)
     return ModuleError(cause, fatal=fatal, ctx={"url": url, "rust_error": str(error)})
 
 

@@ -25,7 +25,19 @@ LOOKUPS_AT_ONCE = 64
 NO_SUCH_NAME = frozenset(
     {socket.EAI_NONAME, socket.EAI_FAIL, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 )
-NO_ROUTE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EHOSTUNREACH, errno.ENETUNREACH})
+# What asking for a route ends with that this host lacks or forbids itself; asking sends nothing, so that none
+# of them is a far router's word, as the same numbers may be when a connection is tried.
+NO_ROUTE = frozenset(
+    {
+        errno.EACCES,
+        errno.EADDRNOTAVAIL,
+        errno.EAFNOSUPPORT,
+        errno.EHOSTUNREACH,
+        errno.EINVAL,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+    }
+)
 DISCARD = 9
 
 
@@ -35,7 +47,8 @@ class LookupFailed(Exception):
     LookupFailed
     ├── NameUnknown       the name does not exist: an observation about the name
     ├── AddressForbidden  it exists, outside the public internet: refused by policy
-    └── ResolverDown      no answer: this node observed nothing
+    ├── NoRoute           this node has no way to any of its addresses: it observed nothing
+    └── ResolverDown      no answer: likewise
     """
 
 
@@ -45,6 +58,10 @@ class NameUnknown(LookupFailed):
 
 class AddressForbidden(LookupFailed):
     """No address, or with the strict policy not every address, is public."""
+
+
+class NoRoute(LookupFailed):
+    """This host has no way to any address that may be connected to."""
 
 
 class ResolverDown(LookupFailed):
@@ -121,14 +138,15 @@ async def checked(
 
     Those that are not `permitted` are left out; with `all_permitted` a single one refuses the name; with null
     none is judged. What this node's own network makes of a name is left out as far as there is something
-    else: addresses that its resolver made up, and a family that it has no way to. Raises LookupFailed.
+    else: addresses that its resolver made up, and a family that it has no way to. Without a way to any it
+    raises: what connecting would end with may be what a far router says too. Raises LookupFailed.
     """
     literal = address_literal(host)
     addresses = [literal] if literal is not None else list(await network.resolve(host))
     if not addresses:
         raise NameUnknown(UNKNOWN_NAME)
     if permitted is None:
-        return _routable(network, addresses)
+        return _routable(network, host, addresses)
     if literal is None:
         addresses = [address for address in addresses if not is_stand_in(address)]
         if not addresses:
@@ -136,11 +154,12 @@ async def checked(
     public = [address for address in addresses if permitted(address)]
     if not public or (all_permitted and len(public) < len(addresses)):
         raise AddressForbidden(f"{host} is not on the public internet")
-    return _routable(network, public)
+    return _routable(network, host, public)
 
 
-def _routable(network: Network, addresses: list[Address]) -> list[Address]:
-    """Those that there is a way to; all where there is none to any, so that connecting says so."""
-    if len(addresses) == 1:
-        return addresses
-    return [address for address in addresses if network.routable(address)] or addresses
+def _routable(network: Network, host: str, addresses: list[Address]) -> list[Address]:
+    """Those that there is a way to. Raises NoRoute."""
+    found = [address for address in addresses if network.routable(address)]
+    if not found:
+        raise NoRoute(f"this node has no route to {host}")
+    return found
