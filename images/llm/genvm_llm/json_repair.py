@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
 MOST_STARTS = 32
@@ -24,7 +24,15 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
+def _fraction(digits: str) -> Decimal:
+    """Raises ValueError for an exponent beyond what a Decimal has: its own error is no ValueError."""
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        raise ValueError("a number beyond all bounds") from None
+
+
+_DECODER = json.JSONDecoder(parse_float=_fraction, parse_constant=_refuse)
 
 
 def strict_or_none(text: str) -> object:

@@ -114,10 +114,18 @@ def parse_object(text: str) -> tuple[dict[str, Value], str]:
     value, found = _found(text)
     _check_shape(value)
     if _LONE_SURROGATE.search(_escapes_resolved(value)):
-        found = json.dumps(_plain(value), ensure_ascii=False)
+        found = _written(_plain(value))
     converted = carried(value)
     assert isinstance(converted, dict)
     return converted, found
+
+
+def _written(value: object) -> str:
+    """Raises NotAnObject for a number beyond all floats: written, it would be a word that is no JSON."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise NotAnObject("the answer holds a number beyond all bounds") from None
 
 
 def _found(text: str) -> tuple[dict[str, object], str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from genvm_llm.answers import Answer, JsonObject, Undecided
 from genvm_llm.failures import Kind, ProviderFailed
 from genvm_llm.posting import Posted
@@ -11,6 +13,8 @@ from genvm_llm.prompt import Format
 from genvm_llm.text_jobs import NOT_JSON
 from genvm_llm.usage import Usage
 from genvm_llm.workshop import WorkFailed, Workshop
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,9 @@ def _outcome(what: str, value: object, wait: float | None) -> Answer | ProviderF
             return _fault(Kind(kind), reason, status, wait if inner is None else inner)
         case "open", _:
             return Undecided("DESERIALIZING", Kind.UNPARSABLE, ctx={"rust_error": value})
+        case "broke", _:
+            log.error("answer_broke_its_reader", error=value)
+            return _unreadable(f"broke: {value}", Kind.UNPARSABLE)
         case _:
             return _unreadable(str(value), Kind.UNPARSABLE)
 

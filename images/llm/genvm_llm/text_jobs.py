@@ -14,6 +14,7 @@ from genvm_llm.judging import fault_of_reply
 from genvm_llm.masks import mask_of
 from genvm_llm.prompt import Format
 from genvm_llm.providers import PROVIDERS
+from genvm_wire.masking import Mask
 
 NOT_JSON = "the reply is not JSON"
 LONGEST_FINISH, LONGEST_REASON = 40, 400
@@ -49,15 +50,17 @@ def read_reply(body: bytes, provider: str, form: Format, key: str) -> Plain:
     if (fault := fault_of_reply(reply, form)) is not None:
         reason = mask.text(fault.reason)[:LONGEST_REASON]
         return tokens, finish, ("fault", (fault.kind.value, reason, fault.status, fault.wait))
-    return tokens, finish, _answer(mask.value(content), form)
+    return tokens, finish, _answer(content, form, mask)
 
 
-def _answer(content: Any, form: Format) -> Plain:
+def _answer(content: Any, form: Format, mask: Mask) -> Plain:
     try:
-        return _packed(answer_of(content, form))
+        return _packed(answer_of(mask.value(content), form))
     except ProviderFailed as failure:
         reason = str(failure.ctx.get("rust_error", ""))
         return "open" if isinstance(failure, Undecided) else "failed", reason
+    except Exception as error:  # a defect of ours, and what was paid for is counted all the same
+        return "broke", type(error).__name__
 
 
 def _packed(answer: Answer) -> Plain:

@@ -54,16 +54,16 @@ class Workshop:
 
         Raises WorkFailed. Cancelling ends the work.
         """
-        if size <= IN_PLACE:
-            return text_jobs.JOBS[job](*arguments)
-        self.handed_over += 1
-        async with self._worker() as worker:
-            try:
+        try:
+            if size <= IN_PLACE:
+                return _in_place(job, arguments)
+            self.handed_over += 1
+            async with self._worker() as worker:
                 return await self._exchange(worker, marshal.dumps((job, arguments)))
-            except WorkFailed as failure:
-                self.failed += 1
-                log.warning("text_job_failed", job=job, size=size, reason=str(failure))
-                raise
+        except WorkFailed as failure:
+            self.failed += 1
+            log.warning("text_job_failed", job=job, size=size, reason=str(failure))
+            raise
 
     @asynccontextmanager
     async def _worker(self) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -116,6 +116,16 @@ class Workshop:
     async def close(self) -> None:
         while self._idle:
             await _end(self._idle.pop())
+
+
+def _in_place(job: str, arguments: tuple[Any, ...]) -> Any:
+    """Raises WorkFailed for whatever the job raises, as a worker does: whether an attempt failed or a whole
+    prompt must not depend on how long a text is.
+    """
+    try:
+        return text_jobs.JOBS[job](*arguments)
+    except Exception as error:  # the text of an error may hold a prompt
+        raise WorkFailed(f"broke: {type(error).__name__}") from None
 
 
 async def _end(worker: asyncio.subprocess.Process) -> None:

@@ -339,6 +339,21 @@ OPENAI = {
     ),
     "no object": Shape(chat(content="I cannot say."), "I cannot say.", NO_JSON, OPEN),
     "no boolean": Shape(chat(content='{"result": "true"}'), '{"result": "true"}', '{"result": "true"}', OPEN),
+    "a number beyond all bounds": Shape(
+        chat(content='{"a": 1e9999999999999999999, "result": true}'),
+        '{"a": 1e9999999999999999999, "result": true}',
+        NO_JSON,
+        OPEN,
+    ),
+    "half a character beside a number that no float holds": Shape(
+        chat(content='{"a": "\\ud83d", "b": 1e999, "result": true}'),
+        '{"a": "\\ud83d", "b": 1e999, "result": true}',
+        NO_JSON,
+        OPEN,
+    ),
+    "an object too deep to be looked through": Shape(
+        json.dumps(chat(content="HERE")).replace('"HERE"', '{"a":' * 500 + "1" + "}" * 500), NO_JSON
+    ),
     "fractions": Shape(
         chat(content='{"a": 1.50, "result": true}'),
         '{"a": 1.50, "result": true}',

@@ -82,8 +82,16 @@ async def test_a_rate_limit_inside_of_a_200_is_told_as_429() -> None:
     assert (attempts[0]["status"], attempts[0]["kind"]) == (429, "rate_limit")
 
 
-async def test_what_is_no_answer_was_paid_for_all_the_same() -> None:
-    async with provider(openai_reply(None, "length")) as server:
+@pytest.mark.parametrize(
+    "reply",
+    [
+        openai_reply(None, "length"),
+        SHAPES["openai-compatible", "an object too deep to be looked through"].body,
+    ],
+    ids=["nothing", "what breaks its reader"],
+)
+async def test_what_is_no_answer_was_paid_for_all_the_same(reply: Any) -> None:
+    async with provider(served(reply)) as server:
         async with configured({"backends": {"b": backend(server.url)}}) as service:
             talk = Talk(service)
             with pytest.raises(ModuleError):

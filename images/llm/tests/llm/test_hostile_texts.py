@@ -160,6 +160,14 @@ async def test_work_that_needs_too_much_memory_is_refused_and_the_next_is_done()
         assert await shop.do("filtered", {"a": "ｂ"}, ("NFKC",), size=IN_PLACE + 1) == {"a": "b"}
 
 
+@pytest.mark.parametrize("size", [1, IN_PLACE + 1], ids=["in place", "elsewhere"])
+async def test_work_that_breaks_fails_alike_wherever_it_is_done(size: int) -> None:
+    async with workshop() as shop:
+        with pytest.raises(WorkFailed, match="broke: KeyError"):
+            await shop.do("filtered", {"a": "b"}, ("no such filter",), size=size)
+        assert shop.failed == 1
+
+
 async def test_cancelled_work_is_ended_and_gives_nobody_its_outcome() -> None:
     async with workshop() as shop:
         working = asyncio.create_task(

@@ -47,8 +47,11 @@ async def test_each_template_has_its_own_table() -> None:
         assert await talk.compare(leader="leader says x") is True
 
 
-async def test_a_mock_that_is_no_json_is_fatal_where_json_was_asked_for() -> None:
-    async with studio(host_data={"mock_response": MOCKS}) as talk:
+@pytest.mark.parametrize(
+    "mock", ["sunny", '{"a": 1e9999999999999999999}'], ids=["text", "a number too large"]
+)
+async def test_a_mock_that_is_no_json_is_fatal_where_json_was_asked_for(mock: str) -> None:
+    async with studio(host_data={"mock_response": {"response": {"": mock}}}) as talk:
         with pytest.raises(ModuleError, match="DESERIALIZING") as failure:
             await talk.prompt("the weather?", "json")
         assert failure.value.fatal
