@@ -72,6 +72,10 @@ class KnownRuns:
         """Runs that have not ended, or have only just ended."""
         return [run for run in self._runs.values() if not run.acknowledged]
 
+    def newest_ended(self, namespace: str | None) -> Iterator[EndedRun]:
+        """Ended runs of a namespace (null: all), greatest id first."""
+        return self._retention.newest(namespace)
+
     @property
     def ended_blocks(self) -> Collection[EndedBlock]:
         """Ended runs in the order in which they ended, by the dozen."""

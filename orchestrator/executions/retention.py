@@ -5,6 +5,7 @@ Only heads are held in memory; what a run printed and returned is in the journal
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class Retention:
         self._block_of: dict[int, EndedBlock] = {}
         self._newest = EndedBlock(0)
         self._bytes = 0
+        self._ids: dict[str | None, list[int]] = {}
 
     def __len__(self) -> int:
         return len(self._block_of)
@@ -54,6 +56,11 @@ class Retention:
     def all(self) -> Iterator[EndedRun]:
         return (run for block in self._blocks for run in block.runs())
 
+    def newest(self, namespace: str | None) -> Iterator[EndedRun]:
+        """Those of a namespace (null: all), greatest id first; it costs what is taken of it."""
+        ids = self._ids.get(namespace, ())
+        return (self._block_of[run_id].find(run_id) for run_id in reversed(ids))
+
     def add(self, run: EndedRun) -> list[EndedRun]:
         """Keep a run that has ended; those that had to go for it, oldest first."""
         if self._newest.full:
@@ -62,6 +69,8 @@ class Retention:
         self._blocks[self._newest] = None
         self._block_of[run.id] = self._newest
         self._bytes += run.size
+        for namespace in (None, run.namespace):
+            insort(self._ids.setdefault(namespace, []), run.id)
         dropped = []
         while len(self) > 1 and self._over():
             dropped.append(self._drop(next(self.all()).id))
@@ -102,4 +111,9 @@ class Retention:
         self._bytes -= run.size
         if not block:
             del self._blocks[block]
+        for namespace in (None, run.namespace):
+            ids = self._ids[namespace]
+            del ids[bisect_left(ids, run_id)]
+            if not ids:
+                del self._ids[namespace]
         return run

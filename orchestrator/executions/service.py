@@ -243,6 +243,10 @@ class Executions:
         """Known runs, live and ended, with ids between the two, in the order of their ids."""
         return self._known.between(after, before, newest_first=newest_first)
 
+    def newest_ended(self, namespace: str | None) -> Iterator[EndedRun]:
+        """Ended runs of a namespace (null: all), greatest id first; it costs what is taken of it."""
+        return self._known.newest_ended(namespace)
+
     async def row(self, run_id: int) -> RunRow | None:
         """What the journal has of a known run. Changes nothing. Raises StoreFailure."""
         return await self._journal.read(run_id) if self.knows(run_id) else None

@@ -69,6 +69,10 @@ class VisibleRuns:
     def live(self) -> list[Run]:
         return [run for run in self.executions.live() if self.takes(run)]
 
+    def newest_ended(self) -> Iterator[EndedRun]:
+        """Ended runs, greatest id first; it costs what is taken of it."""
+        return self.executions.newest_ended(self.namespace)
+
     def ended_blocks(self) -> Collection[EndedBlock]:
         """Ended runs by the dozen, others' among them."""
         return self.executions.ended_blocks

@@ -7,10 +7,10 @@ what a page shows. However many runs there are, a snapshot looks at a bounded nu
 from __future__ import annotations
 
 import json
+from heapq import merge
 from itertools import islice
 from typing import Any
 
-from genvm_wire.unsigned import U64_MAX
 from orchestrator.access.caller import Caller
 from orchestrator.api.context import ApiContext
 from orchestrator.api.status import MOST_HOLDERS, Revision, holder_of, revision_of, status_of, waiting_for
@@ -24,11 +24,9 @@ from orchestrator.views import overview
 from orchestrator.views.visible import VisibleRuns
 
 RECENT = 50
-"""Runs, newest first: the first page of the list."""
+"""Ended runs, newest first: the first page of their list."""
 LIVE = 100
 """Runs that are not over, oldest first: who waits longest is what is looked for."""
-LOOKED_AT = 2_000
-"""Known runs, newest first, among which a namespace's are looked for."""
 
 Json = dict[str, Any]
 Moment = tuple[Revision, int, tuple[str, ...]]
@@ -53,9 +51,14 @@ def greeting(context: ApiContext, caller: Caller) -> Json:
 
 
 def snapshot(context: ApiContext, namespace: str | None) -> Json:
-    """`at`: when; ages are counted from it. `recent` and `live` may have the same runs."""
+    """`at`: when; ages are counted from it. A run may be in `recent` and in `live` while it is taken away.
+
+    What is cut has its whole number beside it.
+    """
     runs = VisibleRuns(context.executions, namespace)
-    live = runs.live()
+    live, holders = runs.live(), list(runs.holders())
+    waiting = [run for run in live if run.execution.state is State.QUEUED]
+    recent = _recent(runs, live)
     waits_for = waiting_for(1, context.engine_reachable(), context.no_room())
     return {
         "at": format_timestamp(MACHINE_CLOCK.now()),
@@ -64,8 +67,12 @@ def snapshot(context: ApiContext, namespace: str | None) -> Json:
         "problems": context.access.problems(),
         "live_total": len(live),
         "live": [_line(run, waits_for) for run in live[:LIVE]],
-        "recent": [_line(run, waits_for) for run in _recent(context, runs)],
-        "holders": [holder_of(holder) for holder in islice(runs.holders(), MOST_HOLDERS)],
+        "waiting_total": len(waiting),
+        "waiting": [_line(run, waits_for) for run in waiting[:LIVE]],
+        "recent": [_line(run, waits_for) for run in recent[:RECENT]],
+        "recent_more": len(recent) > RECENT,
+        "holders_total": len(holders),
+        "holders": [holder_of(holder) for holder in holders[:MOST_HOLDERS]],
         "figures": context.history.newest(),
         "journal_bytes": context.executions.statistics().journal_bytes,
     }
@@ -76,9 +83,15 @@ def encoded(event: str, value: Json) -> bytes:
     return f"event: {event}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
 
 
-def _recent(context: ApiContext, runs: VisibleRuns) -> list[Run | EndedRun]:
-    newest = islice(context.executions.between(0, U64_MAX, newest_first=True), LOOKED_AT)
-    return list(islice(filter(runs.takes, newest), RECENT))
+def _recent(runs: VisibleRuns, live: list[Run]) -> list[Run | EndedRun]:
+    """Greatest ids first, one more than is shown; one that goes on is in no ended one's place."""
+    over: list[Run | EndedRun] = [run for run in live if run.execution.outcome is not None]
+    over.sort(key=_id_of, reverse=True)
+    return list(islice(merge(over, runs.newest_ended(), key=_id_of, reverse=True), RECENT + 1))
+
+
+def _id_of(run: Run | EndedRun) -> int:
+    return run.id
 
 
 def _line(run: Run | EndedRun, waits_for: str | None) -> Json:

@@ -12,9 +12,10 @@ from playwright.async_api import Locator, Page, expect
 from genvm_wire.calldata import encode
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.ui.route import READERS
+from orchestrator.api.ui.snapshot import LIVE, RECENT
 from orchestrator.executions.ended import EndedRun
 from tests.integration.manager.callers import ALICE, BOB, READER, ROOT, MakeAs, TokensFile
-from tests.integration.manager.conftest import Client, listening_node
+from tests.integration.manager.conftest import Client, MakeClient, listening_node
 from tests.integration.ui.conftest import PROMPT, Open, ended_run, held_run, let_go
 
 
@@ -88,6 +89,30 @@ async def test_capacity_names_who_holds_and_who_waits(
         await let_go(client, run_id)
     await expect(page.get_by_text("Nobody holds permits.")).to_be_visible()
     await expect(page.get_by_text("No run waits.")).to_be_visible()
+
+
+async def test_however_many_are_under_way_the_ended_and_the_waiting_are_found(
+    make_client: MakeClient, open_page: Open, nodes: AsyncExitStack
+) -> None:
+    client = await make_client(socket=None, port=0, permits=LIVE + 1, api_times=PROMPT)
+    ended = [await ended_run(client, {}) for _ in range(RECENT + 1)]
+    runs = [await held_run(client, nodes) for _ in range(LIVE + 2)]
+    for run_id in runs[:-1]:
+        run = client.manager.executions.find(run_id)
+        assert run is not None
+        await run.started
+    page = await open_page(client)
+    await expect(row(page, "Ended", ended[-1])).to_be_visible()
+    await expect(row(page, "Ended", ended[0])).to_have_count(0)
+    await page.get_by_role("button", name="Older").click()
+    await expect(row(page, "Ended", ended[0])).to_be_visible()
+    await expect(page.get_by_role("button", name="Older")).to_be_disabled()
+    await expect(page.get_by_text("and 2 more, which came later.")).to_be_visible()
+    await page.goto(f"{client.address}/ui#/capacity")
+    await expect(row(page, "Waiting runs", runs[-1])).to_be_visible()
+    await expect(page.get_by_text("and 1 more, which came later.")).to_be_visible()
+    for run_id in runs:
+        await let_go(client, run_id)
 
 
 async def test_health_has_the_last_hour_as_charts_and_in_words(client: Client, open_page: Open) -> None:

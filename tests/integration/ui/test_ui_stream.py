@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from orchestrator.api.times import ApiTimes
 from orchestrator.api.ui.files import FILES, POLICY
 from orchestrator.api.ui.readers import MOST, MOST_OF_ONE, Readers
 from orchestrator.api.ui.route import READERS
+from orchestrator.executions.ended import EndedRun
 from tests.integration.manager.callers import ALICE, BOB, READER, ROOT, MakeAs, TokensFile
 from tests.integration.manager.conftest import Client, MakeClient
 from tests.integration.ui.conftest import PROMPT, ended_run
@@ -170,6 +172,23 @@ async def test_a_namespace_sees_its_own_runs_and_nobody_elses(make_as: MakeAs) -
         assert hello["may_operate"] is (name == "root")
         assert snapshot["status"]["retained"]["executions"] == len(seen[name])
     assert seen == {"reader": [mine], "bob": [others], "root": [others, mine]}
+
+
+async def test_a_namespace_sees_its_ended_runs_whatever_others_have_ended_since(make_as: MakeAs) -> None:
+    speaking_as = await make_as(api_times=PROMPT)
+    reader = await speaking_as(READER)
+    known, begun = reader.manager.executions._known, datetime.now(UTC)
+    for number in range(1, 10_001):
+        known.add_ended(
+            EndedRun.of(
+                id=number, state="finished", version="v0.2.7", cause="exited", accepted_at=begun,
+                started_at=begun, deadline=begun, finished_at=begun, key=None, size=1,
+                namespace="a" if number == 1 else "b",
+            )
+        )  # fmt: skip
+    async with looking(reader) as response:
+        snapshot = await told(response, "snapshot")
+    assert [run["id"] for run in snapshot["recent"]] == [1]
 
 
 async def test_a_token_that_is_taken_out_ends_its_stream(make_as: MakeAs, tokens_file: TokensFile) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,10 +15,10 @@ END = datetime(2026, 1, 1, tzinfo=UTC)
 LIMITS = RetentionLimits(timedelta(seconds=300), timedelta(seconds=30), runs=3, output_bytes=100)
 
 
-def ended(number: int, size: int = 1, at: datetime = END) -> EndedRun:
+def ended(number: int, size: int = 1, at: datetime = END, namespace: str = "default") -> EndedRun:
     return EndedRun.of(
         id=number, state="finished", version="v0.2.1", cause="exited", accepted_at=at, started_at=at,
-        deadline=at, finished_at=at, namespace="default", key=None, size=size,
+        deadline=at, finished_at=at, namespace=namespace, key=None, size=size,
     )  # fmt: skip
 
 
@@ -50,6 +51,18 @@ def test_age(fetched: float | None, at: float, kept: bool) -> None:
     assert ids(retention.expire(after(at))) == ([] if kept else [1])
     assert (retention.find(1) is not None) is kept
     assert (len(retention), retention.output_bytes) == ((1, 1) if kept else (0, 0))
+
+
+def test_the_newest_of_a_namespace_are_those_with_the_greatest_ids() -> None:
+    """In whatever order they ended, and without those that are kept no longer."""
+    retention = Retention(replace(LIMITS, runs=5))
+    for number, namespace in ((2, "one"), (9, "other"), (4, "one"), (3, "one"), (1, "one"), (5, "other")):
+        retention.add(ended(number, namespace=namespace))
+    assert ids(list(retention.newest(None))) == [9, 5, 4, 3, 1]
+    assert ids(list(retention.newest("one"))) == [4, 3, 1]
+    retention.remove(4)
+    assert ids(list(retention.newest("one"))) == [3, 1]
+    assert ids(list(retention.newest("nobody"))) == []
 
 
 def test_only_what_is_past_its_time_goes() -> None:

@@ -53,7 +53,7 @@ export class Capacity {
   tick() {
     const snapshot = this.state.snapshot;
     if (snapshot === null) return;
-    this.holders.show(snapshot.holders);
-    this.waiting.show(snapshot.live.filter((run) => run.state === "queued"));
+    this.holders.show(snapshot.holders, snapshot.holders_total);
+    this.waiting.show(snapshot.waiting, snapshot.waiting_total);
   }
 }

@@ -1,6 +1,8 @@
 // Making and changing elements. Every text becomes a text node: nothing that a contract, a node or a module
 // has written is ever read as markup, as an address or as a style.
 
+import { number } from "./format.js";
+
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -69,10 +71,15 @@ export class Table {
     const titles = columns.map((column) => h("th", { scope: "col", class: column.wide ? "wide" : null }, column.title));
     this.table = h("table", {}, this.caption, h("thead", {}, h("tr", {}, titles)), this.body);
     this.nothing = h("p", { class: "dim" }, empty);
-    this.element = h("div", {}, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, this.table), this.nothing);
+    this.more = h("p", { class: "dim" });
+    this.element = h("div", {}, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, this.table), this.nothing, this.more);
   }
 
-  show(items) {
+  // `total`: how many there are, where `items` are the first of them only.
+  show(items, total = items.length) {
+    const hidden = total - items.length;
+    this.more.hidden = hidden <= 0;
+    setText(this.more, hidden > 0 ? `and ${number(hidden)} more, which came later.` : "");
     const seen = new Map(items.map((item) => [this.key(item), item]));
     // First, so that those that stay need not be moved: what is moved loses the focus.
     for (const [key, row] of this.rows) {

@@ -19,9 +19,8 @@ export class Runs {
     this.tiles = new Facts("tiles");
     this.live = new Table("Under way", this.liveColumns(), (run) => run.id, "No run is under way.");
     this.table = new Table("Ended", this.endedColumns(), (run) => run.id, "No such run is kept.");
-    this.more = h("p", { class: "dim" });
     this.element = h("div", {}, h("h1", { tabindex: "-1" }, "Runs"), this.tiles.element,
-      h("section", { class: "card" }, this.live.element, this.more),
+      h("section", { class: "card" }, this.live.element),
       h("section", { class: "card" }, this.controls(), this.table.element, this.paging()));
   }
 
@@ -105,7 +104,7 @@ export class Runs {
 
   get shown() {
     if (this.ended !== null) return this.ended.executions;
-    return (this.state.snapshot?.recent ?? []).filter((run) => run.finished_at !== null);
+    return this.state.snapshot?.recent ?? [];
   }
 
   showEnded() {
@@ -113,7 +112,7 @@ export class Runs {
     this.table.show(runs);
     const kept = this.state.snapshot?.status.retained.executions ?? 0;
     this.newer.disabled = this.pages.length === 0;
-    this.older.disabled = runs.length === 0 || (this.ended === null ? kept <= runs.length : this.ended.next === null);
+    this.older.disabled = runs.length === 0 || (this.ended === null ? !this.state.snapshot.recent_more : this.ended.next === null);
     setText(this.place, `Page ${this.pages.length + 1}, ${number(kept)} kept`);
   }
 
@@ -128,15 +127,14 @@ export class Runs {
       ["Ready", failing.length ? `no: ${failing.map(([, why]) => why).join("; ")}` : "yes", failing.length ? "bad" : "good"],
     ]);
     this.tick();
-    const hidden = snapshot.live_total - snapshot.live.length;
-    setText(this.more, hidden > 0 ? `and ${number(hidden)} more, which came later.` : "");
     if (this.isNewest) this.showEnded();
     else if (this.pages.length === 0 && Date.now() - this.asked > ASKED_AGAIN) this.ask();
   }
 
   // Ages grow without news.
   tick() {
-    if (this.state.snapshot !== null) this.live.show(this.state.snapshot.live);
+    const { snapshot } = this.state;
+    if (snapshot !== null) this.live.show(snapshot.live, snapshot.live_total);
   }
 
   since(text) { return age((this.state.now() - Date.parse(text)) / 1000); }
