@@ -92,7 +92,7 @@ class Company:
         passing = Passing(member, self.proof, times)
         orders = StandingOrders(self.membership, modules, environment, PassedOrders(passing), recovered)
         member.on_orders = orders.look
-        listeners = OtherListeners(executions.others_listen_at)
+        listeners = OtherListeners(executions.others_listen_at, self.settings.reached_at)
         member.on_others = listeners.look
         orders.begin()
         member.begin()

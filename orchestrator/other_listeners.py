@@ -1,10 +1,10 @@
-"""Where the other managers on the journal listen, which is no node's: resolved as they come, off the loop."""
+"""Where the other managers on the journal are reached, which is no node's: resolved off the loop."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from orchestrator.executions.node_networks import Listener
 from orchestrator.node_rules import endpoint_of, resolved
@@ -26,9 +26,13 @@ class OtherListeners:
     where it did: its manager is there all the same.
     """
 
-    def __init__(self, tell: Tell, again: float = AGAIN) -> None:
-        """`again`: seconds after which what was resolved is resolved anew."""
+    def __init__(self, tell: Tell, also: Iterable[str] = (), again: float = AGAIN) -> None:
+        """`also`: NAME:PORT of what stands before the managers and may come after them.
+
+        `again`: seconds after which what was resolved is resolved anew.
+        """
         self._tell = tell
+        self._also = frozenset(f"tcp://{place}" for place in also)
         self._again = again
         self._tasks = TaskOwner("other-listeners")
         self._places: dict[str, Listeners] = {}
@@ -38,7 +42,7 @@ class OtherListeners:
 
     def look(self, others: Sequence[Member]) -> None:
         """Called with each beat: who they are now. Quick."""
-        addresses = frozenset(other.address for other in others)
+        addresses = self._also.union(other.address for other in others)
         stale = bool(addresses) and asyncio.get_running_loop().time() >= self._until
         if (stale or addresses != self._known) and not len(self._tasks):
             self._tasks.spawn("look", self._look(addresses))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from orchestrator.settings.about import MIB, Unit, setting
-from orchestrator.settings.values import HostNames, NamedPath, OctalMode
+from orchestrator.settings.values import HostNames, ListeningPlaces, NamedPath, OctalMode
 
 
 class Listening(BaseModel):
@@ -51,6 +51,13 @@ class Listening(BaseModel):
         "more names in the header Host that are this manager's, with commas; *.example.org: all below",
         why="addresses, localhost and names without a dot are enough for most; a name that others' name"
         " servers answer for lets any web page in",
+        unit=Unit.NAMES,
+    )
+    reached_at: ListeningPlaces = setting(
+        [],
+        "NAME:PORT of a Service, a proxy or a published port that leads to this manager, with commas: no node"
+        " is there. Names are resolved at the start, and by one of several managers again and again",
+        why="where it listens the manager sees itself; what others put before it, it does not",
         unit=Unit.NAMES,
     )
 

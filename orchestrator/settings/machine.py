@@ -286,7 +286,8 @@ class ModuleContainers(BaseModel):
     )
     own_addresses: Addresses = setting(
         [],
-        "addresses of this machine that its interfaces do not have, with commas: web reaches none (web.md)",
+        "addresses of this machine that its interfaces do not have, with commas: web reaches none (web.md),"
+        " and a node is at none with the manager's port",
         why="the manager sees the interfaces itself, unless it is in a container",
         unit=Unit.NETWORKS,
     )

@@ -15,6 +15,10 @@ from pydantic_settings import NoDecode
 
 HostName = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$")]
 
+ListeningPlace = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")
+]
+
 
 ManagerId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
@@ -156,6 +160,7 @@ def _directories_of_nodes(directories: tuple[Path, ...]) -> tuple[Path, ...]:
 Commas = BeforeValidator(_with_commas)
 
 HostNames = Annotated[list[HostName], NoDecode, Commas]
+ListeningPlaces = Annotated[list[ListeningPlace], NoDecode, Commas]
 ObjectNames = Annotated[list[ObjectName], NoDecode, Commas]
 VariableNames = Annotated[list[VariableName], NoDecode, Commas]
 

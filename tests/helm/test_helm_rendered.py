@@ -164,6 +164,25 @@ def test_the_manager_reads_these_settings(
 
 
 @every_combination
+def test_the_manager_knows_the_service_that_leads_to_it(name: str, rendered: dict[str, Rendered]) -> None:
+    """Its address is none of the manager's own, so it would pass as a node."""
+    told = rendered[name].environment()["GENVM_REACHED_AT"]["value"].split(",")
+    services = [one for one in rendered[name].of_kind("Service") if one["spec"].get("clusterIP") != "None"]
+    assert told == [
+        f"{one['metadata']['name']}.{one['metadata']['namespace']}.svc:{port['port']}"
+        for one in services
+        for port in one["spec"]["ports"]
+    ]
+
+
+def test_what_else_leads_to_the_managers_is_told_them_as_well(helm: HelmEngine) -> None:
+    others = ["genvm.example.org:443", "[fd00::1]:30080"]
+    found = helm.render({"service": {"port": 80, "alsoReachedAt": others}})
+    ours = "demo-genvm-orchestrator.genvm.svc:80"
+    assert found.environment()["GENVM_REACHED_AT"]["value"] == ",".join([ours, *others])
+
+
+@every_combination
 def test_nobody_is_bothered_by_a_service_of_the_same_name(name: str, rendered: dict[str, Rendered]) -> None:
     """A Service called `genvm` would be GENVM_PORT=tcp://… in every Pod of its namespace."""
     assert all(pod["enableServiceLinks"] is False for pod in rendered[name].pods.values())

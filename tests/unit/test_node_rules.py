@@ -173,3 +173,24 @@ def test_where_other_managers_reach_this_one_is_refused(made: Any, tmp_path: Pat
         "cluster_secret_file": tmp_path / "secret",
     }
     assert refused(made(cluster_address="http://10.9.8.6:8080", **among_others), "10.9.8.6", 8080)
+
+
+def test_what_leads_to_the_manager_from_elsewhere_is_refused(made: Any) -> None:
+    dialler = made(reached_at="10.96.0.7:80,[fd00:10::7]:3999,localhost:8080")
+    for name, port in (("10.96.0.7", 80), ("fd00:10::7", 3999), ("127.0.0.1", 8080)):
+        assert refused(dialler, name, port)
+        assert not refused(dialler, name, port + 1)
+
+
+def test_the_managers_port_is_refused_at_addresses_that_it_was_told_are_its_machines(made: Any) -> None:
+    dialler = made(own_addresses="10.1.2.0/24")
+    assert not refused(dialler, "10.1.2.3", 3999)
+    dialler.networks.own.add(3999)
+    assert refused(dialler, "10.1.2.3", 3999)
+    assert not refused(dialler, "10.1.3.3", 3999)
+
+
+@pytest.mark.parametrize("text", ["genvm", "http://genvm:80", "genvm:", "fd00::7:80"])
+def test_where_the_manager_is_reached_has_a_port(text: str) -> None:
+    with pytest.raises(ValueError, match="reached_at"):
+        Settings(reached_at=text)

@@ -100,3 +100,13 @@ async def test_a_name_that_leads_elsewhere_by_now_is_followed(told: Told, known:
         {(ip_address("10.0.0.8"), 3999)},
         {(ip_address("10.0.0.9"), 3999)},
     ]
+
+
+async def test_a_proxy_that_comes_after_the_managers_is_known_then(told: Told, known: dict[str, str]) -> None:
+    listeners = OtherListeners(lambda places, sockets: told.append((places, sockets)), ["proxy:80"])
+    for address in ({}, {"proxy": "10.0.0.10"}):
+        known |= address
+        listeners.look([])
+        await listeners.looked()
+    await listeners.aclose()
+    assert [places for places, _ in told] == [{(ip_address("10.0.0.10"), 80)}]

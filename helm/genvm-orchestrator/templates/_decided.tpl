@@ -14,6 +14,7 @@ cluster_lease: managers.leaseSeconds
 tokens_file: access.tokensSecret
 allow_unauthenticated: access.tokensSecret or access.acknowledgeOpen
 allowed_hosts: access.allowedHosts
+reached_at: service.alsoReachedAt
 log_level: logLevel
 log_format: nothing; it is JSON here
 shutdown_policy: shutdown.policy

@@ -36,6 +36,9 @@
 - name: GENVM_ALLOWED_HOSTS
   value: {{ join "," . | quote }}
 {{- end }}
+# No node is there: the Service's address is none of the manager's own interfaces.
+- name: GENVM_REACHED_AT
+  value: {{ prepend .Values.service.alsoReachedAt (include "genvm.url" . | trimPrefix "http://") | join "," | quote }}
 {{- if include "genvm.hasDatabase" . }}
 - name: GENVM_DATABASE_URL
   valueFrom:
