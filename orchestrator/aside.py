@@ -1,7 +1,8 @@
 """Heavy pure computing, aside from the event loop: one thread does it, one piece after the other.
 
 One, because each thread that computes makes the loop wait longer for its turn: the interpreter hands its lock
-over every 5 ms, to any one of those who want it.
+over every 5 ms, to any one of those who want it. What is told of contracts' code has a second
+one: anyone may ask, about code made to be long to read, and no run waits behind that.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ SMALL = 16 * 1024
 """Bytes that are decoded on the loop, in a few milliseconds whatever they hold: a thread would cost more."""
 
 _WORKER = ThreadPoolExecutor(1, "aside")
+_CODE_READER = ThreadPoolExecutor(1, "code-reader")
 
 
 async def aside(size: int, work: Callable[[], T], *, small: int = SMALL) -> T:
@@ -24,6 +26,11 @@ async def aside(size: int, work: Callable[[], T], *, small: int = SMALL) -> T:
     if size <= small:
         return work()
     return await asyncio.get_running_loop().run_in_executor(_WORKER, work)
+
+
+async def of_code(work: Callable[[], T]) -> T:
+    """The result of `work`, which reads a contract's code: never on the loop, its size says too little."""
+    return await asyncio.get_running_loop().run_in_executor(_CODE_READER, work)
 
 
 def is_bulky(message: Mapping[str, object]) -> bool:

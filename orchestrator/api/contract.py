@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from datetime import datetime
 from functools import partial
@@ -21,7 +20,7 @@ from orchestrator.api.callers import allowance_of, caller_of
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import BodyLimit, Description, Parameter, Place, describes
 from orchestrator.api.quotas import submitted
-from orchestrator.aside import aside
+from orchestrator.aside import of_code
 from orchestrator.contracts.detection import Detection, detect
 from orchestrator.contracts.timestamps import parse_timestamp
 from orchestrator.executions.costs import EARLY_COSTS
@@ -60,7 +59,7 @@ async def get_writes(request: web.Request) -> web.StreamResponse:
     detection = await _detected(request, code, _deployment_time(request))
     if detection.major != 0:
         raise WrongShape("only major version 0 is supported for now")
-    return web.Response(body=await asyncio.to_thread(_writes_body, code), content_type="application/json")
+    return web.Response(body=await of_code(partial(_writes_body, code)), content_type="application/json")
 
 
 @describes(_of_code(Schema))
@@ -88,7 +87,7 @@ async def run_readonly(request: web.Request) -> web.StreamResponse:
 
 async def _detected(request: web.Request, code: bytes, at: datetime) -> Detection:
     manifest = request.app[CONTEXT].catalogue.manifest
-    return await aside(len(code), partial(detect, manifest, code, at))
+    return await of_code(partial(detect, manifest, code, at))
 
 
 def _deployment_time(request: web.Request) -> datetime:

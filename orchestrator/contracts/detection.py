@@ -11,8 +11,8 @@ from genvm_wire.line_rules import LINE_RULES
 from genvm_wire.runner_actions import TooMuchWork, interpret
 from orchestrator.contracts.versions import ExecutorVersion, Manifest, VersionFailure
 
-MOST_WORK = 100_000
-"""Of a runner's actions: half a second. The largest package takes a tenth of it for each folder mapped."""
+MOST_WORK = 2000
+"""Of a runner's actions: some ten milliseconds. Those in use have a handful, and map a few hundred files."""
 
 
 class NoVersionAvailable(VersionFailure):

@@ -14,7 +14,7 @@ from genvm_wire.contract_lines import line_of_code
 from genvm_wire.host_tables import HOST_TABLES, HostTable
 from genvm_wire.line_rules import LINE_RULES
 from genvm_wire.results import ResultError, RunResult, parse
-from orchestrator.aside import aside
+from orchestrator.aside import aside, of_code
 from orchestrator.contracts.timestamps import format_timestamp
 from orchestrator.contracts.versions import ExecutorVersion, Manifest
 from orchestrator.executions.job import OLDEST_TABLE
@@ -69,7 +69,7 @@ async def contract_schema(
 
     Raises NoSchema, VersionFailure, Refused, and what `begin` raises.
     """
-    line = await asyncio.to_thread(line_of_code, question.code)
+    line = await of_code(partial(line_of_code, question.code))
     version = manifest.by_major(question.major, question.at, PREFERRED_TABLES, line)
     calldata = encode({_method_key(version): SCHEMA_METHOD})
     stage = stage_with_code(question.code, question.major, version.contract_line, calldata)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from math import inf
 from typing import Any
 
@@ -22,6 +22,12 @@ MAX_MAPPED = 16 * 1024 * 1024
 ten thousand in thousands of places. It is the executor's own memory, which is beside the VM's.
 """
 _FILE_COST = 256
+_LOOKED_AT = 32
+"""Files that are passed over in the time of one action."""
+_READ = 64
+"""Characters that are searched for variables in the time of one action."""
+_COPIED = 16 * 1024
+"""Characters of variables that are put in, in the time of one action."""
 MAX_LINKED = 64
 """Modules that are linked, each time counted: every one is compiled and instantiated."""
 _SUPPORT_RUNNERS = frozenset({"cpython", "py-lib-cloudpickle", "py-lib-genlayer-std"})
@@ -38,8 +44,6 @@ _ABSENT_RUNNERS = frozenset(
 """Many contracts only declare them: empty here, and importing what they hold says what is missing."""
 SOFTFLOAT = "softfloat"
 """A library that a contract may link without having it."""
-_AS_LONG_AS_A_FILE = 1024
-"""Characters of a variable that take as long as one file."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -49,10 +53,16 @@ class TooMuchWork(Exception):
 
 @record
 class Library:
-    """A WASM module by the name that others import; `wasm` null: one that the executor has itself."""
+    """A WASM module that others import from; `wasm` null: one that the executor has itself, called `path`."""
 
-    name: str
+    path: str
     wasm: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """What the module says; reads as far into it as that takes."""
+        said = None if self.wasm is None else module_name(self.wasm)
+        return said or self.path.rpartition("/")[2].removesuffix(".wasm")
 
 
 @mutable
@@ -77,7 +87,8 @@ def interpret(
 ) -> Launch:
     """Follow the actions until something starts, for the contract line `v0.2` or `v0.3`.
 
-    `most_work` bounds what the actions cost together, in files and variables that one looks at.
+    `most_work` bounds what the actions cost together: one for each action and each file that is put
+    somewhere, and more where paths and values are long. It is asked before anything is made.
     Raises PackageError; TooMuchWork, where there is a bound.
     """
     return _Interpreter(package, line, debug, deterministic, most_work).launch()
@@ -93,6 +104,7 @@ class _Interpreter:
         self._deterministic = deterministic
         self._work_left = most_work
         self._mapped = 0
+        self._environment = 0
         self._launch = Launch()
         self._seen: set[str] = set()
 
@@ -113,6 +125,7 @@ class _Interpreter:
 
     def _act(self, action: object, depth: int) -> bool:
         """Run one action; whether it started something, which ends the rest."""
+        self._spend(1)
         if depth > MAX_NESTING or not isinstance(action, dict):
             raise self._malformed(
                 f"an action of the runner must be an object, nested at most {MAX_NESTING} deep"
@@ -140,7 +153,7 @@ class _Interpreter:
                 self._launch.arguments = list(argument)
                 return False
             case "LinkWasm", str() if argument in self._package.files:
-                return self._link(self._library(argument))
+                return self._link(Library(argument, self._package.files[argument]))
             case "StartWasm", str() if argument in self._package.files:
                 self._launch.wasm = self._package.files[argument]
                 return True
@@ -164,10 +177,6 @@ class _Interpreter:
         self._map_contract(multi=name == "py-genlayer-multi")
         return True
 
-    def _library(self, path: str) -> Library:
-        wasm = self._package.files[path]
-        return Library(module_name(wasm) or path.rpartition("/")[2].removesuffix(".wasm"), wasm)
-
     def _link(self, library: Library) -> bool:
         if len(self._launch.linked) == MAX_LINKED:
             raise self._malformed(f"more than {MAX_LINKED} modules are linked")
@@ -181,49 +190,57 @@ class _Interpreter:
             self._map_file("file", "/contract.py")
 
     def _map_file(self, source: str, target: str) -> bool:
-        if source.endswith("/"):
-            self._spend(len(self._package.files))
-            found = {target + path[len(source) :]: data for path, data in self._files_below(source).items()}
-        else:
-            found = {target: self._package.files[source]} if source in self._package.files else {}
+        found = self._below(source)
         if not found:
             raise self._malformed(f"the package has no file {source!r:.200}")
-        self._mapped += cost_of_mapping(found)
+        cost = cost_of_mapping(target, found)
+        self._mapped += cost
         if self._mapped > MAX_MAPPED:
             raise PackageError(Fault.NO_MEMORY, self._line, "the runner maps too many files")
-        if not all(_is_plain(path) for path in found):
+        self._spend(cost // _FILE_COST)
+        if not all(_is_plain(target + rest) for rest in found):
             raise self._malformed(f"{target!r:.200} is no plain path")
-        self._launch.files.update({_from_root(path): data for path, data in found.items()})
+        self._launch.files.update((_from_root(target + rest), data) for rest, data in found.items())
         return False
 
-    def _files_below(self, folder: str) -> Mapping[str, bytes]:
-        if folder == "./":
-            folder = ""
-        return {path: data for path, data in self._package.files.items() if path.startswith(folder)}
+    def _below(self, source: str) -> Mapping[str, bytes]:
+        """The file `source`, or what lies in the folder: by path below it, no longer than it is there."""
+        files = self._package.files
+        if not source.endswith("/"):
+            return {"": files[source]} if source in files else {}
+        self._spend(len(files) // _LOOKED_AT)
+        folder = "" if source == "./" else source
+        return {path[len(source) :]: data for path, data in files.items() if path.startswith(folder)}
 
     def _add_variable(self, name: str, value: str) -> bool:
-        self._spend(len(self._launch.variables))
         expanded = self._expanded(value)
         if not name or "=" in name or len(name) > MAX_ENV_NAME or expanded is None or "\0" in name + expanded:
             raise self._malformed(f"the environment variable {name!r:.200} has an unusable name or value")
-        self._launch.variables[name] = expanded
-        if sum(map(len, self._launch.variables.values())) > MAX_ENVIRONMENT:
+        known = self._launch.variables
+        self._environment += len(expanded) - len(known.get(name, ""))
+        known[name] = expanded
+        if self._environment > MAX_ENVIRONMENT:
             raise self._malformed(f"the environment is longer than {MAX_ENVIRONMENT} characters")
         return False
 
     def _expanded(self, value: str) -> str | None:
         """With the variables that it names; null for what gets too long, which is not made first."""
+        self._spend(len(value) // _READ)
         known = self._launch.variables
-        if sum(len(known.get(match[1], "")) for match in _VARIABLE.finditer(value)) > MAX_ENV_VALUE:
+        added = sum(len(known.get(match[1], "")) for match in _VARIABLE.finditer(value))
+        if added > MAX_ENV_VALUE:
             return None
+        self._spend(added // _COPIED)
         expanded = _VARIABLE.sub(lambda match: known.get(match[1], ""), value)
-        self._spend(len(expanded) // _AS_LONG_AS_A_FILE)
         return expanded if len(expanded) <= MAX_ENV_VALUE else None
 
 
-def cost_of_mapping(paths: Iterable[str]) -> int:
-    """Of `MAX_MAPPED`: as the reference counts it (contract-sdk-v03.md, 18)."""
-    return sum(_FILE_COST + len(path) for path in paths)
+def cost_of_mapping(target: str, paths: Collection[str]) -> int:
+    """Of `MAX_MAPPED`, of `paths` put behind `target`: as the reference counts it (contract-sdk-v03.md, 18).
+
+    Sums lengths: what they would be together is made by nobody before it is known that there is room.
+    """
+    return (_FILE_COST + len(target)) * len(paths) + sum(map(len, paths))
 
 
 def _is_plain(path: str) -> bool:

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import secrets
+import zipfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -126,6 +127,45 @@ async def test_calldata(hostile: Hostile, name: str) -> None:
 )
 async def test_code(hostile: Hostile, path: str, code: bytes) -> None:
     await hostile.never_stops(lambda: hostile.sent(path, code, **AT))
+
+
+def long_to_follow(files: int, actions: int, target: str) -> bytes:
+    """A package whose runner puts each of its files in one place after the other, or would."""
+    mapped = {"MapFile": {"file": "f/", "to": target}}
+    runner = json.dumps({"Seq": [mapped] * actions}, separators=(",", ":"))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("version", "v0.2.0")
+        archive.writestr("runner.json", runner)
+        for number in range(files):
+            archive.writestr(f"f/{number}", "")
+    return buffer.getvalue()
+
+
+SMALL_GROWTH = [{"AddEnv": {"name": "A", "val": "x" * 2000}}, {"AddEnv": {"name": "A", "val": "${A}" * 450}}]
+LONG_TO_FOLLOW: dict[str, Callable[[], bytes]] = {
+    "a small package": lambda: long_to_follow(70, 230, "/"),
+    "a larger one": lambda: long_to_follow(100, 1000, f"/{'a/' * 100}"),
+    "paths without room for them": lambda: long_to_follow(9000, 1, f"/{'a/' * 100_000}"),
+    "a small header": lambda: (
+        b"# %s\n"
+        % json.dumps({"Seq": [*SMALL_GROWTH, *[{"AddEnv": {"name": "B", "val": "${A}"}}] * 250]}).encode()
+    ),
+}
+
+
+@pytest.mark.parametrize("path", ["/contract/detect-version", "/contract/pre-deploy-writes"])
+@pytest.mark.parametrize("name", LONG_TO_FOLLOW)
+async def test_a_crowd_with_code_that_is_long_to_follow(hostile: Hostile, name: str, path: str) -> None:
+    code = LONG_TO_FOLLOW[name]()
+    before = hostile.process.resident_bytes()
+
+    async def crowd() -> None:
+        answered = await asyncio.gather(*(hostile.sent(path, code, **AT) for _ in range(40)))
+        assert set(answered) <= {200, 503}
+
+    await hostile.never_stops(crowd)
+    assert hostile.process.resident_bytes() - before < 600 * MIB
 
 
 async def test_bodies_that_do_not_end_take_no_more_than_their_bound(hostile: Hostile) -> None:

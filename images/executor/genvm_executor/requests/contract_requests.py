@@ -242,7 +242,7 @@ class ContractRequests:
     def _map_file(self, payload: Payload) -> bytes | None:
         source, target = payload["path_in_runner"], payload["path_in_vfs"]
         found = self._runners.files(payload["runner"], source)
-        self._mapped += cost_of_mapping(target + path for path in found)
+        self._mapped += cost_of_mapping(target, found)
         if self._mapped > MAX_MAPPED:
             raise VmFault(self._run.job.line.texts.no_memory_for_answer, "too many files are mapped")
         for path, data in found.items():

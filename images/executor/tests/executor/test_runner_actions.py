@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import sys
+import tracemalloc
 import zipfile
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import pytest
 
-from genvm_wire.contract_package import PackageError, parse
+from genvm_wire.contract_package import ContractPackage, PackageError, parse
 from genvm_wire.runner_actions import (
     MAX_ENV_VALUE,
     MAX_ENVIRONMENT,
     MAX_LINKED,
     MAX_MAPPED,
     Launch,
+    TooMuchWork,
     cost_of_mapping,
     interpret,
 )
@@ -76,20 +81,29 @@ SEVERAL = 1000
 
 
 def packaged(actions: list[dict[str, Any]]) -> Launch:
-    """Of a package with many files that needs no more room than its runner."""
+    return followed(package_of(actions))
+
+
+def followed(package: ContractPackage, **bound: float) -> Launch:
+    return interpret(package, line="v0.2", debug=False, deterministic=True, **bound)
+
+
+def package_of(actions: list[dict[str, Any]], wasm: bytes = WASM) -> ContractPackage:
+    """One with many files that needs no more room than its runner."""
     runner = {"Seq": [*actions, {"StartWasm": "it.wasm"}]}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("runner.json", json.dumps(runner))
-        archive.writestr("it.wasm", WASM)
+        archive.writestr("it.wasm", wasm)
+        archive.writestr("one/it", "")
         for number in range(SEVERAL):
             archive.writestr(f"many/{number}", "")
-    return interpret(parse(buffer.getvalue(), "v0.2"), line="v0.2", debug=False, deterministic=True)
+    return parse(buffer.getvalue(), "v0.2")
 
 
 def test_files_are_put_in_many_places_up_to_a_bound() -> None:
     """What it costs beyond is the executor's own memory, which ends the container and not the contract."""
-    cost = cost_of_mapping(f"/10/{number}" for number in range(SEVERAL))
+    cost = cost_of_mapping("/10/", [str(number) for number in range(SEVERAL)])
     mapped = [
         {"MapFile": {"file": "many/", "to": f"/{place}/"}} for place in range(10, MAX_MAPPED // cost + 10)
     ]
@@ -105,3 +119,76 @@ def test_modules_are_linked_up_to_a_bound(more: dict[str, Any]) -> None:
     assert len(packaged(linked).linked) == MAX_LINKED
     with pytest.raises(PackageError, match="modules are linked"):
         packaged([*linked, more])
+
+
+def test_a_library_is_called_as_it_says_or_as_its_file() -> None:
+    named = WASM + b"\0\x0a\x04name\0\x03\x02it"
+    assert [one.name for one in followed(package_of([{"LinkWasm": "it.wasm"}], named)).linked] == ["it"]
+    assert [one.name for one in packaged([{"LinkWasm": "it.wasm"}]).linked] == ["it"]
+    assert launched_by({"Depends": "softfloat:abc"}).linked[0].name == "softfloat"
+
+
+LONG_TARGET = {"MapFile": {"file": "many/", "to": f"/{'x/' * 50_000}"}}
+MIB = 1024 * 1024
+
+
+def test_paths_that_there_is_no_room_for_are_not_made() -> None:
+    """A thousand of a hundred thousand characters: what makes them first has a hundred mebibytes."""
+    package = package_of([LONG_TARGET])
+    tracemalloc.start()
+    try:
+        with pytest.raises(PackageError, match="maps too many files"):
+            followed(package)
+        assert tracemalloc.get_traced_memory()[1] < 4 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+WORK = 100
+"""Actions, or files put somewhere; each takes less than a hundred calls."""
+CROWDED: dict[str, list[dict[str, Any]]] = {
+    "files": [{"MapFile": {"file": "many/", "to": "/"}}] * 50,
+    "files looked at": [{"MapFile": {"file": "one/", "to": "/"}}] * 1000,
+    "paths": [{"MapFile": {"file": "many/", "to": f"/{'x' * 15_000}/"}}],
+    "variables": [{"AddEnv": {"name": str(number), "val": ""}} for number in range(5000)],
+    "variables named": [{"AddEnv": {"name": "A", "val": "${B}" * 50_000}}],
+    "variables put in": [
+        {"AddEnv": {"name": name, "val": value}} for name, value in [*GROWN, *[("B", "${A}")] * 4]
+    ],
+    "actions": [{"SetArgs": []}] * 5000,
+}
+
+
+@pytest.mark.parametrize("kind", CROWDED)
+def test_work_beyond_a_bound_is_not_done(kind: str) -> None:
+    package = package_of(CROWDED[kind])
+
+    def follow() -> None:
+        with pytest.raises(TooMuchWork):
+            followed(package, most_work=WORK)
+
+    assert calls_of(follow) < WORK * 100
+    assert followed(package).wasm == WASM
+
+
+def test_modules_that_are_linked_are_read_by_whoever_starts_them() -> None:
+    sections = WASM + b"\0\x02\x01a" * 10_000
+    package = package_of([{"LinkWasm": "it.wasm"}] * MAX_LINKED, sections)
+    assert calls_of(lambda: followed(package)) < 10_000
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """Functions that it calls, the interpreter's own among them: its time, on every machine the same."""
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return calls
