@@ -6,20 +6,31 @@ validator's call fail, and so keep all of them from voting. Cutting its text wou
 
 from __future__ import annotations
 
-from genvm_llm.requests import PromptRequest, Request
+from collections.abc import Mapping
 
 LEADERS_OWN = {"EqComparative": "leader_answer", "EqNonComparativeValidator": "output"}
 """The value that the leader alone has written; all others come from the contract or from this node."""
 DISPROPORTION = 4
 
 
-def beyond_comparison(request: Request, most_bytes: int) -> bool:
-    """Whether the leader's text is longer than `most_bytes` and than four times all the rest together.
+class BeyondComparison(Exception):
+    """The leader's text is out of all proportion: not equivalent, and no model need say so."""
 
-    Whatever is so much longer than what this node has before it is not equivalent, and no model need say so.
+
+def check_proportion(kind: str, values: Mapping[str, str], most_bytes: int) -> None:
+    """Raises BeyondComparison where the leader's text is longer than `most_bytes` and than four times all the
+    rest of the template `kind` together.
+
+    Whatever is so much longer than what this node has before it is not equivalent.
     """
-    if isinstance(request, PromptRequest) or request.kind not in LEADERS_OWN:
-        return False
-    sizes = {name: len(value.encode("utf-8", "surrogatepass")) for name, value in request.values.items()}
-    leaders = sizes.pop(LEADERS_OWN[request.kind])
-    return leaders > max(most_bytes, DISPROPORTION * sum(sizes.values()))
+    if kind not in LEADERS_OWN:
+        return
+    sizes = {name: utf8_size(value) for name, value in values.items()}
+    leaders = sizes.pop(LEADERS_OWN[kind])
+    if leaders > max(most_bytes, DISPROPORTION * sum(sizes.values())):
+        raise BeyondComparison
+
+
+def utf8_size(text: str) -> int:
+    """Bytes, those of half characters included."""
+    return len(text.encode("utf-8", "surrogatepass"))

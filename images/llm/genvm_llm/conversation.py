@@ -9,7 +9,7 @@ import structlog
 
 from genvm_llm.answers import data_of
 from genvm_llm.budget import EXHAUSTED, Allowance, allowance
-from genvm_llm.comparisons import beyond_comparison
+from genvm_llm.comparisons import BeyondComparison
 from genvm_llm.policies.policy import Policy
 from genvm_llm.requests import read_request
 from genvm_llm.routing import Desk
@@ -37,10 +37,11 @@ class LlmConversation:
         if granted.exhausted:
             log.info("budget_exhausted")
             return {"consumed_gen": EXHAUSTED, "data": ""}
-        if beyond_comparison(asked, self._desk.config.max_comparison_bytes):
+        try:
+            task = await task_of(asked, self._desk.config, self._desk.workshop, self._caller)
+        except BeyondComparison:
             log.warning("leaders_text_too_long", most_bytes=self._desk.config.max_comparison_bytes)
             return {"consumed_gen": 0, "data": False}
-        task = await task_of(asked, self._desk.config, self._desk.workshop, self._caller)
         spent_before, began = self._desk.ledger.gen, time.monotonic()
         try:
             async with asyncio.timeout(granted.seconds):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genvm_llm.comparisons import beyond_comparison
-from genvm_llm.requests import PromptRequest, TemplateRequest
+from genvm_llm.comparisons import BeyondComparison, check_proportion
 from genvm_module.errors import ModuleError
 
 from .provider_server import openai_reply, provider
@@ -47,12 +46,29 @@ async def test_too_much_of_a_contracts_own_stays_fatal() -> None:
             await talk.compare("x" * 600, "y" * 600, "p")
 
 
+LONGER_AFTER = "\ufdfa"
+"""Three bytes that NFKC makes thirty-three of."""
+
+
+async def test_what_filters_make_longer_is_measured_behind_them_too() -> None:
+    async with provider(YES) as server, talking(backend(server.url)) as talk:
+        assert await talk.compare(LONGER_AFTER * (LIMIT // 3), "yes", "p") is False
+        assert await talk.compare(LONGER_AFTER * (LIMIT // 33), "yes", "p") is True
+        assert len(server.received) == 1
+
+
+async def test_what_filters_make_shorter_is_measured_before_them_too() -> None:
+    """Or a leader could have every validator filter as much as a prompt may hold."""
+    async with provider(YES) as server, talking(backend(server.url)) as talk:
+        assert await talk.compare("yes" + "\u200b" * LIMIT, "yes", "p") is False
+        assert not server.received
+
+
 def test_bytes_count_and_not_characters() -> None:
     values = {"leader_answer": "ä" * 60, "validator_answer": "", "principle": ""}
-    assert beyond_comparison(TemplateRequest("EqComparative", values, 0), 100)
+    with pytest.raises(BeyondComparison):
+        check_proportion("EqComparative", values, 100)
 
 
 def test_nothing_else_is_a_comparison() -> None:
-    values = {"task": "", "criteria": "", "input": "x" * 999}
-    assert not beyond_comparison(TemplateRequest("EqNonComparativeLeader", values, 0), 10)
-    assert not beyond_comparison(PromptRequest("x" * 999, "text", (), 0), 10)
+    check_proportion("EqNonComparativeLeader", {"task": "", "criteria": "", "input": "x" * 999}, 10)

@@ -111,6 +111,17 @@ async def test_a_prompt_is_bounded_before_its_filters() -> None:
         assert len(provider.received) == 1
 
 
+async def test_a_prompt_is_bounded_behind_its_filters_too() -> None:
+    longer = "\ufdfa" * (LIMIT // 33 + 1)
+    async with providing() as provider, talking(backend(provider.url)) as talk:
+        assert await talk.prompt(longer[:-1]) == "4"
+        with pytest.raises(ModuleError, match="PROMPT_TOO_LARGE"):
+            await talk.prompt(longer)
+        with pytest.raises(ModuleError, match="PROMPT_TOO_LARGE"):
+            await talk.template("EqNonComparativeLeader", task="t", criteria="c", input=longer)
+        assert len(provider.received) == 1
+
+
 async def test_the_bound_is_the_operators() -> None:
     async with providing() as provider, talking(backend(provider.url), max_prompt_bytes=10) as talk:
         assert await talk.prompt("a" * 10) == "4"
