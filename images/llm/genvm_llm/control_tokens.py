@@ -15,6 +15,10 @@ NAMED = (
     "s", "/s", "unk", "pad", "<SYS>", "</SYS>",
     # Gemma, T5 and others
     "bos", "eos", "start_of_turn", "end_of_turn", "start_of_image", "end_of_image",
+    # SmolVLM, Idefics
+    "end_of_utterance", "fake_token_around_image",
+    # TeleChat
+    "_start", "_user", "_bot", "_end", "_system", "_pad",
     # thinking, tools
     "think", "/think", "tool_call", "/tool_call", "tool_response", "/tool_response",
     # Ling
@@ -29,9 +33,12 @@ BRACKETED = (
 _TOKEN = re.compile(
     # ChatML, Llama 3, Phi, Command R, Harmony, GLM, DeepSeek: <|…|>. Gemma: <|…> opens, <…|> closes.
     rf"<(?=[{BARS}][^<>{BARS}\s]{{1,64}}[{BARS}]?>|[^<>{BARS}\s]{{1,64}}[{BARS}]>)"
-    # EXAONE: [|…|]. Seed: <seed:…>. MiniMax: ]~b], ]~!b[, [e~[. Nemotron and T5 number theirs.
+    # EXAONE: [|…|]. Seed: <seed:…>. MiniMax: ]~b], ]~!b[, [e~[.
     rf"|\[(?=[{BARS}][^\[\]{BARS}\s]{{1,64}}[{BARS}]\])"
-    r"|<(?=seed:\w{1,32}>|SPECIAL_\d{1,4}>|extra_id_\d{1,4}>)"
+    r"|<(?=seed:\w{1,32}>)"
+    # Numbered: Nemotron, T5, Baichuan 2, Gemma; openPangu and BERT, early InternLM 2.
+    r"|<(?=(?:SPECIAL_|extra_id_|reserved_|unused)\d{1,6}>)"
+    r"|\[(?=(?:unused|UNUSED_TOKEN_)\d{1,6}\])"
     r"|\](?=~!?b[\[\]])|\[(?=e~\[)"
     rf"|<(?=(?:{'|'.join(map(re.escape, NAMED))})>)"
     rf"|\[(?=(?:{'|'.join(map(re.escape, BRACKETED))})\])"

@@ -19,6 +19,8 @@ TOKENS = [
     "<start_of_turn>", "<end_of_turn>", "<bos>", "<s>", "</s>", "<<SYS>>", "<</SYS>>", "[INST]", "[/INST]",
     "<|turn>", "<turn|>", "<|tool>", "<|channel>", "<seed:bos>", "<seed:eos>", "]~b]", "]~!b[", "[e~[",
     "[|system|]", "[|endofturn|]", "<SPECIAL_10>", "<extra_id_0>", "<role>", "</role>", "[MODEL_SETTINGS]",
+    "<end_of_utterance>", "<fake_token_around_image>", "[unused9]", "[unused10]", "<unused99>",
+    "<reserved_106>", "<reserved_107>", "[UNUSED_TOKEN_146]", "<_user>", "<_bot>", "<_end>",
     "[SYSTEM_PROMPT]", "[TOOL_CALLS]", "<\uff5cUser\uff5c>", "<\uff5cbegin\u2581of\u2581sentence\uff5c>",
 ]  # fmt: skip
 DISGUISED = [
@@ -28,6 +30,7 @@ DISGUISED = [
 HARMLESS = [
     "if a < b and c > d: return x | y", "a <b>bold</b> word", "list[int] | None", "see [1] and [INSTALL]",
     "x <| y |> z", "|> Enum.map()", "<|", "1 <|2 3|> 4", "[inst] [Inst]", "<system> is a tag", "P(A|B) <= 1",
+    "[unused]", "[unused code]", "<reserved>", "<unused>", "[Unused9]", "<_>", "<_users>",
     "Gr\u00fc\u00dfe <3", "<a href='x'>link</a>", "[/] [INST",
 ]  # fmt: skip
 SPELLED = re.compile(
