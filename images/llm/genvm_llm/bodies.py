@@ -11,13 +11,15 @@ from collections.abc import Iterator
 
 from genvm_llm.merging import Json
 from genvm_llm.providers.exchange import at, list_at, text_at
+from genvm_llm.providers.faults import error_in, fault_in, fault_of, is_call
 
 CUT = "abort"
 """Why a stream ended that did not say so itself."""
 _LINE_END = re.compile(r"\r\n|\n|\r")
 """No others: a text may hold whatever else Unicode ends a line with."""
-_ASIDE = (":", "event:", "id:", "retry:")
+_ASIDE = (":", "id:", "retry:")
 """Beginnings of lines of an event stream that carry nothing."""
+_EVENT, _DATA = "event:", "data:"
 
 
 def parsed(body: bytes) -> Json:
@@ -31,19 +33,35 @@ def parsed(body: bytes) -> Json:
 
 def _pieces(text: str) -> list[Json]:
     """One for each event or line. Raises ValueError."""
-    lines = [line for line in _LINE_END.split(text) if line.strip() and not line.startswith(_ASIDE)]
+    all_lines = [line for line in _LINE_END.split(text) if not line.startswith(_ASIDE)]
+    lines = [line for line in all_lines if line.strip() and not line.startswith(_EVENT)]
     if lines and lines[0].lstrip().startswith("{"):
         try:
             return [json.loads("\n".join(lines))]  # behind comments
         except ValueError:
             pass
-    said = [line.removeprefix("data:").strip() for line in lines]
-    return [json.loads(one) for one in said if one != "[DONE]"]
+    pieces: list[Json] = []
+    event = ""
+    for line in all_lines:
+        if not line.strip() or line.startswith(_EVENT):
+            event = line.removeprefix(_EVENT).strip()  # until the blank line that ends it
+        elif (said := line.removeprefix(_DATA).strip()) not in ("", "[DONE]"):
+            pieces.append(_error(said) if event == "error" else json.loads(said))
+    return pieces
+
+
+def _error(said: str) -> Json:
+    """What an event of that name says: an error's object, a reply that holds one, or a sentence."""
+    try:
+        error: Json = json.loads(said)
+    except ValueError:
+        error = said
+    return error if isinstance(error, dict) and error_in(error) else {"error": error or said}
 
 
 def _joined(pieces: list[Json]) -> Json:
     """Raises ValueError for pieces of no known stream."""
-    failed = next((one for one in pieces if at(one, "error")), None)
+    failed = next(filter(_is_error, pieces), None)
     if failed is not None:
         return failed
     if any(at(one, "choices", 0, "delta") is not None for one in pieces):
@@ -56,6 +74,14 @@ def _joined(pieces: list[Json]) -> Json:
     return {**last, "response": "".join(text_at(one, "response") or "" for one in pieces)}
 
 
+def _is_error(piece: Json) -> bool:
+    """Also one that says nothing but a code, as it would be for a whole reply without answers."""
+    if not isinstance(piece, dict):
+        return False
+    bare = not piece.keys() & {"choices", "usage", "response"}
+    return error_in(piece) is not None or (bare and fault_of(piece).status is not None)
+
+
 def _chat(pieces: list[Json]) -> Json:
     """OpenAI's chunks as the answer that they are parts of."""
     choices = [choice for one in pieces for choice in list_at(one, "choices")[:1]]
@@ -64,11 +90,31 @@ def _chat(pieces: list[Json]) -> Json:
         "refusal": "".join(text_at(choice, "delta", "refusal") or "" for choice in choices),
     }
     message["tool_calls"] = [call for choice in choices for call in list_at(choice, "delta", "tool_calls")]
-    finish = _last(at(choice, "finish_reason") for choice in choices)
-    return {
-        "choices": [{"message": message, "finish_reason": finish or CUT}],
-        "usage": _last(at(one, "usage") for one in pieces),
+    message["function_call"] = _first(
+        call for choice in choices if is_call(call := at(choice, "delta", "function_call"))
+    )
+    whole: dict[str, Json] = {
+        "message": message,
+        "finish_reason": _last(at(choice, "finish_reason") for choice in choices) or CUT,
+        "native_finish_reason": _last(at(choice, "native_finish_reason") for choice in choices),
+        "content_filter_results": _filter_results(choices),
+        "error": _first(
+            choice["error"] for choice in choices if isinstance(choice, dict) and fault_in(choice)
+        ),
     }
+    return {"choices": [whole], "usage": _last(at(one, "usage") for one in pieces)}
+
+
+def _filter_results(choices: list[Json]) -> dict[str, Json]:
+    """By filter, those of all pieces: each piece has its own."""
+    found: dict[str, Json] = {}
+    for choice in choices:
+        results = at(choice, "content_filter_results")
+        for name, result in results.items() if isinstance(results, dict) else ():
+            before = found.get(name)
+            more = result if isinstance(result, list) else [result]
+            found[name] = [*(before if isinstance(before, list) else []), *more]
+    return found
 
 
 def _parts(contents: Iterator[Json]) -> list[Json]:
@@ -79,6 +125,10 @@ def _parts(contents: Iterator[Json]) -> list[Json]:
         for part in (content if isinstance(content, list) else [content])
         if part is not None
     ]
+
+
+def _first(values: Iterator[Json]) -> Json:
+    return next(values, None)
 
 
 def _last(values: Iterator[Json]) -> Json:

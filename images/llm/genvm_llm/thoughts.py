@@ -12,7 +12,9 @@ _END = re.compile(
     re.IGNORECASE,
 )
 _BEGINNING = re.compile(
-    r"\s*(?:<(?:\w{1,16}:)?think>|◁think▷|<\|channel>thought|<\|START_THINKING\|>|<\|channel\|>analysis)",
+    # Behind what opens a turn, which Harmony's servers leave in, too.
+    r"\s*(?:<\|(?:im_)?start\|>assistant\s*)?"
+    r"(?:<(?:\w{1,16}:)?think>|◁think▷|<\|channel>thought|<\|START_THINKING\|>|<\|channel\|>analysis)",
     re.IGNORECASE,
 )
 _AROUND_ANSWERS = re.compile(r"<\|(?:begin_of_box|end_of_box|START_RESPONSE|END_RESPONSE)\|>")
@@ -30,6 +32,8 @@ ENDS_OF_TURNS = (
     "</s>",
 )  # fmt: skip
 """What a server that does not know its model's tokens leaves behind an answer."""
+_STRUCK_OUT = re.compile(r"<s(?:\s[^<>]*)?>")
+"""HTML's element, whose end is spelled as Llama 2 and Mistral spell the end of a turn."""
 
 
 def without_thoughts(text: str) -> str:
@@ -50,6 +54,8 @@ def _bare(text: str) -> str:
 
 def _without_end_of_turn(text: str) -> str:
     while (found := next(filter(text.rstrip().endswith, ENDS_OF_TURNS), None)) is not None:
+        if found == "</s>" and len(_STRUCK_OUT.findall(text)) >= text.count("</s>"):
+            return text
         text = text.rstrip().removesuffix(found).rstrip()
     return text
 

@@ -67,13 +67,21 @@ def error_in(body: Json) -> Fault | None:
         return inner[0] if inner else Fault(Kind.UNKNOWN, "the reply is a list")
     if not isinstance(body, dict):
         return Fault(Kind.UNKNOWN, "the reply is not an object")
-    if (error := body.get("error")) and not _is_nothing(error):
-        return fault_of(body if error is True else error)
+    if fault := fault_in(body):
+        return fault
     if isinstance(base := body.get("base_resp"), dict) and base.get("status_code"):
         return fault_of(base)
     if "error" in (body.get("type"), body.get("object")):
         return fault_of(body)
     return None
+
+
+def fault_in(place: dict[str, Json]) -> Fault | None:
+    """What the member `error` of a reply, or of a choice, says; None where it says that there is none."""
+    error = place.get("error")
+    if not error or _is_nothing(error):
+        return None
+    return fault_of(place if error is True else error)
 
 
 def _is_nothing(error: Json) -> bool:
@@ -114,6 +122,15 @@ def refused(why: object) -> Fault:
 
 def tool_called() -> Fault:
     return Fault(Kind.NO_ANSWER, "the model called a tool that nobody offered")
+
+
+def is_call(call: Json) -> bool:
+    """Whether a call of a tool names a tool or says something to it: some servers always send the member."""
+    if not isinstance(call, dict):
+        return bool(call)
+    function = call.get("function", call)
+    said = function.values() if isinstance(function, dict) else (function,)
+    return any(value and value != "{}" for value in said)
 
 
 def _status(error: Json, depth: int = 0) -> int | None:

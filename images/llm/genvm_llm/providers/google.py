@@ -9,7 +9,7 @@ from genvm_llm.merging import Json, merge
 from genvm_llm.prompt import Format, Prompt
 from genvm_llm.providers.endings import Ending, ending_of
 from genvm_llm.providers.exchange import Call, Reply, at, list_at, text_at
-from genvm_llm.providers.faults import Fault, error_in, missing, refused, tool_called
+from genvm_llm.providers.faults import Fault, error_in, is_call, missing, refused, tool_called
 from genvm_llm.usage import Usage, count, total
 
 _DECISION: Json = {
@@ -75,13 +75,14 @@ def read(body: Json, form: Format) -> Reply:
 def _fault(body: Json, ending: Ending) -> Fault | None:
     if fault := error_in(body):
         return fault
-    if blocked := at(body, "promptFeedback", "blockReason"):
+    blocked = at(body, "promptFeedback", "blockReason")
+    if blocked and not str(blocked).endswith("_UNSPECIFIED"):  # what the field says when it was never set
         return refused(blocked)
     if not isinstance(at(body, "candidates", 0), dict):
         return missing(body, "candidates")
     if ending is Ending.REFUSED:
         return refused(at(body, "candidates", 0, "finishReason"))
-    if ending is Ending.TOOL or any(at(part, "functionCall") is not None for part in _parts(body)):
+    if ending is Ending.TOOL or any(is_call(at(part, "functionCall")) for part in _parts(body)):
         return tool_called()
     return None
 

@@ -10,7 +10,7 @@ from genvm_llm.merging import Json, merge
 from genvm_llm.prompt import Format, Prompt
 from genvm_llm.providers.endings import Ending, ending_of, word_of
 from genvm_llm.providers.exchange import Call, Reply, at, list_at, text_at
-from genvm_llm.providers.faults import Fault, error_in, fault_of, missing, refused, tool_called
+from genvm_llm.providers.faults import Fault, error_in, fault_in, is_call, missing, refused, tool_called
 from genvm_llm.providers.schemas import ANY_OBJECT, DECISION
 from genvm_llm.usage import Usage, count, total
 
@@ -89,8 +89,8 @@ def read(body: Json, form: Format) -> Reply:
 def _fault(body: Json, choice: Json) -> Fault | None:
     if not isinstance(choice, dict):
         return missing(body, "choices")
-    if error := choice.get("error"):
-        return fault_of(error)
+    if fault := fault_in(choice):
+        return fault
     message = at(choice, "message")
     if not isinstance(message, dict):
         return Fault(Kind.NO_ANSWER, "the choice has no message")
@@ -102,7 +102,13 @@ def _fault(body: Json, choice: Json) -> Fault | None:
         if ending_of(reason) is Ending.REFUSED:
             return refused(reason)
     said = ending_of(at(choice, "finish_reason")) is Ending.TOOL
-    return tool_called() if said or at(message, "tool_calls") or at(message, "function_call") else None
+    return tool_called() if said or any(map(is_call, _calls(message))) else None
+
+
+def _calls(message: Json) -> list[Json]:
+    """The newer member holds a list of them."""
+    newer, older = at(message, "tool_calls"), at(message, "function_call")
+    return [*(newer if isinstance(newer, list) else [newer]), older]
 
 
 def _refusal(message: Json) -> Json:
@@ -132,12 +138,26 @@ def _content(content: Json) -> str | dict[str, Json] | None:
     return content
 
 
+_JSON_TYPES = ("json", "output_json", "json_object")
+_JSON_MEMBERS = ("json", "json_object", "output_json", "data", "value", "object", "text", "content")
+
+
+def _part_json(part: dict[str, Json]) -> str:
+    """The value, as text or as it is, under whichever name; else the object without its type."""
+    value = next((found for name in _JSON_MEMBERS if isinstance(found := part.get(name), dict | str)), None)
+    if value is None:
+        value = {name: item for name, item in part.items() if name != "type"}
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _part_text(part: Json) -> str:
     """Of parts that are no thoughts; OpenAI's older doors wrap the text once more, and some servers put the
-    object that was asked for in its place.
+    object that was asked for in its place, or beside a type that says so.
     """
     if isinstance(part, dict) and not part.keys() & {"type", "text"}:
         return json.dumps(part)
+    if isinstance(part, dict) and part.get("type") in _JSON_TYPES:
+        return _part_json(part)
     if at(part, "type") not in (None, "text", "output_text"):
         return ""
     return text_at(part, "text") or text_at(part, "text", "value") or ""

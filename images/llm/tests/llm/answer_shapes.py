@@ -66,16 +66,6 @@ def used(name: str, **given: Any) -> Any:
     return {"type": "tool_use", "id": "t", "name": name, "input": given}
 
 
-def streamed(*pieces: Any) -> str:
-    """Events, as servers send them that stream whatever is asked for."""
-    return "".join(f"data: {one if isinstance(one, str) else json.dumps(one)}\n\n" for one in pieces)
-
-
-def chunk(text: Any, finish: Any = None, **more: Any) -> Any:
-    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
-    return {"object": "chat.completion.chunk", "choices": [choice], **more}
-
-
 def generated(text: str = YES, **more: Any) -> Any:
     return ollama_reply(text) | more
 
@@ -91,6 +81,35 @@ OPENAI = {
         YES,
         YES,
         True,
+    ),
+    "an object in a part of its own type": Shape(
+        chat(content=[{"type": "output_json", "json": {"result": True}}]),
+        '{"result": true}',
+        '{"result": true}',
+        True,
+    ),
+    "JSON text in a part of its own type": Shape(
+        chat(content=[{"type": "json", "text": YES}]), YES, YES, True
+    ),
+    "an object beside the type of its part": Shape(
+        chat(content=[{"type": "json", "result": True}]), '{"result": true}', '{"result": true}', True
+    ),
+    "no function's call": Shape(
+        chat(content=YES, function_call={"name": "", "arguments": ""}), YES, YES, True
+    ),
+    "no tool's call": Shape(
+        chat(content=YES, tool_calls=[{"function": {"name": "", "arguments": "{}"}}]), YES, YES, True
+    ),
+    "no error in the choice": Shape(chat(content=YES), YES, YES, True),
+    "a struck-out text": Shape(chat(content="It is <s>10</s>"), "It is <s>10</s>", NO_JSON, OPEN),
+    "a struck-out text and the end of a turn": Shape(
+        chat(content='<s class="old">10</s></s>'), '<s class="old">10</s>', NO_JSON, OPEN
+    ),
+    "Harmony's turn until the end": Shape(
+        chat("length", content=f"<|start|>assistant<|channel|>analysis<|message|>maybe {YES}"), CUT_OFF
+    ),
+    "a turn's thoughts until the end": Shape(
+        chat("length", content=f"<|im_start|>assistant\n<think>maybe {YES}"), CUT_OFF
     ),
     "a refusal in parts": Shape(chat(content=[{"type": "refusal", "refusal": "No."}]), REFUSED),
     "an error": Shape({"error": {"message": "bad", "code": 500}}, Failed("server_error")),
@@ -191,36 +210,6 @@ OPENAI = {
     "Amazon": Shape({"__type": "ThrottlingException", "message": "Please wait"}, LIMITED),
     "problem details": Shape({"type": "about:blank", "title": "Too Many Requests"}, LIMITED),
     "at capacity": Shape({"error": {"message": "The engine is at capacity"}}, SERVER_ERROR),
-    "a stream": Shape(
-        streamed(
-            chunk('{"reason": "same", '),
-            chunk('"result": true}'),
-            chunk("", "stop"),
-            {"choices": [], "usage": USAGE},
-            "[DONE]",
-        ),
-        YES,
-        YES,
-        True,
-    ),
-    "a stream of parts": Shape(
-        streamed(
-            chunk([{"type": "thinking", "thinking": [said("hm")]}]), chunk([said(YES)]), chunk("", "stop")
-        ),
-        YES,
-        YES,
-        True,
-    ),
-    "a stream of strange line ends": Shape(
-        streamed(json.dumps(chunk("a\u2028b\x85c\x0c", "stop"), ensure_ascii=False), "[DONE]"),
-        "a\u2028b\x85c\x0c",
-        NO_JSON,
-        OPEN,
-    ),
-    "a stream that broke off": Shape(streamed(chunk(YES)), NO_ANSWER),
-    "a stream that ends with an error": Shape(streamed(chunk(YES), {"error": {"code": 429}}), LIMITED),
-    "a stream that refuses": Shape(streamed(chunk("I", "content_filter"), "[DONE]"), REFUSED),
-    "a stream of one whole answer": Shape(streamed(chat(content=YES), "[DONE]"), YES, YES, True),
     "comments in front": Shape(
         f": PROCESSING\n\n: PROCESSING\n\n{json.dumps(chat(content=YES), indent=1)}", YES, YES, True
     ),
@@ -361,6 +350,7 @@ OPENAI = {
         True,
     ),
 }
+OPENAI["no error in the choice"].body["choices"][0]["error"] = {"code": 0, "message": ""}
 OPENAI["filtered behind a router"].body["choices"][0]["native_finish_reason"] = "SAFETY"
 OPENAI["filtered by Azure"].body["choices"][0]["content_filter_results"] = {"hate": {"filtered": True}}
 OPENAI["filtered by a list of Azure's"] = Shape(chat(content=""), REFUSED)
@@ -386,6 +376,10 @@ GOOGLE = {
     "no candidates": Shape(google_reply() | {"candidates": []}, UNKNOWN),
     "usage alone": Shape({"usageMetadata": {"promptTokenCount": 3}}, UNKNOWN),
     "blocked": Shape({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {}}, REFUSED),
+    "blocked for no reason that was set": Shape(
+        google_reply(YES) | {"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}}, YES, YES, True
+    ),
+    "no function's call": Shape(gemini({"text": YES}, {"functionCall": {}}), YES, YES, True),
     "not blocked": Shape(google_reply(YES) | {"promptFeedback": {"safetyRatings": []}}, YES, YES, True),
     "unsafe": Shape(google_reply(None, "SAFETY"), REFUSED),
     "unsafe in the middle": Shape(google_reply("The cap", "PROHIBITED_CONTENT"), REFUSED),

@@ -12,11 +12,13 @@ from genvm_module.errors import ModuleError
 
 from .answer_shapes import SHAPES, Failed, Shape
 from .provider_server import openai_reply, provider, raw
+from .streamed_shapes import STREAMED
 from .talk import Talk, backend, configured
 
 GOOD = {"text": "good", "json": '{"good": 1}', "bool": True}
-EVERY = pytest.mark.parametrize(("name", "shape"), [(name, shape) for (name, _), shape in SHAPES.items()],
-    ids=[f"{name}: {shape}" for name, shape in SHAPES],
+ALL = SHAPES | {("openai-compatible", name): shape for name, shape in STREAMED.items()}
+EVERY = pytest.mark.parametrize(("name", "shape"), [(name, shape) for (name, _), shape in ALL.items()],
+    ids=[f"{name}: {shape}" for name, shape in ALL],
 )  # fmt: skip
 
 

@@ -1,0 +1,133 @@
+"""What servers answer in pieces although nobody asked for a stream: each as its whole would be meant."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .answer_shapes import (
+    CUT_OFF,
+    LIMITED,
+    NO_ANSWER,
+    NO_JSON,
+    OPEN,
+    REFUSED,
+    TOOL_CALLS,
+    UNKNOWN,
+    USAGE,
+    YES,
+    Shape,
+    chat,
+    said,
+)
+
+
+def streamed(*pieces: Any) -> str:
+    """Events, as servers send them that stream whatever is asked for."""
+    return "".join(f"data: {one if isinstance(one, str) else json.dumps(one)}\n\n" for one in pieces)
+
+
+def chunk(text: Any, finish: Any = None, **more: Any) -> Any:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
+    return {"object": "chat.completion.chunk", "choices": [choice], **more}
+
+
+def choice(piece: Any, **more: Any) -> Any:
+    """`piece` with further members of its choice."""
+    piece["choices"][0] |= more
+    return piece
+
+
+def called(**call: Any) -> Any:
+    return choice(chunk(None), delta={"function_call": call})
+
+
+END = chunk("", "stop")
+STREAMED = {
+    "a stream": Shape(
+        streamed(
+            chunk('{"reason": "same", '),
+            chunk('"result": true}'),
+            chunk("", "stop"),
+            {"choices": [], "usage": USAGE},
+            "[DONE]",
+        ),
+        YES,
+        YES,
+        True,
+    ),
+    "a stream of parts": Shape(
+        streamed(
+            chunk([{"type": "thinking", "thinking": [said("hm")]}]), chunk([said(YES)]), chunk("", "stop")
+        ),
+        YES,
+        YES,
+        True,
+    ),
+    "a stream of strange line ends": Shape(
+        streamed(json.dumps(chunk("a\u2028b\x85c\x0c", "stop"), ensure_ascii=False), "[DONE]"),
+        "a\u2028b\x85c\x0c",
+        NO_JSON,
+        OPEN,
+    ),
+    "a stream that broke off": Shape(streamed(chunk(YES)), NO_ANSWER),
+    "a stream that ends with an error": Shape(streamed(chunk(YES), {"error": {"code": 429}}), LIMITED),
+    "a stream that refuses": Shape(streamed(chunk("I", "content_filter"), "[DONE]"), REFUSED),
+    "a stream of one whole answer": Shape(streamed(chat(content=YES), "[DONE]"), YES, YES, True),
+    "a stream, an empty event": Shape("data:\n\n" + streamed(chunk(YES), END) + "data: \n\n", YES, YES, True),
+    "a stream, an error object of vLLM": Shape(
+        streamed(chunk(YES), {"object": "error", "code": 429}), LIMITED
+    ),
+    "a stream, a code alone": Shape(streamed(chunk(YES), {"code": 429, "msg": "x"}), LIMITED),
+    "a stream, an error that says that all is well": Shape(
+        streamed(chunk(YES), END | {"error": {"code": 0, "message": "success"}}), YES, YES, True
+    ),
+    "a stream, MiniMax": Shape(
+        streamed(chunk(YES), {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}), LIMITED
+    ),
+    "a stream, an event that is an error": Shape(
+        streamed(chunk(YES)) + 'event: error\ndata: {"code": 429, "message": "slow"}\n\n', LIMITED
+    ),
+    "a stream, an event that is an error in words": Shape(
+        streamed(chunk(YES)) + "event: error\ndata: Rate limit exceeded\n\n", LIMITED
+    ),
+    "a stream, an event that is an error with its own member": Shape(
+        streamed(chunk(YES)) + 'event: error\ndata: {"error": {"code": 429}}\n\n', LIMITED
+    ),
+    "a stream, an event that says nothing of its error": Shape(
+        streamed(chunk(YES)) + "event: error\ndata: {}\n\n", UNKNOWN
+    ),
+    "a stream, named events": Shape(
+        "".join(f"event: message\n{streamed(one)}" for one in (chunk(YES), END)), YES, YES, True
+    ),
+    "a stream, an error in the choice": Shape(
+        streamed(chunk(YES), choice(chunk("", "error"), error={"code": 429})), LIMITED
+    ),
+    "a stream, filtered behind a router": Shape(
+        streamed(chunk("The"), choice(chunk("", "stop"), native_finish_reason="SAFETY")), REFUSED
+    ),
+    "a stream, filtered by Azure in its midst": Shape(
+        streamed(
+            choice(chunk("The"), content_filter_results={"hate": {"filtered": True}}),
+            choice(chunk(" cap", "stop"), content_filter_results={"hate": {"filtered": False}}),
+        ),
+        REFUSED,
+    ),
+    "a stream, let through by Azure": Shape(
+        streamed(choice(chunk(YES, "stop"), content_filter_results={"hate": {"filtered": False}})),
+        YES,
+        YES,
+        True,
+    ),
+    "a stream, a function's call": Shape(
+        streamed(called(name="f", arguments=""), called(arguments=YES), END | {"usage": {"total_tokens": 1}}),
+        NO_ANSWER,
+    ),
+    "a stream, a tool's call": Shape(
+        streamed(choice(chunk(None), delta={"tool_calls": TOOL_CALLS}), END), NO_ANSWER
+    ),
+    "a stream, no function's call": Shape(
+        streamed(chunk(YES), called(name="", arguments=""), END), YES, YES, True
+    ),
+    "a stream, thoughts until the end": Shape(streamed(chunk("<think>"), chunk(YES, "length")), CUT_OFF),
+}
