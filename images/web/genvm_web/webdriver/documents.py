@@ -15,6 +15,8 @@ from typing import Any
 import ada_url
 from playwright.async_api import CDPSession
 
+from genvm_web.webdriver.markup import Markup, markup_of
+
 # The longest delay with which a page may announce its next address and still be waited for, in seconds.
 AT_ONCE = 1.0
 # As for requests (modules.md, 3.3).
@@ -36,12 +38,14 @@ class Navigation:
     """One way of the frame to another document; `url` is where redirects led it.
 
     `status` is null while there is no answer, `error` empty unless it failed. `shown`: a document of its own
-    came of it, `broken` when not all of its body did; `error_page`: one of the browser's.
+    came of it, `broken` when not all of its body did; `error_page`: one of the browser's. `content_type` is
+    the header; `media_type` what the browser made of it.
     """
 
     url: str
     status: int | None = None
     media_type: str = ""
+    content_type: str = ""
     error: str = ""
     redirects: int = 0
     shown: bool = False
@@ -65,6 +69,11 @@ def _names_a_user(location: str, base: str) -> bool:
     except (ValueError, UnicodeError):
         return False
     return bool(url.username or url.password)
+
+
+def _header(response: Mapping[str, Any], wanted: str) -> str:
+    headers: Mapping[str, str] = response["headers"]
+    return next((value for name, value in headers.items() if name.lower() == wanted), "")
 
 
 class Documents:
@@ -111,6 +120,14 @@ class Documents:
         return self._known[self._current] if self._current is not None else self._ended
 
     @property
+    def markup(self) -> Markup | None:
+        """How the document that is shown came as XML; null when it did not."""
+        if self._current is None:
+            return None
+        shown = self._known[self._current]
+        return markup_of(self._current, shown.content_type, shown.media_type)
+
+    @property
     def settled(self) -> bool:
         """Whether there is something to judge, and nothing is on its way to replace it."""
         latest = self.latest
@@ -147,14 +164,13 @@ class Documents:
             return
         navigation = self._go(loader, event["request"]["url"])
         if "redirectResponse" in event:
-            headers = event["redirectResponse"]["headers"].items()
-            location = next((value for name, value in headers if name.lower() == "location"), "")
-            navigation.redirect(event["request"]["url"], location)
+            navigation.redirect(event["request"]["url"], _header(event["redirectResponse"], "location"))
 
     def _response(self, event: dict[str, Any]) -> None:
         if (navigation := self._known.get(event["requestId"])) is not None:
             navigation.status = event["response"]["status"]
             navigation.media_type = event["response"]["mimeType"]
+            navigation.content_type = _header(event["response"], "content-type")
 
     def _raw_response(self, event: dict[str, Any]) -> None:
         """The browser keeps a 304 that it did not ask for to itself."""

@@ -11,28 +11,25 @@ import json
 import re
 
 from playwright.async_api import CDPSession, Page
+from playwright.async_api import Error as PlaywrightError
 
 from genvm_web.messages import Mode
+from genvm_web.webdriver.markup import MARKUP, Markup
 
 # Of a page's body, and of documents that have none: drawings, feeds, data.
-PROPERTY = {
-    "text": ('HTMLElement.prototype, "innerText"', 'Node.prototype, "textContent"'),
-    "html": ('Element.prototype, "innerHTML"', 'Element.prototype, "outerHTML"'),
-}
-# Where the browser's own view of an XML document keeps what it shows.
-XML_SOURCE = "webkit-xml-viewer-source-xml"
+BODY = {"text": ('HTMLElement.prototype, "innerText"'), "html": ('Element.prototype, "innerHTML"')}
+BARE = {"text": "lines", "html": 'getter(Element.prototype, "outerHTML")'}
 
-# Through the prototypes' own getters: elements of the page can shadow `document.body`.
 SCRIPT = """(() => {
-  const read = (prototype, name, target) =>
-    Object.getOwnPropertyDescriptor(prototype, name).get.call(target);
-  const viewed = %s && Document.prototype.getElementById.call(document, "%s");
-  const body = viewed ? null : read(Document.prototype, "body", document);
-  const bare = viewed ? viewed.firstElementChild : read(Document.prototype, "documentElement", document);
-  const broken = bare && %s ? Element.prototype.getElementsByTagName.call(bare, "parsererror") : [];
-  for (const error of [...broken]) Element.prototype.remove.call(error);
-  const text = body ? read(%s, body) : bare ? read(%s, bare) : "";
-  return text.length > %d ? {length: text.length} : {text};
+%s
+  const markup = %s;
+  const body = getter(Document.prototype, "body")(document);
+  const parsed = !markup ? null : markup.plain ? parse(markup.charset) : shown(body);
+  if (parsed && parsed.broken) return parsed.source === undefined ? {broken: true} : sized(parsed.source);
+  if (parsed) return sized(%s(parsed.root));
+  const root = getter(Document.prototype, "documentElement")(document);
+  return sized(body ? getter(%s)(body) : root ? %s(root) : "");
+  function sized(text) { return text.length > %d ? {length: text.length} : {text}; }
 })()"""
 
 INNER_SPACE = re.compile(r"[^\S\n]+")
@@ -44,11 +41,12 @@ class TooLarge(Exception):
 
 
 async def extract(
-    page: Page, devtools: CDPSession, mode: Mode, limit: int, seconds: float, *, is_xml: bool = False
+    page: Page, devtools: CDPSession, mode: Mode, limit: int, seconds: float, *, markup: Markup | None = None
 ) -> bytes:
     """UTF-8 text or a PNG image of the viewport, at most `limit` characters or bytes.
 
-    Raises TooLarge, TimeoutError, PlaywrightError.
+    `markup`: how it came as XML, null for all else. What is not well formed is read as it came: the browser
+    shows what was before the fault, which may be nothing. Raises TooLarge, TimeoutError, PlaywrightError.
     """
     if mode == "screenshot":
         image = await page.screenshot(type="png", animations="disabled", timeout=seconds * 1000)
@@ -56,19 +54,19 @@ async def extract(
             raise TooLarge(f"an image of {len(image)} bytes")
         return image
     async with asyncio.timeout(seconds):
-        text = await _read(devtools, mode, limit, is_xml)
+        text = await _read(devtools, mode, limit, markup)
     return (tidy(text) if mode == "text" else text).encode("utf-8", "replace")
 
 
-async def _read(devtools: CDPSession, mode: Mode, limit: int, is_xml: bool) -> str:
+async def _read(devtools: CDPSession, mode: Mode, limit: int, markup: Markup | None) -> str:
     tree = await devtools.send("Page.getFrameTree")
     frame = tree["frameTree"]["frame"]["id"]
-    xml = json.dumps(is_xml)
+    how = "null" if markup is None else json.dumps({"plain": markup.plain, "charset": markup.charset})
     world = await devtools.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": "genvm"})
     answer = await devtools.send(
         "Runtime.evaluate",
         {
-            "expression": SCRIPT % (xml, XML_SOURCE, xml, *PROPERTY[mode], limit),
+            "expression": SCRIPT % (MARKUP, how, BARE[mode], BODY[mode], BARE[mode], limit),
             "contextId": world["executionContextId"],
             "returnByValue": True,
         },
@@ -78,7 +76,23 @@ async def _read(devtools: CDPSession, mode: Mode, limit: int, is_xml: bool) -> s
         raise TooLarge("the page could not be read")
     if "length" in value:
         raise TooLarge(f"a page of {value['length']} characters")
+    if markup is not None and "broken" in value:
+        return await _source(devtools, markup, limit)
     return str(value.get("text", ""))
+
+
+async def _source(devtools: CDPSession, markup: Markup, limit: int) -> str:
+    """The answer's own text. Raises TooLarge, also for what the browser did not keep, PlaywrightError."""
+    try:
+        answer = await devtools.send("Network.getResponseBody", {"requestId": markup.loader})
+    except PlaywrightError as error:
+        if "evicted" in error.message:
+            raise TooLarge("a page that the browser did not keep") from None
+        raise
+    text = str(answer["body"])
+    if len(text) > limit:
+        raise TooLarge(f"a page of {len(text)} characters")
+    return text
 
 
 def tidy(text: str) -> str:

@@ -230,10 +230,9 @@ class Visit:
         try:
             async with asyncio.timeout(seconds):
                 await self._measure_heap(devtools)
-            latest = self._documents.latest
-            is_xml = latest is not None and latest.media_type.endswith("xml")
             limit = self._settings.max_response
-            return await extract(page, devtools, self._order.mode, limit, seconds, is_xml=is_xml)
+            markup = self._documents.markup
+            return await extract(page, devtools, self._order.mode, limit, seconds, markup=markup)
         except (TimeoutError, PlaywrightTimeout):
             raise RenderFailed("the page does not answer") from None
 
