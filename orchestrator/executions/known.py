@@ -17,7 +17,7 @@ from orchestrator.executions.records import ended_from_run
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention
 from orchestrator.executions.run import Run
-from orchestrator.executions.state import State
+from orchestrator.executions.state import Cause, State
 from orchestrator.executions.written import Written
 from orchestrator.store.port import FetchedRow, ForgottenRows, Journal, WithdrawnKey
 
@@ -119,12 +119,16 @@ class KnownRuns:
 
     def _note_crash(self, run: Run) -> None:
         """At once, and not when its instance is gone: its client may have come again by then."""
-        if (outcome := run.execution.outcome) is not None:
-            self.poison.add(run.id, key_of(run.request), outcome.cause, started=outcome.host_connected)
+        outcome = run.execution.outcome
+        if outcome is not None and outcome.host_connected and outcome.result is None:
+            self.poison.add(run.id, key_of(run.request), outcome.cause, outcome.finished_at)
 
     def add_ended(self, ended: EndedRun) -> None:
         """A run that an earlier manager saw the end of."""
         insort(self._ids, ended.id)
+        # A row's head does not say whether one that exited had a result.
+        if ended.started_at is not None and ended.cause != Cause.EXITED:
+            self.poison.add(ended.id, ended.key, ended.cause, ended.finished_at)
         self._keep(ended)
         self._keys.remember(ended.key, ended.id)
 
@@ -183,7 +187,6 @@ class KnownRuns:
         else:
             return False
         self.forgotten[Forgotten.ACKNOWLEDGED] += 1
-        self.poison.forget(run_id, key)
         self._unlist(run_id)
         self._keys.forget(key, run_id)
         self.changed()
@@ -207,7 +210,6 @@ class KnownRuns:
         return None
 
     def _keep(self, ended: EndedRun) -> None:
-        self.poison.add(ended.id, ended.key, ended.cause, started=ended.started_at is not None)
         self._forget(self._retention.add(ended), Forgotten.ROOM)
 
     def _forget(self, ended: Iterable[EndedRun], why: Forgotten) -> None:
@@ -217,7 +219,6 @@ class KnownRuns:
             ids.append(run.id)
             self._unlist(run.id)
             self._keys.forget(run.key, run.id)
-            self.poison.forget(run.id, run.key)
         if ids:
             self.forgotten[why] += len(ids)
             self._journal.note(ForgottenRows(ids))

@@ -408,7 +408,7 @@ class Executions:
                 raise JustEnded("the same run has just ended: ask again")
             if self.closing:
                 raise ShuttingDown(LEAVING)
-            self._known.poison.check(request)
+            self._known.poison.check(request, self._clock.now())
             self._admission.check(request, len(accepted.data))
             asker.may_begin()
             run = self._new_run(request, accepted, claim)

@@ -17,6 +17,9 @@ REPORTED_CLASSES: Mapping[str, Cause] = {
     "upstream": Cause.UPSTREAM,
     "protocol": Cause.PROTOCOL,
     "internal": Cause.INTERNAL,
+    # An instance whose program is another process outlives its crash.
+    "signal": Cause.SIGNAL,
+    "exited": Cause.EXITED,
 }
 
 

@@ -151,7 +151,8 @@ UPSTREAM, UNREACHED = "upstream", "unreached"
 
 
 class Failed(Message):
-    """The last word where no result can be had: `failure` is `upstream`, `protocol` or `internal`.
+    """The last word where no result can be had: `failure` is `upstream`, `protocol` or `internal`, or how the
+    program ended that an instance had to serve the run: `signal`, `exited`.
 
     A connector that had to dial a run's node and was not let in says `unreached`: nobody has connected to it.
     """

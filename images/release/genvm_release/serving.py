@@ -119,7 +119,8 @@ class Serving:
 
     def _report(self, code: int, host: ManagerHost) -> int:
         if host.broken is not None or code != 0 or not host.result:
-            return self._fail("internal", _crash(code, host, cancelled=self._cancelled))
+            failure = "internal" if self._cancelled else "signal" if code < 0 else "exited"
+            return self._fail(failure, _crash(code, host, cancelled=self._cancelled))
         self._account.reporter.finishing()
         self._account.reporter.result(host.result[0], host.result, False, self._stats())
         return 0

@@ -263,7 +263,11 @@ class Instance:
         signal.pause()
 
     def do_fail(self, message: str) -> None:
-        self.channel.send(Failed(self.job.run, "internal", message).as_map())
+        self.do_fail_as(["internal", message])
+
+    def do_fail_as(self, said: list[str]) -> None:
+        """Class and message."""
+        self.channel.send(Failed(self.job.run, *said).as_map())
         self.channel.receive()
         os._exit(1)
 

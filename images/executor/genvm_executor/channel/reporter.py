@@ -48,7 +48,7 @@ class Reporter:
         self._finish(Result(self._run, code, payload, delivered, stats))
 
     def failed(self, failure: str, message: str) -> None:
-        """`failure` is `upstream`, `protocol` or `internal`."""
+        """`failure` as in `Failed`."""
         with self._pumping:
             self._send_output(None)
         self._finish(Failed(self._run, failure, message))

@@ -2,7 +2,7 @@
 
     {"table": name, "node": [["hex to send", bytes of the reply], …], "log": [line, …], "stdout": text, "stderr": text,
      "result": hex, "repeat": times, "asks": [["hex", bytes], …], "finished": hex, "exit": code,
-     "deaf": true, "heed": hex, "turn": true}
+     "signal": number, "deaf": true, "heed": hex, "turn": true}
 
 `asks` go to the manager's connection, `finished` to the node's; `deaf`: nothing is read; `heed`: waits for SIGTERM
 and then has this result; `turn`: it tries to dissolve the node's connection, and to make one of its own, and what the
@@ -60,6 +60,8 @@ def main() -> int:
     if "finished" in play:
         seen["finished"] = exchange(node, play["finished"], 1)
     (HERE / "seen.json").write_text(json.dumps(seen))
+    if "signal" in play:
+        os.kill(os.getpid(), play["signal"])
     return int(play.get("exit", 0))
 
 

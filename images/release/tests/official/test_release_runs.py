@@ -121,6 +121,7 @@ def test_who_serves_another_contract_is_nobody_but_itself(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("play", "why"),
     [
+        pytest.param({"signal": 11}, "the executor ended with signal 11", id="a signal"),
         pytest.param({}, "the executor ended without a result", id="no result"),
         pytest.param({"exit": 3}, "the executor ended with exit code 3", id="exit code"),
         pytest.param(
@@ -138,7 +139,7 @@ def test_what_is_no_result_fails_the_run(play: dict[str, Any], why: str, tmp_pat
         bench.begin(job("T8", code=b"#" * 200_000))
         run = bench.follow()
     assert isinstance(run.final, Failed)
-    assert run.final.failure == "internal"
+    assert run.final.failure == ("signal" if "signal" in play else "exited")
     assert why in run.final.message
     assert run.exit_code == 1
 
@@ -185,7 +186,10 @@ def test_a_later_release_is_ended(tmp_path: Path) -> None:
         bench.send(Cancel(RUN))
         final = bench.follow().final
     assert isinstance(final, Failed)
-    assert final.message == "the executor was ended (signal 9) before it had a result"
+    assert (final.failure, final.message) == (
+        "internal",
+        "the executor was ended (signal 9) before it had a result",
+    )
 
 
 def test_a_result_outlives_a_broken_channel(tmp_path: Path) -> None:
