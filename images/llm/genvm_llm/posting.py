@@ -21,9 +21,12 @@ from genvm_llm.providers.exchange import Call
 from genvm_llm.providers.faults import wait_said
 from genvm_llm.waits import wait_in
 from genvm_module.answer_heads import keeping_answers
-from genvm_module.gzip_members import BodyBroken, GzipMembers
+from genvm_module.unpacking import GZIP_NAMES, BodyBroken, Packing, read_within
 
 USER_AGENT = "genvm-llm"
+PACKINGS = "gzip, deflate"
+NOT_ASKED_FOR = frozenset({"br", "zstd"})
+"""Some servers pack so whatever is asked for."""
 BODY_FLOOR = 16 * 1024 * 1024
 BYTES_PER_TOKEN = 16
 BODY_CEILING = 32 * 1024 * 1024
@@ -53,8 +56,9 @@ def http_session(tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=keeping_answers(aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=tls or True)),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": USER_AGENT},
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": PACKINGS},
         timeout=aiohttp.ClientTimeout(total=None),
+        auto_decompress=False,
         trust_env=False,
         max_line_size=LONGEST_HEADER,
         max_field_size=LONGEST_HEADER,
@@ -121,20 +125,20 @@ async def _body(response: aiohttp.ClientResponse, url: str, limit: int) -> bytes
 
 async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The body, or its beginning of a little more than `limit` bytes. Raises BodyBroken, too."""
-    body = bytearray()
-    members = GzipMembers() if _is_left_packed(response) else None
-    async for chunk in response.content.iter_any():
-        body += chunk if members is None else members.feed(chunk, limit + 1 - len(body))
-        if len(body) > limit:
-            return bytes(body)
-    if members is not None:
-        members.finish()
-    return bytes(body)
+    packing = _packing_of(response.headers.get("Content-Encoding", ""))
+    # Some gateways never end what they pack as gzip; JSON says itself whether it is whole.
+    to_its_end = packing is not Packing.GZIP
+    return await read_within(response.content.iter_any(), packing, limit, to_its_end=to_its_end)
 
 
-def _is_left_packed(response: aiohttp.ClientResponse) -> bool:
-    """Whether it is gzip by the name that the client does not know (RFC 9110, 8.4.1.3)."""
-    return response.headers.get("Content-Encoding", "").strip().lower() == "x-gzip"
+def _packing_of(said: str) -> Packing | None:
+    """Raises BodyBroken for one that was not asked for."""
+    name = said.strip().lower()
+    if name in NOT_ASKED_FOR:
+        raise BodyBroken("packed in a way that was not asked for")
+    if name in GZIP_NAMES:
+        return Packing.GZIP
+    return Packing.DEFLATE if name == Packing.DEFLATE.value else None
 
 
 async def _refused(response: aiohttp.ClientResponse, url: str, key: str) -> ProviderFailed:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import AsyncIterator, Iterable
 
-from genvm_module.gzip_members import GZIP_NAMES, GzipMembers
+from genvm_module import unpacking
+from genvm_module.unpacking import GZIP_NAMES, read_within
 
 PLAIN_NAMES = frozenset(
     {
@@ -50,17 +51,7 @@ class BodyTooLarge(Exception):
 
 async def read_body(chunks: AsyncIterator[bytes], *, gzip: bool, limit: int) -> bytes:
     """All of `chunks`, decompressed if `gzip`, at most `limit` bytes. Raises BodyTooLarge, BodyBroken."""
-    body = bytearray()
-    if not gzip:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) > limit:
-                raise BodyTooLarge
-        return bytes(body)
-    decoder = GzipMembers()
-    async for chunk in chunks:
-        body += decoder.feed(chunk, limit + 1 - len(body))
-        if len(body) > limit:
-            raise BodyTooLarge
-    decoder.finish()
-    return bytes(body)
+    body = await read_within(chunks, unpacking.Packing.GZIP if gzip else None, limit)
+    if len(body) > limit:
+        raise BodyTooLarge
+    return body

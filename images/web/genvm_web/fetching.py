@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import aiohttp
 
 from genvm_module.errors import ModuleError
-from genvm_module.gzip_members import BodyBroken
+from genvm_module.unpacking import BodyBroken
 from genvm_web import headers as header_rules
 from genvm_web.bodies import BodyTooLarge, Packing, packing_of, read_body
 from genvm_web.configuration import Limits

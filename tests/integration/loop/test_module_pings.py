@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import socket
-from collections.abc import AsyncIterator, Sequence
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -56,9 +58,13 @@ STREAMS: dict[str, bytes] = {
 WEB: dict[str, Any] = {"webdriver_host": "http://192.0.2.1:4444"}
 
 
+MEMORY_LEFT = 64 * MIB
+"""The executor sends what its contract may still have: more than the module takes."""
+
+
 def asked_for(url: str) -> bytes:
     payload: Encodable = {"method": "GET", "url": url, "headers": {}, "body": None, "sign": False}
-    return framed(encode({"Request": [payload, 1000]}))
+    return framed(encode({"Request": [payload, MEMORY_LEFT]}))
 
 
 LONG_URL = asked_for("http://a.com/^" + "".join(f"_{number}_" for number in range(200_000)))
@@ -71,32 +77,60 @@ FLOODS: dict[str, tuple[bytes, bytes]] = {
 """What a site begins an answer with, and goes on with for ever."""
 
 
+MANY = 16
+"""Sessions whose answers are unpacked; what each has is little more than a moment's work."""
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "identity": bytes,
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+}
+
+
+def packed(name: str, body: bytes) -> bytes:
+    """A whole HTTP answer; the body is packed as `name`."""
+    short = PACKED[name](body)
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n"
+    return head % (name.encode(), len(short)) + short
+
+
 @asynccontextmanager
-async def flooding() -> AsyncIterator[int]:
-    """Such a site's port."""
+async def serving(serve: Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]) -> AsyncIterator[int]:
+    """The port of a server that says `serve(writer, head)` to whoever asks."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            start, more = FLOODS[head.split(b" ")[1].decode()]
-            writer.write(start)
-            while True:
-                writer.write(more)
-                await writer.drain()
+            await serve(writer, await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1")
+    server = await asyncio.start_server(met, "127.0.0.1")
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
 
 
-async def ask(session: socket.socket, run: int, data: bytes) -> None:
-    """One request, until it is answered."""
+async def flood(writer: asyncio.StreamWriter, head: bytes) -> None:
+    start, more = FLOODS[head.split(b" ")[1].decode()]
+    writer.write(start)
+    while True:
+        writer.write(more)
+        await writer.drain()
+
+
+async def ask(session: socket.socket, run: int, data: bytes) -> bytes:
+    """One request, and its answer."""
     reader, writer = await asyncio.open_connection(sock=session)
     writer.write(framed(encode({"genvm_id": run, "host_data": HOST_DATA})) + data)
-    await reader.readexactly(4)
+    answer = await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big"))
     writer.close()
+    return answer
+
+
+async def all_answered(sessions: Sequence[socket.socket], data: bytes) -> set[bytes]:
+    """The answers, told apart by their beginnings: they are long."""
+    answers = await asyncio.gather(*(ask(one, run, data) for run, one in enumerate(sessions, 1)))
+    return {answer[:100] + b"%d" % len(answer) for answer in answers}
 
 
 async def say(session: socket.socket, run: int, data: bytes) -> None:
@@ -139,7 +173,7 @@ async def test_a_long_url_that_a_contract_asks_the_web_module_for() -> None:
 async def test_what_sites_answer_the_web_module() -> None:
     paths = [path for path in FLOODS for _ in range(SESSIONS)]
     config = {**WEB, "always_allow_hosts": ["127.0.0.1"], "answer_timeout": "1s", "request_timeout": "1s"}
-    async with flooding() as port:
+    async with serving(flood) as port:
 
         async def hostile(sessions: Sequence[socket.socket]) -> None:
             requests = (asked_for(f"http://127.0.0.1:{port}{path}") for path in paths)
@@ -147,3 +181,40 @@ async def test_what_sites_answer_the_web_module() -> None:
             await asyncio.gather(*asking)
 
         await module_never_stops("genvm_web", config, len(paths), hostile)
+
+
+@pytest.mark.parametrize("name", ["identity", "gzip"])
+async def test_pages_of_the_largest_size(name: str) -> None:
+    said = packed(name, b"[" * (15 * MIB - 1000))
+    config = {**WEB, "always_allow_hosts": ["127.0.0.1"]}
+
+    async def page(writer: asyncio.StreamWriter, head: bytes) -> None:
+        writer.write(said)
+        await writer.drain()
+
+    async with serving(page) as port:
+
+        async def asking(sessions: Sequence[socket.socket]) -> None:
+            (answer,) = await all_answered(sessions, asked_for(f"http://127.0.0.1:{port}/"))
+            assert b"[[[[" in answer
+
+        await module_never_stops("genvm_web", config, MANY, asking)
+
+
+@pytest.mark.parametrize("name", PACKED)
+async def test_answers_of_the_largest_size(name: str) -> None:
+    choice = {"message": {"content": "only this"}, "finish_reason": "stop"}
+    said = packed(name, json.dumps({"choices": [choice]}).encode() + b" " * (16 * MIB - 1000))
+
+    async def provider(writer: asyncio.StreamWriter, head: bytes) -> None:
+        writer.write(said)
+        await writer.drain()
+
+    async with serving(provider) as port:
+        backend = {**LLM["backends"]["b"], "host": f"http://127.0.0.1:{port}"}
+
+        async def asking(sessions: Sequence[socket.socket]) -> None:
+            (answer,) = await all_answered(sessions, prompt("x"))
+            assert b"only this" in answer
+
+        await module_never_stops("genvm_llm", {"backends": {"b": backend}}, MANY, asking)

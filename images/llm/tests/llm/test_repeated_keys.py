@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -128,3 +129,21 @@ async def test_an_answer_that_is_packed_is_read_by_either_name_of_its_packing(en
 
     async with providing(packed) as only, talking(backend(only.url)) as talk:
         assert await talk.prompt() == "packed"
+
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "deflate": zlib.compress,
+    "deflate without its wrapping": lambda body: zlib.compress(body)[2:-4],
+    "gzip without its end": lambda body: gzip.compress(body)[:-8],
+}
+
+
+@pytest.mark.parametrize("name", PACK)
+async def test_an_answer_is_read_however_its_packing_is_written(name: str) -> None:
+    async def packed(_: web.Request) -> web.StreamResponse:
+        headers = {"Content-Encoding": name.split(maxsplit=1)[0], "Content-Type": "application/json"}
+        return web.Response(body=PACK[name](json.dumps(openai_reply("packed")).encode()), headers=headers)
+
+    async with providing(packed) as only, talking(backend(only.url)) as talk:
+        assert await talk.prompt() == "packed"
+        assert only.received[0].headers["accept-encoding"] == "gzip, deflate"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from genvm_module.gzip_members import MOST_MEMBERS, BodyBroken
+from genvm_module.unpacking import MOST_MEMBERS, BodyBroken
 from genvm_web.bodies import BodyTooLarge, Packing, packing_of, read_body
 
 
