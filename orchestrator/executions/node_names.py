@@ -1,4 +1,4 @@
-"""Names of nodes: asked of the resolver on threads of its own, where a slow one holds up nobody else.
+"""Names of nodes: asked of the resolver on threads of its own, so that a slow one holds up no other.
 
 Twice for a run: when it is handed over, where the answer is what is judged and dialled; and before it is
 written down, for a short while, so that a name of nothing but refused addresses is refused to its client.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,7 +17,9 @@ from orchestrator.clock import MACHINE_CLOCK, Ticks, wait
 from orchestrator.executions.node_networks import Address, plain
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 
-RESOLVING_THREADS = 8
+RESOLVING_THREADS = 64
+"""Names that are asked about for a dial at a time. A resolver keeps one of them for ten seconds and more when
+no server answers, and a thread that waits costs little."""
 LOOKING_THREADS = 4
 MOST_ADDRESSES = 32
 """Of one name: what a server answers beyond that is neither judged nor dialled."""
@@ -31,6 +33,13 @@ class _Look:
     at: float
 
 
+@dataclass(slots=True)
+class _Question:
+    work: Future[list[Address]]
+    answer: asyncio.Future[list[Address]]
+    waiting: int = 0
+
+
 class NodeNames:
     """One for a dialler; `close` it at the end."""
 
@@ -40,16 +49,40 @@ class NodeNames:
         self._resolving = ThreadPoolExecutor(RESOLVING_THREADS, thread_name_prefix="node-names")
         self._looking = ThreadPoolExecutor(LOOKING_THREADS, thread_name_prefix="node-names-looked-at")
         self._looks: dict[str, _Look] = {}
+        self._questions: dict[str, _Question] = {}
 
     def close(self) -> None:
+        for question in self._questions.values():
+            question.answer.cancel()
         for look in self._looks.values():
             look.asking.cancel()
         for threads in (self._resolving, self._looking):
             threads.shutdown(wait=False, cancel_futures=True)
 
     async def resolve(self, name: str) -> list[Address]:
-        """What the name leads to now. Raises OSError, UnicodeError."""
-        return await asyncio.wrap_future(self._resolving.submit(_resolved, name))
+        """What the name leads to now. Raises OSError, UnicodeError.
+
+        One question about a name at a time, whoever waits for it: a slow one holds one thread, however many
+        runs name it, and those whose time is over leave it there.
+        """
+        question = self._questions.get(name) or self._ask(name)
+        question.waiting += 1
+        try:
+            return await asyncio.shield(question.answer)
+        finally:
+            question.waiting -= 1
+            if question.waiting == 0 and question.work.cancel():
+                self._forget(name, question)
+
+    def _ask(self, name: str) -> _Question:
+        work = self._resolving.submit(_resolved, name)
+        question = self._questions[name] = _Question(work, asyncio.wrap_future(work))
+        question.answer.add_done_callback(lambda _: self._forget(name, question))
+        return question
+
+    def _forget(self, name: str, question: _Question) -> None:
+        if self._questions.get(name) is question:
+            del self._questions[name]
 
     async def look(self, name: str) -> list[Address]:
         """What the name leads to, or did a moment ago; empty when nobody says so soon enough."""

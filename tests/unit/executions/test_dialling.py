@@ -245,6 +245,52 @@ async def test_slow_names_hold_up_nobody_else(
     assert {type(one) for one in ended} == {HostUnreachable}
 
 
+@pytest.fixture
+def unanswered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Which names were asked that get no answer; `node` is here."""
+    asked: list[str] = []
+    over = threading.Event()
+
+    def getaddrinfo(name: bytes, port: int, **_: Any) -> list[Any]:
+        if name != b"node":
+            asked.append(name.decode())
+            over.wait()
+            raise OSError("no such name")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield asked
+    over.set()
+
+
+async def left(*waiting: asyncio.Task[Any]) -> None:
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_few_slow_names_hold_up_no_other_name(
+    nodes: NodeDialler, internet_listener: socket.socket, unanswered: list[str]
+) -> None:
+    waiting = [asyncio.create_task(nodes.connect(f"slow{n}:1", 60)) for n in range(32)]
+    await asyncio.sleep(0)
+    (await nodes.connect(f"node:{internet_listener.getsockname()[1]}", 10)).close()
+    await left(*waiting)
+
+
+async def test_a_slow_name_holds_one_thread_however_many_runs_name_it(
+    nodes: NodeDialler, internet_listener: socket.socket, unanswered: list[str]
+) -> None:
+    """Also when those who asked first have left."""
+    port = internet_listener.getsockname()[1]
+    for _ in range(2):
+        waiting = [asyncio.create_task(nodes.connect("slow:1", 60)) for _ in range(2 * RESOLVING_THREADS)]
+        await asyncio.sleep(0)
+        (await nodes.connect(f"node:{port}", 10)).close()
+        await left(*waiting)
+    assert unanswered == ["slow"]
+
+
 async def test_waking_never_dials_what_is_refused(
     listener: socket.socket, internet_listener: socket.socket, folder: Path
 ) -> None:
