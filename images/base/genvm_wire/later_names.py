@@ -9,6 +9,7 @@ from genvm_wire.calldata import Value
 _KEYS: Mapping[str, str] = {
     "storage_changes": "storage_deltas",
     "llm_consumption": "llm_consumed_gen_wei",
+    "nondet_results": "leader_public_data",
 }
 _EMISSIONS: Mapping[Value, Value] = {
     "EthSend": "ExternalMessage",

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Annotated, Any, ClassVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from genvm_wire import calldata
 from genvm_wire.calldata import CalldataError, Value
@@ -35,8 +35,8 @@ OPAQUE_KEYS = frozenset(
     }
 )
 SHOWN_KEYS = 8
-# Later names and shapes of what a run must not go on without: left aside, it would be another run.
-LATER_KEYS = {"leader_public_data": "leader_nondet_results"}
+# What the newest node software calls the leader's results, which it has from a result's key of that name.
+LATER_LEADER = "leader_public_data"
 
 
 class RunBody(BaseModel):
@@ -89,6 +89,18 @@ class CalldataBody(RunBody):
     # Where reading is always allowed its letter is gone from the requests; the executor still wants it.
     reads_always: ClassVar[bool] = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _under_the_name_we_know(cls, said: Any) -> Any:
+        if not isinstance(said, dict) or said.get(LATER_LEADER) is None:
+            return said
+        if said.get("leader_nondet_results") is not None:
+            raise ValueError(f"{LATER_LEADER} is another name of leader_nondet_results: send one of them")
+        if not isinstance(said[LATER_LEADER], list):
+            raise ValueError(f"{LATER_LEADER} is not a list")
+        others = {name: value for name, value in said.items() if name != LATER_LEADER}
+        return {**others, "leader_nondet_results": said[LATER_LEADER]}
+
     @property
     def granted(self) -> str:
         implied = "r" if self.reads_always and "r" not in self.permissions else ""
@@ -133,8 +145,5 @@ def _of_a_call(body: type[RunBody]) -> tuple[str, ...]:
 
 def _refuse_later(found: Mapping[str, Value]) -> None:
     """Raises WrongShape, naming the key."""
-    for key, known in LATER_KEYS.items():
-        if found.get(key) is not None:
-            raise WrongShape(f"{key} is not supported: send {known}")
     if isinstance(found.get("bucket_totals"), dict):
         raise WrongShape("bucket_totals by name are not supported: send a list")

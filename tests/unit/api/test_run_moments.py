@@ -70,7 +70,8 @@ def test_what_is_no_moment_is_refused_by_name(moments: dict[str, Any], named: st
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"leader_public_data": [b""]}, "leader_public_data"),
+        ({"leader_public_data": {"block": b""}}, "leader_public_data"),
+        ({"leader_public_data": [b""], "leader_nondet_results": [b""]}, "leader_public_data"),
         ({"bucket_totals": {"storage": 1}}, "bucket_totals"),
     ],
 )
@@ -79,6 +80,13 @@ def test_later_shapes_that_would_be_lost_are_refused_by_name(
 ) -> None:
     with pytest.raises(WrongShape, match=named):
         asked(generation, **changes)
+
+
+@pytest.mark.parametrize("generation", ["B3", "C"])
+def test_the_later_name_of_the_leader_s_results_is_understood(generation: str) -> None:
+    call = asked(generation, leader_public_data=[b"a", b""]).call
+    assert call.leader_nondet_results == (b"a", b"")
+    assert "leader_public_data" not in call.passthrough
 
 
 def test_a_later_key_that_says_nothing_is_no_reason_to_refuse() -> None:

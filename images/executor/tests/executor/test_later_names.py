@@ -52,7 +52,8 @@ HASHED = (
 
 def test_a_node_with_the_later_name_of_the_moment_reads_later_names(result_of: ResultOf) -> None:
     fields = result_of(transaction_timestamp="2026-01-02T03:04:05Z")
-    assert not {"storage_changes", "llm_consumption"} & fields.keys()
+    assert not {"storage_changes", "llm_consumption", "nondet_results"} & fields.keys()
+    assert fields["leader_public_data"] == []
     assert len(fields["storage_deltas"]) == 1
     assert fields["llm_consumed_gen_wei"] == 0
     (emission,) = fields["emissions"]
@@ -63,7 +64,8 @@ def test_a_node_with_the_later_name_of_the_moment_reads_later_names(result_of: R
 
 def test_any_other_node_reads_the_names_that_it_knows(result_of: ResultOf) -> None:
     fields = result_of()
-    assert not {"storage_deltas", "llm_consumed_gen_wei"} & fields.keys()
+    assert not {"storage_deltas", "llm_consumed_gen_wei", "leader_public_data"} & fields.keys()
+    assert fields["nondet_results"] == []
     assert (fields["emissions"][0]["type"], fields["emissions"][0]["on"]) == ("PostMessage", "accepted")
     hashed = {key: fields[key] for key in (*HASHED, "storage_changes")}
     assert fields["execution_hash"] == sha3_256(encode(hashed | {"subvm_hashes": bytes(32)})).digest()
