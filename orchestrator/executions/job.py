@@ -50,6 +50,7 @@ def job_message(
         "calldata": _calldata(call.calldata, version.contract_line),
         "debug": call.debug.reaches(DebugLevel.SAFE),
         "leader_nondet_results": None if leader is None else list(leader),
+        "extra_args": list(call.extra_args),
     }
     return JobMessage(
         run=run_id,

@@ -32,7 +32,7 @@ CONTRACT = Address(b"\xc0" * 20)
 PAYLOAD = b"\0" + encode({"data": 7, "kind": "Return"})
 PROGRAM = """\
 #!{python}
-import os, socket, struct, sys
+import argparse, os, socket, struct, sys
 
 def take(connection, size):
     data = b""
@@ -45,6 +45,14 @@ def take(connection, size):
 words = sys.argv[1:]
 if words == ["precompile"]:
     sys.exit(0)
+known = argparse.ArgumentParser(allow_abbrev=False)
+for value in ("--log-fd", "--permissions", "--genvm-id"):
+    known.add_argument(value, required=True)
+known.add_argument("run", choices=["run"])
+known.add_argument("--sync", action="store_true")
+known.add_argument("--debug-mode", action="store_true")
+known.add_argument("--host", action="append")
+assert known.parse_args(words).debug_mode, words
 hosts = [int(words[at + 1].removeprefix("fd://")) for at, word in enumerate(words) if word == "--host"]
 node, manager = (socket.socket(fileno=number) for number in hosts)
 assert b"host_data" in sys.stdin.buffer.read()

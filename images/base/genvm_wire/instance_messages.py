@@ -201,6 +201,7 @@ class JobMessage(Message):
     nests: int | None = None
     nested: OpenMap | None = None
     codes: bool = False
+    extra_args: Sequence[str] = ()
 
     @classmethod
     def of(cls, fields: Fields) -> JobMessage:
@@ -232,6 +233,7 @@ class JobMessage(Message):
             nests=fields.optional("nests", int),
             nested=fields.optional("nested", dict),
             codes=fields.optional("codes", bool) or False,
+            extra_args=fields.items("extra_args", str) if fields.raw.get("extra_args") is not None else (),
         )
 
     def but(self, **changes: Any) -> JobMessage:
@@ -240,9 +242,9 @@ class JobMessage(Message):
 
     def as_map(self) -> dict[str, Encodable]:
         said = super().as_map()
-        for key in ("other_lines", "nests", "nested", "codes"):
+        for key in ("other_lines", "nests", "nested", "codes", "extra_args"):
             # Not by equality: no more runs inside this one (0) is another thing than nothing said about them.
-            if said[key] is None or said[key] is False or said[key] == {}:
+            if said[key] is None or said[key] is False or said[key] in ({}, [], ()):
                 del said[key]
         return said
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,10 @@ from genvm_wire.instance_messages import JobMessage
 
 READING = "r"
 LETTERS = frozenset("rwscnu")
+DEBUG = "--debug-mode"
 DEBUG_LEVEL = {False: "disabled", True: "safe"}
+ONLY_SWITCHED = re.compile(r"v0\.3\.0-rc\.?[1-4]", re.ASCII)
+"""Releases of T8 to which debugging is on or off: a level after it would be an argument too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +34,36 @@ def arguments(job: JobMessage, descriptors: Descriptors) -> list[str]:
         raise Unsuitable(f"Invalid permissions: {job.permissions!r}")
     match job.host_table:
         case "T9w":
-            own = ["--permissions", job.permissions]
+            first, own = _switched(job), ["--permissions", job.permissions]
+        case "T8" if ONLY_SWITCHED.fullmatch(job.executor_version):
+            first, own = _switched(job), ["--permissions", job.permissions]
         case "T8":
-            # Its earlier releases know no level, its later ones have a default.
+            # Without a word they have a default.
+            first = _others(job)
             own = ["--permissions", job.permissions, *(_debug(job) if job.debug else [])]
         case "T9n":
             # Reading is always allowed there, and has no letter any more.
-            own = ["--permissions", job.permissions.replace(READING, ""), *_debug(job)]
+            first, own = _others(job), ["--permissions", job.permissions.replace(READING, ""), *_debug(job)]
         case table:
             raise not_served(table)
     node, manager = (["--host", f"fd://{number}"] for number in (descriptors.node, descriptors.manager))
     modules = [f"--module-{name}=fd://{number}" for name, number in sorted(descriptors.modules.items())]
     sync = ["--sync"] if job.is_sync else []
-    head = [f"--log-fd={descriptors.log}", "run", *sync]
+    head = [f"--log-fd={descriptors.log}", "run", *first, *sync]
     return [*head, *node, *own, f"--genvm-id={job.run}", *manager, *modules]
 
 
+def _others(job: JobMessage) -> list[str]:
+    """The client's own arguments as they came, but for the switch."""
+    return [word for word in job.extra_args if word != DEBUG]
+
+
+def _switched(job: JobMessage) -> list[str]:
+    """The client's own arguments as they came; what the operator does not grant they do not switch on."""
+    if not job.debug:
+        return _others(job)
+    return [*job.extra_args] if DEBUG in job.extra_args else [*job.extra_args, DEBUG]
+
+
 def _debug(job: JobMessage) -> list[str]:
-    return ["--debug-mode", DEBUG_LEVEL[job.debug]]
+    return [DEBUG, DEBUG_LEVEL[job.debug]]

@@ -52,7 +52,7 @@ KEPT = {"timestamp", "host", "is_sync", "modules", "debug", "storage_pages", "ca
 """Small, or still needed when the job is under way: a nested run dials the node, and says hello."""
 IN_ANOTHER_FORM = {"passthrough", "capture_output"}
 """As `extra`, and as the limit of the output."""
-NOT_TOLD = {"selector", "timestamp", "host", "modules", "extra_args", "hello"}
+NOT_TOLD = {"selector", "timestamp", "host", "modules", "hello"}
 """Who runs it, where and how it is reached, is settled before, and the moment is in the message."""
 
 
@@ -81,6 +81,7 @@ def test_a_field_is_told_to_the_executor_or_left_out_on_purpose() -> None:
     assert {name: getattr(said, name) for name in TOLD} == plain | {
         "debug": True,
         "leader_nondet_results": [b"a", b""],
+        "extra_args": ["--debug-mode"],
     }
     assert (said.extra, said.output_limit) == ({"gas_data": {}}, 0)
 

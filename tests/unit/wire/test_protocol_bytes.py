@@ -246,9 +246,10 @@ def test_an_older_instance_and_an_older_manager_say_less() -> None:
     assert from_instance({"kind": "ready", "protocol": 1, "executor": "x"}) == Ready("x")
     job = map_in("manager job of B3")
     assert job.pop("fuel_width_learnt") is True
+    assert job.pop("extra_args") == ["--debug-mode"]
     found = to_instance(job)
     assert isinstance(found, JobMessage)
-    assert (found.run, found.fuel_width_learnt) == (7, False)
+    assert (found.run, found.fuel_width_learnt, found.extra_args) == (7, False, ())
 
 
 def test_a_message_is_equal_to_one_of_its_kind_alone_and_frozen() -> None:

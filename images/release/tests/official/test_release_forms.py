@@ -49,9 +49,36 @@ WITH_MODULES = Descriptors(log=9, node=10, manager=11, modules={"web": 13, "llm"
             id="T8 with modules",
         ),
         pytest.param(
-            "T8", {"debug": True}, FDS,
+            "T8", {"debug": True, "extra_args": ["--debug-mode"]}, FDS,
             "--log-fd=9 run --host fd://10 --permissions rwscn --debug-mode safe --genvm-id=77 --host fd://11",
             id="T8, debugging",
+        ),
+        pytest.param(
+            "T8", {"executor_version": "v0.3.0-rc1", "debug": True, "extra_args": ["--debug-mode"]}, FDS,
+            "--log-fd=9 run --debug-mode --host fd://10 --permissions rwscn --genvm-id=77 --host fd://11",
+            id="T8's candidates, debugging",
+        ),
+        pytest.param(
+            "T8", {"executor_version": "v0.3.0-rc4", "extra_args": ["--debug-mode"]}, FDS,
+            "--log-fd=9 run --host fd://10 --permissions rwscn --genvm-id=77 --host fd://11",
+            id="T8's candidates, where debugging is not granted",
+        ),
+        pytest.param(
+            "T9w", {"debug": True, "is_sync": True, "extra_args": ["--print=result", "--debug-mode"]}, FDS,
+            "--log-fd=9 run --print=result --debug-mode --sync --host fd://10 --permissions rwscn --genvm-id=77 "
+            "--host fd://11",
+            id="T9w, the client's own",
+        ),
+        pytest.param(
+            "T9w", {"debug": True}, FDS,
+            "--log-fd=9 run --debug-mode --host fd://10 --permissions rwscn --genvm-id=77 --host fd://11",
+            id="T9w, debugging by a level",
+        ),
+        pytest.param(
+            "T9n", {"extra_args": ["--print=result", "--debug-mode"]}, FDS,
+            "--log-fd=9 run --print=result --host fd://10 --permissions wscn --debug-mode disabled --genvm-id=77 "
+            "--host fd://11",
+            id="T9n, the client's own",
         ),
         pytest.param(
             "T9n", {}, FDS,

@@ -63,6 +63,22 @@ def test_a_run_gets_its_arguments_input_and_connections_and_its_result_is_report
     assert f"--genvm-id={RUN}" in run.seen["argv"]
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_candidate_of_t8_gets_the_clients_switch_and_no_level(debug: bool, tmp_path: Path) -> None:
+    with Bench(tmp_path, result=PAYLOAD) as bench:
+        bench.begin(
+            job(
+                "T8",
+                executor_version="v0.3.0-rc1",
+                debug=debug,
+                extra_args=["--debug-mode", "--print=result"],
+            )
+        )
+        argv = bench.follow().seen["argv"]
+    assert argv[1 : argv.index("--host")] == ["run", *["--debug-mode"] * debug, "--print=result"]
+    assert argv[argv.index("--permissions") :][2].startswith("--genvm-id=")
+
+
 def test_nothing_of_the_containers_environment_reaches_the_program(tmp_path: Path) -> None:
     run = told(tmp_path, result=PAYLOAD)
     environment = run.seen["environment"]
