@@ -21,15 +21,30 @@ class OverQuota(Exception):
         self.wait = wait
 
 
-class RunQuota:
-    """Of one token."""
+class Held:
+    """What the runs of one token have by now, whatever its limits become."""
 
-    def __init__(self, limits: Limits, clock: Clock) -> None:
+    permits = 0
+
+
+class RunQuota:
+    """Of one token. `held`: what its runs have from before its limits were these."""
+
+    def __init__(self, limits: Limits, clock: Clock, held: Held | None = None) -> None:
         rate = limits.runs_per_minute
         burst = limits.runs_burst or max(1.0, rate or 1.0)
         self._runs = None if rate is None else Bucket(rate / MINUTE, burst, clock)
         self._permits = limits.permits
-        self.held = 0
+        self._held = held or Held()
+
+    @property
+    def held(self) -> int:
+        """Permits that its runs have."""
+        return self._held.permits
+
+    def with_limits(self, limits: Limits, clock: Clock) -> RunQuota:
+        """Of the same token under other limits: what its runs have counts on, and comes back to both."""
+        return RunQuota(limits, clock, self._held)
 
     def take(self, permits: int) -> BegunRun:
         """Room for one run more. Raises OverQuota; nothing is taken then."""
@@ -42,11 +57,11 @@ class RunQuota:
             if (wait := self._runs.wait_for(1)) > 0:
                 raise OverQuota("the token is over its runs per minute", wait)
             self._runs.spend(1)
-        self.held += permits
+        self._held.permits += permits
         return BegunRun(self, permits)
 
     def give_back(self, permits: int) -> None:
-        self.held -= permits
+        self._held.permits -= permits
 
 
 class BegunRun:

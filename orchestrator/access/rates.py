@@ -17,10 +17,13 @@ def whole_seconds(wait: float) -> int:
 class Allowance:
     """What one token may still ask for."""
 
-    def __init__(self, limits: Limits, clock: Clock) -> None:
+    def __init__(self, limits: Limits, clock: Clock, before: Allowance | None = None) -> None:
+        """`before`: of the same token, whose limits were others."""
         self._requests = _bucket(limits.requests_per_second, limits.requests_burst, clock)
         self._bytes = _bucket(limits.bytes_per_second, limits.bytes_burst, clock)
-        self.quota = RunQuota(limits, clock) if limits.any_runs else None
+        quota: RunQuota | None = None if before is None else before.quota
+        made = RunQuota(limits, clock) if quota is None else quota.with_limits(limits, clock)
+        self.quota: RunQuota | None = made if limits.any_runs else None
 
     def ask(self, size: int) -> float:
         """Count a request with a body of `size` bytes; 0 when it may be served, else seconds to wait."""

@@ -51,7 +51,7 @@ class Register:
     def replace(self, tokens: Iterable[Token]) -> bool:
         """From now on these tokens; whether that changes anything.
 
-        Those that stay as they are keep what they have used of their rates.
+        Those that stay as they are keep what they have used of their rates, and all what their runs have.
         """
         fresh = self._made(tokens, self._known)
         before, self._known = self._known, fresh
@@ -68,4 +68,5 @@ class Register:
         old = before.get(token.digest)
         if old is not None and old.token.limits == token.limits:
             return old.allowance
-        return Allowance(token.limits, self._clock) if token.limits.any else None
+        former = None if old is None else old.allowance
+        return Allowance(token.limits, self._clock, former) if token.limits.any else None

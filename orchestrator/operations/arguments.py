@@ -17,6 +17,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     ps.add_argument("--all", "-a", action="store_true", help="include ended runs that are still kept")
     ps.add_argument("--json", action="store_true", help="print one JSON list")
     inspect = subparsers.add_parser("inspect", help="everything about one run, as JSON")
+    inspect.add_argument("--json", action="store_true", help="as it is printed without this, too")
     logs = subparsers.add_parser("logs", help="what a run printed: stdout to stdout, stderr to stderr")
     for parser in (inspect, logs):
         parser.add_argument("id", type=int, metavar="ID", help="the run's, as `ps` lists it")

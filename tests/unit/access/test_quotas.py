@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.access.caller import Caller
 from orchestrator.access.quotas import LOOK_AGAIN, OverQuota, RunQuota
-from orchestrator.access.token import Limits
+from orchestrator.access.register import Register
+from orchestrator.access.scope import Scope
+from orchestrator.access.token import Limits, Token, digest_of
 
 
 class Clock:
@@ -49,3 +52,22 @@ def test_what_is_refused_takes_nothing() -> None:
     with pytest.raises(OverQuota, match="per minute"):
         quota.take(2)
     assert quota.held == 4
+
+
+def test_other_limits_of_a_token_leave_what_its_runs_have() -> None:
+    def token(permits: int) -> Token:
+        return Token(Caller("node", Scope.NODE, "n"), digest_of("genvm_1"), Limits(permits=permits))
+
+    def quota() -> RunQuota:
+        known = register.find("genvm_1")
+        assert known is not None and known.allowance is not None and known.allowance.quota is not None
+        return known.allowance.quota
+
+    register = Register([token(4)])
+    begun = quota().take(3)
+    register.replace([token(5)])
+    with pytest.raises(OverQuota, match="3 of their 5 permits, this takes 3"):
+        quota().take(3)
+    begun.end()
+    assert quota().held == 0
+    quota().take(5)

@@ -26,7 +26,6 @@ WITHOUT = {
     "serve": "it goes on, and its log is JSON lines where no terminal is (GENVM_LOG_FORMAT)",
     "engine-filter": "it goes on",
     "demo": "for people",
-    "inspect": "JSON and nothing else",
     "completion": "for shells",
 }
 
