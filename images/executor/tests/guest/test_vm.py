@@ -126,7 +126,7 @@ def test_comparative_prompts_ask_for_both_answers(harness: NativeHarness) -> Non
     source = HEADER + (
         "class C(gl.Contract):\n    pass\ndef stage(data):\n"
         "    from genlayer.gl import eq_principle\n"
-        "    return eq_principle._comparable(lambda: 7, 'alike', gl.vm.decode_result(data['leaders_result']))\n"  # noqa: E501
+        "    return eq_principle._comparable(lambda: 7, 'alike', gl.vm._decode_result(data['leaders_result']))\n"  # noqa: E501
     )
     leader = b"\x00" + calldata.encode("6")
     step = Step(STAGE_PICKLE, 2, {"leaders_result": leader}, replies=[calldata.encode({"ok": True})])

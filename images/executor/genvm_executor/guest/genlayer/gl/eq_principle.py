@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from genlayer_core.deferred import LazyCapable
+from genlayer_core.deferred import LazyCapable as _LazyCapable
 from genlayer_core.types import Lazy
 
 from . import nondet as _nondet
@@ -19,7 +19,7 @@ def _equals(fn: Callable[[], Any], leader: _vm.Result) -> bool:
     return _vm.spawn_sandbox(fn) == leader
 
 
-@LazyCapable
+@_LazyCapable
 def strict_eq(fn: Callable[[], T]) -> Lazy[T]:
     """Agree when running `fn` again gives the same result, errors included."""
     return _vm.run_nondet_unsafe.lazy(fn, functools.partial(_equals, fn))
@@ -30,11 +30,11 @@ def _comparable(fn: Callable[[], Any], principle: str, leader: _vm.Result) -> bo
     if not isinstance(leader, _vm.Return):
         return False
     answers = {"leader_answer": format(leader.calldata), "validator_answer": format(mine)}
-    same: bool = _nondet.ask_template("EqComparative", **answers, principle=principle)
+    same: bool = _nondet._ask_template("EqComparative", **answers, principle=principle)
     return same
 
 
-@LazyCapable
+@_LazyCapable
 def prompt_comparative(fn: Callable[[], T], principle: str) -> Lazy[T]:
     """Agree when a language model finds both answers equal under `principle`."""
     return _vm.run_nondet.lazy(fn, functools.partial(_comparable, fn, principle))
@@ -47,7 +47,9 @@ def _input_of(fn: Callable[[], str]) -> str:
 
 
 def _answer(fn: Callable[[], str], task: str, criteria: str) -> str:
-    answer = _nondet.ask_template("EqNonComparativeLeader", task=task, input=_input_of(fn), criteria=criteria)
+    answer = _nondet._ask_template(
+        "EqNonComparativeLeader", task=task, input=_input_of(fn), criteria=criteria
+    )
     return str(answer)
 
 
@@ -56,11 +58,11 @@ def _acceptable(fn: Callable[[], str], task: str, criteria: str, leader: _vm.Res
     if not isinstance(leader, _vm.Return):
         return False
     fields = {"task": task, "output": leader.calldata, "input": given, "criteria": criteria}
-    fits: bool = _nondet.ask_template("EqNonComparativeValidator", **fields)
+    fits: bool = _nondet._ask_template("EqNonComparativeValidator", **fields)
     return fits
 
 
-@LazyCapable
+@_LazyCapable
 def prompt_non_comparative(fn: Callable[[], str], *, task: str, criteria: str) -> Lazy[str]:
     """A language model does `task` on the input; validators check the answer against `criteria`."""
     leader = functools.partial(_answer, fn, task, criteria)

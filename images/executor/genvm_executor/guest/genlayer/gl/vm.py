@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeVar
 import cloudpickle  # type: ignore[import-untyped,unused-ignore]
 from genlayer_core import calldata
 from genlayer_core import requests as _requests
-from genlayer_core.deferred import LazyCapable
-from genlayer_core.storage.pages import HOST
+from genlayer_core.deferred import LazyCapable as _LazyCapable
+from genlayer_core.storage.pages import HOST as _HOST
 from genlayer_core.types import Lazy
 
 from genlayer.py.public_abi import ResultCode
@@ -62,7 +62,7 @@ class UserError(Exception):
 Result = Return[Any] | VMError | UserError
 
 
-def decode_result(data: bytes) -> Result:
+def _decode_result(data: bytes) -> Result:
     """The result object of a sub-VM's result bytes: a code byte and what it announces."""
     if not data:
         raise ValueError("a sub-VM's result has no code byte")
@@ -85,14 +85,14 @@ def unpack_result(result: Result) -> Any:
     raise UserError("vm error: " + result.message)
 
 
-@LazyCapable
+@_LazyCapable
 def spawn_sandbox(fn: Callable[[], Any], *, allow_write_ops: bool = False) -> Lazy[Result]:
     """Run a function in a fresh VM; never raises for how it ends."""
     data = cloudpickle.dumps(fn)
     reply = _requests.ask("Sandbox", {"data": data, "allow_write_ops": allow_write_ops})
     if allow_write_ops:
-        HOST.forget_reads()
-    return Lazy(lambda: decode_result(reply))
+        _HOST.forget_reads()
+    return Lazy(lambda: _decode_result(reply))
 
 
 def _leader_stage(leader_fn: Callable[[], Any], _stage: Any) -> Any:
@@ -100,10 +100,10 @@ def _leader_stage(leader_fn: Callable[[], Any], _stage: Any) -> Any:
 
 
 def _validator_stage(validator_fn: Callable[[Result], Any], stage: Any) -> Any:
-    return validator_fn(decode_result(stage["leaders_result"]))
+    return validator_fn(_decode_result(stage["leaders_result"]))
 
 
-@LazyCapable
+@_LazyCapable
 def run_nondet_unsafe(leader_fn: Callable[[], T], validator_fn: Callable[[Result], bool], /) -> Lazy[T]:
     """The leader's value, agreed on by validators whose `validator_fn(leader's result)` returns True.
 
@@ -116,7 +116,7 @@ def run_nondet_unsafe(leader_fn: Callable[[], T], validator_fn: Callable[[Result
             "data_validator": cloudpickle.dumps(functools.partial(_validator_stage, validator_fn)),
         },
     )
-    return Lazy(lambda: unpack_result(decode_result(reply)))
+    return Lazy(lambda: unpack_result(_decode_result(reply)))
 
 
 def _same_message(leader: Any, mine: Any) -> bool:
@@ -141,7 +141,7 @@ def _compare_kinds(
     return False
 
 
-@LazyCapable
+@_LazyCapable
 def run_nondet(
     leader_fn: Callable[[], T],
     validator_fn: Callable[[Result], bool],

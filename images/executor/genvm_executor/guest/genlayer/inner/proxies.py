@@ -24,7 +24,7 @@ class _ViewMethods(ViewMethods):
 
     @staticmethod
     def read(reply: bytes) -> Any:
-        return vm.unpack_result(vm.decode_result(reply))
+        return vm.unpack_result(vm._decode_result(reply))
 
 
 class _EmitMethods(EmitMethods):

@@ -14,16 +14,16 @@ from genlayer_core.storage import (
     allow_storage,
     copy_to_memory,
     inmem_allocate,
-    root,
 )
+from genlayer_core.storage import root as _root
 
-from .types import INTEGERS
+from .types import INTEGERS as _INTEGERS
 
 
-class Root(root.Root, integers=INTEGERS):
+class Root(_root.Root, integers=_INTEGERS):
     """View of the root slot."""
 
-    places = root.RootPlaces(contract_instance=0, code=1, locked_slots=2, upgraders=3)
+    places = _root.RootPlaces(contract_instance=0, code=1, locked_slots=2, upgraders=3)
 
 
 __all__ = (

@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from genlayer_core import requests as _requests
-from genlayer_core.deferred import LazyCapable
+from genlayer_core.deferred import LazyCapable as _LazyCapable
 from genlayer_core.types import Lazy
 
-from genlayer.inner.reply import Image, NondetException, module_value
-from genlayer.inner.reply import module_value as _decode_nondet  # noqa: F401 - contracts import it
+from genlayer.inner.reply import Image, NondetException
+from genlayer.inner.reply import module_value as _decode_nondet
 
 from . import web
 
 __all__ = ("Image", "NondetException", "exec_prompt", "web")
 
 
-def ask_template(template: str, **fields: Any) -> Any:
+def _ask_template(template: str, **fields: Any) -> Any:
     """The answer of one of the prompt templates of the equivalence principles."""
-    return module_value(_requests.ask("ExecPromptTemplate", {"template": template, **fields}))
+    return _decode_nondet(_requests.ask("ExecPromptTemplate", {"template": template, **fields}))
 
 
-@LazyCapable
+@_LazyCapable
 def exec_prompt(
     prompt: str,
     *,
@@ -36,4 +36,4 @@ def exec_prompt(
     raw_images = [image.raw if isinstance(image, Image) else image for image in images or ()]
     request = {"prompt": prompt, "response_format": response_format, "images": raw_images}
     reply = _requests.ask("ExecPrompt", request)
-    return Lazy(lambda: module_value(reply))
+    return Lazy(lambda: _decode_nondet(reply))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from genlayer_core import requests as _requests
-from genlayer_core.deferred import LazyCapable
+from genlayer_core.deferred import LazyCapable as _LazyCapable
 from genlayer_core.types import Lazy
 
-from genlayer.inner.reply import Image, module_value
+from genlayer.inner.reply import Image
+from genlayer.inner.reply import module_value as _module_value
 
 _NO_HEADERS: Mapping[str, str | bytes] = {}
 
@@ -30,7 +31,7 @@ def _as_bytes(value: str | bytes) -> bytes:
     return value.encode("utf-8") if isinstance(value, str) else value
 
 
-@LazyCapable
+@_LazyCapable
 def render(
     url: str,
     *,
@@ -45,7 +46,7 @@ def render(
     reply = _requests.ask("WebRender", {"url": url, "mode": mode, "wait_after_loaded": wait})
 
     def read() -> Any:
-        answer = module_value(reply)
+        answer = _module_value(reply)
         return Image(answer["image"]) if mode == "screenshot" else answer["text"]
 
     return Lazy(read)
@@ -61,13 +62,13 @@ def _send(url: str, method: str, body: str | bytes | None, headers: Headers) -> 
     reply = _requests.ask("WebRequest", payload)
 
     def read() -> Response:
-        answer = module_value(reply)["response"]
+        answer = _module_value(reply)["response"]
         return Response(status=answer["status"], headers=answer["headers"], body=answer["body"])
 
     return Lazy(read)
 
 
-@LazyCapable
+@_LazyCapable
 def request(
     url: str, *, method: str, body: str | bytes | None = None, headers: Headers = _NO_HEADERS
 ) -> Lazy[Response]:
@@ -75,7 +76,7 @@ def request(
     return _send(url, method, body, headers)
 
 
-@LazyCapable
+@_LazyCapable
 def get(url: str, *, headers: Headers = _NO_HEADERS) -> Lazy[Response]:
     """A GET request."""
     return _send(url, "GET", None, headers)
@@ -90,7 +91,7 @@ def _with_body(method: str) -> Callable[..., Lazy[Response]]:
     return send
 
 
-post = LazyCapable(_with_body("POST"))
-delete = LazyCapable(_with_body("DELETE"))
-head = LazyCapable(_with_body("HEAD"))
-patch = LazyCapable(_with_body("PATCH"))
+post = _LazyCapable(_with_body("POST"))
+delete = _LazyCapable(_with_body("DELETE"))
+head = _LazyCapable(_with_body("HEAD"))
+patch = _LazyCapable(_with_body("PATCH"))
