@@ -49,8 +49,10 @@ async def test_one_that_never_began_is_no_ended_run(host: str, stage: Stage, clo
     running, waiting = [await executions.submit(asked(host, key)) for key in ("a", "b")]
     executions.withdraw(waiting)
     assert await ended(waiting, clock) is Cause.CANCELLED
+    await until(lambda: not executions.knows(waiting.id))
     assert (executions.known(waiting.id), executions.statistics().retained) == (None, 0)
     assert executions.forgotten[Forgotten.WITHDRAWN] == 1
+    await until(lambda: stage.rows.of(ForgottenRows))
     ends = [row for row in stage.rows.written if isinstance(row, OutcomeRow | ForgottenRows)]
     assert [type(row) for row in ends] == [OutcomeRow, ForgottenRows], "in this order"
     assert ends[1] == ForgottenRows([waiting.id])
@@ -150,6 +152,6 @@ async def test_one_that_two_ask_for_goes_on_until_both_have_gone(
     executions.withdraw(waiting)
     executions.withdraw(waiting)
     assert await ended(waiting, clock) is Cause.CANCELLED
-    assert not executions.knows(waiting.id)
+    await until(lambda: not executions.knows(waiting.id))
     running.disarm()
     await executions.aclose()
