@@ -77,8 +77,14 @@ class NodeNames:
     def _ask(self, name: str) -> _Question:
         work = self._resolving.submit(_resolved, name)
         question = self._questions[name] = _Question(work, asyncio.wrap_future(work))
-        question.answer.add_done_callback(lambda _: self._forget(name, question))
+        question.answer.add_done_callback(lambda answer: self._answered(name, question, answer))
         return question
+
+    def _answered(self, name: str, question: _Question, answer: asyncio.Future[list[Address]]) -> None:
+        self._forget(name, question)
+        if not answer.cancelled():
+            # Those who waited may be gone, and a failure that nobody takes is logged as a defect.
+            answer.exception()
 
     def _forget(self, name: str, question: _Question) -> None:
         if self._questions.get(name) is question:

@@ -10,6 +10,7 @@ import asyncio
 import enum
 import zlib
 from collections.abc import AsyncIterator
+from weakref import WeakKeyDictionary
 
 from genvm_wire.byte_turns import ByteTurns
 
@@ -26,9 +27,9 @@ _WINDOW = 15
 _GZIP_WINDOW = 16 + _WINDOW
 _DEFLATED = 8
 """In the low half of a zlib stream's first byte (RFC 1950, 2.2)."""
-_TURNS = ByteTurns(1)
-"""One body at a time, for as much of it as has arrived: whoever is through is answered before the next is
-begun, so that neither the work nor the large answers of many fall into the same turn of the loop."""
+_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, ByteTurns] = WeakKeyDictionary()
+"""One body of a loop at a time, for as much of it as has arrived: whoever is through is answered before the
+next is begun, so that neither the work nor the large answers of many fall into the same turn of the loop."""
 
 
 class Packing(enum.Enum):
@@ -117,7 +118,8 @@ async def read_within(
 
 async def _unfold(unpacker: Unpacker, body: bytearray, limit: int) -> None:
     """To `body`, until it has more than `limit` bytes."""
-    await _TURNS.take(1)
+    turns = _TURNS.setdefault(asyncio.get_running_loop(), ByteTurns(1))
+    await turns.take(1)
     try:
         while unpacker.pending:
             body += unpacker.step()
@@ -126,4 +128,4 @@ async def _unfold(unpacker: Unpacker, body: bytearray, limit: int) -> None:
             if unpacker.pending:
                 await asyncio.sleep(0)
     finally:
-        _TURNS.give_back(1)
+        turns.give_back(1)

@@ -61,7 +61,9 @@ def _error(said: str) -> Json:
 
 def _joined(pieces: list[Json]) -> Json:
     """Raises ValueError for pieces of no known stream."""
-    failed = next(filter(_is_error, pieces), None)
+    # What came to its end is an answer, whatever words are in other pieces.
+    ended = any(at(one, "choices", 0, "finish_reason") is not None for one in pieces)
+    failed = next((one for one in pieces if _is_error(one, bare=not ended)), None)
     if failed is not None:
         return failed
     if any(at(one, "choices", 0, "delta") is not None for one in pieces):
@@ -74,11 +76,11 @@ def _joined(pieces: list[Json]) -> Json:
     return {**last, "response": "".join(text_at(one, "response") or "" for one in pieces)}
 
 
-def _is_error(piece: Json) -> bool:
-    """Also one that says nothing but a code, as it would be for a whole reply without answers."""
+def _is_error(piece: Json, *, bare: bool) -> bool:
+    """`bare`: also one that says nothing but a code, as it would be for a whole reply without answers."""
     if not isinstance(piece, dict):
         return False
-    bare = not piece.keys() & {"choices", "usage", "response"}
+    bare = bare and not piece.keys() & {"choices", "usage", "response"}
     return error_in(piece) is not None or (bare and fault_of(piece).status is not None)
 
 

@@ -54,7 +54,9 @@ def _bare(text: str) -> str:
 
 def _without_end_of_turn(text: str) -> str:
     while (found := next(filter(text.rstrip().endswith, ENDS_OF_TURNS), None)) is not None:
-        if found == "</s>" and len(_STRUCK_OUT.findall(text)) >= text.count("</s>"):
+        # At the very beginning it is the token that begins every text of theirs.
+        struck_out = _STRUCK_OUT.findall(text.lstrip().removeprefix("<s>"))
+        if found == "</s>" and len(struck_out) >= text.count("</s>"):
             return text
         text = text.rstrip().removesuffix(found).rstrip()
     return text

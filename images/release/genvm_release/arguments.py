@@ -13,7 +13,7 @@ READING = "r"
 LETTERS = frozenset("rwscnu")
 DEBUG = "--debug-mode"
 DEBUG_LEVEL = {False: "disabled", True: "safe"}
-ONLY_SWITCHED = re.compile(r"v0\.3\.0-rc\.?[1-4]", re.ASCII)
+ONLY_SWITCHED = re.compile(r"v?0\.3\.0-rc\.?[1-4]", re.ASCII)
 """Releases of T8 to which debugging is on or off: a level after it would be an argument too many."""
 
 

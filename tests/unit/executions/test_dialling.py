@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import socket
 import tempfile
@@ -24,6 +25,7 @@ from orchestrator.executions.node_names import MOST_ADDRESSES, MOST_LOOKS, RESOL
 from orchestrator.executions.node_networks import NetworkRules
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.node_sockets import SocketRules
+from tests.until import until
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
@@ -289,6 +291,30 @@ async def test_a_slow_name_holds_one_thread_however_many_runs_name_it(
         (await nodes.connect(f"node:{port}", 10)).close()
         await left(*waiting)
     assert unanswered == ["slow"]
+
+
+async def test_a_name_that_nobody_waits_for_any_more_fails_in_silence(
+    nodes: NodeDialler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defects: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
+    asked, over = threading.Event(), threading.Event()
+
+    def getaddrinfo(*_: Any, **__: Any) -> Any:
+        asked.set()
+        over.wait()
+        raise OSError("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    waiting = asyncio.create_task(nodes.connect("slow:1", 60))
+    await asyncio.to_thread(asked.wait)
+    await left(waiting)
+    del waiting
+    over.set()
+
+    await until(lambda: not nodes._names._questions)
+    gc.collect()
+    assert defects == []
 
 
 async def test_waking_never_dials_what_is_refused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import random
+import threading
 import zlib
 from collections.abc import AsyncIterator
 
@@ -92,3 +93,16 @@ async def test_who_is_cancelled_keeps_no_turn() -> None:
     bodies[0].cancel()
     bodies[1].cancel()
     assert len(await bodies[2]) == STEPS * UNFOLDED
+
+
+async def test_a_loop_in_another_thread_is_not_waited_for() -> None:
+    """A manager's checks of models have a loop of their own."""
+    here = asyncio.create_task(unpacked(BOMB))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    there = threading.Thread(target=lambda: asyncio.run(unpacked(BOMB)))
+    there.start()
+    # This loop stands still, with a turn that is not given back.
+    there.join()
+    assert not here.done()
+    assert len(await here) == STEPS * UNFOLDED

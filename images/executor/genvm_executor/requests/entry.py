@@ -67,8 +67,9 @@ def _code(run: RunState, storage: WrittenStorage) -> bytes:
         return read_code(storage, job.line)
     if job.code is None:
         raise VmFault(job.line.texts.absent_code)
+    run.kept.counts = False
     store_code(storage, job.line, job.code, _major(job.executor_version))
-    run.kept.begin()
+    run.kept.counts = True
     return job.code
 
 

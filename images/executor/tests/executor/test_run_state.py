@@ -13,10 +13,12 @@ import pytest
 from genvm_executor.channel.job import Job, job_of
 from genvm_executor.channel.run_log import RunLog
 from genvm_executor.host import HostClient
-from genvm_executor.machine.outcome import RETURN_NULL
+from genvm_executor.machine.outcome import RETURN_NULL, VmFault
 from genvm_executor.machine.wasi.filesystem import FileSystem
 from genvm_executor.requests.children import ChildVms
 from genvm_executor.requests.contract_requests import ContractRequests
+from genvm_executor.requests.entry import entry_frame
+from genvm_executor.requests.kept import MAX_KEPT
 from genvm_executor.requests.run_state import MAX_REMEMBERED, RunState
 from genvm_executor.requests.storage_view import (
     MAX_CACHED_PAGES,
@@ -126,3 +128,20 @@ def test_a_run_remembers_a_bounded_number_of_contracts(run_of_line: RunOfLine) -
         latest = run.storage_of(Address(number.to_bytes(20, "big")), 0)
     assert len(run._storages) == 2
     assert run.storage_of(Address((MAX_REMEMBERED + 1).to_bytes(20, "big")), 0) is latest
+
+
+@pytest.mark.parametrize("line", ["v0.2", "v0.3"])
+def test_a_deployment_s_own_code_costs_nothing_and_what_comes_after_does(
+    run_of_line: RunOfLine, line: str
+) -> None:
+    run = run_of_line(line)
+    code = b'# {"Depends": "py-genlayer:test"}\n'.ljust(9 * 1024 * 1024 - 4, b"\n")
+    told: dict[str, Encodable] = {"message__is_init": True, "permissions": "", "calldata": encode({})}
+    run.job = parsed(contract_line=line, code=code, **told)
+    assert entry_frame(run).code == code
+    with pytest.raises(VmFault):
+        run.kept.add(MAX_KEPT + 1)
+    # What there was no room for is not kept.
+    run.kept.add(MAX_KEPT)
+    with pytest.raises(VmFault):
+        run.kept.add(1)

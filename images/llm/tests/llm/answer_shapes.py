@@ -105,6 +105,9 @@ OPENAI = {
     "a struck-out text and the end of a turn": Shape(
         chat(content='<s class="old">10</s></s>'), '<s class="old">10</s>', NO_JSON, OPEN
     ),
+    "the beginning and the end of a text's tokens": Shape(
+        chat(content=f"<s> {YES}</s>"), f"<s> {YES}", YES, True
+    ),
     "Harmony's turn until the end": Shape(
         chat("length", content=f"<|start|>assistant<|channel|>analysis<|message|>maybe {YES}"), CUT_OFF
     ),

@@ -75,6 +75,12 @@ STREAMED = {
     "a stream that refuses": Shape(streamed(chunk("I", "content_filter"), "[DONE]"), REFUSED),
     "a stream of one whole answer": Shape(streamed(chat(content=YES), "[DONE]"), YES, YES, True),
     "a stream, an empty event": Shape("data:\n\n" + streamed(chunk(YES), END) + "data: \n\n", YES, YES, True),
+    "a stream, a piece with words of faults": Shape(
+        streamed({"id": "a", "message": "connected, timeout 30s"}, chunk(YES, "stop"), "[DONE]"),
+        YES,
+        YES,
+        True,
+    ),
     "a stream, an error object of vLLM": Shape(
         streamed(chunk(YES), {"object": "error", "code": 429}), LIMITED
     ),

@@ -59,7 +59,7 @@ WITH_MODULES = Descriptors(log=9, node=10, manager=11, modules={"web": 13, "llm"
             id="T8's candidates, debugging",
         ),
         pytest.param(
-            "T8", {"executor_version": "v0.3.0-rc4", "extra_args": ["--debug-mode"]}, FDS,
+            "T8", {"executor_version": "0.3.0-rc4", "extra_args": ["--debug-mode"]}, FDS,
             "--log-fd=9 run --host fd://10 --permissions rwscn --genvm-id=77 --host fd://11",
             id="T8's candidates, where debugging is not granted",
         ),
