@@ -1,7 +1,8 @@
 """Which containers may be made: an allow-list of the fields of *create*, and of their values.
 
 Everything that a manager says is here; what is not here is refused, whatever it would do. Root inside, and
-the one capability, are for the program that installs a packet filter, and for nothing else.
+the one capability, are for the program that installs a packet filter, and for nothing else. Its container
+and the void are known by the whole of what they are made with; every other has all bounds of an instance.
 """
 
 from __future__ import annotations
@@ -10,24 +11,36 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Final, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from orchestrator.engine_filter.place import LABELS, NAME, OWN_LABELS, Place
-from orchestrator.runtime.docker import egress, options
+from orchestrator.runtime.docker import egress, options, void
 from orchestrator.runtime.docker.masks import hidden_from
 from orchestrator.runtime.docker.settings import DockerSettings
 from orchestrator.runtime.port import Role
 
 Check = Callable[[object], bool]
 
-UID: Final = DockerSettings("filter", Path("/")).uid
+SETTINGS: Final = DockerSettings("filter", Path("/"))
+"""As every manager has them; what an operator may choose is asked by itself."""
+UID: Final = SETTINGS.uid
 USER: Final = f"{UID}:{UID}"
 ROOT: Final = "0:0"
 VARIABLES: Final = ("GENVM_CONTROL", "GENVM_REUSE", "GENVM_SCRATCH")
 TMPFS_OPTIONS: Final = {"rw", "noexec", "nosuid", "nodev", "mode=1777"}
 TMPFS_BOUND: Final = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
-TMPFS_BOUNDS: Final = ["nr_inodes", "size"]
-ULIMITS: Final = {"nofile", "core", "msgqueue", "memlock"}
+MOST_BYTES: Final = 64 * 1024**3
+MOST_NANO_CPUS: Final = 256 * 10**9
+MOST_TASKS: Final = 16_384
+"""The three are the operator's to choose, who is not asked here: above what anybody gives one container."""
+TMPFS_BOUNDS: Final = {"nr_inodes": SETTINGS.tmp_inodes, "size": MOST_BYTES}
+ULIMITS: Final = {
+    "nofile": max(SETTINGS.open_files, SETTINGS.module_open_files),
+    "core": 0,
+    "msgqueue": 0,
+    "memlock": 65536,
+}
+"""The most of each: a limit that is not named is the engine's own, which may be none."""
 LOG_BOUND: Final = re.compile(r"[1-9][0-9]{0,2}k|[1-9][0-9]?m", re.ASCII)
 """Up to 99 MiB of the engine's disk for each container, in one file."""
 LONGEST_TEXT: Final = 64 * 1024
@@ -46,10 +59,9 @@ def refusal(name: str, body: object, place: Place) -> str | None:
     return (
         _first_fault("", body, _outer(place), REQUIRED)
         or _first_fault("HostConfig.", host, _inner(place), REQUIRED_INSIDE)
-        or _instance_fault(host)
         or _swap_fault(host)
         or _network_fault(host["NetworkMode"], host, place)
-        or _root_fault(body, host)
+        or _bounds_fault(body, host)
     )
 
 
@@ -84,10 +96,15 @@ def _first_fault(
     return f"{where}{missing[0]} is missing" if missing else None
 
 
-def _instance_fault(host: Mapping[object, object]) -> str | None:
-    """What has shared memory is an instance; the engine's own mount for that has no bound of files."""
-    if host["IpcMode"] == "none":
+def _bounds_fault(body: Mapping[object, object], host: Mapping[object, object]) -> str | None:
+    """All but two have every bound of an instance; those two have theirs by being what they are."""
+    if _is_packet_filter(body, host) or _is_void(body):
         return None
+    return _privilege_fault(body, host) or _instance_fault(host)
+
+
+def _instance_fault(host: Mapping[object, object]) -> str | None:
+    """The engine's own mount for shared memory has no bound of files."""
     missing = sorted(REQUIRED_OF_INSTANCES - {str(name) for name in host})
     if missing:
         return f"HostConfig.{missing[0]} is missing"
@@ -113,27 +130,30 @@ def _network_fault(mode: object, host: Mapping[object, object], place: Place) ->
     return None
 
 
-def _root_fault(body: Mapping[object, object], host: Mapping[object, object]) -> str | None:
+def _privilege_fault(body: Mapping[object, object], host: Mapping[object, object]) -> str | None:
     """Root, its capability and its profile come together, for one program, without files of the host."""
-    filters = host["SecurityOpt"] == _security(egress.seccomp_profile())
-    if body["User"] != ROOT:
-        privileged = filters or bool(host.get("CapAdd"))
-        return (
-            "a capability, or the profile that goes with it, without the packet filter"
-            if privileged
-            else None
-        )
-    command = body.get("Cmd")
-    ours = isinstance(command, list) and tuple(command[: len(egress.PROGRAM)]) == egress.PROGRAM
-    plain = (
-        body.get("Entrypoint") == []
-        and not host.get("Mounts")
-        and not host.get("Tmpfs")
-        and "Env" not in body
-    )
-    if not (ours and plain and filters and host.get("CapAdd") == ["NET_ADMIN"]):
+    if body["User"] == ROOT:
         return "User is root, and this is not the program that installs a packet filter"
+    if host.get("CapAdd") or host["SecurityOpt"] == _security(egress.seccomp_profile()):
+        return "a capability, or the profile that goes with it, without the packet filter"
     return None
+
+
+def _is_packet_filter(body: Mapping[object, object], host: Mapping[object, object]) -> bool:
+    """As the manager makes it, for whichever network; the program judges what it is told to install."""
+    line, network = body.get("Cmd"), host["NetworkMode"]
+    if not isinstance(line, list) or tuple(line[: len(egress.PROGRAM)]) != egress.PROGRAM:
+        return False
+    return _own(body) == _own(egress.create_body(SETTINGS, "", str(network), line, ""))
+
+
+def _is_void(body: Mapping[object, object]) -> bool:
+    return _own(body) == _own(void.create_body(SETTINGS, options.seccomp_profile()))
+
+
+def _own(body: Mapping[Any, object]) -> dict[object, object]:
+    """What is the same in every manager: the image and the labels are asked for all containers alike."""
+    return {name: value for name, value in body.items() if name not in ("Image", "Labels")}
 
 
 # What the manager leaves to the engine is left out here; what makes a container ours may not be left out.
@@ -193,11 +213,11 @@ def _inner(place: Place) -> Mapping[str, Check]:
         "ReadonlyRootfs": lambda value: value is True,
         "Tmpfs": _is_tmpfs,
         "Mounts": lambda value: _is_mounts(value, place),
-        "Memory": _is_amount,
-        "MemorySwap": _is_amount,
-        "NanoCpus": _is_amount,
-        "PidsLimit": _is_amount,
-        "OomScoreAdj": lambda value: _is_number(value) and 0 <= value <= 1000,
+        "Memory": lambda value: _is_amount(value, MOST_BYTES),
+        "MemorySwap": lambda value: _is_amount(value, MOST_BYTES),
+        "NanoCpus": lambda value: _is_amount(value, MOST_NANO_CPUS),
+        "PidsLimit": lambda value: _is_amount(value, MOST_TASKS),
+        "OomScoreAdj": lambda value: _is_number(value) and SETTINGS.oom_score_adj <= value <= 1000,
         "Ulimits": _is_ulimits,
         "LogConfig": _is_log_config,
         "Init": lambda value: isinstance(value, bool),
@@ -222,9 +242,9 @@ def _is_number(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_amount(value: object) -> bool:
-    """Nought would be no bound at all, and so would a negative number."""
-    return _is_number(value) and value > 0
+def _is_amount(value: object, most: int) -> bool:
+    """Nought would be no bound at all, and so would a negative number, or one that no machine has."""
+    return _is_number(value) and 0 < value <= most
 
 
 def _is_false(value: object) -> bool:
@@ -268,8 +288,10 @@ def _is_tmpfs_options(text: object) -> bool:
     bounds = [word.partition("=") for word in words if word not in TMPFS_OPTIONS]
     return (
         {word for word in words if word in TMPFS_OPTIONS} == TMPFS_OPTIONS
-        and sorted(name for name, _, _ in bounds) == TMPFS_BOUNDS
-        and all(TMPFS_BOUND.fullmatch(value) for _, _, value in bounds)
+        and sorted(name for name, _, _ in bounds) == sorted(TMPFS_BOUNDS)
+        and all(
+            TMPFS_BOUND.fullmatch(value) and int(value) <= TMPFS_BOUNDS[name] for name, _, value in bounds
+        )
     )
 
 
@@ -295,15 +317,21 @@ def _is_instances(source: object, place: Place) -> bool:
 
 
 def _is_ulimits(value: object) -> bool:
-    return isinstance(value, list) and all(
+    """Each of them, and once: the engine takes the last of two, and its own for one that is not there."""
+    if not isinstance(value, list) or not all(map(_is_ulimit, value)):
+        return False
+    return sorted(one["Name"] for one in value) == sorted(ULIMITS)
+
+
+def _is_ulimit(one: object) -> bool:
+    return (
         isinstance(one, Mapping)
         and one.keys() == {"Name", "Soft", "Hard"}
         and isinstance(one["Name"], str)
         and one["Name"] in ULIMITS
         and _is_number(one["Soft"])
         and _is_number(one["Hard"])
-        and 0 <= one["Soft"] <= one["Hard"] <= 1_048_576
-        for one in value
+        and 0 <= one["Soft"] <= one["Hard"] <= ULIMITS[one["Name"]]
     )
 
 

@@ -65,11 +65,9 @@ def instance(role: Role = Role.EXECUTOR, settings: DockerSettings = SETTINGS, re
     return copy.deepcopy(made)
 
 
-def packet_filter() -> Body:
+def packet_filter(network: str = "container:abc") -> Body:
     line = egress.command_line(SETTINGS, "install", Egress())
-    return copy.deepcopy(
-        egress.create_body(SETTINGS, "registry:5000/genvm/web:2", "container:abc", line, "f")
-    )
+    return copy.deepcopy(egress.create_body(SETTINGS, "registry:5000/genvm/web:2", network, line, "f"))
 
 
 def doctors(role: Role, directory: Path | None = None) -> Body:
@@ -89,6 +87,7 @@ MADE: Mapping[str, Body] = {
     "web": instance(Role.WEB),
     "void": void.create_body(SETTINGS, options.seccomp_profile()),
     "packet filter": packet_filter(),
+    "doctor's packet filter": packet_filter("none"),
     "doctor's probe": doctors(Role.EXECUTOR),
     "doctor's browser": doctors(Role.WEB),
     "doctor's meeting": doctors(Role.EXECUTOR, STATE / ".genvm-doctor-x" / "instances" / "doctor"),
@@ -124,6 +123,21 @@ def without(name: str) -> Callable[[Body], object]:
 
 def tmpfs(*bounds: str, where: str = options.SHM) -> Callable[[Body], object]:
     return host(Tmpfs={where: ",".join(["rw,noexec,nosuid,nodev,mode=1777", *bounds])})
+
+
+def ulimit(name: str, most: int) -> Callable[[Body], object]:
+    def change(body: Body) -> None:
+        limits = body["HostConfig"]["Ulimits"]
+        limits[:] = [one | {"Hard": most} if one["Name"] == name else one for one in limits]
+
+    return change
+
+
+def unbounded(body: Body) -> None:
+    """Of an instance, what the void has not, and shared memory for nobody."""
+    for name in ("Tmpfs", "NanoCpus", "Ulimits", "OomScoreAdj"):
+        body["HostConfig"].pop(name)
+    body["HostConfig"]["IpcMode"] = "none"
 
 
 def log(**config: str) -> Callable[[Body], object]:
@@ -196,6 +210,8 @@ WORSE: Mapping[str, Callable[[Body], object]] = {
     "writable root": host(ReadonlyRootfs=False),
     "programs in tmpfs": host(Tmpfs={options.SHM: "rw,nosuid,nodev,mode=1777,size=1,nr_inodes=1"}),
     "a tmpfs without bounds": tmpfs(),
+    "a tmpfs of a terabyte": tmpfs("size=999999999999", "nr_inodes=1"),
+    "a tmpfs of a billion files": tmpfs("size=1", "nr_inodes=999999999"),
     "a tmpfs of endless size": tmpfs("size=0", "nr_inodes=1"),
     "a tmpfs of endless files": tmpfs("size=1", "nr_inodes=0"),
     "a tmpfs without a size": tmpfs("nr_inodes=1"),
@@ -209,8 +225,19 @@ WORSE: Mapping[str, Callable[[Body], object]] = {
     "tmpfs unsaid": without("Tmpfs"),
     "the engine's shared memory": tmpfs("size=1", "nr_inodes=1", where=options.TMP),
     "processors unsaid": without("NanoCpus"),
+    "more processors than there are": host(NanoCpus=10**15),
     "limits of processes unsaid": without("Ulimits"),
+    "limits of processes that name none": host(Ulimits=[]),
+    "one limit of processes missing": lambda body: body["HostConfig"]["Ulimits"].pop(),
+    "one limit of processes twice": lambda body: body["HostConfig"]["Ulimits"].append(
+        body["HostConfig"]["Ulimits"][0]
+    ),
+    "files without end": ulimit("nofile", 1_048_576),
+    "core files": ulimit("core", 1),
+    "message queues": ulimit("msgqueue", 1),
+    "much locked memory": ulimit("memlock", 65537),
     "who goes first unsaid": without("OomScoreAdj"),
+    "as late to go as the manager": host(OomScoreAdj=0),
     "an endless log": log(),
     "a log without a size": log(**{"max-file": "1"}),
     "a log of any number of files": log(**{"max-size": "1m"}),
@@ -246,9 +273,11 @@ WORSE: Mapping[str, Callable[[Body], object]] = {
     "endless swap": host(MemorySwap=-1),
     "swap": host(MemorySwap=1024**4),
     "less memory and swap than memory": host(MemorySwap=1),
+    "more memory than there is": host(Memory=10**15, MemorySwap=10**15),
     "no task limit": host(PidsLimit=0),
     "endless tasks": host(PidsLimit=-1),
     "tasks unsaid": without("PidsLimit"),
+    "more tasks than a kernel has": host(PidsLimit=4_000_000),
     "never the first to go": host(OomScoreAdj=-1000),
     "never killed": host(OomKillDisable=True),
     "started again for ever": host(RestartPolicy={"Name": "always"}),
@@ -289,12 +318,47 @@ ROOTS: Mapping[str, Callable[[Body], object]] = {
     "more capabilities": host(CapAdd=["NET_ADMIN", "SYS_ADMIN"]),
     "the modules' network itself": host(NetworkMode="studio_default"),
     "another user": outer(User="64321:64321"),
+    "more memory": host(Memory=1024**3, MemorySwap=1024**3),
+    "more tasks": host(PidsLimit=1024),
+    "shared memory": host(IpcMode="private"),
 }
 
 
 @pytest.mark.parametrize("change", ROOTS.values(), ids=ROOTS)
 def test_root_is_for_the_packet_filter_alone(change: Callable[[Body], object]) -> None:
     assert refusal(NAME, changed(packet_filter(), change), PLACE) is not None
+
+
+VOIDS: Mapping[str, Callable[[Body], object]] = {
+    "another program": outer(Entrypoint=["python3"]),
+    "the image's program": lambda body: (body.pop("Entrypoint"), body.pop("Cmd")),
+    "another line": outer(Cmd=["1"]),
+    "files of the host": host(Mounts=MADE["executor"]["HostConfig"]["Mounts"]),
+    "room to write": tmpfs("size=1", "nr_inodes=1", where=options.TMP),
+    "variables": outer(Env=["GENVM_CONTROL=x"]),
+    "more memory": host(Memory=1024**3, MemorySwap=1024**3),
+    "more tasks": host(PidsLimit=64),
+    "shared memory": host(IpcMode="private"),
+    "a module's profile": host(SecurityOpt=MADE["llm"]["HostConfig"]["SecurityOpt"]),
+    "another's network": host(NetworkMode="container:abc"),
+    "a network": host(NetworkMode="genvm-0123456789ab-modules"),
+}
+
+
+@pytest.mark.parametrize("change", VOIDS.values(), ids=VOIDS)
+def test_less_bounds_are_for_the_void_as_it_is_made(change: Callable[[Body], object]) -> None:
+    assert refusal(NAME, changed(MADE["void"], change), PLACE) is not None
+
+
+@pytest.mark.parametrize("role", Role)
+def test_no_instance_is_without_bounds_for_having_no_shared_memory(role: Role) -> None:
+    assert "is missing" in str(refusal(NAME, changed(instance(role), unbounded), PLACE))
+
+
+@pytest.mark.parametrize("role", Role)
+def test_an_operator_may_give_much(role: Role) -> None:
+    much = host(Memory=64 * 1024**3, MemorySwap=64 * 1024**3, NanoCpus=256 * 10**9, PidsLimit=16_384)
+    assert refusal(NAME, changed(instance(role), much), PLACE) is None
 
 
 def test_a_module_may_be_in_the_operators_network() -> None:
