@@ -17,8 +17,10 @@ from orchestrator.executions.hosts import HostRefused, TcpHost
 from orchestrator.executions.node_networks import literal
 from orchestrator.node_rules import node_dialler
 from orchestrator.settings import Settings
+from orchestrator.store.database_places import DatabasePlaces, database_places
 
-LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGSERVICEFILE")
+LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGSERVICEFILE", "PGPASSWORD", "PGAPPNAME")
+UNREADABLE = ("/genvm?host=::1&host=::2", "/genvm?conninfo=zzz", "/genvm?conninfo=a&conninfo=b")
 COLLECTORS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
@@ -92,6 +94,10 @@ def of_database(url: str) -> dict[str, SecretStr]:
         ("/genvm?hostaddr=10.1.2.3,10.1.2.4&port=6", ["10.1.2.3:6", "10.1.2.4:6"]),
         ("/genvm?host=/run/genvm-pg,10.1.2.3", ["127.0.0.1:5432", "10.1.2.3:5432"]),
         ("/genvm", ["127.0.0.1:5432"]),
+        ("10.1.2.3:6432/genvm?autocommit=true", ["10.1.2.3:6432"]),
+        ("10.1.2.3/genvm?prepare_threshold=5&row_factory=a&cursor_factory=b&context=c", ["10.1.2.3:5432"]),
+        ("10.1.2.3/genvm?plugins=none", ["10.1.2.3:5432"]),
+        ("/genvm?conninfo=host%3D10.1.2.3%20port%3D6432", ["10.1.2.3:6432"]),
     ],
 )
 def test_the_journals_database_is_refused_however_its_url_is_written(
@@ -120,6 +126,61 @@ def test_what_the_url_of_the_database_leaves_out_is_the_environments(
     assert refused(made(**of_database("/genvm?service=journal")), "10.1.2.6", 7432)
 
 
+@pytest.mark.parametrize("name", ["PGPASSWORD", "PGAPPNAME", "PGHOST"])
+def test_no_value_in_the_environment_ends_the_reading_of_a_databases_places(
+    made: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, os.fsdecode(b"\xe9"))
+    made(**of_database("/genvm"))
+    assert refused(made(**of_database("10.1.2.3:6432/genvm")), "10.1.2.3", 6432)
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "9" * 30, "9" * 5000, " "])
+def test_a_port_that_is_none_is_left_to_the_journal_to_tell(
+    made: Any, monkeypatch: pytest.MonkeyPatch, port: str
+) -> None:
+    monkeypatch.setenv("PGPORT", port)
+    assert not refused(made(**of_database("10.1.2.3/genvm")), "10.1.2.3", 5432)
+    assert refused(made(**of_database("10.1.2.3:6432/genvm")), "10.1.2.3", 6432)
+    # Of several servers the others are reached nevertheless.
+    monkeypatch.setenv("PGPORT", f"7432,{port}")
+    monkeypatch.setenv("PGHOST", "10.1.2.3,10.1.2.4")
+    assert refused(made(**of_database("/genvm")), "10.1.2.3", 7432)
+
+
+def test_a_port_is_the_same_however_libpq_lets_it_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in (" 6432 ", "+6432", "06432"):
+        monkeypatch.setenv("PGPORT", text)
+        places = database_places("postgresql+psycopg:///genvm?host=/run/genvm-pg")
+        assert places == DatabasePlaces((("localhost", 6432),), ("/run/genvm-pg/.s.PGSQL.6432",))
+
+
+def test_nothing_is_dialled_to_read_a_databases_places() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        port = listening.getsockname()[1]
+        for rest in ("", "?application_name=%00", "?autocommit=true", "?target_session_attrs=any"):
+            places = database_places(f"postgresql+psycopg://127.0.0.1:{port}/genvm{rest}")
+            assert places.endpoints == (("127.0.0.1", port),), rest
+            with pytest.raises(BlockingIOError):
+                listening.accept()
+
+
+def test_the_databases_socket_may_be_where_the_environment_says_in_any_bytes(
+    made: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / os.fsdecode(b"\xe9")
+    folder.mkdir()
+    monkeypatch.setenv("PGHOST", str(folder))
+    dialler = made(**of_database("/genvm"), node_sockets=str(tmp_path))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.fsencode(folder / ".s.PGSQL.5432"))
+        listening.listen()
+        os.link(folder / ".s.PGSQL.5432", tmp_path / "node")
+        with pytest.raises(HostRefused, match="another service's"):
+            asyncio.run(dialler.look(f"unix://{tmp_path}/node"))
+
+
 def test_the_databases_socket_is_no_nodes_under_any_name(made: Any, tmp_path: Path) -> None:
     folder = tmp_path / "d"
     folder.mkdir()
@@ -132,7 +193,9 @@ def test_the_databases_socket_is_no_nodes_under_any_name(made: Any, tmp_path: Pa
             asyncio.run(dialler.look(f"unix://{tmp_path}/node"))
 
 
-@pytest.mark.parametrize("url", ["10.1.2.3/genvm?nonsense=1", "/genvm?host=10.1.2.3,b&port=1,2,3"])
+@pytest.mark.parametrize(
+    "url", ["10.1.2.3/genvm?nonsense=1", "/genvm?host=10.1.2.3,b&port=1,2,3", *UNREADABLE]
+)
 def test_a_url_that_opens_no_journal_leaves_the_usual_rules(made: Any, url: str) -> None:
     assert not refused(made(**of_database(url)), "10.9.9.9", 5432)
 
