@@ -90,11 +90,10 @@ def _endpoints(settings: Settings, engine: str) -> Iterable[tuple[str, int]]:
     """Names and ports of what the manager itself is a client of, and of where others reach it."""
     urls = [engine, settings.kubernetes_server, settings.cluster_address, *_collectors(settings)]
     urls += [f"tcp://{place}" for place in settings.reached_at]
-    yield from filter(None, map(endpoint_of, filter(None, urls)))
     # As told to every process in a Pod, whether it speaks with the API server or not.
     server, port = (os.environ.get(f"KUBERNETES_SERVICE_{one}", "") for one in ("HOST", "PORT"))
-    if server and port.isdecimal():
-        yield server, int(port)
+    urls.append(f"tcp://[{server}]:{port}" if ":" in server else f"tcp://{server}:{port}")
+    yield from filter(None, map(endpoint_of, filter(None, urls)))
 
 
 def _database(settings: Settings) -> DatabasePlaces:

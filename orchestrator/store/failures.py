@@ -34,8 +34,12 @@ class opening:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, StoreUnavailable | StoreFull):
-            raise type(error)(f"{error}; {_advice(str(error), make_url(self._url))}") from error
+        told = error
+        if isinstance(error, UnicodeError):
+            # Of the driver, when it looks the host up; the URL names it, or the environment.
+            told = StoreUnavailable("the journal's host cannot be looked up: its name is none")
+        if isinstance(told, StoreUnavailable | StoreFull):
+            raise type(told)(f"{told}; {_advice(str(told), make_url(self._url))}") from error
 
 
 def _advice(said: str, url: URL) -> str:

@@ -130,6 +130,11 @@ def test_a_setting_that_is_none_of_two_kinds_or_fits_no_other_is_named(
             "Connection refused",
             "PostgreSQL runs at 127.0.0.1:1,",
         ),
+        (
+            "postgresql+psycopg://user:a-secret@a..b/genvm",
+            "journal's host cannot be looked up",
+            "PostgreSQL runs at a..b:5432,",
+        ),
     ],
 )
 def test_a_journal_that_cannot_be_opened(tmp_path: Path, url: str, words: str, advice: str) -> None:

@@ -216,6 +216,9 @@ def test_a_pods_own_cluster_is_refused(made: Any, monkeypatch: pytest.MonkeyPatc
     assert refused(made(), "10.96.0.1", 443)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00:10::1")
     assert refused(made(), "fd00:10::1", 443)
+    for port in ("9" * 30, "9" * 5000, "tcp://10.96.0.1:443", ""):
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+        assert not refused(made(), "fd00:10::1", 443), port
 
 
 def test_the_collector_of_traces_is_refused(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
