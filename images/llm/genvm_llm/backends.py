@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import aiohttp
 import structlog
@@ -16,6 +17,7 @@ from genvm_llm.failures import PROVIDER_FAULTS, Kind, ProviderFailed
 from genvm_llm.ledger import Ledger
 from genvm_llm.merging import MergeRefused
 from genvm_llm.models import Model
+from genvm_llm.pictures import beside
 from genvm_llm.posting import body_limit, post
 from genvm_llm.prompt import Format, Prompt
 from genvm_llm.providers import PROVIDERS
@@ -115,7 +117,8 @@ class Backend:
         if prompt.extra and not provider.takes_extra:
             log.warning("extra_ignored", backend=self.config.id, provider=self.config.provider)
         try:
-            call = provider.call(prompt, form, model.name, self.config.key)
+            making = partial(provider.call, prompt, form, model.name, self.config.key)
+            call = await beside(prompt.images, making)
         except MergeRefused as error:
             raise ModuleError("EXTRA_REFUSED", fatal=True, ctx={"rust_error": str(error)}) from None
         started = time.monotonic()
@@ -127,6 +130,7 @@ class Backend:
                 self.config.key,
                 body_limit(prompt.max_tokens),
                 proxy=self.config.proxy,
+                images=prompt.images,
             )
         finally:
             ledger.call(time.monotonic() - started)

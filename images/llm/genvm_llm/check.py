@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import aiohttp
 
 from genvm_llm.addresses import AddressRefused, address_of
 from genvm_llm.failures import Kind, ProviderFailed
 from genvm_llm.merging import Json, MergeRefused
+from genvm_llm.pictures import beside
 from genvm_llm.posting import Posted, fetched, http_session, post
 from genvm_llm.prompt import Prompt, PromptMalformed, read_prompt
 from genvm_llm.providers import PROVIDERS
@@ -82,8 +84,12 @@ async def _answer(checked: _Checked, prompt: Prompt) -> str:
 
 
 async def _asked(http: aiohttp.ClientSession, checked: _Checked, prompt: Prompt) -> str:
-    call = PROVIDERS[checked.provider].call(prompt, "text", checked.model, checked.key)
-    posted = await post(http, checked.address, call, checked.key, LARGEST_REPLY, proxy=checked.ways.proxy)
+    making = partial(PROVIDERS[checked.provider].call, prompt, "text", checked.model, checked.key)
+    call = await beside(prompt.images, making)
+    posted = await post(
+        http, checked.address, call, checked.key, LARGEST_REPLY,
+        proxy=checked.ways.proxy, images=prompt.images,
+    )  # fmt: skip
     return await _read(posted, checked)
 
 

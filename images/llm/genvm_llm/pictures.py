@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from genvm_module.errors import ModuleError
 
+T = TypeVar("T")
+
 MAX_IMAGES = 2
 MAX_IMAGE_BYTES = 5 * 1024 * 1024
+_WORKER = ThreadPoolExecutor(1, thread_name_prefix="pictures")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"  # whatever follows: EXIF and other kinds are as good as JFIF
 
@@ -34,3 +40,12 @@ def check(images: Sequence[bytes]) -> None:
 
 def encoded(image: bytes) -> str:
     return base64.b64encode(image).decode("ascii")
+
+
+async def beside(images: Sequence[bytes], work: Callable[[], T]) -> T:
+    """What `work` makes of a prompt with these images: where there are some, one such work at a time, in a
+    thread. Two of them are 13 MiB as text, and many sessions would make theirs in the same turn of the loop.
+    """
+    if not images:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(_WORKER, work)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 from yarl import URL
@@ -17,6 +19,7 @@ from genvm_llm.addresses import url_of
 from genvm_llm.failures import Kind, ProviderFailed, kind_of_status
 from genvm_llm.masks import mask_of
 from genvm_llm.merging import Json
+from genvm_llm.pictures import beside
 from genvm_llm.providers.exchange import Call
 from genvm_llm.providers.faults import wait_said
 from genvm_llm.waits import wait_in
@@ -70,16 +73,28 @@ def body_limit(max_tokens: int) -> int:
     return min(BODY_FLOOR + BYTES_PER_TOKEN * max_tokens, BODY_CEILING)
 
 
+def written(call: Call) -> bytes:
+    """Its body as JSON. Raises ValueError."""
+    return json.dumps(call.body, ensure_ascii=False, allow_nan=False).encode()
+
+
 async def post(
-    http: aiohttp.ClientSession, address: str, call: Call, key: str, limit: int, *, proxy: str | None = None
+    http: aiohttp.ClientSession,
+    address: str,
+    call: Call,
+    key: str,
+    limit: int,
+    *,
+    proxy: str | None = None,
+    images: Sequence[bytes] = (),
 ) -> Posted:
-    """A 200 reply. Raises ProviderFailed; cancelling closes the connection."""
+    """A 200 reply. Raises ProviderFailed; cancelling closes the connection. `images`: those in the call."""
     url = url_of(address, call.path)
     shown = _shown(url, key)
     try:
         async with http.post(
             URL(url, encoded=True),
-            data=json.dumps(call.body, ensure_ascii=False, allow_nan=False).encode(),
+            data=await beside(images, partial(written, call)),
             headers={**call.headers, "Content-Type": "application/json"},
             allow_redirects=False,
             proxy=proxy,

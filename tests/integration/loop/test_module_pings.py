@@ -218,3 +218,28 @@ async def test_answers_of_the_largest_size(name: str) -> None:
             assert b"only this" in answer
 
         await module_never_stops("genvm_llm", {"backends": {"b": backend}}, MANY, asking)
+
+
+async def test_the_largest_pictures_that_go_to_a_provider() -> None:
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(5 * MIB - 8)
+    choice = {"message": {"content": "seen"}, "finish_reason": "stop"}
+    said = packed("identity", json.dumps({"choices": [choice]}).encode())
+
+    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        while length:
+            length -= len(await reader.read(min(length, MIB)))
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(met, "127.0.0.1")
+    backend = {**LLM["backends"]["b"], "host": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"}
+
+    async def asking(sessions: Sequence[socket.socket]) -> None:
+        (answer,) = await all_answered(sessions, prompt("x", images=[picture] * 2))
+        assert b"seen" in answer
+
+    await module_never_stops("genvm_llm", {"backends": {"b": backend}}, MANY, asking)
+    server.close()
