@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from orchestrator import composition
+from orchestrator import made_pool
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.state import Cause
 from orchestrator.runtime.pool import PoolRuntime
@@ -49,8 +49,8 @@ async def good(kit: Pooled) -> None:
 async def lent_for_long(monkeypatch: pytest.MonkeyPatch) -> SkippingClock:
     """The pool waits for an instance that is to come back, though its run may take its time here."""
     clock = SkippingClock()
-    monkeypatch.setattr(composition, "PoolSettings", partial(PoolSettings, lent=LENT))
-    monkeypatch.setattr(composition, "PoolRuntime", partial(PoolRuntime, clock=clock))
+    monkeypatch.setattr(made_pool, "PoolSettings", partial(PoolSettings, lent=LENT))
+    monkeypatch.setattr(made_pool, "PoolRuntime", partial(PoolRuntime, clock=clock))
     return clock
 
 
