@@ -23,6 +23,7 @@ class EndedKind:
     version: str
     cause: str
     namespace: str
+    crashed: bool
 
 
 _shared = lru_cache(maxsize=1024)(EndedKind)
@@ -53,9 +54,10 @@ class EndedRun:
         namespace: str,
         key: RunKey | None,
         size: int,
+        crashed: bool = False,
         fetched_at: datetime | None = None,
     ) -> EndedRun:
-        """`size` is what the run takes in the journal, in bytes."""
+        """`size` is what the run takes in the journal, in bytes; `crashed`: see `state.is_crash`."""
         numbers = _NUMBERS.pack(
             micros(accepted_at),
             _count(started_at),
@@ -64,7 +66,7 @@ class EndedRun:
             size,
             _count(fetched_at),
         )
-        return cls(id, _shared(state, version, cause, namespace), key, numbers)
+        return cls(id, _shared(state, version, cause, namespace, crashed), key, numbers)
 
     def fetched(self, now: datetime) -> EndedRun:
         """The same run, fetched now."""
@@ -86,6 +88,10 @@ class EndedRun:
     @property
     def namespace(self) -> str:
         return self.kind.namespace
+
+    @property
+    def crashed(self) -> bool:
+        return self.kind.crashed
 
     @property
     def accepted_at(self) -> datetime:

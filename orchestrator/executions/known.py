@@ -17,7 +17,7 @@ from orchestrator.executions.records import ended_from_run
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention
 from orchestrator.executions.run import Run
-from orchestrator.executions.state import Cause, State
+from orchestrator.executions.state import State
 from orchestrator.executions.written import Written
 from orchestrator.store.port import FetchedRow, ForgottenRows, Journal, WithdrawnKey
 
@@ -120,14 +120,13 @@ class KnownRuns:
     def _note_crash(self, run: Run) -> None:
         """At once, and not when its instance is gone: its client may have come again by then."""
         outcome = run.execution.outcome
-        if outcome is not None and outcome.host_connected and outcome.result is None:
+        if outcome is not None and outcome.crashed:
             self.poison.add(run.id, key_of(run.request), outcome.cause, outcome.finished_at)
 
     def add_ended(self, ended: EndedRun) -> None:
         """A run that an earlier manager saw the end of."""
         insort(self._ids, ended.id)
-        # A row's head does not say whether one that exited had a result.
-        if ended.started_at is not None and ended.cause != Cause.EXITED:
+        if ended.crashed:
             self.poison.add(ended.id, ended.key, ended.cause, ended.finished_at)
         self._keep(ended)
         self._keys.remember(ended.key, ended.id)

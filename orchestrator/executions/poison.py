@@ -14,15 +14,12 @@ from datetime import datetime, timedelta
 from orchestrator.executions.keys import RunKey
 from orchestrator.executions.refusals import Poisoned
 from orchestrator.executions.request import RunRequest
-from orchestrator.executions.state import Cause
 
 MOST_CRASHES = 2
 REMEMBERED = timedelta(hours=1)
 """After the last crash of a key."""
 MOST_KEYS = 10_000
 """Keys that are remembered: those that crashed last."""
-CRASHES = frozenset({Cause.OOM, Cause.SIGNAL, Cause.EXITED})
-"""The instance, or the program in it, ended without a result: not ordered to, and not lost by the engine."""
 
 
 @dataclass(slots=True)
@@ -43,8 +40,8 @@ class Poison:
         return len(self._crashed)
 
     def add(self, run_id: int, key: RunKey | None, cause: str, at: datetime) -> None:
-        """How a run that had its job ended without a result. Idempotent."""
-        if cause not in CRASHES or key is None or not key.key:
+        """A run that crashed (`state.is_crash`). Idempotent."""
+        if key is None or not key.key:
             return
         name = (key.namespace, key.key)
         known = self._known(name, at) or _Crashes(at)

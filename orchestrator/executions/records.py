@@ -15,7 +15,7 @@ from orchestrator.executions.output import RunOutput
 from orchestrator.executions.plain import EPOCH, from_plain, hints_of, micros, moment, to_plain
 from orchestrator.executions.request import ResultForm, RunRequest
 from orchestrator.executions.run import Run
-from orchestrator.executions.state import Cause, Execution, Outcome, State, ended_state
+from orchestrator.executions.state import Cause, Execution, Outcome, State, ended_state, is_crash
 from orchestrator.executions.written import Written
 from orchestrator.store.port import AcceptedRow, KnownBy, OutcomeRow, ProgressRow, RunHead, RunRow
 
@@ -147,7 +147,8 @@ def ended_from_run(run: Run, fetched_at: datetime | None) -> EndedRun:
         finished_at=outcome.finished_at,
         namespace=run.request.namespace,
         key=_kept(key_of(run.request), outcome.cause),
-        size=run.output.size + len(outcome.result or b""),
+        size=run.kept_bytes,
+        crashed=outcome.crashed,
         fetched_at=fetched_at,
     )
 
@@ -171,6 +172,7 @@ def ended_from_head(head: RunHead) -> EndedRun:
         namespace=head.namespace,
         key=_kept(_key_from(head), head.cause),
         size=head.size,
+        crashed=is_crash(head.cause, started=bool(head.host_connected), has_result=head.has_result),
         fetched_at=None if head.fetched_at is None else moment_or_epoch(head.fetched_at),
     )
 

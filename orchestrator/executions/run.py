@@ -46,6 +46,8 @@ class Run:
         self.parked = False
         """Its request is in the journal only."""
         self.output = output
+        self.kept_bytes = 0
+        """What it takes in the journal from its outcome on, in bytes."""
         self.accepted: asyncio.Future[None] = loop.create_future()
         self.admitted: asyncio.Future[None] = loop.create_future()
         self.started: asyncio.Future[None] = loop.create_future()

@@ -49,6 +49,8 @@ class Cause(StrEnum):
 
 
 ON_PURPOSE = frozenset({Cause.CANCELLED, Cause.DEADLINE, Cause.SHUTDOWN})
+CRASHES = frozenset({Cause.OOM, Cause.SIGNAL, Cause.EXITED})
+"""Without a result: the instance, or the program in it, ended, not ordered to and not lost by the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,11 @@ class Outcome:
     def failed_to_start(self) -> bool:
         return self.state is State.FAILED_TO_START
 
+    @property
+    def crashed(self) -> bool:
+        """Whether a run that ended so took its instance with it."""
+        return is_crash(self.cause, started=self.host_connected, has_result=self.result is not None)
+
 
 def ended_state(cause: str, *, started: bool) -> State:
     """Where a run ends, judged here and nowhere else, for live runs and for the rows of earlier managers.
@@ -92,6 +99,11 @@ def ended_state(cause: str, *, started: bool) -> State:
     One that was ended on purpose before it started is finished; one that could not start is not.
     """
     return State.FINISHED if started or cause in ON_PURPOSE else State.FAILED_TO_START
+
+
+def is_crash(cause: str, *, started: bool, has_result: bool) -> bool:
+    """Whether a run that had its job ended its instance by itself: judged here, as `ended_state` is."""
+    return cause in CRASHES and started and not has_result
 
 
 @dataclass(frozen=True, slots=True)

@@ -410,6 +410,7 @@ class Supervisor:
     async def _write_outcome(self, run: Run, outcome: Outcome) -> None:
         concluded = advance(run.execution, Concluded(outcome))
         row = await aside(run.output.size, partial(outcome_row, concluded, run))
+        run.kept_bytes = row.size
         await persistently(partial(self.journal.write, row, durable=True), StoreFull, StoreUnavailable)
 
     async def _take_away(self, run: Run, held: Holding, outcome: Outcome) -> None:

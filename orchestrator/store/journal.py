@@ -61,7 +61,6 @@ from orchestrator.store.writer import Writer
 
 BUSY_SECONDS = 10
 READERS = 4
-ROW_OVERHEAD = 512
 HEADS_AT_ONCE = 500
 """Rows that are objects at a time while all are read: a hundred thousand would be 150 MB."""
 BEFORE_ALL = -(2**63)
@@ -70,7 +69,11 @@ IDS_AT_ONCE = 1000
 MIGRATION_LOCK = 0x67656E766D
 """Of a server's advisory locks: whoever makes tables holds it."""
 LOG_BYTES = 4 * 1024 * 1024
-HEAD_COLUMNS = tuple(runs.c[field.name] for field in dataclasses.fields(RunHead))
+HAS_RESULT = runs.c.result.is_not(None).label("has_result")
+HEAD_COLUMNS = tuple(
+    HAS_RESULT if field.name == HAS_RESULT.name else runs.c[field.name]
+    for field in dataclasses.fields(RunHead)
+)
 RECOVERY_NAMES = ("recovery_run", "recovery_tries")
 OUTCOME_NAMES = tuple(field.name for field in dataclasses.fields(OutcomeRow))
 
@@ -227,9 +230,7 @@ class SqlJournal(JournalReader):
             case ProgressRow() | FetchedRow():
                 self._update(connection, _values(row))
             case OutcomeRow():
-                kept = (row.result or b"", row.stdout, row.stderr, row.log, row.stats)
-                size = sum(map(len, kept)) + ROW_OVERHEAD
-                self._update(connection, _values(row) | {"request": None, "size": size})
+                self._update(connection, _values(row) | {"request": None, "size": row.size})
             case ForgottenRows():
                 self._set(connection, LAST_ID, self._highest(connection))
                 mine = runs.c.owner == self._owner
@@ -333,7 +334,7 @@ def _values(row: Any) -> dict[str, Any]:
 
 
 def _whole(row: Row[Any]) -> RunRow:
-    values = row._mapping
+    values = {**row._mapping, HAS_RESULT.name: row._mapping["result"] is not None}
     head = RunHead(*(values[column.name] for column in HEAD_COLUMNS))
     outcome = None
     if head.cause is not None:

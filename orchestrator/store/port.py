@@ -13,6 +13,9 @@ from typing import Protocol
 from orchestrator.access.caller import DEFAULT_NAMESPACE
 from orchestrator.distribution import Distribution
 
+ROW_OVERHEAD = 512
+"""Bytes of a row beside what a run printed and returned, about."""
+
 
 class StoreFailure(Exception):
     """Root of what a journal raises; the text is for the operator.
@@ -124,6 +127,13 @@ class OutcomeRow:
     stderr_total: int
     log: bytes
 
+    @property
+    def size(self) -> int:
+        """What the run takes in the journal from now on, about, in bytes."""
+        return ROW_OVERHEAD + sum(
+            map(len, (self.result or b"", self.stdout, self.stderr, self.log, self.stats))
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FetchedRow:
@@ -178,7 +188,7 @@ Write = (
 
 @dataclass(frozen=True, slots=True)
 class RunHead:
-    """What is known of a run without its bulk."""
+    """What is known of a run without its bulk. `has_result`: its executor reported one."""
 
     id: int
     state: str
@@ -194,9 +204,11 @@ class RunHead:
     instance: str | None
     dialled: bool
     cause: str | None
+    host_connected: bool | None
     finished_at: int | None
     fetched_at: int | None
     size: int
+    has_result: bool
 
 
 @dataclass(frozen=True, slots=True)

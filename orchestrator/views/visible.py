@@ -20,11 +20,10 @@ from orchestrator.store.port import RunRow
 
 
 def kept_bytes(found: Run | EndedRun | None) -> int:
-    """About how much is kept of what it printed and returned; 0 before its end."""
-    if found is None or isinstance(found, EndedRun):
-        return 0 if found is None else found.size
-    outcome = found.execution.outcome
-    return 0 if outcome is None else found.output.size + len(outcome.result or b"")
+    """What it takes in the journal: about how much there is to tell of it; 0 before its end."""
+    if found is None:
+        return 0
+    return found.size if isinstance(found, EndedRun) else found.kept_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from orchestrator.executions.keys import RunKey
 from orchestrator.executions.poison import MOST_KEYS, REMEMBERED, Poison
 from orchestrator.executions.refusals import Poisoned
 from orchestrator.executions.request import RunRequest
-from orchestrator.executions.state import Cause
+from orchestrator.executions.state import Cause, Outcome
 from tests.unit.executions.heart_stage import request
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,8 +22,8 @@ def asked(key: str) -> RunRequest:
     return replace(request("unix:///h"), idempotency_key=key)
 
 
-def crashed(poison: Poison, run_id: int, key: str, at: datetime = BEGUN, cause: Cause = Cause.OOM) -> None:
-    poison.add(run_id, RunKey(asked(key).namespace, "unix:///h", key), cause, at)
+def crashed(poison: Poison, run_id: int, key: str, at: datetime = BEGUN) -> None:
+    poison.add(run_id, RunKey(asked(key).namespace, "unix:///h", key), Cause.OOM, at)
 
 
 def test_crashes_are_remembered_for_a_while_after_the_last() -> None:
@@ -46,9 +46,10 @@ def test_one_that_is_told_of_again_counts_once() -> None:
 
 @pytest.mark.parametrize("cause", Cause)
 def test_what_counts_is_how_an_instance_ended_by_itself(cause: Cause) -> None:
-    poison = Poison()
-    crashed(poison, 1, "tx", cause=cause)
-    assert len(poison) == (cause in {Cause.OOM, Cause.SIGNAL, Cause.EXITED})
+    crash = Outcome(cause, BEGUN, host_connected=True)
+    assert crash.crashed == (cause in {Cause.OOM, Cause.SIGNAL, Cause.EXITED})
+    assert not replace(crash, host_connected=False).crashed
+    assert not replace(crash, result=b"").crashed
 
 
 def test_the_keys_that_crashed_last_are_remembered() -> None:
