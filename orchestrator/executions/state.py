@@ -11,8 +11,8 @@ the supervisor, never here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
@@ -91,6 +91,18 @@ class Outcome:
     def crashed(self) -> bool:
         """Whether a run that ended so took its instance with it."""
         return is_crash(self.cause, started=self.host_connected, has_result=self.result is not None)
+
+    def facts(self) -> dict[str, object]:
+        """What clients, operators and the log are told of it under its own name: scalars."""
+        return {name: getattr(self, name) for name in FACTS}
+
+
+FACTS: Sequence[str] = tuple(
+    one.name
+    for one in fields(Outcome)
+    if one.name not in {"finished_at", "result", "stats", "metrics", "steps", "path"}
+)
+"""Of an outcome, all but what each reader is shown in a form of its own."""
 
 
 def ended_state(cause: str, *, started: bool) -> State:

@@ -21,7 +21,7 @@ from orchestrator.executions.records import (
     terms_from,
 )
 from orchestrator.executions.run import Run
-from orchestrator.executions.state import Execution, Outcome
+from orchestrator.executions.state import FACTS, Execution, Outcome
 from orchestrator.executions.steps import Step
 from orchestrator.store.port import RunHead, RunRow
 
@@ -168,12 +168,7 @@ def _end(outcome: Outcome | None) -> Json:
     """The keys of an outcome, all null before there is one."""
     result = None if outcome is None else outcome.result
     return {
-        "reason": None if outcome is None else outcome.reason,
-        "error": None if outcome is None else outcome.error,
-        "exit_code": None if outcome is None else outcome.exit_code,
-        "oom_killed": None if outcome is None else outcome.oom_killed,
-        "host_connected": None if outcome is None else outcome.host_connected,
-        "delivered": None if outcome is None else outcome.delivered,
+        **(dict.fromkeys(FACTS) if outcome is None else outcome.facts()),
         "result_code": result[0] if result else None,
         "result_bytes": None if result is None else len(result),
         "stats": {} if outcome is None else dict(outcome.stats),
