@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from orchestrator.runtime_name import HERE, RuntimeName
+
 LONGEST: Final = 24 * 3600.0
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -38,7 +40,7 @@ def _add_test(subparsers: _Commands) -> None:
     test = subparsers.add_parser(
         "test",
         help="run a contract's own tests against real instances",
-        usage="%(prog)s [--runtime {process,docker}] [--record] [--run-limit SECONDS] [--json] [PYTEST ...]",
+        usage=f"%(prog)s [--runtime {{{','.join(HERE)}}}] [--record] [--run-limit SECONDS] [--json] [PYTEST ...]",
         description="Runs pytest with the fixtures of docs/developing.md. All other words are pytest's:"
         " files, folders (default .), file.py::test, -k, -x, -v, -s, --lf, --maxfail=1.",
         # Else the beginning of one of pytest's own flags could be taken for one of these.
@@ -46,8 +48,8 @@ def _add_test(subparsers: _Commands) -> None:
     )
     test.add_argument(
         "--runtime",
-        choices=["process", "docker"],
-        default="process",
+        choices=HERE,
+        default=RuntimeName.PROCESS.value,
         help="process: no container engine needed, not isolated (default)",
     )
     test.add_argument(

@@ -12,6 +12,17 @@ class RuntimeName(StrEnum):
     PROCESS = "process"
 
     @property
+    def on_this_machine(self) -> bool:
+        """Whether its instances are here, so that a developer's session can run on it."""
+        match self:
+            case RuntimeName.DOCKER | RuntimeName.PROCESS:
+                return True
+            case RuntimeName.KUBERNETES:
+                return False
+            case other:
+                assert_never(other)
+
+    @property
     def id_attribute(self) -> str:
         """What traces call the id of one of its instances (OpenTelemetry's resource attributes)."""
         match self:
@@ -23,3 +34,7 @@ class RuntimeName(StrEnum):
                 return "process.pid"
             case other:
                 assert_never(other)
+
+
+HERE = tuple(name.value for name in RuntimeName if name.on_this_machine)
+"""What a developer's session may choose."""

@@ -11,7 +11,7 @@ import pytest
 
 from genvm_wire.address import Address
 from orchestrator.logs import configure_logs
-from orchestrator.runtime_name import RuntimeName
+from orchestrator.runtime_name import HERE, RuntimeName
 from orchestrator.settings import LogFormat
 from orchestrator.testing.answering import Answering
 from orchestrator.testing.chain import Chain
@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("genvm", "contracts on real instances")
     group.addoption(
         "--genvm-runtime",
-        choices=[name.value for name in (RuntimeName.PROCESS, RuntimeName.DOCKER)],
+        choices=HERE,
         default=RuntimeName.PROCESS.value,
         help="where contracts run: process needs no container engine and does not isolate (default)",
     )
