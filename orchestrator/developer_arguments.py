@@ -40,7 +40,8 @@ def _add_test(subparsers: _Commands) -> None:
     test = subparsers.add_parser(
         "test",
         help="run a contract's own tests against real instances",
-        usage=f"%(prog)s [--runtime {{{','.join(HERE)}}}] [--record] [--run-limit SECONDS] [--json] [PYTEST ...]",
+        usage=f"%(prog)s [--runtime {{{','.join(HERE)}}}]"
+        " [--record] [--run-limit SECONDS] [--json] [PYTEST ...]",
         description="Runs pytest with the fixtures of docs/developing.md. All other words are pytest's:"
         " files, folders (default .), file.py::test, -k, -x, -v, -s, --lf, --maxfail=1.",
         # Else the beginning of one of pytest's own flags could be taken for one of these.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -48,8 +47,6 @@ from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
 from orchestrator.tasks import first_done
 from orchestrator.views.artifacts import FIELDS, LONGEST_PIECE, UnknownArtifact, artifact
-
-LONGEST_WAIT = timedelta(seconds=120)
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
@@ -217,7 +214,7 @@ def _wait(request: web.Request) -> float:
     if text is None:
         return 0.0
     try:
-        return min(parse_duration(text), LONGEST_WAIT).total_seconds()
+        return min(parse_duration(text).total_seconds(), request.app[CONTEXT].times.longest_wait)
     except ValueError as error:
         raise BadQuery(f"query parameter wait {error}") from None
 

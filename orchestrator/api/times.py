@@ -13,6 +13,8 @@ class ApiTimes:
     """A DELETE answers inside a client's read timeout of 1.5 s whatever the engine does (6.1, W11)."""
     kill: float = 10.0
     """A client that grants a longer grace waits that long, plus what a kill may take."""
+    longest_wait: float = 120.0
+    """A client that would wait longer for a status asks again."""
     last_get: float = 5.0
     """The one GET after a DELETE is a node's last question: it may wait for a status that is about to be
     there."""
@@ -39,6 +41,8 @@ class ApiTimes:
     """Between two looks at who has a run now, or whether a manager that is asked still lives."""
     member_owner: float = 30.0
     """Others wait so long for a dead manager's run to have another one; the default lease is 15."""
+    member_clock: float = 300.0
+    """The clocks of two managers differ by no more."""
     member_memory: float = 5.0
     """Another manager tells within it what it has in memory, or counts as away."""
 

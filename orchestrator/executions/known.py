@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from orchestrator.executions.ended import EndedRun
@@ -18,6 +18,7 @@ from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import State
+from orchestrator.executions.times import Times
 from orchestrator.executions.written import Written
 from orchestrator.store.port import FetchedRow, ForgottenRows, Journal, WithdrawnKey
 
@@ -38,13 +39,13 @@ class Forgotten(StrEnum):
 class KnownRuns:
     """`revision` changes whenever a reader would see something else. Nothing here waits."""
 
-    def __init__(self, journal: Journal, retention: Retention) -> None:
+    def __init__(self, journal: Journal, retention: Retention, times: Times) -> None:
         self._journal = journal
         self._retention = retention
         self._runs: dict[int, Run] = {}
         self._ids: list[int] = []
         self._keys = RunKeys()
-        self.poison = Poison()
+        self.poison = Poison(timedelta(seconds=times.crashes))
         self.forgotten = dict.fromkeys(Forgotten, 0)
         self.revision = 0
 

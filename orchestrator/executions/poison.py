@@ -16,8 +16,6 @@ from orchestrator.executions.refusals import Poisoned
 from orchestrator.executions.request import RunRequest
 
 MOST_CRASHES = 2
-REMEMBERED = timedelta(hours=1)
-"""After the last crash of a key."""
 MOST_KEYS = 10_000
 """Keys that are remembered: those that crashed last."""
 
@@ -33,7 +31,9 @@ class _Crashes:
 class Poison:
     """The runs of each key that had their jobs and took their instances with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembered: timedelta) -> None:
+        """`remembered`: for so long after the last crash of a key."""
+        self._remembered = remembered
         self._crashed: OrderedDict[tuple[str, str], _Crashes] = OrderedDict()
 
     def __len__(self) -> int:
@@ -65,7 +65,7 @@ class Poison:
     def _known(self, name: tuple[str, str], now: datetime) -> _Crashes | None:
         """What is remembered still; what is not is let go."""
         known = self._crashed.get(name)
-        if known is not None and now - known.last >= REMEMBERED:
+        if known is not None and now - known.last >= self._remembered:
             del self._crashed[name]
             return None
         return known

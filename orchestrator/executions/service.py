@@ -100,7 +100,7 @@ class Executions:
         self._choose_version = choose_version
         self._modules = modules or NoModules()
         self._journal = journal
-        self._known = KnownRuns(journal, retention)
+        self._known = KnownRuns(journal, retention, times)
         self._admission = Admission(permits, self._known, queue_limit=queue_limit, queue_bytes=queue_bytes)
         self.sharing = Sharing(self._admission)
         self._limits = limits

@@ -46,6 +46,8 @@ class Times:
     """Between two tries at a node whose queue of connections is full."""
     wake: float = 1.0
     """A node that waits in accept() is reached within it, or does not wait."""
+    crashes: float = 3600.0
+    """After the last crash of a key it is remembered for so long."""
     compiling: float = 30.0
     """An instance compiles a contract's source within it, or is ended."""
 

@@ -14,20 +14,25 @@ FILES = sorted(
     for file in (ROOT / room).rglob("*.py")
     if file.name != "times.py"
 )
-# A share of the time, and how often a second.
-NO_TIMES = {"SHARE", "LOGGED_AT_ONCE, LOGGED_PER_SECOND"}
+# A share of the time, how often a second, the longest that can be said at all, and a unit.
+NO_TIMES = {"SHARE", "LOGGED_AT_ONCE, LOGGED_PER_SECOND", "LONGEST", "MICROSECOND"}
 
 
 def constants(file: Path) -> list[str]:
-    """Names of a module's constants with a number that is none of a count: seconds are written so."""
+    """Names of a module's constants with a number that is none of a count, or a difference of times."""
     return [
         names
         for node in ast.parse(file.read_text("utf-8")).body
-        if isinstance(node, ast.Assign | ast.AnnAssign)
-        and any(isinstance(part, ast.Constant) and isinstance(part.value, float) for part in ast.walk(node))
+        if isinstance(node, ast.Assign | ast.AnnAssign) and any(map(_is_time, ast.walk(node)))
         for names in [_names(node)]
         if names not in NO_TIMES
     ]
+
+
+def _is_time(part: ast.AST) -> bool:
+    if isinstance(part, ast.Call):
+        return ast.unparse(part.func) == "timedelta"
+    return isinstance(part, ast.Constant) and isinstance(part.value, float)
 
 
 def _names(node: ast.Assign | ast.AnnAssign) -> str:

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from orchestrator.api.times import DEFAULT_API_TIMES
+
 HEADER = "Genvm-Passed-On"
-WINDOW = 300
-"""Seconds that the clocks of two machines may differ."""
 LEAST_BYTES = 16
 
 
@@ -30,11 +30,18 @@ def read_secret(file: Path) -> bytes:
 
 
 class Proof:
-    """Signs and checks method and target of a request, and the moment."""
+    """Signs and checks method and target of a request, and the moment, which is `window` seconds away at
+    most."""
 
-    def __init__(self, secret: bytes, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        secret: bytes,
+        now: Callable[[], float] = time.time,
+        window: float = DEFAULT_API_TIMES.member_clock,
+    ) -> None:
         self._secret = secret
         self._now = now
+        self._window = window
 
     def of(self, method: str, target: str) -> str:
         at = str(int(self._now()))
@@ -45,7 +52,7 @@ class Proof:
         at, _, signature = said.partition(":")
         if not (at.isascii() and at.isdecimal() and len(at) < 20):
             return False
-        if abs(int(at) - self._now()) > WINDOW:
+        if abs(int(at) - self._now()) > self._window:
             return False
         return hmac.compare_digest(
             signature.encode("utf-8", "surrogateescape"), self._sign(at, method, target).encode()

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.api.members.proof import WINDOW, BadSecret, Proof, read_secret
+from orchestrator.api.members.proof import BadSecret, Proof, read_secret
+from orchestrator.api.times import DEFAULT_API_TIMES
 
+WINDOW = DEFAULT_API_TIMES.member_clock
 SECRET = b"0123456789abcdef"
 SAID = Proof(SECRET, lambda: 1000.0).of("GET", "/genvm/7?wait=1s")
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orchestrator.executions.keys import RunKey
-from orchestrator.executions.poison import MOST_KEYS, REMEMBERED, Poison
+from orchestrator.executions.poison import MOST_KEYS, Poison
 from orchestrator.executions.refusals import Poisoned
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.state import Cause, Outcome
@@ -16,6 +16,7 @@ from tests.unit.executions.heart_stage import request
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
+REMEMBERED = timedelta(hours=1)
 
 
 def asked(key: str) -> RunRequest:
@@ -27,7 +28,7 @@ def crashed(poison: Poison, run_id: int, key: str, at: datetime = BEGUN) -> None
 
 
 def test_crashes_are_remembered_for_a_while_after_the_last() -> None:
-    poison = Poison()
+    poison = Poison(REMEMBERED)
     last = BEGUN + REMEMBERED - MOMENT
     crashed(poison, 1, "tx")
     crashed(poison, 2, "tx", last)
@@ -38,7 +39,7 @@ def test_crashes_are_remembered_for_a_while_after_the_last() -> None:
 
 
 def test_one_that_is_told_of_again_counts_once() -> None:
-    poison = Poison()
+    poison = Poison(REMEMBERED)
     for _ in range(2):
         crashed(poison, 1, "tx")
     poison.check(asked("tx"), BEGUN)
@@ -53,7 +54,7 @@ def test_what_counts_is_how_an_instance_ended_by_itself(cause: Cause) -> None:
 
 
 def test_the_keys_that_crashed_last_are_remembered() -> None:
-    poison = Poison()
+    poison = Poison(REMEMBERED)
     for number in range(MOST_KEYS):
         crashed(poison, number, str(number))
     crashed(poison, MOST_KEYS, "0")
