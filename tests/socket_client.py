@@ -1,4 +1,4 @@
-"""A client of the manager socket, written from spec/manager-api.md section 4; no code is the server's."""
+"""A client of the manager socket, written from manager-api 4; no code is the server's."""
 
 from __future__ import annotations
 

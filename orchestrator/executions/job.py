@@ -20,7 +20,7 @@ OLDEST_TABLE = "T15a"
 MOST_CALLDATA_ITEMS = 100_000
 
 MOST_NESTED = 6
-"""Runs inside a run, one in the other (host-protocol.md, 10)."""
+"""Runs inside a run, one in the other (host-protocol 10)."""
 
 HOST = "host"
 TOLD = tuple(name for name in CALL_FIELDS if name in JobMessage.__annotations__)

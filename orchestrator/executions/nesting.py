@@ -1,4 +1,4 @@
-"""Calls between contracts of different lines: callees run in instances of their own (host-protocol.md, 10).
+"""Calls between contracts of different lines: callees run in instances of their own (host-protocol 10).
 
 The caller waits for it in its instance. The callee takes no permit, has the caller's deadline, dials the same
 node once more, and may do nothing but read and call on, six deep in all.
@@ -182,7 +182,7 @@ def _request(run: Run, said: Nest) -> RunRequest:
 
 
 def _selector(run: Run, route: str | bytes) -> Selector:
-    """From a line, or from what the node said (host-protocol.md, 10). Raises NestingFailure."""
+    """From a line, or from what the node said (host-protocol 10). Raises NestingFailure."""
     if isinstance(route, str):
         return Selector(major=Number.of_run(run.execution.version).major, line=route)
     try:

@@ -132,7 +132,7 @@ def _bounded(record: Mapping[str, Value]) -> SizedRecord:
 
 
 def _readable(value: Value, depth: int) -> object:
-    """A log value as JSON can carry it, cut to bounds (calldata.md 7.2)."""
+    """A log value as JSON can carry it, cut to bounds (calldata 7.2)."""
     if depth >= MAX_RECORD_DEPTH:
         return "$TooDeep"
     match value:

@@ -1,7 +1,7 @@
 """What contracts send to each other becomes transactions: first what is for `accepted`, then the rest.
 
 A message carries its value from the moment at which it was sent. One that fails gives it back to the contract
-that sent it, and calls its `#error` (spec/contract-sdk.md 7.2); contracts of the later library have none.
+that sent it, and calls its `#error` (contract-sdk 7.2); contracts of the later library have none.
 """
 
 from __future__ import annotations

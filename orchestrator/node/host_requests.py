@@ -1,4 +1,4 @@
-"""Reading and answering the host protocol's requests (spec/host-protocol.md 3.4), for every table."""
+"""Reading and answering the host protocol's requests (host-protocol 3.4), for every table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manager's HTTP API as generation A nodes use it (spec/manager-api.md 3.3, 3.4, 3.5, 6.1)."""
+"""The manager's HTTP API as generation A nodes use it (manager-api 3.3, 3.4, 3.5, 6.1)."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def as_json(outcome: RunReport, delivered: Sequence[Receipt] = (), error_at: str
 
 
 def tagged(value: Value) -> Any:
-    """JSON for a value (spec/calldata.md 7.3)."""
+    """JSON for a value (calldata 7.3)."""
     if isinstance(value, bytes):
         return {"$bytes": value.hex()}
     if isinstance(value, Address):

@@ -1,4 +1,4 @@
-"""One run, driven the way generation A nodes drive it (spec/manager-api.md 6.1)."""
+"""One run, driven the way generation A nodes drive it (manager-api 6.1)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Attempt:
 
 
 def run_request(stage: RunStage, host: str, *, is_sync: bool, node_data: dict[str, str]) -> dict[str, Any]:
-    """The JSON body of `POST /genvm/run` (section 3.3.1; message: host-protocol.md 6.1)."""
+    """The JSON body of `POST /genvm/run` (section 3.3.1; message: host-protocol 6.1)."""
     now = datetime.now(UTC)
     seen = stage.moment or now
     origin = stage.origin or stage.sender

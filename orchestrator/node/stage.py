@@ -218,7 +218,7 @@ class RunStage:
         )
 
     def _take_emission(self, emission: Value) -> None:
-        """One entry of `emissions` (spec/host-protocol.md 8.2)."""
+        """One entry of `emissions` (host-protocol 8.2)."""
         if not isinstance(emission, dict):
             raise ResultError("an emission is not a map")
         if emission["type"] == "EmitEvent":

@@ -230,7 +230,7 @@ def deploy_address(sender: Address, nonce: int) -> Address:
 def call_payload(
     method: str | None, args: Sequence[Encodable], kwargs: Mapping[str, Encodable] | None
 ) -> bytes:
-    """The entry payload of the v0.2 line (spec/contract-runtime.md 7.1). Raises BadRequest."""
+    """The entry payload of the v0.2 line (contract-runtime 7.1). Raises BadRequest."""
     fields: dict[str, Encodable] = {} if method is None else {"method": method}
     if args:
         fields["args"] = list(args)

@@ -1,4 +1,4 @@
-"""From a module's request to its answer: mocks first, then what was recorded (spec/modules.md 1.8–1.10)."""
+"""From a module's request to its answer: mocks first, then what was recorded (modules 1.8–1.10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The codec against every vector of spec/calldata.md, section 9."""
+"""The codec against every vector of calldata 9."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "calldata-vectors.
 
 
 def untag(tagged: Any) -> Value:
-    """Read the tagged JSON of spec/calldata.md 7.3."""
+    """Read the tagged JSON of calldata 7.3."""
     if isinstance(tagged, list):
         return [untag(item) for item in tagged]
     if not isinstance(tagged, dict):
@@ -38,13 +38,13 @@ def by_name(entries: list[dict[str, Any]]) -> list[Any]:
 
 @pytest.mark.parametrize("vector", by_name(VECTORS["valid"]))
 def test_value_encodes_to_its_one_form(vector: dict[str, Any]) -> None:
-    """spec/calldata.md 9.1."""
+    """calldata 9.1."""
     assert encode(untag(vector["value"])).hex() == vector["hex"]
 
 
 @pytest.mark.parametrize("vector", by_name(VECTORS["valid"]))
 def test_bytes_decode_to_the_value(vector: dict[str, Any]) -> None:
-    """spec/calldata.md 9.1; types count, so `True` is not 1."""
+    """calldata 9.1; types count, so `True` is not 1."""
     decoded = decode(bytes.fromhex(vector["hex"]))
     assert decoded == untag(vector["value"])
     assert encode(decoded).hex() == vector["hex"]
@@ -52,13 +52,13 @@ def test_bytes_decode_to_the_value(vector: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("vector", by_name(VECTORS["valid"]))
 def test_text_form(vector: dict[str, Any]) -> None:
-    """spec/calldata.md 7.1."""
+    """calldata 7.1."""
     assert to_text(untag(vector["value"])) == vector["text"]
 
 
 @pytest.mark.parametrize("vector", by_name(VECTORS["invalid"]))
 def test_bad_bytes_are_refused_with_their_class(vector: dict[str, Any]) -> None:
-    """spec/calldata.md 9.2 and 3."""
+    """calldata 9.2 and 3."""
     with pytest.raises(CalldataError) as caught:
         decode(bytes.fromhex(vector["hex"]))
     assert caught.value.reason == vector["class"]
@@ -77,12 +77,12 @@ def test_bad_bytes_are_refused_with_their_class(vector: dict[str, Any]) -> None:
     ],
 )
 def test_value_without_a_form_is_refused(value: Any) -> None:
-    """spec/calldata.md 9.3."""
+    """calldata 9.3."""
     with pytest.raises(CalldataError):
         encode(value)
 
 
 def test_an_address_has_twenty_bytes() -> None:
-    """spec/calldata.md 9.3, address_19_bytes."""
+    """calldata 9.3, address_19_bytes."""
     with pytest.raises(ValueError, match="20 bytes"):
         Address(bytes(19))

@@ -1,4 +1,4 @@
-"""The executor's host client writes and reads exactly the bytes of the page (spec/host-protocol.md 3.5)."""
+"""The executor's host client writes and reads exactly the bytes of the page (host-protocol 3.5)."""
 
 from __future__ import annotations
 

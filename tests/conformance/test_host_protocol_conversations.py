@@ -1,4 +1,4 @@
-"""The executor's client and the node's host speak to each other over every table (spec/host-protocol.md)."""
+"""The executor's client and the node's host speak to each other over every table (host-protocol)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Result payloads (spec/host-protocol.md 8 and 9)."""
+"""Result payloads (host-protocol 8 and 9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manager socket writes and reads exactly the bytes of the page (spec/manager-api.md 4.1, 4.3, 4.5)."""
+"""The manager socket writes and reads exactly the bytes of the page (manager-api 4.1, 4.3, 4.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seccomp profile of executors, looked at from inside a container (spec/hostile-container.md, 2, 10)."""
+"""The seccomp profile of executors, looked at from inside a container (hostile-container 2, 10)."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = re.compile(r"(?<![\w/.])((?:docs|findings)/[\w/.-]+?\.(?:md|sh))(?:#([\w-]+))?(?![\w/])")
 LINK = re.compile(r"\]\(([^()\s#]*)(?:#([\w-]+))?\)")
+SOMEWHERE = re.compile(r"(?<![\w/.<{*%-])(?:spec/)?([A-Za-z][\w-]+\.md)(?![\w/])")
 NAMED = re.compile(r"`((?:orchestrator|images|tests|bench|docs|examples|findings|\.ci)/[\w./-]*\w/?)`")
 MADE = "bench/out/"
 """What a benchmark writes."""
@@ -47,6 +48,20 @@ def test_pages_that_are_named() -> None:
         if name != here
         for target, anchor in PAGE.findall((ROOT / name).read_text("utf-8"))
         if missing(ROOT, target, anchor or None)
+    ]
+    assert wrong == []
+
+
+def test_pages_that_are_named_without_their_folder() -> None:
+    """The specification's have no ending: docs/architecture.md says where they are."""
+    here = Path(__file__).relative_to(ROOT)
+    known = {name.name for name in FILES} | {"RELEASE-NOTES.md"}
+    wrong = [
+        f"{name}: {page}"
+        for name in FILES
+        if name != here
+        for page in SOMEWHERE.findall((ROOT / name).read_text("utf-8"))
+        if page not in known
     ]
     assert wrong == []
 

@@ -1,4 +1,4 @@
-"""What a module supplies, and what it is told (modules.md, 1.6; docs/module-protocol.md)."""
+"""What a module supplies, and what it is told (modules 1.6; docs/module-protocol.md)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Conversation(Protocol):
         """
 
     def statistics(self) -> dict[str, Encodable]:
-        """The map of modules.md 1.11."""
+        """The map of modules 1.11."""
 
     async def close(self) -> None: ...
 

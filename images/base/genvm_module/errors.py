@@ -1,4 +1,4 @@
-"""Errors a module answers with (modules.md, 1.10).
+"""Errors a module answers with (modules 1.10).
 
 `ModuleError` is the tree's root: `fatal` ones say that the node itself failed and abort the run, the others
 are observations about what the contract named and reach the contract. `RequestMalformed` is a request whose
@@ -19,7 +19,7 @@ MOST_ITEMS = 16
 
 
 class ModuleError(Exception):
-    """`causes` outermost first; `ctx` values as in the table of modules.md 1.10 (fractions become text)."""
+    """`causes` outermost first; `ctx` values as in the table of modules 1.10 (fractions become text)."""
 
     def __init__(
         self, causes: str | Sequence[str], *, fatal: bool, ctx: Mapping[str, object] | None = None

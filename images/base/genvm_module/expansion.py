@@ -1,4 +1,4 @@
-"""`${…}` in configurations, expanded once, when a module starts (modules.md, 2.2)."""
+"""`${…}` in configurations, expanded once, when a module starts (modules 2.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first message of a session, in every shape that executors of all generations send (modules.md, 1.6)."""
+"""The first message of a session, in every shape that executors of all generations send (modules 1.6)."""
 
 from __future__ import annotations
 

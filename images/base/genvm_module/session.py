@@ -1,4 +1,4 @@
-"""One session: hello, then one request at a time until the peer goes (modules.md, 1.6, 1.7).
+"""One session: hello, then one request at a time until the peer goes (modules 1.6, 1.7).
 
 The work on a request is cancelled the moment its peer goes: nobody is left to pay a provider for.
 """

@@ -1,4 +1,4 @@
-"""A module without a manager: both transports on one address, told apart by first bytes (modules.md, 1.5)."""
+"""A module without a manager: both transports on one address, told apart by first bytes (modules 1.5)."""
 
 from __future__ import annotations
 

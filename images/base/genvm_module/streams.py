@@ -1,4 +1,4 @@
-"""The two transports: framed byte stream (S) and WebSocket (W) (modules.md, 1.3, 1.4)."""
+"""The two transports: framed byte stream (S) and WebSocket (W) (modules 1.3, 1.4)."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def decimal_text(number: float | Decimal) -> str:
 def carried(value: object) -> Value:
     """`value` as calldata can carry it: fractions and integers beyond 64 bits as text, the rest as `str`.
 
-    The rule of modules.md 1.8 for JSON answers, also used for error contexts.
+    The rule of modules 1.8 for JSON answers, also used for error contexts.
     """
     if isinstance(value, float | Decimal):
         return decimal_text(value)

@@ -1,4 +1,4 @@
-"""The binary value format of the GenVM (spec/calldata.md): canonical, one byte string per value."""
+"""The binary value format of the GenVM (calldata 1): canonical, one byte string per value."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ __all__ = [
 class CalldataError(ValueError):
     """Bytes that are not calldata, or a value that has no form in it.
 
-    `reason` is one of the class names of spec/calldata.md section 3; besides these `not_encodable` (a type
+    `reason` is one of the class names of calldata 3; besides these `not_encodable` (a type
     the format does not have) and `too_many_items` (more values than the caller allows).
     """
 
@@ -371,7 +371,7 @@ def _sorted_keys(mapping: Mapping[object, object]) -> list[str]:
 
 
 def to_text(value: Encodable, limit: int = 1_000_000) -> str:
-    """The debug text form of spec/calldata.md 7.1, cut after `limit` characters. Never fails."""
+    """The debug text form of calldata 7.1, cut after `limit` characters. Never fails."""
     text = _Text(limit)
     text.put(value, 0)
     joined = "".join(text.parts).encode("utf-8", "backslashreplace").decode()

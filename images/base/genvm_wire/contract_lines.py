@@ -1,4 +1,4 @@
-"""Which line of the contracts' library a package was written against (spec/contract-sdk-v03.md, 1).
+"""Which line of the contracts' library a package was written against (contract-sdk-v03 1).
 
 A runner's id is the hash of the package that it names, so that a published id tells the line for ever. An
 alias (`test`, `latest`) and bare WebAssembly tell nothing.

@@ -1,4 +1,4 @@
-"""Contract packages: ZIP, raw WASM or text with a comment header (spec/contract-runtime.md 2.1, 2.2)."""
+"""Contract packages: ZIP, raw WASM or text with a comment header (contract-runtime 2.1, 2.2)."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _ends_like_zip(code: bytes) -> bool:
 
 
 def version_text(code: bytes, line: str) -> str:
-    """The version that detection sees (spec/manager-api.md 3.8, step 2). Raises PackageError.
+    """The version that detection sees (manager-api 3.8, step 2). Raises PackageError.
 
     Unlike `parse` it looks at no runner JSON, and a ZIP without a version is `v*.*.*`.
     """
@@ -172,7 +172,7 @@ def _zip_runner(files: Mapping[str, bytes], line: str) -> Mapping[str, Any]:
 
 
 def _wasm_runner(code: bytes, line: str) -> Mapping[str, Any]:
-    """Its actions, where a module of line v0.3 carries them (spec/contract-sdk-v03.md, 19)."""
+    """Its actions, where a module of line v0.3 carries them (contract-sdk-v03 19)."""
     section = custom_section(code, b"genvm.runner.json") if LINE_RULES[line].modules_name_runners else None
     if section is None:
         return {"StartWasm": "file"}

@@ -1,4 +1,4 @@
-"""Bytes as text in the alphabet of runner ids: base 32 without `i l o u` (spec/contract-runtime.md, 2.4)."""
+"""Bytes as text in the alphabet of runner ids: base 32 without `i l o u` (contract-runtime 2.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The five method tables of the host protocol, as data (spec/host-protocol.md, 1, 3.1, 3.3, 3.4).
+"""The five method tables of the host protocol, as data (host-protocol 1, 3.1, 3.3, 3.4).
 
 Nothing on the wire announces a table: it belongs to an executor version and to the node's host library.
 """

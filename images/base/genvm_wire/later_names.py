@@ -1,4 +1,4 @@
-"""The names that the newest node software gives to what a result holds (spec/host-protocol.md, 12)."""
+"""The names that the newest node software gives to what a result holds (host-protocol 12)."""
 
 from __future__ import annotations
 

@@ -25,15 +25,15 @@ class LineRules:
     compares_headers: bool
     """a header names the version that a contract needs; else the root slot names its major"""
     user_errors_are_values: bool
-    """any calldata; else a text (host-protocol.md, 9)"""
+    """any calldata; else a text (host-protocol 9)"""
     hears_of_errors: bool
-    """`#error` of a contract is called when what it sent fails (contract-sdk.md, 7.2)"""
+    """`#error` of a contract is called when what it sent fails (contract-sdk 7.2)"""
     adds_value: bool
     """executors add what came with a transaction to the balance that they are told"""
     comment_separator: str
     """between the lines of a comment header, which are one JSON text"""
     modules_name_runners: bool
-    """bare WebAssembly may carry its actions (contract-sdk-v03.md, 19)"""
+    """bare WebAssembly may carry its actions (contract-sdk-v03 19)"""
     strict_archives: bool
     """a ZIP archive with what readers understand in several ways is refused"""
 

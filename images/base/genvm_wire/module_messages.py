@@ -77,7 +77,7 @@ class ConfigurationFailed(Message):
 
 
 class SessionEnded(Message):
-    """The run has no session any more. `stats` as in modules.md 1.11, of so many requests."""
+    """The run has no session any more. `stats` as in modules 1.11, of so many requests."""
 
     kind: ClassVar = "session_ended"
     run: int

@@ -1,6 +1,6 @@
 """What an executor and a module say to each other, as the executor builds and reads it.
 
-Spec: modules.md, 1.6–1.10. The newest shapes (S2): web requests are pairs with a size limit, and LLM requests
+Spec: modules 1.6–1.10. The newest shapes (S2): web requests are pairs with a size limit, and LLM requests
 carry the fuel that is left.
 """
 

@@ -1,4 +1,4 @@
-"""The LLM providers' names, as configurations and checks say them (spec/modules.md 2.6)."""
+"""The LLM providers' names, as configurations and checks say them (modules 2.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results of a run: the payload of CONSUME_RESULT (spec/host-protocol.md, 8) and nondet sub-results (9)."""
+"""Results of a run: the payload of CONSUME_RESULT (host-protocol 8) and nondet sub-results (9)."""
 
 from __future__ import annotations
 

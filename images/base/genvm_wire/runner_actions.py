@@ -1,4 +1,4 @@
-"""What a package's `runner.json` asks for (spec: contract-runtime.md, 2.3, 2.4)."""
+"""What a package's `runner.json` asks for (spec: contract-runtime 2.3, 2.4)."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ class _Interpreter:
 
 
 def cost_of_mapping(target: str, paths: Collection[str]) -> int:
-    """Of `MAX_MAPPED`, of `paths` put behind `target`: as the reference counts it (contract-sdk-v03.md, 18).
+    """Of `MAX_MAPPED`, of `paths` put behind `target`: as the reference counts it (contract-sdk-v03 18).
 
     Sums lengths: what they would be together is made by nobody before it is known that there is room.
     """

@@ -1,4 +1,4 @@
-"""Which runners there are, and which contract library a Python runner holds (contract-sdk-v03.md, 1).
+"""Which runners there are, and which contract library a Python runner holds (contract-sdk-v03 1).
 
 The id is a hash of the package. Those of the first two lines are written in an alphabet without `e o t u`,
 the later ones in GVM32: an unknown id is refused, for its contract expects a library of its own.

@@ -1,4 +1,4 @@
-"""Where a contract keeps what, and how pages travel (spec/contract-runtime.md 8, host-protocol.md 7)."""
+"""Where a contract keeps what, and how pages travel (contract-runtime 8, host-protocol 7)."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def split_change(key: bytes, value: bytes) -> Iterator[tuple[bytes, int, bytes]]
 
 
 def pre_deploy_writes(code: bytes, line: str = "v0.2") -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
-    """What a generation A node stores before a deployment (spec/manager-api.md 3.9), by the contract's line.
+    """What a generation A node stores before a deployment (manager-api 3.9), by the contract's line.
 
     Keys are slot and **byte offset, little-endian**; do not mix them up with page keys.
     """

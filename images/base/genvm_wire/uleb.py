@@ -1,4 +1,4 @@
-"""ULEB128 numbers of any size in linear time (spec/calldata.md, 2.1 and 5).
+"""ULEB128 numbers of any size in linear time (calldata 2.1 and 5).
 
 Shifting a growing integer once per byte is quadratic: one hostile mebibyte would hold a process for seconds.
 Long numbers are therefore packed eight 7-bit groups at a time with whole-number masks.

@@ -1,4 +1,4 @@
-"""Contract archives: ZIP with *stored* members only (spec/contract-runtime.md 2.1)."""
+"""Contract archives: ZIP with *stored* members only (contract-runtime 2.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a contract may be called with (spec: contract-runtime.md, 7.1).
+"""What a contract may be called with (spec: contract-runtime 7.1).
 
 The line up to v0.2 leaves it to the contract; from v0.3 on the executor checks it. Each has its own key for
 the method, and whoever calls may know only the other's.

@@ -1,4 +1,4 @@
-"""What tells one line of contracts from another: a table per line, and nowhere else (contract-runtime.md).
+"""What tells one line of contracts from another: a table per line, and nowhere else (contract-runtime).
 
 A line is what contracts were written against; a job names its own. The rest of the executor asks for the rule
 that it needs, so that a further line is one more table here. Where bytes lie in storage, packages and results
@@ -22,7 +22,7 @@ from genvm_wire.records import record
 
 @record
 class ErrorTexts:
-    """VM errors, as they are in results (host-protocol.md, 11; contract-runtime.md, 10)."""
+    """VM errors, as they are in results (host-protocol 11; contract-runtime 10)."""
 
     no_memory: str
     """the memory of a VM cannot be made, or is used up"""

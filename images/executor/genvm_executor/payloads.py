@@ -1,4 +1,4 @@
-"""The shapes of `gl_call` payloads (spec: contract-runtime.md, 6; contract-sdk.md, 3.2).
+"""The shapes of `gl_call` payloads (spec: contract-runtime 6; contract-sdk 3.2).
 
 A payload is checked as a whole: a missing or an extra key, or a value of another type, makes the request
 invalid.

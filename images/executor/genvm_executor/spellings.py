@@ -1,6 +1,6 @@
 """Requests were renamed while line v0.3 grew: whatever a snapshot calls them, they are read as the first did.
 
-No name means two things (spec: contract-sdk-v03.md, 3), so one executor serves all snapshots.
+No name means two things (spec: contract-sdk-v03 3), so one executor serves all snapshots.
 """
 
 from __future__ import annotations

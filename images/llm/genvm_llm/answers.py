@@ -1,4 +1,4 @@
-"""From what a model replied to what a request gets (modules.md, 1.8, 2.6, 2.7)."""
+"""From what a model replied to what a request gets (modules 1.8, 2.6, 2.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run may still spend on prompts, in gen and therefore in time (modules.md, 2.8)."""
+"""What a run may still spend on prompts, in gen and therefore in time (modules 2.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One provider tried with one prompt, for the manager's `/llm/check` (modules.md 2.13, manager-api.md 3.14).
+"""One provider tried with one prompt, for the manager's `/llm/check` (modules 2.13, manager-api 3.14).
 
 No policy, no JSON mode, no retry, no address filter.
 """

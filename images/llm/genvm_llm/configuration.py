@@ -1,4 +1,4 @@
-"""The module's configuration: what a node posts, checked and filtered (modules.md, 2.1, 2.3).
+"""The module's configuration: what a node posts, checked and filtered (modules 2.1, 2.3).
 
 Numbers that are no integers may come as decimal text. Unknown keys are ignored.
 """

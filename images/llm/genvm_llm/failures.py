@@ -1,4 +1,4 @@
-"""How an attempt at a provider failed, for routing, counters and logs (modules.md, 2.8)."""
+"""How an attempt at a provider failed, for routing, counters and logs (modules 2.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text filters for prompts (modules.md, 2.5). All are idempotent, and take time in proportion to the text.
+"""Text filters for prompts (modules 2.5). All are idempotent, and take time in proportion to the text.
 
 Normalising puts a row of combining marks into order, at a cost that grows with the square of its length. So
 rows are bounded first, as the Stream-Safe Text Format of UAX 15 does it.

@@ -1,4 +1,4 @@
-"""Finding the one object in what a model wrote around and beside it (modules.md, 2.7 and correction 3)."""
+"""Finding the one object in what a model wrote around and beside it (modules 2.7 and correction 3)."""
 
 from __future__ import annotations
 

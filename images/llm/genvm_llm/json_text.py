@@ -1,4 +1,4 @@
-"""Making JSON of what a model wrote: fences dropped, a cut-off document completed (modules.md, 2.7)."""
+"""Making JSON of what a model wrote: fences dropped, a cut-off document completed (modules 2.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one session has used: HTTP calls, tokens, gen (modules.md, 1.11)."""
+"""What one session has used: HTTP calls, tokens, gen (modules 1.11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Merging a prompt's `extra` fields into a request body (modules.md, 2.4)."""
+"""Merging a prompt's `extra` fields into a request body (modules 2.4)."""
 
 from __future__ import annotations
 

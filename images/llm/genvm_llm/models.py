@@ -1,4 +1,4 @@
-"""One model of a backend, and what its switches make of a prompt (modules.md, 2.1 and correction 4)."""
+"""One model of a backend, and what its switches make of a prompt (modules 2.1 and correction 4)."""
 
 from __future__ import annotations
 

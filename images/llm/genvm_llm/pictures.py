@@ -1,4 +1,4 @@
-"""Images that travel with a prompt (modules.md, 1.10, 2.4)."""
+"""Images that travel with a prompt (modules 1.10, 2.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Studio's custom plugin: a chat endpoint that a run brings along, its key included (modules.md, 2.12.2)."""
+"""Studio's custom plugin: a chat endpoint that a run brings along, its key included (modules 2.12.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One HTTP exchange with a provider, bounded in size; failures are `ProviderFailed` (modules.md, 1.10, 2.6).
+"""One HTTP exchange with a provider, bounded in size; failures are `ProviderFailed` (modules 1.10, 2.6).
 
 Redirects are not followed: the key would travel with them.
 """

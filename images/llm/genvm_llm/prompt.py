@@ -1,4 +1,4 @@
-"""A prompt as providers get it (modules.md, 2.4), and reading one from JSON as `/llm/check` takes it."""
+"""A prompt as providers get it (modules 2.4), and reading one from JSON as `/llm/check` takes it."""
 
 from __future__ import annotations
 

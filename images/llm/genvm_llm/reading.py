@@ -1,4 +1,4 @@
-"""From the bytes of a provider's 200 reply to an answer (modules.md, 2.6, 2.7)."""
+"""From the bytes of a provider's 200 reply to an answer (modules 2.6, 2.7)."""
 
 from __future__ import annotations
 

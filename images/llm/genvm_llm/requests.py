@@ -1,4 +1,4 @@
-"""Requests of executors, lenient on unknown keys and strict on types (modules.md, 1.1, 1.8)."""
+"""Requests of executors, lenient on unknown keys and strict on types (modules 1.1, 1.8)."""
 
 from __future__ import annotations
 

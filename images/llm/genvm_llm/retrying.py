@@ -1,4 +1,4 @@
-"""Trying the same candidate again, when the operator asks for it (modules.md, 2.8)."""
+"""Trying the same candidate again, when the operator asks for it (modules 2.8)."""
 
 from __future__ import annotations
 

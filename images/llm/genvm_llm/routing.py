@@ -1,4 +1,4 @@
-"""Which models are asked for a prompt, in which order, and until when (modules.md, 2.8)."""
+"""Which models are asked for a prompt, in which order, and until when (modules 2.8)."""
 
 from __future__ import annotations
 

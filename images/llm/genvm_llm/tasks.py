@@ -1,4 +1,4 @@
-"""From a request to the prompt that a policy works on (modules.md, 2.5)."""
+"""From a request to the prompt that a policy works on (modules 2.5)."""
 
 from __future__ import annotations
 

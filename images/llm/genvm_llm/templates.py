@@ -1,4 +1,4 @@
-"""The operator's prompt templates and how they are filled (modules.md, 2.5)."""
+"""The operator's prompt templates and how they are filled (modules 2.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Durations in configurations and prompts (modules.md, 2.1)."""
+"""Durations in configurations and prompts (modules 2.1)."""
 
 from __future__ import annotations
 

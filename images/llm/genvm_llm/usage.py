@@ -1,4 +1,4 @@
-"""What a provider says an answer cost (modules.md, 2.6, 2.9)."""
+"""What a provider says an answer cost (modules 2.6, 2.9)."""
 
 from __future__ import annotations
 
@@ -77,5 +77,5 @@ class ModelTotals:
         return {**counters, "failures": dict(self.failures)}
 
     def tokens(self) -> dict[str, Encodable]:
-        """As in modules.md 1.11."""
+        """As in modules 1.11."""
         return {"input": self.input_tokens, "output": self.output_tokens, "total": self.total_tokens}

@@ -1,4 +1,4 @@
-"""The command line of `genvm` per host table (spec/host-protocol.md, 4.1)."""
+"""The command line of `genvm` per host table (host-protocol 4.1)."""
 
 from __future__ import annotations
 

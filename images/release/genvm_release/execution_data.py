@@ -1,4 +1,4 @@
-"""What `genvm` reads from its standard input, per host table (spec/host-protocol.md, 6)."""
+"""What `genvm` reads from its standard input, per host table (host-protocol 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program's log, one JSON object a line, as records for the manager (spec/host-protocol.md, 5)."""
+"""The program's log, one JSON object a line, as records for the manager (host-protocol 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manager's side of the second host connection: takes the result (spec/host-protocol.md, 3, 8.3, 10)."""
+"""The manager's side of the second host connection: takes the result (host-protocol 3, 8.3, 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `genvm` program as a child process: input, output, log, end (spec/host-protocol.md, 4.2)."""
+"""The `genvm` program as a child process: input, output, log, end (host-protocol 4.2)."""
 
 from __future__ import annotations
 

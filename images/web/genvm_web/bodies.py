@@ -1,4 +1,4 @@
-"""Reading an answer's body: never more than the limit, counted after decompression (modules.md, 3.3)."""
+"""Reading an answer's body: never more than the limit, counted after decompression (modules 3.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web module's configuration, checked as a whole before anything uses it (modules.md, 3.1)."""
+"""The web module's configuration, checked as a whole before anything uses it (modules 3.1)."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class WebConversation:
                 return await self._counted(self._fetch(fetch))
 
     def statistics(self) -> dict[str, Encodable]:
-        """Counters since hello, times in microseconds (modules.md, 1.11)."""
+        """Counters since hello, times in microseconds (modules 1.11)."""
         return {"scripting": {"requests_count": self._requests, "requests_time": self._microseconds}}
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A request with its redirects, each hop judged as if the contract had named it (modules.md, 3.3 and 3.5)."""
+"""A request with its redirects, each hop judged as if the contract had named it (modules 3.3 and 3.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which headers leave the node, and how those of an answer come back (modules.md, 3.3)."""
+"""Which headers leave the node, and how those of an answer come back (modules 3.3)."""
 
 from __future__ import annotations
 

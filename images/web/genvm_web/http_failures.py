@@ -1,4 +1,4 @@
-"""What a failed exchange means: something observed, or nothing at all (modules.md, 1.10).
+"""What a failed exchange means: something observed, or nothing at all (modules 1.10).
 
 A refused connection or a bad certificate is something every node can see, so a contract may. A missing
 route, no file descriptors or no name server say nothing about the remote: they abort the run, and the node

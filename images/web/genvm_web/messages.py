@@ -1,4 +1,4 @@
-"""Requests of executors, in the form with a size limit (S) and without (W) (modules.md, 1.9)."""
+"""Requests of executors, in the form with a size limit (S) and without (W) (modules 1.9)."""
 
 from __future__ import annotations
 

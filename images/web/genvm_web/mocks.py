@@ -1,4 +1,4 @@
-"""Answers that the node supplies instead of the network, for trying contracts out (modules.md, 3.7)."""
+"""Answers that the node supplies instead of the network, for trying contracts out (modules 3.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`#{name}` in signer settings, filled in per run (modules.md, 2.2 and 3.6)."""
+"""`#{name}` in signer settings, filled in per run (modules 2.2 and 3.6)."""
 
 from __future__ import annotations
 

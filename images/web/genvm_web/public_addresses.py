@@ -1,4 +1,4 @@
-"""Which addresses a contract may reach: those of the public internet, and no others (modules.md, 3.5).
+"""Which addresses a contract may reach: those of the public internet, and no others (modules 3.5).
 
 One table serves requests and the browser alike, so that no address passes one door and not the other.
 """

@@ -1,4 +1,4 @@
-"""The service that holds the node's key and signs requests with it (modules.md, 3.6).
+"""The service that holds the node's key and signs requests with it (modules 3.6).
 
 It is the operator's own: reached wherever it is, and its failures abort the run, because a node that cannot
 sign has observed nothing.

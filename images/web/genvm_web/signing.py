@@ -1,4 +1,4 @@
-"""The message signature of a request: what is signed, byte for byte (RFC 9421; modules.md, 3.6)."""
+"""The message signature of a request: what is signed, byte for byte (RFC 9421; modules 3.6)."""
 
 from __future__ import annotations
 

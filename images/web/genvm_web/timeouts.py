@@ -1,4 +1,4 @@
-"""Lengths of time as configurations and contracts write them (modules.md, 2.1 and 1.9)."""
+"""Lengths of time as configurations and contracts write them (modules 2.1 and 1.9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The labels that may end a host name: the IANA root zone, in its ASCII form (modules.md, 3.2)."""
+"""The labels that may end a host name: the IANA root zone, in its ASCII form (modules 3.2)."""
 
 from __future__ import annotations
 

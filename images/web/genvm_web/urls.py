@@ -1,4 +1,4 @@
-"""Which URLs a contract may name (modules.md, 3.2).
+"""Which URLs a contract may name (modules 3.2).
 
 A URL is parsed once, by the WHATWG rules that the browser follows too; later code uses the parsed parts and
 their serialised form only, so that no second parser can understand it differently.
@@ -84,7 +84,7 @@ class UrlRules:
         return host in self._allowed_hosts
 
     def check(self, text: str, base: str | None = None) -> WebUrl:
-        """Parse and judge, in the order of modules.md 3.2; `base` is what a relative reference belongs to.
+        """Parse and judge, in the order of modules 3.2; `base` is what a relative reference belongs to.
 
         Raises ModuleError: MALFORMED_URL, SCHEMA_FORBIDDEN, PORT_FORBIDDEN or TLD_FORBIDDEN, none fatal.
         """

@@ -1,4 +1,4 @@
-"""Asking the webdriver service for a page (modules.md, 3.4).
+"""Asking the webdriver service for a page (modules 3.4).
 
 The service is the node's own: whatever goes wrong on the way to it says nothing about the page.
 """

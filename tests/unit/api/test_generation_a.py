@@ -18,7 +18,7 @@ ZERO = "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
 def body(**changes: Any) -> dict[str, Any]:
-    """The request of manager-api section 8, changed."""
+    """The request of manager-api 8, changed."""
     message = {
         "is_init": False,
         "contract_address": ZERO,

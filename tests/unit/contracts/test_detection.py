@@ -1,4 +1,4 @@
-"""Version detection (spec/manager-api.md 3.8): it says about a header what the executor will say."""
+"""Version detection (manager-api 3.8): it says about a header what the executor will say."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def zipped(files: dict[str, str]) -> bytes:
     ids=lambda value: repr(value)[:40],
 )
 def test_detection_table(code: bytes, major: int) -> None:
-    """spec/manager-api.md 3.8, with 2 the latest major."""
+    """manager-api 3.8, with 2 the latest major."""
     assert found(code).major == major
 
 

@@ -1,4 +1,4 @@
-"""Whether a job leaves the width of fuel amounts to the node (host-protocol.md, correction of 3.4)."""
+"""Whether a job leaves the width of fuel amounts to the node (host-protocol 3.4, correction)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The codec under hostile input: linear time, bounded memory, one error type (spec/calldata.md 3, 5, 7)."""
+"""The codec under hostile input: linear time, bounded memory, one error type (calldata 3, 5, 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract packages (spec/contract-runtime.md 2.1, 2.2)."""
+"""Contract packages (contract-runtime 2.1, 2.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Storage slots and page keys (spec/contract-runtime.md 8, host-protocol.md 7, manager-api.md 3.9)."""
+"""Storage slots and page keys (contract-runtime 8, host-protocol 7, manager-api 3.9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fatal answers stay whole when there is much to tell (modules.md, 1.10)."""
+"""Fatal answers stay whole when there is much to tell (modules 1.10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions over transport S (modules.md, 1.4, 1.6, 1.7 and behaviours 1–8 of section 7)."""
+"""Sessions over transport S (modules 1.4, 1.6, 1.7 and behaviours 1–8 of section 7)."""
 
 from __future__ import annotations
 

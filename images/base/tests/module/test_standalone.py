@@ -1,4 +1,4 @@
-"""Both transports on one address (modules.md, 1.3, 1.5)."""
+"""Both transports on one address (modules 1.3, 1.5)."""
 
 from __future__ import annotations
 

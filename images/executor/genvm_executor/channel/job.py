@@ -17,7 +17,7 @@ PERMISSION_LETTERS = frozenset("rwscnu")
 
 
 class Message(Frozen):
-    """The transaction (spec: host-protocol.md, 6.1). `value` in wei; `now_ns` since 1970, from `datetime`."""
+    """The transaction (spec: host-protocol 6.1). `value` in wei; `now_ns` since 1970, from `datetime`."""
 
     contract: Address
     sender: Address
@@ -78,7 +78,7 @@ class Job(Frozen):
     fee_buckets: tuple[int, ...]
     """what may be spent, in the node's order"""
     later_names: bool
-    """the node reads results under their later names (host-protocol.md, 12)"""
+    """the node reads results under their later names (host-protocol 12)"""
     asks_for_routes: bool
     """the node wants to be asked which executor serves a call to another contract"""
     nests: int | None
@@ -148,7 +148,7 @@ def _line(name: str) -> ContractLine:
 
 
 def _fee_buckets(extra: Mapping[str, Value]) -> tuple[int, ...]:
-    """One number per bucket; the nodes of T9w name a single limit (host-protocol.md, 6.2)."""
+    """One number per bucket; the nodes of T9w name a single limit (host-protocol 6.2)."""
     totals = extra.get("bucket_totals")
     if isinstance(totals, list):
         return tuple(total for total in totals if type(total) is int)

@@ -1,7 +1,7 @@
 """The contract library's way to the executor: functions over the device /dev/genlayer.
 
 Runs inside the guest. The device's messages are described in the executor's `guest_channel` module. A
-refusal raises SystemError("<n>: <name>") with the names of contract-sdk.md, 3.
+refusal raises SystemError("<n>: <name>") with the names of contract-sdk 3.
 """
 
 from __future__ import annotations

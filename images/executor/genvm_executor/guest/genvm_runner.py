@@ -1,6 +1,6 @@
 # ruff: noqa: PLC0415
 # What is imported when decides what is warm.
-"""Bootloader of a Python contract VM (contract-sdk.md, 2.1).
+"""Bootloader of a Python contract VM (contract-sdk 2.1).
 
 `main()` first loads everything that does not depend on the job and only then reads the start message from
 fd 0, where a warm instance blocks until there is one. Nothing before that read may look at time or job.

@@ -1,4 +1,4 @@
-"""The executor's side of the host protocol, for every table (spec/host-protocol.md 2.2, 3.4)."""
+"""The executor's side of the host protocol, for every table (host-protocol 2.2, 3.4)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ class HostError(Exception):
 
 
 class HostRefused(HostError):
-    """The host answered with an error byte of the table (spec/host-protocol.md 3.3)."""
+    """The host answered with an error byte of the table (host-protocol 3.3)."""
 
     def __init__(self, vm_error_text: str) -> None:
         super().__init__(vm_error_text)

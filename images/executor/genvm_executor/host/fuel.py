@@ -1,4 +1,4 @@
-"""Amounts of fuel on the wire, whose width nothing announces (spec/host-protocol.md 3.4, correction)."""
+"""Amounts of fuel on the wire, whose width nothing announces (host-protocol 3.4, correction)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Internal errors in the words that node software looks for (spec/modules.md, corrections of 1.10).
+"""Internal errors in the words that node software looks for (modules 1.10, corrections).
 
 Nodes of the earlier result forms search the text for `causes: ["CODE"`, `fatal: true` and what each provider
 answered; a text without these is a broken VM to them, and in the end an error of the transaction. The newest

@@ -17,7 +17,7 @@ MAX_VM_DEPTH = 16
 """Guests inside guests: each may use its whole WASM stack on top of its caller's."""
 NATIVE_STACK_BYTES = 64 * 1024 * 1024
 METER_VARIABLE = "GENVM_METER_FUEL"
-"""`1`: count fuel. No client sees it, nothing limits it (contract-sdk-v03.md, 19), and it takes a quarter of
+"""`1`: count fuel. No client sees it, nothing limits it (contract-sdk-v03 19), and it takes a quarter of
 a guest's time: on for those who compare runs to the unit, as two that burn the same did the same."""
 _UNLIMITED_FUEL = 2**64 - 1
 DEFAULT_MEMORY_BYTES = 768 * 1024 * 1024
@@ -37,7 +37,7 @@ SETTINGS: Mapping[str, bool | int] = MappingProxyType(
         "max_wasm_stack": WASM_STACK_BYTES,
         "memory_may_move": False,
         "parallel_compilation": False,
-        # What upstream's table of features does not name is off (contract-sdk-v03.md, 19).
+        # What upstream's table of features does not name is off (contract-sdk-v03 19).
         "wasm_bulk_memory": True,
         "wasm_multi_value": True,
         "wasm_reference_types": True,

@@ -31,7 +31,7 @@ class VmOutcome:
         return self.code == ResultCode.RETURN
 
     def sub_result(self) -> bytes:
-        """The form in which a calling VM or a node reads it (contract-runtime.md, 6.1)."""
+        """The form in which a calling VM or a node reads it (contract-runtime 6.1)."""
         return bytes([self.code]) + self.payload
 
 

@@ -1,4 +1,4 @@
-"""Error numbers of the `genlayer_sdk` functions (spec: contract-runtime.md, 5)."""
+"""Error numbers of the `genlayer_sdk` functions (spec: contract-runtime 5)."""
 
 from __future__ import annotations
 

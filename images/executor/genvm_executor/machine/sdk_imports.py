@@ -1,4 +1,4 @@
-"""The `genlayer_sdk` functions that raw WASM contracts import (spec: contract-runtime.md, 5)."""
+"""The `genlayer_sdk` functions that raw WASM contracts import (spec: contract-runtime 5)."""
 
 from __future__ import annotations
 

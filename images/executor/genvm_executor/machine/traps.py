@@ -1,4 +1,4 @@
-"""WASM traps in the words of each contract line (spec: host-protocol.md, 11; contract-runtime.md, 10)."""
+"""WASM traps in the words of each contract line (spec: host-protocol 11; contract-runtime 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's module connections: requests of contracts, asked of the modules (spec/modules.md, 1.8–1.10)."""
+"""A run's module connections: requests of contracts, asked of the modules (modules 1.8–1.10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One open stream to a module (spec/modules.md, 1.4, 1.6): hello with the first request, one answer each."""
+"""One open stream to a module (modules 1.4, 1.6): hello with the first request, one answer each."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Modules(Protocol):
         """What the prompts of this run cost so far, in the smallest unit of GEN."""
 
     def ask(self, request: str, payload: Value, memory_left: int) -> bytes:
-        """The module's answer as calldata `{"ok": …}` or `{"error": …}` (contract-runtime.md, 6.2).
+        """The module's answer as calldata `{"ok": …}` or `{"error": …}` (contract-runtime 6.2).
 
         `memory_left`: bytes that the asking VM may still take. Raises RunBroken when there is no answer to be
         had, RunCancelled when the run was cancelled meanwhile, VmFault, HostRefused, HostLost.

@@ -1,4 +1,4 @@
-"""From a job to its module connections: what the hello of each says (spec/modules.md, 1.6)."""
+"""From a job to its module connections: what the hello of each says (modules 1.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runner `softfloat`: conversions and arithmetic of floats for contracts (contract-sdk-v03.md, 19).
+"""The runner `softfloat`: conversions and arithmetic of floats for contracts (contract-sdk-v03 19).
 
 Each is one instruction that means the same on every processor: correctly rounded, to even, and one NaN. The
 conversions to integers are as published; of the rest only the style of the names is known. What is none

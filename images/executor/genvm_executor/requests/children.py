@@ -1,6 +1,6 @@
 """VMs inside a VM: view calls, sandboxes, non-deterministic blocks.
 
-Spec: contract-runtime.md, 6.3; host-protocol.md, 9.
+Spec: contract-runtime 6.3; host-protocol 9.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class ChildVms:
     def _run_elsewhere(
         self, caller: VmFrame, address: Address, calldata: bytes, view: int, route: str | bytes
     ) -> VmOutcome:
-        """Have another executor serve a call (host-protocol.md, 10). Raises RunBroken, RunCancelled."""
+        """Have another executor serve a call (host-protocol 10). Raises RunBroken, RunCancelled."""
         run = self._run
         if not run.job.nests or run.nesting is None:
             raise VmFault(run.job.line.texts.too_deep)

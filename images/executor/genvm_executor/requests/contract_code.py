@@ -1,4 +1,4 @@
-"""Where a contract's code is kept: u32 length and that many bytes (contract-runtime.md, 1)."""
+"""Where a contract's code is kept: u32 length and that many bytes (contract-runtime 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests of one VM, answered by the rules of contract-runtime.md, 5 and 6."""
+"""Requests of one VM, answered by the rules of contract-runtime 5 and 6."""
 
 from __future__ import annotations
 

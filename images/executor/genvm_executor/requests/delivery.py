@@ -1,4 +1,4 @@
-"""From an outcome to what the node and the manager get (spec: host-protocol.md, 8)."""
+"""From an outcome to what the node and the manager get (spec: host-protocol 8)."""
 
 from __future__ import annotations
 

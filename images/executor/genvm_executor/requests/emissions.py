@@ -111,7 +111,7 @@ class EmitEvent:
 
 
 Emission = PostMessage | DeployContract | EthSend | EmitEvent
-"""`as_map` is the form of host-protocol.md, 8.2; `fee_map` is what v0.3 adds to it."""
+"""`as_map` is the form of host-protocol 8.2; `fee_map` is what v0.3 adds to it."""
 
 
 def emission_map(emission: Emission, line: ContractLine, *, balance_pays_fees: bool) -> dict[str, Encodable]:

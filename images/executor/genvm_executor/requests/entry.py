@@ -1,4 +1,4 @@
-"""From a job to the VM that serves it (spec: contract-runtime.md, 1)."""
+"""From a job to the VM that serves it (spec: contract-runtime 1)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a run makes its executor keep until it ends, which is beside its VMs' memory: counted, and bounded.
 
 Counted by what a contract asks for, never by what a machine needs for it: running out of it is a result, and
-the same on every node. The prices are the reference's where it has one (contract-sdk-v03.md, 19).
+the same on every node. The prices are the reference's where it has one (contract-sdk-v03 19).
 """
 
 from __future__ import annotations

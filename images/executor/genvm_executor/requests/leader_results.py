@@ -1,6 +1,6 @@
 """Results of non-deterministic blocks as a leader gave them.
 
-Spec: host-protocol.md, 9; contract-runtime.md, 10.
+Spec: host-protocol 9; contract-runtime 10.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Messages that their contract's balance pays for (spec: contract-sdk-v03.md, 13)."""
+"""Messages that their contract's balance pays for (spec: contract-sdk-v03 13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a callee of another line came to, as its caller's line says it (contract-sdk-v03.md, 21)."""
+"""What a callee of another line came to, as its caller's line says it (contract-sdk-v03 21)."""
 
 from __future__ import annotations
 

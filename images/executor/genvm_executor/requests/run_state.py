@@ -76,7 +76,7 @@ class RunState:
         return sum(guest.memory_bytes for mode, guest in self.live if mode is deterministic)
 
     def memory_left(self, deterministic: bool) -> int:
-        """Bytes that VMs of a mode may still take: a block has what its caller left (contract-runtime.md, 1).
+        """Bytes that VMs of a mode may still take: a block has what its caller left (contract-runtime 1).
 
         What a deterministic VM may take never depends on blocks, whose memory differs from node to node.
         """
@@ -112,7 +112,7 @@ class RunState:
         return self._cache.reads
 
     def balance_of(self, address: Address) -> int:
-        """Asked once per address and run (host-protocol.md, 10)."""
+        """Asked once per address and run (host-protocol 10)."""
         known = self._balances.get(address)
         if known is None:
             known = self.node.get_balance(address)
@@ -126,7 +126,7 @@ class RunState:
         return self.balance_of(message.contract) + attached - self.sent
 
     def load_locked_slots(self) -> None:
-        """Read upgraders and, unless the sender is one, the locked slots (contract-runtime.md, 1)."""
+        """Read upgraders and, unless the sender is one, the locked slots (contract-runtime 1)."""
         message, line = self.job.message, self.job.line
         storage = self.storage_of(message.contract, StorageView.DEFAULT)
         upgraders = _read_list(storage, upgraders_slot(line.name), 20, "upgraders", line.most_upgraders)

@@ -1,4 +1,4 @@
-"""Runners that a contract names while it runs (spec: contract-sdk-v03.md, 1.2 and 9.2)."""
+"""Runners that a contract names while it runs (spec: contract-sdk-v03 1.2 and 9.2)."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class NodeStorage:
 
 
 class PageBudget:
-    """How many pages the run may write; None is no limit (spec: contract-runtime.md, 5).
+    """How many pages the run may write; None is no limit (spec: contract-runtime 5).
 
     `kept` counts what they take in any case.
     """
@@ -151,7 +151,7 @@ class WrittenStorage:
         self.writes += child.writes
 
     def runs(self) -> Iterator[tuple[bytes, int, bytes]]:
-        """(slot, page index, bytes of adjacent pages), sorted: storage changes (host-protocol.md, 7)."""
+        """(slot, page index, bytes of adjacent pages), sorted: storage changes (host-protocol 7)."""
         for slot in sorted(self._slots):
             pages = self._slots[slot]
             indices = sorted(pages)

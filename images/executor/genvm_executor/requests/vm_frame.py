@@ -25,7 +25,7 @@ class EntryKind(IntEnum):
 
 @record
 class Rights:
-    """What a VM may ask for (contract-runtime.md, 6.3)."""
+    """What a VM may ask for (contract-runtime 6.3)."""
 
     deterministic: bool
     write: bool
@@ -73,7 +73,7 @@ class VmFrame:
     sent: int = 0
 
     def start_message(self, message: Message, line: ContractLine) -> bytes:
-        """The bytes of fd 0 (contract-runtime.md, 3)."""
+        """The bytes of fd 0 (contract-runtime 3)."""
         start: dict[str, Encodable] = {
             "contract_address": self.contract,
             "sender_address": message.sender,

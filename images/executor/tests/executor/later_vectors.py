@@ -18,7 +18,7 @@ FILE = Path(__file__).parents[4] / "tests" / "vectors" / "contract-sdk-v03-vecto
 VECTORS: dict[str, Any] = json.loads(FILE.read_text())
 
 NEEDS_NUMPY = frozenset(("S22",))
-# Left out of `methods`, and resolved, as for the first line's contracts: contract-sdk.md, 13 and 16.
+# Left out of `methods`, and resolved, as for the first line's contracts: contract-sdk 13 and 16.
 LENIENT_SCHEMAS = {
     "C17": '{"ctor":{"params":[],"kwparams":{}},"methods":{}}',
     "C18": '{"ctor":{"params":[],"kwparams":{}},"methods":{"m":{"params":[["a","int"]],"kwparams":{},'

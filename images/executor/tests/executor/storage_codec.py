@@ -1,4 +1,4 @@
-"""Storage by the specification alone (contract-sdk.md 12, contract-sdk-v03.md 14), without the library.
+"""Storage by the specification alone (contract-sdk 12, contract-sdk-v03 14), without the library.
 
 A type reads its value out of slots, and writes one into them as other software would: a map's tree need not
 be the one that the library's own insertions would have come to. Values are what calldata holds, maps are

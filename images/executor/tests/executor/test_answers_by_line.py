@@ -1,4 +1,4 @@
-"""What a JSON prompt's answer is for contracts of each line (modules.md, 1.8 and correction 7)."""
+"""What a JSON prompt's answer is for contracts of each line (modules 1.8 and correction 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VMs inside a VM (contract-runtime.md, 6.3; host-protocol.md, 9)."""
+"""VMs inside a VM (contract-runtime 6.3; host-protocol 9)."""
 
 from __future__ import annotations
 

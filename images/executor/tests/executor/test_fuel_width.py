@@ -1,4 +1,4 @@
-"""How many bytes a fuel amount has, where only the node knows (host-protocol.md, correction of 3.4)."""
+"""How many bytes a fuel amount has, where only the node knows (host-protocol 3.4, correction)."""
 
 from __future__ import annotations
 

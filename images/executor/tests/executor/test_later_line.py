@@ -66,7 +66,7 @@ def run(executor: Executor, node: NodeHost) -> RunLine:
 
 
 def store(node: NodeHost, code: bytes, address: bytes | None = None) -> None:
-    """contract-runtime.md, 8.2: the code is at offset 2 of the root."""
+    """contract-runtime 8.2: the code is at offset 2 of the root."""
     slots = node.slots if address is None else node.accounts.setdefault(address, type(node.slots)(bytearray))
     slots[code_slot("v0.3")] = bytearray(struct.pack("<I", len(code)) + code)
 
@@ -77,7 +77,7 @@ def test_a_module_that_wants_more_memory_than_there_is_ends_with_the_error_of_th
 
 
 class TestEntry:
-    """contract-runtime.md, 1 and 7.1."""
+    """contract-runtime 1 and 7.1."""
 
     @pytest.mark.parametrize(
         "calldata",
@@ -128,7 +128,7 @@ class TestEntry:
 
 
 class TestRequests:
-    """contract-runtime.md, 6."""
+    """contract-runtime 6."""
 
     def test_a_user_error_is_any_value(self, run: RunLine) -> None:
         result, _ = run(requesting({"UserError": {"code": 4}}))
@@ -166,7 +166,7 @@ SENT: dict[str, Encodable] = {
 }  # fmt: skip
 MESSAGE: Encodable = {"PostMessage": SENT}
 BALANCE_PAYS = bytearray(37) + b"\x02"
-"""A root slot with the permission (contract-sdk-v03.md, 13)."""
+"""A root slot with the permission (contract-sdk-v03 13)."""
 DEPLOY: Encodable = {
     "DeployContract": {"calldata": {}, "code": b"c", "value": 0, "on": "accepted", "salt_nonce": 7}
 }  # fmt: skip
@@ -176,7 +176,7 @@ COMMON = {"type", "value", "message_fee", "receipt_fee", "fee_params"}
 
 
 class TestEmissions:
-    """host-protocol.md, 8.2."""
+    """host-protocol 8.2."""
 
     @pytest.mark.parametrize("node", ["T8", "T9n"], indirect=True)
     def test_emissions_carry_the_keys_of_the_line(self, run: RunLine, node: NodeHost) -> None:
@@ -201,7 +201,7 @@ class TestEmissions:
     def test_a_message_is_known_by_its_call_key(
         self, run: RunLine, node: NodeHost, name: str, key: str
     ) -> None:
-        """contract-runtime.md, 7.4."""
+        """contract-runtime 7.4."""
         node.slots[ROOT] = BALANCE_PAYS
         message: Encodable = {"PostMessage": {**SENT, "calldata": {"": name}}}
         (emission,) = run(requesting(message))[0].emissions
@@ -209,7 +209,7 @@ class TestEmissions:
 
 
 class TestResult:
-    """host-protocol.md, 8.1."""
+    """host-protocol 8.1."""
 
     def test_every_key_of_the_newest_form_is_there(self, run: RunLine) -> None:
         _, fields = run(requesting(), extra={"bucket_totals": [5, 6, 7]})
@@ -238,7 +238,7 @@ class TestResult:
         assert run(requesting(block), leader_nondet_results=[])[0].data == text
 
     def test_a_leaders_result_that_is_no_calldata_is_malformed(self, run: RunLine) -> None:
-        """contract-runtime.md, 10."""
+        """contract-runtime 10."""
         block = {"RunNondet": {"data_leader": b"", "data_validator": b""}}
         result, _ = run(requesting(block), leader_nondet_results=[b"\x00\xff"], is_sync=True)
         assert result.data == "leader_fault nondet_output malformed"
@@ -248,7 +248,7 @@ CALL: Encodable = {"CallContract": {"address": OTHER, "calldata": {"": "x"}, "st
 
 
 class TestRoutes:
-    """host-protocol.md, 3.2 and 10: who serves a call of another contract."""
+    """host-protocol 3.2 and 10: who serves a call of another contract."""
 
     def test_a_node_that_did_not_hook_calls_is_not_asked(self, run: RunLine, node: NodeHost) -> None:
         store(node, requesting(), OTHER.raw)

@@ -1,4 +1,4 @@
-"""Results for nodes that use the later names (host-protocol.md, 12)."""
+"""Results for nodes that use the later names (host-protocol 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A contract's questions to the llm and web modules (spec/modules.md, 1; contract-runtime.md, 6.2)."""
+"""A contract's questions to the llm and web modules (modules 1; contract-runtime 6.2)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .test_python_contracts import contract
 
 Ask = Callable[..., tuple[Report, ModulePeer, ModulePeer]]
 HOST_DATA = json.dumps({"node_address": "0x01", "tx_id": "0x02"})
-# modules.md, 6: the worked bytes of S2.
+# modules 6: the worked bytes of S2.
 HELLO = bytes.fromhex(
     "000000682e086761735f64617461060867656e766d5f69643909686f73745f64617461160c6e6f64655f61646472657373243078"
     "30310574785f696424307830321d696e697469616c5f74696d655f756e6974735f616c6c6f636174696f6e0104726f6c65344c65"
@@ -142,7 +142,7 @@ return gl.vm.run_nondet_unsafe(leader, lambda r: True)
         assert (report.value, llm.requests) == ("exit_code 1", [])
 
     def test_what_prompts_cost_is_in_the_newest_result(self, executor: Executor) -> None:
-        """host-protocol.md, 8.1: `llm_consumption`."""
+        """host-protocol 8.1: `llm_consumption`."""
         node, llm = NodeHost(HOST_TABLES["T9n"]), ModulePeer([ok("x", 5), ok("y", 2**200)])
         node.store_code(block("[gl.nondet.exec_prompt(p) for p in ('a', 'b')]").encode())
         executor.wait_ready()
@@ -237,14 +237,14 @@ return gl.vm.run_nondet_unsafe(leader, lambda r: True)
         ],
     )
     def test_what_no_module_knows_is_refused_before_anybody_is_asked(self, ask: Ask, expression: str) -> None:
-        """contract-runtime.md, 6: errno inval, not the internal error of a module that refuses."""
+        """contract-runtime 6: errno inval, not the internal error of a module that refuses."""
         report, llm, web = ask(block(expression), llm=[FATAL], web=[FATAL])
         assert (report.code, report.value) == (2, "exit_code 1")
         assert (llm.raw, web.raw) == (b"", b"")
         assert b"inval" in report.output["stderr"]
 
     def test_a_page_is_not_asked_for_when_little_memory_is_left(self, ask: Ask) -> None:
-        """contract-runtime.md, 9: 128 MiB for a page."""
+        """contract-runtime 9: 128 MiB for a page."""
         body = """
 def leader():
     held = bytearray(400 << 20)

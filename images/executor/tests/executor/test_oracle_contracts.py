@@ -1,6 +1,6 @@
 """Contracts of the kind that projects publish, with blocks that ask models and pages.
 
-Each transaction runs as a leader, and again as a validator on the same state (contract-sdk.md, 9, 10).
+Each transaction runs as a leader, and again as a validator on the same state (contract-sdk 9, 10).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Contracts that come as archives with a runner of their own (contract-runtime.md, 2.2 to 2.4)."""
+"""Contracts that come as archives with a runner of their own (contract-runtime 2.2 to 2.4)."""
 
 from __future__ import annotations
 

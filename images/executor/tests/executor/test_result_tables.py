@@ -1,4 +1,4 @@
-"""Tables whose effects travel inside the result (host-protocol.md, 3.6, 8.1)."""
+"""Tables whose effects travel inside the result (host-protocol 3.6, 8.1)."""
 
 from __future__ import annotations
 

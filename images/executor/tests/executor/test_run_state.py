@@ -54,7 +54,7 @@ def run_of_line() -> Iterator[RunOfLine]:
 def test_a_block_has_what_its_caller_left_and_takes_nothing_from_it(
     run_of_line: RunOfLine, line: str
 ) -> None:
-    """contract-runtime.md, 1: memory budget."""
+    """contract-runtime 1: memory budget."""
     run = run_of_line(line)
     guests: list[Any] = [SimpleNamespace(memory_bytes=60), SimpleNamespace(memory_bytes=10)]
     run.live += zip((True, False), guests, strict=True)
@@ -72,7 +72,7 @@ def test_a_block_has_what_its_caller_left_and_takes_nothing_from_it(
     ids=str,
 )
 def test_fee_buckets_are_those_of_the_node(extra: dict[str, Encodable], buckets: tuple[int, ...]) -> None:
-    """host-protocol.md, 6.2."""
+    """host-protocol 6.2."""
     assert parsed(extra=extra).fee_buckets == buckets
 
 

@@ -1,4 +1,4 @@
-"""What the second generation's library is called, as contracts import it (contract-sdk-v03.md, 4 and 5)."""
+"""What the second generation's library is called, as contracts import it (contract-sdk-v03 4 and 5)."""
 
 from __future__ import annotations
 

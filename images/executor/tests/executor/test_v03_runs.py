@@ -287,7 +287,7 @@ def send(fees):
 
 
 def test_a_balance_pays_once_the_contract_has_let_it(later: LaterChain) -> None:
-    """contract-sdk-v03.md, 13: read at the start of a run."""
+    """contract-sdk-v03 13: read at the start of a run."""
     body = """
 gl.storage.Root.get().set_permission(gl.vm.ABI.Permissions.CAN_USE_BALANCE_FOR_MESSAGE_FEES, True)
 nothing, free = dataclasses.replace(P, rotations=[]), dataclasses.replace(P, max_price_gen_per_time_unit=0)

@@ -1,4 +1,4 @@
-"""Sentences of contract-sdk-v03.md that no published vector shows, one after the other in the interpreter."""
+"""Sentences of contract-sdk-v03 that no published vector shows, one after the other in the interpreter."""
 
 from __future__ import annotations
 

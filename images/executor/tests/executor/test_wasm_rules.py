@@ -1,4 +1,4 @@
-"""Deterministic WebAssembly (contract-sdk-v03.md, 19): floats, frames, value slots, start, features."""
+"""Deterministic WebAssembly (contract-sdk-v03 19): floats, frames, value slots, start, features."""
 
 from __future__ import annotations
 

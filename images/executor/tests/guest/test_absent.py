@@ -1,4 +1,4 @@
-"""Imports that this interpreter cannot serve say what they would need (contract-sdk.md, 1: tier 3)."""
+"""Imports that this interpreter cannot serve say what they would need (contract-sdk 1: tier 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a map has decoded of its tree follows the bytes, whoever writes them (contract-sdk.md, 12.5)."""
+"""What a map has decoded of its tree follows the bytes, whoever writes them (contract-sdk 12.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`#get-schema` of annotations that the vectors do not have (contract-sdk.md, 13)."""
+"""`#get-schema` of annotations that the vectors do not have (contract-sdk 13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Storage views behave as contract-sdk.md, 12 says, beyond what the vectors show."""
+"""Storage views behave as contract-sdk 12 says, beyond what the vectors show."""
 
 from __future__ import annotations
 

@@ -228,7 +228,7 @@ def test_gl_has_just_the_names_that_upstream_has() -> None:
     assert found == UPSTREAM_NAMES
 
 
-# Beyond their tables (contract-sdk.md, 4 and 9-12) modules show, as upstream's do, what they use.
+# Beyond their tables (contract-sdk 4 and 9-12) modules show, as upstream's do, what they use.
 WRITTEN_WITH = {"Lazy", "T"}
 SHOWN = {
     "vm": {

@@ -1,4 +1,4 @@
-"""Entries, results, sub-VMs and messages behave as contract-sdk.md, 2 and 7 to 11 and 14 say."""
+"""Entries, results, sub-VMs and messages behave as contract-sdk 2 and 7 to 11 and 14 say."""
 
 from __future__ import annotations
 

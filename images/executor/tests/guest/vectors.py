@@ -18,14 +18,14 @@ VECTORS: dict[str, Any] = json.loads(FILE.read_text())
 # The interpreter for WASI has no native extensions, hence no numpy.
 NEEDS_NUMPY = frozenset(("ST22",))
 
-# Left out of `methods` instead of failing, and resolved instead of refused: contract-sdk.md, 13 and 16.
+# Left out of `methods` instead of failing, and resolved instead of refused: contract-sdk 13 and 16.
 LENIENT_SCHEMAS = {
     "SC17": '{"ctor":{"params":[],"kwparams":{}},"methods":{}}',
     "SC18": '{"ctor":{"params":[],"kwparams":{}},"methods":{"m":{"params":[["a","int"]],"kwparams":{},'
     '"readonly":true,"ret":"null"}}}',
 }
 
-# `emit(value=9)` sends 9: contract-sdk.md, 16. (The vector shows the old defect, 0.)
+# `emit(value=9)` sends 9: contract-sdk 16. (The vector shows the old defect, 0.)
 FIXED_CALLS = {"GC11": {0: (b"\x05value\x01", b"\x05value\x49")}}
 
 LOCKED_SLOTS_LIST = "ba005630745acf3014aaf162e9933040302ca0bef3f56fe2d73c0a08f82c610b"

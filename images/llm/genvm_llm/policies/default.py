@@ -1,4 +1,4 @@
-"""The default policy: every model that fits, by priority, once each (modules.md, 2.8)."""
+"""The default policy: every model that fits, by priority, once each (modules 2.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that a run's `host_data` brings along, for tests of contracts (modules.md, 2.12)."""
+"""Answers that a run's `host_data` brings along, for tests of contracts (modules 2.12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The policy of GenLayer Studio: runs name backends, mocks and plugin in `host_data` (modules.md, 2.12)."""
+"""The policy of GenLayer Studio: runs name backends, mocks and plugin in `host_data` (modules 2.12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The providers: for each a pure function to its wire format and one back (modules.md, 2.6)."""
+"""The providers: for each a pure function to its wire format and one back (modules 2.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every shape of an answer under status 200, with another backend behind it and without (modules.md, 2.6)."""
+"""Every shape of an answer under status 200, with another backend behind it and without (modules 2.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The provider check (modules.md, 2.13; manager-api.md, 3.14)."""
+"""The provider check (modules 2.13; manager-api 3.14)."""
 
 from __future__ import annotations
 

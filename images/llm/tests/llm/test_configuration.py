@@ -1,4 +1,4 @@
-"""What nodes post (modules.md, 2.1–2.3; behaviours 22, 26)."""
+"""What nodes post (modules 2.1–2.3; behaviours 22, 26)."""
 
 from __future__ import annotations
 

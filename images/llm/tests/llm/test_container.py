@@ -1,4 +1,4 @@
-"""The image as a manager runs it: nothing configured in it, no key seen from outside (modules.md, 5)."""
+"""The image as a manager runs it: nothing configured in it, no key seen from outside (modules 5)."""
 
 from __future__ import annotations
 

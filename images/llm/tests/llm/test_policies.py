@@ -1,4 +1,4 @@
-"""Studio's policy and an operator's own (modules.md, 2.11, 2.12; behaviour 27)."""
+"""Studio's policy and an operator's own (modules 2.11, 2.12; behaviour 27)."""
 
 from __future__ import annotations
 

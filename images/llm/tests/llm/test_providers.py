@@ -1,4 +1,4 @@
-"""Each provider's wire format, against a server that speaks it (modules.md, 2.6; behaviours 14–18, 23)."""
+"""Each provider's wire format, against a server that speaks it (modules 2.6; behaviours 14–18, 23)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where providers are and how they are reached: addresses, waits, authorities, proxies (modules.md, 2.6)."""
+"""Where providers are and how they are reached: addresses, waits, authorities, proxies (modules 2.6)."""
 
 from __future__ import annotations
 

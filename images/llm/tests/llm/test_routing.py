@@ -1,4 +1,4 @@
-"""Who is asked, in which order, and until when (modules.md, 2.8; behaviours 9–13, 25)."""
+"""Who is asked, in which order, and until when (modules 2.8; behaviours 9–13, 25)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON, filters, templates, merging, timeouts (modules.md, 2.1, 2.4–2.7; behaviours 19–21, 24)."""
+"""JSON, filters, templates, merging, timeouts (modules 2.1, 2.4–2.7; behaviours 19–21, 24)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worked messages of modules.md, section 6, byte for byte, through the whole module."""
+"""The worked messages of modules 6, byte for byte, through the whole module."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The webdriver service: a headless browser that reaches the public internet only (modules.md, 4)."""
+"""The webdriver service: a headless browser that reaches the public internet only (modules 4)."""

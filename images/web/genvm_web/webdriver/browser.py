@@ -1,4 +1,4 @@
-"""The browser behind all renders, replaced when it dies, grows or ages (modules.md, 4.4)."""
+"""The browser behind all renders, replaced when it dies, grows or ages (modules 4.4)."""
 
 from __future__ import annotations
 

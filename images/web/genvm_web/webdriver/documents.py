@@ -19,7 +19,7 @@ from genvm_web.webdriver.markup import Markup, markup_of
 
 # The longest delay with which a page may announce its next address and still be waited for, in seconds.
 AT_ONCE = 1.0
-# As for requests (modules.md, 3.3).
+# As for requests (modules 3.3).
 MAX_REDIRECTS = 10
 REFUSED = "net::ERR_BLOCKED_BY_CLIENT"
 # A document's body that ends like this is its page's own doing, or another document's beginning.

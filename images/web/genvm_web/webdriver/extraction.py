@@ -1,4 +1,4 @@
-"""What a page amounts to: its text, its HTML or a picture of it (modules.md, 4.2).
+"""What a page amounts to: its text, its HTML or a picture of it (modules 4.2).
 
 Text is taken in a script world of its own, where nothing that the page redefined has effect, and measured
 there, so that a page of a gigabyte never leaves its process.

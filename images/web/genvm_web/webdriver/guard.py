@@ -1,4 +1,4 @@
-"""What a page may ask for, judged by its URL alone, by the rules that requests have (modules.md, 3.2, 4.3).
+"""What a page may ask for, judged by its URL alone, by the rules that requests have (modules 3.2, 4.3).
 
 Addresses are not judged here: the proxy connects, so the proxy resolves, once. It also judges hosts and ports
 again, because redirects do not come by here.

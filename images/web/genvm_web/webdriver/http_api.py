@@ -1,4 +1,4 @@
-"""The service's HTTP endpoints (modules.md, 4.1)."""
+"""The service's HTTP endpoints (modules 4.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""XML as a page: which answers are, and how their text is read, alike whatever the type (modules.md, 4.2).
+"""XML as a page: which answers are, and how their text is read, alike whatever the type (modules 4.2).
 
 The browser shows feeds under their own types as plain text, in whatever encoding it guesses, and the others
 as a tree; of what is not well formed it shows the beginning. Here it is one tree, or the text as it came.

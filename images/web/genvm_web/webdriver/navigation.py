@@ -1,4 +1,4 @@
-"""How what became of a navigation is reported as a page's status (modules.md, 4.2)."""
+"""How what became of a navigation is reported as a page's status (modules 4.2)."""
 
 from __future__ import annotations
 

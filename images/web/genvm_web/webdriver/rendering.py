@@ -1,4 +1,4 @@
-"""One page, from a slot to its text or picture, in a context of its own (modules.md, 4.2)."""
+"""One page, from a slot to its text or picture, in a context of its own (modules 4.2)."""
 
 from __future__ import annotations
 

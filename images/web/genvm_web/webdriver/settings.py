@@ -1,4 +1,4 @@
-"""The service's settings, all from its environment (modules.md, 4.4)."""
+"""The service's settings, all from its environment (modules 4.4)."""
 
 from __future__ import annotations
 

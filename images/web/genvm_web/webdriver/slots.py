@@ -1,4 +1,4 @@
-"""Who may render now, who waits, and who is sent away (modules.md, 4.4)."""
+"""Who may render now, who waits, and who is sent away (modules 4.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Durations and sizes as the service's environment writes them (modules.md, 4.4)."""
+"""Durations and sizes as the service's environment writes them (modules 4.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""modules.md 3.3 and behaviour 30: bodies are read to a limit, which counts decompressed bytes."""
+"""modules 3.3 and behaviour 30: bodies are read to a limit, which counts decompressed bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""modules.md 4.3 and behaviour 45: nothing that a page does in a real browser reaches a private address."""
+"""modules 4.3 and behaviour 45: nothing that a page does in a real browser reaches a private address."""
 
 from __future__ import annotations
 

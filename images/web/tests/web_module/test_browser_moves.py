@@ -1,4 +1,4 @@
-"""modules.md 4.2, corrections 8 and 9: a page is what is shown in the end, never the browser's error page."""
+"""modules 4.2, corrections 8 and 9: a page is what is shown in the end, never the browser's error page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""modules.md 4.2, 4.4 and behaviour 46: pages in the real browser."""
+"""modules 4.2, 4.4 and behaviour 46: pages in the real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""modules.md 3.1: a configuration is taken whole or refused, naming the key and no value."""
+"""modules 3.1: a configuration is taken whole or refused, naming the key and no value."""
 
 from __future__ import annotations
 

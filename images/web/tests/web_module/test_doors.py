@@ -1,4 +1,4 @@
-"""One rule set for both doors: what a request may not reach, no page reaches (modules.md 3.2, 3.5, 4.3)."""
+"""One rule set for both doors: what a request may not reach, no page reaches (modules 3.2, 3.5, 4.3)."""
 
 from __future__ import annotations
 

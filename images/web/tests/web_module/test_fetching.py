@@ -1,4 +1,4 @@
-"""modules.md 3.3, 3.5 and behaviours 29 to 34, 39: requests over real sockets."""
+"""modules 3.3, 3.5 and behaviours 29 to 34, 39: requests over real sockets."""
 
 from __future__ import annotations
 

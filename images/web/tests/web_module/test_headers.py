@@ -1,4 +1,4 @@
-"""modules.md 3.3 and behaviour 39: the headers of requests and answers."""
+"""modules 3.3 and behaviour 39: the headers of requests and answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""modules.md 1.9 and 6: requests of all generations, and the worked hex."""
+"""modules 1.9 and 6: requests of all generations, and the worked hex."""
 
 from __future__ import annotations
 

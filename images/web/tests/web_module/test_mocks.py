@@ -1,4 +1,4 @@
-"""modules.md 3.7 and behaviour 42: answers that the node supplies."""
+"""modules 3.7 and behaviour 42: answers that the node supplies."""
 
 from __future__ import annotations
 

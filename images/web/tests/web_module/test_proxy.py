@@ -1,4 +1,4 @@
-"""modules.md 4.3: the browser's only way out, asked by something that is no browser."""
+"""modules 4.3: the browser's only way out, asked by something that is no browser."""
 
 from __future__ import annotations
 

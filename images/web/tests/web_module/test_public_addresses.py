@@ -1,4 +1,4 @@
-"""modules.md 3.5: the addresses a contract may reach."""
+"""modules 3.5: the addresses a contract may reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""modules.md 3.4 and behaviours 35 to 38: pages through a webdriver service, here one that only pretends."""
+"""modules 3.4 and behaviours 35 to 38: pages through a webdriver service, here one that only pretends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""modules.md 3.6 and behaviours 40, 41: requests signed by a service, verified by the site that gets them."""
+"""modules 3.6 and behaviours 40, 41: requests signed by a service, verified by the site that gets them."""
 
 from __future__ import annotations
 

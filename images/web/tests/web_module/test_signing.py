@@ -1,4 +1,4 @@
-"""modules.md 3.6 and behaviour 40: the signature base, byte for byte."""
+"""modules 3.6 and behaviour 40: the signature base, byte for byte."""
 
 from __future__ import annotations
 

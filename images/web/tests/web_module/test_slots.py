@@ -1,4 +1,4 @@
-"""modules.md 4.4 and behaviour 43: who may render, who waits, who is sent away."""
+"""modules 4.4 and behaviour 43: who may render, who waits, who is sent away."""
 
 from __future__ import annotations
 

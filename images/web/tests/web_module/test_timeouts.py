@@ -1,4 +1,4 @@
-"""modules.md 2.1 and 1.9: lengths of time."""
+"""modules 2.1 and 1.9: lengths of time."""
 
 from __future__ import annotations
 

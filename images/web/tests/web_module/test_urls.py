@@ -1,4 +1,4 @@
-"""modules.md 3.2 and behaviour 28: which URLs a contract may name."""
+"""modules 3.2 and behaviour 28: which URLs a contract may name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""modules.md 4.4 and behaviour 44: the service's environment."""
+"""modules 4.4 and behaviour 44: the service's environment."""
 
 from __future__ import annotations
 

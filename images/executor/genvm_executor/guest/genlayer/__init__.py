@@ -1,4 +1,4 @@
-"""The library that contracts import: `from genlayer import *` (contract-sdk.md, line v0.2)."""
+"""The library that contracts import: `from genlayer import *` (contract-sdk: line v0.2)."""
 
 from genlayer_core import absent
 

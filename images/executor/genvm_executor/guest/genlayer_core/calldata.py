@@ -1,4 +1,4 @@
-"""The binary value format, as contracts see it (calldata.md; contract-sdk.md, 6).
+"""The binary value format, as contracts see it (calldata 1; contract-sdk 6).
 
 Differs from the wire codec of the executor: it takes any sequence, mapping, dataclass or storage view.
 """

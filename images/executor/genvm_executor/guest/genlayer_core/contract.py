@@ -1,4 +1,4 @@
-"""Declaring a contract (contract-sdk.md, 7.1)."""
+"""Declaring a contract (contract-sdk 7.1)."""
 
 from __future__ import annotations
 

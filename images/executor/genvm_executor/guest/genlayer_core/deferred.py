@@ -1,4 +1,4 @@
-"""Functions with a `.lazy(...)` form (contract-sdk.md, 5)."""
+"""Functions with a `.lazy(...)` form (contract-sdk 5)."""
 
 from __future__ import annotations
 

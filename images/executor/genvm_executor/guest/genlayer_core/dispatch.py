@@ -1,4 +1,4 @@
-"""From a message to a method (contract-sdk.md, 7.2). Each line has its `Dispatch`."""
+"""From a message to a method (contract-sdk 7.2). Each line has its `Dispatch`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events (contract-sdk.md, 11)."""
+"""Events (contract-sdk 11)."""
 
 from __future__ import annotations
 

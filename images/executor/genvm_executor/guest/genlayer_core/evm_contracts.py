@@ -1,4 +1,4 @@
-"""Contracts of the EVM chain below (contract-sdk.md, 11). What a line calls its requests is its own.
+"""Contracts of the EVM chain below (contract-sdk 11). What a line calls its requests is its own.
 
 `emit(value=n)` sends the value and views work: upstream's v0.2 line drops the one and fails at the other.
 """

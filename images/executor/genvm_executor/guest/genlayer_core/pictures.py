@@ -1,4 +1,4 @@
-"""Pictures that go to a model and come from the web module (contract-sdk.md, 10)."""
+"""Pictures that go to a model and come from the web module (contract-sdk 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Talking to other contracts (contract-sdk.md, 11). What a line calls its requests is its own."""
+"""Talking to other contracts (contract-sdk 11). What a line calls its requests is its own."""
 
 from __future__ import annotations
 

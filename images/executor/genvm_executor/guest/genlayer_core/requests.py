@@ -1,4 +1,4 @@
-"""Requests to the host: encode, keep storage in step, end the VM (contract-sdk.md, 3.2)."""
+"""Requests to the host: encode, keep storage in step, end the VM (contract-sdk 3.2)."""
 
 from __future__ import annotations
 

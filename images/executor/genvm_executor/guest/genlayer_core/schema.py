@@ -1,4 +1,4 @@
-"""What callers may send to a contract, as JSON text (contract-sdk.md, 13)."""
+"""What callers may send to a contract, as JSON text (contract-sdk 13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The start message, as it arrived (contract-sdk.md, 3.1). Set once, by the bootloader."""
+"""The start message, as it arrived (contract-sdk 3.1). Set once, by the bootloader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Basic types: addresses, deferred values (contract-sdk.md, 5). Sized integers are each line's own."""
+"""Basic types: addresses, deferred values (contract-sdk 5). Sized integers are each line's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The host functions as contracts may call them, in step with the write buffer (contract-sdk.md, 3).
+"""The host functions as contracts may call them, in step with the write buffer (contract-sdk 3).
 
 `gl_call` gives the reply's bytes, or None, where upstream gives a file descriptor.
 Errors are `SystemError("<n>: <name>")`.

@@ -1,4 +1,4 @@
-"""The library that contracts of the second generation import: `import genlayer as gl` (contract-sdk-v03.md).
+"""The library that contracts of the second generation import: `import genlayer as gl` (contract-sdk-v03).
 
 In the guest this package is called `genlayer`; it imports its own modules by their place in it only.
 """

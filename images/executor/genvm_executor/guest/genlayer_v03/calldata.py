@@ -1,4 +1,4 @@
-"""The value format as contracts of this line see it (contract-sdk-v03.md, 6)."""
+"""The value format as contracts of this line see it (contract-sdk-v03 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chain: accounts, events, what messages may cost (contract-sdk-v03.md, 8 and 13)."""
+"""The chain: accounts, events, what messages may cost (contract-sdk-v03 8 and 13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract, and other contracts of this chain (contract-sdk-v03.md, 7)."""
+"""The contract, and other contracts of this chain (contract-sdk-v03 7)."""
 
 from __future__ import annotations
 

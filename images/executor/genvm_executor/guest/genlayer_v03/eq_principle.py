@@ -1,4 +1,4 @@
-"""Ways for validators to agree with a leader (contract-sdk-v03.md, 10)."""
+"""Ways for validators to agree with a leader (contract-sdk-v03 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The start message: each of its keys is an attribute, and `raw` is the map (contract-sdk-v03.md, 8)."""
+"""The start message: each of its keys is an attribute, and `raw` is the map (contract-sdk-v03 8)."""
 
 from __future__ import annotations
 

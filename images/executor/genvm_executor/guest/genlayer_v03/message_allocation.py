@@ -1,4 +1,4 @@
-"""What messages that a contract's balance pays for may spend, and on what (contract-sdk-v03.md, 13)."""
+"""What messages that a contract's balance pays for may spend, and on what (contract-sdk-v03 13)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""WASI preview 1 as a contract sees it, implemented in the host (spec: contract-runtime.md, 4.2)."""
+"""WASI preview 1 as a contract sees it, implemented in the host (spec: contract-runtime 4.2)."""

@@ -1,6 +1,6 @@
 """The functions of `wasi_snapshot_preview1`, each over one guest's memory and descriptors.
 
-Spec: contract-runtime.md, 4.2. What writes, moves or links answers `rofs`; what waits or signals `notsup`;
+Spec: contract-runtime 4.2. What writes, moves or links answers `rofs`; what waits or signals `notsup`;
 sockets `acces`. No function looks at the machine: no clock, no randomness, no file of the host.
 """
 

@@ -1,6 +1,6 @@
 """The deterministic random bytes of a guest: MT19937 initialised by an array of words.
 
-Spec: contract-runtime.md, 4.2. Python's own generator is the same MT19937, but its `seed` turns an integer
+Spec: contract-runtime 4.2. Python's own generator is the same MT19937, but its `seed` turns an integer
 into the array of its 32-bit words, least significant first, which is exactly `init_by_array`.
 """
 

@@ -1,6 +1,6 @@
 """What deterministic WebAssembly may do, written into a contract's own modules before they are compiled.
 
-The rules (contract-sdk-v03.md, 19) are upstream's: floating-point arithmetic traps when it is executed, at
+The rules (contract-sdk-v03 19) are upstream's: floating-point arithmetic traps when it is executed, at
 most 1,024 frames and 65,535 value slots are live. An engine has no switch for any of them, so the module is
 rewritten; the project's own interpreter is exempt.
 """

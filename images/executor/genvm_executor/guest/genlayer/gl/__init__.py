@@ -1,4 +1,4 @@
-"""`gl`: what contracts use (contract-sdk.md, 4). A real module, so pickled closures refer to it by name.
+"""`gl`: what contracts use (contract-sdk 4). A real module, so pickled closures refer to it by name.
 
 `gl.message` and `gl.message_raw` exist from the moment the start message has been read.
 """

@@ -1,4 +1,4 @@
-"""Lower-level calls (contract-sdk.md, 11)."""
+"""Lower-level calls (contract-sdk 11)."""
 
 from __future__ import annotations
 

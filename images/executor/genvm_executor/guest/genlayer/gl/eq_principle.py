@@ -1,4 +1,4 @@
-"""Ways for validators to agree with a leader (contract-sdk.md, 9)."""
+"""Ways for validators to agree with a leader (contract-sdk 9)."""
 
 from __future__ import annotations
 

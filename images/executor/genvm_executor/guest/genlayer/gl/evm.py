@@ -1,4 +1,4 @@
-"""Contracts of the EVM chain below, and its ABI (contract-sdk.md, 11)."""
+"""Contracts of the EVM chain below, and its ABI (contract-sdk 11)."""
 
 from __future__ import annotations
 

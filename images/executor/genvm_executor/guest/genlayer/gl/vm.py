@@ -1,4 +1,4 @@
-"""Sub-VMs and their results (contract-sdk.md, 9)."""
+"""Sub-VMs and their results (contract-sdk 9)."""
 
 from __future__ import annotations
 

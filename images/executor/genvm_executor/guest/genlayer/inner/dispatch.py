@@ -1,4 +1,4 @@
-"""From a message to a method, as this line does it (contract-sdk.md, 7.2)."""
+"""From a message to a method, as this line does it (contract-sdk 7.2)."""
 
 from genlayer_core.dispatch import Dispatch, abstract, not_public, value_for_non_payable
 

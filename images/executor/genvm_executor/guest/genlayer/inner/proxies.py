@@ -1,4 +1,4 @@
-"""Talking to other contracts (contract-sdk.md, 11)."""
+"""Talking to other contracts (contract-sdk 11)."""
 
 from __future__ import annotations
 

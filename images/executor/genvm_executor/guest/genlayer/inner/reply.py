@@ -1,4 +1,4 @@
-"""Replies of the modules: `{"ok": …}` or `{"error": …}` (contract-sdk.md, 3.2 and 10)."""
+"""Replies of the modules: `{"ok": …}` or `{"error": …}` (contract-sdk 3.2 and 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The start message as this line shows it (contract-sdk.md, 3.1 and 8)."""
+"""The start message as this line shows it (contract-sdk 3.1 and 8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Debug output of contracts (contract-sdk.md, 4)."""
+"""Debug output of contracts (contract-sdk 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers and names shared with the host (contract-sdk.md, 4)."""
+"""Numbers and names shared with the host (contract-sdk 4)."""
 
 from enum import IntEnum, StrEnum
 

@@ -1,4 +1,4 @@
-"""Storage types and views (contract-sdk.md, 12), and where this line has its root fields (12.3)."""
+"""Storage types and views (contract-sdk 12), and where this line has its root fields (12.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The basic types of this line (contract-sdk.md, 5): its integers are `NewType`s of int."""
+"""The basic types of this line (contract-sdk 5): its integers are `NewType`s of int."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract ABI of the EVM (contract-sdk.md, 11)."""
+"""The contract ABI of the EVM (contract-sdk 11)."""
 
 from . import calldata as calldata
 from .abi import BYTES_TYPES, InplaceTuple, selector_of, signature_of, type_name_of

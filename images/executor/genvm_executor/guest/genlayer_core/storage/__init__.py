@@ -1,4 +1,4 @@
-"""Storage types and views (contract-sdk.md, 12)."""
+"""Storage types and views (contract-sdk 12)."""
 
 from .arrays import Array, DynArray
 from .build import allow_storage, copy_to_memory, inmem_allocate

@@ -1,4 +1,4 @@
-"""`DynArray`, `Array`: items one after the other (contract-sdk.md, 12.2 and 12.4)."""
+"""`DynArray`, `Array`: items one after the other (contract-sdk 12.2 and 12.4)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The AVL tree under `TreeMap`, in terms of node numbers (1-based, 0 = none) and bytes.
 
-Every step writes exactly what contract-sdk.md, 12.5 says: stale nodes and the free list's order are state.
+Every step writes exactly what contract-sdk 12.5 says: stale nodes and the free list's order are state.
 """
 
 from __future__ import annotations

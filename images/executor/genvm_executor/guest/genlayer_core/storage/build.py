@@ -1,4 +1,4 @@
-"""From annotations to layouts: the only place that knows every storage type (contract-sdk.md, 12.2)."""
+"""From annotations to layouts: the only place that knows every storage type (contract-sdk 12.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Indirection`, `VLA`: the building blocks of the root slot (contract-sdk.md, 12.2 and 12.4)."""
+"""`Indirection`, `VLA`: the building blocks of the root slot (contract-sdk 12.2 and 12.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every storage type can do, and the types that are stored in place (contract-sdk.md, 12.2)."""
+"""What every storage type can do, and the types that are stored in place (contract-sdk 12.2)."""
 
 from __future__ import annotations
 

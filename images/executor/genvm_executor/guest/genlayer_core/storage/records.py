@@ -1,4 +1,4 @@
-"""Records: classes whose annotated attributes are storage fields (contract-sdk.md, 12.2 and 12.6)."""
+"""Records: classes whose annotated attributes are storage fields (contract-sdk 12.2 and 12.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The root slot: where the contract, its code and its locks hang (contract-sdk.md, 12.3)."""
+"""The root slot: where the contract, its code and its locks hang (contract-sdk 12.3)."""
 
 from __future__ import annotations
 

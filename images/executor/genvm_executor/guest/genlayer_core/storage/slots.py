@@ -1,4 +1,4 @@
-"""Slots: the 4 GiB byte arrays that storage is made of (contract-sdk.md, 12.1), and those in memory."""
+"""Slots: the 4 GiB byte arrays that storage is made of (contract-sdk 12.1), and those in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`TreeMap`: an AVL tree whose every byte is part of the state (contract-sdk.md, 12.5)."""
+"""`TreeMap`: an AVL tree whose every byte is part of the state (contract-sdk 12.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contracts of the EVM chain below, and its ABI (contract-sdk-v03.md, 12)."""
+"""Contracts of the EVM chain below, and its ABI (contract-sdk-v03 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proxies of contracts of the EVM chain that somebody else's functions serve (contract-sdk-v03.md, 12)."""
+"""Proxies of contracts of the EVM chain that somebody else's functions serve (contract-sdk-v03 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a message to a method, as this line does it (contract-sdk-v03.md, 2.2 and 16.1)."""
+"""From a message to a method, as this line does it (contract-sdk-v03 2.2 and 16.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages to contracts and accounts of this chain (contract-sdk-v03.md, 3 and 13)."""
+"""Messages to contracts and accounts of this chain (contract-sdk-v03 3 and 13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ABI data, read strictly: words, offsets, padding as an encoder writes them (contract-sdk-v03.md, 12)."""
+"""ABI data, read strictly: words, offsets, padding as an encoder writes them (contract-sdk-v03 12)."""
 
 from __future__ import annotations
 

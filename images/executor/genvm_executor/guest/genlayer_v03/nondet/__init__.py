@@ -1,4 +1,4 @@
-"""Language models and the web, inside nondeterministic blocks (contract-sdk-v03.md, 11)."""
+"""Language models and the web, inside nondeterministic blocks (contract-sdk-v03 11)."""
 
 from __future__ import annotations
 

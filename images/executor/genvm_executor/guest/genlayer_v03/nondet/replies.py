@@ -1,4 +1,4 @@
-"""Replies of the modules, checked key by key (contract-sdk-v03.md, 11)."""
+"""Replies of the modules, checked key by key (contract-sdk-v03 11)."""
 
 from __future__ import annotations
 

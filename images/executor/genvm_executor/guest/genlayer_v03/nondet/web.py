@@ -1,4 +1,4 @@
-"""Web pages and requests (contract-sdk-v03.md, 11)."""
+"""Web pages and requests (contract-sdk-v03 11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Storage types and views (contract-sdk-v03.md, 14): what this line does otherwise than the first ones."""
+"""Storage types and views (contract-sdk-v03 14): what this line does otherwise than the first ones."""
 
 from __future__ import annotations
 

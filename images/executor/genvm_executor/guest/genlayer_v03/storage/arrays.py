@@ -1,4 +1,4 @@
-"""Lists in storage, where they differ from the first lines' (contract-sdk-v03.md, 14.3)."""
+"""Lists in storage, where they differ from the first lines' (contract-sdk-v03 14.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The root slot of this line (contract-sdk-v03.md, 14.1)."""
+"""The root slot of this line (contract-sdk-v03 14.1)."""
 
 from __future__ import annotations
 

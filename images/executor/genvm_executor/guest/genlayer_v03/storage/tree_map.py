@@ -1,4 +1,4 @@
-"""`TreeMap`, where it differs from the first lines' (contract-sdk-v03.md, 14.3)."""
+"""`TreeMap`, where it differs from the first lines' (contract-sdk-v03 14.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The basic types of this line (contract-sdk-v03.md, 5): its integers are `Annotated` ints."""
+"""The basic types of this line (contract-sdk-v03 5): its integers are `Annotated` ints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keccak-256 (contract-sdk-v03.md, 4)."""
+"""Keccak-256 (contract-sdk-v03 4)."""
 
 from genlayer_core.keccak import Keccak256
 

@@ -1,4 +1,4 @@
-"""VMs inside a VM, their results, and the clock (contract-sdk-v03.md, 9)."""
+"""VMs inside a VM, their results, and the clock (contract-sdk-v03 9)."""
 
 from __future__ import annotations
 

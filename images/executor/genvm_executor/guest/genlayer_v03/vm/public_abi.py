@@ -1,4 +1,4 @@
-"""Numbers and names shared with the host (contract-sdk-v03.md, 4, 14.1 and 16.3)."""
+"""Numbers and names shared with the host (contract-sdk-v03 4, 14.1 and 16.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How VMs end (contract-sdk-v03.md, 9.1)."""
+"""How VMs end (contract-sdk-v03 9.1)."""
 
 from __future__ import annotations
 

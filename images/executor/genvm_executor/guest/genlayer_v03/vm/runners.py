@@ -1,4 +1,4 @@
-"""Runner ids, and code that is loaded at run time (contract-sdk-v03.md, 1.2 and 9.2)."""
+"""Runner ids, and code that is loaded at run time (contract-sdk-v03 1.2 and 9.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sandboxes and nondeterministic blocks (contract-sdk-v03.md, 9.2 and 9.3)."""
+"""Sandboxes and nondeterministic blocks (contract-sdk-v03 9.2 and 9.3)."""
 
 from __future__ import annotations
 

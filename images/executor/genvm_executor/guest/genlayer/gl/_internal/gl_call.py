@@ -1,4 +1,4 @@
-"""Requests as they are (contract-sdk.md, 3.2)."""
+"""Requests as they are (contract-sdk 3.2)."""
 
 from genlayer_core.raw_calls import contract_return, gl_call_generic
 

@@ -1,4 +1,4 @@
-"""Language models and the web, inside nondeterministic blocks (contract-sdk.md, 10)."""
+"""Language models and the web, inside nondeterministic blocks (contract-sdk 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Web pages and requests (contract-sdk.md, 10)."""
+"""Web pages and requests (contract-sdk 10)."""
 
 from __future__ import annotations
 

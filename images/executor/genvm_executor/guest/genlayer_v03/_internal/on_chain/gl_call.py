@@ -1,4 +1,4 @@
-"""Requests as they are (contract-sdk-v03.md, 3)."""
+"""Requests as they are (contract-sdk-v03 3)."""
 
 from genlayer_core.raw_calls import contract_return, gl_call_generic, user_error
 
