@@ -2,8 +2,8 @@
 
 aiohttp parses what arrives in one go: bytes behind the end of an answer cost the answer itself, if they came
 in the same packet, so that two nodes see different things; and a head that tells twice of where its body ends
-costs it always. Here a head is parsed alone, as other clients understand it, and what comes behind the answer
-is nobody's.
+costs it always. Here a head is parsed alone, as other clients understand it, what comes behind the answer is
+nobody's, and a body that breaks is told to whoever reads it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.helpers import set_exception
 from aiohttp.http_exceptions import HttpProcessingError
 
 LONGEST_HEAD = 256 * 1024
@@ -110,6 +111,12 @@ class _Keeping(ResponseHandler):
 
     def _parse(self, data: bytes) -> None:
         super().data_received(data)
-        if self._final and self._payload is not None and self._payload.is_eof():
+        if not self._final or self._payload is None:
+            return
+        if self._payload.is_eof():
             # What is behind the answer is not looked at; where something is, the connection serves no other.
             self._parser = None
+        elif (broken := self.exception()) is not None:
+            # aiohttp tells it only to whoever waits for a head; a read would wait for ever.
+            reason = f"the body is broken: {type(broken).__name__}"
+            set_exception(self._payload, aiohttp.ClientPayloadError(reason), broken)

@@ -164,3 +164,67 @@ async def test_one_that_did_not_is_none(case: str, pieces: int) -> None:
     async with server(BROKEN[case], pieces) as url, client() as session:
         with pytest.raises(aiohttp.ClientError):
             await asked(session, url)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+GOOD_CHUNK = b"5\r\nhello\r\n"
+BROKEN_CHUNKS = {
+    "a size that is no number": b"zz\r\n",
+    "a size below nothing": b"-1\r\nhello\r\n",
+    "a size beyond all": b"f" * 40 + b"\r\n",
+    "no line break behind one": b"5\r\nhelloXX0\r\n\r\n",
+    "a bad trailer": b"0\r\nno colon\r\n\r\n",
+}
+WHEN = {
+    "with the head": (b"", CHUNKED),
+    "behind a good chunk": (b"", CHUNKED + GOOD_CHUNK),
+    "later": (CHUNKED, b""),
+    "later, behind a good chunk": (CHUNKED + GOOD_CHUNK, b""),
+}
+"""What has been heard before it comes, and what comes with it."""
+
+
+@asynccontextmanager
+async def breaking_server(
+    first: bytes, rest: bytes, go: asyncio.Event
+) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Its address, and that its client hung up. It sends `rest` once that may `go`, and never hangs up."""
+    hung_up = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(first)
+        await go.wait()
+        with suppress(OSError):
+            writer.write(rest)
+            await reader.read()
+        hung_up.set()
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/", hung_up
+    finally:
+        await stop_listening(listener)
+
+
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("chunk", BROKEN_CHUNKS)
+async def test_a_body_that_breaks_is_told_when_it_does(chunk: str, when: str) -> None:
+    """And not when the caller has waited long enough: its server says nothing more and does not hang up."""
+    heard, with_it = WHEN[when]
+    go = asyncio.Event()
+    if not heard:
+        go.set()
+    async with (
+        breaking_server(heard, with_it + BROKEN_CHUNKS[chunk], go) as (url, hung_up),
+        client() as session,
+        session.get(url) as response,
+    ):
+        if GOOD_CHUNK in heard:
+            assert await response.content.readexactly(5) == b"hello"
+        go.set()
+        await hung_up.wait()
+        assert isinstance(response.content.exception(), aiohttp.ClientPayloadError)
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.read()

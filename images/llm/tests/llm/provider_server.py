@@ -118,6 +118,14 @@ async def cut_off(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def broken_chunk(request: web.Request) -> web.StreamResponse:
+    """A body whose second chunk has no size; the connection stays."""
+    assert isinstance(request.transport, asyncio.Transport)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    request.transport.write(head + b"1\r\n{\r\nzz\r\n")
+    return await never(request)
+
+
 async def endless(request: web.Request) -> web.StreamResponse:
     """A body that never ends."""
     response = web.StreamResponse()

@@ -14,6 +14,7 @@ from genvm_wire.calldata import Encodable
 
 from .provider_server import (
     anthropic_reply,
+    broken_chunk,
     cut_off,
     endless,
     google_reply,
@@ -231,6 +232,7 @@ FAILURES: dict[str, tuple[Any, str, str]] = {
     "not JSON": (raw(b"<html>"), "DESERIALIZING", "unknown"),
     "nested too deeply": (raw(b"[" * 100_000), "DESERIALIZING", "unknown"),
     "cut off": (cut_off, "READING_BODY", "network_error"),
+    "a broken chunk": (broken_chunk, "READING_BODY", "network_error"),
     "endless": (endless, "READING_BODY", "unknown"),
 }
 

@@ -319,6 +319,14 @@ async def test_a_body_that_is_cut_off_is_for_the_contract(internet: SmallInterne
     assert (error.causes, error.fatal, error.ctx["status"]) == (["READING_BODY"], False, 200)
 
 
+async def test_a_body_that_breaks_is_for_the_contract_at_once(internet: SmallInternet, opened: Open) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with raw_server(head + b"zz\r\n", then_wait=True) as port:
+        internet.serve("breaking.com", {80: port})
+        error = await refusal(await opened(), "http://breaking.com/")
+    assert (error.causes, error.fatal, error.ctx["status"]) == (["READING_BODY"], False, 200)
+
+
 async def test_an_answer_is_kept_whatever_comes_behind_it(internet: SmallInternet, opened: Open) -> None:
     async with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef\r\n") as port:
         internet.serve("wordy.com", {80: port})

@@ -16,7 +16,7 @@ from genvm_module.errors import ModuleError
 from web_module.conftest import Open
 from web_module.networks import OTHER_PUBLIC, SmallInternet
 from web_module.requests_of import fetch
-from web_module.sites import Received, Site
+from web_module.sites import Received, Site, raw_server
 
 KEY = ec.generate_private_key(ec.SECP256K1())
 ECDSA = ec.ECDSA(hashes.SHA256())
@@ -199,3 +199,14 @@ async def test_what_cannot_be_a_signature_is_none(
     with pytest.raises(ModuleError) as failed:
         await fetch(await opened(settings(signer), host_data=HOST_DATA), "http://genvm-site.com/", sign=True)
     assert (failed.value.causes, failed.value.fatal) == (["SIGN_URL_READ_FAILED"], True)
+
+
+async def test_a_signature_that_breaks_off_is_none_at_once(site: Site, signer: Site, opened: Open) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with raw_server(head + b"zz\r\n", then_wait=True) as port:
+        signer.port = port
+        conversation = await opened(settings(signer), host_data=HOST_DATA)
+        with pytest.raises(ModuleError) as failed:
+            await fetch(conversation, "http://genvm-site.com/", sign=True)
+    assert (failed.value.causes, failed.value.fatal) == (["SIGN_URL_READ_FAILED"], True)
+    assert failed.value.ctx == {"error": "ClientPayloadError"}
