@@ -62,12 +62,28 @@ def objects_in(text: str) -> Iterator[tuple[str, bool]]:
 
     What stands inside of something unreadable is not what was meant, and is not among them.
     """
+    for start, end in _spans(text):
+        yield text[start:end], end is not None
+
+
+def object_around(text: str, at: int) -> str | None:
+    """What may be a whole object and holds position `at`."""
+    for start, end in _spans(text):
+        if end is None or start > at:
+            return None
+        if at < end:
+            return text[start:end]
+    return None
+
+
+def _spans(text: str) -> Iterator[tuple[int, int | None]]:
+    """From each outermost brace to behind the one that closes it; None for one that nothing closes."""
     start: int | None = text.find("{")
     for _ in range(MOST_STARTS):
         if start is None or start < 0:
             return
         end = _end_of_brackets(text, start)
-        yield text[start:end], end is not None
+        yield start, end
         start = None if end is None else text.find("{", end)
 
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 
-from genvm_llm.json_repair import objects_in, repaired, strict_or_none
-from genvm_llm.thoughts import without_thoughts
+from genvm_llm.json_repair import object_around, objects_in, repaired, strict_or_none
+from genvm_llm.thoughts import quoted_end, without_thoughts
 from genvm_module.values import carried
 from genvm_wire.calldata import Value
 
@@ -144,11 +144,15 @@ def _found(text: str) -> tuple[dict[str, object], str]:
 
 
 def _readings(text: str) -> Iterator[str]:
-    for whole in dict.fromkeys((text, without_thoughts(text))):
+    answer = without_thoughts(text)
+    for whole in dict.fromkeys((text, answer)):
         cleaned = clean(whole)
         yield cleaned
         yield repaired(cleaned).strip()
-    for part, closed in objects_in(without_thoughts(text)):
+    mark = quoted_end(text)
+    if mark is not None and (around := object_around(text, mark)) is not None:
+        yield repaired(around)  # a mark within a string ends nothing
+    for part, closed in objects_in(answer):
         yield repaired(part if closed else complete(part))
 
 

@@ -31,9 +31,10 @@ def fault_of_reply(reply: Reply, form: Format) -> Fault | None:
 
 def _is_a_draft(reply: Reply, form: Format) -> bool:
     """Thoughts that never ended. A model that ended by itself may have meant them for whoever reads text."""
-    if not isinstance(reply.content, str) or not only_thoughts(reply.content):
+    finished = reply.ending is Ending.NATURAL
+    if not isinstance(reply.content, str) or not only_thoughts(reply.content, finished=finished):
         return False
-    return form != "text" or reply.ending is not Ending.NATURAL
+    return form != "text" or not finished
 
 
 def _says_something(reply: Reply) -> bool:

@@ -1,68 +1,144 @@
-"""What reasoning models write before their answer, and servers leave in it (modules.md, correction 3)."""
+"""What reasoning models write before their answer, and servers leave in it (modules.md, correction 3).
+
+Vendors spell their marks anew with every model, but in few shapes: a tag or a token in bars that names
+thinking, or a channel. So marks are known by shape, and only what has none of its own is listed.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
+_TAG = r"(?:\w{1,16}[:_|])?think(?:ing|_\w{1,16})?(?::\w{1,32})?"
+"""Qwen, DeepSeek; Seed, MiniMax and LongCat with a name in front, K2 Horizon with the effort, Hunyuan 3 with
+the release behind.
+"""
+_THINKING = "(?:think(?:ing)?|thoughts?)"
+_OF = "[_\u2581](?:of[_\u2581])?"
 _END = re.compile(
-    # Qwen, DeepSeek; with a name in front: Seed, MiniMax. Kimi. Gemma. Command A. Harmony, where the answer
-    # is a channel.
-    r"</(?:\w{1,16}:)?think>|◁/think▷|<channel\|>|<\|END_THINKING\|>"
-    r"|<\|channel\|>final\s*(?:<\|constrain\|>\w{1,16}\s*)?<\|message\|>",
+    rf"</{_TAG}>|◁/think▷|<channel\|>"  # Kimi. Gemma.
+    # Command A, OpenThinker, DeepSeek; Solar Open 2. Apertus.
+    rf"|<[|\uff5c](?:/{_THINKING}|end{_OF}{_THINKING}|{_THINKING}[_:]end|inner_suffix)[|\uff5c]>"
+    # Where the answer is a channel: Kimi K3, Harmony, Solar Open and Inkling, Muse.
+    r"|<\|close\|>think<\|sep\|>"
+    r"|<\|channel\|>final\s*(?:<\|constrain\|>\w{1,16}\s*)?<\|message\|>"
+    r"|<\|content(?:_text)?\|>|to=user<\|message\|>",
     re.IGNORECASE,
 )
 _BEGINNING = re.compile(
-    # Behind what opens a turn, which Harmony's servers leave in, too.
-    r"\s*(?:<\|(?:im_)?start\|>assistant\s*)?"
-    r"(?:<(?:\w{1,16}:)?think>|◁think▷|<\|channel>thought|<\|START_THINKING\|>|<\|channel\|>analysis)",
+    # Behind what opens a turn, which the servers of channels leave in, too.
+    r"\s*(?:<\|(?:(?:im_)?start|begin)\|>\s*assistant\s*|<\|message_model\|>)?"
+    rf"(?:<{_TAG}>|◁think▷|<\|channel>thought|<\|channel\|>analysis|<\|open\|>think<\|sep\|>"
+    rf"|<[|\uff5c](?:{_THINKING}|(?:begin(?:ning)?|start){_OF}{_THINKING}|{_THINKING}[_:](?:start|begin)"
+    r"|inner_prefix|content_thinking)[|\uff5c]>|to=self<\|message\|>)",
     re.IGNORECASE,
 )
-_AROUND_ANSWERS = re.compile(r"<\|(?:begin_of_box|end_of_box|START_RESPONSE|END_RESPONSE)\|>")
-"""GLM puts what it was asked for into a box, Command A says where its answer is."""
-OPENINGS = {
-    "<thinking>": "</thinking>",
-    "<thought>": "</thought>",
-    "<reasoning>": "</reasoning>",
-    "[THINK]": "[/THINK]",
-}
-"""Other spellings, which only count where the text begins with them."""
+_AROUND_ANSWERS = re.compile(
+    r"<\|(?:(?:begin|end)_of_(?:box|solution)|(?:START|END)_(?:RESPONSE|TEXT)|answer_(?:start|end))\|>"
+    r"|<\|(?:open|close)\|>(?:response|message)<\|sep\|>"
+)
+"""GLM puts what it was asked for into a box, OpenThinker, Command A, Kimi K3 and others say where it is."""
+
+
+class _Pair(NamedTuple):
+    """Marks that are also other people's words: they only count where the text begins with the first."""
+
+    opening: re.Pattern[str]
+    closing: re.Pattern[str]
+    prose: bool = False
+    """Whoever begins so may also have gone on to the answer without a word."""
+
+
+def _pair(opening: str, closing: str, *, prose: bool = False) -> _Pair:
+    return _Pair(re.compile(rf"\s*{opening}", re.IGNORECASE), re.compile(closing, re.IGNORECASE), prose)
+
+
+_PAIRS = (
+    _pair("<thoughts?>", "</thoughts?>"),
+    _pair("<reasoning>", "</reasoning>"),
+    _pair(r"\[THINK\]", r"\[/THINK\]"),  # Magistral
+    _pair(r"\[unused16\]", r"\[unused17\]"),  # openPangu
+    _pair(r"/think\n", r"<\|im_end\|>\s*<\|im_start\|>assistant\b"),  # HyperCLOVA X
+    _pair("here(?:['’]s| is) my thought process:", "here(?:['’]s| is) my response:", prose=True),  # Granite
+)
 ENDS_OF_TURNS = (
-    "<|im_end|>", "<|end|>", "<|return|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>",
-    "<|END_OF_TURN_TOKEN|>", "<end_of_turn>", "<turn|>", "<eos>", "<seed:eos>", "[e~[", "[|endofturn|]",
-    "</s>",
+    "<end_of_turn>", "<turn|>", "<eos>", "<seed:eos>", "[e~[", "[|endofturn|]", "</s>", "</longcat_s>",
+    "<end_of_sentence>", "<end_of_utterance>", "[unused10]",
 )  # fmt: skip
-"""What a server that does not know its model's tokens leaves behind an answer."""
+"""What a server that does not know its model's tokens leaves behind an answer, beside tokens in bars."""
+_END_IN_BARS = re.compile(
+    r"<[|\uff5c](?:[^<>|\uff5c\s]{0,32}[_:\u2581])?"
+    r"(?:end(?:of\w{1,16}|[_:\u2581][^<>|\uff5c\s]{1,32})?|eo[dmst](?:_id)?|return)[|\uff5c]>",
+    re.IGNORECASE,
+)
+_LONGEST_IN_BARS = 100
 _STRUCK_OUT = re.compile(r"<s(?:\s[^<>]*)?>")
 """HTML's element, whose end is spelled as Llama 2 and Mistral spell the end of a turn."""
 
 
 def without_thoughts(text: str) -> str:
     """`text` from behind the last end of thoughts, or behind what it begins with in another spelling."""
-    text = _bare(text)
-    ends = list(_END.finditer(text))
-    if ends:
-        return text[ends[-1].end() :].lstrip()
-    for opening, closing in OPENINGS.items():
-        if text.lstrip().startswith(opening) and closing in text:
-            return text.partition(closing)[2].lstrip()
-    return text
+    begins = _answer_begins(text)
+    return _bare(text[begins:].lstrip() if begins else text)
+
+
+def only_thoughts(text: str, *, finished: bool) -> bool:
+    """Whether `text` begins to think and never says that it is done.
+
+    `finished`: that its model ended by itself, which prose may do behind an answer that it did not announce.
+    """
+    pair = _pair_of(text)
+    begins = _BEGINNING.match(text) or (pair and not (pair.prose and finished))
+    return bool(begins) and not _answer_begins(text)
+
+
+def quoted_end(text: str) -> int | None:
+    """Where the last end of thoughts stands in a text that did not begin with any, and may quote it."""
+    if _BEGINNING.match(text) or _pair_of(text):
+        return None
+    return max((found.start() for found in _END.finditer(text)), default=None)
+
+
+def _answer_begins(text: str) -> int:
+    """Where the answer begins behind thoughts; 0 where none end."""
+    ends = max((found.end() for found in _END.finditer(text)), default=0)
+    if not ends and (pair := _pair_of(text)) and (closed := pair.closing.search(text)):
+        return closed.end()
+    return ends
+
+
+def _pair_of(text: str) -> _Pair | None:
+    return next((pair for pair in _PAIRS if pair.opening.match(text)), None)
 
 
 def _bare(text: str) -> str:
-    return _AROUND_ANSWERS.sub("", _without_end_of_turn(text))
+    bare, marks = _AROUND_ANSWERS.subn("", _without_ends_of_turns(text))
+    return bare.strip() if marks else bare
 
 
-def _without_end_of_turn(text: str) -> str:
-    while (found := next(filter(text.rstrip().endswith, ENDS_OF_TURNS), None)) is not None:
-        # At the very beginning it is the token that begins every text of theirs.
-        struck_out = _STRUCK_OUT.findall(text.lstrip().removeprefix("<s>"))
-        if found == "</s>" and len(struck_out) >= text.count("</s>"):
-            return text
-        text = text.rstrip().removesuffix(found).rstrip()
-    return text
+def _without_ends_of_turns(text: str) -> str:
+    """Positions move, not the text: there may be as many tokens as the answer has room for."""
+    # At the very beginning it is the token that begins every text of theirs.
+    opened = len(_STRUCK_OUT.findall(text.lstrip().removeprefix("<s>")))
+    closed = text.count("</s>")
+    kept, end = len(text), len(text.rstrip())
+    while token := _token_before(text, end):
+        if token == "</s>":  # noqa: S105
+            if opened >= closed:
+                break
+            closed -= 1
+        end -= len(token)
+        while end and text[end - 1].isspace():
+            end -= 1
+        kept = end
+    return text[:kept]
 
 
-def only_thoughts(text: str) -> bool:
-    """Whether `text` begins to think and never says that it is done."""
-    begins = _BEGINNING.match(text) or text.lstrip().startswith(tuple(OPENINGS))
-    return bool(begins) and without_thoughts(text) == _bare(text)
+def _token_before(text: str, end: int) -> str | None:
+    """The token that ends a turn and stands right before position `end`."""
+    for token in ENDS_OF_TURNS:
+        if text.endswith(token, 0, end):
+            return token
+    begins = text.rfind("<", max(0, end - _LONGEST_IN_BARS), end)
+    found = _END_IN_BARS.fullmatch(text, begins, end) if begins >= 0 else None
+    return found[0] if found else None

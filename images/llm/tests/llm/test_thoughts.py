@@ -1,0 +1,151 @@
+"""No draft in a model's thoughts is its answer, and no answer is taken for thoughts (correction 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from genvm_llm.answers import JsonObject, answer_of
+from genvm_llm.failures import ProviderFailed
+from genvm_llm.judging import fault_of_reply
+from genvm_llm.prompt import Format
+from genvm_llm.providers import PROVIDERS
+from genvm_llm.thoughts import without_thoughts
+
+from .answer_shapes import YES, chat
+
+NO = '{"reason": "draft", "result": false}'
+TAGS = [
+    "think", "THINK", "thinking", "seed:think", "mm:think", "longcat_think", "ifm|think", "ifm|think_fast",
+    "think:opensource", "think:6124c78e",
+]  # fmt: skip
+MARKED = {
+    **{tag: (f"<{tag}>", f"</{tag}>") for tag in TAGS},
+    "Kimi": ("◁think▷", "◁/think▷"),
+    "Kimi K3": ("<|open|>think<|sep|>", "<|close|>think<|sep|>"),
+    "Gemma": ("<|channel>thought\n", "<channel|>"),
+    "Command A": ("<|START_THINKING|>", "<|END_THINKING|>"),
+    "OpenThinker": ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    "DeepSeek": ("<\uff5cbegin\u2581of\u2581thinking\uff5c>", "<\uff5cend\u2581of\u2581thinking\uff5c>"),
+    "ether0": ("<|think_start|>", "<|think_end|>"),
+    "bars and a slash": ("<|think|>", "<|/think|>"),
+    "Solar Open": ("<|think|>", "<|end|><|begin|>assistant<|content|>"),
+    "Solar Open 2": ("<|think:start|>", "<|think:end|>"),
+    "Apertus": ("<|inner_prefix|>", "<|inner_suffix|>"),
+    "Inkling": (
+        "<|message_model|><|content_thinking|>",
+        "<|end_message|><|message_model|><|content_text|>",
+    ),
+    "Muse": (" to=self<|message|>", "<|eom|><|start|>assistant to=user<|message|>"),
+    "Harmony": (
+        "<|channel|>analysis<|message|>",
+        "<|end|><|start|>assistant<|channel|>final<|message|>",
+    ),
+}
+"""Whose marks count wherever they stand: templates write the first into the prompt."""
+BEGUN = {
+    "thought": ("<Thought>", "</Thought>"),
+    "thoughts": ("<thoughts>", "</thoughts>"),
+    "reasoning": ("\n<reasoning>", "</reasoning>"),
+    "Magistral": ("[THINK]", "[/THINK]"),
+    "openPangu": ("[unused16]", "[unused17]"),
+    "HyperCLOVA X": ("/think\n", "<|im_end|>\n<|im_start|>assistant\n"),
+    "Granite": ("Here is my thought process:", "Here is my response:"),
+    "Granite, packed": ("Here's my thought process:", "Here's my response:"),
+}
+FAMILIES = MARKED | BEGUN
+AROUND = {
+    "Command A": "<|START_TEXT|>{}<|END_TEXT|>",
+    "OpenThinker": "<|begin_of_solution|>\n{}<|end_of_solution|>",
+    "ether0": "<|answer_start|>{}<|answer_end|>",
+    "Kimi K3": "<|open|>response<|sep|>{}<|close|>response<|sep|><|close|>message<|sep|>",
+    "LongCat": "{}</longcat_s>",
+    "Solar Open": "{}<|end|>",
+    "Inkling": "{}<|end_message|><|content_model_end_sampling|>",
+    "Muse": "{}<|eom|>\n<|eot|>",
+    "Megrez": "{}<|turn_end|>",
+    "Ling": "{}<|role_end|>",
+    "Apertus": "{}<|assistant_end|>",
+    "dots": "{}<|endofresponse|>",
+    "DeepSeek": "{}<\uff5cend\u2581of\u2581sentence\uff5c>",
+    "openPangu": "{}[unused10]",
+}
+HONEST = {
+    "tags of XML": "<reason>too short</reason><result>no</result>",
+    "a page": "<html><body><section>I think</section><s>old</s></body></html>",
+    "a tag for an answer": "<answer>4</answer>",
+    "thoughts in the midst": "He wrote <thought>why?</thought> and left. Here is my response: no.",
+    "a channel": "<channel>news</channel> to=user",
+    "tokens that end nothing": "It sends <|append|>",
+    "a pipe": "a <| b |> c",
+}
+
+
+def read(text: str, form: Format, finish: Any = "stop") -> Any:
+    """The answer, or why there is none."""
+    reply = PROVIDERS["openai-compatible"].read(chat(finish, content=text), form)
+    if (fault := fault_of_reply(reply, form)) is not None:
+        return fault.kind.value
+    try:
+        answer = answer_of(reply.content, form)
+    except ProviderFailed:
+        return "unparsable"
+    return answer.text if isinstance(answer, JsonObject) else answer
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_a_model_thinks_is_not_what_it_answers(family: str) -> None:
+    begin, end = FAMILIES[family]
+    text = f"{begin}\nfirst guess {NO}\n{end}\n{YES}"
+    assert [read(text, form) for form in ("text", "json", "bool")] == [YES, YES, True]
+
+
+@pytest.mark.parametrize("family", MARKED)
+def test_thoughts_end_whoever_wrote_their_beginning(family: str) -> None:
+    text = f"first guess {NO}{MARKED[family][1]}{YES}"
+    assert [read(text, form) for form in ("text", "json", "bool")] == [YES, YES, True]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_thoughts_that_were_cut_off_are_no_answer(family: str) -> None:
+    text = f"{FAMILIES[family][0]}first guess {NO}"
+    assert {read(text, form, "length") for form in ("text", "json", "bool")} == {"cut_off"}
+
+
+def test_prose_may_go_on_to_the_answer_without_a_word() -> None:
+    text = f"Here is my thought process: they are the same.\n{YES}"
+    assert [read(text, form) for form in ("text", "json", "bool")] == [text, YES, True]
+
+
+@pytest.mark.parametrize("family", AROUND)
+def test_what_a_server_leaves_around_an_answer_goes(family: str) -> None:
+    assert read(AROUND[family].format("Paris"), "text") == "Paris"
+
+
+@pytest.mark.parametrize("text", HONEST.values(), ids=HONEST)
+@pytest.mark.parametrize("finish", ["stop", "length"])
+def test_an_answer_is_not_taken_for_thoughts(text: str, finish: str) -> None:
+    assert read(text, "text", finish) == text
+
+
+@pytest.mark.parametrize("mark", ["<think>", "</think>", "<|inner_suffix|>", "</longcat_think>"])
+@pytest.mark.parametrize("around", ["{}", "Sure: {}", "```json\n{}\n```", "Here:\n```\n{}\n```\nDone {{x}}"])
+def test_an_object_that_quotes_a_mark_is_not_lost(mark: str, around: str) -> None:
+    told = f'{{"a": "says {mark} and", "b": {NO}, "result": true}}'
+    assert [read(around.format(told), form) for form in ("json", "bool")] == [told, True]
+
+
+def test_an_object_in_thoughts_that_quotes_a_mark_is_a_draft() -> None:
+    quoting = '{"reason": "</think>", "result": false}'
+    assert read(f"<think>maybe {quoting}</think>So: {YES}", "bool") is True
+    assert read(f"maybe {quoting}</think>So: {YES}", "bool") is True
+    assert read(f"<think>maybe {quoting}", "bool", "length") == "unparsable"
+
+
+def test_any_number_of_tokens_ends_a_turn() -> None:
+    """In time that grows with the text: its square would be twenty minutes."""
+    many = 250_000
+    assert without_thoughts("Paris" + "</s>" * many) == "Paris"
+    assert without_thoughts("Paris" + "<|im_end|> \n" * many) == "Paris"
+    assert without_thoughts("<s>" * many + "</s>" * many).count("</s>") == many - 1
