@@ -35,7 +35,7 @@ BRACKETED = (
 _TOKEN = re.compile(
     # ChatML, Llama 3, Phi, Command R, Harmony, GLM, DeepSeek: <|…|>. Gemma: <|…> opens, <…|> closes.
     rf"<(?=[{BARS}][^<>{BARS}\s]{{1,64}}[{BARS}]?>|[^<>{BARS}\s]{{1,64}}[{BARS}]>)"
-    # EXAONE: [|…|]. MiniMax M1: ]~b], ]~!b[, [e~[.
+    # EXAONE: [|…|]. MiniMax: ]~b], ]~!b[, [e~[.
     rf"|\[(?=[{BARS}][^\[\]{BARS}\s]{{1,64}}[{BARS}]\])"
     r"|\](?=~!?b[\[\]])|\[(?=e~\[)"
     # With a vendor's name in front: Seed, MiniMax M2, LongCat, K2 Horizon.

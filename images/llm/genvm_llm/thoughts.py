@@ -123,7 +123,7 @@ def _without_ends_of_turns(text: str) -> str:
     closed = text.count("</s>")
     kept, end = len(text), len(text.rstrip())
     while token := _token_before(text, end):
-        if token == "</s>":  # noqa: S105
+        if token == "</s>":
             if opened >= closed:
                 break
             closed -= 1

@@ -144,7 +144,7 @@ def test_an_object_in_thoughts_that_quotes_a_mark_is_a_draft() -> None:
 
 
 def test_any_number_of_tokens_ends_a_turn() -> None:
-    """In time that grows with the text: its square would be twenty minutes."""
+    """In time that grows with the text: with its square these would take longer than a test may."""
     many = 250_000
     assert without_thoughts("Paris" + "</s>" * many) == "Paris"
     assert without_thoughts("Paris" + "<|im_end|> \n" * many) == "Paris"
