@@ -122,12 +122,12 @@ def _without_ends_of_turns(text: str) -> str:
     opened = len(_STRUCK_OUT.findall(text.lstrip().removeprefix("<s>")))
     closed = text.count("</s>")
     kept, end = len(text), len(text.rstrip())
-    while token := _token_before(text, end):
-        if token == "</s>":
+    while found := _token_before(text, end):
+        if found == "</s>":
             if opened >= closed:
                 break
             closed -= 1
-        end -= len(token)
+        end -= len(found)
         while end and text[end - 1].isspace():
             end -= 1
         kept = end
