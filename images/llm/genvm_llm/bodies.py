@@ -10,11 +10,14 @@ import re
 from collections.abc import Iterator
 
 from genvm_llm.merging import Json
+from genvm_llm.providers.endings import Ending, ending_of
 from genvm_llm.providers.exchange import at, list_at, text_at
 from genvm_llm.providers.faults import error_in, fault_in, fault_of, is_call
 
 CUT = "abort"
 """Why a stream ended that did not say so itself."""
+_DONE = "[DONE]"
+"""What ends a stream whether or not a piece said why, as the end of a whole reply does."""
 _LINE_END = re.compile(r"\r\n|\n|\r")
 """No others: a text may hold whatever else Unicode ends a line with."""
 _ASIDE = (":", "id:", "retry:")
@@ -27,27 +30,30 @@ def parsed(body: bytes) -> Json:
     try:
         whole: Json = json.loads(body)
     except ValueError:
-        return _joined(_pieces(body.decode("utf-8-sig")))
+        pieces, done = _pieces(body.decode("utf-8-sig"))
+        return _joined(pieces, done=done)
     return whole
 
 
-def _pieces(text: str) -> list[Json]:
-    """One for each event or line. Raises ValueError."""
+def _pieces(text: str) -> tuple[list[Json], bool]:
+    """One for each event or line, and whether it was told that there are no more. Raises ValueError."""
     all_lines = [line for line in _LINE_END.split(text) if not line.startswith(_ASIDE)]
     lines = [line for line in all_lines if line.strip() and not line.startswith(_EVENT)]
     if lines and lines[0].lstrip().startswith("{"):
         try:
-            return [json.loads("\n".join(lines))]  # behind comments
+            return [json.loads("\n".join(lines))], False  # behind comments
         except ValueError:
             pass
     pieces: list[Json] = []
-    event = ""
+    event, done = "", False
     for line in all_lines:
         if not line.strip() or line.startswith(_EVENT):
             event = line.removeprefix(_EVENT).strip()  # until the blank line that ends it
-        elif (said := line.removeprefix(_DATA).strip()) not in ("", "[DONE]"):
+        elif (said := line.removeprefix(_DATA).strip()) == _DONE:
+            done = True
+        elif said:
             pieces.append(_error(said) if event == "error" else json.loads(said))
-    return pieces
+    return pieces, done
 
 
 def _error(said: str) -> Json:
@@ -59,15 +65,15 @@ def _error(said: str) -> Json:
     return error if isinstance(error, dict) and error_in(error) else {"error": error or said}
 
 
-def _joined(pieces: list[Json]) -> Json:
+def _joined(pieces: list[Json], *, done: bool) -> Json:
     """Raises ValueError for pieces of no known stream."""
-    # What came to its end is an answer, whatever words are in other pieces.
-    ended = any(at(one, "choices", 0, "finish_reason") is not None for one in pieces)
+    # What said why it ends is an answer, whatever words are in other pieces; `done` follows errors, too.
+    ended = any(_reason(at(one, "choices", 0)) for one in pieces)
     failed = next((one for one in pieces if _is_error(one, bare=not ended)), None)
     if failed is not None:
         return failed
     if any(at(one, "choices", 0, "delta") is not None for one in pieces):
-        return _chat(pieces)
+        return _chat(pieces, done=done)
     if len(pieces) == 1:
         return pieces[0]
     last = pieces[-1] if pieces else None
@@ -84,7 +90,13 @@ def _is_error(piece: Json, *, bare: bool) -> bool:
     return error_in(piece) is not None or (bare and fault_of(piece).status is not None)
 
 
-def _chat(pieces: list[Json]) -> Json:
+def _reason(choice: Json) -> Json:
+    """Why it ended; None while it says nothing of that: some servers fill the member in every piece."""
+    reason = at(choice, "finish_reason")
+    return None if ending_of(reason) is Ending.UNTOLD else reason
+
+
+def _chat(pieces: list[Json], *, done: bool) -> Json:
     """OpenAI's chunks as the answer that they are parts of."""
     choices = [choice for one in pieces for choice in list_at(one, "choices")[:1]]
     message: dict[str, Json] = {
@@ -97,7 +109,7 @@ def _chat(pieces: list[Json]) -> Json:
     )
     whole: dict[str, Json] = {
         "message": message,
-        "finish_reason": _last(at(choice, "finish_reason") for choice in choices) or CUT,
+        "finish_reason": _last(map(_reason, choices)) or (None if done else CUT),
         "native_finish_reason": _last(at(choice, "native_finish_reason") for choice in choices),
         "content_filter_results": _filter_results(choices),
         "error": _first(

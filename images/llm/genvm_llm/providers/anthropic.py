@@ -56,10 +56,11 @@ def _content(prompt: Prompt) -> Json:
 
 def read(body: Json, form: Format) -> Reply:
     ending = ending_of(at(body, "stop_reason"))
+    asked_for = ending is Ending.TOOL and bool(_called(body))
     return Reply(
         content=_text(body) if form == "text" else _tool_input(body, ending),
         usage=_usage(at(body, "usage")),
-        ending=Ending.NATURAL if ending is Ending.TOOL else ending,
+        ending=Ending.NATURAL if asked_for else ending,
         finish=text_at(body, "stop_reason") or "",
         fault=_fault(body, form, ending),
     )
@@ -72,9 +73,13 @@ def _fault(body: Json, form: Format, ending: Ending) -> Fault | None:
         return missing(body, "content")
     if ending is Ending.REFUSED:
         return refused(at(body, "stop_reason"))
-    offered = () if form == "text" else (TOOL,)
-    called = [block for block in list_at(body, "content") if at(block, "type") == "tool_use"]
-    return tool_called() if any(at(block, "name") not in offered for block in called) else None
+    if form == "text":
+        return tool_called() if ending is Ending.TOOL or _called(body) else None
+    return tool_called() if any(at(block, "name") != TOOL for block in _called(body)) else None
+
+
+def _called(body: Json) -> list[Json]:
+    return [block for block in list_at(body, "content") if at(block, "type") == "tool_use"]
 
 
 def _usage(usage: Json) -> Usage:
@@ -96,9 +101,9 @@ def _text(body: Json) -> str | None:
 
 def _tool_input(body: Json, ending: Ending) -> dict[str, Json] | str | None:
     """The tool's input; a model that wrote text instead may have written JSON."""
-    for block in list_at(body, "content"):
+    for block in _called(body):
         answer = at(block, "input")
-        if at(block, "type") == "tool_use" and isinstance(answer, dict | str):
+        if isinstance(answer, dict | str):
             # Cut off before the first member is nothing said, not an object without members.
             return None if ending is Ending.LENGTH and not answer else answer
     return _text(body)

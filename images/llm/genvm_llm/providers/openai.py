@@ -69,20 +69,32 @@ def _user_content(prompt: Prompt) -> Json:
 
 def read(body: Json, form: Format) -> Reply:
     del form
-    usage, choice = at(body, "usage"), at(body, "choices", 0)
-    spent_in, spent_out = count(at(usage, "prompt_tokens")), count(at(usage, "completion_tokens"))
+    choice = at(body, "choices", 0)
     return Reply(
         content=_content(at(choice, "message", "content")),
-        usage=Usage(
-            input=spent_in,
-            output=spent_out,
-            total=total(at(usage, "total_tokens"), spent_in, spent_out),
-            cache_read=count(at(usage, "prompt_tokens_details", "cached_tokens")),
-            cache_write=count(at(usage, "prompt_tokens_details", "cache_write_tokens")),
-        ),
+        usage=_usage(at(body, "usage")),
         ending=ending_of(at(choice, "finish_reason")),
         finish=word_of(at(choice, "finish_reason")),
         fault=error_in(body) or _fault(body, choice),
+    )
+
+
+def _usage(usage: Json) -> Usage:
+    """By the names of chat completions, or by those of OpenAI's newer door, which some servers use here."""
+    spent_in, spent_out, details = (
+        at(usage, older) or at(usage, newer)
+        for older, newer in (
+            ("prompt_tokens", "input_tokens"),
+            ("completion_tokens", "output_tokens"),
+            ("prompt_tokens_details", "input_tokens_details"),
+        )
+    )
+    return Usage(
+        input=count(spent_in),
+        output=count(spent_out),
+        total=total(at(usage, "total_tokens"), count(spent_in), count(spent_out)),
+        cache_read=count(at(details, "cached_tokens")),
+        cache_write=count(at(details, "cache_write_tokens")),
     )
 
 
@@ -130,7 +142,9 @@ def _took_away(result: Json) -> bool:
 
 
 def _content(content: Json) -> str | dict[str, Json] | None:
-    """Some vendors answer with a list of parts, some with the value that was asked for."""
+    """Some vendors answer with a list of parts or a part alone, some with the value that was asked for."""
+    if _is_part(content):
+        content = [content]
     if isinstance(content, list):
         return "".join(part if isinstance(part, str) else _part_text(part) for part in content)
     if isinstance(content, bool | int | float):
@@ -138,8 +152,17 @@ def _content(content: Json) -> str | dict[str, Json] | None:
     return content
 
 
+_TEXT_TYPES = ("text", "output_text")
 _JSON_TYPES = ("json", "output_json", "json_object")
 _JSON_MEMBERS = ("json", "json_object", "output_json", "data", "value", "object", "text", "content")
+
+
+def _is_part(content: Json) -> bool:
+    """Whether it holds what its type names: an object that was asked for may have a type, too."""
+    kind = at(content, "type")
+    if kind in _TEXT_TYPES:
+        return isinstance(at(content, "text"), str | dict)
+    return kind in _JSON_TYPES and isinstance(at(content, kind), str | dict)
 
 
 def _part_json(part: dict[str, Json]) -> str:
@@ -158,6 +181,6 @@ def _part_text(part: Json) -> str:
         return json.dumps(part)
     if isinstance(part, dict) and part.get("type") in _JSON_TYPES:
         return _part_json(part)
-    if at(part, "type") not in (None, "text", "output_text"):
+    if at(part, "type") not in (None, *_TEXT_TYPES):
         return ""
     return text_at(part, "text") or text_at(part, "text", "value") or ""

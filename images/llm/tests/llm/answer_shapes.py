@@ -58,7 +58,7 @@ def claude(*blocks: Any, stop: Any = "end_turn") -> Any:
     return anthropic_reply() | {"content": list(blocks), "stop_reason": stop}
 
 
-def said(text: str) -> Any:
+def said(text: Any) -> Any:
     return {"type": "text", "text": text}
 
 
@@ -74,6 +74,17 @@ OPENAI = {
     "plain": Shape(openai_reply(YES), YES, YES, True),
     "an object": Shape(chat(content={"result": True}), '{"result": true}', '{"result": true}', True),
     "parts": Shape(chat(content=[said('{"result":'), said("true}")]), '{"result":true}', None, True),
+    "a part alone": Shape(chat(content=said(YES)), YES, YES, True),
+    "a wrapped text in a part alone": Shape(chat(content=said({"value": YES})), YES, YES, True),
+    "an object in a part alone": Shape(
+        chat(content={"type": "json", "json": {"result": True}}), '{"result": true}', '{"result": true}', True
+    ),
+    "an object that has a type": Shape(
+        chat(content={"type": "text", "result": True}),
+        '{"type": "text", "result": true}',
+        '{"type": "text", "result": true}',
+        True,
+    ),
     "parts with thoughts": Shape(
         chat(
             content=[{"type": "thinking", "thinking": [said("hm")]}, {"type": "reasoning", "text": "hm"}, YES]
@@ -231,6 +242,9 @@ OPENAI = {
         chat(content="", usage={"prompt_tokens": 11.0, "completion_tokens": 0.0}), "", "{}", OPEN
     ),
     "empty, and counted in text": Shape(chat(content="", usage={"prompt_tokens": "11"}), "", "{}", OPEN),
+    "empty, and counted by newer names": Shape(
+        chat(content="", usage={"input_tokens": 11, "output_tokens": 0}), "", "{}", OPEN
+    ),
     "empty and unpaid": Shape(chat(content="", usage=None), NO_ANSWER),
     "empty without an end": Shape(chat(None, content=""), NO_ANSWER),
     "text without an end": Shape(chat(None, content=YES), YES, YES, True),
@@ -404,6 +418,10 @@ ANTHROPIC = {
     ),
     "the tool behind text": Shape(
         claude(said("Here:"), used("json_out", result=True)), NO_ANSWER, '{"result": true}', True
+    ),
+    "an end by a tool that was not called": Shape(claude(stop="tool_use"), NO_ANSWER),
+    "an end by a tool that was not called, beside text": Shape(
+        claude(said(YES), stop="tool_use"), NO_ANSWER, YES, True
     ),
     "another tool": Shape(claude(used("search", result=True), stop="tool_use"), NO_ANSWER),
     "refused": Shape(claude(stop="refusal"), REFUSED),

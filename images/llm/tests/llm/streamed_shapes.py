@@ -71,6 +71,20 @@ STREAMED = {
         OPEN,
     ),
     "a stream that broke off": Shape(streamed(chunk(YES)), NO_ANSWER),
+    "a stream that never says why it ends": Shape(streamed(chunk(YES), "[DONE]"), YES, YES, True),
+    "a stream, no reasons in its pieces": Shape(
+        streamed(chunk(YES, ""), chunk("", "") | {"usage": USAGE}, "[DONE]"), YES, YES, True
+    ),
+    "a stream, null for a reason": Shape(streamed(chunk(YES, "null"), "[DONE]"), YES, YES, True),
+    "a stream, no reasons, that broke off": Shape(streamed(chunk(YES, "")), NO_ANSWER),
+    "a stream, null for a reason, that broke off": Shape(streamed(chunk(YES, "null")), NO_ANSWER),
+    "a stream of nothing that never says why it ends": Shape(streamed(chunk(""), "[DONE]"), NO_ANSWER),
+    "a stream, a code alone before its end": Shape(
+        streamed(chunk(YES), {"code": 429, "msg": "x"}, "[DONE]"), LIMITED
+    ),
+    "a stream, no reasons, a code alone": Shape(
+        streamed(chunk(YES, ""), {"code": 429, "msg": "x"}, "[DONE]"), LIMITED
+    ),
     "a stream that ends with an error": Shape(streamed(chunk(YES), {"error": {"code": 429}}), LIMITED),
     "a stream that refuses": Shape(streamed(chunk("I", "content_filter"), "[DONE]"), REFUSED),
     "a stream of one whole answer": Shape(streamed(chat(content=YES), "[DONE]"), YES, YES, True),

@@ -108,9 +108,11 @@ async def test_what_is_no_answer_was_paid_for_all_the_same(reply: Any) -> None:
         ({"prompt_tokens": 11, "completion_tokens": 5}, 16),
         ({"prompt_tokens": 11.0, "completion_tokens": "5", "total_tokens": 16.0}, 16),
         ({"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 40}, 40),
+        ({"input_tokens": 11, "output_tokens": 5}, 16),
+        ({"prompt_tokens": 0, "input_tokens": 11, "completion_tokens": None, "output_tokens": 5}, 16),
         ({"prompt_tokens": float("nan"), "completion_tokens": -1, "total_tokens": "many"}, 0),
     ],
-    ids=["no total", "fractions and text", "more than the sum", "nonsense"],
+    ids=["no total", "fractions and text", "more than the sum", "newer names", "both", "nonsense"],
 )
 def test_tokens_are_counted_as_servers_write_them(told: Any, total: int) -> None:
     reply = PROVIDERS["openai-compatible"].read(openai_reply("yes") | {"usage": told}, "text")
