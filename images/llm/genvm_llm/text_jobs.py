@@ -11,7 +11,7 @@ from genvm_llm.bodies import parsed
 from genvm_llm.failures import ProviderFailed
 from genvm_llm.json_text import NotAnObject
 from genvm_llm.judging import fault_of_reply
-from genvm_llm.masks import mask_of
+from genvm_llm.masks import answer_mask_of, mask_of
 from genvm_llm.prompt import Format
 from genvm_llm.providers import PROVIDERS
 from genvm_wire.masking import Mask
@@ -34,7 +34,8 @@ def filtered(texts: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
 def read_reply(body: bytes, provider: str, form: Format, key: str) -> Plain:
     """A provider's reply: `(tokens, why it ended, answer)`, or a text that says why it is none.
 
-    The key that the provider was asked with is in nothing of it, in no spelling that a mask knows.
+    The key that the provider was asked with is in nothing of it, in no spelling that a mask knows; a key that
+    is only a placeholder may be in the answer.
     """
     try:
         reply = PROVIDERS[provider].read(parsed(body), form)
@@ -50,7 +51,7 @@ def read_reply(body: bytes, provider: str, form: Format, key: str) -> Plain:
     if (fault := fault_of_reply(reply, form)) is not None:
         reason = mask.text(fault.reason)[:LONGEST_REASON]
         return tokens, finish, ("fault", (fault.kind.value, reason, fault.status, fault.wait))
-    return tokens, finish, _answer(content, form, mask)
+    return tokens, finish, _answer(content, form, answer_mask_of(key))
 
 
 def _answer(content: Any, form: Format, mask: Mask) -> Plain:

@@ -10,7 +10,7 @@ from genvm_llm.service import LlmModule, LlmService
 from genvm_module.contract import Caller, Terms, Transport
 from genvm_wire.calldata import Value
 
-KEY = "sk-very-secret-key"
+KEY = "sk-very-secret-key-7Xq"
 HOST_DATA: dict[str, Value] = {"node_address": "0x01", "tx_id": "0x02"}
 
 

@@ -57,6 +57,49 @@ async def test_a_contract_never_gets_a_key_that_a_provider_repeats(provider: str
             assert KEY not in told
 
 
+PLACEHOLDERS = [
+    *("lm-studio", "not-needed", "password", "PASSWORD", "sk-no-key-required", "no-api-key-required"),
+    *("placeholder", "Bearer token", "your_api_key", "llama.cpp", "token-abc123", "00000000", "1234567890"),
+]
+SECRETS = [
+    *("sk-very-secret-key-7Xq", "lm-studio-7", "correct-horse-battery-staple", "qzkxjvwmbpfhgd", "AbCdEfGh"),
+    *("12345678901", "0f1e2d3c4b5a", "passwörter", "lm--studio", "-password"),
+]
+
+
+@pytest.mark.parametrize("key", PLACEHOLDERS)
+@pytest.mark.parametrize("provider", REPLIES)
+async def test_a_placeholder_for_a_key_changes_no_answer(provider: str, key: str) -> None:
+    """Nodes have other keys, and have to agree on what a model said."""
+    said = f'{{"server": "{key}", "result": true}}'
+    object_ = anthropic_reply("", tool=json.loads(said)) if provider == "anthropic" else None
+    async with providing(REPLIES[provider](said), object_ or REPLIES[provider](said)) as server:
+        async with talking({**backend(server.url, provider), "key": key}) as talk:
+            assert await talk.prompt() == said
+            assert json.loads(await talk.prompt(form="json")) == json.loads(said)
+
+
+@pytest.mark.parametrize("key", SECRETS)
+async def test_what_could_be_a_secret_is_kept_out_of_answers(key: str) -> None:
+    async with providing(openai_reply(f"you sent {key}!")) as server:
+        async with talking({**backend(server.url), "key": key}) as talk:
+            assert await talk.prompt() == "you sent [redacted]!"
+
+
+@pytest.mark.parametrize("key", PLACEHOLDERS)
+async def test_errors_show_no_placeholder_either(key: str) -> None:
+    async def refusing(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=401, text=f"bad key {key}")
+
+    async with providing(refusing) as server:
+        config = {"host": server.url, "provider": "openai-compatible", "model": "m", "key": key}
+        with pytest.raises(ModuleError) as failure:
+            await check_one(config, {"user_message": "?", "temperature": 0, "max_tokens": 10})
+    assert failure.value.ctx["body"] == "bad key [redacted]"
+    inside = json.dumps({"error": {"message": f"bad key {key}", "code": 401}})
+    assert "bad key [redacted]" in repr(read_reply(inside.encode(), "openai-compatible", "text", key))
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 async def test_a_long_reply_is_masked_all_the_same(form: str) -> None:
     reply = openai_reply(json.dumps({"a": "x" * 20_000 + KEY}))
