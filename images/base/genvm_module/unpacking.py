@@ -16,6 +16,8 @@ from genvm_wire.byte_turns import ByteTurns
 
 GZIP_NAMES = frozenset({"gzip", "x-gzip"})
 """What a `Content-Encoding` calls it (RFC 9110, 8.4.1.3)."""
+MOST_TIMES = 4
+"""That a body may be packed over and over: a body can be made that is itself when it is unpacked."""
 MOST_MEMBERS = 4096
 """Of a packed body: each costs a decoder, and one with nothing in it adds nothing to what is counted."""
 UNFOLDED = 256 * 1024
@@ -23,6 +25,7 @@ UNFOLDED = 256 * 1024
 LOOKED_AT = 16 * 1024
 """Bytes that go in: what a step leaves over has been copied."""
 
+_GZIP_BEGINS = b"\x1f\x8b"
 _WINDOW = 15
 _GZIP_WINDOW = 16 + _WINDOW
 _DEFLATED = 8
@@ -92,12 +95,40 @@ class Unpacker:
 
 
 async def read_within(
-    chunks: AsyncIterator[bytes], packing: Packing | None, limit: int, *, to_its_end: bool = True
+    chunks: AsyncIterator[bytes],
+    packing: Packing | None,
+    limit: int,
+    *,
+    times: int = 1,
+    to_its_end: bool = True,
 ) -> bytes:
     """All of `chunks`, unpacked, or its beginning: more than `limit` bytes, and little more than that.
 
-    `to_its_end`: that the packed form ends is asked for, too. Raises BodyBroken.
+    `times`: how often it is said to be packed, one packing around the other. Proxies say again what has been
+    said: what has been unpacked is unpacked again only where it begins as gzip does. `to_its_end`: that the
+    packed form ends is asked for, too. Raises BodyBroken.
     """
+    room = limit if times == 1 else _room_to_pack(limit)
+    body = await _read_once(chunks, packing, room, to_its_end=to_its_end)
+    for _ in range(times - 1):
+        if len(body) > room or not body.startswith(_GZIP_BEGINS):
+            break
+        body = await _read_once(_alone(body), packing, room, to_its_end=to_its_end)
+    return body
+
+
+def _room_to_pack(limit: int) -> int:
+    """Bytes that `limit` of them may have once they are packed and have become no fewer."""
+    return limit + limit // 128 + 1024
+
+
+async def _alone(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+async def _read_once(
+    chunks: AsyncIterator[bytes], packing: Packing | None, limit: int, *, to_its_end: bool
+) -> bytes:
     body = bytearray()
     if packing is None:
         async for chunk in chunks:

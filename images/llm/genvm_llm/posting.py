@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,12 +24,13 @@ from genvm_llm.providers.exchange import Call
 from genvm_llm.providers.faults import wait_said
 from genvm_llm.waits import wait_in
 from genvm_module.answer_heads import keeping_answers
-from genvm_module.unpacking import GZIP_NAMES, BodyBroken, Packing, read_within
+from genvm_module.unpacking import GZIP_NAMES, MOST_TIMES, BodyBroken, Packing, read_within
 
 USER_AGENT = "genvm-llm"
 PACKINGS = "gzip, deflate"
 NOT_ASKED_FOR = frozenset({"br", "zstd"})
 """Some servers pack so whatever is asked for."""
+_PACKING_NAMES = {**dict.fromkeys(GZIP_NAMES, Packing.GZIP), Packing.DEFLATE.value: Packing.DEFLATE}
 BODY_FLOOR = 16 * 1024 * 1024
 BYTES_PER_TOKEN = 16
 BODY_CEILING = 32 * 1024 * 1024
@@ -140,20 +141,25 @@ async def _body(response: aiohttp.ClientResponse, url: str, limit: int) -> bytes
 
 async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The body, or its beginning of a little more than `limit` bytes. Raises BodyBroken, too."""
-    packing = _packing_of(response.headers.get("Content-Encoding", ""))
+    packings = _packings_of(response.headers.getall("Content-Encoding", ()))
+    packing = packings[0] if packings else None
     # Some gateways never end what they pack as gzip; JSON says itself whether it is whole.
-    to_its_end = packing is not Packing.GZIP
-    return await read_within(response.content.iter_any(), packing, limit, to_its_end=to_its_end)
+    return await read_within(
+        response.content.iter_any(),
+        packing,
+        limit,
+        times=max(1, len(packings)),
+        to_its_end=packing is not Packing.GZIP,
+    )
 
 
-def _packing_of(said: str) -> Packing | None:
-    """Raises BodyBroken for one that was not asked for."""
-    name = said.strip().lower()
-    if name in NOT_ASKED_FOR:
+def _packings_of(said: Iterable[str]) -> list[Packing]:
+    """The same, as often as it is said. Raises BodyBroken for one that was not asked for, and for several."""
+    names = [name.strip().lower() for value in said for name in value.split(",")]
+    packings = [_PACKING_NAMES[name] for name in names if name in _PACKING_NAMES]
+    if NOT_ASKED_FOR.intersection(names) or len(set(packings)) > 1 or len(packings) > MOST_TIMES:
         raise BodyBroken("packed in a way that was not asked for")
-    if name in GZIP_NAMES:
-        return Packing.GZIP
-    return Packing.DEFLATE if name == Packing.DEFLATE.value else None
+    return packings
 
 
 async def _refused(response: aiohttp.ClientResponse, url: str, key: str) -> ProviderFailed:

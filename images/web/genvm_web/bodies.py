@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import AsyncIterator, Iterable
 
-from genvm_module import unpacking
-from genvm_module.unpacking import GZIP_NAMES, read_within
+from genvm_module.unpacking import GZIP_NAMES, MOST_TIMES, Packing, read_within
 
 PLAIN_NAMES = frozenset(
     {
@@ -20,25 +18,15 @@ PLAIN_NAMES = frozenset(
 UNPACKED_ON_THE_WAY = frozenset({"", "chunked", "identity"})
 
 
-class Packing(enum.Enum):
-    """How a body is packed."""
+def times_packed(content: Iterable[str], transfer: Iterable[str]) -> int | None:
+    """How often a body is said to be packed as gzip; None: in another way, or too often.
 
-    NONE = "none"
-    GZIP = "gzip"
-    OTHER = "other"
-
-
-def packing_of(content: Iterable[str], transfer: Iterable[str]) -> Packing:
-    """From the values of all `Content-Encoding` and `Transfer-Encoding` headers."""
+    From the values of all `Content-Encoding` and `Transfer-Encoding` headers.
+    """
     # A media type there says nothing of packing either.
     names = [name for name in _names(content) if name not in PLAIN_NAMES and "/" not in name]
-    if (
-        len(names) > 1
-        or not GZIP_NAMES.issuperset(names)
-        or not UNPACKED_ON_THE_WAY.issuperset(_names(transfer))
-    ):
-        return Packing.OTHER
-    return Packing.GZIP if names else Packing.NONE
+    undone = GZIP_NAMES.issuperset(names) and UNPACKED_ON_THE_WAY.issuperset(_names(transfer))
+    return len(names) if undone and len(names) <= MOST_TIMES else None
 
 
 def _names(values: Iterable[str]) -> list[str]:
@@ -49,9 +37,15 @@ class BodyTooLarge(Exception):
     """There is more than the limit; what was read is gone."""
 
 
-async def read_body(chunks: AsyncIterator[bytes], *, gzip: bool, limit: int) -> bytes:
-    """All of `chunks`, decompressed if `gzip`, at most `limit` bytes. Raises BodyTooLarge, BodyBroken."""
-    body = await read_within(chunks, unpacking.Packing.GZIP if gzip else None, limit)
+async def read_body(chunks: AsyncIterator[bytes], *, packed: int, limit: int) -> bytes:
+    """All of `chunks`, unpacked where they are `packed` so many times, at most `limit` bytes.
+
+    Raises BodyTooLarge, BodyBroken.
+    """
+    if packed:
+        body = await read_within(chunks, Packing.GZIP, limit, times=packed)
+    else:
+        body = await read_within(chunks, None, limit)
     if len(body) > limit:
         raise BodyTooLarge
     return body

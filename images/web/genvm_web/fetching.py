@@ -11,7 +11,7 @@ import aiohttp
 from genvm_module.errors import ModuleError
 from genvm_module.unpacking import BodyBroken
 from genvm_web import headers as header_rules
-from genvm_web.bodies import BodyTooLarge, Packing, packing_of, read_body
+from genvm_web.bodies import BodyTooLarge, read_body, times_packed
 from genvm_web.configuration import Limits
 from genvm_web.http_client import Outgoing, exchange
 from genvm_web.http_failures import described, is_local, lookup_failure, reading_failure, sending_failure
@@ -111,11 +111,11 @@ class Fetcher:
         own = self._limits.max_response_size
         limit = own if size_limit is None else min(size_limit, own)
         values = response.headers
-        packing = packing_of(values.getall("Content-Encoding", ()), values.getall("Transfer-Encoding", ()))
-        gzip = packing is Packing.GZIP and response.method != "HEAD"
-        headers = header_rules.folded(response.raw_headers, decoded=gzip)
+        said = times_packed(values.getall("Content-Encoding", ()), values.getall("Transfer-Encoding", ()))
+        packed = 0 if response.method == "HEAD" else said or 0
+        headers = header_rules.folded(response.raw_headers, decoded=packed > 0)
         try:
-            body = await read_body(response.content.iter_chunked(CHUNK), gzip=gzip, limit=limit)
+            body = await read_body(response.content.iter_chunked(CHUNK), packed=packed, limit=limit)
         except BodyTooLarge:
             # The executor's limit is the contract's business; the module's own differs from node to node.
             mine = size_limit is None or own < size_limit
@@ -126,7 +126,7 @@ class Fetcher:
         except (aiohttp.ClientError, OSError) as error:
             reason = described(error)
             raise reading_failure(url.href, response.status, headers, reason, fatal=is_local(error)) from None
-        if body and packing is Packing.OTHER:
+        if body and said is None:
             reason = "packed in a way that was not asked for"
             raise reading_failure(url.href, response.status, headers, reason)
         return WebAnswer(response.status, headers, body)

@@ -90,7 +90,7 @@ class WebdriverClient:
         own = self._limits.max_response_size
         limit = own if size_limit is None else min(size_limit, own)
         try:
-            body = await read_body(response.content.iter_chunked(CHUNK), gzip=False, limit=limit)
+            body = await read_body(response.content.iter_chunked(CHUNK), packed=0, limit=limit)
         except BodyTooLarge:
             raise _unavailable("READING_BODY", {"rust_error": f"more than {limit} bytes"}) from None
         return WebAnswer(int(status), {}, body)

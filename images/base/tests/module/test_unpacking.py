@@ -106,3 +106,27 @@ async def test_a_loop_in_another_thread_is_not_waited_for() -> None:
     there.join()
     assert not here.done()
     assert len(await here) == STEPS * UNFOLDED
+
+
+@pytest.mark.parametrize("packed", [1, 2, 3, 4])
+async def test_what_is_said_to_be_packed_more_often_is_unpacked_as_often_as_it_is(packed: int) -> None:
+    body = random.Random(1).randbytes(5000)
+    data = body
+    for _ in range(packed):
+        data = gzip.compress(data)
+    once_less = gzip.decompress(data)
+    assert await read_within(chunks(data, 100), Packing.GZIP, len(body), times=4) == body
+    assert await read_within(chunks(data, 100), Packing.GZIP, NO_LIMIT) == once_less
+    assert len(await read_within(chunks(data, 100), Packing.GZIP, len(body) - 1, times=4)) > len(body) - 1
+
+
+async def test_what_is_packed_again_and_again_is_read_no_further_than_its_limit() -> None:
+    around = gzip.compress(gzip.compress(b"") * 10_000)
+    assert len(await read_within(chunks(around, len(around)), Packing.GZIP, 1000, times=2)) > 1000
+
+
+async def test_what_is_no_packing_inside_of_one_is_the_body_and_a_broken_one_is_broken() -> None:
+    plain, broken = gzip.compress(b"\x1f plain"), gzip.compress(b"\x1f\x8b broken")
+    assert await read_within(chunks(plain, 7), Packing.GZIP, 100, times=2) == b"\x1f plain"
+    with pytest.raises(BodyBroken):
+        await read_within(chunks(broken, 7), Packing.GZIP, 100, times=2)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 
 from genvm_llm.check import check_one
 from genvm_llm.text_jobs import read_reply
@@ -141,7 +142,7 @@ def test_what_is_told_of_a_reply_is_cut_off_behind_its_masking(name: str) -> Non
     assert KEY[:3] not in told
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "br", "zstd"])
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "br", "zstd", "gzip, deflate"])
 @pytest.mark.parametrize("status", [200, 500])
 @pytest.mark.parametrize(
     "body",
@@ -171,6 +172,25 @@ async def test_an_answer_that_is_packed_is_read_by_either_name_of_its_packing(en
         return web.Response(body=gzip.compress(json.dumps(answer).encode()), headers=headers)
 
     async with providing(packed) as only, talking(backend(only.url)) as talk:
+        assert await talk.prompt() == "packed"
+
+
+@pytest.mark.parametrize("packed", [1, 2])
+@pytest.mark.parametrize(
+    "said",
+    [["gzip, gzip"], ["gzip", "gzip"], ["gzip", "identity", "GZIP"]],
+    ids=["in one header", "in two", "in three"],
+)
+async def test_an_answer_is_packed_as_often_as_it_shows(said: list[str], packed: int) -> None:
+    body = json.dumps(openai_reply("packed")).encode()
+    for _ in range(packed):
+        body = gzip.compress(body)
+
+    async def answering(_: web.Request) -> web.StreamResponse:
+        headers = [("Content-Type", "application/json"), *(("Content-Encoding", one) for one in said)]
+        return web.Response(body=body, headers=CIMultiDict(headers))
+
+    async with providing(answering) as only, talking(backend(only.url)) as talk:
         assert await talk.prompt() == "packed"
 
 

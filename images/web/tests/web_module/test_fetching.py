@@ -447,6 +447,26 @@ async def test_other_words_where_packing_stands_pack_nothing(site: Site, opened:
     assert (await fetch(await opened(), "http://genvm-site.com/"))["body"] == b"as it is"
 
 
+@pytest.mark.parametrize("packed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "said",
+    ["Content-Encoding: gzip, gzip, gzip\r\n", "Content-Encoding: gzip\r\n" * 3],
+    ids=["in one header", "in three"],
+)
+async def test_a_body_is_packed_as_often_as_it_shows(
+    internet: SmallInternet, opened: Open, said: str, packed: int
+) -> None:
+    """Proxies repeat the header and pack nothing once more; others do pack."""
+    body = b"as it is"
+    for _ in range(packed):
+        body = gzip.compress(body)
+    head = f"HTTP/1.1 200 OK\r\n{said}Content-Length: {len(body)}\r\n\r\n".encode()
+    async with raw_server(head + body) as port:
+        internet.serve("twice.com", {80: port})
+        answer = await fetch(await opened(), "http://twice.com/")
+    assert (answer["body"], answer["headers"]) == (b"as it is", {})
+
+
 async def test_a_body_that_is_no_gzip_is_an_observation(site: Site, opened: Open) -> None:
     site.page("/", b"not gzip at all", Content_Encoding="gzip")
     with pytest.raises(ModuleError) as failed:
