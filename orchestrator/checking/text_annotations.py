@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from orchestrator.checking.problem import Problem
 
 _WHOLE = "`from __future__ import annotations` makes text of every annotation"
-_ONE = "the annotation is text"
+_ONE = "the annotation is text, or has text within"
 _CONSEQUENCE = "reference nodes make no schema of that, and Studio and explorers cannot show the contract"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -31,7 +31,7 @@ def text_annotations(code: bytes) -> list[Problem]:
             annotated = any(True for fn in public for _ in _annotations(fn))
             if annotated and any(one.name == "annotations" for one in node.names):
                 return [_problem(lines, node.lineno, _WHOLE, "take the line out")]
-    found = [next((one.lineno for one in _annotations(fn) if _is_text(one)), None) for fn in public]
+    found = [next((one.lineno for one in _annotations(fn) if _has_text(one)), None) for fn in public]
     return [_problem(lines, at, _ONE, "write the type itself") for at in found if at is not None]
 
 
@@ -52,5 +52,14 @@ def _annotations(fn: Function) -> Iterator[ast.expr]:
         yield fn.returns
 
 
-def _is_text(annotation: ast.expr) -> bool:
-    return isinstance(annotation, ast.Constant) and isinstance(annotation.value, str)
+def _has_text(annotation: ast.expr) -> bool:
+    """Also within a generic type; a Literal's texts are values, and so are an Annotated's notes."""
+    if isinstance(annotation, ast.Constant):
+        return isinstance(annotation.value, str)
+    if isinstance(annotation, ast.Subscript):
+        generic = ast.unparse(annotation.value).rpartition(".")[2]
+        if generic == "Literal":
+            return False
+        if generic == "Annotated" and isinstance(annotation.slice, ast.Tuple):
+            return _has_text(annotation.slice.elts[0])
+    return any(_has_text(one) for one in ast.iter_child_nodes(annotation) if isinstance(one, ast.expr))

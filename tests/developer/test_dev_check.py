@@ -118,7 +118,7 @@ TABLE = (
         "text_annotation",
         contract(body="    @gl.public.view\n    def m(self, a: 'int', b: 'str') -> int:\n        return a\n"),
         10,
-        "the annotation is text: reference nodes make no schema",
+        "the annotation is text, or has text within: reference nodes make no schema",
         "write the type itself",
         "warning",
     ),

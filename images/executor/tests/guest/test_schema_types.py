@@ -57,3 +57,13 @@ def test_subclasses_of_the_known_generics_have_a_form(
     harness: NativeHarness, annotation: str, form: object
 ) -> None:
     assert schema_of(harness, annotation) == form
+
+
+def test_a_constructor_is_the_contracts_own(harness: NativeHarness) -> None:
+    """As a refusal of the schema: an inherited one serves to deploy."""
+    source = HEADER + "class M:\n    def __init__(self):\n        pass\nclass C(gl.Contract, M):\n    pass\n"
+    schema = Step(call_data(harness, "#get-schema", ()))
+    deployment = Step(harness.encode({}), message={"is_init": True})
+    refused, deployed = harness.run(source, [schema, deployment])
+    assert (refused.kind, deployed.kind) == ("VMError", "Return")
+    assert "__init__ is absent" in refused.stderr

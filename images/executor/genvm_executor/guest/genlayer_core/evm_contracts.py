@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from . import requests, wasi
+from .annotations import FunctionScope, resolve
 from .deferred import LazyCapable
 from .evm import MethodEncoder
-from .storage.build import resolve
 from .types import Address, Lazy
 
 
@@ -86,9 +86,15 @@ def declare(declaration: type, base: type[EvmContract]) -> type[EvmContract]:
 
 
 def signatures(declaration: type, kind: str) -> dict[str, tuple[tuple[Any, ...], Any]]:
-    """Of the methods of one kind: the types of the parameters, and of the result (null: it has none)."""
-    methods = vars(getattr(declaration, kind, object))
-    return {name: _signature(fn) for name, fn in methods.items() if inspect.isfunction(fn)}
+    """Of the methods of one kind, by name, inherited ones as well: the types of the parameters, and of the
+    result (null: it has none)."""
+    cls = getattr(declaration, kind, object)
+    members = {name: member for base in reversed(cls.__mro__) for name, member in vars(base).items()}
+    return {name: _signature(fn, cls) for name, fn in sorted(members.items()) if _is_declared(name, fn)}
+
+
+def _is_declared(name: str, member: Any) -> bool:
+    return inspect.isfunction(member) and not (name.startswith("__") and name.endswith("__"))
 
 
 def _encoders(declaration: type, kind: str, base: type[EvmContract]) -> dict[str, MethodEncoder]:
@@ -96,8 +102,8 @@ def _encoders(declaration: type, kind: str, base: type[EvmContract]) -> dict[str
     return {name: base.encoder(name, types, result) for name, (types, result) in methods.items()}
 
 
-def _signature(fn: Any) -> tuple[tuple[Any, ...], Any]:
-    signature = inspect.signature(fn)
+def _signature(fn: Any, cls: type) -> tuple[tuple[Any, ...], Any]:
+    signature, scope = inspect.signature(fn), FunctionScope(fn, cls)
     _, *parameters = signature.parameters.values()
     for parameter in parameters:
         where = f"{fn.__qualname__}: parameter {parameter.name!r}"
@@ -105,5 +111,5 @@ def _signature(fn: Any) -> tuple[tuple[Any, ...], Any]:
         assert parameter.annotation is not inspect.Parameter.empty, f"{where} needs an annotation"
         assert parameter.default is inspect.Parameter.empty, f"{where} must not have a default"
     result = signature.return_annotation
-    types = tuple(resolve(parameter.annotation, fn) for parameter in parameters)
-    return types, None if result is inspect.Signature.empty else resolve(result, fn)
+    types = tuple(resolve(parameter.annotation, scope) for parameter in parameters)
+    return types, None if result is inspect.Signature.empty else resolve(result, scope)

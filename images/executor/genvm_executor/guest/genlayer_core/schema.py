@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .annotations import ClassScope, FunctionScope, Scope, resolve
 from .types import Address
 
 _UNLISTED = frozenset(("__on_errored_message__", "__receive__", "__handle_undefined_method__"))
@@ -46,42 +46,43 @@ class SchemaError(TypeError):
 
 def contract_schema(cls: type[Any], rules: SchemaRules) -> str:
     """The schema's JSON text. Raises SchemaError, or NameError for an annotation that cannot be resolved."""
-    if cls.__init__ is object.__init__:
+    if "__init__" not in vars(cls):
         raise SchemaError(f"__init__ is absent: {cls.__qualname__} needs its own")
     if getattr(cls.__init__, "__gl_public__", False):
         raise SchemaError("__init__ must not be public")
+    types_of = _Types(cls, rules)
     methods = {
-        name: _named(_method, member, rules)
+        name: _named(_method, member, types_of)
         for name, member in sorted(inspect.getmembers(cls, inspect.isfunction))
         if getattr(member, "__gl_public__", False) and name not in _UNLISTED
     }
-    schema = {"ctor": _named(_parameters, cls.__init__, rules), "methods": methods}
+    schema = {"ctor": _named(_parameters, cls.__init__, types_of), "methods": methods}
     return json.dumps(schema, separators=(",", ":"))
 
 
-def _named(describe: Callable[[Any, SchemaRules], Any], fn: Any, rules: SchemaRules) -> Any:
+def _named(describe: Callable[[Any, _Types], Any], fn: Any, types_of: _Types) -> Any:
     """What `describe` makes of a function; whatever is wrong with it says which one it is."""
     try:
-        return describe(fn, rules)
+        return describe(fn, types_of)
     except (SchemaError, NameError) as error:
         raise type(error)(f"{fn.__qualname__}: {error}") from error
 
 
-def _method(fn: Any, rules: SchemaRules) -> dict[str, Any]:
-    built = _parameters(fn, rules)
+def _method(fn: Any, types_of: _Types) -> dict[str, Any]:
+    built = _parameters(fn, types_of)
     if fn.__gl_min_gas_leader__:
         built["min_gas_leader"] = fn.__gl_min_gas_leader__
     if fn.__gl_min_gas_validator__:
         built["min_gas_validator"] = fn.__gl_min_gas_validator__
     built["readonly"] = fn.__gl_readonly__
-    built["ret"] = _Types(fn, rules).of(inspect.signature(fn).return_annotation)
+    built["ret"] = types_of.of(inspect.signature(fn).return_annotation, types_of.scope(fn))
     if not fn.__gl_readonly__:
         built["payable"] = fn.__gl_payable__
     return built
 
 
-def _parameters(fn: Callable[..., Any], rules: SchemaRules) -> dict[str, Any]:
-    types_of = _Types(fn, rules)
+def _parameters(fn: Callable[..., Any], types_of: _Types) -> dict[str, Any]:
+    scope = types_of.scope(fn)
     positional: list[list[Any]] = []
     keywords: dict[str, Any] = {}
     self_name, *parameters = inspect.signature(fn).parameters.values() or (None,)
@@ -94,33 +95,38 @@ def _parameters(fn: Callable[..., Any], rules: SchemaRules) -> dict[str, Any]:
                 raise SchemaError("*args and **kwargs are not allowed")
             case inspect.Parameter.KEYWORD_ONLY:
                 key = "$" + name if name.startswith("$") else name
-                keywords[key] = types_of.of(parameter.annotation)
+                keywords[key] = types_of.of(parameter.annotation, scope)
             case _:
-                positional.append([name, types_of.of(parameter.annotation)])
+                positional.append([name, types_of.of(parameter.annotation, scope)])
     return {"params": positional, "kwparams": keywords}
 
 
 class _Types:
-    """Translates the annotations of one function."""
+    """Translates the annotations of a contract's methods."""
 
-    def __init__(self, fn: Any, rules: SchemaRules) -> None:
+    def __init__(self, cls: type, rules: SchemaRules) -> None:
+        self._cls = cls
         self._rules = rules
-        self._names: dict[str, Any] = inspect.unwrap(fn).__globals__
         self._open: list[type] = []
 
-    def of(self, annotation: Any) -> Any:
-        """The JSON form of a type. Raises SchemaError."""
-        if isinstance(annotation, str):
-            annotation = eval(annotation, self._names)  # noqa: S307
+    def scope(self, fn: Any) -> Scope:
+        """Where the names in a method's annotations are looked up."""
+        return FunctionScope(fn, self._cls)
+
+    def of(self, annotation: Any, scope: Scope) -> Any:
+        """The JSON form of an annotation. Raises SchemaError, and what `resolve` raises."""
+        return self._form(resolve(annotation, scope))
+
+    def _form(self, annotation: Any) -> Any:
         while isinstance(annotation, typing.NewType):
-            annotation = annotation.__supertype__
+            annotation = resolve(annotation.__supertype__, ClassScope(annotation))
         origin = typing.get_origin(annotation)
         if origin is typing.Annotated and self._rules.annotated:
-            return self.of(annotation.__origin__)
+            return self._form(annotation.__origin__)
         if origin is None:
             return self._plain(annotation)
         if origin is typing.Union or origin is types.UnionType:
-            return {"$or": [self.of(choice) for choice in typing.get_args(annotation)]}
+            return {"$or": [self._form(choice) for choice in typing.get_args(annotation)]}
         if origin is typing.Literal:
             return self._rules.literal(typing.get_args(annotation))
         return self._generic(annotation, origin, typing.get_args(annotation))
@@ -145,25 +151,31 @@ class _Types:
     def _dataclass(self, cls: type) -> dict[str, Any]:
         if cls in self._open:
             raise SchemaError(f"{cls.__qualname__} contains itself")
-        outer_names, self._names = self._names, vars(sys.modules[cls.__module__])
         self._open.append(cls)
         try:
-            return {field.name: self.of(field.type) for field in dataclasses.fields(cls)}
+            return {
+                field.name: self.of(field.type, _field_scope(cls, field)) for field in dataclasses.fields(cls)
+            }
         finally:
             self._open.pop()
-            self._names = outer_names
 
     def _generic(self, annotation: Any, origin: Any, args: tuple[Any, ...]) -> Any:
         if origin is tuple:
             if len(args) == 2 and args[1] is ...:
-                return [{"$rep": self.of(args[0])}]
-            return [self.of(item) for item in args]
+                return [{"$rep": self._form(args[0])}]
+            return [self._form(item) for item in args]
         if not isinstance(origin, type):
             raise SchemaError(f"the schema has no form for {annotation!r}")
         if issubclass(origin, Sequence) and len(args) == 1:
-            return [{"$rep": self.of(args[0])}]
+            return [{"$rep": self._form(args[0])}]
         if issubclass(origin, Mapping) and len(args) == 2:
             if args[0] is not str:
                 raise SchemaError(f"{annotation!r}: keys must be str")
-            return {"$dict": self.of(args[1])}
+            return {"$dict": self._form(args[1])}
         raise SchemaError(f"the schema has no form for {annotation!r}")
+
+
+def _field_scope(cls: type, field: dataclasses.Field[Any]) -> Scope:
+    """That of the class which declares the field: `cls` or one of its bases, maybe of another module."""
+    owners = (base for base in cls.__mro__ if field.name in inspect.get_annotations(base))
+    return ClassScope(next(owners, cls))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import inspect
-import sys
 import types
 import typing
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from genlayer_core.annotations import ClassScope, resolve
 from genlayer_core.types import Address, Integers
 
 from .arrays import Array, ArrayLayout, DynArray, DynArrayLayout
@@ -214,8 +214,9 @@ def field_annotations(cls: Any, variables: dict[Any, Any]) -> dict[str, Any]:
     for base in reversed(cls.__mro__):
         if "__annotations__" not in base.__dict__:
             continue
+        scope = ClassScope(base)
         for name, annotation in inspect.get_annotations(base).items():
-            resolved = resolve(annotation, base)
+            resolved = resolve(annotation, scope)
             if resolved is typing.ClassVar or typing.get_origin(resolved) is typing.ClassVar:
                 continue
             fields[name] = substitute(resolved, bound.get(base, {}))
@@ -223,27 +224,18 @@ def field_annotations(cls: Any, variables: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _bind_bases(cls: Any, variables: dict[Any, Any], bound: dict[Any, dict[Any, Any]]) -> None:
+    scope = ClassScope(cls)
     for alias in getattr(cls, "__orig_bases__", ()):
         origin = typing.get_origin(alias)
         if origin in (None, typing.Generic, typing.Protocol):
             continue
-        arguments = (substitute(argument, variables) for argument in typing.get_args(alias))
+        arguments = (substitute(argument, variables) for argument in typing.get_args(resolve(alias, scope)))
         bound[origin] = dict(zip(getattr(origin, "__parameters__", ()), arguments, strict=False))
         _bind_bases(origin, bound[origin], bound)
 
 
 class UnboundVariable(GenerationError):
     """A type variable without a type."""
-
-
-def resolve(annotation: Any, owner: Any) -> Any:
-    """A string annotation of a class, evaluated in its module; anything else as it is."""
-    if not isinstance(annotation, str):
-        return annotation
-    module = sys.modules.get(owner.__module__)
-    parameters = (*getattr(owner, "__parameters__", ()), *getattr(owner, "__type_params__", ()))
-    names = {parameter.__name__: parameter for parameter in parameters}
-    return eval(annotation, dict(vars(module)) if module else {}, {**vars(owner), **names})  # noqa: S307
 
 
 def substitute(annotation: Any, variables: dict[Any, Any]) -> Any:

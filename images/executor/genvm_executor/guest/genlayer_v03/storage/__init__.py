@@ -40,9 +40,17 @@ class Comparable(Protocol):
 def allow(cls: C) -> C:
     """Mark a class as a record that storage fields may have."""
     _build.allow_storage(cls)
-    if _build.uses_parameters(cls):
+    if _may_use_parameters(cls):
         _install_constructor(cls, None)
     return cls
+
+
+def _may_use_parameters(cls: type) -> bool:
+    try:
+        return _build.uses_parameters(cls)
+    except NameError:
+        # What a field's text names may come later in the module: until then the class is not constructed.
+        return True
 
 
 @allow
