@@ -247,6 +247,8 @@ SHOWN = {
         *("Array", "DynArray", "Indirection", "Manager", "Root", "Slot", "TreeMap", "VLA"),
         *("allow_storage", "copy_to_memory", "inmem_allocate"),
     },
+    "calldata": {"Address", "CalldataEncodable", "DecodingError", "decode", "encode", "to_str"},
+    "wasi": {"get_balance", "get_self_balance", "gl_call", "storage_read", "storage_write"},
 }
 
 

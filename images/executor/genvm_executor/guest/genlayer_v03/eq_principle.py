@@ -6,11 +6,11 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from genlayer_core.deferred import LazyCapable
+from genlayer_core.deferred import LazyCapable as _LazyCapable
 from genlayer_core.types import Lazy
 
 from . import vm as _vm
-from .nondet import ask_template as _ask_template
+from .nondet import _ask_template
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ def _equals(fn: Callable[[], Any], leader: _vm.Result) -> bool:
     return _vm.spawn_sandbox(fn) == leader
 
 
-@LazyCapable
+@_LazyCapable
 def strict_eq(fn: Callable[[], T], /) -> Lazy[T]:
     """Agree when running `fn` again gives the same result, errors with their details included."""
     return _vm.run_nondet.lazy(fn, functools.partial(_equals, fn))  # type: ignore[return-value]
@@ -33,7 +33,7 @@ def _comparable(fn: Callable[[], Any], principle: str, leader: _vm.Result) -> bo
     return _ask_template("EqComparative", "comparative", bool, **answers, principle=principle)
 
 
-@LazyCapable
+@_LazyCapable
 def prompt_comparative(fn: Callable[[], T], principle: str) -> Lazy[T]:
     """Agree when a language model finds both answers equal under `principle`."""
     return _vm.run_nondet_default.lazy(fn, functools.partial(_comparable, fn, principle))  # type: ignore[return-value]
@@ -58,7 +58,7 @@ def _acceptable(fn: Callable[[], str], task: str, criteria: str, leader: _vm.Res
     return _ask_template("EqNonComparativeValidator", "non-comparative validator", bool, **fields)
 
 
-@LazyCapable
+@_LazyCapable
 def prompt_non_comparative(fn: Callable[[], str], /, *, task: str, criteria: str) -> Lazy[str]:
     """A language model does `task` on the input; validators check the answer against `criteria`."""
     leader = functools.partial(_answer, fn, task, criteria)

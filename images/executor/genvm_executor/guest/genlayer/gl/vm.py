@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import cloudpickle  # type: ignore[import-untyped,unused-ignore]
-from genlayer_core import calldata
 from genlayer_core import requests as _requests
 from genlayer_core.deferred import LazyCapable as _LazyCapable
 from genlayer_core.storage.pages import HOST as _HOST
 from genlayer_core.types import Lazy
 
+from genlayer.py import calldata
 from genlayer.py.public_abi import ResultCode
 
 from ._internal import gl_call  # noqa: F401 - contracts ask for gl.vm.gl_call

@@ -5,9 +5,9 @@ What this line shares with later ones is in `genlayer_core`; contracts know it b
 
 import sys as _sys
 
-from genlayer_core import calldata, evm, keccak
+from genlayer_core import evm, keccak
 
-_SHARED = ("calldata", "evm", "keccak", "storage")
+_SHARED = ("evm", "keccak", "storage")
 _HERE = "storage"
 
 
@@ -21,6 +21,6 @@ def _share() -> None:
 
 _share()
 
-from . import public_abi, storage, types  # noqa: E402
+from . import calldata, public_abi, storage, types  # noqa: E402
 
 __all__ = ("calldata", "evm", "keccak", "public_abi", "storage", "types")

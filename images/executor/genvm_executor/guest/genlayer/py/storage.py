@@ -17,7 +17,7 @@ from genlayer_core.storage import (
 )
 from genlayer_core.storage import root as _root
 
-from .types import INTEGERS as _INTEGERS
+from .types import _INTEGERS
 
 
 class Root(_root.Root, integers=_INTEGERS):

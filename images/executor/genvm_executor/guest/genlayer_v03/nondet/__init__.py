@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any, Literal, TypeVar
 
 from genlayer_core import requests as _requests
-from genlayer_core.deferred import LazyCapable
+from genlayer_core.deferred import LazyCapable as _LazyCapable
 from genlayer_core.pictures import Image
 from genlayer_core.types import Lazy
 
-from . import replies as _replies
-from . import web
-from .replies import NondetException
-from .replies import ok_of as _decode_nondet  # noqa: F401 - contracts import it
+from . import _replies, web
+from ._replies import NondetException
+from ._replies import ok_of as _decode_nondet  # noqa: F401 - contracts import it
 
 T = TypeVar("T")
 
 
-def ask_template(template: str, what: str, kind: type[T], **fields: Any) -> T:
+def _ask_template(template: str, what: str, kind: type[T], **fields: Any) -> T:
     """The answer of one of the prompt templates of the equivalence principles. Raises NondetException."""
     answer = _replies.ok_of(_requests.ask("ExecPromptTemplate", {"template": template, **fields}))
     if not isinstance(answer, kind):
@@ -33,7 +32,7 @@ def _raw(image: Any) -> bytes:
     return image
 
 
-@LazyCapable
+@_LazyCapable
 def exec_prompt(
     prompt: str,
     /,

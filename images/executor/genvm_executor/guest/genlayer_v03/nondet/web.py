@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from genlayer_core import requests as _requests
-from genlayer_core.deferred import LazyCapable
+from genlayer_core.deferred import LazyCapable as _LazyCapable
 from genlayer_core.pictures import Image
 from genlayer_core.types import Lazy
 
-from .replies import page_of as _page_of
-from .replies import picture_of as _picture_of
-from .replies import response_of as _response_of
+from ._replies import page_of as _page_of
+from ._replies import picture_of as _picture_of
+from ._replies import response_of as _response_of
 
 Headers = Mapping[str, str | bytes] | None
 Body = str | bytes | None
@@ -32,7 +32,7 @@ def _as_bytes(value: str | bytes) -> bytes:
     return value.encode("utf-8") if isinstance(value, str) else value
 
 
-@LazyCapable
+@_LazyCapable
 def render(
     url: str,
     /,
@@ -61,7 +61,7 @@ def _send(method: str, url: str, body: Body, headers: Headers, sign: bool) -> La
     return Lazy(lambda: Response(*_response_of(reply)))
 
 
-@LazyCapable
+@_LazyCapable
 def request(
     url: str, /, *, method: str, body: Body = None, headers: Headers = None, sign: bool = False
 ) -> Lazy[Response]:
@@ -69,7 +69,7 @@ def request(
     return _send(method, url, body, headers, sign)
 
 
-@LazyCapable
+@_LazyCapable
 def get(url: str, /, *, headers: Headers = None, sign: bool = False) -> Lazy[Response]:
     """A GET request."""
     return _send("GET", url, None, headers, sign)
@@ -86,12 +86,12 @@ def _with_body(method: str) -> Callable[..., Lazy[Response]]:
     return send
 
 
-post = LazyCapable(_with_body("POST"))
-put = LazyCapable(_with_body("PUT"))
-delete = LazyCapable(_with_body("DELETE"))
-head = LazyCapable(_with_body("HEAD"))
-options = LazyCapable(_with_body("OPTIONS"))
-patch = LazyCapable(_with_body("PATCH"))
+post = _LazyCapable(_with_body("POST"))
+put = _LazyCapable(_with_body("PUT"))
+delete = _LazyCapable(_with_body("DELETE"))
+head = _LazyCapable(_with_body("HEAD"))
+options = _LazyCapable(_with_body("OPTIONS"))
+patch = _LazyCapable(_with_body("PATCH"))
 
 __all__ = (
     "Image",

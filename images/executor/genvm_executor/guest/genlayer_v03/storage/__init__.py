@@ -22,7 +22,7 @@ from genlayer_core.storage import (
 from genlayer_core.storage.records import install_constructor as _install_constructor
 from genlayer_core.storage.slots import MemoryManager as InmemManager  # noqa: F401 - contracts make it
 
-from .arrays import VLA, Array, DynArray
+from ._arrays import VLA, Array, DynArray
 from .root import Root
 from .tree_map import TreeMap
 
@@ -77,7 +77,7 @@ def _incompatible(expected: str, value: object) -> Exception:
     return TypeError(f"incompatible storage type: `{expected}` <- `{type(value).__name__}`")
 
 
-RULES = _rules.StorageRules(mismatch=_incompatible, most_bytes=(1 << 32) - 1)
+_RULES = _rules.StorageRules(mismatch=_incompatible, most_bytes=(1 << 32) - 1)
 
 __all__ = (
     "ROOT_SLOT_ID",

@@ -1,5 +1,5 @@
 """`Array` under upstream's name for its module."""
 
-from .arrays import Array
+from ._arrays import Array
 
 __all__ = ("Array",)

@@ -1,5 +1,5 @@
 """`DynArray` under upstream's name for its module."""
 
-from .arrays import DynArray
+from ._arrays import DynArray
 
 __all__ = ("DynArray",)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from genlayer_core.storage import root
+from genlayer_core.storage import root as _root
 from genlayer_core.storage.slots import Slot
 
-from ..types import INTEGERS, UNSIGNED
+from ..types import _INTEGERS, UNSIGNED
 from ..vm.public_abi import Permissions, root_offsets
-from .arrays import VLA
+from ._arrays import VLA
 
 _U8, _U256 = UNSIGNED["u8"], UNSIGNED["u256"]
 
 
-class Root(root.Root, integers=INTEGERS, vla=VLA):
+class Root(_root.Root, integers=_INTEGERS, vla=VLA):
     """View of the root slot."""
 
-    places = root.RootPlaces(
+    places = _root.RootPlaces(
         contract_instance=root_offsets.contract_instance,
         code=root_offsets.code,
         locked_slots=root_offsets.locked_slots,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Generic, Self, TypeVar
 
-from genlayer_core.storage import treemap
+from genlayer_core.storage import treemap as _treemap
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-class TreeMap(treemap.TreeMap[K, V], Generic[K, V]):
+class TreeMap(_treemap.TreeMap[K, V], Generic[K, V]):
     """A sorted map in storage. Keys are compared with `<` only."""
 
     __slots__ = ()

@@ -28,11 +28,11 @@ def _sized(sign: str, *, signed: bool) -> dict[str, Any]:
 bigint = Annotated[int, "bigint"]
 UNSIGNED = _sized("u", signed=False)
 SIGNED = _sized("i", signed=True)
-INTEGERS = _Integers(UNSIGNED, SIGNED, bigint)
+_INTEGERS = _Integers(UNSIGNED, SIGNED, bigint)
 globals().update(UNSIGNED)
 globals().update(SIGNED)
-_abi.know_integers(INTEGERS)
-_build.know_integers(INTEGERS)
+_abi.know_integers(_INTEGERS)
+_build.know_integers(_INTEGERS)
 
 __all__ = (  # noqa: PLE0604
     "Address",

@@ -10,10 +10,10 @@ from genlayer_core import requests as _requests
 
 from .._internal.on_chain import gl_call as gl_call
 from . import public_abi as ABI
-from .results import Result, Return, UserError, VMError, unpack_result
-from .results import decode_result as _decode_result
-from .runners import RunnerID, RunnerIDOps, map_file, register_runner
-from .sandboxes import SandboxChangesOnError, run_nondet, run_nondet_default, spawn_runner, spawn_sandbox
+from ._results import Result, Return, UserError, VMError, unpack_result
+from ._results import decode_result as _decode_result
+from ._runners import RunnerID, RunnerIDOps, map_file, register_runner
+from ._sandboxes import SandboxChangesOnError, run_nondet, run_nondet_default, spawn_runner, spawn_sandbox
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -9,11 +9,11 @@ from genlayer_core.storage.rules import InUse
 from genlayer_core.types import Address
 
 from .. import message
-from ..storage import RULES
+from ..storage import _RULES
 from ..storage.root import Root
 from ..types import UNSIGNED
+from ..vm._results import UserError
 from ..vm.public_abi import EntryKind
-from ..vm.results import UserError
 from .dispatch import DISPATCH
 
 __all__ = ("DISPATCH", "EntryKind", "Root", "UNSIGNED", "UserError", "begin", "refusal")  # noqa: RUF022
@@ -22,7 +22,7 @@ __all__ = ("DISPATCH", "EntryKind", "Root", "UNSIGNED", "UserError", "begin", "r
 def begin() -> None:
     """Show the start message as this line does, and refuse what it refuses."""
     vars(message).update(start.raw())
-    InUse.rules = RULES
+    InUse.rules = _RULES
     Address.takes_addresses = True
     Address.ZERO = Address(bytes(Address.SIZE))
 
