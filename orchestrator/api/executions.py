@@ -10,7 +10,6 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from aiohttp import web
@@ -25,9 +24,12 @@ from orchestrator.api.context import CONTEXT
 from orchestrator.api.description import Description, Parameter, describes
 from orchestrator.api.errors import error_response
 from orchestrator.api.large_answers import LARGE_ANSWERS
-from orchestrator.api.members.listing import theirs_of, together
+from orchestrator.api.long_walks import LONG_WALKS, LongWalks
+from orchestrator.api.members.listing import RunLine, theirs_of, together
 from orchestrator.aside import aside
 from orchestrator.contracts.timestamps import parse_timestamp
+from orchestrator.executions.ended import EndedRun
+from orchestrator.executions.run import Run
 from orchestrator.operations.reasons import reason_of
 from orchestrator.operations.selection import Selection, named_causes, named_states
 from orchestrator.views import overview
@@ -59,26 +61,37 @@ async def list_runs(request: web.Request) -> web.StreamResponse:
         raise BadQuery(f"query parameter limit must be between 1 and {MAX_LIMIT}, not {limit}")
     after, before = unsigned_query(request, "after", 0), unsigned_query(request, "before", U64_MAX)
     newest_first = "after" not in request.query
-    selection = _selection(request)
-    known = runs.between(after, before, newest_first=newest_first)
-    mine = islice((run for run in known if selection.takes(run)), limit + 1)
-    found = [overview.of_known(run) for run in mine]
-    if (passing := request.app[CONTEXT].passing) is not None:
-        others = passing.member.others_runs.between(after, before, newest_first=newest_first)
-        theirs = await theirs_of(others, runs.namespace, selection, limit + 1)
-        found = together(passing.member.id, found, theirs, newest_first=newest_first)
-    page = found[:limit]
+    lines = await _lines(request, after, before, limit + 1, newest_first=newest_first)
     following = None
-    if len(found) > limit:
-        following = {"before" if newest_first else "after": page[-1]["id"]}
-    return web.json_response(
-        {
-            "executions": page,
-            "next": following,
-            "retained": _retained(runs),
-            "namespace": runs.namespace,
-        }
-    )
+    if len(lines) > limit:
+        following = {"before" if newest_first else "after": lines[limit - 1][0]}
+    beside = {"next": following, "retained": _retained(runs), "namespace": runs.namespace}
+    listed = ", ".join(line for _, line in lines[:limit])
+    text = f'{{"executions": [{listed}], {json.dumps(beside)[1:]}'
+    return web.Response(text=text, content_type="application/json")
+
+
+async def _lines(
+    request: web.Request, after: int, before: int, count: int, *, newest_first: bool
+) -> list[RunLine]:
+    """The first `count` that are wanted, and that who asks may see. Raises BadQuery, StoreFailure."""
+    runs, selection, walks = runs_of(request), _selection(request), request.app[LONG_WALKS]
+    passing = request.app[CONTEXT].passing
+    beside = {} if passing is None else {"manager": passing.member.id}
+
+    def line(run: Run | EndedRun) -> RunLine | None:
+        if not (runs.takes(run) and selection.takes(run)):
+            return None
+        return run.id, json.dumps(overview.of_known(run) | beside)
+
+    # Others' first: a run that is taken over meanwhile is among one's own then, and else would be nowhere.
+    theirs: list[RunLine] = []
+    if passing is not None:
+        others = passing.member.others_runs.between(after, before, newest_first=newest_first)
+        theirs = await theirs_of(others, runs.namespace, selection, count, walks)
+    known = runs.executions.between(after, before, newest_first=newest_first)
+    mine = await walks.first(count, known, line)
+    return together(mine, theirs, newest_first=newest_first)
 
 
 def _retained(runs: VisibleRuns) -> dict[str, int]:
@@ -201,6 +214,7 @@ async def post_gc(request: web.Request) -> web.StreamResponse:
 
 
 def add_routes(app: web.Application) -> None:
+    app[LONG_WALKS] = LongWalks()
     app.router.add_get("/executions", list_runs)
     app.router.add_post("/executions/gc", post_gc)
     app.router.add_get("/executions/{run_id}", get_details)

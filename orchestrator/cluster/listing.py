@@ -50,14 +50,15 @@ class OthersRuns:
                 self._current = found
                 self.revision += 1
 
-    async def between(self, after: int, before: int, *, newest_first: bool) -> AsyncIterator[OthersRun]:
-        """Runs with ids between the two, in the order of their ids. Raises StoreFailure."""
+    async def between(
+        self, after: int, before: int, *, newest_first: bool
+    ) -> AsyncIterator[Sequence[OthersRun]]:
+        """Runs with ids between the two, in the order of their ids, by the page. Raises StoreFailure."""
         while True:
             page = await self._membership.heads_of_others(
                 after, before, newest_first=newest_first, limit=PAGE
             )
-            for one in page:
-                yield one
+            yield page
             if len(page) < PAGE:
                 return
             last = page[-1][1].id

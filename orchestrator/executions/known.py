@@ -62,11 +62,13 @@ class KnownRuns:
         return self.find(run_id) or self._retention.find(run_id)
 
     def between(self, after: int, before: int, *, newest_first: bool) -> Iterator[Run | EndedRun]:
-        """Known runs, live and ended, with ids between the two, in the order of their ids."""
+        """Known runs, live and ended, with ids between the two, in the order of their ids.
+
+        Whoever takes his time over it is told of each as it is by then; one that has gone is passed over.
+        """
         ids = self._ids[bisect_right(self._ids, after) : bisect_left(self._ids, before)]
         for run_id in reversed(ids) if newest_first else ids:
-            found = self._runs.get(run_id) or self._retention.find(run_id)
-            if found is not None:
+            if (found := self.known(run_id)) is not None:
                 yield found
 
     def live(self) -> list[Run]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.records import ended_from_head, execution_from
 from orchestrator.executions.run import Run
-from orchestrator.executions.state import Cause, State
+from orchestrator.executions.state import Cause, Execution, State
 from orchestrator.store.port import RunHead
 
 
@@ -23,25 +23,23 @@ class Selection:
 
     def takes(self, run: Run | EndedRun) -> bool:
         if isinstance(run, EndedRun):
-            state, cause, accepted_at = run.state, run.cause, run.accepted_at
-        else:
-            execution = run.execution
-            state, accepted_at = execution.state.value, execution.accepted_at
-            cause = "" if execution.outcome is None else execution.outcome.cause.value
-        return self._selects(state, cause, accepted_at)
+            return self._selects(run.state, run.cause) and self._is_since(run)
+        execution = run.execution
+        cause = "" if execution.outcome is None else execution.outcome.cause.value
+        return self._selects(execution.state.value, cause) and self._is_since(execution)
 
     def takes_head(self, head: RunHead) -> bool:
         """The same for a row of the journal."""
         if head.cause is not None:
             return self.takes(ended_from_head(head))
-        return self._selects(head.state, "", execution_from(head).accepted_at)
+        return self._selects(head.state, "") and self._is_since(execution_from(head))
 
-    def _selects(self, state: str, cause: str, accepted_at: datetime) -> bool:
-        return (
-            (not self.states or state in self.states)
-            and (not self.causes or cause in self.causes)
-            and (self.since is None or accepted_at >= self.since)
-        )
+    def _selects(self, state: str, cause: str) -> bool:
+        return (not self.states or state in self.states) and (not self.causes or cause in self.causes)
+
+    def _is_since(self, run: Execution | EndedRun) -> bool:
+        """Asked last: of an ended run the time has to be made."""
+        return self.since is None or run.accepted_at >= self.since
 
 
 def named_states(names: Iterable[str]) -> frozenset[str]:

@@ -60,11 +60,6 @@ class VisibleRuns:
             raise UnknownRun
         await self.executions.acknowledge(run_id)
 
-    def between(self, after: int, before: int, *, newest_first: bool) -> Iterator[Run | EndedRun]:
-        """Known runs with ids between the two, in the order of their ids."""
-        runs = self.executions.between(after, before, newest_first=newest_first)
-        return filter(self.takes, runs)
-
     def live(self) -> list[Run]:
         return [run for run in self.executions.live() if self.takes(run)]
 

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
+from orchestrator.api.long_walks import LongWalks
 from orchestrator.cluster.listing import OthersRun
 from orchestrator.operations.selection import Selection
 from orchestrator.views import overview
-from orchestrator.views.overview import Json
+
+RunLine = tuple[int, str]
+"""A run's id, and what is told of it, as JSON."""
 
 
 async def theirs_of(
-    others: AsyncIterator[OthersRun], namespace: str | None, selection: Selection, limit: int
-) -> list[Json]:
-    """The first `limit` that are wanted, and that who asks may see. Raises StoreFailure."""
-    found: list[Json] = []
-    async for manager, head in others:
-        if namespace in (None, head.namespace) and selection.takes_head(head):
-            found.append(overview.of_head(head) | {"manager": manager})
-            if len(found) == limit:
-                break
+    others: AsyncIterator[Sequence[OthersRun]],
+    namespace: str | None,
+    selection: Selection,
+    count: int,
+    walks: LongWalks,
+) -> list[RunLine]:
+    """The first `count` that are wanted, and that who asks may see. Raises StoreFailure."""
+
+    def line(one: OthersRun) -> RunLine | None:
+        manager, head = one
+        if namespace not in (None, head.namespace) or not selection.takes_head(head):
+            return None
+        return head.id, json.dumps(overview.of_head(head) | {"manager": manager})
+
+    found: list[RunLine] = []
+    async for page in others:
+        found += await walks.first(count - len(found), iter(page), line)
+        if len(found) == count:
+            break
     return found
 
 
-def together(me: str, mine: Sequence[Json], theirs: Sequence[Json], *, newest_first: bool) -> list[Json]:
+def together(mine: Sequence[RunLine], theirs: Sequence[RunLine], *, newest_first: bool) -> list[RunLine]:
     """One list in the order of the ids. A run that was just taken over is in both: this manager knows it."""
-    known: dict[Any, Json] = {run["id"]: run for run in theirs}
-    known |= {run["id"]: run | {"manager": me} for run in mine}
-    return [known[run_id] for run_id in sorted(known, reverse=newest_first)]
+    known = dict(theirs) | dict(mine)
+    return sorted(known.items(), reverse=newest_first)
