@@ -5,6 +5,8 @@ Naming the failures means importing what raises them: the database's, the settin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import ValidationError
 
 from orchestrator.access.credentials import NoCredentials
@@ -31,6 +33,12 @@ _SAID_IN_ONE_LINE = (
     BadConfig,
     TracesNotInstalled,
 )
+_ADVICE: Mapping[type[Exception], str] = {
+    ManifestError: "mend it by docs/manifest.md, or name another file (GENVM_MANIFEST)",
+    BadTokens: "mend it by docs/access.md, or name another file (GENVM_TOKENS_FILE)",
+    BadSecret: "give all managers the same file of random bytes (docs/managers.md)",
+}
+"""Where what failed does not say itself what to do: it is also told to clients, who can do nothing."""
 
 
 def explained(error: Exception) -> list[str]:
@@ -38,7 +46,10 @@ def explained(error: Exception) -> list[str]:
     if isinstance(error, ValidationError):
         return _settings(error)
     # Databases and readers of YAML say what they have to say in several lines.
-    return [" ".join(str(error).split())] if isinstance(error, _SAID_IN_ONE_LINE) else []
+    if not isinstance(error, _SAID_IN_ONE_LINE):
+        return []
+    advice = _ADVICE.get(type(error))
+    return [" ".join(f"{error}; {advice}".split() if advice else str(error).split())]
 
 
 def _settings(error: ValidationError) -> list[str]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import sqlite3
 
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, SQLAlchemyError
 
-from orchestrator.store.port import RowUnstorable, StoreFailure, StoreFull, StoreUnavailable
+from orchestrator.store.port import RowUnstorable, StoreFailure, StoreFull, StoreUnavailable, StoreUnusable
 
 SQLITE, POSTGRESQL = "sqlite", 5432
 NO_DATABASE = "file is not a database"
+UNREADABLE = (
+    "the journal's URL cannot be read: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE "
+    "(GENVM_DATABASE_URL)"
+)
 
 
 class translated:
@@ -38,8 +42,13 @@ class opening:
         if isinstance(error, UnicodeError):
             # Of the driver, when it looks the host up; the URL names it, or the environment.
             told = StoreUnavailable("the journal's host cannot be looked up: its name is none")
+        elif isinstance(error, ValueError):
+            told = StoreUnusable(UNREADABLE)
         if isinstance(told, StoreUnavailable | StoreFull):
             raise type(told)(f"{told}; {_advice(str(told), make_url(self._url))}") from error
+        if told is not error:
+            assert told is not None
+            raise told from error
 
 
 def _advice(said: str, url: URL) -> str:
@@ -61,6 +70,8 @@ def _failure(error: SQLAlchemyError | sqlite3.Error) -> StoreFailure:
     """What an operator needs to know; never the statement's values, which hold contract data."""
     if isinstance(error, DataError | sqlite3.DataError):
         return RowUnstorable("a row cannot be stored: the database refuses its values")
+    if isinstance(error, ArgumentError):
+        return StoreUnusable(UNREADABLE)
     text = _text(error)
     if "disk is full" in text or "No space left" in text or "disk I/O error" in text:
         return StoreFull(f"the journal cannot be written: {text.strip()}")

@@ -277,7 +277,7 @@ async def open_for_reading(url: str, owner: str) -> JournalReader:
 
 
 def _open_read_only(url: str) -> Engine:
-    with translated():
+    with opening(url), translated():
         if is_sqlite(url):
             file = sqlite_file(url)
             if not file.is_file():

@@ -135,6 +135,16 @@ def test_a_setting_that_is_none_of_two_kinds_or_fits_no_other_is_named(
             "journal's host cannot be looked up",
             "PostgreSQL runs at a..b:5432,",
         ),
+        (
+            "postgresql+psycopg://user:a-secret@/genvm?host=::1&host=::2",
+            "journal's URL cannot be read",
+            "write postgresql://USER",
+        ),
+        (
+            "postgresql+psycopg://user:a-secret@host/genvm?host=other&port=x",
+            "journal's URL cannot be read",
+            "write postgresql://USER",
+        ),
     ],
 )
 def test_a_journal_that_cannot_be_opened(tmp_path: Path, url: str, words: str, advice: str) -> None:
@@ -195,6 +205,11 @@ def foreign_directory(stack: ExitStack, folder: Path) -> list[str]:
             manifest_of_other_text, "Failed to parse manifest YAML", id="a manifest that is not YAML"
         ),
         pytest.param(
+            lambda _, folder: ["--port", "0", "--manifest", str(folder)],
+            "or name another file (GENVM_MANIFEST)",
+            id="a manifest that is a directory",
+        ),
+        pytest.param(
             lambda _, folder: ["--config", str(folder / "x")],
             READABLE,
             id="no config",
@@ -206,3 +221,22 @@ def test_what_keeps_a_manager_from_starting_is_one_line(
 ) -> None:
     with ExitStack() as stack:
         assert words in refusal(1, "serve", "--state-dir", str(tmp_path), *prepare(stack, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("GENVM_TOKENS_FILE", "or name another file (GENVM_TOKENS_FILE)"),
+        ("GENVM_OPERATOR_SOCKET", "move it away"),
+        ("GENVM_SOCKET", "move it away"),
+    ],
+)
+def test_what_a_file_of_another_kind_keeps_from_starting_is_one_line(
+    tmp_path: Path, setting: str, words: str
+) -> None:
+    other = tmp_path / "other"
+    other.write_text("text")
+    other.chmod(0o600)
+    said = refusal(1, "serve", "--port", "0", "--state-dir", str(tmp_path), **{setting: str(other)})
+    assert str(other) in said
+    assert words in said
