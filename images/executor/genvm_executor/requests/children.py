@@ -136,15 +136,14 @@ class ChildVms:
         self._run.next_call += 1
         given = leader_result(self._run, call_no)
         if given is None:
-            outcome = self._stage(caller, start, leader, None)
-            self._publish(call_no, outcome.sub_result())
-            return self._deliver(outcome, catch=catch)
+            own = self._kept(self._stage(caller, start, leader, None).sub_result())
+            self._publish(call_no, own)
+            return self._deliver(outcome_of(own, self._run.job.line), catch=catch)
         if not self._run.job.is_sync:
             verdict = self._stage(caller, start, validator, given)
             if verdict.sub_result() != AGREED:
                 self._disagree(call_no)
-        self._keep(given)
-        return self._deliver(outcome_of(given, self._run.job.line), catch=catch)
+        return self._deliver(outcome_of(self._kept(given), self._run.job.line), catch=catch)
 
     def _inner(self, caller: VmFrame, entry: VmEntry, start: Start, rights: Rights) -> VmFrame:
         return VmFrame(
@@ -183,9 +182,21 @@ class ChildVms:
         return outcome
 
     def _publish(self, call_no: int, result: bytes) -> None:
-        self._keep(result)
         if self._run.node.table.nondet_results is Channel.HOST:
             self._run.node.post_nondet_result(call_no, result)
+
+    def _kept(self, result: bytes) -> bytes:
+        """A block's result, or the VM error that there is no room for it: the other nodes read what the
+        leader goes on with, and would find none."""
+        try:
+            self._keep(result)
+        except VmFault as full:
+            result = vm_error(full.text).sub_result()
+            try:
+                self._keep(result)
+            except VmFault:
+                self._run.nondet_results.append(result)
+        return result
 
     def _keep(self, result: bytes) -> None:
         self._run.kept.add(NONDET_OUTPUT + len(result))

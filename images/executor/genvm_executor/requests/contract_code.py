@@ -48,4 +48,4 @@ def store_code(storage: WrittenStorage, line: ContractLine, code: bytes, major: 
     """What a deployment writes where the node does not (T15b and later)."""
     if line.has_majors and major:
         storage.write(ROOT_SLOT, MAJOR_OFFSET, bytes((major,)))
-    storage.write(code_slot(line.name), 0, len(code).to_bytes(4, "little") + code)
+    storage.lay(code_slot(line.name), len(code).to_bytes(4, "little") + code)

@@ -67,9 +67,9 @@ def _code(run: RunState, storage: WrittenStorage) -> bytes:
         return read_code(storage, job.line)
     if job.code is None:
         raise VmFault(job.line.texts.absent_code)
-    run.kept.counts = False
+    # It comes back in the result, but nothing is made of it page by page.
+    run.kept.add(len(job.code))
     store_code(storage, job.line, job.code, _major(job.executor_version))
-    run.kept.counts = True
     return job.code
 
 

@@ -28,20 +28,14 @@ WRITTEN_SLOT = 512
 
 
 class Kept:
-    """The sum of one run: what a sandbox that failed has made was made, too. `text`: the VM error.
-
-    `counts` is false while what is done is not a contract's doing.
-    """
+    """The sum of one run: what a sandbox that failed has made was made, too. `text`: the VM error."""
 
     def __init__(self, text: Callable[[], str]) -> None:
         self._text = text
         self._bytes = 0
-        self.counts = True
 
     def add(self, amount: int) -> None:
         """Raises VmFault above MAX_KEPT, and nothing is kept of that then: whoever catches it can go on."""
-        if not self.counts:
-            return
         if self._bytes + amount > MAX_KEPT:
             detail = f"what the run emits, writes, registers and returns takes more than {MAX_KEPT} bytes"
             raise VmFault(self._text(), detail)

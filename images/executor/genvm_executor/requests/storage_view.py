@@ -6,6 +6,7 @@ known to return.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -95,10 +96,12 @@ class WrittenStorage:
         self._base = base
         self._budget = budget
         self._slots: defaultdict[bytes, dict[int, bytearray]] = defaultdict(dict)
+        self._laid: dict[bytes, bytes] = {}
+        """Whole pages from a slot's beginning; pages that were written later lie above them."""
         self.writes = 0
 
     def read(self, slot: bytes, offset: int, length: int) -> bytes:
-        below = self._base.read(slot, offset, length)
+        below = self._below(slot, offset, length)
         written = self._slots.get(slot)
         if not written or not length:
             return below
@@ -117,6 +120,21 @@ class WrittenStorage:
             result[low:high] = written[index][low - start : high - start]
         return bytes(result)
 
+    def _below(self, slot: bytes, offset: int, length: int) -> bytes:
+        """What is there without the pages that were written one by one."""
+        laid = self._laid.get(slot, b"")[offset : offset + length] if self._laid else b""
+        if not laid:
+            return self._base.read(slot, offset, length)
+        return laid + self._base.read(slot, offset + len(laid), length - len(laid))
+
+    def lay(self, slot: bytes, data: bytes) -> None:
+        """Write something large from a slot's beginning, before anything else is written there: it is held
+        as it is, a page of it would take ten times as much. Raises VmFault when the page budget is spent.
+        """
+        self.writes += 1
+        self._budget.spend(-(-len(data) // PAGE))
+        self._laid[slot] = data + self._base.read(slot, len(data), -len(data) % PAGE)
+
     def write(self, slot: bytes, offset: int, data: bytes) -> None:
         """Raises VmFault when the page budget is spent."""
         self.writes += 1
@@ -131,16 +149,18 @@ class WrittenStorage:
         written = self._slots[slot]
         page = written.get(index)
         if page is None:
-            if not (isinstance(self._base, WrittenStorage) and self._base.holds(slot, index)):
+            if not self.holds(slot, index):
                 self._budget.spend()
             self._budget.kept.add(WRITTEN_PAGE if written else WRITTEN_PAGE + WRITTEN_SLOT)
-            page = bytearray(PAGE) if whole else bytearray(self._base.read(slot, index * PAGE, PAGE))
+            page = bytearray(PAGE) if whole else bytearray(self._below(slot, index * PAGE, PAGE))
             written[index] = page
         return page
 
     def holds(self, slot: bytes, index: int) -> bool:
         """Whether this page was written here or in a VM around this one."""
         if index in self._slots.get(slot, ()):
+            return True
+        if self._laid and index * PAGE < len(self._laid.get(slot, b"")):
             return True
         return isinstance(self._base, WrittenStorage) and self._base.holds(slot, index)
 
@@ -152,11 +172,29 @@ class WrittenStorage:
 
     def runs(self) -> Iterator[tuple[bytes, int, bytes]]:
         """(slot, page index, bytes of adjacent pages), sorted: storage changes (host-protocol 7)."""
-        for slot in sorted(self._slots):
-            pages = self._slots[slot]
-            indices = sorted(pages)
-            start = 0
-            for at in range(1, len(indices) + 1):
-                if at == len(indices) or indices[at] != indices[at - 1] + 1:
-                    yield slot, indices[start], b"".join(bytes(pages[i]) for i in indices[start:at])
-                    start = at
+        for slot in sorted(self._slots.keys() | self._laid.keys()):
+            begin, pieces, following = 0, list[bytes | bytearray](), 0
+            for index, data in self._pieces(slot):
+                if index != following and pieces:
+                    yield slot, begin, b"".join(pieces)
+                    pieces = []
+                if not pieces:
+                    begin = index
+                pieces.append(data)
+                following = index + len(data) // PAGE
+            if pieces:
+                yield slot, begin, b"".join(pieces)
+
+    def _pieces(self, slot: bytes) -> Iterator[tuple[int, bytes | bytearray]]:
+        """Whole pages by their first index, in order."""
+        laid, pages = self._laid.get(slot), self._slots.get(slot, {})
+        indices = sorted(pages)
+        if laid is not None:
+            above = bisect_left(indices, len(laid) // PAGE)
+            whole = bytearray(laid)
+            for index in indices[:above]:
+                whole[index * PAGE : (index + 1) * PAGE] = pages[index]
+            yield 0, whole
+            indices = indices[above:]
+        for index in indices:
+            yield index, pages[index]

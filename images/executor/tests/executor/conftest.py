@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,10 @@ from wasmtime import Engine
 # The vectors' checks live beside the guest library's own tests.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from genvm_executor.channel.run_log import RunLog
+from genvm_executor.host import HostClient
 from genvm_executor.machine.engine import METER_VARIABLE, deterministic_engine
+from genvm_executor.requests.run_state import RunState
 from genvm_wire.calldata import Encodable
 from genvm_wire.host_tables import HOST_TABLES
 from tests.precompiled import precompiled_for
@@ -19,6 +23,7 @@ from tests.precompiled import precompiled_for
 from .chain import Chain, Zygote
 from .executor_process import Executor, Report, job
 from .node_host import NodeHost
+from .run_stage import RunOfLine, parsed
 
 Run = Callable[..., Report]
 
@@ -35,6 +40,15 @@ def metering() -> Iterator[None]:
 def precompiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The code cache."""
     return precompiled_for(tmp_path_factory)
+
+
+@pytest.fixture
+def run_of_line() -> Iterator[RunOfLine]:
+    ours, theirs = socket.socketpair()
+    node = HostClient(ours, HOST_TABLES["T9n"])
+    yield lambda line: RunState(parsed(contract_line=line), node, RunLog(0), memory_limit=100)
+    node.close()
+    theirs.close()
 
 
 @pytest.fixture
