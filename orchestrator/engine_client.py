@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from docker import APIClient
+from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import DockerException, InvalidConfigFile, TLSParameterError
 from docker.tls import TLSConfig
 from docker.utils import parse_host
@@ -48,6 +49,19 @@ def engine_client(
         return make(**where, version="auto", **options)
     except (InvalidConfigFile, TLSParameterError, *CONFUSED) as error:
         raise ClientUnusable(f"{_sources(base_url)} cannot be used: {_line(error)}") from error
+
+
+def check_configuration(base_url: str | None) -> None:
+    """Whether `engine_client` could make one; nobody is asked anything. Blocking. Raises ClientUnusable."""
+    try:
+        where = {"base_url": base_url} if base_url else _usual()
+        # With a version that is given it does not ask for the engine's.
+        APIClient(**where, version=DEFAULT_DOCKER_API_VERSION).close()
+    except (DockerException, *CONFUSED) as error:
+        raise ClientUnusable(
+            f"{_sources(base_url)} cannot be used: {_line(error)}; "
+            "see GENVM_DOCKER_URL, DOCKER_HOST, DOCKER_CONTEXT and DOCKER_CERT_PATH"
+        ) from error
 
 
 def engine_address(base_url: str | None) -> str:

@@ -10,6 +10,7 @@ from ipaddress import IPv6Address, ip_address
 
 from orchestrator.settings import Settings
 
+FOREIGN_PORT = "set GENVM_PORT to one that this user may take: those below 1024 are root's as a rule"
 FREE_PORT = "set GENVM_PORT to a free one, or stop what listens there"
 
 
@@ -59,8 +60,9 @@ def check_free(host: str, addresses: Sequence[str], port: int) -> None:
         except OSError as error:
             # Names often have an address of a family that is switched off.
             if len(addresses) == 1 or error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                advice = FOREIGN_PORT if error.errno == errno.EACCES else FREE_PORT
                 raise CannotListen(
-                    f"cannot listen on {host} port {port}: {error.strerror}; {FREE_PORT}"
+                    f"cannot listen on {host} port {port}: {error.strerror}; {advice}"
                 ) from error
 
 

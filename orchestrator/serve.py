@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -21,7 +22,7 @@ from orchestrator.listener.acceptor import Acceptor, ConnectionLimits, connectio
 from orchestrator.listener.ports import tcp_sockets
 from orchestrator.parent import watched_parent
 from orchestrator.settings import Settings, ShutdownPolicy
-from orchestrator.tasks import cancel_and_wait, first_done
+from orchestrator.tasks import cancel_and_wait, first_done, race
 from orchestrator.unix_listener import SocketAccess, bound_socket, check_path
 
 log = structlog.get_logger(__name__)
@@ -56,13 +57,25 @@ async def serve(settings: Settings, *, die_with_parent: bool = False) -> None:
     async with AsyncExitStack() as until:
         if die_with_parent:
             await until.enter_async_context(watched_parent(stop.set))
-        running = await until.enter_async_context(manager(settings))
+        running = await _opened(until.enter_async_context(manager(settings)), stop)
+        if running is None:
+            log.info("stopped")
+            return
         where = await until.enter_async_context(listening(running))
         log.info("listening", address=where, runtime=settings.runtime, state_dir=str(settings.state_dir))
         await _order_to_stop(running, stop)
         log.info("stopping")
         await end_runs(running)
     log.info("stopped")
+
+
+async def _opened(opening: Coroutine[Any, Any, Manager], stop: asyncio.Event) -> Manager | None:
+    """The manager, or none where the order to stop comes first: what it had opened by then is closed."""
+    ordered = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        return await race(opening, ordered)
+    finally:
+        await cancel_and_wait(ordered)
 
 
 async def _order_to_stop(running: Manager, stop: asyncio.Event) -> None:

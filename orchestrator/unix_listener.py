@@ -18,6 +18,7 @@ DIRECTORY_MODE = 0o755
 """Of directories that are made for a socket: what keeps others away is the socket's own mode."""
 NO_ID, LONGEST_ID = 2**32 - 1, 10
 """What no group is called, and the most digits of one that is."""
+NAMED = "GENVM_SOCKET, GENVM_OPERATOR_SOCKET"
 PATH_LIMIT = 107
 """Bytes; the kernel has no room for more."""
 
@@ -67,19 +68,25 @@ def check_path(path: Path) -> None:
     Blocking. Raises CannotListen.
     """
     if len(os.fsencode(path)) > PATH_LIMIT:
-        raise CannotListen(f"cannot listen on {path}: a socket's path has at most {PATH_LIMIT} bytes")
+        raise CannotListen(
+            f"cannot listen on {path}: a socket's path has at most {PATH_LIMIT} bytes; name another ({NAMED})"
+        )
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
     except OSError as error:
-        raise CannotListen(f"cannot listen on {path}: {error.strerror}") from error
+        raise CannotListen(
+            f"cannot listen on {path}: {error.strerror}; name another path ({NAMED})"
+        ) from error
     if not stat.S_ISSOCK(mode):
         raise CannotListen(
             f"cannot listen on {path}: something else is there and was left alone; move it away"
         )
     if _is_served(path):
-        raise CannotListen(f"cannot listen on {path}: another program listens there")
+        raise CannotListen(
+            f"cannot listen on {path}: another program listens there; stop it, or name another path ({NAMED})"
+        )
 
 
 def _is_served(path: Path) -> bool:
@@ -92,7 +99,9 @@ def _is_served(path: Path) -> bool:
             # Its backlog is full.
             return True
         except OSError as error:
-            raise CannotListen(f"cannot listen on {path}: {error.strerror}") from error
+            raise CannotListen(
+                f"cannot listen on {path}: {error.strerror}; name another path ({NAMED})"
+            ) from error
         return True
 
 

@@ -107,7 +107,8 @@ class AuditLog:
         """The lines are in the manager's own log; written later they would not be in order."""
         self.lost += lines
         self.problem = f"the audit file {path} cannot be written: {error.strerror or error}"
-        log.error("audit_not_written", error=self.problem, lost=self.lost)
+        advice = "see that its directory is there and this user's to write (GENVM_AUDIT_FILE)"
+        log.error("audit_not_written", error=self.problem, lost=self.lost, advice=advice)
 
     def _worked(self, path: Path) -> None:
         if self.problem is not None:

@@ -1,6 +1,7 @@
 """What the executions need from a container engine, and nothing more.
 
-One implementation per engine (`docker`, `process`); the warm pool is one more, on top of any of them.
+One implementation per engine (`docker`, `kubernetes`, `process`); the warm pool is one more, on top of any
+of them.
 Everything here is free of engine types.
 """
 

@@ -119,14 +119,21 @@ class InstanceDirectories:
                 os.close(root)
 
     def names(self) -> list[str]:
-        """Names of all directories there are."""
-        with suppress(FileNotFoundError):
-            return sorted(
-                entry.name
-                for entry in os.scandir(self.path)
-                if entry.is_dir(follow_symlinks=False) and _NAME.fullmatch(entry.name)
-            )
-        return []
+        """Names of all directories there are. Raises EngineRefused where that cannot be found out."""
+        try:
+            with os.scandir(self.path) as entries:
+                return sorted(
+                    entry.name
+                    for entry in entries
+                    if entry.is_dir(follow_symlinks=False) and _NAME.fullmatch(entry.name)
+                )
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise EngineRefused(
+                f"the directory {self.path} cannot be read: {error.strerror}; "
+                "see that it is this user's, or set GENVM_STATE_DIR"
+            ) from error
 
 
 class Rendezvous:

@@ -69,7 +69,8 @@ IDS_AT_ONCE = 1000
 MIGRATION_LOCK = 0x67656E766D
 """Of a server's advisory locks: whoever makes tables holds it."""
 LOG_BYTES = 4 * 1024 * 1024
-HAS_RESULT = runs.c.result.is_not(None).label("has_result")
+# SQLite reads a whole value to say whether it is null, but no byte of it to say how long it is.
+HAS_RESULT = func.length(runs.c.result).is_not(None).label("has_result")
 HEAD_COLUMNS = tuple(
     HAS_RESULT if field.name == HAS_RESULT.name else runs.c[field.name]
     for field in dataclasses.fields(RunHead)

@@ -137,4 +137,10 @@ def _schema(connection: Connection) -> int:
     found = connection.scalar(
         select(properties.c.value).where(properties.c.owner == NOBODY, properties.c.name == SCHEMA)
     )
-    return int(found or 0)
+    # A column of SQLite's takes any value.
+    if found is not None and not isinstance(found, int):
+        raise StoreUnusable(
+            "the journal's schema is no number, so that it is none of ours: move it away, "
+            "or bring it back from a backup (docs/backup.md)"
+        )
+    return found or 0

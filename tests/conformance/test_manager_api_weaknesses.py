@@ -294,7 +294,8 @@ async def test_w11_a_get_after_a_delete_waits_for_the_status(client: Client, gen
 async def test_w12_captured_output_is_bounded(make_client: MakeClient, generation: str) -> None:
     client = await make_client(output_tail_bytes=1000, log_records=3)
     records = [{"level": "info", "message": str(number)} for number in range(9)]
-    body = client.encoded(generation, {"print": "x" * 5000 + "end", "log": records})
+    # Far more than a piece of output, so that both are bounded: what is in a piece, and how many are kept.
+    body = client.encoded(generation, {"print": "x" * 300_000 + "end", "log": records})
     async with listening_node(host(client)):
         status = await client.finished(await client.run(body))
     assert (len(status["stdout"]), status["stdout"][-3:]) == (1000, "end")

@@ -175,6 +175,14 @@ def newer_journal(_: ExitStack, folder: Path) -> list[str]:
     return ["--port", "0"]
 
 
+def journal_of_other_schema(_: ExitStack, folder: Path) -> list[str]:
+    with closing(sqlite3.connect(folder / "journal.sqlite")) as connection:
+        connection.execute("CREATE TABLE genvm_properties (owner TEXT, name TEXT, value)")
+        connection.execute("INSERT INTO genvm_properties VALUES ('', 'schema', 'x')")
+        connection.commit()
+    return ["--port", "0"]
+
+
 def manifest_of_other_text(_: ExitStack, folder: Path) -> list[str]:
     (folder / "manifest.yaml").write_text("executor_versions: [\n")
     return ["--port", "0", "--manifest", str(folder / "manifest.yaml")]
@@ -190,6 +198,7 @@ def foreign_directory(stack: ExitStack, folder: Path) -> list[str]:
     [
         pytest.param(taken_port, "set GENVM_PORT", id="the port is taken"),
         pytest.param(newer_journal, "newer", id="the journal is a newer version's"),
+        pytest.param(journal_of_other_schema, "bring it back", id="the journal's schema is no number"),
         pytest.param(foreign_directory, "set GENVM_STATE_DIR", id="the state directory is not ours to write"),
         pytest.param(
             lambda _, folder: ["--port", "0", "--log-level", "lout"],
@@ -240,3 +249,18 @@ def test_what_a_file_of_another_kind_keeps_from_starting_is_one_line(
     said = refusal(1, "serve", "--port", "0", "--state-dir", str(tmp_path), **{setting: str(other)})
     assert str(other) in said
     assert words in said
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"DOCKER_HOST": "foo"}, {"DOCKER_CONTEXT": "of-nobody"}, {"DOCKER_CERT_PATH": "/nonexistent"}],
+    ids=str,
+)
+def test_a_client_of_the_engine_that_can_never_be_made_is_one_line(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    """An engine that is away may come."""
+    state_dir = str(tmp_path / "state")
+    said = refusal(1, "serve", "--port", "0", "--runtime", "docker", "--state-dir", state_dir, **variables)
+    assert "cannot be used" in said
+    assert "DOCKER_HOST" in said

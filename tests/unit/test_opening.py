@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from orchestrator.composition import manager
+from orchestrator.composition import Manager, manager
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.runtime_name import RuntimeName
+from orchestrator.serve import _opened
 from orchestrator.settings import Settings
 from orchestrator.store.port import StoreFailure
 
@@ -41,3 +43,23 @@ async def test_the_runtime_is_closed_when_the_journal_cannot_be_opened(
         async with manager(settings, make):
             pass
     assert [one.closed for one in opened] == [True]
+
+
+async def test_an_order_to_stop_that_comes_while_it_opens_is_obeyed() -> None:
+    """An engine may be slow, and the first start of processes compiles an interpreter."""
+    begun, closed = asyncio.Event(), asyncio.Event()
+
+    async def opens() -> Manager:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+        raise AssertionError
+
+    stop = asyncio.Event()
+    opening = asyncio.ensure_future(_opened(opens(), stop))
+    await begun.wait()
+    stop.set()
+    assert await opening is None
+    assert closed.is_set()

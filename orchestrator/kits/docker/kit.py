@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 from docker import APIClient
 
+from orchestrator.engine_client import ClientUnusable, check_configuration
 from orchestrator.kits.docker import browser, egress, engine, inside, meeting, surroundings
 from orchestrator.kits.docker.leftovers import survey_engine
 from orchestrator.kits.finding import Finding, fail
@@ -14,7 +16,7 @@ from orchestrator.modules.egress import PacketFilters
 from orchestrator.runtime.docker.engine import Client
 from orchestrator.runtime.docker.runtime import DockerRuntime
 from orchestrator.runtime.docker.settings import VOID, DockerSettings
-from orchestrator.runtime.port import Runtime
+from orchestrator.runtime.port import EngineRefused, Runtime
 from orchestrator.settings import InstanceNetwork, Settings
 
 # Seconds; an engine under load takes its time to say how it is.
@@ -38,7 +40,11 @@ class DockerKit:
         return f"docker:{info.get('ID', '')}"
 
     async def open(self, settings: Settings, manager_id: str) -> DockerRuntime:
-        """See `Kit.open`."""
+        """See `Kit.open`. An engine that is away may come; a configuration that names none never answers."""
+        try:
+            await asyncio.to_thread(check_configuration, settings.docker_url)
+        except ClientUnusable as unusable:
+            raise EngineRefused(str(unusable)) from unusable
         return DockerRuntime(
             DockerSettings(
                 manager_id=manager_id,

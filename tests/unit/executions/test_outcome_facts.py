@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from orchestrator.api.answers import RunStatus
 from orchestrator.api.run_status import status_body
+from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.request import Call, RunRequest, Selector
 from orchestrator.executions.run import Run
@@ -24,7 +25,10 @@ from orchestrator.executions.state import (
     Outcome,
     Started,
 )
+from orchestrator.store.port import OutcomeRow
 from orchestrator.views.overview import details_of_run
+from tests.unit.executions.heart_stage import Stage, request
+from tests.until import until
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OUTCOME = Outcome(
@@ -66,3 +70,14 @@ async def test_a_fact_is_told_to_clients_operators_and_the_log(run: Run) -> None
 
 def test_a_fact_is_in_the_descriptions_of_an_answer() -> None:
     assert set(FACTS) <= RunStatus.model_fields.keys()
+
+
+async def test_what_a_run_takes_in_the_journal_is_known_as_it_is_written(host: str) -> None:
+    stage = Stage()
+    run = await stage.executions.submit(request(host))
+    await run.released
+    await until(lambda: stage.executions.find(run.id) is None)
+    [row] = stage.rows.of(OutcomeRow)
+    known = stage.executions.known(run.id)
+    assert isinstance(known, EndedRun)
+    assert known.size == row.size > len(row.result)

@@ -177,3 +177,13 @@ async def test_of_those_that_come_together_the_newest_counts(
         peer.close()
     assert not control.closed
     peers[-1].close()
+
+
+def test_a_place_of_instances_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """As another user's answers, whoever runs this."""
+    directories = InstanceDirectories(tmp_path / "state")
+    assert directories.names() == []
+    directories.path.parent.mkdir(parents=True, exist_ok=True)
+    directories.path.write_text("")
+    with pytest.raises(EngineRefused, match="set GENVM_STATE_DIR"):
+        directories.names()
