@@ -68,14 +68,15 @@ def _error(said: str) -> Json:
 def _joined(pieces: list[Json], *, done: bool) -> Json:
     """Raises ValueError for pieces of no known stream."""
     # What said why it ends is an answer, whatever words are in other pieces; `done` follows errors, too.
-    ended = any(_reason(at(one, "choices", 0)) for one in pieces)
+    ended = any(_has_ended(at(one, "choices", 0)) for one in pieces)
     failed = next((one for one in pieces if _is_error(one, bare=not ended)), None)
     if failed is not None:
         return failed
     if any(at(one, "choices", 0, "delta") is not None for one in pieces):
         return _chat(pieces, done=done)
-    if len(pieces) == 1:
-        return pieces[0]
+    whole = [one for one in pieces if at(one, "choices", 0, "message") is not None]
+    if len(pieces) == 1 or len(whole) == 1:
+        return (whole or pieces)[0]
     last = pieces[-1] if pieces else None
     if not isinstance(last, dict) or any(text_at(one, "response") is None for one in pieces):
         raise ValueError("no JSON")
@@ -88,6 +89,12 @@ def _is_error(piece: Json, *, bare: bool) -> bool:
         return False
     bare = bare and not piece.keys() & {"choices", "usage", "response"}
     return error_in(piece) is not None or (bare and fault_of(piece).status is not None)
+
+
+def _has_ended(choice: Json) -> bool:
+    """By itself: one that was broken off says why in the piece that follows."""
+    reason = _reason(choice)
+    return bool(reason) and ending_of(reason) is not Ending.BROKEN
 
 
 def _reason(choice: Json) -> Json:

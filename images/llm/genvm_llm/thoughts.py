@@ -74,6 +74,7 @@ _END_IN_BARS = re.compile(
 _LONGEST_IN_BARS = 100
 _STRUCK_OUT = re.compile(r"<s(?:\s[^<>]*)?>")
 """HTML's element, whose end is spelled as Llama 2 and Mistral spell the end of a turn."""
+_EITHER = re.compile(rf"{_STRUCK_OUT.pattern}|</s>")
 
 
 def without_thoughts(text: str) -> str:
@@ -118,9 +119,7 @@ def _bare(text: str) -> str:
 
 def _without_ends_of_turns(text: str) -> str:
     """Positions move, not the text: there may be as many tokens as the answer has room for."""
-    # At the very beginning it is the token that begins every text of theirs.
-    opened = len(_STRUCK_OUT.findall(text.lstrip().removeprefix("<s>")))
-    closed = text.count("</s>")
+    opened, closed = len(_STRUCK_OUT.findall(text)) - _begins_with_a_token(text), text.count("</s>")
     kept, end = len(text), len(text.rstrip())
     while found := _token_before(text, end):
         if found == "</s>":
@@ -132,6 +131,30 @@ def _without_ends_of_turns(text: str) -> str:
             end -= 1
         kept = end
     return text[:kept]
+
+
+def _begins_with_a_token(text: str) -> bool:
+    """Whether the `<s>` that it begins with is what begins every text of theirs: no element that ends before
+    the text does."""
+    begins = len(text) - len(text.lstrip())
+    if not text.startswith("<s>", begins):
+        return False
+    depth = 0
+    for found in _EITHER.finditer(text, begins):
+        depth += -1 if found[0] == "</s>" else 1
+        if depth == 0:
+            return not text[found.end() : _behind_tokens(text, found.end())].strip()
+    return True
+
+
+def _behind_tokens(text: str, begins: int) -> int:
+    """Where the text from `begins` on ends without tokens that end turns."""
+    end = len(text.rstrip())
+    while end > begins and (found := _token_before(text, end)):
+        end -= len(found)
+        while end > begins and text[end - 1].isspace():
+            end -= 1
+    return max(begins, end)
 
 
 def _token_before(text: str, end: int) -> str | None:

@@ -95,6 +95,18 @@ STREAMED = {
         YES,
         True,
     ),
+    "a stream, a piece with words of faults beside a whole answer": Shape(
+        streamed({"id": "a", "message": "connected, timeout 30s"}, chat(content=YES), "[DONE]"),
+        YES,
+        YES,
+        True,
+    ),
+    "a stream that was broken off, a code alone": Shape(
+        streamed(chunk("The", "abort"), {"code": 429, "msg": "x"}), LIMITED
+    ),
+    "a stream, false for a reason, a code alone": Shape(
+        streamed(chunk("The", False), {"code": 429, "msg": "x"}), LIMITED
+    ),
     "a stream, an error object of vLLM": Shape(
         streamed(chunk(YES), {"object": "error", "code": 429}), LIMITED
     ),

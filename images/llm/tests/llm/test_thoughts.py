@@ -79,6 +79,8 @@ HONEST = {
     "a channel": "<channel>news</channel> to=user",
     "tokens that end nothing": "It sends <|append|>",
     "a pipe": "a <| b |> c",
+    "struck-out texts from the beginning": "<s>10</s> 9 <s>20</s>",
+    "struck-out lines": "<s>10</s>\n<s>20</s>\n",
 }
 
 
@@ -149,3 +151,9 @@ def test_any_number_of_tokens_ends_a_turn() -> None:
     assert without_thoughts("Paris" + "</s>" * many) == "Paris"
     assert without_thoughts("Paris" + "<|im_end|> \n" * many) == "Paris"
     assert without_thoughts("<s>" * many + "</s>" * many).count("</s>") == many - 1
+    assert without_thoughts("<s>a</s>" + "</s>" * many) == "<s>a"
+
+
+def test_a_struck_out_beginning_keeps_its_end() -> None:
+    assert without_thoughts("<s>a</s> b <s>c</s></s>") == "<s>a</s> b <s>c</s>"
+    assert without_thoughts("<s>Paris</s><|im_end|>") == "<s>Paris"
