@@ -37,8 +37,12 @@ class Collected(Collector):
 
 
 def scraper(sources: Sources) -> Scrape:
-    """What makes the text and says its content type. The loop reads, a thread writes."""
+    """What makes the text and says its content type.
+
+    The loop reads, a thread writes: for one at a time, however many ask.
+    """
     process = ProcessCollector(registry=None)
+    turn = asyncio.Lock()
 
     def written(read: list[Metric]) -> bytes:
         registry = CollectorRegistry(auto_describe=False)
@@ -46,8 +50,9 @@ def scraper(sources: Sources) -> Scrape:
         return generate_latest(registry)
 
     async def scrape() -> tuple[bytes, str]:
-        read = [metric for group in GROUPS for metric in _read(group, sources)]
-        return await asyncio.to_thread(written, read), CONTENT_TYPE
+        async with turn:
+            read = [metric for group in GROUPS for metric in _read(group, sources)]
+            return await asyncio.to_thread(written, read), CONTENT_TYPE
 
     return scrape
 

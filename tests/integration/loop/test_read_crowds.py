@@ -87,16 +87,18 @@ async def full(full_manager: ManagerProcess) -> AsyncIterator[Hostile]:
 async def test_a_crowd_that_asks(full: Hostile, unfetched: Iterator[int], question: Question) -> None:
     path, query = question
 
-    async def ask(number: int) -> None:
-        # What is told of all runs is another thing now.
+    async def change(_: int) -> None:
+        """From then on something else is to be told of all runs."""
         assert (await full.ask("GET", f"/genvm/{next(unfetched)}"))[0] == 200
+
+    async def ask(number: int) -> None:
         asked = path.format(genvm_id=number, run_id=number)
         headers = {hdrs.ACCEPT_ENCODING: ("gzip", "identity")[number % 2]}
         async with full.session.get(asked, params=query, headers=headers) as response:
             assert response.status == 200, await response.text()
             await response.read()
 
-    await full.never_stops(lambda: crowd(ask))
+    await full.never_stops(lambda: asyncio.gather(crowd(ask), crowd(change)))
 
 
 async def test_a_crowd_that_looks_at_the_page(full: Hostile, unfetched: Iterator[int]) -> None:

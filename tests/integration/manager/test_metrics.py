@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from orchestrator.metrics.family import Kind
+from orchestrator.api.context import CONTEXT
+from orchestrator.metrics import exposition
+from orchestrator.metrics.family import Group, Kind
 from orchestrator.metrics.groups import GROUPS
 from tests.integration.manager.conftest import Client, MakeClient, listening_node
 from tests.until import until_told
@@ -159,3 +163,29 @@ async def test_what_a_module_says_is_told_in_numbers_only(make_client: MakeClien
     assert not any(
         name == "genvm_module_requests_total" and ("result", "answered") in labels for name, labels in scraped
     )
+
+
+class CountedReads(list[Group]):
+    """All groups, and how often somebody has read them."""
+
+    reads = 0
+
+    def __iter__(self) -> Iterator[Group]:
+        self.reads += 1
+        return super().__iter__()
+
+
+async def test_a_crowd_is_read_for_one_after_the_other(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = CountedReads(GROUPS)
+    monkeypatch.setattr(exposition, "GROUPS", groups)
+    client = await make_client()
+    scrape = client.manager.app[CONTEXT].scrape
+    crowd = [asyncio.create_task(scrape()) for _ in range(16)]
+    in_a_turn = []
+    while not all(one.done() for one in crowd):
+        before = groups.reads
+        await asyncio.sleep(0)
+        in_a_turn.append(groups.reads - before)
+    assert (max(in_a_turn), sum(in_a_turn)) == (1, len(crowd))

@@ -17,11 +17,13 @@ import pytest
 from aiohttp import ClientError, ClientResponse
 
 from genvm_wire.calldata import encode
+from orchestrator.api.context import CONTEXT
 from orchestrator.api.times import ApiTimes
 from orchestrator.api.ui.files import FILES, POLICY
 from orchestrator.api.ui.readers import MOST, MOST_OF_ONE, Readers
 from orchestrator.api.ui.route import READERS
 from orchestrator.executions.ended import EndedRun
+from orchestrator.metrics.history import History
 from tests.integration.manager.callers import ALICE, BOB, READER, ROOT, MakeAs, TokensFile
 from tests.integration.manager.conftest import Client, MakeClient
 from tests.integration.ui.conftest import PROMPT, ended_run
@@ -243,3 +245,23 @@ async def test_steps_and_the_result_of_a_run_are_told_after_its_end(client: Clie
     assert details["path"] in {"warm", "cold"}
     assert details["result"] == {"kind": "Return", "text": "1", "trouble": None}
     assert "result" not in (await client.ask("GET", f"/executions/{run_id}"))[1]
+
+
+async def test_the_last_hour_is_told_anew_with_each_sample_however_many_ask(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = client.manager.app[CONTEXT].history
+    columns, made = History.columns, 0
+
+    def counted(one: History) -> dict[str, Any]:
+        nonlocal made
+        made += 1
+        return columns(one)
+
+    monkeypatch.setattr(History, "columns", counted)
+    for _ in range(2):
+        history.sample()
+        at = columns(history)["at"]
+        answers = await asyncio.gather(*(client.ask("GET", "/ui/history") for _ in range(16)))
+        assert made <= history.revision, "once for each sample, the manager's own among them"
+        assert all(told["at"][: len(at)] == at for _, told in answers)
