@@ -182,7 +182,7 @@ async def test_a_crowd_is_read_for_one_after_the_other(
     monkeypatch.setattr(exposition, "GROUPS", groups)
     client = await make_client()
     scrape = client.manager.app[CONTEXT].scrape
-    crowd = [asyncio.create_task(scrape()) for _ in range(16)]
+    crowd = [asyncio.ensure_future(scrape()) for _ in range(16)]
     in_a_turn = []
     while not all(one.done() for one in crowd):
         before = groups.reads
