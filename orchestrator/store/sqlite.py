@@ -113,8 +113,9 @@ def prepare_connection(connection: Any, _: object) -> None:
 
 def bytes_on_disk(connection: Connection) -> int:
     """The database with its write-ahead log and index; those two come and go."""
-    query = "SELECT file FROM pragma_database_list WHERE name = 'main'"
-    file = str(connection.exec_driver_sql(query).scalar())
+    # As bytes: a directory's name need be no text.
+    query = "SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main'"
+    file = os.fsdecode(connection.exec_driver_sql(query).scalar() or b"")
     total = 0
     for path in (file, f"{file}-wal", f"{file}-shm"):
         with suppress(FileNotFoundError):

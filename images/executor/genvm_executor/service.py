@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -93,9 +94,19 @@ class Service:
             tail.restart(job.output_limit)
         self._log = RunLog(job.log_limit)
         node = HostClient(sockets["host"], HOST_TABLES[job.host_table], job.fuel_width)
-        self._run = run = RunState(job, node, self._log, memory_limit=memory_limit)
-        run.nesting = Nesting(channel, run.cancelled)
-        run.codes = Codes(channel, job.run, run.cancelled) if job.codes else None
+        cancelled = threading.Event()
+        modules = {name: sock for name, sock in sockets.items() if name != "host"}
+        self._modules = module_client(job, modules, node, lambda: self._run.job.line, cancelled)
+        self._run = run = RunState(
+            job,
+            node,
+            self._log,
+            modules=self._modules,
+            nesting=Nesting(channel, cancelled),
+            codes=Codes(channel, job.run, cancelled) if job.codes else None,
+            memory_limit=memory_limit,
+            cancelled=cancelled,
+        )
         self._account = Account(
             channel,
             job.run,
@@ -110,9 +121,6 @@ class Service:
         self._watch = Watch(self._reporter, deadline, self.cancel, self._abandon)
         self._watch.catch_termination()
         self._host_socket = sockets["host"]
-        modules = {name: sock for name, sock in sockets.items() if name != "host"}
-        self._modules = module_client(job, modules, node, lambda: run.job.line, run.cancelled)
-        run.modules = self._modules
         self._vm_frame: VmFrame | None = None
         self._warm: Guest | None = None
         self._guest_us = 0

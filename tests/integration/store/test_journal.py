@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import stat
 import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, update
+from sqlalchemy import create_engine, event, update
 
 from orchestrator.store import journal as store_journal
 from orchestrator.store.journal import SqlJournal, open_journal
@@ -221,3 +222,23 @@ async def test_the_loop_does_not_wait_for_the_file_to_be_closed(
     await journal.aclose()
     assert closing
     assert threading.main_thread() not in closing
+
+
+async def test_a_journal_may_lie_in_a_directory_whose_name_is_no_text(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"d\xe9")
+    folder.mkdir()
+    journal = await open_journal(sqlite_url(folder / "journal.sqlite"), "m")
+    await journal.write(accepted(1))
+    assert await journal.size() > 0
+    await journal.aclose()
+
+
+async def test_a_head_is_read_without_its_result(tmp_path: Path) -> None:
+    """SQLite has it read whole by whoever asks whether it is null: a start read all that was kept."""
+    journal = await open_journal(sqlite_url(tmp_path / "journal.sqlite"), "m")
+    asked: list[str] = []
+    event.listen(journal._engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    await heads_in(journal)
+    [query] = [text for text in asked if "host_connected" in text]
+    assert "result IS NOT NULL" not in query
+    await journal.aclose()

@@ -13,7 +13,7 @@ from genvm_executor.host import HostClient
 from genvm_executor.machine.engine import DEFAULT_MEMORY_BYTES
 from genvm_executor.machine.outcome import RunCancelled, VmFault
 from genvm_executor.machine.vm import Guest
-from genvm_executor.modules.port import Modules, NoModules
+from genvm_executor.modules.port import Modules
 from genvm_executor.python.source_code import CompiledSource
 from genvm_executor.requests.kept import Kept
 from genvm_executor.requests.storage_view import NodeStorage, PageBudget, PageCache
@@ -42,7 +42,7 @@ class RunState:
     job: Job
     node: HostClient
     log: RunLog
-    modules: Modules = field(default_factory=NoModules)
+    modules: Modules
     nesting: Nesting | None = None
     """where other executors' runs are asked for"""
     codes: Codes | None = None

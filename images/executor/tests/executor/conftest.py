@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from genvm_executor.channel.run_log import RunLog
 from genvm_executor.host import HostClient
 from genvm_executor.machine.engine import METER_VARIABLE, deterministic_engine
+from genvm_executor.modules.port import NoModules
 from genvm_executor.requests.run_state import RunState
 from genvm_wire.calldata import Encodable
 from genvm_wire.host_tables import HOST_TABLES
@@ -46,7 +47,7 @@ def precompiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_of_line() -> Iterator[RunOfLine]:
     ours, theirs = socket.socketpair()
     node = HostClient(ours, HOST_TABLES["T9n"])
-    yield lambda line: RunState(parsed(contract_line=line), node, RunLog(0), memory_limit=100)
+    yield lambda line: RunState(parsed(contract_line=line), node, RunLog(0), NoModules(), memory_limit=100)
     node.close()
     theirs.close()
 
