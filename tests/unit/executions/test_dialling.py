@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from blockbuster import BlockBuster
 
+from orchestrator.executions import dialling
 from orchestrator.executions.claims import TcpPlace
 from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.hosts import HostRefused, HostUnreachable
@@ -437,3 +438,24 @@ async def test_somebody_else_is_told_where_to_dial_what_was_judged(nodes: NodeDi
 
 async def test_nobody_else_can_dial_a_socket_file(nodes: NodeDialler, folder: Path) -> None:
     assert await nodes.places(f"unix://{folder}/none", 60) is None
+
+
+async def test_a_port_that_nobody_listens_at_is_not_answered_by_the_connection_itself(
+    nodes: NodeDialler, internet_listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel may take for a connection's own port the very one that is dialled: here it always does."""
+    port = internet_listener.getsockname()[1]
+    internet_listener.close()
+    made, dialled = dialling._new_socket, []
+
+    def at_the_same_port(family: int) -> socket.socket:
+        connection = made(family)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        connection.bind(("127.0.0.1", port))
+        dialled.append(connection)
+        return connection
+
+    monkeypatch.setattr(dialling, "_new_socket", at_the_same_port)
+    with pytest.raises(HostUnreachable):
+        await nodes.connect(f"127.0.0.1:{port}", 0.05)
+    assert dialled

@@ -6,9 +6,11 @@ import errno
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -213,6 +215,61 @@ def test_a_socket_that_was_replaced_meanwhile_is_not_the_one_dialled(
         assert connection.getpeername() == str(judged)
     with pytest.raises(HostRefused):
         dial(rules, judged)
+
+
+def test_a_socket_that_is_no_more_is_missing_and_not_refused(
+    rules: SocketRules, place: Path, bind: Bind
+) -> None:
+    """Somebody holds it still: the name that the kernel remembers of it is of nothing."""
+    gone = bind(place / "nodes" / "s")
+    held = os.open(gone, os.O_PATH)
+    try:
+        gone.unlink()
+        (place / "nodes" / "link").symlink_to(f"/proc/self/fd/{held}")
+        with pytest.raises(FileNotFoundError):
+            dial(rules, place / "nodes" / "link")
+    finally:
+        os.close(held)
+
+
+LISTENING_ELSEWHERE = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(sys.argv[1])
+    listener.listen()
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def in_a_mount_namespace_of_its_own(socket_path: Path) -> Iterator[int]:
+    """The process that listens at the path there, below a mount that only it sees."""
+    shell = 'set -e; mount -t tmpfs none "$1"; shift; exec "$@"'
+    program = [sys.executable, "-c", LISTENING_ELSEWHERE, str(socket_path)]
+    with subprocess.Popen(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", shell, "sh", str(socket_path.parent), *program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+        yield process.pid
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("here", ["nothing", "a node"])
+def test_a_name_in_another_mount_namespace_says_nothing(
+    rules: SocketRules, place: Path, bind: Bind, here: str
+) -> None:
+    """By its name it is below the nodes' directory; there is nothing at that name, or another socket."""
+    path = place / "nodes" / "s"
+    if here == "a node":
+        bind(path)
+    with in_a_mount_namespace_of_its_own(path) as pid:
+        (place / "nodes" / "link").symlink_to(f"/proc/{pid}/root{path}")
+        with pytest.raises(HostRefused, match="outside the manager's file system"):
+            dial(rules, place / "nodes" / "link")
 
 
 def test_what_is_missing_is_judged_by_where_it_would_be(rules: SocketRules, place: Path) -> None:
