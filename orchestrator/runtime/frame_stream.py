@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias, TypeVar
 
 from genvm_wire import calldata
-from genvm_wire.calldata import CalldataError, Value
+from genvm_wire.calldata import LONGEST_TEXT, CalldataError, Value
 from genvm_wire.frames import HEADER_SIZE, FrameError, a_message, body_length
 from genvm_wire.messages import Message
 
@@ -69,7 +69,7 @@ class FrameStream:
 def message_in(body: bytes, read: Reading[AnyMessage]) -> AnyMessage:
     """The message in a frame's body, within its kind's bounds. Raises FrameError for all else."""
     try:
-        found = calldata.decode(body, max_items=MOST_ITEMS)
+        found = calldata.decode(body, max_items=MOST_ITEMS, max_text=LONGEST_TEXT)
     except CalldataError as error:
         raise FrameError(f"frame is not calldata: {error}") from None
     message = read(a_message(found))

@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 from genvm_wire import calldata
-from genvm_wire.calldata import CalldataError, Encodable, Value
+from genvm_wire.calldata import LONGEST_TEXT, CalldataError, Encodable, Value
 from orchestrator.api.json_text import MOST_ITEMS
 
 PROTOCOL_MAJOR = 0
@@ -106,7 +106,7 @@ def text_message() -> BadFrame:
 def decoded(payload: memoryview) -> Value:
     """Raises RequestFailed."""
     try:
-        return calldata.decode(payload, max_items=MOST_ITEMS)
+        return calldata.decode(payload, max_items=MOST_ITEMS, max_text=LONGEST_TEXT)
     except CalldataError as error:
         raise RequestFailed(ErrorCode.MALFORMED_FRAME, f"the payload is not calldata: {error}") from None
 

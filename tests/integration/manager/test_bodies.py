@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from genvm_wire.calldata import LONGEST_TEXT, encode
 from orchestrator.api.bodies import LIMITS, PICTURES_BYTES, PLAIN_BYTES
 from orchestrator.api.bytes_held import FREE
-from tests.integration.manager.conftest import Client, MakeClient
+from tests import generation_bodies
+from tests.integration.manager.conftest import Client, MakeClient, listening_node
 from tests.raw_http import exchange, request
 
 MIB = 1024 * 1024
@@ -71,6 +73,27 @@ async def test_json_is_never_as_large_as_code(client: Client) -> None:
         "POST", "/genvm/run", data=io.BytesIO(b'{"a":"' + bytes(2 * MIB) + b'"}')
     )
     assert (status, "JSON larger than" in answer["error"]) == (413, True)
+
+
+LONG = "x" * LONGEST_TEXT
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"host_data": f"{LONG}x"}, {"host": f"{LONG}x"}, {"x": [f"{LONG}x"]}, {f"{LONG}x": 1}],
+    ids=["host_data", "host", "unknown", "key"],
+)
+async def test_a_text_is_never_as_large_as_code(client: Client, change: dict[str, Any]) -> None:
+    body = encode({**generation_bodies.fields("B3", "unix:///nowhere/sock"), **change})
+    answer = await client.ask("POST", "/genvm/run", data=io.BytesIO(body))
+    assert answer == (413, {"error": f"a text in the body is larger than {LONGEST_TEXT} bytes"})
+
+
+async def test_code_and_calldata_may_be_larger_than_any_text(client: Client) -> None:
+    host = f"unix://{client.folder}/large"
+    large = {"code": bytes(LONGEST_TEXT + 1), "calldata": bytes(LONGEST_TEXT + 1), "host_data": "{}"}
+    async with listening_node(host):
+        await client.run(generation_bodies.encoded("B3", host, **large))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from genvm_wire.calldata import LONGEST_TEXT
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import State
 from orchestrator.executions.verdict import EndOrder
@@ -324,6 +325,7 @@ async def test_a_run_of_another_process_is_not_attached_to(socket: SocketClient,
         {"selector": {"kind": "minor"}},
         {"debug_mode": "unsafe"},
         {"calldata": "text"},
+        {"host_data": "x" * (LONGEST_TEXT + 1)},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvm_wire.calldata import encode
+from genvm_wire.calldata import LONGEST_TEXT, encode
 from genvm_wire.frames import FrameError, encode_frame
 from genvm_wire.instance_messages import (
     MOST_RECORDS,
@@ -65,6 +65,7 @@ def test_a_frame_that_is_not_whole_is_no_border() -> None:
         pytest.param({"kind": "ready", "x": bytes(Ready.largest)}, "'ready' of", id="a long greeting"),
         pytest.param(Output("stdout", 0, bytes(Output.largest)).as_map(), "'output' of", id="output"),
         pytest.param(Log([{"a": bytes(Log.largest)}]).as_map(), "'log' of", id="log"),
+        pytest.param(RESULT | {"x": "x" * (LONGEST_TEXT + 1)}, "text_too_long", id="a text"),
         pytest.param(RESULT | {"stats": {str(n): n for n in range(9999)}}, "too_many", id="stats"),
         pytest.param({"kind": "ping"}, "unknown message kind 'ping'", id="a kind of ours"),
         pytest.param({"kind": 1}, "no|not a map with a string", id="no text"),

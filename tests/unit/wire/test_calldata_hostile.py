@@ -10,6 +10,7 @@ from genvm_wire.calldata import (
     MAX_DEPTH,
     MAX_LENGTH,
     MAX_OUTLINED,
+    TEXT_TOO_LONG,
     Address,
     CalldataError,
     Encoded,
@@ -64,6 +65,15 @@ def test_the_number_of_items_can_be_bounded() -> None:
     with pytest.raises(CalldataError) as caught:
         decode(data, max_items=102)
     assert caught.value.reason == "too_many_items"
+
+
+@pytest.mark.parametrize("value", ["é" * 5, "k" * 10, {"k" * 10: 1}, [[{"a": "é" * 5}]]], ids=str)
+def test_the_length_of_texts_can_be_bounded(value: Value) -> None:
+    data = encode([bytes(100), value])
+    assert decode(data, max_text=10) == [bytes(100), value]
+    with pytest.raises(CalldataError) as caught:
+        decode(data, max_text=9)
+    assert caught.value.reason == TEXT_TOO_LONG
 
 
 def test_views_and_tuples_encode_like_what_they_hold() -> None:
