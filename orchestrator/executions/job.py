@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from genvm_wire import calldata
-from genvm_wire.calldata import CalldataError
+from genvm_wire.calldata import LONGEST_TEXT, CalldataError
 from genvm_wire.host_tables import HOST_TABLES
 from genvm_wire.instance_messages import JobMessage
 from genvm_wire.line_rules import LINE_RULES, OLD_LINE
@@ -84,7 +84,7 @@ def _calldata(data: bytes | None, contract_line: str) -> bytes | None:
     if data is None or key == CLIENTS_KEY:
         return data
     try:
-        value = calldata.decode(data, max_items=MOST_CALLDATA_ITEMS)
+        value = calldata.decode(data, max_items=MOST_CALLDATA_ITEMS, max_text=LONGEST_TEXT)
     except CalldataError:
         return data
     if not isinstance(value, dict) or CLIENTS_KEY not in value or key in value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genvm_wire import calldata
-from genvm_wire.calldata import CalldataError
+from genvm_wire.calldata import LONGEST_TEXT, CalldataError
 from genvm_wire.results import KINDS, ResultCode
 
 HASHES = ("execution_hash", "small_hash")
@@ -24,9 +24,12 @@ def checked_result(payload: bytes) -> bytes:
     if not payload or payload[0] not in KINDS:
         raise BrokenResult("the result begins with no known code")
     code = ResultCode(payload[0])
-    look = calldata.decode if code is ResultCode.FATAL_VM_ERROR else calldata.outline
+    said = memoryview(payload)[1:]
     try:
-        fields = look(memoryview(payload)[1:], max_items=MOST_VALUES)
+        if code is ResultCode.FATAL_VM_ERROR:
+            fields = calldata.decode(said, max_items=MOST_VALUES, max_text=LONGEST_TEXT)
+        else:
+            fields = calldata.outline(said, max_items=MOST_VALUES)
     except CalldataError as error:
         raise BrokenResult(f"the result is not calldata: {error}") from None
     if not isinstance(fields, dict) or fields.get("kind") != KINDS[code]:

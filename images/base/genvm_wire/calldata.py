@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
@@ -17,6 +18,7 @@ MAX_LENGTH = 0xFFFFFFFF
 LONGEST_TEXT = 16 * 1024 * 1024
 """Bytes, where nobody needs a longer one: Python makes a text in one go, this one in a tenth of a second, in
 which no other thread goes on."""
+LONG_TEXT = 1024 * 1024
 TEXT_TOO_LONG = "text_too_long"
 SHORT_KEY = 64
 """Characters of keys whose bytes are remembered."""
@@ -35,6 +37,7 @@ Encodable: TypeAlias = (
 
 __all__ = [
     "LONGEST_TEXT",
+    "LONG_TEXT",
     "MAX_DEPTH",
     "TEXT_TOO_LONG",
     "Address",
@@ -98,8 +101,9 @@ def outline(data: bytes | bytearray | memoryview, *, max_items: int) -> Value:
     """The value as `decode` gives it, but all lists, and maps inside of others, are empty.
 
     They are checked and forgotten: for who wants a map's plain fields, and not the memory for the rest.
+    Texts of more than LONG_TEXT bytes are empty, too, checked piece by piece; a key has LONGEST_TEXT at most.
     """
-    return _read(_Outliner(bytes(data), max_items))
+    return _read(_TextsForgotten(bytes(data), max_items))
 
 
 def decode_leaving(data: bytes | bytearray | memoryview, names: Collection[str], *, max_items: int) -> Any:
@@ -246,6 +250,26 @@ class _Outliner(_Reader):
 
     def _fresh_map(self, count: int, depth: int) -> dict[str, Value]:
         return {} if depth == self.top and count <= self.most else _Forgotten()
+
+
+class _TextsForgotten(_Outliner):
+    __slots__ = ()
+
+    def __init__(self, data: bytes, max_items: int) -> None:
+        super().__init__(data, max_items)
+        self.max_text = LONGEST_TEXT
+
+    def _text(self, length: int, reason: str) -> str:
+        if reason == _OF_KEY or length <= LONG_TEXT:
+            return super()._text(length, reason)
+        raw = memoryview(self._take(length))
+        decoder = getincrementaldecoder("utf-8")()
+        try:
+            for at in range(0, length, LONG_TEXT):
+                decoder.decode(raw[at : at + LONG_TEXT], final=at + LONG_TEXT >= length)
+        except UnicodeDecodeError:
+            raise CalldataError(reason, f"in the text that ends at byte {self.pos}") from None
+        return ""
 
 
 class _Leaver(_Reader):

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvm_wire.calldata import (
+    LONG_TEXT,
+    LONGEST_TEXT,
     MAX_DEPTH,
     MAX_LENGTH,
     MAX_OUTLINED,
@@ -120,6 +122,28 @@ def test_an_outline_refuses_what_decoding_refuses(data: bytes) -> None:
             outline(data, max_items=MAX_LENGTH)
     else:
         assert outline(data, max_items=MAX_LENGTH) == expected
+
+
+@pytest.mark.parametrize("before", range(5))
+@pytest.mark.parametrize("character", ["a", "é", "€", "\U0001f600"])
+def test_an_outline_checks_a_long_text_and_does_not_make_it(character: str, before: int) -> None:
+    """Wherever a character lies across two of the pieces in which it is looked at."""
+    long = "x" * before + character * (LONG_TEXT + 1)
+    assert outline(encode({"a": long, "b": [long], "c": "x" * LONG_TEXT}), max_items=9) == {
+        "a": "",
+        "b": [],
+        "c": "x" * LONG_TEXT,
+    }
+    broken = encode(long.encode()[:-1] + b"\xff")
+    with pytest.raises(CalldataError, match="invalid_utf8"):
+        # As bytes are written, but for the kind in the first of them.
+        outline(bytes((broken[0] & ~7 | 4,)) + broken[1:], max_items=1)
+
+
+def test_an_outline_takes_no_key_that_is_longer_than_any_text() -> None:
+    assert outline(encode({"k" * LONGEST_TEXT: "x" * LONGEST_TEXT + "x"}), max_items=1)
+    with pytest.raises(CalldataError, match=TEXT_TOO_LONG):
+        outline(encode({"k" * LONGEST_TEXT + "k": 1}), max_items=1)
 
 
 def left(value: Value, *, max_items: int = MAX_LENGTH) -> Unread | bytes:
