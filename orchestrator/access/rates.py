@@ -37,6 +37,11 @@ class Allowance:
             self.spend(size)
         return wait
 
+    def spend_requests(self, count: int) -> None:
+        """Count what is as much work as requests are, and has come already."""
+        if self._requests:
+            self._requests.spend(count)
+
     def spend(self, size: int) -> None:
         """Count bytes of which nobody knew before they came."""
         if self._bytes:

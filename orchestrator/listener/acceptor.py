@@ -15,6 +15,7 @@ from aiohttp import web
 
 from orchestrator import descriptors
 from orchestrator.listener.connection import HttpConnection, noting
+from orchestrator.listener.turns import ParsingTurns
 from orchestrator.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,7 @@ class Acceptor:
         self._listeners: list[socket.socket] = []
         self._limits = limits
         self._loop = asyncio.get_running_loop()
+        self._turns = ParsingTurns(self._loop)
         self._tasks = TaskOwner("accept")
         self._coming = 0
         self._open: set[HttpConnection] = set()
@@ -150,7 +152,7 @@ class Acceptor:
             self._tasks.spawn("connection", self._connect(client))
 
     async def _connect(self, client: socket.socket) -> None:
-        connection = HttpConnection(self._server, self, self._limits.idle)
+        connection = HttpConnection(self._server, self, self._turns, self._limits.idle)
         try:
             client.setblocking(False)
             await self._loop.connect_accepted_socket(lambda: connection, client)
@@ -187,6 +189,8 @@ class Acceptor:
     def _look_around(self) -> None:
         now = self._loop.time()
         for connection in list(self._waiting):
+            if connection.behind:
+                continue  # it waits for the manager
             if _overdue(connection.head_since, now, self._limits.head) or _overdue(
                 connection.waits_since, now, self._limits.idle
             ):

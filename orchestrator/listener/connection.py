@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import structlog
 from aiohttp import http_exceptions, web
 
+from orchestrator.listener.turns import ParsingTurns
+
 log = structlog.get_logger(__name__)
 
 DEFECT = "internal error of the manager, see its log"
@@ -44,11 +46,27 @@ class HttpConnection(web.RequestHandler):
     time; None while one is.
     `look_first`: what comes before the parser of what the connection is upgraded to.
     `head_since`: since when a request's head has been arriving, None when none is.
+
+    What has come is parsed within the turns of `turns`. What a turn has no time for waits here, and no more
+    is read meanwhile: it is never more than one read brings.
     """
 
-    __slots__ = ("_asked", "_watcher", "head_since", "look_first", "met", "waits_since")
+    __slots__ = (
+        "_asked",
+        "_begins",
+        "_came",
+        "_leaves_rest",
+        "_turns",
+        "_watcher",
+        "head_since",
+        "look_first",
+        "met",
+        "waits_since",
+    )
 
-    def __init__(self, server: web.Server, watcher: Watcher, idle_timeout: float) -> None:
+    def __init__(
+        self, server: web.Server, watcher: Watcher, turns: ParsingTurns, idle_timeout: float
+    ) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(
             server,
@@ -60,6 +78,10 @@ class HttpConnection(web.RequestHandler):
             auto_decompress=False,
         )
         self._watcher = watcher
+        self._turns = turns
+        # What waits to be parsed begins there.
+        self._came, self._begins = b"", 0
+        self._leaves_rest = False
         self._asked = False
         self.met = False
         self.look_first: Callable[[Any], Any] | None = None
@@ -72,6 +94,7 @@ class HttpConnection(web.RequestHandler):
         self._watcher.opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._came = b""
         super().connection_lost(exc)
         self._watcher.closed(self)
 
@@ -79,11 +102,71 @@ class HttpConnection(web.RequestHandler):
         super().set_parser(parser if self.look_first is None else self.look_first(parser), data_received_cb)
 
     def data_received(self, data: bytes) -> None:
+        if self._leaves_rest:
+            return
+        if self.waits_since is not None and self.head_since is None:
+            self.head_since = self._loop.time()
+        turns = self._turns
+        turns.untimed -= len(data)
+        if (turns.untimed < 0 or self._came or self._upgraded) and data and not self._is_straight:
+            self._take(data)
+            return
         super().data_received(data)
         # The library takes a request from there a turn before its handler begins.
         self._asked = self._asked or bool(self._messages)
-        if self.waits_since is not None and self.head_since is None:
-            self.head_since = self._loop.time()
+
+    @property
+    def _is_straight(self) -> bool:
+        """Whether what comes next may be parsed without the clock."""
+        return self._turns.untimed >= 0 and not self._came and not self._awaits_upgrade
+
+    def _take(self, data: bytes) -> None:
+        self._came, self._begins = self._came[self._begins :] + data, 0
+        self._turns.feed(self)
+        if self._came:
+            self._pause_transport_reading()
+
+    def _parse(self, data: bytes) -> None:
+        super().data_received(data)
+        self._asked = self._asked or bool(self._messages)
+
+    @property
+    def behind(self) -> int:
+        """Bytes that have come and wait to be parsed."""
+        return len(self._came) - self._begins if self._came else 0
+
+    def feed_slice(self, size: int) -> bool:
+        """Parse so many of those that wait; whether more can be parsed now."""
+        if self._came and self._awaits_upgrade:
+            # The library would collect them, and parse them in one go: it says when that is decided.
+            self._pause_reading_for_buffer()
+        if not self._came or self._reading_paused or self._buffer_paused:
+            return False
+        ends = self._begins + size
+        data = self._came[self._begins : ends]
+        if ends < len(self._came):
+            self._begins = ends
+        else:
+            self._came = b""
+        self._parse(data)
+        if not self._came and not (self._reading_paused or self._buffer_paused):
+            self._resume_transport_reading()
+        return self.behind > 0
+
+    @property
+    def _awaits_upgrade(self) -> bool:
+        return self._upgraded and self._payload_parser is None
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        # Told after each chunk that is read, the library would look for something to parse each time.
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    def _resume_transport_reading(self) -> None:
+        if self._came:
+            self._turns.queue(self)
+        else:
+            super()._resume_transport_reading()
 
     def handle_error(
         self,
@@ -123,11 +206,19 @@ class HttpConnection(web.RequestHandler):
     @property
     def has_spoken(self) -> bool:
         """Whether it waits for the manager: a request is here that nobody has begun, or is being answered."""
-        if self._asked or self._request_in_progress:
+        if self._asked or self._request_in_progress or self._came:
             return True
         transport = self.transport
         connected = None if transport is None else transport.get_extra_info("socket")
         return connected is not None and _unread(connected.fileno()) > 0
+
+    def leave_rest(self) -> None:
+        """Whatever else comes is thrown away: the answer ends the connection, and nobody wants the body."""
+        self._leaves_rest = True
+        if self._came:
+            self._came = b""
+            if not (self._reading_paused or self._buffer_paused):
+                self._resume_transport_reading()
 
     def drop(self) -> None:
         """Close at once, whatever has not been read."""
@@ -155,8 +246,17 @@ def noting(handler: RequestHandler) -> RequestHandler:
         assert isinstance(connection, HttpConnection)
         connection.begin()
         try:
-            return await handler(request)
+            response = await handler(request)
+            if _has_rest_in_chunks(request) and not response.prepared:
+                response.force_close()
+                connection.leave_rest()
+            return response
         finally:
             connection.end()
 
     return handle
+
+
+def _has_rest_in_chunks(request: web.BaseRequest) -> bool:
+    """Whether it is answered before its body was read, whose end is only found by parsing it."""
+    return not request.content.is_eof() and request.content_length is None

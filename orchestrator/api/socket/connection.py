@@ -6,18 +6,16 @@ import asyncio
 from contextlib import suppress
 
 import structlog
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSMsgType, web
 
 from orchestrator.api.large_answers import LARGE
 from orchestrator.api.socket.conversation import Conversation
-from orchestrator.api.socket.incoming import Incoming
+from orchestrator.api.socket.incoming import Farewell, Incoming
 from orchestrator.api.socket.subscriptions import EventLost
 from orchestrator.store.port import StoreFailure
 from orchestrator.tasks import cancel_and_wait, race
 
 log = structlog.get_logger(__name__)
-
-FULL = b"requests that are being read hold all of GENVM_BODY_BYTES: try again later"
 
 
 class Connection:
@@ -29,7 +27,7 @@ class Connection:
         transport: asyncio.Transport,
         conversation: Conversation,
         incoming: Incoming,
-        full: asyncio.Future[None],
+        over: asyncio.Future[Farewell],
         *,
         patience: float,
     ) -> None:
@@ -39,7 +37,7 @@ class Connection:
         self._transport = transport
         self._conversation = conversation
         self._incoming = incoming
-        self._full = full
+        self._over = over
         self._sending: asyncio.Task[None] | None = None
         self._cut = False
 
@@ -49,13 +47,13 @@ class Connection:
         return self._conversation.waiting
 
     async def serve(self, turning_away: float) -> None:
-        """Until the client closes, or is hung up on. One that sends more than there is room for has
-        `turning_away` seconds to take its leave."""
+        """Until the client closes, or is hung up on. One that sends more than it may has `turning_away`
+        seconds to take its leave."""
         self._sending = asyncio.create_task(self._send(), name="socket:send")
         try:
-            await race(self._receive(), self._full)
-            if self._full.done():
-                await self._turn_away(turning_away)
+            await race(self._receive(), self._over)
+            if self._over.done():
+                await self._turn_away(self._over.result(), turning_away)
         finally:
             self._conversation.close()
             await cancel_and_wait(self._sending)
@@ -75,12 +73,12 @@ class Connection:
         self._cut = True
         self._transport.abort()
 
-    async def _turn_away(self, seconds: float) -> None:
-        """What all clients have on their way is too much: this one is told to come again."""
-        log.warning("socket_turned_away", reason="GENVM_BODY_BYTES")
+    async def _turn_away(self, farewell: Farewell, seconds: float) -> None:
+        """Nothing more is taken from this client, and it is told why."""
+        log.warning("socket_turned_away", reason=farewell.reason)
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(seconds):
-                await self._socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=FULL)
+                await self._socket.close(code=farewell.code, message=farewell.words)
         self._transport.abort()
 
     async def _receive(self) -> None:
@@ -97,6 +95,8 @@ class Connection:
                     self._incoming.answered(len(message.data.encode()))
                 case _:
                     return
+            # Messages that are here already would be taken in one turn, as many as there are.
+            await asyncio.sleep(0)
 
     async def _send(self) -> None:
         try:

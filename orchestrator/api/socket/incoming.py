@@ -2,18 +2,44 @@
 
 A message may be large and may take for ever, and so may that of every other connection. The library collects
 pieces where nobody can look, so what is fed to it is looked at first.
+
+Control frames and empty pieces of a message are no messages, and each is as much work as one: they count as
+requests, and few of them come from who means well.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.access.bucket import Bucket, Clock
 from orchestrator.api.bytes_held import HeldBody, TooManyBytes
 
 SHORT, LONG = 126, 127
 """Lengths that say: it is in the next two, or eight, bytes (RFC 6455, 5.2)."""
 CONTROL = 0x8
+LAST = 0x80
+IDLE_AT_ONCE, IDLE_PER_SECOND = 128, 32.0
+"""Control frames and empty pieces of one connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """Why a connection is closed: a code of RFC 6455, 7.4.1, words for the client, and for the log."""
+
+    code: int
+    words: bytes
+    reason: str
+
+
+FULL = Farewell(
+    1013, b"requests that are being read hold all of GENVM_BODY_BYTES: try again later", "GENVM_BODY_BYTES"
+)
+TOO_MANY_IDLE = Farewell(
+    1008, b"too many control frames and empty pieces of messages", "control frames and empty pieces"
+)
 
 
 class Parser(Protocol):
@@ -25,9 +51,13 @@ class Parser(Protocol):
 
 
 class FrameMeter:
-    """How much of what a client sends is messages, and not their frames or what keeps connections open."""
+    """How much of what a client sends is messages, and not their frames or what keeps connections open.
+
+    `idle`: how many frames have begun that bring nothing of a message and do not end one.
+    """
 
     def __init__(self) -> None:
+        self.idle = 0
         self._head = b""
         self._left = 0
         self._counts = False
@@ -52,6 +82,8 @@ class FrameMeter:
         if len(self._head) >= 2 and len(self._head) == _head_length(self._head):
             self._counts = self._head[0] & 0xF < CONTROL
             self._left = _payload_length(self._head)
+            if not self._counts or not (self._left or self._head[0] & LAST):
+                self.idle += 1
             self._head = b""
         return len(piece)
 
@@ -72,11 +104,20 @@ def _payload_length(head: bytes) -> int:
 
 
 class Incoming:
-    """One connection's account. `over` is called once, when all that is on its way is too much with this."""
+    """One connection's account. `over` is called once: when all that is on its way is too much with this, or
+    when too many idle frames have come; `spend` is told how many of those came."""
 
-    def __init__(self, held: HeldBody, over: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        held: HeldBody,
+        over: Callable[[Farewell], None],
+        spend: Callable[[int], None] | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self._held = held
         self._over = over
+        self._spend = spend
+        self._idle = Bucket(IDLE_PER_SECOND, IDLE_AT_ONCE, clock)
         self._meter = FrameMeter()
         self._parser: Parser | None = None
         self._turned_away = False
@@ -94,10 +135,24 @@ class Incoming:
         try:
             self._held.resize(self._held.size + self._meter.count(data))
         except TooManyBytes:
-            self._turned_away = True
-            self._over()
-            return False, b""
+            return self._turn_away(FULL)
+        if self._meter.idle and not self._may_idle():
+            return self._turn_away(TOO_MANY_IDLE)
         return self._parser.feed_data(data)
+
+    def _may_idle(self) -> bool:
+        """Count the idle frames that have begun."""
+        count, self._meter.idle = self._meter.idle, 0
+        if self._spend is not None:
+            self._spend(count)
+        self._idle.wait_for(0)
+        self._idle.spend(count)
+        return self._idle.wait_for(0) == 0
+
+    def _turn_away(self, farewell: Farewell) -> tuple[bool, bytes]:
+        self._turned_away = True
+        self._over(farewell)
+        return False, b""
 
     def feed_eof(self) -> None:
         assert self._parser is not None

@@ -9,6 +9,7 @@ from functools import partial
 
 from aiohttp import web
 
+from orchestrator.access.rates import Allowance
 from orchestrator.access.register import Known, Register
 from orchestrator.access.scope import Scope
 from orchestrator.api.bodies import LIMITS
@@ -20,7 +21,7 @@ from orchestrator.api.large_answers import LARGE_ANSWERS
 from orchestrator.api.members.passing import Message
 from orchestrator.api.socket.connection import Connection
 from orchestrator.api.socket.conversation import Conversation, Served
-from orchestrator.api.socket.incoming import Incoming
+from orchestrator.api.socket.incoming import Farewell, Incoming
 from orchestrator.api.socket.outgoing import Outgoing
 from orchestrator.api.socket.relay import Relay
 from orchestrator.api.times import ApiTimes
@@ -58,15 +59,23 @@ class Sockets:
             # Wait for the client after every frame, not after every 64 KiB of them.
             writer_limit=0,
         )
-        full: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        over: asyncio.Future[Farewell] = asyncio.get_running_loop().create_future()
+
+        def tell(farewell: Farewell) -> None:
+            # What comes after the client's own farewell is counted still.
+            if not over.done():
+                over.set_result(farewell)
+
+        allowance = _allowance_of(request)
         with request.app[LIMITS].held.body() as held:
-            incoming = Incoming(held, lambda: full.set_result(None))
+            spend = None if allowance is None else allowance.spend_requests
+            incoming = Incoming(held, tell, spend)
             protocol = request.protocol
             assert isinstance(protocol, HttpConnection)
             protocol.look_first = incoming.before
             await socket.prepare(request)
             if request.transport is not None:
-                await self._converse(request, socket, request.transport, incoming, full)
+                await self._converse(request, socket, request.transport, incoming, over)
         return socket
 
     async def _converse(
@@ -75,14 +84,13 @@ class Sockets:
         socket: web.WebSocketResponse,
         transport: asyncio.Transport,
         incoming: Incoming,
-        full: asyncio.Future[None],
+        over: asyncio.Future[Farewell],
     ) -> None:
-        known = request.get(KNOWN)
-        allowance = None if known is None else known.allowance
+        allowance = _allowance_of(request)
         conversation = Conversation(self._served, caller_of(request), allowance, self._relay_of(request))
         patience = self._served.large.seconds
-        connection = Connection(socket, transport, conversation, incoming, full, patience=patience)
-        self._open[connection] = known
+        connection = Connection(socket, transport, conversation, incoming, over, patience=patience)
+        self._open[connection] = request.get(KNOWN)
         self._cut_off()
         try:
             await connection.serve(self._times.turning_away)
@@ -109,6 +117,11 @@ class Sockets:
     async def hang_up(self) -> None:
         """Drop every connection; their runs have ended, or go on with the next manager."""
         await asyncio.gather(*(connection.hang_up(self._times.last_words) for connection in self._open))
+
+
+def _allowance_of(request: web.Request) -> Allowance | None:
+    known = request.get(KNOWN)
+    return None if known is None else known.allowance
 
 
 SOCKETS = web.AppKey("sockets", Sockets)

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.api.bytes_held import FREE, BytesHeld
-from orchestrator.api.socket.incoming import FrameMeter, Incoming
+from orchestrator.api.socket.incoming import (
+    FULL,
+    IDLE_AT_ONCE,
+    IDLE_PER_SECOND,
+    TOO_MANY_IDLE,
+    Farewell,
+    FrameMeter,
+    Incoming,
+)
 
 BINARY, CONTINUATION, TEXT, CLOSE, PING = 2, 0, 1, 8, 9
 
@@ -68,18 +76,53 @@ class Fed:
 
 @pytest.mark.parametrize("large", [False, True])
 def test_what_is_too_much_with_all_others_is_not_handed_on(large: bool) -> None:
-    everything, told = BytesHeld(100), list[None]()
+    everything, told = BytesHeld(100), list[Farewell]()
     with everything.body() as held:
-        incoming, fed = Incoming(held, lambda: told.append(None)), Fed()
+        incoming, fed = Incoming(held, told.append), Fed()
         counted = incoming.before(fed)
         counted.feed_data(frame(BINARY, FREE))
         incoming.answered(FREE)
         before = fed.data
         counted.feed_data(frame(BINARY, FREE + (101 if large else 100)))
-        assert (len(told), everything.counted) == ((1, 0) if large else (0, 100))
+        assert (told, everything.counted) == (([FULL], 0) if large else ([], 100))
         assert (fed.data == before) is large
         counted.feed_data(b"x")
         counted.feed_eof()
         assert len(told) == 1 or not large
         assert fed.data.endswith(b"|")
     assert everything.counted == 0
+
+
+IDLE = {
+    "pings": frame(PING, 0),
+    "pongs": frame(10, 125),
+    "empty pieces": frame(CONTINUATION, 0, last=False),
+}
+BUSY = {
+    "messages": frame(BINARY, 1),
+    "empty messages": frame(TEXT, 0),
+    "pieces": frame(CONTINUATION, 1, last=False),
+    "last pieces": frame(CONTINUATION, 0),
+}
+
+
+@pytest.mark.parametrize("name", IDLE | BUSY)
+@pytest.mark.parametrize("cut", [1, 7, 4096])
+def test_who_sends_many_frames_that_bring_nothing_is_turned_away(name: str, cut: int) -> None:
+    told, spent, now = list[Farewell](), list[int](), [0.0]
+    with BytesHeld(100).body() as held:
+        incoming = Incoming(held, told.append, spent.append, lambda: now[0])
+        counted = incoming.before(Fed())
+
+        def send(count: int) -> None:
+            sent = (IDLE | BUSY)[name] * count
+            for at in range(0, len(sent), cut):
+                counted.feed_data(sent[at : at + cut])
+
+        send(IDLE_AT_ONCE)
+        now[0] = 2.0
+        send(int(2 * IDLE_PER_SECOND))
+        assert told == []
+        assert sum(spent) == (IDLE_AT_ONCE + 2 * IDLE_PER_SECOND if name in IDLE else 0)
+        send(1)
+        assert told == ([TOO_MANY_IDLE] if name in IDLE else [])

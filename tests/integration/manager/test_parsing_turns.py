@@ -1,0 +1,205 @@
+"""What is parsed a slice at a time is what was sent: nothing lost, and nothing out of order."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import StreamReader, WSMsgType, web
+
+from orchestrator.listener import acceptor, turns
+from orchestrator.listener.acceptor import Acceptor, ConnectionLimits
+from orchestrator.listener.turns import SHORTEST, ParsingTurns
+
+HANDSHAKE = (
+    b"GET /upgraded HTTP/1.1\r\nHost: m\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+ONE_SLICE = 1e-9
+"""Seconds of a turn."""
+REFUSED: list[StreamReader] = []
+"""Bodies that nobody read."""
+Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+
+async def answer(request: web.BaseRequest) -> web.StreamResponse:
+    """`/upgraded`: messages are sent back; else the path and what the body was."""
+    if request.path == "/upgraded":
+        upgraded = web.WebSocketResponse()
+        await asyncio.sleep(0)
+        await upgraded.prepare(request)
+        async for message in upgraded:
+            if message.type is WSMsgType.BINARY:
+                await upgraded.send_bytes(message.data)
+        return upgraded
+    if request.path == "/refused":
+        REFUSED.append(request.content)
+        return web.Response(status=404)
+    digest = hashlib.sha256(await request.read()).hexdigest()
+    return web.Response(text=f"{request.path} {digest}!")
+
+
+@pytest.fixture(params=[ONE_SLICE, 60.0], ids=["a slice a turn", "all in one turn"])
+def seconds(request: pytest.FixtureRequest) -> float:
+    return float(request.param)
+
+
+@pytest.fixture
+async def accepting(seconds: float, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Acceptor]:
+    monkeypatch.setattr(turns, "SECONDS", seconds)
+    monkeypatch.setattr(turns, "UNTIMED", 0)
+    monkeypatch.setattr(acceptor, "LOOK_EVERY", 3600.0)
+    server = web.Server(answer)
+    made = Acceptor(server, ConnectionLimits(100))
+    yield made
+    await made.aclose()
+    await server.shutdown(0.01)
+
+
+@pytest.fixture
+async def connect(accepting: Acceptor) -> AsyncIterator[Connect]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    accepting.listen(listener)
+    port = listener.getsockname()[1]
+    writers = []
+
+    async def made() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writers.append(writer)
+        return reader, writer
+
+    yield made
+    for writer in writers:
+        writer.close()
+
+
+def body(number: int) -> bytes:
+    return bytes([number % 251]) * (number * 7919 % 100_000)
+
+
+def posted(number: int) -> bytes:
+    """In one piece, or in chunks of a few bytes."""
+    head = b"POST /%d HTTP/1.1\r\nHost: m\r\n" % number
+    data = body(number)
+    if number % 2:
+        return head + b"Content-Length: %d\r\n\r\n" % len(data) + data
+    size = number % 97 + 1
+    pieces = (data[at : at + size] for at in range(0, len(data), size))
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+
+
+async def test_requests_are_answered_in_order_with_all_of_their_bodies(connect: Connect) -> None:
+    async def talk() -> None:
+        reader, writer = await connect()
+        writer.write(b"".join(map(posted, range(40))))
+        for number in range(40):
+            said = await reader.readuntil(b"!")
+            expected = f"/{number} {hashlib.sha256(body(number)).hexdigest()}!"
+            assert said.endswith(expected.encode())
+
+    await asyncio.gather(*(talk() for _ in range(4)))
+
+
+async def test_many_small_requests_in_one_piece(connect: Connect) -> None:
+    reader, writer = await connect()
+    writer.write(b"".join(b"GET /%d HTTP/1.1\r\nHost: m\r\n\r\n" % number for number in range(4000)))
+    for number in range(4000):
+        assert b"\r\n\r\n/%d " % number in await reader.readuntil(b"!")
+
+
+async def test_frames_that_come_with_the_handshake(connect: Connect) -> None:
+    reader, writer = await connect()
+    messages = [b"%05d" % number for number in range(20_000)]
+    writer.write(HANDSHAKE + b"".join(b"\x82\x85\0\0\0\0" + message for message in messages))
+    await reader.readuntil(b"\r\n\r\n")
+    for message in messages:
+        assert await reader.readexactly(7) == b"\x82\x05" + message
+
+
+async def test_the_rest_of_what_is_refused_is_not_parsed(connect: Connect) -> None:
+    reader, writer = await connect()
+    writer.write(b"POST /refused HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 404 ")
+    assert b"connection: close" in head.lower()
+    writer.write(b"1\r\na\r\n" * 100_000)
+    await writer.drain()
+    writer.write_eof()
+    assert await reader.read() == b""
+    assert REFUSED.pop().total_bytes == 1
+
+
+async def test_who_waits_for_the_manager_is_not_idle(
+    accepting: Acceptor, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "SECONDS", 0.0)
+    accepting._turns._left = 0.0
+    accepting._limits = ConnectionLimits(100, head=-1, idle=-1)
+    _, writer = await connect()
+    writer.write(b"GET /")
+    await _until(lambda: any(one.behind for one in accepting._open))
+    accepting._look_around()
+    (waiting,) = accepting._open
+    assert waiting.transport is not None
+    assert not waiting.transport.is_closing()
+    waiting._came = b""
+    accepting._look_around()
+    assert waiting.transport.is_closing()
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    while not true():
+        await asyncio.sleep(0)
+
+
+class Waiting:
+    """Something with bytes; `told` is who was fed, in order."""
+
+    def __init__(self, name: str, size: int, told: list[str]) -> None:
+        self.name, self.behind, self.told = name, size, told
+        self.dropped = False
+
+    def feed_slice(self, size: int) -> bool:
+        self.told.append(self.name)
+        if self.name == "broken":
+            raise ValueError(self.name)
+        self.behind = max(0, self.behind - size)
+        return self.behind > 0
+
+    def drop(self) -> None:
+        self.dropped = True
+
+
+async def test_one_that_cannot_be_parsed_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(turns, "SECONDS", ONE_SLICE)
+    told = list[str]()
+    sharing = ParsingTurns(asyncio.get_running_loop())
+    broken = Waiting("broken", 1, told)
+    for one in (broken, Waiting("a", 3 * SHORTEST, told)):
+        sharing.queue(one)
+    await _until(lambda: len(told) >= 3)
+    assert broken.dropped
+    assert "parsing failed" in caplog.text
+
+
+async def test_each_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "SECONDS", ONE_SLICE)
+    monkeypatch.setattr(turns, "QUICK", 0.0)
+    told = list[str]()
+    sharing = ParsingTurns(asyncio.get_running_loop())
+    for name in ("a", "b"):
+        sharing.queue(Waiting(name, 9 * SHORTEST, told))
+    await _until(lambda: len(told) == 3)
+    for name in ("c", "d"):
+        sharing.queue(Waiting(name, 1, told))
+    await _until(lambda: len(told) == 20)
+    # The short ones do not wait for all that the long ones have, nor these for all of them.
+    assert "".join(told[3:7]) in ("cbda", "bcad")
+    assert "".join(name for name in told if name in "ab").startswith("ab" * 7)
