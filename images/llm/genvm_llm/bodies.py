@@ -72,11 +72,13 @@ def _joined(pieces: list[Json], *, done: bool) -> Json:
     failed = next((one for one in pieces if _is_error(one, bare=not ended)), None)
     if failed is not None:
         return failed
+    whole = [one for one in pieces if at(one, "choices", 0, "message") is not None]
+    if len(whole) == 1:
+        return whole[0]
     if any(at(one, "choices", 0, "delta") is not None for one in pieces):
         return _chat(pieces, done=done)
-    whole = [one for one in pieces if at(one, "choices", 0, "message") is not None]
-    if len(pieces) == 1 or len(whole) == 1:
-        return (whole or pieces)[0]
+    if len(pieces) == 1:
+        return pieces[0]
     last = pieces[-1] if pieces else None
     if not isinstance(last, dict) or any(text_at(one, "response") is None for one in pieces):
         raise ValueError("no JSON")

@@ -62,13 +62,13 @@ def objects_in(text: str) -> Iterator[tuple[str, bool]]:
 
     What stands inside of something unreadable is not what was meant, and is not among them.
     """
-    for start, end in _spans(text):
+    for start, end in spans(text):
         yield text[start:end], end is not None
 
 
 def object_around(text: str, at: int) -> str | None:
     """What may be a whole object and holds position `at`."""
-    for start, end in _spans(text):
+    for start, end in spans(text):
         if end is None or start > at:
             return None
         if at < end:
@@ -76,7 +76,7 @@ def object_around(text: str, at: int) -> str | None:
     return None
 
 
-def _spans(text: str) -> Iterator[tuple[int, int | None]]:
+def spans(text: str) -> Iterator[tuple[int, int | None]]:
     """From each outermost brace to behind the one that closes it; None for one that nothing closes."""
     start: int | None = text.find("{")
     for _ in range(MOST_STARTS):

@@ -9,10 +9,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_TAG = r"(?:\w{1,16}[:_|])?think(?:ing|_\w{1,16})?(?::\w{1,32})?"
+from genvm_llm.json_repair import spans
+
+_TAG = r"(?:\w{1,16}[:|]|longcat_)?think(?:ing|_\w{1,16})?(?::\w{1,32})?"
 """Qwen, DeepSeek; Seed, MiniMax and LongCat with a name in front, K2 Horizon with the effort, Hunyuan 3 with
-the release behind.
+the release behind. A word in front, as in `critical_thinking`, is somebody's own.
 """
+_TAGS = re.compile(rf"<(/?)({_TAG})>", re.IGNORECASE)
+_PLAIN = "think"
+"""Ends thoughts wherever it stands (modules.md, correction 3)."""
 _THINKING = "(?:think(?:ing)?|thoughts?)"
 _OF = "[_\u2581](?:of[_\u2581])?"
 _END = re.compile(
@@ -102,10 +107,40 @@ def quoted_end(text: str) -> int | None:
 
 def _answer_begins(text: str) -> int:
     """Where the answer begins behind thoughts; 0 where none end."""
-    ends = max((found.end() for found in _END.finditer(text)), default=0)
-    if not ends and (pair := _pair_of(text)) and (closed := pair.closing.search(text)):
+    pair = _pair_of(text)
+    if pair and (closed := pair.closing.search(text)):
         return closed.end()
-    return ends
+    return _last_end(text)
+
+
+def _last_end(text: str) -> int:
+    """Behind the last mark that ends thoughts; 0 where there is none."""
+    ends = [found.span() for found in _END.finditer(text)]
+    if not _BEGINNING.match(text):
+        elements = _elements(text) if ends else frozenset()
+        return max((end for start, end in ends if start not in elements), default=0)
+    if len(ends) > 1:
+        # Behind the first one the answer may quote another, and so may an object in the thoughts before it.
+        quoted = [(start, end) for start, end in spans(text) if end is not None]
+        real = [one for one in ends if not any(start < one[0] < end for start, end in quoted)]
+        ends = real or ends
+    return max((end for _, end in ends), default=0)
+
+
+def _elements(text: str) -> frozenset[int]:
+    """Where tags end that a text, which did not begin with thoughts, has opened in its midst by itself.
+
+    One ends thoughts without a beginning only because the prompt had that.
+    """
+    opened: set[str] = set()
+    closing: set[int] = set()
+    for found in _TAGS.finditer(text):
+        name = found[2].lower()
+        if not found[1]:
+            opened.add(name)
+        elif name in opened and name != _PLAIN:
+            closing.add(found.start())
+    return frozenset(closing)
 
 
 def _pair_of(text: str) -> _Pair | None:

@@ -154,15 +154,17 @@ def _content(content: Json) -> str | dict[str, Json] | None:
 
 _TEXT_TYPES = ("text", "output_text")
 _JSON_TYPES = ("json", "output_json", "json_object")
+_OF_ANY_PART = ("annotations", "logprobs", "id", "index")
 _JSON_MEMBERS = ("json", "json_object", "output_json", "data", "value", "object", "text", "content")
 
 
 def _is_part(content: Json) -> bool:
     """Whether it holds what its type names: an object that was asked for may have a type, too."""
     kind = at(content, "type")
-    if kind in _TEXT_TYPES:
-        return isinstance(at(content, "text"), str | dict)
-    return kind in _JSON_TYPES and isinstance(at(content, kind), str | dict)
+    named = "text" if kind in _TEXT_TYPES else kind if kind in _JSON_TYPES else None
+    if named is None or not isinstance(content, dict) or content.keys() - {"type", named, *_OF_ANY_PART}:
+        return False
+    return isinstance(content.get(named), str | dict)
 
 
 def _part_json(part: dict[str, Json]) -> str:

@@ -105,6 +105,12 @@ OPENAI = {
     "an object beside the type of its part": Shape(
         chat(content=[{"type": "json", "result": True}]), '{"result": true}', '{"result": true}', True
     ),
+    "an object with a part's type and more": Shape(
+        chat(content={"type": "text", "text": "why", "result": True}),
+        '{"type": "text", "text": "why", "result": true}',
+        '{"type": "text", "text": "why", "result": true}',
+        True,
+    ),
     "no function's call": Shape(
         chat(content=YES, function_call={"name": "", "arguments": ""}), YES, YES, True
     ),

@@ -101,6 +101,9 @@ STREAMED = {
         YES,
         True,
     ),
+    "a stream, a whole answer behind its beginning": Shape(
+        streamed(chunk(""), chat(content=YES), "[DONE]"), YES, YES, True
+    ),
     "a stream that was broken off, a code alone": Shape(
         streamed(chunk("The", "abort"), {"code": 429, "msg": "x"}), LIMITED
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -79,6 +80,8 @@ HONEST = {
     "a channel": "<channel>news</channel> to=user",
     "tokens that end nothing": "It sends <|append|>",
     "a pipe": "a <| b |> c",
+    "a rubric": "<creativity>5</creativity><critical_thinking>7</critical_thinking><total>12</total>",
+    "reasons behind a verdict": "Verdict: yes\n<thinking>I compared both</thinking>",
     "struck-out texts from the beginning": "<s>10</s> 9 <s>20</s>",
     "struck-out lines": "<s>10</s>\n<s>20</s>\n",
 }
@@ -136,6 +139,21 @@ def test_an_answer_is_not_taken_for_thoughts(text: str, finish: str) -> None:
 def test_an_object_that_quotes_a_mark_is_not_lost(mark: str, around: str) -> None:
     told = f'{{"a": "says {mark} and", "b": {NO}, "result": true}}'
     assert [read(around.format(told), form) for form in ("json", "bool")] == [told, True]
+
+
+@pytest.mark.parametrize("family", MARKED)
+def test_an_object_behind_thoughts_may_quote_their_end(family: str) -> None:
+    """A page that brings a model to quote it would make every decision false."""
+    begin, end = MARKED[family]
+    told = json.dumps({"reason": f"the page says {end.strip()} here", "result": True}, ensure_ascii=False)
+    assert read(f"{begin}x{end}\n{told}", "bool") is True
+
+
+@pytest.mark.parametrize(
+    "text", [f"{YES}\n<thinking>I compared both</thinking>", f"<critical_thinking>7 {YES}"]
+)
+def test_an_object_before_reasons_is_the_answer(text: str) -> None:
+    assert [read(text, form) for form in ("json", "bool")] == [YES, True]
 
 
 def test_an_object_in_thoughts_that_quotes_a_mark_is_a_draft() -> None:
