@@ -69,7 +69,7 @@ class Sockets:
         allowance = _allowance_of(request)
         with request.app[LIMITS].held.body() as held:
             spend = None if allowance is None else allowance.spend_requests
-            incoming = Incoming(held, tell, spend)
+            incoming = Incoming(held, tell, spend, most=self._max_message_bytes)
             protocol = request.protocol
             assert isinstance(protocol, HttpConnection)
             protocol.look_first = incoming.before
