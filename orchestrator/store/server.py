@@ -8,9 +8,10 @@ from sqlalchemy import Connection, text
 
 from orchestrator.store.port import StoreUnusable
 
-CLIENT: Final = {"client_encoding": "UTF8"}
-"""For every connection. The server's own word is taken otherwise, and where that is SQL_ASCII, as in
-databases that were made under the locale C, text is bytes."""
+CLIENT: Final = {"client_encoding": "UTF8", "connect_timeout": 10}
+"""For every connection. The server's own word for the encoding is taken otherwise, and where that is
+SQL_ASCII, as in databases that were made under the locale C, text is bytes. Seconds: a server that accepts
+and never answers kept the process for minutes, whatever ordered it to stop."""
 HOLD_ALL_TEXT: Final = frozenset({"UTF8", "SQL_ASCII"})
 
 

@@ -136,9 +136,12 @@ class ChildVms:
         self._run.next_call += 1
         given = leader_result(self._run, call_no)
         if given is None:
-            own = self._kept(self._stage(caller, start, leader, None).sub_result())
-            self._publish(call_no, own)
-            return self._deliver(outcome_of(own, self._run.job.line), catch=catch)
+            outcome = self._stage(caller, start, leader, None)
+            own = outcome.sub_result()
+            if (kept := self._kept(own)) is not own:
+                outcome = outcome_of(kept, self._run.job.line)
+            self._publish(call_no, kept)
+            return self._deliver(outcome, catch=catch)
         if not self._run.job.is_sync:
             verdict = self._stage(caller, start, validator, given)
             if verdict.sub_result() != AGREED:

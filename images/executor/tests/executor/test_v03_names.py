@@ -119,6 +119,24 @@ def test_names_are_those_of_the_reference(later_line: WasiHarness) -> None:
         assert value.startswith(wanted), (expression, value)
 
 
+PICKLED = {
+    "gl.vm.Return(5)": "genlayer.vm.results",
+    "gl.vm.VMError('x')": "genlayer.vm.results",
+    "gl.nondet.NondetException": "genlayer.nondet.replies",
+    "gl.storage.DynArray": "genlayer.storage.arrays",
+    "gl.vm.register_runner": "genlayer.vm.runners",
+    "gl.vm.run_nondet": "genlayer.vm.sandboxes",
+}
+
+
+def test_what_storage_pickled_is_found_again(later_line: WasiHarness) -> None:
+    """By the path that earlier builds wrote: another is another slot, and cannot be read there."""
+    imports = "import pickle\n"
+    looks = [f"'{path}' in pickle.dumps({value}, 0).decode('latin-1')" for value, path in PICKLED.items()]
+    looks += [f"type(pickle.loads(pickle.dumps({value}))) is type({value})" for value in PICKLED]
+    assert set(evaluate(later_line, looks, STARRED + imports)) == {"True"}
+
+
 def test_modules_show_no_inner_names(later_line: WasiHarness) -> None:
     imports = "import genlayer.storage.array, genlayer.storage.core, genlayer.storage.dyn_array\n"
     found = evaluate(later_line, [f"shown({name!r})" for name in SHOWN], STARRED + imports)

@@ -201,7 +201,7 @@ SENTENCES: dict[str, dict[str, str]] = {
         "gl.vm.unpack_result(gl.vm.Return(5))": "5",
         "hasattr(gl.vm.UserError(1), 'message')": "False",
         "gl.vm.RunnerID('x') == 'x' and RunnerIDOps.CONTRACT == 'contract'": "True",
-        "imported('genlayer.vm._sandboxes', '_leader_stage')[0](None, 5)":
+        "imported('genlayer.vm.sandboxes', '_leader_stage')[0](None, 5)":
             "TypeError: leader stage data must be None",
         "[callable(one.lazy) for one in (spawn_runner, spawn_sandbox, run_nondet, run_nondet_default)]":
             "[True, True, True, True]",

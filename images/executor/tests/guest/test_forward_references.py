@@ -142,3 +142,13 @@ def test_evm_declarations_find_names_within_generic_types_and_have_what_they_inh
     encoder = evm.MethodEncoder("send", (list[Address], list[small]), None)
     assert sent["calldata"] == encoder.encode_call(([Address(b"\x02" * 20)], [1]))
     assert sent["value"] == 5
+
+
+def test_a_method_hides_no_builtin_of_that_name(harness: NativeHarness) -> None:
+    forms = schema_of(harness, FUTURE + HEADER + views(list="int", other="list[int]"))
+    assert forms["other"] == [{"$rep": "int"}]
+
+
+def test_the_aliases_of_what_is_encoded_are_there() -> None:
+    """Published contracts import them."""
+    assert {"Decoded", "Encodable", "EncodableWithDefault"} <= set(calldata.__all__)

@@ -7,6 +7,7 @@ annotations`), or within it (`DynArray["P"]`, `Optional["P"]`).
 from __future__ import annotations
 
 import abc
+import builtins
 import inspect
 import sys
 import typing
@@ -61,7 +62,8 @@ class FunctionScope(Scope):
         own: dict[str, Any] = {}
         for base in reversed(self._cls.__mro__[:-1]):
             own |= vars(base)
-        return own, _below(fn, fn.__globals__)
+        # A method `list` hides no `list`: where annotations are evaluated at once, they do not see it.
+        return own, {**vars(builtins), **_below(fn, fn.__globals__)}
 
 
 def _below(owner: Any, module: dict[str, Any]) -> dict[str, Any]:

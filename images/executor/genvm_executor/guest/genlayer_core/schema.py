@@ -64,7 +64,7 @@ def _named(describe: Callable[[Any, _Types], Any], fn: Any, types_of: _Types) ->
     """What `describe` makes of a function; whatever is wrong with it says which one it is."""
     try:
         return describe(fn, types_of)
-    except (SchemaError, NameError) as error:
+    except (SchemaError, NameError, TypeError, SyntaxError) as error:
         raise type(error)(f"{fn.__qualname__}: {error}") from error
 
 

@@ -19,8 +19,8 @@ from genlayer_core.types import Address
 from ._inner import messages as _messages
 from .chain import ON, InternalMessageParams
 from .message_allocation import UseBalanceParams
-from .vm._results import delivered as _delivered
 from .vm.public_abi import StorageView
+from .vm.results import delivered as _delivered
 
 _NO_KWARGS: Mapping[str, Any] = {}
 UseBalance = bool | UseBalanceParams | None

@@ -12,8 +12,8 @@ from .. import message
 from ..storage import _RULES
 from ..storage.root import Root
 from ..types import UNSIGNED
-from ..vm._results import UserError
 from ..vm.public_abi import EntryKind
+from ..vm.results import UserError
 from .dispatch import DISPATCH
 
 __all__ = ("DISPATCH", "EntryKind", "Root", "UNSIGNED", "UserError", "begin", "refusal")  # noqa: RUF022

@@ -9,9 +9,10 @@ from genlayer_core.deferred import LazyCapable as _LazyCapable
 from genlayer_core.pictures import Image
 from genlayer_core.types import Lazy
 
-from . import _replies, web
-from ._replies import NondetException
-from ._replies import ok_of as _decode_nondet  # noqa: F401 - contracts import it
+from . import replies as _replies
+from . import web
+from .replies import NondetException
+from .replies import ok_of as _decode_nondet  # noqa: F401 - contracts import it
 
 T = TypeVar("T")
 
@@ -53,5 +54,9 @@ def exec_prompt(
     reply = _requests.ask("ExecPrompt", request)
     return Lazy(lambda: (_replies.json_of if response_format == "json" else _replies.text_of)(reply))
 
+
+# Storage names them by these paths in what it pickled; contracts are not shown them.
+for _inner in ("replies",):
+    globals().pop(_inner, None)
 
 __all__ = ("Image", "NondetException", "exec_prompt", "web")

@@ -11,9 +11,9 @@ from genlayer_core.deferred import LazyCapable as _LazyCapable
 from genlayer_core.pictures import Image
 from genlayer_core.types import Lazy
 
-from ._replies import page_of as _page_of
-from ._replies import picture_of as _picture_of
-from ._replies import response_of as _response_of
+from .replies import page_of as _page_of
+from .replies import picture_of as _picture_of
+from .replies import response_of as _response_of
 
 Headers = Mapping[str, str | bytes] | None
 Body = str | bytes | None

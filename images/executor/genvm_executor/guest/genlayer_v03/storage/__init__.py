@@ -22,7 +22,7 @@ from genlayer_core.storage import (
 from genlayer_core.storage.records import install_constructor as _install_constructor
 from genlayer_core.storage.slots import MemoryManager as InmemManager  # noqa: F401 - contracts make it
 
-from ._arrays import VLA, Array, DynArray
+from .arrays import VLA, Array, DynArray
 from .root import Root
 from .tree_map import TreeMap
 
@@ -78,6 +78,10 @@ def _incompatible(expected: str, value: object) -> Exception:
 
 
 _RULES = _rules.StorageRules(mismatch=_incompatible, most_bytes=(1 << 32) - 1)
+
+# Storage names them by these paths in what it pickled; contracts are not shown them.
+for _inner in ("arrays",):
+    globals().pop(_inner, None)
 
 __all__ = (
     "ROOT_SLOT_ID",

@@ -1,5 +1,5 @@
 """`Array` under upstream's name for its module."""
 
-from ._arrays import Array
+from .arrays import Array
 
 __all__ = ("Array",)

@@ -4,6 +4,6 @@ from genlayer_core.storage import ROOT_SLOT_ID, Indirection, Manager, Slot
 from genlayer_core.storage.slots import SLOT_SIZE
 from genlayer_core.storage.slots import MemoryManager as InmemManager
 
-from ._arrays import VLA
+from .arrays import VLA
 
 __all__ = ("ROOT_SLOT_ID", "SLOT_SIZE", "VLA", "Indirection", "InmemManager", "Manager", "Slot")

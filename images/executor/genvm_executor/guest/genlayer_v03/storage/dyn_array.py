@@ -1,5 +1,5 @@
 """`DynArray` under upstream's name for its module."""
 
-from ._arrays import DynArray
+from .arrays import DynArray
 
 __all__ = ("DynArray",)

@@ -9,7 +9,7 @@ from genlayer_core.storage.slots import Slot
 
 from ..types import _INTEGERS, UNSIGNED
 from ..vm.public_abi import Permissions, root_offsets
-from ._arrays import VLA
+from .arrays import VLA
 
 _U8, _U256 = UNSIGNED["u8"], UNSIGNED["u256"]
 

@@ -10,10 +10,10 @@ from genlayer_core import requests as _requests
 
 from .._internal.on_chain import gl_call as gl_call
 from . import public_abi as ABI
-from ._results import Result, Return, UserError, VMError, unpack_result
-from ._results import decode_result as _decode_result
-from ._runners import RunnerID, RunnerIDOps, map_file, register_runner
-from ._sandboxes import SandboxChangesOnError, run_nondet, run_nondet_default, spawn_runner, spawn_sandbox
+from .results import Result, Return, UserError, VMError, unpack_result
+from .results import decode_result as _decode_result
+from .runners import RunnerID, RunnerIDOps, map_file, register_runner
+from .sandboxes import SandboxChangesOnError, run_nondet, run_nondet_default, spawn_runner, spawn_sandbox
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -49,6 +49,10 @@ def get_timestamp() -> datetime.datetime:
     seconds = _calldata.decode(_requests.ask("GetTimestamp", None))
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
+
+# Storage names them by these paths in what it pickled; contracts are not shown them.
+for _inner in ("results", "runners", "sandboxes"):
+    globals().pop(_inner, None)
 
 __all__ = (
     "ABI",

@@ -12,8 +12,8 @@ from genlayer_core.deferred import LazyCapable
 from genlayer_core.storage.pages import HOST
 from genlayer_core.types import Lazy
 
-from ._results import Result, Return, UserError, VMError, decode_result, delivered
-from ._runners import RunnerID, RunnerIDOps
+from .results import Result, Return, UserError, VMError, decode_result, delivered
+from .runners import RunnerID, RunnerIDOps
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
