@@ -47,7 +47,7 @@ from orchestrator.store.port import (
     Write,
 )
 from orchestrator.store.prepared import SQLITE, Prepared
-from orchestrator.store.server import CLIENT, check_encoding
+from orchestrator.store.server import check_encoding, client_options
 from orchestrator.store.sqlite import (
     SqliteWriter,
     bytes_on_disk,
@@ -290,7 +290,7 @@ def _open_read_only(url: str) -> Engine:
                 poolclass=NullPool,
             )
         else:
-            engine = create_engine(url, connect_args=CLIENT, poolclass=NullPool)
+            engine = create_engine(url, connect_args=client_options(url), poolclass=NullPool)
         try:
             with engine.connect() as connection:
                 check_schema(connection)
@@ -306,7 +306,7 @@ def open_engine(url: str, **options: Any) -> Engine:
         in_file = is_sqlite(url)
         if in_file:
             make_private(sqlite_file(url))
-        arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if in_file else CLIENT | options
+        arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if in_file else client_options(url) | options
         engine = create_engine(
             url, connect_args=arguments, poolclass=QueuePool, pool_size=READERS, pool_pre_ping=not in_file
         )

@@ -43,7 +43,7 @@ from orchestrator.store.members import (
     metadata,
 )
 from orchestrator.store.port import RunHead, StoreFenced
-from orchestrator.store.server import CLIENT
+from orchestrator.store.server import client_options
 from orchestrator.store.shares import Claim, share_of
 from orchestrator.store.standing_orders import StandingOrder, give, orders_given, orders_in
 from orchestrator.store.tables import properties, runs
@@ -279,7 +279,7 @@ def _join(url: str, who: Joining) -> Membership:
             poolclass=QueuePool,
             pool_size=2,
             pool_pre_ping=True,
-            connect_args=CLIENT | bounded(who.lease),
+            connect_args=client_options(url) | bounded(who.lease),
         )
         try:
             with engine.begin() as connection:

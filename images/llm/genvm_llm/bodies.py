@@ -72,7 +72,7 @@ def _joined(pieces: list[Json], *, done: bool) -> Json:
     failed = next((one for one in pieces if _is_error(one, bare=not ended)), None)
     if failed is not None:
         return failed
-    whole = [one for one in pieces if at(one, "choices", 0, "message") is not None]
+    whole = [one for one in pieces if _is_whole(at(one, "choices", 0))]
     if len(whole) == 1:
         return whole[0]
     if any(at(one, "choices", 0, "delta") is not None for one in pieces):
@@ -91,6 +91,13 @@ def _is_error(piece: Json, *, bare: bool) -> bool:
         return False
     bare = bare and not piece.keys() & {"choices", "usage", "response"}
     return error_in(piece) is not None or (bare and fault_of(piece).status is not None)
+
+
+def _is_whole(choice: Json) -> bool:
+    """Whether it is an answer by itself, and no piece of one that has a message beside."""
+    if at(choice, "delta") is not None or at(choice, "message") is None:
+        return False
+    return bool(at(choice, "message", "content") or _reason(choice))
 
 
 def _has_ended(choice: Json) -> bool:

@@ -62,13 +62,13 @@ def objects_in(text: str) -> Iterator[tuple[str, bool]]:
 
     What stands inside of something unreadable is not what was meant, and is not among them.
     """
-    for start, end in spans(text):
+    for start, end in _spans(text):
         yield text[start:end], end is not None
 
 
-def object_around(text: str, at: int) -> str | None:
-    """What may be a whole object and holds position `at`."""
-    for start, end in spans(text):
+def object_around(text: str, at: int, begins: int = 0) -> str | None:
+    """What may be a whole object from `begins` on and holds position `at`."""
+    for start, end in _spans(text, begins):
         if end is None or start > at:
             return None
         if at < end:
@@ -76,9 +76,9 @@ def object_around(text: str, at: int) -> str | None:
     return None
 
 
-def spans(text: str) -> Iterator[tuple[int, int | None]]:
+def _spans(text: str, begins: int = 0) -> Iterator[tuple[int, int | None]]:
     """From each outermost brace to behind the one that closes it; None for one that nothing closes."""
-    start: int | None = text.find("{")
+    start: int | None = text.find("{", begins)
     for _ in range(MOST_STARTS):
         if start is None or start < 0:
             return

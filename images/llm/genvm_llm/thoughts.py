@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from genvm_llm.json_repair import spans
+from genvm_llm.json_repair import object_around, repaired, strict_or_none
 
-_TAG = r"(?:\w{1,16}[:|]|longcat_)?think(?:ing|_\w{1,16})?(?::\w{1,32})?"
+_TAG = r"(?:\w{1,16}[:|]|longcat_|deep_)?think(?:ing|_\w{1,16})?(?::\w{1,32})?"
 """Qwen, DeepSeek; Seed, MiniMax and LongCat with a name in front, K2 Horizon with the effort, Hunyuan 3 with
 the release behind. A word in front, as in `critical_thinking`, is somebody's own.
 """
 _TAGS = re.compile(rf"<(/?)({_TAG})>", re.IGNORECASE)
+MOST_QUOTED = 64
+"""Marks that are looked at one by one; of more only the last counts."""
 _PLAIN = "think"
 """Ends thoughts wherever it stands (modules.md, correction 3)."""
 _THINKING = "(?:think(?:ing)?|thoughts?)"
@@ -115,29 +117,41 @@ def _answer_begins(text: str) -> int:
 
 def _last_end(text: str) -> int:
     """Behind the last mark that ends thoughts; 0 where there is none."""
-    ends = [found.span() for found in _END.finditer(text)]
-    if not _BEGINNING.match(text):
-        elements = _elements(text) if ends else frozenset()
-        return max((end for start, end in ends if start not in elements), default=0)
-    if len(ends) > 1:
-        # Behind the first one the answer may quote another, and so may an object in the thoughts before it.
-        quoted = [(start, end) for start, end in spans(text) if end is not None]
-        real = [one for one in ends if not any(start < one[0] < end for start, end in quoted)]
-        ends = real or ends
-    return max((end for _, end in ends), default=0)
+    ends = _unquoted([found.span() for found in _END.finditer(text)], text)
+    elements = _elements(text) if ends else frozenset()
+    while ends:
+        start, end = ends.pop()
+        # With an answer behind it, it ended thoughts: a model may have said a word before them.
+        if start not in elements or not _only_tokens(text, end):
+            return end
+    return 0
+
+
+def _unquoted(ends: list[tuple[int, int]], text: str) -> list[tuple[int, int]]:
+    """Without those that an object behind an earlier one quotes in a string."""
+    if not 1 < len(ends) <= MOST_QUOTED:
+        return ends
+    kept, behind = ends[:1], 0
+    for start, end in ends[1:]:
+        behind = max(behind, kept[-1][1])
+        quoting = object_around(text, start, behind)
+        if quoting is None or not isinstance(strict_or_none(repaired(quoting)), dict):
+            kept.append((start, end))
+    return kept
 
 
 def _elements(text: str) -> frozenset[int]:
-    """Where tags end that a text, which did not begin with thoughts, has opened in its midst by itself.
-
-    One ends thoughts without a beginning only because the prompt had that.
+    """Where tags end that a text has opened in its midst by itself: where nothing stands behind one, it was
+    a part of the answer, and no end of thoughts.
     """
     opened: set[str] = set()
     closing: set[int] = set()
+    begins = len(text) - len(text.lstrip())
     for found in _TAGS.finditer(text):
         name = found[2].lower()
         if not found[1]:
-            opened.add(name)
+            if found.start() > begins:
+                opened.add(name)
         elif name in opened and name != _PLAIN:
             closing.add(found.start())
     return frozenset(closing)
@@ -178,8 +192,13 @@ def _begins_with_a_token(text: str) -> bool:
     for found in _EITHER.finditer(text, begins):
         depth += -1 if found[0] == "</s>" else 1
         if depth == 0:
-            return not text[found.end() : _behind_tokens(text, found.end())].strip()
+            return _only_tokens(text, found.end())
     return True
+
+
+def _only_tokens(text: str, begins: int) -> bool:
+    """Whether nothing but tokens that end turns stands from `begins` on."""
+    return not text[begins : _behind_tokens(text, begins)].strip()
 
 
 def _behind_tokens(text: str, begins: int) -> int:

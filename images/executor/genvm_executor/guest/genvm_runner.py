@@ -47,7 +47,7 @@ WARM_MODULES = (
     "genlayer_core.schema",
 )
 LIBRARY = "genlayer"
-ENTRY = f"{LIBRARY}._inner.entry"
+ENTRY = f"{LIBRARY}.inner.entry"
 COMPILE = b"compile\n"
 """Before a source that is to be compiled and nothing more."""
 FOLDERS = {"v0.2": "", "v0.3": "v03"}

@@ -126,6 +126,8 @@ PICKLED = {
     "gl.storage.DynArray": "genlayer.storage.arrays",
     "gl.vm.register_runner": "genlayer.vm.runners",
     "gl.vm.run_nondet": "genlayer.vm.sandboxes",
+    "gl.evm.DecodingError('x')": "genlayer.inner.strict_abi",
+    "gl.evm.encode": "genlayer.inner.strict_abi",
 }
 
 

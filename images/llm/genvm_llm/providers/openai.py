@@ -162,7 +162,11 @@ def _is_part(content: Json) -> bool:
     """Whether it holds what its type names: an object that was asked for may have a type, too."""
     kind = at(content, "type")
     named = "text" if kind in _TEXT_TYPES else kind if kind in _JSON_TYPES else None
-    if named is None or not isinstance(content, dict) or content.keys() - {"type", named, *_OF_ANY_PART}:
+    if named is None or not isinstance(content, dict):
+        return False
+    # Some servers write all members that a part of any kind may have.
+    said = {name for name, value in content.items() if value not in (None, "", [], {})}
+    if said - {"type", named, *_OF_ANY_PART}:
         return False
     return isinstance(content.get(named), str | dict)
 

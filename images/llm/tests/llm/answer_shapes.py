@@ -105,6 +105,9 @@ OPENAI = {
     "an object beside the type of its part": Shape(
         chat(content=[{"type": "json", "result": True}]), '{"result": true}', '{"result": true}', True
     ),
+    "a part with all members there may be": Shape(
+        chat(content={"type": "text", "text": YES, "image_url": None, "citations": []}), YES, YES, True
+    ),
     "an object with a part's type and more": Shape(
         chat(content={"type": "text", "text": "why", "result": True}),
         '{"type": "text", "text": "why", "result": true}',

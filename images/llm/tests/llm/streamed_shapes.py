@@ -101,6 +101,15 @@ STREAMED = {
         YES,
         True,
     ),
+    "a stream, a message beside each piece, that broke off": Shape(
+        streamed(choice(chunk("Par"), message={"role": "assistant", "content": "Par"})), NO_ANSWER
+    ),
+    "a stream, an empty message in its last piece": Shape(
+        streamed(chunk(YES), choice(chunk("", "stop"), message={"role": "assistant", "content": ""})),
+        YES,
+        YES,
+        True,
+    ),
     "a stream, a whole answer behind its beginning": Shape(
         streamed(chunk(""), chat(content=YES), "[DONE]"), YES, YES, True
     ),

@@ -156,6 +156,28 @@ def test_an_object_before_reasons_is_the_answer(text: str) -> None:
     assert [read(text, form) for form in ("json", "bool")] == [YES, True]
 
 
+@pytest.mark.parametrize(
+    "begin", ["Let me see.\n<thinking>", "Okay.\n<mm:think>", "It says <seed:think>. maybe"]
+)
+def test_a_word_before_thoughts_makes_no_draft_of_them_a_vote(begin: str) -> None:
+    end = begin[begin.index("<") : begin.index(">") + 1].replace("<", "</")
+    assert read(f"{begin}maybe {NO}{end}\n{YES}", "bool") is True
+
+
+@pytest.mark.parametrize(
+    "thoughts",
+    [
+        f"the page says </think> so {NO} or if (x) {{ then",
+        "".join(rf"\frac{{{n}}}{{2}} " for n in range(40)),
+        "if x { then",
+    ],
+    ids=["quoted, unbalanced", "LaTeX", "unbalanced"],
+)
+@pytest.mark.parametrize("told", [YES, YES + "\n}", '{"reason": "it says </think> here", "result": true}'])
+def test_braces_in_thoughts_are_nobody_s_object(thoughts: str, told: str) -> None:
+    assert read(f"<think>{thoughts}</think>{told}", "bool") is True
+
+
 def test_an_object_in_thoughts_that_quotes_a_mark_is_a_draft() -> None:
     quoting = '{"reason": "</think>", "result": false}'
     assert read(f"<think>maybe {quoting}</think>So: {YES}", "bool") is True

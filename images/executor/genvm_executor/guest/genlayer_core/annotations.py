@@ -7,7 +7,6 @@ annotations`), or within it (`DynArray["P"]`, `Optional["P"]`).
 from __future__ import annotations
 
 import abc
-import builtins
 import inspect
 import sys
 import typing
@@ -62,8 +61,9 @@ class FunctionScope(Scope):
         own: dict[str, Any] = {}
         for base in reversed(self._cls.__mro__[:-1]):
             own |= vars(base)
-        # A method `list` hides no `list`: where annotations are evaluated at once, they do not see it.
-        return own, {**vars(builtins), **_below(fn, fn.__globals__)}
+        # A method `list` or a field `bytes` names no type, and hides none.
+        types = {name: value for name, value in own.items() if not hasattr(type(value), "__get__")}
+        return types, _below(fn, fn.__globals__)
 
 
 def _below(owner: Any, module: dict[str, Any]) -> dict[str, Any]:

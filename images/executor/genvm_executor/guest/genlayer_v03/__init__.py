@@ -10,6 +10,9 @@ from .types import *  # noqa: F403
 
 IS_IN_VM = True
 
+# Storage names it by this path in what it pickled; contracts are not shown it.
+globals().pop("inner")
+
 __all__ = (  # noqa: PLE0604
     "calldata",
     "chain",

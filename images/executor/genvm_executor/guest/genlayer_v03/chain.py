@@ -10,8 +10,8 @@ from genlayer_core import event as _event
 from genlayer_core import start as _start
 from genlayer_core.types import Address
 
-from ._inner.messages import account_balance as _account_balance
-from ._inner.messages import emit_transfer as _emit_transfer
+from .inner.messages import account_balance as _account_balance
+from .inner.messages import emit_transfer as _emit_transfer
 
 ON = Literal["decided", "finalized"]
 

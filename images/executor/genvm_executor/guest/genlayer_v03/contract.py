@@ -16,8 +16,8 @@ from genlayer_core.proxies import deployed_address as _deployed_address
 from genlayer_core.schema import SchemaRules as _SchemaRules
 from genlayer_core.types import Address
 
-from ._inner import messages as _messages
 from .chain import ON, InternalMessageParams
+from .inner import messages as _messages
 from .message_allocation import UseBalanceParams
 from .vm.public_abi import StorageView
 from .vm.results import delivered as _delivered

@@ -10,11 +10,11 @@ from genlayer_core import wasi
 from genlayer_core.contract import private, public
 from genlayer_core.event import Event
 
-from genlayer._inner import start as _start
-from genlayer._inner.contract import Contract
-from genlayer._inner.proxies import contract_interface, deploy_contract, get_contract_at
-from genlayer._inner.start import MessageRawType, MessageType
-from genlayer._inner.tracing import trace, trace_time_micro
+from genlayer.inner import start as _start
+from genlayer.inner.contract import Contract
+from genlayer.inner.proxies import contract_interface, deploy_contract, get_contract_at
+from genlayer.inner.start import MessageRawType, MessageType
+from genlayer.inner.tracing import trace, trace_time_micro
 from genlayer.py import calldata, storage
 from genlayer.py import types as _types
 from genlayer.py.types import Address, Keccak256, Lazy, SizedArray, bigint

@@ -11,7 +11,7 @@ from genlayer_core.evm.abi import BYTES_TYPES as _BYTES_TYPES
 from genlayer_core.types import Address
 
 from .. import chain as _chain
-from .._inner.strict_abi import DecodingError, MethodEncoder, decode, encode
+from ..inner.strict_abi import DecodingError, MethodEncoder, decode, encode
 from . import calldata as calldata
 from .generate import ContractDeclaration, ContractProxy, contract_generator
 

@@ -2,6 +2,6 @@
 
 from genlayer_core.evm import selector_of, signature_of, type_name_of
 
-from .._inner.strict_abi import MethodEncoder, decode, encode
+from ..inner.strict_abi import MethodEncoder, decode, encode
 
 __all__ = ("MethodEncoder", "decode", "encode", "selector_of", "signature_of", "type_name_of")

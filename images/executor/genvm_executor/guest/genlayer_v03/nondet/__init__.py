@@ -56,7 +56,6 @@ def exec_prompt(
 
 
 # Storage names them by these paths in what it pickled; contracts are not shown them.
-for _inner in ("replies",):
-    globals().pop(_inner, None)
+globals().pop("replies")
 
 __all__ = ("Image", "NondetException", "exec_prompt", "web")

@@ -80,8 +80,7 @@ def _incompatible(expected: str, value: object) -> Exception:
 _RULES = _rules.StorageRules(mismatch=_incompatible, most_bytes=(1 << 32) - 1)
 
 # Storage names them by these paths in what it pickled; contracts are not shown them.
-for _inner in ("arrays",):
-    globals().pop(_inner, None)
+globals().pop("arrays")
 
 __all__ = (
     "ROOT_SLOT_ID",

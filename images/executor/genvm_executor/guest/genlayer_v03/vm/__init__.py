@@ -51,8 +51,9 @@ def get_timestamp() -> datetime.datetime:
 
 
 # Storage names them by these paths in what it pickled; contracts are not shown them.
-for _inner in ("results", "runners", "sandboxes"):
-    globals().pop(_inner, None)
+globals().pop("results")
+globals().pop("runners")
+globals().pop("sandboxes")
 
 __all__ = (
     "ABI",

@@ -8,8 +8,8 @@ from genlayer_core import requests as _requests
 from genlayer_core.deferred import LazyCapable as _LazyCapable
 from genlayer_core.types import Lazy
 
-from genlayer._inner.reply import Image, NondetException
-from genlayer._inner.reply import module_value as _decode_nondet
+from genlayer.inner.reply import Image, NondetException
+from genlayer.inner.reply import module_value as _decode_nondet
 
 from . import web
 

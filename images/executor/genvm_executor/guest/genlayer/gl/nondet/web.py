@@ -10,8 +10,8 @@ from genlayer_core import requests as _requests
 from genlayer_core.deferred import LazyCapable as _LazyCapable
 from genlayer_core.types import Lazy
 
-from genlayer._inner.reply import Image
-from genlayer._inner.reply import module_value as _module_value
+from genlayer.inner.reply import Image
+from genlayer.inner.reply import module_value as _module_value
 
 _NO_HEADERS: Mapping[str, str | bytes] = {}
 
