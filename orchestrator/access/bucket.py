@@ -32,6 +32,10 @@ class Bucket:
         wait = (min(amount, self._burst) - self._level) / self._rate
         return wait if wait > LEAST_WAIT else 0.0
 
+    def spend_past(self, amount: float) -> None:
+        """Take out what nobody asked about; down to minus one burst at most, so that the wait is bounded."""
+        self._level = max(self._level - amount, min(self._level, -self._burst))
+
     def spend(self, amount: float) -> None:
         """Take `amount` out, below nothing if need be."""
         self._level -= amount

@@ -40,7 +40,7 @@ class Allowance:
     def spend_requests(self, count: int) -> None:
         """Count what is as much work as requests are, and has come already."""
         if self._requests:
-            self._requests.spend(count)
+            self._requests.spend_past(count)
 
     def spend(self, size: int) -> None:
         """Count bytes of which nobody knew before they came."""

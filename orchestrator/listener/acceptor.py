@@ -189,8 +189,8 @@ class Acceptor:
     def _look_around(self) -> None:
         now = self._loop.time()
         for connection in list(self._waiting):
-            if connection.behind:
-                continue  # it waits for the manager
+            if connection.waits_to_be_parsed:
+                continue
             if _overdue(connection.head_since, now, self._limits.head) or _overdue(
                 connection.waits_since, now, self._limits.idle
             ):

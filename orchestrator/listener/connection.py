@@ -57,6 +57,7 @@ class HttpConnection(web.RequestHandler):
         "_came",
         "_leaves_rest",
         "_turns",
+        "_was_paused",
         "_watcher",
         "head_since",
         "look_first",
@@ -82,6 +83,7 @@ class HttpConnection(web.RequestHandler):
         # What waits to be parsed begins there.
         self._came, self._begins = b"", 0
         self._leaves_rest = False
+        self._was_paused = False
         self._asked = False
         self.met = False
         self.look_first: Callable[[Any], Any] | None = None
@@ -157,9 +159,19 @@ class HttpConnection(web.RequestHandler):
     def _awaits_upgrade(self) -> bool:
         return self._upgraded and self._payload_parser is None
 
+    @property
+    def waits_to_be_parsed(self) -> bool:
+        """Whether it waits for the manager, and not for its client to take what was answered."""
+        return self.behind > 0 and not (self._reading_paused or self._buffer_paused)
+
+    def pause_reading(self) -> None:
+        self._was_paused = True
+        super().pause_reading()
+
     def resume_reading(self, resume_parser: bool = True) -> None:
-        # Told after each chunk that is read, the library would look for something to parse each time.
-        if self._reading_paused:
+        # Told after each chunk that is read, the library would look for something to parse each time. Of one
+        # that was paused its parser may have to be told, whatever became of the transport since.
+        if self._reading_paused or self._was_paused:
             super().resume_reading(resume_parser)
 
     def _resume_transport_reading(self) -> None:

@@ -91,8 +91,8 @@ class Connection:
                     await self._conversation.take(message.data)
                     self._incoming.answered(len(message.data))
                 case WSMsgType.TEXT:
-                    await self._conversation.take_text(message.data)
-                    self._incoming.answered(len(message.data.encode()))
+                    await self._conversation.refuse_text(len(message.data))
+                    self._incoming.answered(len(message.data))
                 case _:
                     return
             # Messages that are here already would be taken in one turn, as many as there are.

@@ -51,7 +51,7 @@ class Served:
 
 
 class Conversation:
-    """Requests go in by `take` and `take_text`, one after the other; frames come out of `next_frame`.
+    """Requests go in by `take`, one after the other; frames come out of `next_frame`.
 
     `caller` is who opened the connection; `allowance` the rates of its token, null without any.
     """
@@ -104,10 +104,10 @@ class Conversation:
             else:
                 self._fail(request, RequestFailed(ErrorCode.INTERNAL, str(error)))
 
-    async def take_text(self, text: str) -> None:
-        """Answer a text message, which is none of the protocol's."""
+    async def refuse_text(self, size: int) -> None:
+        """Answer a text message of `size` bytes, which is none of the protocol's."""
         await self._outgoing.room_for_reply()
-        self._refuse(frames.text_message(), len(text.encode()))
+        self._refuse(frames.text_message(), size)
 
     async def next_frame(self) -> bytes | None:
         """The next frame for the client; None after `finish` when there is none left.

@@ -19,7 +19,7 @@ from orchestrator.api.bytes_held import HeldBody, TooManyBytes
 
 SHORT, LONG = 126, 127
 """Lengths that say: it is in the next two, or eight, bytes (RFC 6455, 5.2)."""
-CONTROL = 0x8
+CONTROL = CLOSE = 0x8
 LAST = 0x80
 MASKED, MASK = 0x80, 4
 """The bit that says that a mask follows, and the mask's bytes."""
@@ -104,7 +104,8 @@ class FrameMeter:
         """A frame; the head to hand on for it."""
         self._counts = head[0] & 0xF < CONTROL
         self._left = _payload_length(head)
-        if not self._counts or not (self._left or head[0] & LAST):
+        says_farewell = head[0] & 0xF == CLOSE
+        if not says_farewell and (not self._counts or not (self._left or head[0] & LAST)):
             self.idle += 1
         self._of_piece = 0
         if not self._counts or not PIECE < self._left <= self._most:

@@ -54,6 +54,8 @@ class Sockets:
         socket = web.WebSocketResponse(
             # Of no use on a loopback, and 300 KiB for each connection.
             compress=False,
+            # What is text is refused, and making a text of 64 MiB takes a quarter of a second.
+            decode_text=False,
             # aiohttp refuses what reaches the limit.
             max_msg_size=self._max_message_bytes + 1,
             # Wait for the client after every frame, not after every 64 KiB of them.

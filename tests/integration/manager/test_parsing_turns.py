@@ -22,6 +22,17 @@ ONE_SLICE = 1e-9
 """Seconds of a turn."""
 REFUSED: list[StreamReader] = []
 """Bodies that nobody read."""
+LARGE = bytes(1 << 20)
+
+
+class Held:
+    """A request that is answered when a test says so."""
+
+    def __init__(self) -> None:
+        self.begun, self.over = asyncio.Event(), asyncio.Event()
+
+
+HELD = Held()
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
@@ -38,6 +49,12 @@ async def answer(request: web.BaseRequest) -> web.StreamResponse:
     if request.path == "/refused":
         REFUSED.append(request.content)
         return web.Response(status=404)
+    if request.path == "/large":
+        return web.Response(body=LARGE)
+    if request.path == "/held":
+        HELD.begun.set()
+        await HELD.over.wait()
+        return web.Response(text="held")
     digest = hashlib.sha256(await request.read()).hexdigest()
     return web.Response(text=f"{request.path} {digest}!")
 
@@ -150,6 +167,33 @@ async def test_who_waits_for_the_manager_is_not_idle(
     waiting._came = b""
     accepting._look_around()
     assert waiting.transport.is_closing()
+
+
+async def test_who_does_not_take_its_answers_is_idle(accepting: Acceptor, connect: Connect) -> None:
+    """More requests wait behind them, but not for the manager."""
+    accepting._limits = ConnectionLimits(100, head=-1, idle=-1)
+    reader, writer = await connect()
+    reader._limit = 1  # type: ignore[attr-defined] # of the stream that is not read
+    writer.write(b"GET /large HTTP/1.1\r\nHost: m\r\n\r\n" * 3000)
+    await _until(lambda: any(one.behind and one._buffer_paused for one in accepting._open))
+    (one,) = accepting._open
+    await _until(lambda: one.waits_since is not None)
+    accepting._look_around()
+    assert one.transport is None or one.transport.is_closing()
+
+
+async def test_a_body_that_nobody_read_yet_ends_whenever_its_parser_was_paused(connect: Connect) -> None:
+    """Behind a request that takes its time; the library pauses it between two feeds."""
+    reader, writer = await connect()
+    head = b"POST /2 HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n"
+    writer.write(b"GET /held HTTP/1.1\r\nHost: m\r\n\r\n" + head + b"1\r\na\r\n" * 16_385)
+    await HELD.begun.wait()
+    await writer.drain()
+    HELD.over.set()
+    assert b"held" in await reader.readuntil(b"held")
+    writer.write(b"1\r\na\r\n0\r\n\r\n")
+    digest = hashlib.sha256(b"a" * 16_386).hexdigest().encode()
+    assert (await reader.readuntil(b"!")).endswith(b"/2 " + digest + b"!")
 
 
 async def _until(true: Callable[[], bool]) -> None:

@@ -85,3 +85,13 @@ def test_what_was_used_is_not_forgotten_when_the_file_is_read_again(clock: Clock
     faster = Token(token.caller, token.digest, Limits(requests_per_second=5))
     register.replace([faster])
     assert asked() == 0
+
+
+def test_what_nobody_asked_about_keeps_out_for_a_burst_at_most(clock: Clock) -> None:
+    """A crowd of connections that are kept open would keep their token's requests out for hours."""
+    allowance = Allowance(Limits(requests_per_second=10, requests_burst=20), clock)
+    for _ in range(100):
+        allowance.spend_requests(100)
+    assert allowance.ask(0) == pytest.approx(2.1)
+    clock.now += 2.1
+    assert allowance.ask(0) == 0
