@@ -13,6 +13,7 @@ from aiohttp import StreamReader, WSMsgType, web
 from orchestrator.listener import acceptor, turns
 from orchestrator.listener.acceptor import Acceptor, ConnectionLimits
 from orchestrator.listener.turns import SHORTEST, ParsingTurns
+from tests.until import turn_until
 
 HANDSHAKE = (
     b"GET /upgraded HTTP/1.1\r\nHost: m\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -159,7 +160,7 @@ async def test_who_waits_for_the_manager_is_not_idle(
     accepting._limits = ConnectionLimits(100, head=-1, idle=-1)
     _, writer = await connect()
     writer.write(b"GET /")
-    await _until(lambda: any(one.behind for one in accepting._open))
+    await turn_until(lambda: any(one.behind for one in accepting._open))
     accepting._look_around()
     (waiting,) = accepting._open
     assert waiting.transport is not None
@@ -175,9 +176,9 @@ async def test_who_does_not_take_its_answers_is_idle(accepting: Acceptor, connec
     reader, writer = await connect()
     reader._limit = 1  # type: ignore[attr-defined] # of the stream that is not read
     writer.write(b"GET /large HTTP/1.1\r\nHost: m\r\n\r\n" * 3000)
-    await _until(lambda: any(one.behind and one._buffer_paused for one in accepting._open))
+    await turn_until(lambda: any(one.behind and one._buffer_paused for one in accepting._open))
     (one,) = accepting._open
-    await _until(lambda: one.waits_since is not None)
+    await turn_until(lambda: one.waits_since is not None)
     accepting._look_around()
     assert one.transport is None or one.transport.is_closing()
 
@@ -194,11 +195,6 @@ async def test_a_body_that_nobody_read_yet_ends_whenever_its_parser_was_paused(c
     writer.write(b"1\r\na\r\n0\r\n\r\n")
     digest = hashlib.sha256(b"a" * 16_386).hexdigest().encode()
     assert (await reader.readuntil(b"!")).endswith(b"/2 " + digest + b"!")
-
-
-async def _until(true: Callable[[], bool]) -> None:
-    while not true():
-        await asyncio.sleep(0)
 
 
 class Waiting:
@@ -228,7 +224,7 @@ async def test_one_that_cannot_be_parsed_keeps_nobody_waiting(
     broken = Waiting("broken", 1, told)
     for one in (broken, Waiting("a", 3 * SHORTEST, told)):
         sharing.queue(one)
-    await _until(lambda: len(told) >= 3)
+    await turn_until(lambda: len(told) >= 3)
     assert broken.dropped
     assert "parsing failed" in caplog.text
 
@@ -240,10 +236,10 @@ async def test_each_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     sharing = ParsingTurns(asyncio.get_running_loop())
     for name in ("a", "b"):
         sharing.queue(Waiting(name, 9 * SHORTEST, told))
-    await _until(lambda: len(told) == 3)
+    await turn_until(lambda: len(told) == 3)
     for name in ("c", "d"):
         sharing.queue(Waiting(name, 1, told))
-    await _until(lambda: len(told) == 20)
+    await turn_until(lambda: len(told) == 20)
     # The short ones do not wait for all that the long ones have, nor these for all of them.
     assert "".join(told[3:7]) in ("cbda", "bcad")
     assert "".join(name for name in told if name in "ab").startswith("ab" * 7)

@@ -29,7 +29,7 @@ class Item:
 
 
 @dataclass
-class Answer:
+class Told:
     first: typing.Optional["Part"]
     rest: typing.List["Part"]
 
@@ -51,7 +51,7 @@ class Linked(gl.contract.Contract):
         return [*(item.size for item in self.box.held), *self.box.more.values()]
 
     @gl.public.view
-    def answer(self) -> Answer: ...
+    def answer(self) -> Told: ...
 """
 )
 
