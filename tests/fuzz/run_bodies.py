@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import ClientSession, UnixConnector
 
 from genvm_wire.calldata import encode
-from orchestrator.api.body import BadBody, WrongShape
+from orchestrator.api.body import BadBody, BodyTooLarge, WrongShape
 from orchestrator.api.wire.generations import received
 from orchestrator.api.wire.rules import RunRules
 from orchestrator.composition import manager
@@ -42,7 +42,7 @@ RULES = RunRules()
 LIMITS = JobLimits(deadline_ms=1, grace_ms=1, output_limit=1, log_limit=1)
 VERSION = ExecutorVersion("v0.3.0", Number(0, 3, 0), moment(0), "image", "T9n", "v0.3")
 DEFECT = "internal error of the manager"
-Refusal = BadBody | WrongShape | BadHostAddress | HostRefused
+REFUSALS = (BadBody, BodyTooLarge, WrongShape, BadHostAddress, HostRefused)
 
 
 def body(chance: random.Random) -> bytes:
@@ -67,7 +67,7 @@ def taken(raw: bytes) -> str:
     """What becomes of a body. Raises whatever it should not."""
     try:
         wanted = received(raw).shaped().run_request(RULES)
-    except (BadBody, WrongShape, BadHostAddress, HostRefused) as refusal:
+    except REFUSALS as refusal:
         if not str(refusal):
             raise Broken(f"{raw.hex()} is refused without a reason") from None
         return type(refusal).__name__
@@ -93,7 +93,7 @@ async def sent(session: ClientSession, raw: bytes) -> str:
     async with session.post("/genvm/run", data=raw) as response:
         answer: Any = await response.json()
         fine = answer.get("result") == "started" if response.status == 200 else list(answer) == ["error"]
-        if response.status not in {200, 400, 403, 500, 503} or not fine or DEFECT in str(answer):
+        if response.status not in {200, 400, 403, 413, 500, 503} or not fine or DEFECT in str(answer):
             raise Broken(f"{raw.hex()} is answered {response.status} {answer}")
         return f"http {response.status}"
 
