@@ -149,6 +149,29 @@ def test_a_method_hides_no_builtin_of_that_name(harness: NativeHarness) -> None:
     assert forms["other"] == [{"$rep": "int"}]
 
 
+@pytest.mark.parametrize("value", ["5", "'P'", "None", "property()", "[int]"])
+def test_a_constant_hides_no_builtin_of_that_name(harness: NativeHarness, value: str) -> None:
+    source = FUTURE + HEADER + views(a="int", b="list[int]", c="K")
+    contract = source + f"    int = list = {value}\n    K = typing.Optional[str]\n"
+    forms = schema_of(harness, contract)
+    assert forms == {"a": "int", "b": [{"$rep": "int"}], "c": {"$or": ["string", "null"]}}
+
+
+@pytest.mark.parametrize("value", ["list[str]", "typing.List[str]", "typing.NewType('L', list[str])"])
+def test_a_type_in_a_class_hides_a_builtin_of_that_name(harness: NativeHarness, value: str) -> None:
+    source = FUTURE + HEADER + views(a="tuple", b="width")
+    forms = schema_of(harness, source + f"    tuple = {value}\n    width = typing.Literal[5]\n")
+    assert forms == {"a": [{"$rep": "string"}], "b": "any"}
+
+
+def test_neither_does_one_in_a_class_that_is_stored(harness: NativeHarness) -> None:
+    record = "@allow_storage\n@dataclass\nclass R:\n    on: bool\n    bool = 5\n"
+    contract = "class C(gl.Contract):\n    r: R\n    def __init__(self):\n        self.r = R(True)\n"
+    outcome = deployed(harness, FUTURE + HEADER + record + contract)
+    assert outcome.kind == "Return", outcome.stderr
+    assert outcome.slots
+
+
 def test_the_aliases_of_what_is_encoded_are_there() -> None:
     """Published contracts import them."""
     assert {"Decoded", "Encodable", "EncodableWithDefault"} <= set(calldata.__all__)

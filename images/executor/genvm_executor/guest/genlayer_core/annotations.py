@@ -7,6 +7,7 @@ annotations`), or within it (`DynArray["P"]`, `Optional["P"]`).
 from __future__ import annotations
 
 import abc
+import builtins
 import inspect
 import sys
 import typing
@@ -18,6 +19,7 @@ Names = tuple[dict[str, Any], Mapping[str, Any]]
 _TEXT = (str, typing.ForwardRef)
 _PLAIN = frozenset((type, typing.NewType))
 """what nearly all annotations are and consist of: each run of a contract looks at them all"""
+_NAMED = (type, typing.NewType, typing.TypeVar)
 
 
 class Scope(abc.ABC):
@@ -46,7 +48,7 @@ class ClassScope(Scope):
         cls = self._cls
         module = sys.modules.get(cls.__module__)
         variables = _by_name(getattr(cls, "__parameters__", ()))
-        return {**variables, **vars(cls)}, _below(cls, vars(module) if module else {})
+        return {**variables, **_without_hiders(vars(cls))}, _below(cls, vars(module) if module else {})
 
 
 class FunctionScope(Scope):
@@ -61,9 +63,18 @@ class FunctionScope(Scope):
         own: dict[str, Any] = {}
         for base in reversed(self._cls.__mro__[:-1]):
             own |= vars(base)
-        # A method `list` or a field `bytes` names no type, and hides none.
-        types = {name: value for name, value in own.items() if not hasattr(type(value), "__get__")}
-        return types, _below(fn, fn.__globals__)
+        return _without_hiders(own), _below(fn, fn.__globals__)
+
+
+def _without_hiders(own: Mapping[str, Any]) -> dict[str, Any]:
+    """A class's names without those that would hide a builtin and name no type: a method `list`, a field
+    `bytes`, a constant `int`."""
+    shown = vars(builtins)
+    return {name: value for name, value in own.items() if name not in shown or _is_type(value)}
+
+
+def _is_type(value: Any) -> bool:
+    return isinstance(value, _NAMED) or typing.get_origin(value) is not None
 
 
 def _below(owner: Any, module: dict[str, Any]) -> dict[str, Any]:
