@@ -27,7 +27,7 @@ class Queueing(BaseModel):
         "how many all runs together may hold. Unset: permits_per_gib for each free GiB",
         why="instances that all use what they may still fit into the memory",
         unit=Unit.PERMITS,
-        ge=2,
+        ge=1,
     )
     permits_per_gib: float = setting(
         1.0,

@@ -76,7 +76,7 @@ def test_a_second_manager_on_the_same_state_directory_says_who_has_it(manager: M
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
-        (["--permits", "1"], "permits"),
+        (["--permits", "0"], "permits"),
         (["--manifest", "/nowhere.yaml"], "/nowhere.yaml"),
         (["--config", "/nowhere.yaml"], "/nowhere.yaml"),
         (["--state-dir", "/proc/nowhere"], "GENVM_STATE_DIR"),

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 from structlog.testing import capture_logs
 
+from orchestrator.settings import Settings
 from tests.integration.manager.conftest import MakeClient, listening_node
 
 PRICES = {"permits_per_sync": 4, "permits_per_nondet": 8}
 
 
-@pytest.mark.parametrize("asked", [2, 7])
-async def test_it_is_raised_with_a_word_in_the_log_and_runs_run(make_client: MakeClient, asked: int) -> None:
+@pytest.mark.parametrize(("asked", "prices", "least"), [(1, {}, 2), (1, PRICES, 8), (7, PRICES, 8)])
+async def test_it_is_raised_with_a_word_in_the_log_and_runs_run(
+    make_client: MakeClient, asked: int, prices: dict[str, int], least: int
+) -> None:
     with capture_logs() as records:
-        client = await make_client(permits=asked, **PRICES)
-    (word,) = [one for one in records if one["event"] == "permits_raised"]
-    assert (word["asked"], word["permits"], word["log_level"]) == (asked, 8, "warning")
-    assert (await client.ask("GET", "/status"))[1]["permits"]["max"] == 8
+        client = await make_client(permits=asked, **prices)
+    (word,) = [one for one in records if one["event"].startswith("permits_")]
+    assert (word["event"], word["log_level"]) == ("permits_raised", "warning")
+    assert (word["asked"], word["permits"]) == (asked, least)
+    assert (await client.ask("GET", "/status"))[1]["permits"]["max"] == least
     async with listening_node(f"unix://{client.folder}/sock_1"):
         run_id = await client.run(client.encoded("B3"))
         assert (await client.finished(run_id))["cause"] == "exited"
+
+
+@pytest.mark.parametrize("asked", [0, -1])
+def test_one_that_no_run_could_have_is_refused(asked: int) -> None:
+    with pytest.raises(ValidationError, match="permits"):
+        Settings(permits=asked)
 
 
 async def test_setting_it_too_low_later_changes_nothing_and_the_answer_says_why(
