@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 from sqlalchemy import (
@@ -300,13 +300,13 @@ def _open_read_only(url: str) -> Engine:
         return engine
 
 
-def open_engine(url: str, **options: Any) -> Engine:
-    """Migrated; `options`: of connections to a server. Blocking. Raises like `open_journal`."""
+def open_engine(url: str, settings: Mapping[str, int] | None = None) -> Engine:
+    """Migrated; `settings`: a server's, for its connections. Blocking. Raises like `open_journal`."""
     with opening(url), translated():
         in_file = is_sqlite(url)
         if in_file:
             make_private(sqlite_file(url))
-        arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if in_file else client_options(url) | options
+        arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if in_file else client_options(url, settings)
         engine = create_engine(
             url, connect_args=arguments, poolclass=QueuePool, pool_size=READERS, pool_pre_ping=not in_file
         )

@@ -279,7 +279,7 @@ def _join(url: str, who: Joining) -> Membership:
             poolclass=QueuePool,
             pool_size=2,
             pool_pre_ping=True,
-            connect_args=client_options(url) | bounded(who.lease),
+            connect_args=bounded(url, who.lease),
         )
         try:
             with engine.begin() as connection:
@@ -294,12 +294,12 @@ def _join(url: str, who: Joining) -> Membership:
         return Membership(engine, who.id, epoch, who.lease, standing)
 
 
-def bounded(lease: float) -> dict[str, Any]:
+def bounded(url: str, lease: float) -> dict[str, Any]:
     """For a connection: nothing waits longer than a part of the lease, and a manager that stands still in the
     middle of a transaction loses it before its lease ends, with the locks that others wait for."""
     third = max(1, int(lease * MILLISECONDS / 3))
-    options = f"-c statement_timeout={third} -c idle_in_transaction_session_timeout={third}"
-    return {"options": options, "connect_timeout": max(1, int(lease / 3))}
+    names = ("statement_timeout", "idle_in_transaction_session_timeout")
+    return client_options(url, dict.fromkeys(names, third), longest_connect=lease / 3)
 
 
 def _found(connection: Connection, permits: int) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from sqlalchemy import Connection, Engine, delete, func, select
 
@@ -47,8 +46,8 @@ async def open_shared_journal(
     """
     stalled = int(who.lease * 1000 / 3)
     # Who stands still in the middle of a transaction holds locks that those who take over would wait for.
-    options = {"options": f"-c idle_in_transaction_session_timeout={stalled}"}
-    engine = await asyncio.to_thread(partial(open_engine, url, **options))
+    settings = {"idle_in_transaction_session_timeout": stalled}
+    engine = await asyncio.to_thread(open_engine, url, settings)
     try:
         membership = await join(url, who)
     except BaseException:
