@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
-MOST_STARTS = 32
-"""Places at which an object is looked for: each may cost the whole text."""
-
 _STRING_OR_COMMA = re.compile(
     r'"(?:[^"\\]|\\.)*(?:"|\Z)|,(?=\s*[}\]])|[\u00a0\u2000-\u200b\u202f\u2060\u3000\ufeff]', re.DOTALL
 )
@@ -62,32 +59,16 @@ def objects_in(text: str) -> Iterator[tuple[str, bool]]:
 
     What stands inside of something unreadable is not what was meant, and is not among them.
     """
-    for start, end in _spans(text):
+    start = text.find("{")
+    while start >= 0:
+        end = end_of_brackets(text, start)
         yield text[start:end], end is not None
-
-
-def object_around(text: str, at: int, begins: int = 0) -> str | None:
-    """What may be a whole object from `begins` on and holds position `at`."""
-    for start, end in _spans(text, begins):
-        if end is None or start > at:
-            return None
-        if at < end:
-            return text[start:end]
-    return None
-
-
-def _spans(text: str, begins: int = 0) -> Iterator[tuple[int, int | None]]:
-    """From each outermost brace to behind the one that closes it; None for one that nothing closes."""
-    start: int | None = text.find("{", begins)
-    for _ in range(MOST_STARTS):
-        if start is None or start < 0:
+        if end is None:
             return
-        end = _end_of_brackets(text, start)
-        yield start, end
-        start = None if end is None else text.find("{", end)
+        start = text.find("{", end)
 
 
-def _end_of_brackets(text: str, start: int) -> int | None:
+def end_of_brackets(text: str, start: int) -> int | None:
     """Behind the brace that closes the one at `start`; None when there is none."""
     depth = 0
     for found in _BRACE_OR_STRING.finditer(text, start):

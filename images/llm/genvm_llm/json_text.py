@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 
-from genvm_llm.json_repair import object_around, objects_in, repaired, strict_or_none
-from genvm_llm.thoughts import quoted_end, without_thoughts
+from genvm_llm.json_completion import complete
+from genvm_llm.json_repair import objects_in, repaired, strict_or_none
+from genvm_llm.thoughts import without_thoughts
 from genvm_module.values import carried
 from genvm_wire.calldata import Value
 
@@ -19,12 +20,7 @@ MOST_VALUES = 20_000
 """In one answer: more than a model writes with all the tokens it may have."""
 
 _LEADING_FENCE = re.compile(r"\A```(?:json)?")
-_PARTIAL_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{0,3}\Z")
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}\Z")
-_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}\Z")
-_BEGUN_WORD = re.compile(r"(?:\A|[\[,:\s])(t|tr|tru|f|fa|fal|fals|n|nu|nul)\Z")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_WORDS = ("true", "false", "null")
 
 
 class NotAnObject(ValueError):
@@ -35,75 +31,6 @@ def clean(text: str) -> str:
     """Without white space and fences around it, and completed when it was cut off."""
     text = _LEADING_FENCE.sub("", text.strip())
     return complete(text.removesuffix("```").strip())
-
-
-def complete(text: str) -> str:
-    """Valid JSON for every beginning of a valid document; others get what their last character asks for."""
-    if not text.strip():
-        return "{}"
-    stack, in_string = _open_brackets(text)
-    text = _closed_string(text) + '"' if in_string else _finished(text.rstrip(), stack)
-    if in_string and stack and stack[-1] == "{":
-        text += ":null"
-    return text + "".join("}" if opened in "{:" else "]" for opened in reversed(stack))
-
-
-def _open_brackets(text: str) -> tuple[list[str], bool]:
-    """What is open at the end: `[`, `{` before a member's colon, `:` after it; and whether a string is."""
-    stack: list[str] = []
-    in_string = escaped = False
-    for char in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                in_string = False
-        elif char == '"':
-            in_string = True
-        elif char in "{[":
-            stack.append(char)
-        elif char in "}]":
-            if stack:
-                stack.pop()
-        elif char in ":," and stack and stack[-1] != "[":
-            stack[-1] = ":" if char == ":" else "{"
-    return stack, in_string
-
-
-def _closed_string(text: str) -> str:
-    """`text`, which ends inside a string, less what cannot stand before the closing quote."""
-    if _trailing_backslashes(text, len(text)) % 2:
-        text = text[:-1]
-    if (match := _PARTIAL_ESCAPE.search(text)) and not _trailing_backslashes(text, match.start()) % 2:
-        text = text[: match.start()]
-    match = _SURROGATE.search(text)
-    if match and not _trailing_backslashes(text, match.start()) % 2 and not _PAIR.search(text):
-        text = text[: match.start()]
-    return text
-
-
-def _trailing_backslashes(text: str, end: int) -> int:
-    return end - len(text[:end].rstrip("\\"))
-
-
-def _finished(text: str, stack: list[str]) -> str:
-    last = text[-1]
-    before = text[-2:-1]
-    if last == "{":
-        return text
-    if last == ":":
-        return text + "null"
-    if last in "-.+" or (last in "eE" and before.isdigit()):
-        return text + "0"
-    if last == ",":
-        return text[:-1]
-    if stack and stack[-1] == "{":
-        return text + ":null"
-    if match := _BEGUN_WORD.search(text):
-        return text + next(word for word in _WORDS if word.startswith(match[1]))[len(match[1]) :]
-    return text
 
 
 def parse_object(text: str) -> tuple[dict[str, Value], str]:
@@ -149,9 +76,6 @@ def _readings(text: str) -> Iterator[str]:
         cleaned = clean(whole)
         yield cleaned
         yield repaired(cleaned).strip()
-    mark = quoted_end(text)
-    if mark is not None and (around := object_around(text, mark)) is not None:
-        yield repaired(around)  # a mark within a string ends nothing
     for part, closed in objects_in(answer):
         yield repaired(part if closed else complete(part))
 

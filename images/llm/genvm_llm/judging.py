@@ -7,7 +7,7 @@ from genvm_llm.prompt import Format
 from genvm_llm.providers.endings import Ending
 from genvm_llm.providers.exchange import Reply
 from genvm_llm.providers.faults import Fault
-from genvm_llm.thoughts import only_thoughts, without_thoughts
+from genvm_llm.thoughts import ends_in_thoughts, only_thoughts, without_thoughts
 
 
 def fault_of_reply(reply: Reply, form: Format) -> Fault | None:
@@ -32,9 +32,11 @@ def fault_of_reply(reply: Reply, form: Format) -> Fault | None:
 def _is_a_draft(reply: Reply, form: Format) -> bool:
     """Thoughts that never ended. A model that ended by itself may have meant them for whoever reads text."""
     finished = reply.ending is Ending.NATURAL
-    if not isinstance(reply.content, str) or not only_thoughts(reply.content, finished=finished):
+    if not isinstance(reply.content, str):
         return False
-    return form != "text" or not finished
+    if only_thoughts(reply.content, finished=finished):
+        return form != "text" or not finished
+    return form != "text" and reply.ending is Ending.LENGTH and ends_in_thoughts(reply.content)
 
 
 def _says_something(reply: Reply) -> bool:

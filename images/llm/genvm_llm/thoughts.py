@@ -9,21 +9,19 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from genvm_llm.json_repair import object_around, repaired, strict_or_none
+from genvm_llm.quoting import QuotingObjects
+from genvm_llm.turn_tokens import bare_answer, only_tokens
 
 _TAG = r"(?:\w{1,16}[:|]|longcat_|deep_)?think(?:ing|_\w{1,16})?(?::\w{1,32})?"
 """Qwen, DeepSeek; Seed, MiniMax and LongCat with a name in front, K2 Horizon with the effort, Hunyuan 3 with
 the release behind. A word in front, as in `critical_thinking`, is somebody's own.
 """
-_TAGS = re.compile(rf"<(/?)({_TAG})>", re.IGNORECASE)
-MOST_QUOTED = 64
-"""Marks that are looked at one by one; of more only the last counts."""
 _PLAIN = "think"
 """Ends thoughts wherever it stands (modules.md, correction 3)."""
 _THINKING = "(?:think(?:ing)?|thoughts?)"
 _OF = "[_\u2581](?:of[_\u2581])?"
-_END = re.compile(
-    rf"</{_TAG}>|◁/think▷|<channel\|>"  # Kimi. Gemma.
+_MARKS = re.compile(
+    rf"</(?P<closed>{_TAG})>|<(?P<opened>{_TAG})>|◁/think▷|<channel\|>"  # Kimi. Gemma.
     # Command A, OpenThinker, DeepSeek; Solar Open 2. Apertus.
     rf"|<[|\uff5c](?:/{_THINKING}|end{_OF}{_THINKING}|{_THINKING}[_:]end|inner_suffix)[|\uff5c]>"
     # Where the answer is a channel: Kimi K3, Harmony, Solar Open and Inkling, Muse.
@@ -32,32 +30,34 @@ _END = re.compile(
     r"|<\|content(?:_text)?\|>|to=user<\|message\|>",
     re.IGNORECASE,
 )
+_TURN = (
+    r"\s*(?:(?:<\|(?:(?:im_)?start|begin)\|>\s*assistant|<[|\uff5c]assistant[|\uff5c]>)\s*"
+    r"|<\|message_model\|>)?"
+)
+"""What opens a turn, which the servers of channels leave in, too."""
 _BEGINNING = re.compile(
-    # Behind what opens a turn, which the servers of channels leave in, too.
-    r"\s*(?:<\|(?:(?:im_)?start|begin)\|>\s*assistant\s*|<\|message_model\|>)?"
-    rf"(?:<{_TAG}>|◁think▷|<\|channel>thought|<\|channel\|>analysis|<\|open\|>think<\|sep\|>"
+    rf"{_TURN}(?:<{_TAG}>|◁think▷|<\|channel>thought|<\|channel\|>analysis|<\|open\|>think<\|sep\|>"
     rf"|<[|\uff5c](?:{_THINKING}|(?:begin(?:ning)?|start){_OF}{_THINKING}|{_THINKING}[_:](?:start|begin)"
     r"|inner_prefix|content_thinking)[|\uff5c]>|to=self<\|message\|>)",
     re.IGNORECASE,
 )
-_AROUND_ANSWERS = re.compile(
-    r"<\|(?:(?:begin|end)_of_(?:box|solution)|(?:START|END)_(?:RESPONSE|TEXT)|answer_(?:start|end))\|>"
-    r"|<\|(?:open|close)\|>(?:response|message)<\|sep\|>"
-)
-"""GLM puts what it was asked for into a box, OpenThinker, Command A, Kimi K3 and others say where it is."""
 
 
 class _Pair(NamedTuple):
     """Marks that are also other people's words: they only count where the text begins with the first."""
 
-    opening: re.Pattern[str]
-    closing: re.Pattern[str]
+    beginning: re.Pattern[str]
+    marks: re.Pattern[str]
     prose: bool = False
     """Whoever begins so may also have gone on to the answer without a word."""
 
+    def ends_in(self, text: str) -> bool:
+        return any(mark["closed"] for mark in self.marks.finditer(text))
 
-def _pair(opening: str, closing: str, *, prose: bool = False) -> _Pair:
-    return _Pair(re.compile(rf"\s*{opening}", re.IGNORECASE), re.compile(closing, re.IGNORECASE), prose)
+
+def _pair(opened: str, closed: str, *, prose: bool = False) -> _Pair:
+    marks = re.compile(f"(?P<opened>{opened})|(?P<closed>{closed})", re.IGNORECASE)
+    return _Pair(re.compile(_TURN + opened, re.IGNORECASE), marks, prose)
 
 
 _PAIRS = (
@@ -68,26 +68,37 @@ _PAIRS = (
     _pair(r"/think\n", r"<\|im_end\|>\s*<\|im_start\|>assistant\b"),  # HyperCLOVA X
     _pair("here(?:['’]s| is) my thought process:", "here(?:['’]s| is) my response:", prose=True),  # Granite
 )
-ENDS_OF_TURNS = (
-    "<end_of_turn>", "<turn|>", "<eos>", "<seed:eos>", "[e~[", "[|endofturn|]", "</s>", "</longcat_s>",
-    "<end_of_sentence>", "<end_of_utterance>", "[unused10]",
-)  # fmt: skip
-"""What a server that does not know its model's tokens leaves behind an answer, beside tokens in bars."""
-_END_IN_BARS = re.compile(
-    r"<[|\uff5c](?:[^<>|\uff5c\s]{0,32}[_:\u2581])?"
-    r"(?:end(?:of\w{1,16}|[_:\u2581][^<>|\uff5c\s]{1,32})?|eo[dmst](?:_id)?|return)[|\uff5c]>",
-    re.IGNORECASE,
-)
-_LONGEST_IN_BARS = 100
-_STRUCK_OUT = re.compile(r"<s(?:\s[^<>]*)?>")
-"""HTML's element, whose end is spelled as Llama 2 and Mistral spell the end of a turn."""
-_EITHER = re.compile(rf"{_STRUCK_OUT.pattern}|</s>")
+
+
+class _Element(NamedTuple):
+    """Thoughts in the midst of an answer, from where they open to behind where they end."""
+
+    begins: int
+    ends: int
+
+
+class _Reading(NamedTuple):
+    """Where a text's thoughts are."""
+
+    begins: int
+    """The answer, behind thoughts; 0 where none end."""
+    elements: tuple[_Element, ...]
+    """Thoughts within it, in order."""
+    opened: int | None
+    """Thoughts within it that nothing ends."""
+
+    def answer(self, text: str) -> str:
+        if not self.begins and not self.elements:
+            return text
+        begins = (self.begins, *(element.ends for element in self.elements))
+        ends = (*(element.begins for element in self.elements), len(text))
+        joined = "".join(text[begin:end] for begin, end in zip(begins, ends, strict=True)).lstrip()
+        return joined.rstrip() if self.elements else joined
 
 
 def without_thoughts(text: str) -> str:
     """`text` from behind the last end of thoughts, or behind what it begins with in another spelling."""
-    begins = _answer_begins(text)
-    return _bare(text[begins:].lstrip() if begins else text)
+    return bare_answer(_read(text).answer(text))
 
 
 def only_thoughts(text: str, *, finished: bool) -> bool:
@@ -97,125 +108,84 @@ def only_thoughts(text: str, *, finished: bool) -> bool:
     """
     pair = _pair_of(text)
     begins = _BEGINNING.match(text) or (pair and not (pair.prose and finished))
-    return bool(begins) and not _answer_begins(text)
+    return bool(begins) and not _read(text).begins
 
 
-def quoted_end(text: str) -> int | None:
-    """Where the last end of thoughts stands in a text that did not begin with any, and may quote it."""
-    if _BEGINNING.match(text) or _pair_of(text):
-        return None
-    return max((found.start() for found in _END.finditer(text)), default=None)
+def ends_in_thoughts(text: str) -> bool:
+    """Whether `text` begins to think behind a word that is no object, and does not say that it is done."""
+    reading = _read(text)
+    return reading.opened is not None and "{" not in text[reading.begins : reading.opened]
 
 
-def _answer_begins(text: str) -> int:
-    """Where the answer begins behind thoughts; 0 where none end."""
-    pair = _pair_of(text)
-    if pair and (closed := pair.closing.search(text)):
-        return closed.end()
-    return _last_end(text)
+class _Reader:
+    """Goes through a text's marks, from its left to its right."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        pair = _pair_of(text)
+        beginning = pair.beginning.match(text) if pair else _BEGINNING.match(text)
+        self._thinks = beginning is not None
+        self._begins = beginning.end() if beginning else 0
+        self._marks = pair.marks if pair and pair.ends_in(text) else _MARKS
+        self._quoting = QuotingObjects(text, self._begins)
+        self._opened: dict[str, int] = {}
+        self._elements: list[_Element] = []
+        self._ends: list[tuple[int, int | None]] = []
+        """Behind each end of thoughts; and where they opened, if that was behind the end before."""
+
+    def read(self) -> _Reading:
+        for mark in self._marks.finditer(self._text, self._begins):
+            # No draft tells what a mark within it is worth.
+            if (self._thinks and not self._ends) or not self._quoting.hold(mark.start()):
+                self._take(mark)
+        begins, elements = self._answer()
+        return _Reading(begins, tuple(elements), min(self._opened.values(), default=None))
+
+    def _take(self, mark: re.Match[str]) -> None:
+        name = _name(mark)
+        if mark["opened"]:
+            self._opened.setdefault(name, mark.start())
+            return
+        opened = None if name == _PLAIN else self._opened.get(name)
+        # Where thoughts have ended before, a page may have made them quote whatever opens an element.
+        if opened is None or self._thinks or self._ends:
+            self._end(mark.end(), opened)
+            return
+        while self._opened and next(reversed(self._opened.values())) >= opened:
+            self._opened.popitem()
+        while self._elements and self._elements[-1].begins > opened:
+            self._elements.pop()
+        self._elements.append(_Element(opened, mark.end()))
+
+    def _end(self, behind: int, opened: int | None) -> None:
+        """All that stands before position `behind` was thoughts."""
+        self._ends.append((behind, opened))
+        self._opened.clear()
+        self._elements.clear()
+        self._quoting.begin_at(behind)
+
+    def _answer(self) -> tuple[int, list[_Element]]:
+        """Where it begins, and its elements: one with nothing behind it was a part of the answer before."""
+        last, limit = list[_Element](), len(self._text)
+        while self._ends:
+            begins, opened = self._ends.pop()
+            if opened is None or not only_tokens(self._text, begins, limit):
+                return begins, last[::-1]
+            last.append(_Element(opened, limit))
+            limit = opened
+        return 0, self._elements + last[::-1]
 
 
-def _last_end(text: str) -> int:
-    """Behind the last mark that ends thoughts; 0 where there is none."""
-    ends = _unquoted([found.span() for found in _END.finditer(text)], text)
-    elements = _elements(text) if ends else frozenset()
-    while ends:
-        start, end = ends.pop()
-        # With an answer behind it, it ended thoughts: a model may have said a word before them.
-        if start not in elements or not _only_tokens(text, end):
-            return end
-    return 0
+def _name(mark: re.Match[str]) -> str:
+    """What an opening and its end have in common; nothing where there is but one pair."""
+    if mark.re is not _MARKS:
+        return ""
+    return (mark["opened"] or mark["closed"] or "").lower()
 
 
-def _unquoted(ends: list[tuple[int, int]], text: str) -> list[tuple[int, int]]:
-    """Without those that an object behind an earlier one quotes in a string."""
-    if not 1 < len(ends) <= MOST_QUOTED:
-        return ends
-    kept, behind = ends[:1], 0
-    for start, end in ends[1:]:
-        behind = max(behind, kept[-1][1])
-        quoting = object_around(text, start, behind)
-        if quoting is None or not isinstance(strict_or_none(repaired(quoting)), dict):
-            kept.append((start, end))
-    return kept
-
-
-def _elements(text: str) -> frozenset[int]:
-    """Where tags end that a text has opened in its midst by itself: where nothing stands behind one, it was
-    a part of the answer, and no end of thoughts.
-    """
-    opened: set[str] = set()
-    closing: set[int] = set()
-    begins = len(text) - len(text.lstrip())
-    for found in _TAGS.finditer(text):
-        name = found[2].lower()
-        if not found[1]:
-            if found.start() > begins:
-                opened.add(name)
-        elif name in opened and name != _PLAIN:
-            closing.add(found.start())
-    return frozenset(closing)
+def _read(text: str) -> _Reading:
+    return _Reader(text).read()
 
 
 def _pair_of(text: str) -> _Pair | None:
-    return next((pair for pair in _PAIRS if pair.opening.match(text)), None)
-
-
-def _bare(text: str) -> str:
-    bare, marks = _AROUND_ANSWERS.subn("", _without_ends_of_turns(text))
-    return bare.strip() if marks else bare
-
-
-def _without_ends_of_turns(text: str) -> str:
-    """Positions move, not the text: there may be as many tokens as the answer has room for."""
-    opened, closed = len(_STRUCK_OUT.findall(text)) - _begins_with_a_token(text), text.count("</s>")
-    kept, end = len(text), len(text.rstrip())
-    while found := _token_before(text, end):
-        if found == "</s>":
-            if opened >= closed:
-                break
-            closed -= 1
-        end -= len(found)
-        while end and text[end - 1].isspace():
-            end -= 1
-        kept = end
-    return text[:kept]
-
-
-def _begins_with_a_token(text: str) -> bool:
-    """Whether the `<s>` that it begins with is what begins every text of theirs: no element that ends before
-    the text does."""
-    begins = len(text) - len(text.lstrip())
-    if not text.startswith("<s>", begins):
-        return False
-    depth = 0
-    for found in _EITHER.finditer(text, begins):
-        depth += -1 if found[0] == "</s>" else 1
-        if depth == 0:
-            return _only_tokens(text, found.end())
-    return True
-
-
-def _only_tokens(text: str, begins: int) -> bool:
-    """Whether nothing but tokens that end turns stands from `begins` on."""
-    return not text[begins : _behind_tokens(text, begins)].strip()
-
-
-def _behind_tokens(text: str, begins: int) -> int:
-    """Where the text from `begins` on ends without tokens that end turns."""
-    end = len(text.rstrip())
-    while end > begins and (found := _token_before(text, end)):
-        end -= len(found)
-        while end > begins and text[end - 1].isspace():
-            end -= 1
-    return max(begins, end)
-
-
-def _token_before(text: str, end: int) -> str | None:
-    """The token that ends a turn and stands right before position `end`."""
-    for token in ENDS_OF_TURNS:
-        if text.endswith(token, 0, end):
-            return token
-    begins = text.rfind("<", max(0, end - _LONGEST_IN_BARS), end)
-    found = _END_IN_BARS.fullmatch(text, begins, end) if begins >= 0 else None
-    return found[0] if found else None
+    return next((pair for pair in _PAIRS if pair.beginning.match(text)), None)

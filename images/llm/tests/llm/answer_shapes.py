@@ -311,7 +311,7 @@ OPENAI = {
     "thoughts alone": Shape(chat(content=f"<think>{YES}</think>"), "", "{}", OPEN),
     "a tag in a string": Shape(
         chat(content='{"a": "</think>", "result": true}'),
-        '", "result": true}',
+        '{"a": "</think>", "result": true}',
         '{"a": "</think>", "result": true}',
         True,
     ),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from genvm_llm import filters
 from genvm_llm.configuration import read_config
-from genvm_llm.json_text import NotAnObject, clean, complete, parse_object
+from genvm_llm.json_completion import complete
+from genvm_llm.json_text import NotAnObject, clean, parse_object
 from genvm_llm.merging import MergeRefused, check_strategy, merge
 from genvm_llm.templates import KINDS, Template, TemplateUnusable, check_template
 from genvm_llm.timeouts import TimeoutMalformed, seconds
