@@ -6,6 +6,7 @@ Proxies do, and some write comments in front so that the connection stays open.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 
@@ -22,6 +23,10 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 """No others: a text may hold whatever else Unicode ends a line with."""
 _ASIDE = (":", "id:", "retry:")
 """Beginnings of lines of an event stream that carry nothing."""
+_MEMBERS = ("delta", "message")
+"""What a choice says is in one of them: the first for a piece, the second for a whole answer, as a rule."""
+MOST_BLANKS = 64
+"""Characters around an answer by which a server's last piece may be shorter than what it says again."""
 _EVENT, _DATA = "event:", "data:"
 
 
@@ -72,11 +77,10 @@ def _joined(pieces: list[Json], *, done: bool) -> Json:
     failed = next((one for one in pieces if _is_error(one, bare=not ended)), None)
     if failed is not None:
         return failed
-    whole = [one for one in pieces if _is_whole(at(one, "choices", 0))]
-    if len(whole) == 1:
-        return whole[0]
-    if any(at(one, "choices", 0, "delta") is not None for one in pieces):
-        return _chat(pieces, done=done)
+    if len(pieces) > 1 or at(pieces, 0, "choices", 0, "delta") is not None:
+        choices = [choice for one in pieces for choice in list_at(one, "choices")[:1]]
+        if any(at(choice, member) is not None for choice in choices for member in _MEMBERS):
+            return {**_chat(choices, done=done), "usage": _last(at(one, "usage") for one in pieces)}
     if len(pieces) == 1:
         return pieces[0]
     last = pieces[-1] if pieces else None
@@ -93,13 +97,6 @@ def _is_error(piece: Json, *, bare: bool) -> bool:
     return error_in(piece) is not None or (bare and fault_of(piece).status is not None)
 
 
-def _is_whole(choice: Json) -> bool:
-    """Whether it is an answer by itself, and no piece of one that has a message beside."""
-    if at(choice, "delta") is not None or at(choice, "message") is None:
-        return False
-    return bool(at(choice, "message", "content") or _reason(choice))
-
-
 def _has_ended(choice: Json) -> bool:
     """By itself: one that was broken off says why in the piece that follows."""
     reason = _reason(choice)
@@ -112,27 +109,66 @@ def _reason(choice: Json) -> Json:
     return None if ending_of(reason) is Ending.UNTOLD else reason
 
 
-def _chat(pieces: list[Json], *, done: bool) -> Json:
-    """OpenAI's chunks as the answer that they are parts of."""
-    choices = [choice for one in pieces for choice in list_at(one, "choices")[:1]]
+def _chat(choices: list[Json], *, done: bool) -> dict[str, Json]:
+    """OpenAI's chunks as the answer that they are parts of. Raises ValueError for several answers."""
+    in_pieces = any(at(choice, "delta") is not None for choice in choices)
     message: dict[str, Json] = {
-        "content": _parts(at(choice, "delta", "content") for choice in choices),
-        "refusal": "".join(text_at(choice, "delta", "refusal") or "" for choice in choices),
+        "content": _content(choices),
+        "refusal": "".join(said for said in _said(choices, "refusal") if isinstance(said, str)),
+        "tool_calls": [call for said in _said(choices, "tool_calls") for call in _parts(said)],
+        "function_call": _first(call for call in _said(choices, "function_call") if is_call(call)),
     }
-    message["tool_calls"] = [call for choice in choices for call in list_at(choice, "delta", "tool_calls")]
-    message["function_call"] = _first(
-        call for choice in choices if is_call(call := at(choice, "delta", "function_call"))
-    )
     whole: dict[str, Json] = {
         "message": message,
-        "finish_reason": _last(map(_reason, choices)) or (None if done else CUT),
+        "finish_reason": _last(map(_reason, choices)) or (CUT if in_pieces and not done else None),
         "native_finish_reason": _last(at(choice, "native_finish_reason") for choice in choices),
         "content_filter_results": _filter_results(choices),
         "error": _first(
             choice["error"] for choice in choices if isinstance(choice, dict) and fault_in(choice)
         ),
     }
-    return {"choices": [whole], "usage": _last(at(one, "usage") for one in pieces)}
+    return {"choices": [whole]}
+
+
+def _content(choices: list[Json]) -> Json:
+    """What all deltas say. A message without one is a piece, too, or says once more what was said so far.
+
+    Raises ValueError for several messages that do not belong together.
+    """
+    parts: list[Json] = []
+    length: float = 0
+    in_deltas = any(not _is_empty(at(choice, "delta", "content")) for choice in choices)
+    for choice, said in zip(choices, _said(choices, "content"), strict=True):
+        if _is_empty(said):
+            continue
+        if _is_empty(at(choice, "delta", "content")):
+            # Only where it may be: else a body of many pieces would be joined as often.
+            if isinstance(said, str) and len(said) + MOST_BLANKS >= length and _begins_with(said, parts):
+                parts, length = [], 0
+            elif parts and not in_deltas:
+                raise ValueError("several answers")
+        parts += _parts(said)
+        length += len(said) if isinstance(said, str) else math.inf
+    return parts[0] if len(parts) == 1 else parts
+
+
+def _parts(said: Json) -> list[Json]:
+    return said if isinstance(said, list) else [said]
+
+
+def _begins_with(text: str, parts: list[Json]) -> bool:
+    return text.strip().startswith("".join(part for part in parts if isinstance(part, str)).strip())
+
+
+def _said(choices: list[Json], name: str) -> Iterator[Json]:
+    """That member of each piece's delta, or of the message that stands in its place."""
+    for choice in choices:
+        delta = at(choice, "delta", name)
+        yield at(choice, "message", name) if _is_empty(delta) else delta
+
+
+def _is_empty(value: Json) -> bool:
+    return value in (None, "", [])
 
 
 def _filter_results(choices: list[Json]) -> dict[str, Json]:
@@ -145,16 +181,6 @@ def _filter_results(choices: list[Json]) -> dict[str, Json]:
             more = result if isinstance(result, list) else [result]
             found[name] = [*(before if isinstance(before, list) else []), *more]
     return found
-
-
-def _parts(contents: Iterator[Json]) -> list[Json]:
-    """Texts, or lists of parts, as those of a whole answer."""
-    return [
-        part
-        for content in contents
-        for part in (content if isinstance(content, list) else [content])
-        if part is not None
-    ]
 
 
 def _first(values: Iterator[Json]) -> Json:

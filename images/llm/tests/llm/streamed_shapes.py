@@ -42,7 +42,13 @@ def called(**call: Any) -> Any:
     return choice(chunk(None), delta={"function_call": call})
 
 
+def message(content: Any, finish: Any = None, **more: Any) -> Any:
+    """A piece with a message in place of its delta."""
+    return chat(finish, None, content=content) | more
+
+
 END = chunk("", "stop")
+BEGUN = (chunk('{"reason": "same", '), chunk('"result": true}'))
 STREAMED = {
     "a stream": Shape(
         streamed(
@@ -112,6 +118,40 @@ STREAMED = {
     ),
     "a stream, a whole answer behind its beginning": Shape(
         streamed(chunk(""), chat(content=YES), "[DONE]"), YES, YES, True
+    ),
+    "a stream, an empty message for its end": Shape(
+        streamed(*BEGUN, message("", "stop", usage=USAGE), "[DONE]"), YES, YES, True
+    ),
+    "a stream, null in a message for its end": Shape(
+        streamed(*BEGUN, message(None, "stop", usage=USAGE)), YES, YES, True
+    ),
+    "a stream, a message of nothing for its end": Shape(
+        streamed(*BEGUN, {"choices": [{"message": {}, "finish_reason": "stop"}]}), YES, YES, True
+    ),
+    "a stream, a message for its beginning": Shape(
+        streamed(message('{"reason": "same", '), BEGUN[1], END), YES, YES, True
+    ),
+    "a stream, a message for its last piece": Shape(
+        streamed(BEGUN[0], message('"result": true}', "stop")), YES, YES, True
+    ),
+    "a stream, all of it once more in its last piece": Shape(
+        streamed(chunk("\n"), *BEGUN, message(YES, "stop")), YES, YES, True
+    ),
+    "a stream, all of it beside a last piece of nothing": Shape(
+        streamed(chunk(""), choice(chunk("", "stop"), message={"content": YES})), YES, YES, True
+    ),
+    "a stream, all until then in each message": Shape(
+        streamed(message(YES[:9]), message(YES[:20]), message(YES, "stop")), YES, YES, True
+    ),
+    "a stream of several answers": Shape(streamed(message(YES, "stop"), message("No.", "stop")), UNKNOWN),
+    "a stream, usage behind a whole answer": Shape(
+        streamed(message(YES, "stop"), {"choices": [], "usage": USAGE}, "[DONE]"), YES, YES, True
+    ),
+    "a stream, filtered behind a whole answer": Shape(
+        streamed(message(YES), chunk("", "content_filter")), REFUSED
+    ),
+    "a stream, a tool's call in a message": Shape(
+        streamed(chat(content=None, tool_calls=TOOL_CALLS), {"choices": [], "usage": USAGE}), NO_ANSWER
     ),
     "a stream that was broken off, a code alone": Shape(
         streamed(chunk("The", "abort"), {"code": 429, "msg": "x"}), LIMITED
