@@ -6,7 +6,8 @@ from genvm_llm.failures import Kind
 from genvm_llm.prompt import Format
 from genvm_llm.providers.endings import Ending
 from genvm_llm.providers.exchange import Reply
-from genvm_llm.providers.faults import Fault
+from genvm_llm.providers.faults import Fault, tool_called
+from genvm_llm.spelled_calls import begins_with_call
 from genvm_llm.thoughts import ends_in_thoughts, only_thoughts, without_thoughts
 
 
@@ -20,7 +21,10 @@ def fault_of_reply(reply: Reply, form: Format) -> Fault | None:
         if reply.ending is Ending.LENGTH:
             return Fault(Kind.CUT_OFF, "the tokens were used up before the answer began")
         return Fault(Kind.NO_ANSWER, "it was still thinking when it ended")
-    if _says_something(reply):
+    said = without_thoughts(reply.content).strip() if isinstance(reply.content, str) else reply.content
+    if isinstance(said, str) and begins_with_call(said):
+        return tool_called()
+    if said or isinstance(said, dict):
         return None
     if reply.ending is Ending.LENGTH:
         return Fault(Kind.CUT_OFF, "the tokens were used up before the answer began")
@@ -37,9 +41,3 @@ def _is_a_draft(reply: Reply, form: Format) -> bool:
     if only_thoughts(reply.content, finished=finished):
         return form != "text" or not finished
     return form != "text" and reply.ending is Ending.LENGTH and ends_in_thoughts(reply.content)
-
-
-def _says_something(reply: Reply) -> bool:
-    if not isinstance(reply.content, str):
-        return reply.content is not None
-    return bool(without_thoughts(reply.content).strip())

@@ -124,7 +124,8 @@ def _calls(message: Json) -> list[Json]:
 
 
 def _refusal(message: Json) -> Json:
-    parts = list_at(message, "content")
+    content = at(message, "content")
+    parts = [content] if at(content, "type") == "refusal" else list_at(message, "content")
     return at(message, "refusal") or next((found for part in parts if (found := at(part, "refusal"))), None)
 
 
@@ -154,21 +155,27 @@ def _content(content: Json) -> str | dict[str, Json] | None:
 
 _TEXT_TYPES = ("text", "output_text")
 _JSON_TYPES = ("json", "output_json", "json_object")
-_OF_ANY_PART = ("annotations", "logprobs", "id", "index")
 _JSON_MEMBERS = ("json", "json_object", "output_json", "data", "value", "object", "text", "content")
+_OF_ANY_PART = ("annotations", "logprobs", "id", "index")
+_LONE_MEMBERS = (*_JSON_TYPES, "text")
+"""What a part alone has its value under: the other names are those of any object that was asked for."""
+_OF_PARTS = (*_LONE_MEMBERS, "image_url", "video_url", "input_audio", "citations", "cache_control", "refusal")
+"""Some servers write all members that a part of any kind may have, most of them empty."""
 
 
 def _is_part(content: Json) -> bool:
-    """Whether it holds what its type names: an object that was asked for may have a type, too."""
-    kind = at(content, "type")
-    named = "text" if kind in _TEXT_TYPES else kind if kind in _JSON_TYPES else None
-    if named is None or not isinstance(content, dict):
+    """Whether it is nothing but a part: an object that was asked for may have a type, too."""
+    if not isinstance(content, dict) or content.get("type") not in (*_TEXT_TYPES, *_JSON_TYPES):
         return False
-    # Some servers write all members that a part of any kind may have.
-    said = {name for name, value in content.items() if value not in (None, "", [], {})}
-    if said - {"type", named, *_OF_ANY_PART}:
-        return False
-    return isinstance(content.get(named), str | dict)
+    said = {name for name, value in content.items() if value or name not in _OF_PARTS}
+    said -= {"type", *_OF_ANY_PART}
+    if len(said) != 1:
+        return not said and any(isinstance(content.get(name), str | dict) for name in _LONE_MEMBERS)
+    name = said.pop()
+    value = content[name]
+    if content["type"] in _TEXT_TYPES:
+        return name == "text" and isinstance(value, str | dict)
+    return name in _LONE_MEMBERS and (isinstance(value, dict) or (isinstance(value, str) and "{" in value))
 
 
 def _part_json(part: dict[str, Json]) -> str:

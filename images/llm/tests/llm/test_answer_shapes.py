@@ -11,12 +11,13 @@ from genvm_llm.providers import PROVIDERS
 from genvm_module.errors import ModuleError
 
 from .answer_shapes import SHAPES, Failed, Shape
+from .lone_shapes import LONE
 from .provider_server import openai_reply, provider, raw
 from .streamed_shapes import STREAMED
 from .talk import Talk, backend, configured
 
 GOOD = {"text": "good", "json": '{"good": 1}', "bool": True}
-ALL = SHAPES | {("openai-compatible", name): shape for name, shape in STREAMED.items()}
+ALL = SHAPES | {("openai-compatible", name): shape for name, shape in (STREAMED | LONE).items()}
 EVERY = pytest.mark.parametrize(("name", "shape"), [(name, shape) for (name, _), shape in ALL.items()],
     ids=[f"{name}: {shape}" for name, shape in ALL],
 )  # fmt: skip
@@ -98,6 +99,18 @@ async def test_what_is_no_answer_was_paid_for_all_the_same(reply: Any) -> None:
             talk = Talk(service)
             with pytest.raises(ModuleError):
                 await talk.prompt()
+            tokens: Any = talk.conversation.statistics()["tokens"]
+    assert tokens["b/m"]["total"] == 16
+
+
+@pytest.mark.parametrize(
+    "name", ["a stream, usage behind a whole answer", "a stream, an empty message for its end"]
+)
+async def test_what_a_stream_says_of_its_usage_was_paid_for(name: str) -> None:
+    async with provider(served(STREAMED[name].body)) as server:
+        async with configured({"backends": {"b": backend(server.url)}}) as service:
+            talk = Talk(service)
+            await talk.prompt()
             tokens: Any = talk.conversation.statistics()["tokens"]
     assert tokens["b/m"]["total"] == 16
 
