@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,8 +89,23 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code. 2: the command line is wrong (argparse says so itself)."""
+    """Run one command; its exit code. 2: the command line is wrong (argparse says so itself).
+
+    Without `argv` the process is this command's, and ends with it.
+    """
     args = parsed(argv)
+    code = 1
+    try:
+        code = _result(args)
+    finally:
+        if argv is None and threading.active_count() > 1:
+            from orchestrator.leaving import end_soon
+
+            end_soon(code)
+    return code
+
+
+def _result(args: argparse.Namespace) -> int:
     try:
         code = _run(args)
         sys.stdout.flush()

@@ -38,6 +38,7 @@ from orchestrator.executions.service import Executions
 from orchestrator.executions.supervisor import never
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.kits import kit_of
+from orchestrator.leaving import Patience, closed, forever
 from orchestrator.made_permits import permit_pool, run_rules
 from orchestrator.made_pool import made_pool, offer_always, pooled
 from orchestrator.memory import FreeMemory
@@ -118,18 +119,20 @@ async def manager(
     *,
     lasting: bool = True,
     ready_times: ReadyTimes = DEFAULT_READY_TIMES,
+    patience: Patience = forever,
 ) -> AsyncIterator[Manager]:
     """A manager that runs; on leaving, its runs are ended and everything is closed in reverse order.
 
     `make_runtime` gets the settings and the manager id; unset: what the settings name. `check_llm` asks a
     provider; unset: the installed clients. `times`: how long its executions wait for
     others; `api_times`: the edge; `ready_times`: its readiness. Not `lasting`: its journal need not survive
-    the machine.
+    the machine. `patience`: with what a database or an engine holds up on leaving.
 
     Raises BadTokens, StateDirUnusable, ManifestError, EngineUnreachable, TracesNotInstalled.
     """
     async with AsyncExitStack() as held:
-        ground = await _ground(settings, make_runtime or named_runtime, times, held, lasting=lasting)
+        make = make_runtime or named_runtime
+        ground = await _ground(settings, make, times, held, patience, lasting=lasting)
         heart = _heart(ground, held, times, api_times)
         watched = _watched(ground, heart, ready_times)
         check = await held.enter_async_context(provider_checks(check_llm))
@@ -165,6 +168,7 @@ class _Ground:
     traces: Traces | None
     journal: Journal
     company: Company | None
+    patience: Patience
 
     @property
     def runtime(self) -> Runtime:
@@ -172,7 +176,13 @@ class _Ground:
 
 
 async def _ground(
-    settings: Settings, make: MakeRuntime, times: Times, held: AsyncExitStack, *, lasting: bool
+    settings: Settings,
+    make: MakeRuntime,
+    times: Times,
+    held: AsyncExitStack,
+    patience: Patience,
+    *,
+    lasting: bool,
 ) -> _Ground:
     tokens = None if settings.tokens_file is None else await TokenWatch.open(settings.tokens_file)
     manager_id = await asyncio.to_thread(
@@ -183,12 +193,14 @@ async def _ground(
     permits = permit_pool(settings, memory)
     inner = await make(settings, manager_id)
     pool = made_pool(settings, inner, permits, memory.pool_room())
-    held.push_async_callback((pool or inner).aclose)
+    held.push_async_callback(closed, "runtime", (pool or inner).aclose, patience)
     nodes = held.enter_context(closing(await asyncio.to_thread(node_dialler, settings, times)))
     traces = await _traces(settings, manager_id, held)
     journal, company = await _journal(settings, manager_id, permits, lasting=lasting)
-    held.push_async_callback(journal.aclose)
-    return _Ground(settings, tokens, catalogue, permits, make, inner, pool, nodes, traces, journal, company)
+    held.push_async_callback(closed, "journal", journal.aclose, patience)
+    return _Ground(
+        settings, tokens, catalogue, permits, make, inner, pool, nodes, traces, journal, company, patience
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +246,7 @@ def _heart(ground: _Ground, held: AsyncExitStack, times: Times, api_times: ApiTi
     )
     audit = AuditLog(settings.audit_file, background).begun()
     held.push_async_callback(audit.flushed, AUDIT_TIME)
-    held.push_async_callback(_ended, executions, among)
+    held.push_async_callback(_ended, executions, among, ground.patience)
     return _Heart(background, environment, modules, executions, among, audit, recovered, tally, StartTime())
 
 
@@ -349,10 +361,12 @@ async def _traces(settings: Settings, manager_id: str, held: AsyncExitStack) -> 
     return await held.enter_async_context(opened_traces(url, share, limit, manager_id, settings.runtime))
 
 
-async def _ended(executions: Executions, among: Among | None) -> None:
-    await executions.aclose()
+async def _ended(executions: Executions, among: Among | None, patience: Patience) -> None:
+    ended = await closed("executions", executions.aclose, patience)
     if among is not None:
-        await among.aclose(leave=not executions.left_runs)
+        # What may still go on here is nobody else's before the lease ends.
+        leave = ended and not executions.left_runs
+        await closed("company", partial(among.aclose, leave=leave), patience)
 
 
 def _body_limits(settings: Settings) -> BodyLimits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 
@@ -17,6 +18,10 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` to its end on the fastest loop there is."""
+    """Run `work` to its end on the fastest loop there is. Threads that it left waiting are not waited for."""
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(work)
+        try:
+            runner.run(work)
+        finally:
+            # The runner waits for its threads' calls, however long they take: here it has none.
+            runner.get_loop().set_default_executor(ThreadPoolExecutor(1))

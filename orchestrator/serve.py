@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from orchestrator.api.expectations import without_expectations
 from orchestrator.composition import Manager, manager
 from orchestrator.exposure import FREE_PORT, CannotListen, check_free, guarded_addresses, is_loopback
 from orchestrator.heap import give_back_early
+from orchestrator.leaving import OrderToStop
 from orchestrator.listener.acceptor import Acceptor, ConnectionLimits, connections_for
 from orchestrator.listener.ports import tcp_sockets
 from orchestrator.parent import watched_parent
@@ -41,7 +41,7 @@ async def serve(settings: Settings, *, die_with_parent: bool = False) -> None:
     """Serve until SIGTERM or SIGINT, or until the parent has ended where that is asked for.
 
     Then no run is taken any more, but status and DELETE are answered until the last one has ended: within
-    `drain_timeout` by itself, within `shutdown_timeout` by order.
+    `drain_timeout` by itself, within `shutdown_timeout` by order. A second signal ends the process at once.
 
     Raises CannotListen, and what `manager` raises.
     """
@@ -50,23 +50,27 @@ async def serve(settings: Settings, *, die_with_parent: bool = False) -> None:
     give_back_early()
     # Before the state directory is touched: what may not listen changes nothing.
     await asyncio.to_thread(check_listener, settings)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    order = OrderToStop(settings.drain_timeout + settings.shutdown_timeout)
+    order.listen()
+    await _serve(settings, order, die_with_parent=die_with_parent)
+    log.info("stopped")
+    order.obeyed()
+
+
+async def _serve(settings: Settings, order: OrderToStop, *, die_with_parent: bool) -> None:
     async with AsyncExitStack() as until:
         if die_with_parent:
-            await until.enter_async_context(watched_parent(stop.set))
-        running = await _opened(until.enter_async_context(manager(settings)), stop)
+            await until.enter_async_context(watched_parent(order.give))
+        running = await _opened(
+            until.enter_async_context(manager(settings, patience=order.patience)), order.given
+        )
         if running is None:
-            log.info("stopped")
             return
         where = await until.enter_async_context(listening(running))
         log.info("listening", address=where, runtime=settings.runtime, state_dir=str(settings.state_dir))
-        await _order_to_stop(running, stop)
+        await _order_to_stop(running, order)
         log.info("stopping")
-        await end_runs(running)
-    log.info("stopped")
+        await end_runs(running, order.left)
 
 
 async def _opened(opening: Coroutine[Any, Any, Manager], stop: asyncio.Event) -> Manager | None:
@@ -78,25 +82,28 @@ async def _opened(opening: Coroutine[Any, Any, Manager], stop: asyncio.Event) ->
         await cancel_and_wait(ordered)
 
 
-async def _order_to_stop(running: Manager, stop: asyncio.Event) -> None:
+async def _order_to_stop(running: Manager, order: OrderToStop) -> None:
     """Wait for it. Raises what keeps this manager from taking over an earlier one's runs.
 
     One that is still taking over gets on with it for a moment: what it knows can be ended in order.
     """
-    ordered = asyncio.create_task(stop.wait(), name="stop")
+    ordered = asyncio.create_task(order.given.wait(), name="stop")
     try:
         await first_done(ordered, running.recovery)
         if not ordered.done():
             running.recovery.result()
             await ordered
-        await asyncio.wait([running.recovery], timeout=RECOVERY_END_TIME)
+        await asyncio.wait([running.recovery], timeout=min(RECOVERY_END_TIME, order.left / 2))
         await cancel_and_wait(running.recovery)
     finally:
         await cancel_and_wait(ordered)
 
 
-async def end_runs(running: Manager) -> None:
-    """End the runs by policy; what does not end in time is left to the next start's sweep."""
+async def end_runs(running: Manager, limit: float | None = None) -> None:
+    """End the runs by policy, in so many seconds where there is a limit.
+
+    What does not end in time is left to the next start's sweep.
+    """
     settings = running.settings
     detach = settings.shutdown_policy is ShutdownPolicy.DETACH
     running.let_pool_go(leave=detach)
@@ -107,7 +114,7 @@ async def end_runs(running: Manager) -> None:
         return
     ending = running.executions.shut_down(drain=settings.drain_timeout, grace=settings.end_grace)
     try:
-        async with asyncio.timeout(settings.drain_timeout + settings.shutdown_timeout):
+        async with asyncio.timeout(limit):
             await ending
             await running.modules.shut_down()
     except TimeoutError:

@@ -47,7 +47,7 @@ from orchestrator.store.port import (
     Write,
 )
 from orchestrator.store.prepared import SQLITE, Prepared
-from orchestrator.store.server import check_encoding, client_options
+from orchestrator.store.server import bound_locks, check_encoding, client_options
 from orchestrator.store.sqlite import (
     SqliteWriter,
     bytes_on_disk,
@@ -316,6 +316,7 @@ def open_engine(url: str, settings: Mapping[str, int] | None = None) -> Engine:
             with engine.begin() as connection:
                 if not in_file:
                     check_encoding(connection)
+                    bound_locks(connection)
                     # Several managers may be the first at once.
                     connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
                 migrate(connection)

@@ -14,6 +14,8 @@ from orchestrator.store.port import StoreUnusable
 CONNECT_TIMEOUT = 5
 """Seconds for each address: a server that accepts and never answers kept the process for minutes, whatever
 ordered it to stop."""
+LOCK_TIMEOUT = 60
+"""Seconds: who migrates a large journal may take so long, and who holds its tables any longer is named."""
 HOLD_ALL_TEXT: Final = frozenset({"UTF8", "SQL_ASCII"})
 
 
@@ -61,3 +63,8 @@ def check_encoding(connection: Connection) -> None:
             f"the database has the encoding {encoding}, which lacks characters that runs may have: "
             "make one with CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'"
         )
+
+
+def bound_locks(connection: Connection) -> None:
+    """Let this transaction wait LOCK_TIMEOUT for what others have locked, and then fail."""
+    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'"))

@@ -11,11 +11,10 @@ import resource
 import sys
 from pathlib import Path
 
-from orchestrator import composition, event_loop
-from orchestrator.logs import configure_logs
+from orchestrator import composition
+from orchestrator.__main__ import main
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
-from orchestrator.serve import serve
-from orchestrator.settings import Settings, load_settings
+from orchestrator.settings import Settings
 
 SCRIPTS = Path(__file__).parents[1] / "manager"
 
@@ -35,6 +34,5 @@ if __name__ == "__main__":
         files = int(sys.argv[1])
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     composition.named_runtime = scripted_runtime
-    chosen = load_settings()
-    configure_logs(chosen.log_level, chosen.log_format)
-    event_loop.run(serve(chosen))
+    sys.argv[1:] = ["serve"]
+    sys.exit(main())

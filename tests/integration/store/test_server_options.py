@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from orchestrator.store.journal import open_journal
+from orchestrator.store import server
+from orchestrator.store.journal import MIGRATION_LOCK, open_journal
 from orchestrator.store.membership import bounded
+from orchestrator.store.port import StoreUnavailable
 from orchestrator.store.server import CONNECT_TIMEOUT, client_options
 from orchestrator.store.shared import open_shared_journal
 from tests.integration.store.test_membership import accepted
@@ -96,3 +98,16 @@ def test_connecting_takes_as_long_as_the_operator_says_and_no_longer_than_the_le
     url = SERVER + said
     assert client_options(url)["connect_timeout"] == str(alone)
     assert bounded(url, LEASE)["connect_timeout"] == str(member)
+
+
+async def test_opening_does_not_wait_for_ever_for_what_another_has_locked(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "LOCK_TIMEOUT", 1)
+    engine = create_engine(database, poolclass=NullPool)
+    with engine.connect() as other:
+        other.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
+        with pytest.raises(StoreUnavailable, match="lock timeout"):
+            await open_journal(database, "x")
+    opened = await open_journal(database, "x")
+    await opened.aclose()
