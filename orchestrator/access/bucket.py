@@ -26,16 +26,22 @@ class Bucket:
 
     def wait_for(self, amount: float) -> float:
         """Seconds until `amount` can be spent; 0: now. Spends nothing."""
-        now = self._clock()
-        self._level = min(self._burst, self._level + (now - self._at) * self._rate)
-        self._at = now
+        self._fill()
         wait = (min(amount, self._burst) - self._level) / self._rate
         return wait if wait > LEAST_WAIT else 0.0
 
     def spend_past(self, amount: float) -> None:
         """Take out what nobody asked about; down to minus one burst at most, so that the wait is bounded."""
+        self._fill()
         self._level = max(self._level - amount, min(self._level, -self._burst))
 
     def spend(self, amount: float) -> None:
         """Take `amount` out, below nothing if need be."""
+        self._fill()
         self._level -= amount
+
+    def _fill(self) -> None:
+        """Before anything is taken out: a full bucket gains nothing by time that has passed."""
+        now = self._clock()
+        self._level = min(self._burst, self._level + (now - self._at) * self._rate)
+        self._at = now

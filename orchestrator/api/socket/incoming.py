@@ -191,7 +191,6 @@ class Incoming:
         count, self._meter.idle = self._meter.idle, 0
         if self._spend is not None:
             self._spend(count)
-        self._idle.wait_for(0)
         self._idle.spend(count)
         return self._idle.wait_for(0) == 0
 

@@ -95,3 +95,13 @@ def test_what_nobody_asked_about_keeps_out_for_a_burst_at_most(clock: Clock) -> 
     assert allowance.ask(0) == pytest.approx(2.1)
     clock.now += 2.1
     assert allowance.ask(0) == 0
+
+
+@pytest.mark.parametrize("quiet", [0.0, 1.0, 1000.0])
+def test_a_time_of_quiet_pays_for_nothing_that_comes_after_it(clock: Clock, quiet: float) -> None:
+    limits = Limits(requests_per_second=10, requests_burst=20, bytes_per_second=10, bytes_burst=20)
+    pinging, sending = Allowance(limits, clock), Allowance(limits, clock)
+    clock.now += quiet
+    pinging.spend_requests(100)
+    sending.spend(40)
+    assert [pinging.ask(0), sending.ask(0)] == pytest.approx([2.1, 2.0])
