@@ -8,6 +8,8 @@ to be taken within the time that a body has to arrive. What is small is not look
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
@@ -70,18 +72,29 @@ class LargeAnswers:
             ) from None
         return Room(self._turns, size)
 
-    async def send(self, request: web.Request, response: web.Response) -> web.Response:
-        """Have the client take it now, within its time; who does not is hung up on."""
+    @asynccontextmanager
+    async def in_time(self, request: web.Request) -> AsyncIterator[None]:
+        """Have the client take what is sent meanwhile within its time; who does not is hung up on."""
         try:
             async with asyncio.timeout(self.seconds):
-                await response.prepare(request)
-                await response.write_eof()
+                yield
         except TimeoutError:
-            if request.transport is not None:
-                request.transport.abort()
+            hang_up(request)
+
+    async def send(self, request: web.Request, response: web.Response) -> web.Response:
+        """Have the client take it now."""
+        async with self.in_time(request):
+            await response.prepare(request)
+            await response.write_eof()
         # The library remembers a connection's last answer until its next request.
         response.body = None
         return response
+
+
+def hang_up(request: web.Request) -> None:
+    """At once: what the client has not been sent of its answer it never gets."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 LARGE_ANSWERS = web.AppKey("large_answers", LargeAnswers)

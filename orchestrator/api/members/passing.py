@@ -13,6 +13,7 @@ from yarl import URL
 
 from orchestrator.api.body import unsigned_query
 from orchestrator.api.errors import error_response
+from orchestrator.api.large_answers import LARGE_ANSWERS, hang_up
 from orchestrator.api.members.proof import HEADER, Proof
 from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
 from orchestrator.cluster.member import ClusterMember
@@ -181,12 +182,17 @@ def _most(request: web.Request, quick: float) -> float | None:
 
 
 async def _passed_back(request: web.Request, asked: aiohttp.ClientResponse) -> web.StreamResponse:
-    async with asked:
-        headers = {name: asked.headers[name] for name in TOLD if name in asked.headers}
-        answer = web.StreamResponse(status=asked.status, headers=headers)
-        answer.content_length = asked.content_length
-        await answer.prepare(request)
-        async for piece in asked.content.iter_chunked(PIECE):
-            await answer.write(piece)
-        await answer.write_eof()
+    """Within the time for a large answer, whatever its size: it is held here and there until it is taken."""
+    headers = {name: asked.headers[name] for name in TOLD if name in asked.headers}
+    answer = web.StreamResponse(status=asked.status, headers=headers)
+    answer.content_length = asked.content_length
+    async with asked, request.app[LARGE_ANSWERS].in_time(request):
+        try:
+            await answer.prepare(request)
+            async for piece in asked.content.iter_chunked(PIECE):
+                await answer.write(piece)
+            await answer.write_eof()
+        except (aiohttp.ClientError, OSError):
+            # The client would take an error for the rest of this answer.
+            hang_up(request)
     return answer
