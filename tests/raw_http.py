@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,3 +47,12 @@ def request(method: str, target: str, *headers: str, version: str = "1.1", body:
     """The bytes of a request; each header is a line, sent as it is."""
     lines = (f"{method} {target} HTTP/{version}", *headers, f"Content-Length: {len(body)}", "", "")
     return "\r\n".join(lines).encode("latin-1") + body
+
+
+async def until_the_end(reader: asyncio.StreamReader) -> bytes:
+    """All that comes until the connection ends, in whatever way."""
+    said = b""
+    with suppress(ConnectionResetError):
+        while piece := await reader.read(1 << 20):
+            said += piece
+    return said

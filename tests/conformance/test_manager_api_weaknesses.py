@@ -18,6 +18,7 @@ import pytest
 from genvm_wire.host_tables import ResultForm
 from genvm_wire.results import ResultCode, RunResult, build
 from orchestrator.api.context import CONTEXT
+from orchestrator.api.times import ApiTimes
 from orchestrator.composition import JOURNAL_FILE
 from tests.integration.manager.conftest import (
     Client,
@@ -33,6 +34,7 @@ __all__ = ["client", "folder", "make_client"]
 RETURNED = build(RunResult(code=ResultCode.RETURN, data=1), ResultForm.C).hex()
 CLIENTS_GIVE_UP = 10.0
 """Seconds after which a client takes the manager for broken (manager-api 7, W1)."""
+FOR_EVER = 3600.0
 EARLY = ["A", "B1", "B2", "B3", "B4"]
 
 
@@ -288,6 +290,21 @@ async def test_w11_a_get_after_a_delete_waits_for_the_status(client: Client, gen
         )
     assert deleted["result"] == "shutdown_completed"
     assert status["cause"] == "exited"
+
+
+async def test_w11_a_get_while_the_result_is_delivered_waits_for_the_status(make_client: MakeClient) -> None:
+    """Without a DELETE: a node that has been told the result asks once."""
+    client = await make_client(api_times=ApiTimes(acknowledgement=FOR_EVER))
+    body = client.encoded("A", {"slow_delivery": 0, "hold": None})
+    async with listening_node(host(client)):
+        run = client.manager.executions.find(await client.run(body))
+        assert run is not None
+        await client.until(lambda: run.delivering)
+        waiting = len(run.concluded._callbacks)
+        asking = asyncio.create_task(client.status(run.id))
+        await client.until(lambda: asking.done() or len(run.concluded._callbacks) > waiting)
+        client.let_go(run.execution.instance)
+        assert (await asking)["cause"] == "exited"
 
 
 @pytest.mark.parametrize("generation", ["A", "B3"])

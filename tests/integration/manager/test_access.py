@@ -265,6 +265,19 @@ async def test_what_is_no_request_is_counted_too(make_as: MakeAs, tokens_file: T
     assert answers == [MALFORMED, MALFORMED, INTERNAL, INTERNAL]
 
 
+async def test_what_brings_nothing_is_counted_as_requests(make_as: MakeAs, tokens_file: TokensFile) -> None:
+    tokens_file.add("slow", Scope.NODE, "a", **SLOW, requests_burst=4)
+    tokens_file.write()
+    slow = await (await make_as())("slow")
+    async with slow.session.ws_connect("/ws") as ws:
+        await ws.receive_bytes()
+        for _ in range(3):
+            await ws.ping()
+        await ws.send_bytes(b"x")
+        assert parts(await ws.receive_bytes())[2]["code"] == INTERNAL
+    assert (await slow.ask("GET", "/status"))[0] == 429
+
+
 def audited(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 import pytest
+from aiohttp import WSMsgType
 
 from orchestrator.api.bodies import LIMITS
 from tests.integration.manager.conftest import Client, MakeClient
 from tests.integration.manager.test_connections import HANDSHAKE
-from tests.socket_client import UNKNOWN_ID, refusal, socket_client
+from tests.raw_http import until_the_end
+from tests.socket_client import MALFORMED, UNKNOWN_ID, parts, refusal, socket_client
 
 KIB = 1024
 FREE = 64 * KIB
@@ -47,10 +48,7 @@ async def test_the_one_that_is_too_much_is_told_to_come_again(client: Client, op
         readers.append(await talking(client, begun(FREE + 480 * KIB, 480 * KIB + FREE + 9, opcode)))
     await client.until(lambda: held(client) == 960 * KIB)
     reader, writer = await talking(client, begun(FREE + 128 * KIB))
-    said = b""
-    with suppress(ConnectionResetError):
-        while piece := await reader.read(65536):
-            said += piece
+    said = await until_the_end(reader)
     assert TRY_AGAIN + b"requests that are being read" in said
     assert held(client) == 960 * KIB
     # Bodies count with them; who asks for little is served all the same.
@@ -69,3 +67,11 @@ async def test_a_message_is_held_until_it_is_answered(client: Client) -> None:
             await socket.ws.send_bytes(bytes(FREE + 800 * KIB))
             assert (await refusal(socket.cancel(1)))[0] == UNKNOWN_ID
         assert held(client) == 0
+
+
+async def test_a_text_is_refused_and_not_decoded(client: Client) -> None:
+    """It need not even be one: making a text of 64 MiB stops everybody else."""
+    async with client.session.ws_connect("/ws") as ws:
+        await ws.receive_bytes()
+        await ws.send_frame(b"\xff", WSMsgType.TEXT)
+        assert parts(await ws.receive_bytes())[2]["code"] == MALFORMED

@@ -9,12 +9,14 @@ from typing import Any
 
 from aiohttp import ClientSession
 
+from orchestrator.api.large_answers import LARGE_ANSWERS
 from orchestrator.api.socket.outgoing import ARTIFACT_FRAMES, CONTROL_FRAMES
 from orchestrator.api.socket.route import SOCKETS
 from orchestrator.api.socket.subscriptions import HELD_BYTES
 from tests.integration.manager.conftest import Client, MakeClient, Node, listening_node
 from tests.integration.manager.socket_requests import request
-from tests.socket_client import GET_ARTIFACT, PIECE, RUN, SocketClient, socket_client
+from tests.integration.manager.test_socket_bytes import talking
+from tests.socket_client import ATTACH, GET_ARTIFACT, PIECE, RUN, SocketClient, frame, socket_client
 
 LARGE = 2 * 1024 * 1024
 PIECES = 24
@@ -152,3 +154,36 @@ async def test_a_client_that_cannot_be_told_how_its_run_ended_is_disconnected(
         await slow.read()
         assert slow.close_code == 1006
         assert slow.waiting(run_id) <= 1
+
+
+@asynccontextmanager
+async def told_too_much(client: Client) -> AsyncIterator[None]:
+    """A client that takes nothing of a last event which is too large to be held, once that is on its way."""
+    async with listening_node(f"unix://{client.folder}/node") as node:
+        async with socket_client(client.session) as first:
+            run_id = await first.run(request(node, {"hold": None, "answer": 2 * HELD_BYTES}))
+            attach = {"attach": {"boot_id": first.boot_id, "genvm_id": run_id}}
+        asked = frame(ATTACH, 1, attach)
+        reader, writer = await talking(client, bytes([0x82, 0x80 | len(asked)]) + bytes(4) + asked)
+        try:
+            await reader.readuntil(b"started")
+            run = client.manager.executions.find(run_id)
+            assert run is not None
+            client.let_go(run.execution.instance)
+            yield
+        finally:
+            writer.close()
+
+
+async def test_a_client_that_goes_gives_back_the_room_of_what_it_was_being_told(client: Client) -> None:
+    answers = client.manager.app[LARGE_ANSWERS]
+    async with told_too_much(client):
+        await client.until(lambda: answers.held > 0)
+    await client.until(lambda: answers.held == 0)
+
+
+async def test_a_client_that_does_not_take_a_large_event_in_time_is_hung_up_on(client: Client) -> None:
+    client.manager.app[LARGE_ANSWERS].seconds = 0.05
+    sockets = client.manager.app[SOCKETS]
+    async with told_too_much(client):
+        await client.until(lambda: not sockets.waiting())

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from orchestrator.api.bytes_held import TooManyBytes
 from orchestrator.api.large_answers import GROWN, LARGE, LargeAnswers, Room
+from tests.raw_http import until_the_end
 
 KEPT = 2 * LARGE
 NEVER = 3600.0
@@ -107,3 +110,24 @@ async def test_patience_is_for_a_row_that_stands_still_not_for_a_long_one(
         await last
     room.give_back()
     assert asked.held == 0
+
+
+async def test_who_does_not_take_one_in_time_is_hung_up_on() -> None:
+    size, over = 32 * LARGE, asyncio.Event()
+    asked = LargeAnswers(1, 0.05, NEVER)
+
+    async def answer(request: web.Request) -> web.Response:
+        try:
+            return await asked.send(request, web.Response(body=bytes(size)))
+        finally:
+            over.set()
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    async with TestServer(app) as server:
+        assert server.port is not None
+        reader, writer = await asyncio.open_connection(server.host, server.port, limit=1)
+        writer.write(b"GET / HTTP/1.1\r\nHost: m\r\n\r\n")
+        await over.wait()
+        assert len(await until_the_end(reader)) < size
+        writer.close()

@@ -163,6 +163,7 @@ BUSY = {
     "empty messages": frame(TEXT, 0),
     "pieces": frame(CONTINUATION, 1, last=False),
     "last pieces": frame(CONTINUATION, 0),
+    "farewells": frame(CLOSE, 2),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -15,7 +15,7 @@ from orchestrator.api.large_answers import LARGE_ANSWERS, LargeAnswers
 from orchestrator.api.members.passing import Passing
 from orchestrator.api.members.proof import Proof
 from orchestrator.store.members import Member
-from tests.raw_http import exchange, request
+from tests.raw_http import exchange, request, until_the_end
 
 RUN = 5
 SECRET = b"s" * 32
@@ -111,15 +111,6 @@ async def client(address: str, limit: int = 1 << 16) -> AsyncIterator[asyncio.St
         writer.close()
 
 
-async def rest(reader: asyncio.StreamReader) -> bytes:
-    """All that comes until the connection ends, in whatever way."""
-    said = b""
-    with suppress(ConnectionResetError):
-        while piece := await reader.read(1 << 20):
-            said += piece
-    return said
-
-
 async def test_who_does_not_take_what_is_passed_back_is_hung_up_on() -> None:
     over = asyncio.Event()
 
@@ -138,7 +129,7 @@ async def test_who_does_not_take_what_is_passed_back_is_hung_up_on() -> None:
         client(here, limit=1) as reader,
     ):
         await over.wait()
-        assert len(await rest(reader)) < SIZE
+        assert len(await until_the_end(reader)) < SIZE
 
 
 async def test_an_answer_whose_owner_goes_in_the_middle_ends_there() -> None:
@@ -158,5 +149,5 @@ async def test_an_answer_whose_owner_goes_in_the_middle_ends_there() -> None:
         assert (await reader.readuntil(b"begun")).startswith(b"HTTP/1.1 200 ")
         with capture_logs() as logged:
             gone.set()
-            assert await rest(reader) == b""
+            assert await until_the_end(reader) == b""
     assert logged == []
