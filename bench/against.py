@@ -6,8 +6,8 @@ have one name each for both sides: they are built once for each, and before its 
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -19,9 +19,13 @@ from pathlib import Path
 
 import docker
 
+from bench.alternating import KINDS, Tested, alternating
 from bench.figures import Results
+from bench.manager import other_environment
 
 ROOT = Path(__file__).parents[1]
+EXECUTOR = "genvm-executor:latest"
+ALTERNATING_RUNS = 100
 
 
 @contextmanager
@@ -44,6 +48,7 @@ class Side:
 
     folder: Path
     images: Mapping[str, str]
+    keep: str
 
     @classmethod
     def built(cls, folder: Path, keep: str) -> Side:
@@ -59,12 +64,13 @@ class Side:
                 if tag.startswith("genvm-") and not tag.startswith("genvm-bench:")
             }
             for identity in set(images.values()):
-                client.images.get(identity).tag(
-                    "genvm-bench", f"{keep}-{identity.removeprefix('sha256:')[:12]}"
-                )
+                client.images.get(identity).tag("genvm-bench", _tag(keep, identity))
         finally:
             client.close()
-        return cls(folder, images)
+        return cls(folder, images, keep)
+
+    def tested(self) -> Tested:
+        return Tested(self.folder, f"genvm-bench:{_tag(self.keep, self.images[EXECUTOR])}")
 
     def take_names(self) -> None:
         client = docker.from_env()
@@ -98,6 +104,7 @@ class Pair:
 def against(revision: str, parts: Sequence[str], arguments: Sequence[str], turns: int) -> dict[str, Pair]:
     """Figures by name of the `parts` that both sides know, measured `turns` times part by part.
 
+    Of warm starts and reuse also of both at the same time, a run of each in turn: their ratios say most.
     `arguments`: the benchmark's. Raises CalledProcessError for a side that cannot be built or measured.
     """
     measured: list[tuple[Results, Results]] = []
@@ -113,6 +120,10 @@ def against(revision: str, parts: Sequence[str], arguments: Sequence[str], turns
                 for turn in range(turns):
                     asked = [*arguments, "--only", part]
                     measured.append(_turn(there, here, asked, here_first=turn % 2 == 1))
+            if not KINDS.keys().isdisjoint(parts):
+                _say("measuring: a run of each in turn")
+                both = asyncio.run(alternating((there.tested(), here.tested()), ALTERNATING_RUNS))
+                measured.append((both[0], both[1]))
         finally:
             here.take_names()
     return paired(measured)
@@ -161,6 +172,10 @@ def comparison(pairs: Mapping[str, Pair]) -> str:
     return "\n".join(lines)
 
 
+def _tag(keep: str, identity: str) -> str:
+    return f"{keep}-{identity.removeprefix('sha256:')[:12]}"
+
+
 def _parts_of(folder: Path) -> list[str]:
     listing = "from bench.measures import MEASURES; print(*MEASURES)"
     return _output(folder, ".venv/bin/python", "-c", listing).split()
@@ -176,19 +191,14 @@ def _turn(there: Side, here: Side, arguments: Sequence[str], *, here_first: bool
 
 
 def _run(folder: Path, *command: str) -> None:
-    subprocess.run(command, cwd=folder, env=_environment(), check=True, stdout=sys.stderr)
+    subprocess.run(command, cwd=folder, env=other_environment(), check=True, stdout=sys.stderr)
 
 
 def _output(folder: Path, *command: str) -> str:
     found = subprocess.run(
-        command, cwd=folder, env=_environment(), check=True, stdout=subprocess.PIPE, text=True
+        command, cwd=folder, env=other_environment(), check=True, stdout=subprocess.PIPE, text=True
     )
     return found.stdout
-
-
-def _environment() -> dict[str, str]:
-    """What this checkout's interpreter was told of itself must not reach the other's."""
-    return {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
 
 
 def _say(text: str) -> None:

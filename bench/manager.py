@@ -159,6 +159,11 @@ async def _at_once(clients: list[Coroutine[Any, Any, None]]) -> None:
             group.create_task(client)
 
 
+def other_environment() -> dict[str, str]:
+    """What this checkout's interpreter was told of itself must not reach another's."""
+    return {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+
+
 def _link_precompiled(source: Path, state: Path) -> None:
     state.mkdir(0o700)
     for compiled in source.glob("precompiled-*"):
@@ -167,17 +172,19 @@ def _link_precompiled(source: Path, state: Path) -> None:
 
 @asynccontextmanager
 async def manager(
-    precompiled: Path | None = None, listen: str = "", **settings: object
+    precompiled: Path | None = None, listen: str = "", checkout: Path | None = None, **settings: object
 ) -> AsyncIterator[Manager]:
     """A manager with `settings` (without the prefix), ended and cleaned up afterwards.
 
     `precompiled`: a state directory that has the process runtime's executor already.
+    `checkout`: whose manager it is, run by its own virtual environment; None: this one's.
     """
     folder = Path(tempfile.mkdtemp(prefix="gb"))
     socket, state = folder / "api", folder / "state"
     if precompiled is not None:
         _link_precompiled(precompiled, state)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GENVM_")}
+    environment = other_environment() if checkout else dict(os.environ)
+    environment = {name: value for name, value in environment.items() if not name.startswith("GENVM_")}
     environment |= {f"GENVM_{name.upper()}": str(value) for name, value in settings.items()}
     environment |= {
         "GENVM_STATE_DIR": str(state),
@@ -185,7 +192,8 @@ async def manager(
         "GENVM_LOG_LEVEL": "error",
         "GENVM_LOG_FORMAT": "json",
     }
-    process = subprocess.Popen([sys.executable, "-m", "orchestrator", "serve"], env=environment)
+    python = checkout / ".venv" / "bin" / "python" if checkout else sys.executable
+    process = subprocess.Popen([python, "-m", "orchestrator", "serve"], env=environment, cwd=checkout)
     try:
         while not socket.exists():
             if process.poll() is not None:

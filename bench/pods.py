@@ -28,7 +28,7 @@ async def pods(results: Results, runs: int, seconds: float) -> None:
 
 
 async def _sides(held: AsyncExitStack, there: Cluster, pool_size: int) -> Sides:
-    pods = manager(None, there.gateway, permits=PERMITS, pool_size=pool_size, **there.settings())
+    pods = manager(None, there.gateway, None, permits=PERMITS, pool_size=pool_size, **there.settings())
     beside = manager(permits=PERMITS, pool_size=pool_size)
     sides = {
         "pods": await held.enter_async_context(pods),
