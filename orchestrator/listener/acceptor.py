@@ -189,6 +189,7 @@ class Acceptor:
     def _look_around(self) -> None:
         now = self._loop.time()
         for connection in list(self._waiting):
+            connection.look()
             if connection.waits_to_be_parsed:
                 continue
             if _overdue(connection.head_since, now, self._limits.head) or _overdue(

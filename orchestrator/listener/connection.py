@@ -8,7 +8,7 @@ import sys
 import termios
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import structlog
 from aiohttp import http_exceptions, web
@@ -47,6 +47,9 @@ class HttpConnection(web.RequestHandler):
     `look_first`: what comes before the parser of what the connection is upgraded to.
     `head_since`: since when a request's head has been arriving, None when none is.
 
+    The library ends nobody who waits: whom it has closed, but who does not take what was left for it, it lets
+    go of, and nobody could end that connection any more.
+
     What has come is parsed within the turns of `turns`. What a turn has no time for waits here, and no more
     is read meanwhile: it is never more than one read brings.
     """
@@ -55,7 +58,9 @@ class HttpConnection(web.RequestHandler):
         "_asked",
         "_begins",
         "_came",
+        "_carrier",
         "_leaves_rest",
+        "_left",
         "_turns",
         "_was_paused",
         "_watcher",
@@ -85,6 +90,9 @@ class HttpConnection(web.RequestHandler):
         self._leaves_rest = False
         self._was_paused = False
         self._asked = False
+        self._carrier: asyncio.Transport | None = None
+        # Bytes of answers that the client had not taken when somebody looked last.
+        self._left = 0
         self.met = False
         self.look_first: Callable[[Any], Any] | None = None
         self.waits_since: float | None = loop.time()
@@ -92,11 +100,13 @@ class HttpConnection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._carrier = cast("asyncio.Transport", transport)
         self.met = True
         self._watcher.opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._came = b""
+        self._carrier = None
         super().connection_lost(exc)
         self._watcher.closed(self)
 
@@ -106,7 +116,8 @@ class HttpConnection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         if self._leaves_rest:
             return
-        if self.waits_since is not None and self.head_since is None:
+        # While it does not wait for a request, an answer is still being taken, or a body that nobody wants.
+        if self._waiter is not None and self.waits_since is not None and self.head_since is None:
             self.head_since = self._loop.time()
         turns = self._turns
         turns.untimed -= len(data)
@@ -180,6 +191,20 @@ class HttpConnection(web.RequestHandler):
         else:
             super()._resume_transport_reading()
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        awaited = self._awaits_upgrade
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            if awaited and not self._upgraded and self._buffer_paused:
+                # It was declined. The library goes on by itself only where it has collected something.
+                self._resume_reading_if_drained()
+
+    def _process_keepalive(self) -> None:
+        """Whoever accepted it ends it: see above."""
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -215,6 +240,14 @@ class HttpConnection(web.RequestHandler):
         self._asked = bool(self._messages)
         self._watcher.changed(self)
 
+    def look(self) -> None:
+        """Who takes an answer is not idle."""
+        left = 0 if self._carrier is None else self._carrier.get_write_buffer_size()
+        if left != self._left:
+            self._left = left
+            if self.waits_since is not None:
+                self.waits_since = self._loop.time()
+
     @property
     def has_spoken(self) -> bool:
         """Whether it waits for the manager: a request is here that nobody has begun, or is being answered."""
@@ -233,9 +266,9 @@ class HttpConnection(web.RequestHandler):
                 self._resume_transport_reading()
 
     def drop(self) -> None:
-        """Close at once, whatever has not been read."""
-        if self.transport is not None:
-            self.transport.abort()
+        """Close at once, whatever has not been read, and whoever was to close it before."""
+        if self._carrier is not None:
+            self._carrier.abort()
 
 
 def _unread(fd: int) -> int:

@@ -64,7 +64,7 @@ class Connection:
         if self._sending is not None:
             await asyncio.wait([self._sending], timeout=patience)
         if self._sending is not None and self._sending.done():
-            self._transport.close()
+            self._close()
         else:
             self._transport.abort()
 
@@ -72,6 +72,11 @@ class Connection:
         """End the connection now: its client may not be served any more, not even with what waits."""
         self._cut = True
         self._transport.abort()
+
+    def _close(self) -> None:
+        """When what was sent is taken, or not taken in time."""
+        self._transport.close()
+        asyncio.get_running_loop().call_later(self._patience, self._transport.abort)
 
     async def _turn_away(self, farewell: Farewell, seconds: float) -> None:
         """Nothing more is taken from this client, and it is told why."""
@@ -111,7 +116,7 @@ class Connection:
             return
         except (EventLost, StoreFailure) as failure:
             log.warning("socket_event_lost", error=str(failure))
-            self._transport.close()
+            self._close()
         except Exception:
             log.exception("socket_sender_failed")
             self._transport.abort()

@@ -12,6 +12,7 @@ from aiohttp import StreamReader, WSMsgType, web
 
 from orchestrator.listener import acceptor, turns
 from orchestrator.listener.acceptor import Acceptor, ConnectionLimits
+from orchestrator.listener.connection import HttpConnection
 from orchestrator.listener.turns import SHORTEST, ParsingTurns
 from tests.until import turn_until
 
@@ -26,10 +27,19 @@ REFUSED: list[StreamReader] = []
 LARGE = bytes(1 << 20)
 
 
+def left_by(one: HttpConnection) -> int:
+    """Bytes of answers that its client has not taken."""
+    return 0 if one._carrier is None else one._carrier.get_write_buffer_size()
+
+
 class Held:
     """A request that is answered when a test says so."""
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """For another loop."""
         self.begun, self.over = asyncio.Event(), asyncio.Event()
 
 
@@ -70,11 +80,15 @@ async def accepting(seconds: float, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     monkeypatch.setattr(turns, "SECONDS", seconds)
     monkeypatch.setattr(turns, "UNTIMED", 0)
     monkeypatch.setattr(acceptor, "LOOK_EVERY", 3600.0)
+    HELD.renew()
     server = web.Server(answer)
     made = Acceptor(server, ConnectionLimits(100))
     yield made
     await made.aclose()
     await server.shutdown(0.01)
+    for one in list(made._open):
+        one.drop()
+    await turn_until(lambda: made.connections == 0)
 
 
 @pytest.fixture
@@ -181,6 +195,89 @@ async def test_who_does_not_take_its_answers_is_idle(accepting: Acceptor, connec
     await turn_until(lambda: one.waits_since is not None)
     accepting._look_around()
     assert one.transport is None or one.transport.is_closing()
+
+
+async def slow_client(
+    accepting: Acceptor, connect: Connect, request: bytes
+) -> tuple[asyncio.StreamReader, HttpConnection]:
+    """One that has sent `request` and takes nothing by itself, with little room in the kernel on its way."""
+    reader, writer = await connect()
+    reader._limit = 1  # type: ignore[attr-defined] # of the stream that is not read
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    await turn_until(lambda: bool(accepting._open))
+    (one,) = accepting._open
+    assert one.transport is not None
+    one.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    writer.write(request)
+    await turn_until(lambda: one.waits_since is not None and left_by(one) > 0)
+    return reader, one
+
+
+async def test_who_leaves_a_little_of_an_answer_is_ended_whoever_closed_it_before(
+    accepting: Acceptor, connect: Connect
+) -> None:
+    """The library lets go of what it closes, which waits until its client has taken the rest."""
+    _, one = await slow_client(accepting, connect, b"GET /large HTTP/1.1\r\nHost: m\r\n\r\n")
+    one.force_close()
+    accepting._limits = ConnectionLimits(100, head=-1, idle=-1)
+    accepting._look_around()
+    await turn_until(lambda: accepting.connections == 0)
+
+
+async def test_who_takes_an_answer_is_not_idle(accepting: Acceptor, connect: Connect) -> None:
+    reader, one = await slow_client(accepting, connect, b"GET /large HTTP/1.1\r\nHost: m\r\n\r\n")
+    accepting._look_around()
+    waited = one.waits_since
+    assert waited is not None
+    accepting._look_around()
+    assert one.waits_since == waited, "nothing was taken"
+    await reader.readexactly(100_000)
+    await turn_until(lambda: left_by(one) != one._left)
+    accepting._look_around()
+    assert one.waits_since > waited
+
+
+async def test_the_library_ends_nobody(accepting: Acceptor, connect: Connect) -> None:
+    """It would not know how to, where something is left: the acceptor does."""
+    reader, writer = await connect()
+    writer.write(b"GET /1 HTTP/1.1\r\nHost: m\r\n\r\n")
+    await reader.readuntil(b"!")
+    (one,) = accepting._open
+    await turn_until(lambda: one._keepalive_handle is not None)
+    one._next_keepalive_close_time = 0.0
+    one._process_keepalive()
+    assert one.transport is not None
+    assert not one.transport.is_closing()
+
+
+async def test_what_comes_behind_a_declined_upgrade_is_answered(
+    connect: Connect, accepting: Acceptor
+) -> None:
+    """It came while that was decided."""
+    reader, writer = await connect()
+    head = b"Host: m\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    writer.write(b"GET /held HTTP/1.1\r\n" + head)
+    await HELD.begun.wait()
+    writer.write(posted(2))
+    await turn_until(lambda: any(one.behind for one in accepting._open))
+    HELD.over.set()
+    assert b"held" in await reader.readuntil(b"held")
+    assert (await reader.readuntil(b"!")).split(b" ")[-2].endswith(b"/2")
+
+
+async def test_a_request_behind_an_answer_is_no_head_that_does_not_end(
+    accepting: Acceptor, connect: Connect
+) -> None:
+    """However long its client takes for the answer."""
+    reader, writer = await connect()
+    reader._limit = 1  # type: ignore[attr-defined] # of the stream that is not read
+    writer.write(b"GET /large HTTP/1.1\r\nHost: m\r\n\r\n" * 20)
+    await turn_until(lambda: any(one.waits_since is not None and left_by(one) for one in accepting._open))
+    (one,) = accepting._open
+    read = one._request_count
+    writer.write(b"GET /large HTTP/1.1\r\nHost: m\r\n\r\n")
+    await turn_until(lambda: one._request_count > read)
+    assert one.head_since is None
 
 
 async def test_a_body_that_nobody_read_yet_ends_whenever_its_parser_was_paused(connect: Connect) -> None:
