@@ -35,15 +35,16 @@ def forever() -> None:
 class OrderToStop:
     """The order to stop a manager; `given` is set with the first.
 
-    The process ends within `limit` seconds of it and CLOSING_TIME, and at once with a second signal: runs and
-    their instances are then the next manager's, as after a kill.
+    The process ends within `limit` seconds of it and CLOSING_TIME, and at once with a second SIGINT: runs and
+    their instances are then the next manager's, as after a kill. Any other second signal is the same order:
+    a terminal tells all of its processes, and a node then also its manager.
     """
 
     def __init__(self, limit: float) -> None:
         self.given = asyncio.Event()
         self._limit = limit
         self._given_at: float | None = None
-        self._signalled = False
+        self._interrupted = False
         self._code: int | None = None
 
     @property
@@ -77,10 +78,11 @@ class OrderToStop:
         self._code = 0
 
     def _by_signal(self, number: signal.Signals) -> None:
-        if self._signalled:
-            log.warning("ended_at_once", signal=number.name)
-            os._exit(BY_SIGNAL + number)
-        self._signalled = True
+        if number is signal.SIGINT:
+            if self._interrupted:
+                log.warning("ended_at_once", signal=number.name)
+                os._exit(BY_SIGNAL + number)
+            self._interrupted = True
         self.give()
 
     def _force(self) -> None:

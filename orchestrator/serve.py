@@ -41,7 +41,7 @@ async def serve(settings: Settings, *, die_with_parent: bool = False) -> None:
     """Serve until SIGTERM or SIGINT, or until the parent has ended where that is asked for.
 
     Then no run is taken any more, but status and DELETE are answered until the last one has ended: within
-    `drain_timeout` by itself, within `shutdown_timeout` by order. A second signal ends the process at once.
+    `drain_timeout` by itself, within `shutdown_timeout` by order. A second SIGINT ends the process at once.
 
     Raises CannotListen, and what `manager` raises.
     """

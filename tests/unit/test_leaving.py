@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -75,6 +76,28 @@ def test_an_order_is_obeyed_in_time_whatever_waits(
 ) -> None:
     found, text = ended(MANAGER.format(then=then), number)
     assert (found, said in text) == (code, True)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [(signal.SIGTERM,) * 2, (signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)],
+    ids=["terminate twice", "interrupt, terminate", "terminate, interrupt"],
+)
+async def test_an_order_given_twice_is_one_order(
+    numbers: tuple[signal.Signals, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is interrupted in a terminal is often also told so by who started it."""
+    ends = list[int]()
+    monkeypatch.setattr(leaving, "_later", lambda *_: None)
+    monkeypatch.setattr(os, "_exit", ends.append)
+    order = OrderToStop(3600.0)
+    for number in numbers:
+        order._by_signal(number)
+    assert order.given.is_set()
+    assert not ends
+    for _ in range(2):
+        order._by_signal(signal.SIGINT)
+    assert 128 + signal.SIGINT in ends
 
 
 async def test_each_of_those_that_hang_has_a_part_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
