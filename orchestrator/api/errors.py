@@ -108,6 +108,12 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         answer = answer_to(error)
         if answer is None:
             log.exception("request_failed", method=request.method, path=request.path)
+        if request.writer.output_size:
+            # The client would take a second answer for the rest of the one that has begun.
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("the answer had begun") from error
+        if answer is None:
             return error_response("internal error of the manager, see its log", 500)
         response = error_response(str(error), answer.status, retry=answer.retry)
         if isinstance(error, OverQuota):

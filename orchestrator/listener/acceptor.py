@@ -188,12 +188,13 @@ class Acceptor:
 
     def _look_around(self) -> None:
         now = self._loop.time()
-        for connection in list(self._waiting):
+        for connection in list(self._open):
             connection.look()
             if connection.waits_to_be_parsed:
                 continue
-            if _overdue(connection.head_since, now, self._limits.head) or _overdue(
-                connection.waits_since, now, self._limits.idle
+            waits = (connection.waits_since, connection.untaken_since)
+            if _overdue(connection.head_since, now, self._limits.head) or any(
+                _overdue(since, now, self._limits.idle) for since in waits
             ):
                 connection.drop()
         self._resume()

@@ -46,6 +46,8 @@ class HttpConnection(web.RequestHandler):
     time; None while one is.
     `look_first`: what comes before the parser of what the connection is upgraded to.
     `head_since`: since when a request's head has been arriving, None when none is.
+    `untaken_since`: since when nothing was taken of what is there for the client, an answer or frames, as far
+    as was looked.
 
     The library ends nobody who waits: whom it has closed, but who does not take what was left for it, it lets
     go of, and nobody could end that connection any more.
@@ -67,6 +69,7 @@ class HttpConnection(web.RequestHandler):
         "head_since",
         "look_first",
         "met",
+        "untaken_since",
         "waits_since",
     )
 
@@ -93,6 +96,7 @@ class HttpConnection(web.RequestHandler):
         self._carrier: asyncio.Transport | None = None
         # Bytes of answers that the client had not taken when somebody looked last.
         self._left = 0
+        self.untaken_since: float | None = None
         self.met = False
         self.look_first: Callable[[Any], Any] | None = None
         self.waits_since: float | None = loop.time()
@@ -241,10 +245,11 @@ class HttpConnection(web.RequestHandler):
         self._watcher.changed(self)
 
     def look(self) -> None:
-        """Who takes an answer is not idle."""
+        """At what its client takes: who takes an answer is not idle."""
         left = 0 if self._carrier is None else self._carrier.get_write_buffer_size()
         if left != self._left:
             self._left = left
+            self.untaken_since = self._loop.time() if left else None
             if self.waits_since is not None:
                 self.waits_since = self._loop.time()
 

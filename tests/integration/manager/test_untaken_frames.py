@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from types import EllipsisType
 from typing import cast
 
 import pytest
@@ -27,16 +28,16 @@ HANDSHAKE = (
 
 
 class Telling:
-    """A conversation that has frames to tell until one is not taken, and then `ends`."""
+    """A conversation that has frames to tell until one is not taken, and then `ends`; `...`: more of them."""
 
     waiting = 0
 
-    def __init__(self, left: Callable[[], int], ends: Exception | None) -> None:
+    def __init__(self, left: Callable[[], int], ends: Exception | EllipsisType | None) -> None:
         self._left, self._ends = left, ends
 
     async def next_frame(self) -> bytes | None:
         await asyncio.sleep(0)
-        if not self._left():
+        if not self._left() or self._ends is ...:
             return bytes(30_000)
         if self._ends is not None:
             raise self._ends
@@ -48,10 +49,10 @@ class Telling:
 
 
 @pytest.mark.parametrize(
-    "ends", [EventLost("gone"), StoreFailure("away"), None], ids=["lost", "away", "told"]
+    "ends", [EventLost("gone"), StoreFailure("away"), None, ...], ids=["lost", "away", "told", "more"]
 )
-async def test_a_little_that_is_not_taken_keeps_no_connection(
-    ends: Exception | None, monkeypatch: pytest.MonkeyPatch
+async def test_what_is_not_taken_keeps_no_connection(
+    ends: Exception | EllipsisType | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(acceptor, "LOOK_EVERY", 3600.0)
     made = asyncio.get_running_loop().create_future()
@@ -85,6 +86,11 @@ async def test_a_little_that_is_not_taken_keeps_no_connection(
             if ends is None:
                 await turn_until(lambda: connection._sending is not None and connection._sending.done())
                 await connection.hang_up(60.0)
+            if ends is ...:
+                (one,) = accepting._open
+                await turn_until(lambda: one._paused)
+                accepting._limits = ConnectionLimits(100, head=-1, idle=-1)
+                accepting._look_around()
             await turn_until(lambda: accepting.connections == 0)
         await accepting.aclose()
     await server.shutdown(0.01)
