@@ -95,7 +95,7 @@ class Requests(BaseModel):
     )
     idle_timeout: float = setting(
         75.0,
-        "how long a connection may stay open without a request",
+        "how long a connection may stay open without a request, or with an answer of which nothing is taken",
         why="longer than the minute that clients and proxies keep their connections for",
         unit=Unit.SECONDS,
         gt=0,
