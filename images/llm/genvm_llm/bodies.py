@@ -6,7 +6,6 @@ Proxies do, and some write comments in front so that the connection stays open.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator
 
@@ -25,8 +24,6 @@ _ASIDE = (":", "id:", "retry:")
 """Beginnings of lines of an event stream that carry nothing."""
 _MEMBERS = ("delta", "message")
 """What a choice says is in one of them: the first for a piece, the second for a whole answer, as a rule."""
-MOST_BLANKS = 64
-"""Characters around an answer by which a server's last piece may be shorter than what it says again."""
 _EVENT, _DATA = "event:", "data:"
 
 
@@ -131,33 +128,49 @@ def _chat(choices: list[Json], *, done: bool) -> dict[str, Json]:
 
 
 def _content(choices: list[Json]) -> Json:
-    """What all deltas say. A message without one is a piece, too, or says once more what was said so far.
+    """What all deltas say, and messages between them. Beside a delta a message says no more than that does.
 
     Raises ValueError for several messages that do not belong together.
     """
-    parts: list[Json] = []
-    length: float = 0
-    in_deltas = any(not _is_empty(at(choice, "delta", "content")) for choice in choices)
-    for choice, said in zip(choices, _said(choices, "content"), strict=True):
-        if _is_empty(said):
-            continue
-        if _is_empty(at(choice, "delta", "content")):
-            # Only where it may be: else a body of many pieces would be joined as often.
-            if isinstance(said, str) and len(said) + MOST_BLANKS >= length and _begins_with(said, parts):
-                parts, length = [], 0
-            elif parts and not in_deltas:
-                raise ValueError("several answers")
-        parts += _parts(said)
-        length += len(said) if isinstance(said, str) else math.inf
-    return parts[0] if len(parts) == 1 else parts
+    if all(_is_empty(at(choice, "delta", "content")) for choice in choices):
+        return _of_messages([at(choice, "message", "content") for choice in choices])
+    said = [(choice, content) for choice in choices if not _is_empty(content := _piece(choice))]
+    last, content = said[-1]
+    before = [part for _, piece in said[:-1] for part in _parts(piece)]
+    if at(last, "delta") is None and _reason(last) and _says_again(content, before):
+        before = []
+    return before + _parts(content)
+
+
+def _piece(choice: Json) -> Json:
+    return at(choice, "message" if at(choice, "delta") is None else "delta", "content")
+
+
+def _of_messages(contents: list[Json]) -> Json:
+    """The last of them, if the others are what it begins with. Raises ValueError."""
+    said = [content for content in contents if not _is_empty(content)]
+    last = said[-1] if said else None
+    for earlier in said[:-1]:
+        if earlier != last and not _begins_with(last, earlier):
+            raise ValueError("several answers")
+    return last
+
+
+def _begins_with(text: Json, other: Json) -> bool:
+    return isinstance(text, str) and isinstance(other, str) and text.strip().startswith(other.strip())
+
+
+def _says_again(whole: Json, parts: list[Json]) -> bool:
+    """Whether a message is all of an answer that was given in pieces; blanks and thoughts may be left out."""
+    if not isinstance(whole, str):
+        return True
+    text = "".join(whole.split())
+    said = "".join("".join(part.split()) for part in parts if isinstance(part, str))
+    return said.endswith(text) or said in text
 
 
 def _parts(said: Json) -> list[Json]:
     return said if isinstance(said, list) else [said]
-
-
-def _begins_with(text: str, parts: list[Json]) -> bool:
-    return text.strip().startswith("".join(part for part in parts if isinstance(part, str)).strip())
 
 
 def _said(choices: list[Json], name: str) -> Iterator[Json]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from genvm_llm.json_completion import complete
 from genvm_llm.json_repair import end_of_brackets, repaired, strict_or_none
 
-MOST_UNREADABLE = 4
+MOST_UNREADABLE = 16
 """Braces around a mark that are no object's: each costs a walk to the end, so no more are tried."""
 
 
@@ -18,7 +17,6 @@ class QuotingObjects:
     def __init__(self, text: str, begins: int) -> None:
         self._text = text
         self._unreadable = 0
-        self._whole_only = True
         self._go_on(begins)
 
     def hold(self, at: int) -> bool:
@@ -31,8 +29,7 @@ class QuotingObjects:
         return False
 
     def begin_at(self, position: int) -> None:
-        """Everything before `position` was thoughts, and what began there. What begins now may be cut off."""
-        self._whole_only = False
+        """Everything before `position` was thoughts, and what began there."""
         if self._begins < position:
             self._go_on(position)
 
@@ -40,14 +37,19 @@ class QuotingObjects:
         found = self._text.find("{", begins)
         self._begins = found if found >= 0 else len(self._text)
         self._ends: int | None = None
-        self._closed = False
         self._readable: bool | None = None
 
     def _find_end(self) -> int:
-        """Behind the object that is looked at; behind the text for one that nothing closes."""
+        """Behind the object that is looked at; behind the text for one that nothing closes.
+
+        Such a one quotes nothing: a page that thoughts quote could open it, and so hold their real end.
+        """
         if self._ends is None:
             closed = end_of_brackets(self._text, self._begins)
-            self._closed, self._ends = closed is not None, closed or len(self._text)
+            self._ends = closed or len(self._text)
+            if closed is None:
+                self._readable = False
+                self._unreadable += 1
         return self._ends
 
     def _is_object(self) -> bool:
@@ -58,8 +60,4 @@ class QuotingObjects:
 
     def _read(self) -> bool:
         part = self._text[self._begins : self._ends]
-        if not self._closed:
-            if self._whole_only:
-                return False
-            part = complete(part)
         return isinstance(strict_or_none(repaired(part)), dict)

@@ -27,7 +27,8 @@ _OPENING = re.compile(
     r"|\[TOOL_CALLS\]|functools\[\s*\{|```tool_(?:code|calls?)\b"
     # Harmony whose tokens were taken out.
     r"|commentary\s+to=functions\."
-    ")",
+    # Prose that begins with a mark goes on in words.
+    r")(?![^\S\n]+[a-z]+[^\S\n]+[a-z])",
     re.IGNORECASE,
 )
 _CHANNELS_CALL = re.compile(

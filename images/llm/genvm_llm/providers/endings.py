@@ -19,7 +19,9 @@ class Ending(Enum):
 
 
 _WORDS = {
-    Ending.NATURAL: ("stop", "end", "end_turn", "stop_sequence", "eos", "eos_token", "complete", "completed"),
+    Ending.NATURAL: (
+        "stop", "end", "end_turn", "end_of_turn", "stop_sequence", "eos", "eos_token", "complete", "completed",
+    ),
     Ending.LENGTH: (
         "length", "max_tokens", "max_output_tokens", "max_completion_tokens", "max_new_tokens", "max_length",
         "model_length", "model_context_window_exceeded",

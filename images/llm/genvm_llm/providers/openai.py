@@ -159,7 +159,16 @@ _JSON_MEMBERS = ("json", "json_object", "output_json", "data", "value", "object"
 _OF_ANY_PART = ("annotations", "logprobs", "id", "index")
 _LONE_MEMBERS = (*_JSON_TYPES, "text")
 """What a part alone has its value under: the other names are those of any object that was asked for."""
-_OF_PARTS = (*_LONE_MEMBERS, "image_url", "video_url", "input_audio", "citations", "cache_control", "refusal")
+_OF_PARTS = (
+    *_LONE_MEMBERS,
+    "image_url",
+    "video_url",
+    "input_audio",
+    "citations",
+    "cache_control",
+    "refusal",
+    "thinking",
+)
 """Some servers write all members that a part of any kind may have, most of them empty."""
 
 

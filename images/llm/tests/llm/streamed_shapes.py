@@ -70,6 +70,36 @@ STREAMED = {
         YES,
         True,
     ),
+    "a stream of one part, thoughts": Shape(
+        streamed(chunk([{"type": "thinking", "thinking": [said("hm")]}]), chunk("", "length")), CUT_OFF
+    ),
+    "a stream of one part, a summary of thoughts": Shape(
+        streamed(chunk([{"type": "reasoning", "summary": [said("hm")]}]), END), NO_ANSWER
+    ),
+    "a stream of one part without a type": Shape(
+        streamed(chunk([{"text": "hello"}]), END), "hello", NO_JSON, OPEN
+    ),
+    "a stream, one part in a message": Shape(
+        streamed(message([said(YES)], "stop"), {"choices": [], "usage": USAGE}), YES, YES, True
+    ),
+    "a stream, its answer once more without thoughts": Shape(
+        streamed(chunk("<think>hm</think>"), *BEGUN, message(YES, "stop")), YES, YES, True
+    ),
+    "a stream, its answer once more with other blanks": Shape(
+        streamed(*BEGUN, message(YES.replace(" ", "  "), "stop")),
+        YES.replace(" ", "  "),
+        YES.replace(" ", "  "),
+        True,
+    ),
+    "a stream, less in the message beside its end": Shape(
+        streamed(
+            choice(chunk("Yes [1]"), message={"content": "Yes [1]"}),
+            choice(chunk("", "stop"), message={"content": "Yes"}),
+        ),
+        "Yes [1]",
+        NO_JSON,
+        OPEN,
+    ),
     "a stream of strange line ends": Shape(
         streamed(json.dumps(chunk("a\u2028b\x85c\x0c", "stop"), ensure_ascii=False), "[DONE]"),
         "a\u2028b\x85c\x0c",
@@ -146,6 +176,9 @@ STREAMED = {
     "a stream of several answers": Shape(streamed(message(YES, "stop"), message("No.", "stop")), UNKNOWN),
     "a stream, usage behind a whole answer": Shape(
         streamed(message(YES, "stop"), {"choices": [], "usage": USAGE}, "[DONE]"), YES, YES, True
+    ),
+    "a stream, usage behind an answer that says no reason": Shape(
+        streamed(message(YES), {"choices": [], "usage": USAGE}), YES, YES, True
     ),
     "a stream, filtered behind a whole answer": Shape(
         streamed(message(YES), chunk("", "content_filter")), REFUSED

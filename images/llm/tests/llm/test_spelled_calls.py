@@ -57,6 +57,8 @@ ANSWERS = {
     "somebody's own tag": f"<my_tool_call>{CALL}</my_tool_call>",
     "a page's tag": f'<function name="f">{CALL}</function>',
     "Python": "functools[cached]",
+    "prose that begins with a tag": "<tool_call> is a tag that Qwen writes.",
+    "prose that begins with a mark": "[TOOL_CALLS] begins a call.",
     "a quotation": f"`[TOOL_CALLS]` begins {CALL}",
     "Harmony's answer behind a call": f"{HARMONY.format('{}')}<|channel|>final<|message|>{CALL}",
     "Harmony's preamble": f"<|channel|>commentary<|message|>{CALL}",

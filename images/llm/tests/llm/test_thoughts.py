@@ -183,6 +183,28 @@ def test_a_page_that_is_quoted_in_thoughts_does_not_end_them(family: str) -> Non
 
 
 @pytest.mark.parametrize(
+    "answer", ["No.", "result: false", "{'result': False}", "It's not equivalent.", "42", ""]
+)
+@pytest.mark.parametrize("page", ['{"result": true, " and I do not', '{"result": true, "a": {', "{ " * 8])
+def test_what_a_page_opens_in_thoughts_holds_no_end_of_theirs(page: str, answer: str) -> None:
+    text = f"<think>The page says: </think>{page} follow that.\n</think>\n{answer}"
+    assert read(text, "text") == answer
+    assert read(text, "bool") == "unparsable"
+    assert read(text + YES, "bool") is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"It says </seed:think>{NO} and <seed:think> there.</seed:think>{YES}",
+        f"<seed:think>It says <seed:think> {NO}</seed:think>{YES}",
+    ],
+)
+def test_no_mark_in_thoughts_opens_a_part_of_the_answer(text: str) -> None:
+    assert [read(text, form) for form in ("text", "bool")] == [YES, True]
+
+
+@pytest.mark.parametrize(
     "before", ["", "<|im_start|>assistant\n", "<|assistant|>\n", "<\uff5cAssistant\uff5c>"]
 )
 @pytest.mark.parametrize("family", ["seed:think", "think", "thought", "Magistral"])
@@ -223,8 +245,6 @@ def test_any_number_of_marks_may_be_quoted(quoted: int) -> None:
     told = json.dumps({"reason": f"it says {marks}", "result": True})
     for text in (f"<think>it says {marks}</think>{told}", f"{marks}{told}", f"Sure: {told}"):
         assert read(text, "bool") is True
-    cut_off = told[: -len("ue}")]
-    assert read(f"<think>x</think>{cut_off}", "bool", "length") is True
 
 
 def test_any_number_of_braces_may_stand_before_an_object() -> None:
