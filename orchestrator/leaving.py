@@ -22,6 +22,9 @@ CLOSING_TIME = 5.0
 """Seconds for what is closed after the runs: as many as the service managers' half minute bears."""
 THREADS_TIME = 2.0
 """Seconds that threads have when all that was waited for is done."""
+SAME_ORDER = 1.0
+"""Seconds in which a second SIGINT is the first once more: who started the manager may pass on what a
+terminal gave to both."""
 Patience = Callable[[], float | None]
 """Seconds that something may take to be closed, asked when it begins; none: as many as it takes."""
 FORCED = 1
@@ -79,7 +82,7 @@ class OrderToStop:
 
     def _by_signal(self, number: signal.Signals) -> None:
         if number is signal.SIGINT:
-            if self._interrupted:
+            if self._interrupted and self._since >= SAME_ORDER:
                 log.warning("ended_at_once", signal=number.name)
                 os._exit(BY_SIGNAL + number)
             self._interrupted = True

@@ -61,6 +61,7 @@ class HttpConnection(web.RequestHandler):
         "_begins",
         "_came",
         "_carrier",
+        "_has_begun",
         "_leaves_rest",
         "_left",
         "_turns",
@@ -93,6 +94,7 @@ class HttpConnection(web.RequestHandler):
         self._leaves_rest = False
         self._was_paused = False
         self._asked = False
+        self._has_begun = False
         self._carrier: asyncio.Transport | None = None
         # Bytes of answers that the client had not taken when somebody looked last.
         self._left = 0
@@ -121,7 +123,9 @@ class HttpConnection(web.RequestHandler):
         if self._leaves_rest:
             return
         # While it does not wait for a request, an answer is still being taken, or a body that nobody wants.
-        if self._waiter is not None and self.waits_since is not None and self.head_since is None:
+        # But the first may be here before the library begins to wait for it.
+        waits = self._waiter is not None or not self._has_begun
+        if waits and self.waits_since is not None and self.head_since is None:
             self.head_since = self._loop.time()
         turns = self._turns
         turns.untimed -= len(data)
@@ -234,6 +238,7 @@ class HttpConnection(web.RequestHandler):
 
     def begin(self) -> None:
         """A request's head is here."""
+        self._has_begun = True
         self.waits_since = self.head_since = None
         self._asked = False
         self._watcher.changed(self)
@@ -243,6 +248,11 @@ class HttpConnection(web.RequestHandler):
         self.waits_since = self._loop.time()
         self._asked = bool(self._messages)
         self._watcher.changed(self)
+
+    def resume_writing(self) -> None:
+        # Between two looks all may have been taken, and as much be there again.
+        self._left = -1
+        super().resume_writing()
 
     def look(self) -> None:
         """At what its client takes: who takes an answer is not idle."""

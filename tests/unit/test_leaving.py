@@ -80,8 +80,13 @@ def test_an_order_is_obeyed_in_time_whatever_waits(
 
 @pytest.mark.parametrize(
     "numbers",
-    [(signal.SIGTERM,) * 2, (signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)],
-    ids=["terminate twice", "interrupt, terminate", "terminate, interrupt"],
+    [
+        (signal.SIGTERM,) * 2,
+        (signal.SIGINT, signal.SIGTERM),
+        (signal.SIGTERM, signal.SIGINT),
+        (signal.SIGINT,) * 2,
+    ],
+    ids=["terminate twice", "interrupt, terminate", "terminate, interrupt", "interrupt twice"],
 )
 async def test_an_order_given_twice_is_one_order(
     numbers: tuple[signal.Signals, ...], monkeypatch: pytest.MonkeyPatch
@@ -90,11 +95,13 @@ async def test_an_order_given_twice_is_one_order(
     ends = list[int]()
     monkeypatch.setattr(leaving, "_later", lambda *_: None)
     monkeypatch.setattr(os, "_exit", ends.append)
+    monkeypatch.setattr(leaving, "SAME_ORDER", 3600.0)
     order = OrderToStop(3600.0)
     for number in numbers:
         order._by_signal(number)
     assert order.given.is_set()
     assert not ends
+    monkeypatch.setattr(leaving, "SAME_ORDER", 0.0)
     for _ in range(2):
         order._by_signal(signal.SIGINT)
     assert 128 + signal.SIGINT in ends

@@ -25,6 +25,8 @@ ONE_SLICE = 1e-9
 REFUSED: list[StreamReader] = []
 """Bodies that nobody read."""
 LARGE = bytes(1 << 20)
+SOME = 160 * 1024
+"""Bytes: more than what is left of an answer by somebody who is told more."""
 
 
 def left_by(one: HttpConnection) -> int:
@@ -60,6 +62,8 @@ async def answer(request: web.BaseRequest) -> web.StreamResponse:
     if request.path == "/refused":
         REFUSED.append(request.content)
         return web.Response(status=404)
+    if request.path == "/some":
+        return web.Response(body=LARGE[:SOME])
     if request.path == "/large":
         return web.Response(body=LARGE)
     if request.path == "/held":
@@ -235,6 +239,40 @@ async def test_who_takes_an_answer_is_not_idle(accepting: Acceptor, connect: Con
     await turn_until(lambda: left_by(one) != one._left)
     accepting._look_around()
     assert one.waits_since > waited
+
+
+async def test_who_takes_all_that_comes_is_not_idle_with_as_much_left(
+    accepting: Acceptor, connect: Connect
+) -> None:
+    """What is left may be as much at each look."""
+    reader, one = await slow_client(accepting, connect, b"GET /some HTTP/1.1\r\nHost: m\r\n\r\n")
+    accepting._look_around()
+    waited, left = one.waits_since, one._left
+    assert waited is not None
+    await reader.readexactly(SOME - 10_000)
+    await turn_until(lambda: one._left != left)
+    accepting._look_around()
+    assert one.waits_since is None or one.waits_since > waited
+
+
+async def test_a_head_begins_with_the_first_bytes_however_early(accepting: Acceptor) -> None:
+    """Some loops hand them over before the library waits for a request."""
+
+    class Eager(HttpConnection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            self.data_received(b"GET / HT")
+
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    accepting._coming += 1
+    made = Eager(accepting._server, accepting, accepting._turns, 75.0)
+    with theirs:
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: made, ours)
+        await turn_until(lambda: made.met)
+        assert made.head_since is not None
+        made.drop()
+        await turn_until(lambda: accepting.connections == 0)
 
 
 async def test_the_library_ends_nobody(accepting: Acceptor, connect: Connect) -> None:

@@ -20,7 +20,8 @@ class Ending(Enum):
 
 _WORDS = {
     Ending.NATURAL: (
-        "stop", "end", "end_turn", "end_of_turn", "stop_sequence", "eos", "eos_token", "complete", "completed",
+        "stop", "end", "end_turn", "end_of_turn", "stop_sequence", "eos", "eos_token", "complete",
+        "completed",
     ),
     Ending.LENGTH: (
         "length", "max_tokens", "max_output_tokens", "max_completion_tokens", "max_new_tokens", "max_length",
