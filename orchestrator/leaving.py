@@ -47,7 +47,7 @@ class OrderToStop:
         self.given = asyncio.Event()
         self._limit = limit
         self._given_at: float | None = None
-        self._interrupted = False
+        self._interrupted_at: float | None = None
         self._code: int | None = None
 
     @property
@@ -82,10 +82,11 @@ class OrderToStop:
 
     def _by_signal(self, number: signal.Signals) -> None:
         if number is signal.SIGINT:
-            if self._interrupted and self._since >= SAME_ORDER:
+            now = time.monotonic()
+            if self._interrupted_at is not None and now - self._interrupted_at >= SAME_ORDER:
                 log.warning("ended_at_once", signal=number.name)
                 os._exit(BY_SIGNAL + number)
-            self._interrupted = True
+            self._interrupted_at = now
         self.give()
 
     def _force(self) -> None:

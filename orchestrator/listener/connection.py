@@ -257,6 +257,9 @@ class HttpConnection(web.RequestHandler):
     def look(self) -> None:
         """At what its client takes: who takes an answer is not idle."""
         left = 0 if self._carrier is None else self._carrier.get_write_buffer_size()
+        if left and self._carrier is not None:
+            # The kernel takes no more until its client has taken a good part of what it has.
+            left += _asked_of(self._carrier.get_extra_info("socket"), termios.TIOCOUTQ)
         if left != self._left:
             self._left = left
             self.untaken_since = self._loop.time() if left else None
@@ -269,8 +272,7 @@ class HttpConnection(web.RequestHandler):
         if self._asked or self._request_in_progress or self._came:
             return True
         transport = self.transport
-        connected = None if transport is None else transport.get_extra_info("socket")
-        return connected is not None and _unread(connected.fileno()) > 0
+        return transport is not None and _asked_of(transport.get_extra_info("socket"), termios.FIONREAD) > 0
 
     def leave_rest(self) -> None:
         """Whatever else comes is thrown away: the answer ends the connection, and nobody wants the body."""
@@ -286,10 +288,12 @@ class HttpConnection(web.RequestHandler):
             self._carrier.abort()
 
 
-def _unread(fd: int) -> int:
-    """Bytes that have come and were not taken (FIONREAD of ioctl_tty(2))."""
+def _asked_of(connected: Any, what: int) -> int:
+    """Bytes that have come and were not taken, or were sent and not taken (ioctl_tty(2), tcp(7), unix(7))."""
+    if connected is None:
+        return 0
     try:
-        found = fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0")
+        found = fcntl.ioctl(connected.fileno(), what, b"\0\0\0\0")
     except OSError:
         return 0
     return int.from_bytes(found, sys.byteorder)

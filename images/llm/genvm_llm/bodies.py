@@ -137,7 +137,7 @@ def _content(choices: list[Json]) -> Json:
     said = [(choice, content) for choice in choices if not _is_empty(content := _piece(choice))]
     last, content = said[-1]
     before = [part for _, piece in said[:-1] for part in _parts(piece)]
-    if at(last, "delta") is None and _reason(last) and _says_again(content, before):
+    if at(last, "delta") is None and _says_again(content, before, ends=bool(_reason(last))):
         before = []
     return before + _parts(content)
 
@@ -160,13 +160,16 @@ def _begins_with(text: Json, other: Json) -> bool:
     return isinstance(text, str) and isinstance(other, str) and text.strip().startswith(other.strip())
 
 
-def _says_again(whole: Json, parts: list[Json]) -> bool:
-    """Whether a message is all of an answer that was given in pieces; blanks and thoughts may be left out."""
+def _says_again(whole: Json, parts: list[Json], *, ends: bool) -> bool:
+    """Whether a message is all of an answer that was given in pieces; blanks may be left out.
+
+    `ends`: that it says why; then thoughts may be left out, too.
+    """
     if not isinstance(whole, str):
-        return True
+        return ends
     text = "".join(whole.split())
     said = "".join("".join(part.split()) for part in parts if isinstance(part, str))
-    return said.endswith(text) or said in text
+    return bool(text) and (said in text or (ends and said.endswith(text)))
 
 
 def _parts(said: Json) -> list[Json]:

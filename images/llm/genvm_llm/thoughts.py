@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from genvm_llm.json_repair import objects_in, repaired, strict_or_none
 from genvm_llm.quoting import QuotingObjects
 from genvm_llm.turn_tokens import bare_answer, only_tokens
 
@@ -173,7 +174,15 @@ class _Reader:
                 return begins, last[::-1]
             last.append(_Element(opened, limit))
             limit = opened
+        if self._elements and self._answers(behind := self._elements[-1].ends, limit):
+            # Its model began to think in the prompt, and a page made it quote what opens thoughts.
+            return behind, last[::-1]
         return 0, self._elements + last[::-1]
+
+    def _answers(self, begins: int, ends: int) -> bool:
+        """Whether what stands there is an object that says something."""
+        part, closed = next(objects_in(self._text[begins:ends]), ("", False))
+        return closed and strict_or_none(repaired(part)) not in (None, {})
 
 
 def _name(mark: re.Match[str]) -> str:

@@ -255,6 +255,28 @@ async def test_who_takes_all_that_comes_is_not_idle_with_as_much_left(
     assert one.waits_since is None or one.waits_since > waited
 
 
+async def test_who_takes_what_the_kernel_holds_is_not_idle(accepting: Acceptor) -> None:
+    """It takes no more from us before most of that is gone."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    accepting._coming += 1
+    one = HttpConnection(accepting._server, accepting, accepting._turns, 75.0)
+    with theirs:
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: one, ours)
+        theirs.sendall(b"GET /large HTTP/1.1\r\nHost: m\r\n\r\n")
+        await turn_until(lambda: one.waits_since is not None and left_by(one) > 0)
+        accepting._look_around()
+        waited, left = one.untaken_since, left_by(one)
+        assert waited is not None
+        theirs.recv(50_000)
+        accepting._look_around()
+        assert left_by(one) == left
+        assert one.untaken_since is not None
+        assert one.untaken_since > waited
+        one.drop()
+        await turn_until(lambda: accepting.connections == 0)
+
+
 async def test_a_head_begins_with_the_first_bytes_however_early(accepting: Acceptor) -> None:
     """Some loops hand them over before the library waits for a request."""
 

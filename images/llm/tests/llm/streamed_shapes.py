@@ -85,6 +85,12 @@ STREAMED = {
     "a stream, its answer once more without thoughts": Shape(
         streamed(chunk("<think>hm</think>"), *BEGUN, message(YES, "stop")), YES, YES, True
     ),
+    "a stream, its answer once more before its end": Shape(
+        streamed(*BEGUN, message(YES), END), YES, YES, True
+    ),
+    "a stream, a blank message for its end": Shape(
+        streamed(*BEGUN, choice(message("\n", "stop"), delta=None)), YES + "\n", YES, True
+    ),
     "a stream, its answer once more with other blanks": Shape(
         streamed(*BEGUN, message(YES.replace(" ", "  "), "stop")),
         YES.replace(" ", "  "),

@@ -198,6 +198,7 @@ def test_what_a_page_opens_in_thoughts_holds_no_end_of_theirs(page: str, answer:
     [
         f"It says </seed:think>{NO} and <seed:think> there.</seed:think>{YES}",
         f"<seed:think>It says <seed:think> {NO}</seed:think>{YES}",
+        f"It says: {NO} <seed:think> hm.</seed:think>{YES}",
     ],
 )
 def test_no_mark_in_thoughts_opens_a_part_of_the_answer(text: str) -> None:
