@@ -264,8 +264,9 @@ class Supervisor:
         exit_ = await known_exit(instance, self.clock, run.times.settled)
         if exit_ is None:
             raise Lost(CONTROL_LOST, f"the instance did not connect again within {run.times.reconnect:g} s")
-        if run.execution.started_at is None:
-            # Nobody knows whether it had its job: without one it leaves when no manager comes back for it.
+        if run.execution.started_at is None and exit_.exit_code == 0:
+            # It left by itself, as one does that has no job when no manager comes back for it. What ended it
+            # otherwise is the reason, whether or not it had its job by then: nobody wrote that down.
             raise Lost(MANAGER_RESTART, HANDED_OVER)
         return self._judge(run, exit_=exit_)
 
