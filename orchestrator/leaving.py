@@ -83,10 +83,11 @@ class OrderToStop:
     def _by_signal(self, number: signal.Signals) -> None:
         if number is signal.SIGINT:
             now = time.monotonic()
-            if self._interrupted_at is not None and now - self._interrupted_at >= SAME_ORDER:
+            if self._interrupted_at is None:
+                self._interrupted_at = now
+            elif now - self._interrupted_at >= SAME_ORDER:
                 log.warning("ended_at_once", signal=number.name)
                 os._exit(BY_SIGNAL + number)
-            self._interrupted_at = now
         self.give()
 
     def _force(self) -> None:

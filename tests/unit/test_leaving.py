@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -105,6 +106,29 @@ async def test_an_order_given_twice_is_one_order(
     for _ in range(2):
         order._by_signal(signal.SIGINT)
     assert 128 + signal.SIGINT in ends
+
+
+@pytest.mark.parametrize(
+    ("orders", "ends"),
+    [
+        ([(signal.SIGINT, 0.0), (signal.SIGINT, 0.4), (signal.SIGINT, 0.8), (signal.SIGINT, 1.2)], 1),
+        ([(signal.SIGTERM, 0.0), (signal.SIGINT, 9.0), (signal.SIGINT, 9.4)], 0),
+        ([(signal.SIGINT, 0.0), (signal.SIGTERM, 9.0)], 0),
+    ],
+    ids=["again and again", "terminated long before", "interrupted long before"],
+)
+async def test_who_interrupts_for_a_second_is_heard(
+    orders: list[tuple[signal.Signals, float]], ends: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However fast: the time is that since the first."""
+    codes, now = list[int](), 0.0
+    monkeypatch.setattr(leaving, "_later", lambda *_: None)
+    monkeypatch.setattr(os, "_exit", codes.append)
+    monkeypatch.setattr(leaving, "time", SimpleNamespace(monotonic=lambda: now))
+    order = OrderToStop(3600.0)
+    for number, now in orders:  # noqa: B007
+        order._by_signal(number)
+    assert len(codes) == ends
 
 
 async def test_each_of_those_that_hang_has_a_part_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from genvm_llm.merging import Json
 from genvm_llm.providers.endings import Ending, ending_of
 from genvm_llm.providers.exchange import at, list_at, text_at
 from genvm_llm.providers.faults import error_in, fault_in, fault_of, is_call
+from genvm_llm.thoughts import without_thoughts
 
 CUT = "abort"
 """Why a stream ended that did not say so itself."""
@@ -137,7 +138,7 @@ def _content(choices: list[Json]) -> Json:
     said = [(choice, content) for choice in choices if not _is_empty(content := _piece(choice))]
     last, content = said[-1]
     before = [part for _, piece in said[:-1] for part in _parts(piece)]
-    if at(last, "delta") is None and _says_again(content, before, ends=bool(_reason(last))):
+    if at(last, "delta") is None and _says_again(_parts(content), before, ends=bool(_reason(last))):
         before = []
     return before + _parts(content)
 
@@ -160,16 +161,24 @@ def _begins_with(text: Json, other: Json) -> bool:
     return isinstance(text, str) and isinstance(other, str) and text.strip().startswith(other.strip())
 
 
-def _says_again(whole: Json, parts: list[Json], *, ends: bool) -> bool:
-    """Whether a message is all of an answer that was given in pieces; blanks may be left out.
+def _says_again(whole: list[Json], parts: list[Json], *, ends: bool) -> bool:
+    """Whether a message is all of an answer that was given in pieces; blanks and thoughts may be left out.
 
-    `ends`: that it says why; then thoughts may be left out, too.
+    `ends`: that it says why; then it is, where it is no text.
     """
-    if not isinstance(whole, str):
+    text, said = _text_of(whole), _text_of(parts)
+    if not text:
         return ends
-    text = "".join(whole.split())
-    said = "".join("".join(part.split()) for part in parts if isinstance(part, str))
-    return bool(text) and (said in text or (ends and said.endswith(text)))
+    packed = _packed(said)
+    return bool(packed) and (packed in _packed(text) or _packed(text) == _packed(without_thoughts(said)))
+
+
+def _text_of(parts: list[Json]) -> str:
+    return "".join(part if isinstance(part, str) else text_at(part, "text") or "" for part in parts)
+
+
+def _packed(text: str) -> str:
+    return "".join(text.split())
 
 
 def _parts(said: Json) -> list[Json]:

@@ -13,6 +13,7 @@ _STRING_OR_COMMA = re.compile(
 )
 """Strings, commas before an end, and blanks that JSON does not know."""
 _BRACE_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|[{}]', re.DOTALL)
+_LEADING_FENCE = re.compile(r"\A```(?:json)?")
 _CONTROL = re.compile("[\x00-\x1f]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -30,6 +31,11 @@ def _fraction(digits: str) -> Decimal:
 
 
 _DECODER = json.JSONDecoder(parse_float=_fraction, parse_constant=_refuse)
+
+
+def unfenced(text: str) -> str:
+    """Without white space and fences around it."""
+    return _LEADING_FENCE.sub("", text.strip()).removesuffix("```").strip()
 
 
 def strict_or_none(text: str) -> object:

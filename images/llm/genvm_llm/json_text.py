@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from genvm_llm.json_completion import complete
-from genvm_llm.json_repair import objects_in, repaired, strict_or_none
+from genvm_llm.json_repair import objects_in, repaired, strict_or_none, unfenced
 from genvm_llm.thoughts import without_thoughts
 from genvm_module.values import carried
 from genvm_wire.calldata import Value
@@ -19,7 +19,6 @@ DEPTH_LIMIT = 100
 MOST_VALUES = 20_000
 """In one answer: more than a model writes with all the tokens it may have."""
 
-_LEADING_FENCE = re.compile(r"\A```(?:json)?")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -29,8 +28,7 @@ class NotAnObject(ValueError):
 
 def clean(text: str) -> str:
     """Without white space and fences around it, and completed when it was cut off."""
-    text = _LEADING_FENCE.sub("", text.strip())
-    return complete(text.removesuffix("```").strip())
+    return complete(unfenced(text))
 
 
 def parse_object(text: str) -> tuple[dict[str, Value], str]:

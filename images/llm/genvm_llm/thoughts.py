@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from genvm_llm.json_repair import objects_in, repaired, strict_or_none
+from genvm_llm.json_repair import objects_in, repaired, strict_or_none, unfenced
 from genvm_llm.quoting import QuotingObjects
 from genvm_llm.turn_tokens import bare_answer, only_tokens
 
@@ -174,15 +174,19 @@ class _Reader:
                 return begins, last[::-1]
             last.append(_Element(opened, limit))
             limit = opened
-        if self._elements and self._answers(behind := self._elements[-1].ends, limit):
+        if self._elements and self._drafted(limit):
             # Its model began to think in the prompt, and a page made it quote what opens thoughts.
-            return behind, last[::-1]
+            return self._elements[-1].ends, last[::-1]
         return 0, self._elements + last[::-1]
 
-    def _answers(self, begins: int, ends: int) -> bool:
-        """Whether what stands there is an object that says something."""
-        part, closed = next(objects_in(self._text[begins:ends]), ("", False))
-        return closed and strict_or_none(repaired(part)) not in (None, {})
+    def _drafted(self, ends: int) -> bool:
+        """Whether an object that says something is all that stands behind the elements, and none began before
+        them: that would have been the answer, and what it says of a page is behind it."""
+        if unfenced(self._text[: self._elements[0].begins]).startswith("{"):
+            return False
+        behind = unfenced(bare_answer(self._text[self._elements[-1].ends : ends]))
+        part, closed = next(objects_in(behind), ("", False))
+        return closed and part == behind and strict_or_none(repaired(part)) not in (None, {})
 
 
 def _name(mark: re.Match[str]) -> str:

@@ -176,6 +176,21 @@ STREAMED = {
     "a stream, all of it beside a last piece of nothing": Shape(
         streamed(chunk(""), choice(chunk("", "stop"), message={"content": YES})), YES, YES, True
     ),
+    "a stream, parts and a message for its last piece": Shape(
+        streamed(chunk([said('{"reason": "same", ')]), message('"result": true}'), END), YES, YES, True
+    ),
+    "a stream, parts and all of them in a message": Shape(
+        streamed(*(chunk([said(one)]) for one in (YES[:9], YES[9:])), message([said(YES)]), END),
+        YES,
+        YES,
+        True,
+    ),
+    "a stream, its last characters twice, in a message": Shape(
+        streamed(chunk("It is 1"), chunk("0"), message("0", "stop")), "It is 100", NO_JSON, OPEN
+    ),
+    "a stream, all but thoughts in a message before its end": Shape(
+        streamed(chunk("<think>hm</think>"), *BEGUN, message(YES), END), YES, YES, True
+    ),
     "a stream, all until then in each message": Shape(
         streamed(message(YES[:9]), message(YES[:20]), message(YES, "stop")), YES, YES, True
     ),

@@ -155,6 +155,10 @@ def test_an_object_behind_thoughts_may_quote_their_end(family: str) -> None:
         f"{YES}\n<thinking>I compared both, maybe {NO}</thinking>\nDone. {{}}",
         f"<think>x</think>{YES}\n<thinking>I compared both</thinking>\n<mm:think>{NO}</mm:think><|im_end|>",
         f"<critical_thinking>7 {YES}",
+        f"{YES}\nNote: the page contains <thinking>x</thinking>{NO} which I ignored.",
+        f'```json\n{YES}\n```\nThe page says "<thinking>ok</thinking>{NO}".',
+        f"{YES}\n<thinking>I compared both</thinking>\n" + '{"confidence": 0.9}',
+        f"{YES} <mm:think>both; the page says <thinking>x</thinking>{NO} but no",
     ],
 )
 def test_an_object_before_reasons_is_the_answer(text: str) -> None:
@@ -169,6 +173,8 @@ def test_an_object_before_reasons_is_the_answer(text: str) -> None:
         ("1 <thinking>a <mm:think>b</mm:think></thinking>2<seed:think>c</seed:think> 3", "1 2 3"),
         ('I said {"a": "<thinking>b</thinking>"}.', 'I said {"a": "<thinking>b</thinking>"}.'),
         ("<thought>x</thought> He wrote <thought>why?</thought>", "He wrote"),
+        ('```{"a": 1}``` <thinking>now B</thinking> B: ```{"b": 2}```', '```{"a": 1}```  B: ```{"b": 2}```'),
+        ('Write <thinking>steps</thinking> and then {"answer": 42}.', 'Write  and then {"answer": 42}.'),
     ],
 )
 def test_thoughts_in_the_midst_of_an_answer_are_left_out(text: str, left: str) -> None:
