@@ -19,6 +19,8 @@ EXAMPLES = ROOT / "helm" / "examples"
 VERSIONS = ("v1.29.15", "v1.33.4", "v1.36.2")
 """Of Kubernetes: the oldest that the chart takes, one in between, the one that the project knows best."""
 
+RELEASE, NAMESPACE = "demo", "genvm"
+
 Object = dict[str, Any]
 
 
@@ -102,9 +104,9 @@ class HelmEngine:
     ) -> None:
         self._process.communicate()
 
-    def render(self, values: dict[str, Any]) -> Rendered:
+    def render(self, values: dict[str, Any], release: str = RELEASE, namespace: str = NAMESPACE) -> Rendered:
         """Raises Refused."""
-        return Rendered(self._ask(do="render", values=values))
+        return Rendered(self._ask(do="render", values=values, release=release, namespace=namespace))
 
     def install(
         self, values: dict[str, Any], version: str, namespaces: dict[str, dict[str, str]] | None = None

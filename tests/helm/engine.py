@@ -11,13 +11,8 @@ from typing import Any
 
 from helm_python import Chart, Config, HelmError, lint
 
+from tests.helm.chart import NAMESPACE, RELEASE
 from tests.helm.discovery import Discovery
-
-NAME, NAMESPACE = "demo", "genvm"
-
-
-def render(chart: Chart, values: dict[str, Any]) -> dict[str, str]:
-    return chart.render(values, name=NAME, namespace=NAMESPACE)
 
 
 def installed(chart: Chart, order: dict[str, Any], server: Discovery) -> Any:
@@ -26,13 +21,13 @@ def installed(chart: Chart, order: dict[str, Any], server: Discovery) -> Any:
     with Config(
         kubeconfig_content=server.kubeconfig(), namespace=NAMESPACE, storage_driver="memory"
     ) as config:
-        return config.install(chart, NAME, order["values"], namespace=NAMESPACE, dry_run="server")
+        return config.install(chart, RELEASE, order["values"], namespace=NAMESPACE, dry_run="server")
 
 
 def done(chart: Chart, path: str, server: Discovery, order: dict[str, Any]) -> Any:
     match order["do"]:
         case "render":
-            return render(chart, order["values"])
+            return chart.render(order["values"], name=order["release"], namespace=order["namespace"])
         case "install":
             return installed(chart, order, server)
         case _:

@@ -8,7 +8,7 @@ from orchestrator.__main__ import make_parser
 from orchestrator.runtime.kubernetes import naming
 from orchestrator.runtime.kubernetes.settings import KubernetesSettings
 from orchestrator.runtime.port import InstanceSpec, Role
-from tests.helm.chart import HelmEngine, Object, Rendered
+from tests.helm.chart import HelmEngine, Object, Rendered, combinations
 
 CONNECTOR_PORT = KubernetesSettings("m", "image").connector_port
 
@@ -209,7 +209,15 @@ def test_the_commands_of_the_chart_are_the_managers(rendered: dict[str, Rendered
 def test_several_managers_reach_each_other_with_a_secret_of_theirs(rendered: dict[str, Rendered]) -> None:
     """Lone ones know of no others."""
     assert "GENVM_CLUSTER_ADDRESS" not in rendered["postgresql"].environment()
-    several = rendered["several"]
+    knows_the_others(rendered["several"])
+
+
+def test_the_last_of_several_knows_that_there_were_others(helm: HelmEngine) -> None:
+    """It takes over what those that are scaled away leave."""
+    knows_the_others(helm.render(combinations()["several"] | {"replicas": 1}))
+
+
+def knows_the_others(several: Rendered) -> None:
     variables = several.environment()
     name = several.named("Service", "-each")["metadata"]["name"]
     assert variables["GENVM_CLUSTER_ADDRESS"]["value"] == f"http://$(POD_NAME).{name}.genvm.svc:3999"

@@ -63,6 +63,29 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"extraEnv": [{"name": "MY_API_KEY", "value": "sk-1"}]},
         "extraEnv has MY_API_KEY with its value",
     ),
+    "a label that selects": (
+        {"podLabels": {"app.kubernetes.io/name": "x"}},
+        "podLabels has app.kubernetes.io/name, by which the managers' Pods are found",
+    ),
+    "an annotation that restarts": (
+        {"podAnnotations": {"checksum/config": "x"}},
+        "podAnnotations has checksum/config, by which a changed setting restarts the managers",
+    ),
+    "a variable twice": (
+        {"extraEnv": [{"name": "POD_NAME", "value": "x"}]},
+        "extraEnv has POD_NAME, which the chart sets",
+    ),
+    "a key twice": (
+        {
+            "providers": {"existingSecret": "s", "keys": ["ZONE"]},
+            "extraEnv": [{"name": "ZONE", "value": "x"}],
+        },
+        "extraEnv has ZONE, which the chart sets",
+    ),
+    "a Service that begins with a digit": (
+        {"fullnameOverride": "9abc"},
+        "the objects' name is 9abc, which clusters refuse for a Service",
+    ),
     # The schema's.
     "no manager": ({"replicas": 0}, "minimum: got 0, want 1"),
     "a value of no such name": ({"replicaCount": 2}, "additional properties 'replicaCount' not allowed"),
@@ -83,6 +106,13 @@ def test_it_is_refused_by_name(values: dict[str, Any], text: str, helm: HelmEngi
     with pytest.raises(Refused) as refused:
         helm.render(values)
     assert text in str(refused.value)
+
+
+@pytest.mark.parametrize("release", ["1demo", "my.release"])
+def test_a_release_whose_name_no_service_may_have(release: str, helm: HelmEngine) -> None:
+    with pytest.raises(Refused, match=f"the objects' name is {release}-genvm-orchestrator, which clusters"):
+        helm.render({}, release=release)
+    assert helm.render({"fullnameOverride": "demo"}, release=release).objects
 
 
 def test_everything_that_is_wrong_is_said_at_once(helm: HelmEngine) -> None:

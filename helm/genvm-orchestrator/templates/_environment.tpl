@@ -6,21 +6,21 @@
   value: {{ .Values.service.listen | quote }}
 - name: GENVM_PORT
   value: "3999"
-# The same after every restart, and nobody else's, also where several releases share the instances' namespace.
+# The same after every restart, and nobody else's, also where several releases share a database.
 - name: POD_NAME
   valueFrom:
     fieldRef:
       fieldPath: metadata.name
 - name: GENVM_MANAGER_ID
-  value: {{ include "genvm.managers" . }}-$(POD_NAME)
+  value: {{ printf "%s-$(POD_NAME)" (include "genvm.managers" .) | quote }}
 - name: GENVM_STATE_DIR
   value: /var/lib/genvm-orchestrator/state
 - name: GENVM_LOG_LEVEL
-  value: {{ .Values.logLevel }}
+  value: {{ .Values.logLevel | quote }}
 - name: GENVM_LOG_FORMAT
   value: json
 - name: GENVM_SHUTDOWN_POLICY
-  value: {{ .Values.shutdown.policy }}
+  value: {{ .Values.shutdown.policy | quote }}
 - name: GENVM_DRAIN_TIMEOUT
   value: {{ int64 .Values.shutdown.drainSeconds | quote }}
 - name: GENVM_SHUTDOWN_TIMEOUT
@@ -38,18 +38,18 @@
 {{- end }}
 # No node is there: the Service's address is none of the manager's own interfaces.
 - name: GENVM_REACHED_AT
-  value: {{ prepend .Values.service.alsoReachedAt (include "genvm.url" . | trimPrefix "http://") | join "," | quote }}
+  value: {{ prepend (default list .Values.service.alsoReachedAt) (include "genvm.url" . | trimPrefix "http://") | join "," | quote }}
 {{- if include "genvm.hasDatabase" . }}
 - name: GENVM_DATABASE_URL
   valueFrom:
     secretKeyRef:
-      name: {{ default (printf "%s-postgresql" (include "genvm.fullname" .)) .Values.postgresql.existingSecret }}
-      key: {{ .Values.postgresql.existingSecretKey }}
+      name: {{ default (printf "%s-postgresql" (include "genvm.fullname" .)) .Values.postgresql.existingSecret | quote }}
+      key: {{ .Values.postgresql.existingSecretKey | quote }}
 {{- end }}
-{{- if gt (int .Values.replicas) 1 }}
+{{- if include "genvm.shared" . }}
 # By its name: it answers the others also while it is not ready.
 - name: GENVM_CLUSTER_ADDRESS
-  value: http://$(POD_NAME).{{ include "genvm.fullname" . }}-each.{{ .Release.Namespace }}.svc:3999
+  value: {{ printf "http://$(POD_NAME).%s-each.%s.svc:3999" (include "genvm.fullname" .) .Release.Namespace | quote }}
 - name: GENVM_CLUSTER_SECRET_FILE
   value: /run/genvm-managers/secret
 - name: GENVM_CLUSTER_LEASE
@@ -58,11 +58,11 @@
 {{ include "genvm.environment.capacity" . }}
 {{ include "genvm.environment.instances" . }}
 {{- range .Values.providers.keys }}
-- name: {{ . }}
+- name: {{ . | quote }}
   valueFrom:
     secretKeyRef:
-      name: {{ $.Values.providers.existingSecret }}
-      key: {{ . }}
+      name: {{ $.Values.providers.existingSecret | quote }}
+      key: {{ . | quote }}
 {{- end }}
 {{- with .Values.providers.keys }}
 - name: GENVM_TEMPLATE_VARIABLES
@@ -98,7 +98,7 @@
 - name: GENVM_WEB_IMAGE
   value: {{ include "genvm.image" (list . .Values.modules.web) | quote }}
 - name: GENVM_KUBERNETES_NAMESPACE
-  value: {{ include "genvm.instances.namespace" . }}
+  value: {{ include "genvm.instances.namespace" . | quote }}
 - name: GENVM_KUBERNETES_CONNECTOR_IMAGE
   value: {{ include "genvm.image" (list . .Values.instances.connector) | quote }}
 - name: GENVM_KUBERNETES_CONNECTOR_PORT
@@ -106,7 +106,7 @@
 - name: GENVM_KUBERNETES_HOST_NETWORKS
   value: {{ join "," .Values.nodes.directNetworks | quote }}
 - name: GENVM_KUBERNETES_PULL_POLICY
-  value: {{ .Values.image.pullPolicy }}
+  value: {{ .Values.image.pullPolicy | quote }}
 {{- with .Values.imagePullSecrets }}
 - name: GENVM_KUBERNETES_PULL_SECRETS
   value: {{ join "," . | quote }}

@@ -6,25 +6,34 @@
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
 {{- else if contains (include "genvm.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 45 | trimSuffix "-" -}}
+{{- include "genvm.cut" .Release.Name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name (include "genvm.name" .) | trunc 45 | trimSuffix "-" -}}
+{{- include "genvm.cut" (printf "%s-%s" .Release.Name (include "genvm.name" .)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Of long names that begin alike, what is left has to differ; what is not cut has no hash. */}}
+{{- define "genvm.cut" -}}
+{{- if gt (len .) 45 -}}
+{{- printf "%s-%s" (trunc 36 . | trimSuffix "-") (sha256sum . | trunc 8) -}}
+{{- else -}}
+{{- . | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
 {{/* What selects never changes: a selector is immutable, so there is no version in it. */}}
 {{- define "genvm.selector" -}}
-app.kubernetes.io/name: {{ include "genvm.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "genvm.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: manager
 {{- end -}}
 
 {{- define "genvm.labels" -}}
-app.kubernetes.io/name: {{ include "genvm.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "genvm.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
 {{- end -}}
 
 {{/* A reference to an image: (list . <repository, tag, digest>). */}}
@@ -52,6 +61,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "genvm.hasDatabase" -}}
 {{- if or .Values.postgresql.url .Values.postgresql.existingSecret -}}true{{- end -}}
+{{- end -}}
+
+{{/* Whether managers know of each other. Not by their number: the last one that is left takes over what others left. */}}
+{{- define "genvm.shared" -}}
+{{- if and (include "genvm.hasDatabase" .) .Values.managers.existingSecret -}}true{{- end -}}
 {{- end -}}
 
 {{/* Bytes of so many MiB; a number of the values is a float, which prints as 1.07e+09. */}}
@@ -99,7 +113,7 @@ capabilities:
 {{- define "genvm.peer.managers" -}}
 namespaceSelector:
   matchLabels:
-    kubernetes.io/metadata.name: {{ .Release.Namespace }}
+    kubernetes.io/metadata.name: {{ .Release.Namespace | quote }}
 podSelector:
   matchLabels:
     {{- include "genvm.selector" . | nindent 4 }}
@@ -107,7 +121,7 @@ podSelector:
 
 {{/* The managers' settings that are no secret and that the chart does not decide; a file, so that a change is seen. */}}
 {{- define "genvm.config" -}}
-{{- toYaml .Values.settings -}}
+{{- toYaml (default dict .Values.settings) -}}
 {{- end -}}
 
 {{/* After everything else is gone; the weight says in which order. */}}
@@ -129,7 +143,7 @@ activeDeadlineSeconds: 600
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 securityContext:
@@ -138,7 +152,7 @@ securityContext:
 
 {{- define "genvm.test.container" -}}
 image: {{ include "genvm.image" (list . .Values.image) | quote }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
+imagePullPolicy: {{ .Values.image.pullPolicy | quote }}
 securityContext:
   {{- include "genvm.containerSecurity" . | nindent 2 }}
 resources:
