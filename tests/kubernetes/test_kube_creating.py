@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from orchestrator.runtime.kubernetes.creating import TRIES, create_once
+from orchestrator.runtime.kubernetes.creating import TRIES, Creation
 from orchestrator.runtime.kubernetes.pods import Pod
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 from tests.kubernetes.kube_bench import ATTEMPT, OURS, Bench, Pauses, bench, made, pod_name
@@ -20,10 +20,16 @@ async def at() -> AsyncIterator[Bench]:
         yield one
 
 
+def creation(at: Bench, pause: Pauses, attempt: str = "a1") -> Creation:
+    return Creation(at.calls, made("run-7", attempt), NAME, OURS, (ATTEMPT, attempt), pause=pause)
+
+
 async def create(at: Bench, pause: Pauses, attempt: str = "a1") -> Pod:
-    return await create_once(
-        at.calls, made("run-7", attempt), name=NAME, ours=OURS, attempt=(ATTEMPT, attempt), pause=pause
-    )
+    return await creation(at, pause, attempt).pod()
+
+
+def quota(at: Bench, **hard: str) -> None:
+    at.api.store.add("resourcequotas", "gv", {"metadata": {"name": "rq"}, "spec": {"hard": hard}})
 
 
 def is_create(method: str, path: str) -> bool:
@@ -67,23 +73,61 @@ async def test_a_busy_server_is_waited_for_as_it_asks(at: Bench) -> None:
 
 
 async def test_a_used_up_quota_is_waited_for(at: Bench) -> None:
-    quota = {"metadata": {"name": "rq"}, "spec": {"hard": {"pods": "1"}}}
-    at.api.store.add("resourcequotas", "gv", quota)
+    quota(at, pods="1")
     other = await at.calls.create_pod(made("other"))
-    whys: list[str] = []
-    pauses = Pauses(*[lambda: None] * 9, lambda: at.api.store.remove("pods", "gv", other.name))
-    pod = await create_once(
-        at.calls,
-        made("run-7"),
-        name=NAME,
-        ours=OURS,
-        attempt=(ATTEMPT, "a1"),
-        on_no_room=whys.append,
-        pause=pauses,
-    )
-    assert pod.name == NAME
+    whys: list[str | None] = []
+    making = creation(at, Pauses(*[lambda: None] * 9, lambda: at.api.store.remove("pods", "gv", other.name)))
+    making.on_no_room = whys.append
+    assert (await making.pod()).name == NAME
     assert len(whys) == 10
-    assert "exceeded quota: rq" in whys[0]
+    assert "exceeded quota: rq" in str(whys[0])
+
+
+async def test_a_quota_that_our_own_unanswered_pod_uses_up_is_no_wait(at: Bench) -> None:
+    quota(at, pods="1")
+    at.api.faults.lose_reply = is_create
+
+    def no_more() -> None:
+        pytest.fail("it waits for itself")
+
+    pod = await create(at, Pauses(lambda: None, no_more))
+    assert [value["metadata"]["uid"] for value in at.api.store.all("pods", "gv")] == [pod.uid]
+    assert creates(at) == 2
+
+
+async def test_what_is_forbidden_since_an_unanswered_create_is_there_all_the_same(at: Bench) -> None:
+    at.api.faults.lose_reply = is_create
+    pod = await create(at, Pauses(lambda: quota(at, **{"limits.cpu": "10"})))
+    assert pod.labels[ATTEMPT] == "a1"
+
+
+async def test_a_refusal_says_whether_a_pod_may_come_all_the_same(at: Bench) -> None:
+    """The first create's answer was lost with the Pod; the second is forbidden, and the name is free."""
+    at.api.faults.away = True
+
+    def back() -> None:
+        at.api.faults.away = False
+        quota(at, **{"limits.cpu": "10"})
+
+    making = creation(at, Pauses(back))
+    with pytest.raises(EngineRefused, match="failed quota"):
+        await making.pod()
+    assert making.in_doubt
+    at_once = creation(at, Pauses())
+    with pytest.raises(EngineRefused, match="failed quota"):
+        await at_once.pod()
+    assert not at_once.in_doubt
+
+
+async def test_a_server_that_lets_nobody_in_is_waited_for_as_room_is(at: Bench) -> None:
+    at.api.faults.busy = 3 * TRIES
+    whys: list[str | None] = []
+    pauses = Pauses()
+    making = creation(at, pauses)
+    making.on_no_room = whys.append
+    await making.pod()
+    assert len(pauses.made) == 3 * TRIES
+    assert set(whys) == {"429: Too many requests, please try again later."}
 
 
 async def test_what_is_wrong_with_a_pod_is_said_at_once(at: Bench) -> None:

@@ -14,6 +14,7 @@ from orchestrator.runtime.kubernetes.failures import (
     NoRoom,
     NotFound,
     ServerAnswer,
+    Throttled,
     Unauthorized,
     failure_of,
 )
@@ -36,8 +37,8 @@ KINDS: dict[str, type[RuntimeFailure]] = {
     "quota-exceeded-count": NoRoom,
     "quota-exceeded-memory": NoRoom,
     "quota-while-terminating": NoRoom,
-    "too-many-requests": Busy,
-    "evict-against-pdb": Busy,
+    "too-many-requests": Throttled,
+    "evict-against-pdb": Throttled,
     "list-rv-future": Busy,
     "request-timeout-1ms": Busy,
     "log-kubelet-down": Busy,

@@ -96,11 +96,11 @@ async def test_a_start_waits_for_room_and_says_why(at: Bench, managers: Managers
     first = await pods.start(spec_of("run-7"))
     second = asyncio.ensure_future(pods.start(spec_of("run-8")))
     await managers.pauses.until(1)
-    assert pods.no_room is not None
-    assert "exceeded quota: rq" in pods.no_room
+    assert pods.room.why is not None
+    assert "exceeded quota: rq" in pods.room.why
     await first.destroy()
     assert (await second).spec.name == "run-8"
-    assert pods.no_room is None
+    assert pods.room.why is None
 
 
 async def test_of_a_cancelled_start_nothing_stays(at: Bench, managers: Managers) -> None:
@@ -127,6 +127,39 @@ async def test_a_start_that_may_have_been_done_is_undone(at: Bench, managers: Ma
     with pytest.raises(EngineUnreachable):
         await pods.start(spec_of("run-7"))
     assert pods.removals_pending == 1
+
+
+async def test_a_start_that_is_forbidden_after_it_may_have_been_done_is_undone(
+    at: Bench, managers: Managers
+) -> None:
+    """The first create's answer is lost, the second is refused for good."""
+    pods = managers.one()
+    quota = {"metadata": {"name": "rq"}, "spec": {"hard": {"limits.cpu": "10"}}}
+    at.api.store.add("resourcequotas", "gv", quota)
+    at.api.faults.lose_reply = lambda method, path: method == "POST"
+    with pytest.raises(EngineRefused, match="failed quota"):
+        await pods.start(spec_of("run-7"))
+    assert pods.removals_pending == 1
+
+
+async def test_of_a_cancelled_wait_for_room_there_is_nothing_to_look_for(
+    at: Bench, managers: Managers
+) -> None:
+    pods = managers.one()
+    at.api.store.add("resourcequotas", "gv", {"metadata": {"name": "rq"}, "spec": {"hard": {"pods": "0"}}})
+    waiting, paused = asyncio.Event(), asyncio.Event()
+
+    async def pause(_: float) -> None:
+        paused.set()
+        await waiting.wait()
+
+    pods._pause = pause
+    starting = asyncio.ensure_future(pods.start(spec_of("run-7")))
+    await paused.wait()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert (pods.removals_pending, pods.room.why) == (0, None)
 
 
 async def test_the_next_manager_takes_a_pod_over_with_its_token(at: Bench, managers: Managers) -> None:
@@ -223,10 +256,10 @@ async def test_a_pod_that_no_node_has_room_for_is_waited_for(at: Bench, managers
     at.kubelet.live(own.life.pod.name, "unschedulable")
     await until(lambda: own.life.waits_for_room() is not None)
     reaching = asyncio.ensure_future(pods.reach(own, 0.0))
-    assert "Insufficient cpu" in await until(lambda: pods.no_room)
+    assert "Insufficient cpu" in await until(lambda: pods.room.why)
     at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
     assert await reaching == "127.0.0.1"
-    assert pods.no_room is None
+    assert pods.room.why is None
 
 
 async def test_a_pod_that_never_starts_is_deleted(at: Bench, managers: Managers) -> None:

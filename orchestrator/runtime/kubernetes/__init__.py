@@ -7,6 +7,7 @@
     relaying    a run's bytes, passed on through such a connection
     own_pods    this manager's Pods: started, taken over, marked, deleted, swept
     creating    a Pod is made once, whatever becomes of the answers
+    room        which starts wait for room, and why
     removals    and none is forgotten
     life        one Pod's way from its create to its end, for those who wait for a part of it
     reflector   what Pods there are, kept up to date by list and watch

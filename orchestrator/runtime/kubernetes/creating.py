@@ -8,78 +8,105 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from orchestrator.runtime.kubernetes.calls import Calls
-from orchestrator.runtime.kubernetes.failures import AlreadyExists, Busy, Conflict, NoRoom, NotFound
+from orchestrator.runtime.kubernetes.failures import (
+    AlreadyExists,
+    Conflict,
+    NoRoom,
+    NotFound,
+    Throttled,
+    wait_after,
+)
 from orchestrator.runtime.kubernetes.pods import Pod
+from orchestrator.runtime.kubernetes.room import ROOM_PAUSE_S, Say
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 
 PAUSE_S = 0.3
 TRIES = 4
-"""With answers that may be others a moment later. For room there is no such bound but the caller's time."""
-ROOM_PAUSE_S = 1.0
+"""In a row, with answers that may be others a moment later. For room the only bound is the caller's time."""
 
 Pause = Callable[[float], Awaitable[None]]
 
 
-async def create_once(
-    calls: Calls,
-    manifest: Mapping[str, object],
-    *,
-    name: str,
-    ours: Mapping[str, str],
-    attempt: tuple[str, str],
-    on_no_room: Callable[[str], None] = lambda why: None,
-    pause: Pause = asyncio.sleep,
-) -> Pod:
-    """The Pod `name`, made by this call. Waits for room for as long as its caller does.
+@dataclass
+class Creation:
+    """One start's Pod `name`.
 
     `ours`: labels of this manager's Pods: one of an earlier start that is in the way is removed. `attempt`:
-    the label, with its value, that only this start has. Raises EngineRefused; EngineUnreachable, after which
-    the Pod may exist or come to.
+    the label, with its value, that only this start has.
     """
-    left = TRIES
-    while True:
+
+    calls: Calls
+    manifest: Mapping[str, object]
+    name: str
+    ours: Mapping[str, str]
+    attempt: tuple[str, str]
+    on_no_room: Say = lambda why: None
+    pause: Pause = asyncio.sleep
+    in_doubt: bool = False
+    """A *create* is under way or was never answered: the Pod may be there, or yet come."""
+
+    async def pod(self) -> Pod:
+        """The Pod, made by this start. Waits for room for as long as its caller does.
+
+        Raises EngineRefused, EngineUnreachable; see `in_doubt` then.
+        """
+        left = TRIES
+        while True:
+            try:
+                return await self._made()
+            except (NoRoom, Throttled) as full:
+                self.on_no_room(str(full))
+                left, wait = TRIES, wait_after(full, ROOM_PAUSE_S)
+            except (EngineUnreachable, Conflict) as failure:
+                left, wait = left - 1, wait_after(failure, PAUSE_S)
+                if not left:
+                    raise
+            await self.pause(wait)
+
+    async def _made(self) -> Pod:
         try:
-            return await calls.create_pod(manifest)
-        except NoRoom as full:
-            on_no_room(str(full))
-            await pause(ROOM_PAUSE_S)
-            continue
+            return await self._asked_for()
         except AlreadyExists as taken:
-            if (pod := await _own(calls, name, ours, attempt, taken)) is not None:
+            if (pod := await self._own(taken)) is not None:
                 return pod
-            failure: Exception = EngineUnreachable(f"an earlier Pod {name} is in the way")
-            wait = PAUSE_S
-        except (EngineUnreachable, Conflict) as unknown:
-            failure, wait = unknown, _wait_after(unknown)
-        left -= 1
-        if not left:
-            raise failure
-        await pause(wait)
+            raise EngineUnreachable(f"an earlier Pod {self.name} is in the way") from taken
+        except EngineRefused:
+            # The quota may be used up by this very Pod, and what forbids it may be younger than it is.
+            if self.in_doubt and (pod := await self._found()) is not None and self._is_own(pod):
+                return pod
+            raise
 
-
-async def _own(
-    calls: Calls, name: str, ours: Mapping[str, str], attempt: tuple[str, str], taken: AlreadyExists
-) -> Pod | None:
-    """The Pod behind a name that is taken, if this start made it; null when the name may be free soon."""
-    try:
-        pod = await calls.get_pod(name)
-    except (NotFound, EngineUnreachable):
-        return None
-    key, value = attempt
-    if pod.labels.get(key) == value and not pod.deleting:
-        return pod
-    if not ours.items() <= pod.labels.items():
-        raise EngineRefused(f"the Pod name {name} is taken by somebody else's") from taken
-    if not pod.deleting:
+    async def _asked_for(self) -> Pod:
+        before, self.in_doubt = self.in_doubt, True
         try:
-            await calls.delete_pod(name, pod.uid, grace=1)
-        except (NotFound, Conflict, EngineUnreachable):
+            return await self.calls.create_pod(self.manifest)
+        except (EngineRefused, Throttled):
+            self.in_doubt = before
+            raise
+
+    async def _own(self, taken: AlreadyExists) -> Pod | None:
+        """The Pod behind a name that is taken, if this start made it; null when the name may be free soon."""
+        pod = await self._found()
+        if pod is None or self._is_own(pod):
+            return pod
+        if not self.ours.items() <= pod.labels.items():
+            raise EngineRefused(f"the Pod name {self.name} is taken by somebody else's") from taken
+        if not pod.deleting:
+            try:
+                await self.calls.delete_pod(self.name, pod.uid, grace=1)
+            except (NotFound, Conflict):
+                return None
+        return None
+
+    async def _found(self) -> Pod | None:
+        try:
+            return await self.calls.get_pod(self.name)
+        except NotFound:
             return None
-    return None
 
-
-def _wait_after(failure: Exception) -> float:
-    asked = failure.retry_after if isinstance(failure, Busy) else None
-    return max(asked or 0.0, PAUSE_S)
+    def _is_own(self, pod: Pod) -> bool:
+        key, value = self.attempt
+        return pod.labels.get(key) == value and not pod.deleting

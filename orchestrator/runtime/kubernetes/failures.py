@@ -6,13 +6,15 @@ at. A message is repeated only where it cannot quote what was sent: a refused Po
     RuntimeFailure
     ├── EngineUnreachable   nothing is known about what was asked for
     │   └── Busy            the server said "later"; `retry_after` when it said how much later
+    │       └── Throttled   it has too much to do, and has not begun with it
     └── EngineRefused       no, and the same again will be no
         ├── NotFound        there is no such object, or no such namespace
         ├── AlreadyExists   the name is taken, also by an object that is still being deleted
         ├── Conflict        somebody else changed the object since, or it is another one under that name
         ├── Expired         the version asked for is too old: list again
         ├── Unauthorized    the token is not taken: a newer one may be
-        └── NoRoom          a quota is used up: yes when something ends
+        ├── NoRoom          a quota is used up: yes when something ends
+        └── TurnedAway      no answer but a Pod's end: its node had no room; another may get some
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from orchestrator.runtime.port import EngineRefused, EngineUnreachable, RuntimeF
 
 _SHOWN = 200
 """Bytes of an answer of unknown shape."""
-_LATER = frozenset({408, 429, 500, 502, 503, 504})
+_LATER = frozenset({408, 500, 502, 503, 504})
 _HARMLESS_400 = (
     "strict decoding error: unknown field",
     "quantities must match",
@@ -39,6 +41,10 @@ class Busy(EngineUnreachable):
     def __init__(self, text: str, retry_after: float | None = None) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+
+
+class Throttled(Busy):
+    """The server lets fewer in than want to: nothing has been done, and it is a matter of waiting."""
 
 
 class NotFound(EngineRefused):
@@ -63,6 +69,16 @@ class Unauthorized(EngineRefused):
 
 class NoRoom(EngineRefused):
     """A quota of the namespace is used up; the text names it."""
+
+
+class TurnedAway(EngineRefused):
+    """The node that a Pod was given to did not take it; the same Pod may be taken elsewhere or later."""
+
+
+def wait_after(failure: RuntimeFailure, least: float) -> float:
+    """Seconds until the next try: `least`, or as many more as the server asked for."""
+    asked = failure.retry_after if isinstance(failure, Busy) else None
+    return max(asked or 0.0, least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +109,8 @@ def expired_in_stream(event: Mapping[str, object]) -> bool:
 
 
 def _by_code(status: int, reason: str, message: str, text: str, retry_after: float | None) -> RuntimeFailure:
+    if status == 429:
+        return Throttled(text, retry_after)
     if status in _LATER:
         return Busy(text, retry_after)
     match status, reason:

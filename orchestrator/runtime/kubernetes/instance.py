@@ -210,14 +210,25 @@ class PodInstance(Conversation):
         """SIGTERM, and SIGKILL a second later. Raises EngineUnreachable, EngineRefused."""
         await self.own.kill()
 
-    async def destroy(self) -> None:
-        """Raises EngineUnreachable or EngineRefused when it could not be deleted now; it will be later."""
+    def let_go(self) -> None:
+        """Talk to it no more: nothing of this object goes on, and the Pod is left as it is. Idempotent."""
         self.hang_up()
         self._minding.cancel()
         if self._ahead is not None:
             self._ahead.cancel()
+            self._ahead.add_done_callback(_hung_up)
+
+    async def destroy(self) -> None:
+        """Raises EngineUnreachable or EngineRefused when it could not be deleted now; it will be later."""
+        self.let_go()
         try:
             await asyncio.shield(self._tasks.spawn(f"destroy {self.spec.name}", self.own.destroy()))
         finally:
             if not self._gone.done():
                 self._gone.set_result(DESTROYED)
+
+
+def _hung_up(dialled: asyncio.Future[StreamControl]) -> None:
+    """Of a connection that nobody takes any more, though it may be there already."""
+    if not dialled.cancelled() and dialled.exception() is None:
+        dialled.result().close()

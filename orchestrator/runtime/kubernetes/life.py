@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from orchestrator.runtime.kubernetes.calls import Removed, Seen
+from orchestrator.runtime.kubernetes.failures import TurnedAway
 from orchestrator.runtime.kubernetes.pods import Pod
 from orchestrator.runtime.kubernetes.standing import (
     Ended,
@@ -69,12 +70,12 @@ class Life:
     async def reachable(self) -> str:
         """The address of its connector, once it runs.
 
-        Raises EngineRefused when it will never run, InstanceDied when it has ended. Bounded by its caller: a
-        Pod may wait for room, and for what no status shows, for ever.
+        Raises EngineRefused when it will never run (TurnedAway where another may), InstanceDied when it has
+        ended. Bounded by its caller: a Pod may wait for room, and for what no status shows, for ever.
         """
         while not isinstance(self.standing, Reachable):
             if isinstance(self.standing, Refused):
-                raise EngineRefused(self.standing.why)
+                raise (TurnedAway if self.standing.again else EngineRefused)(self.standing.why)
             if isinstance(self.standing, Ended):
                 ended = self.standing.exit
                 raise InstanceDied(f"the Pod ended before it could be reached: {ended.detail}", ended)

@@ -11,18 +11,18 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 
 import structlog
 
 from orchestrator.runtime.kubernetes import naming
 from orchestrator.runtime.kubernetes.calls import Calls
-from orchestrator.runtime.kubernetes.creating import create_once
+from orchestrator.runtime.kubernetes.creating import Creation
 from orchestrator.runtime.kubernetes.failures import Conflict, NotFound
 from orchestrator.runtime.kubernetes.life import Life, Lives
 from orchestrator.runtime.kubernetes.pods import Pod
 from orchestrator.runtime.kubernetes.reflector import Reflector
 from orchestrator.runtime.kubernetes.removals import Removals
+from orchestrator.runtime.kubernetes.room import Room
 from orchestrator.runtime.kubernetes.settings import KubernetesSettings, WatchSettings
 from orchestrator.runtime.kubernetes.shape import last_line, manifest
 from orchestrator.runtime.port import EngineRefused, InstanceExit, InstanceSpec, Role, RuntimeFailure, Way
@@ -103,8 +103,7 @@ class OwnPods:
         self._tasks = TaskOwner("kubernetes")
         self._own: dict[str, OwnPod] = {}
         self._starting: set[str] = set()
-        self._rooms: dict[str, str] = {}
-        """Who waits for room, and why in the cluster's words."""
+        self.room = Room()
 
     def open(self) -> None:
         """Begin to follow what there is. Inside a running event loop, once."""
@@ -114,11 +113,6 @@ class OwnPods:
     @property
     def alive(self) -> int:
         return len(self._lives)
-
-    @property
-    def no_room(self) -> str | None:
-        """Why the newest start that waits for room does, in the cluster's words; null when none does."""
-        return next(reversed(self._rooms.values()), None)
 
     @property
     def removals_pending(self) -> int:
@@ -133,25 +127,18 @@ class OwnPods:
         name, attempt = naming.pod_name(self._settings, spec.name), secrets.token_hex(8)
         label = (self._settings.label_prefix + "attempt", attempt)
         token = secrets.token_hex(32)
+        body = manifest(
+            self._settings, spec, attempt=attempt, token=token, deadline_in=self._until(spec.deadline)
+        )
+        creation = Creation(self._calls, body, name, self._ours(), label, pause=self._pause)
         try:
-            pod = await create_once(
-                self._calls,
-                manifest(
-                    self._settings, spec, attempt=attempt, token=token, deadline_in=self._until(spec.deadline)
-                ),
-                name=name,
-                ours=self._ours(),
-                attempt=label,
-                on_no_room=partial(self._wait_for_room, spec.name),
-                pause=self._pause,
-            )
-        except EngineRefused:
-            raise
+            with self.room.wait(spec.name) as creation.on_no_room:
+                pod = await creation.pod()
         except BaseException:
-            self._removals.remember(name, label)
+            if creation.in_doubt:
+                self._removals.remember(name, label)
             raise
         finally:
-            self._wait_for_room(spec.name, None)
             self._starting.discard(spec.name)
         return self._follow(spec, pod, token)
 
@@ -159,14 +146,6 @@ class OwnPods:
         if name in self._own or name in self._starting:
             raise EngineRefused(f"an instance {name} exists already")
         self._starting.add(name)
-
-    def _wait_for_room(self, name: str, why: str | None) -> None:
-        if why is None:
-            self._rooms.pop(name, None)
-            return
-        if not self._rooms:
-            log.info("pods_wait_for_room", why=why)
-        self._rooms[name] = why
 
     def _until(self, deadline: datetime | None) -> float | None:
         return None if deadline is None else (deadline - self._now()).total_seconds()
@@ -215,7 +194,7 @@ class OwnPods:
         """The address of a Pod's connector, within so many seconds; what has none by then is deleted.
 
         `runs`: its program is to run, too. What it waits for room does not count. Raises EngineRefused with
-        what the cluster said last, InstanceDied.
+        what the cluster said last (TurnedAway where another Pod may be taken), InstanceDied.
         """
         try:
             return await self._reached(own, seconds, runs=runs)
@@ -230,17 +209,15 @@ class OwnPods:
 
     async def _reached(self, own: OwnPod, seconds: float, *, runs: bool) -> str:
         loop, life = asyncio.get_running_loop(), own.life
-        try:
+        with self.room.wait(own.spec.name) as say:
             while not life.settled(runs=runs):
                 full = life.waits_for_room()
-                self._wait_for_room(own.spec.name, full)
+                say(full)
                 begun = loop.time()
                 async with asyncio.timeout(None if full else seconds):
                     await life.changed()
                 seconds -= 0.0 if full else loop.time() - begun
             return await own.address()
-        finally:
-            self._wait_for_room(own.spec.name, None)
 
     async def mark(
         self, own: OwnPod, seconds: float | None, *, run: int | None = None, way: Way | None = None

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import structlog
 
 from orchestrator.runtime.kubernetes.calls import Bookmark, Calls, Event, Removed, Seen
-from orchestrator.runtime.kubernetes.failures import Busy, Expired
+from orchestrator.runtime.kubernetes.failures import Expired, wait_after
 from orchestrator.runtime.kubernetes.pods import Pod
 from orchestrator.runtime.kubernetes.settings import WatchSettings
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable, RuntimeFailure
@@ -117,8 +117,7 @@ class Reflector:
             await self._pause(self._chance() * self._settings.first_pause)
             return
         log.info("pods_watch_failed", error=str(failure), tries=self._failures)
-        asked = failure.retry_after if isinstance(failure, Busy) else None
-        await self._pause(max(asked or 0.0, self._back_off()))
+        await self._pause(wait_after(failure, self._back_off()))
 
     def _back_off(self) -> float:
         exponent = min(self._failures - 1, 16)

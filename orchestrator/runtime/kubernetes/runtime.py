@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from orchestrator.runtime.conversation import made_ready
 from orchestrator.runtime.kubernetes.cluster import Cluster
 from orchestrator.runtime.kubernetes.dialling import client_tls
+from orchestrator.runtime.kubernetes.failures import TurnedAway
 from orchestrator.runtime.kubernetes.http import ApiServer
 from orchestrator.runtime.kubernetes.instance import PodInstance
 from orchestrator.runtime.kubernetes.own_pods import OwnPod, OwnPods
 from orchestrator.runtime.kubernetes.pod_calls import PodCalls
+from orchestrator.runtime.kubernetes.room import ROOM_PAUSE_S
 from orchestrator.runtime.kubernetes.settings import KubernetesSettings, WatchSettings
 from orchestrator.runtime.kubernetes.standing import Refused
 from orchestrator.runtime.port import (
@@ -32,12 +35,18 @@ class KubernetesRuntime:
     """Implements `Runtime`. Made inside a running event loop; no I/O before the first use."""
 
     def __init__(
-        self, settings: KubernetesSettings, cluster: Cluster, watch: WatchSettings | None = None
+        self,
+        settings: KubernetesSettings,
+        cluster: Cluster,
+        watch: WatchSettings | None = None,
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         check_name(settings.manager_id)
         self._settings = settings
         self._server = ApiServer(cluster)
-        self.pods = OwnPods(settings, PodCalls(self._server), watch)
+        self._pause = pause
+        self.pods = OwnPods(settings, PodCalls(self._server), watch, pause=pause)
         # A call that is refused is the first sign of a server that stops: it keeps watches open, and silent.
         self._server.on_refused = self.pods.reflector.doubt
         self._tls = client_tls()
@@ -53,26 +62,39 @@ class KubernetesRuntime:
         """See `Runtime.start`. Waits for room for as long as its caller does."""
         self._open()
         check_name(spec.name)
-        own = await self.pods.start(spec)
-        try:
-            instance = await self._running(own)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._tasks.spawn(f"abandon {spec.name}", self._abandon(own)))
-            raise
+        instance = await self._placed(spec)
         try:
             return await made_ready(instance)
         except InstanceDied as died:
-            if isinstance(own.life.end, Refused):
-                raise EngineRefused(own.life.end.why) from died
+            if isinstance(end := instance.own.life.end, Refused):
+                raise EngineRefused(end.why) from died
             raise
+
+    async def _placed(self, spec: InstanceSpec) -> PodInstance:
+        """On a node that took it: a Pod that its node turned away makes way for another one."""
+        with self.pods.room.wait(spec.name) as say:
+            while True:
+                own = await self.pods.start(spec)
+                try:
+                    await self.pods.reach(own, self._settings.start_timeout)
+                    say(None)
+                    return await self._running(own)
+                except TurnedAway as full:
+                    say(str(full))
+                    await self._pause(ROOM_PAUSE_S)
+                except asyncio.CancelledError:
+                    await asyncio.shield(self._tasks.spawn(f"abandon {spec.name}", self._abandon(own)))
+                    raise
 
     async def _running(self, own: OwnPod) -> PodInstance:
         """Its connector is dialled while its program is still being started."""
-        bound = self._settings.start_timeout
-        await self.pods.reach(own, bound)
         instance = self._instance(own)
         instance.dial_ahead()
-        await self.pods.reach(own, bound, runs=True)
+        try:
+            await self.pods.reach(own, self._settings.start_timeout, runs=True)
+        except BaseException:
+            instance.let_go()
+            raise
         return instance
 
     async def _abandon(self, own: OwnPod) -> None:
@@ -142,7 +164,7 @@ class KubernetesRuntime:
             event_stream_connected=self.pods.reflector.statistics().watching,
             calls_in_flight=self._server.calls_in_flight,
             removals_pending=self.pods.removals_pending,
-            no_room=self.pods.no_room,
+            no_room=self.pods.room.why,
             absences=self._server.absences,
             calls=self._server.tally,
         )

@@ -1,0 +1,116 @@
+"""Starts through the whole runtime: what its node turns away, and what is left of one that ends early."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from orchestrator.runtime.kubernetes.cluster import Cluster
+from orchestrator.runtime.kubernetes.runtime import KubernetesRuntime
+from orchestrator.runtime.port import EngineRefused, InstanceDied
+from tests.kubernetes.kube_api import KubeApi
+from tests.kubernetes.kube_bench import SETTINGS, Pauses, pod_name, spec_of
+from tests.kubernetes.kube_connector_pod import listening
+from tests.kubernetes.kube_kubelet import Kubelet
+from tests.until import until
+
+LIFE = "sidecar: deleted, both end on TERM"
+CONNECTOR_RUNS, EXECUTOR_RUNS = 4, 5
+NAME = pod_name("run-7")
+
+
+@dataclass
+class At:
+    """`connector`: where that of every Pod listens."""
+
+    api: KubeApi
+    kubelet: Kubelet
+    runtime: KubernetesRuntime
+    pauses: Pauses
+    connector: socket.socket
+
+    @property
+    def uids(self) -> list[str]:
+        return [pod["metadata"]["uid"] for pod in self.api.store.all("pods", "gv")]
+
+    async def starting(self) -> asyncio.Task[object]:
+        """A start whose Pod is there."""
+        start = asyncio.create_task(self.runtime.start(spec_of("run-7")))
+        await until(lambda: self.uids)
+        return start
+
+    async def cancelled(self, start: asyncio.Task[object]) -> None:
+        """It is, and its Pod, whose end its node tells of."""
+        start.cancel()
+        await until(lambda: "deletionTimestamp" in self.api.store.all("pods", "gv")[0]["metadata"])
+        self.api.store.remove("pods", "gv", NAME)
+        with pytest.raises(asyncio.CancelledError):
+            await start
+
+
+@pytest.fixture
+async def at() -> AsyncIterator[At]:
+    api, connector, pauses = KubeApi(), await listening(), Pauses()
+    await api.start()
+    settings = replace(SETTINGS, connector_port=connector.getsockname()[1])
+    runtime = KubernetesRuntime(settings, Cluster(api.url, "gv"), pause=pauses)
+    yield At(api, Kubelet(api.store), runtime, pauses, connector)
+    await runtime.aclose()
+    await api.aclose()
+    connector.close()
+
+
+async def test_a_pod_that_its_node_turns_away_makes_way_for_another(at: At) -> None:
+    """As long as it takes, and it is said what for."""
+    start = await at.starting()
+    for _ in range(3):
+        (turned_away,) = at.uids
+        at.kubelet.live(NAME, "kubelet refuses admission")
+        await until(lambda uid=turned_away: at.uids and at.uids != [uid])  # type: ignore[misc]
+        assert "the node refused the Pod: OutOfcpu" in str(at.runtime.statistics().no_room)
+    assert at.pauses.made == [1.0] * 3
+    at.kubelet.live(NAME, LIFE, until=CONNECTOR_RUNS, address="127.0.0.1")
+    await until(lambda: at.runtime.statistics().no_room is None)
+    await at.cancelled(start)
+
+
+async def test_what_will_never_run_is_not_tried_again(at: At) -> None:
+    start = await at.starting()
+    at.kubelet.live(NAME, "image name invalid")
+    with pytest.raises(EngineRefused, match="InvalidImageName"):
+        await start
+    assert at.pauses.made == []
+
+
+async def dialled(at: At) -> socket.socket:
+    """The connection that is made while the Pod's program is still being started."""
+    at.kubelet.live(NAME, LIFE, until=CONNECTOR_RUNS, address="127.0.0.1")
+    taken, _ = await asyncio.get_running_loop().sock_accept(at.connector)
+    return taken
+
+
+def dials() -> bool:
+    return any("dial run-7" in task.get_name() for task in asyncio.all_tasks())
+
+
+async def test_a_cancelled_start_dials_no_more(at: At) -> None:
+    start = await at.starting()
+    taken = await dialled(at)
+    assert dials()
+    await at.cancelled(start)
+    taken.close()
+    await until(lambda: not dials())
+
+
+async def test_a_start_that_fails_dials_no_more(at: At) -> None:
+    start = await at.starting()
+    taken = await dialled(at)
+    at.api.store.remove("pods", "gv", NAME)
+    with pytest.raises(InstanceDied):
+        await start
+    taken.close()
+    await until(lambda: not dials())
