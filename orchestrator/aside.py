@@ -43,12 +43,15 @@ def is_bulky(message: Mapping[str, object]) -> bool:
         if kind is str or kind is bytes:
             left -= len(value)  # type: ignore[arg-type]
             continue
-        if value is None or isinstance(value, int):
+        if value is None:
+            continue
+        if isinstance(value, int):
+            left -= value.bit_length() // 8
             continue
         if isinstance(value, str | bytes | bytearray | memoryview):
             left -= len(value)
         elif isinstance(value, Mapping):
-            left -= len(value)
+            left -= sum(map(len, value))
             found.extend(value.values())
         elif isinstance(value, Sequence):
             found.extend(value)

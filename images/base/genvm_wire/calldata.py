@@ -19,7 +19,10 @@ LONGEST_TEXT = 16 * 1024 * 1024
 """Bytes, where nobody needs a longer one: Python makes a text in one go, this one in a tenth of a second, in
 which no other thread goes on."""
 LONG_TEXT = 1024 * 1024
+ITEM_OF_NUMBER = 64
+"""Bytes of a number that take as long to read and to write as an item does."""
 TEXT_TOO_LONG = "text_too_long"
+NUMBER_TOO_LONG = uleb.NUMBER_TOO_LONG
 SHORT_KEY = 64
 """Characters of keys whose bytes are remembered."""
 MAX_OUTLINED = 16
@@ -36,9 +39,11 @@ Encodable: TypeAlias = (
 """What `encode` takes: every `Value`, and any sequence or mapping of such."""
 
 __all__ = [
+    "ITEM_OF_NUMBER",
     "LONGEST_TEXT",
     "LONG_TEXT",
     "MAX_DEPTH",
+    "NUMBER_TOO_LONG",
     "TEXT_TOO_LONG",
     "Address",
     "CalldataError",
@@ -58,7 +63,8 @@ class CalldataError(ValueError):
     """Bytes that are not calldata, or a value that has no form in it.
 
     `reason` is one of the class names of calldata 3; besides these `not_encodable` (a type
-    the format does not have), `too_many_items` (more values than the caller allows) and `text_too_long`.
+    the format does not have), `too_many_items` (more values than the caller allows), `text_too_long` and
+    `number_too_long`.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -91,8 +97,8 @@ def decode(
     """The one value that `data` holds. Raises CalldataError for everything else.
 
     `max_items` bounds the number of array items and map entries altogether: a byte of input can cost
-    a hundred bytes of memory. `max_text` bounds each text and key, in bytes. Set them where the input is both
-    hostile and large.
+    a hundred bytes of memory. A number counts as one for each ITEM_OF_NUMBER bytes that it has. `max_text`
+    bounds each text, key and number, in bytes. Set them where the input is both hostile and large.
     """
     return _read(_Reader(bytes(data), max_items, max_text))
 
@@ -139,7 +145,8 @@ class _Reader:
         if pos < self.end and (tag := self.data[pos]) < 0x80:
             self.pos = pos + 1
         else:
-            tag, self.pos = uleb.read(self.data, pos)
+            tag, self.pos = uleb.read(self.data, pos, self.max_text)
+            self._count((self.pos - pos) // ITEM_OF_NUMBER)
         arg = tag >> 3
         kind = tag & 7
         if kind == 1:
@@ -193,7 +200,10 @@ class _Reader:
     def _reserve(self, count: int, bytes_each: int) -> None:
         if count * bytes_each > self.end - self.pos:
             raise CalldataError("truncated_payload", f"{count} items announced at byte {self.pos}")
-        self.items_left -= count
+        self._count(count)
+
+    def _count(self, items: int) -> None:
+        self.items_left -= items
         if self.items_left < 0:
             raise CalldataError("too_many_items")
 

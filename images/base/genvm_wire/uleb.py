@@ -7,24 +7,26 @@ Long numbers are therefore packed eight 7-bit groups at a time with whole-number
 from __future__ import annotations
 
 import re
+import sys
 
 _NUMBER = re.compile(rb"[\x80-\xff]*[\x00-\x7f]")
 _SHORT = 48
+NUMBER_TOO_LONG = "number_too_long"
 
 
 class UlebError(ValueError):
-    """Not one ULEB128 number; `reason` is `truncated_uleb` or `non_minimal_uleb`."""
+    """Not one ULEB128 number; `reason` is `truncated_uleb`, `non_minimal_uleb` or NUMBER_TOO_LONG."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-def read(data: bytes, start: int) -> tuple[int, int]:
-    """The number that begins at `start`, and the offset after it. Raises UlebError."""
-    match = _NUMBER.match(data, start)
+def read(data: bytes, start: int, most: int = sys.maxsize) -> tuple[int, int]:
+    """The number of at most `most` bytes that begins at `start`, and the offset after it. Raises UlebError."""
+    match = _NUMBER.match(data, start, min(start + most, len(data)))
     if match is None:
-        raise UlebError("truncated_uleb")
+        raise UlebError("truncated_uleb" if len(data) - start <= most else NUMBER_TOO_LONG)
     end = match.end()
     if data[end - 1] == 0 and end - start > 1:
         raise UlebError("non_minimal_uleb")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genvm_wire import calldata
-from genvm_wire.calldata import LONGEST_TEXT, TEXT_TOO_LONG, CalldataError
+from genvm_wire.calldata import LONGEST_TEXT, NUMBER_TOO_LONG, TEXT_TOO_LONG, CalldataError
 from orchestrator.api.body import BodyTooLarge, WrongShape, decode_json, shaped
 from orchestrator.api.json_text import MOST_ITEMS
 from orchestrator.api.wire.generation_a import RunBodyA
@@ -57,8 +57,8 @@ def received(body: bytes) -> ReceivedBody:
     try:
         value = calldata.decode(body, max_items=MOST_ITEMS, max_text=LONGEST_TEXT)
     except CalldataError as error:
-        if error.reason == TEXT_TOO_LONG:
-            raise BodyTooLarge(f"a text in the body is larger than {LONGEST_TEXT} bytes") from None
+        if error.reason in (TEXT_TOO_LONG, NUMBER_TOO_LONG):
+            raise BodyTooLarge(f"a text or number in the body is larger than {LONGEST_TEXT} bytes") from None
         raise WrongShape(f"the body is not calldata: {error}") from None
     assert isinstance(value, dict)
     return ReceivedBody(_model(value), value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import secrets
@@ -101,7 +102,7 @@ class Hostile:
         self.nodes.enter_context(node(path))
         host = f"unix://{path}"
         body = generation_bodies.encoded("B3", host, host_data=json.dumps(script), **changes)
-        async with self.session.post("/genvm/run", data=body) as response:
+        async with self.session.post("/genvm/run", data=io.BytesIO(body)) as response:
             answer = await response.json()
             assert response.status == 200, answer
         self.runs.append(answer["id"])

@@ -47,6 +47,16 @@ async def test_frames(hostile: Hostile, script: dict[str, Any]) -> None:
     await hostile.never_stops(run)
 
 
+async def test_what_an_instance_is_handed(hostile: Hostile) -> None:
+    """Keys that nobody knows: all of them have to be read and written."""
+    keys = {f"{number}".ljust(16 * MIB, "x"): 1 for number in range(7)}
+
+    async def run() -> None:
+        await hostile.status(await hostile.run({}, **keys))
+
+    await hostile.never_stops(run)
+
+
 async def test_a_connect_loop_writes_a_line_and_no_more(make_hostile: MakeHostile) -> None:
     hostile = await make_hostile()
     run_id = await hostile.run({"connect_loop": 0})

@@ -80,13 +80,19 @@ LONG = "x" * LONGEST_TEXT
 
 @pytest.mark.parametrize(
     "change",
-    [{"host_data": f"{LONG}x"}, {"host": f"{LONG}x"}, {"x": [f"{LONG}x"]}, {f"{LONG}x": 1}],
-    ids=["host_data", "host", "unknown", "key"],
+    [
+        {"host_data": f"{LONG}x"},
+        {"host": f"{LONG}x"},
+        {"x": [f"{LONG}x"]},
+        {f"{LONG}x": 1},
+        {"x": 1 << 8 * LONGEST_TEXT},
+    ],
+    ids=["host_data", "host", "unknown", "key", "number"],
 )
 async def test_a_text_is_never_as_large_as_code(client: Client, change: dict[str, Any]) -> None:
     body = encode({**generation_bodies.fields("B3", "unix:///nowhere/sock"), **change})
     answer = await client.ask("POST", "/genvm/run", data=io.BytesIO(body))
-    assert answer == (413, {"error": f"a text in the body is larger than {LONGEST_TEXT} bytes"})
+    assert answer == (413, {"error": f"a text or number in the body is larger than {LONGEST_TEXT} bytes"})
 
 
 async def test_code_and_calldata_may_be_larger_than_any_text(client: Client) -> None:

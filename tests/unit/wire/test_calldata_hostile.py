@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from genvm_wire.calldata import (
+    ITEM_OF_NUMBER,
     LONG_TEXT,
     LONGEST_TEXT,
     MAX_DEPTH,
     MAX_LENGTH,
     MAX_OUTLINED,
+    NUMBER_TOO_LONG,
     TEXT_TOO_LONG,
     Address,
     CalldataError,
@@ -76,6 +80,25 @@ def test_the_length_of_texts_can_be_bounded(value: Value) -> None:
     with pytest.raises(CalldataError) as caught:
         decode(data, max_text=9)
     assert caught.value.reason == TEXT_TOO_LONG
+
+
+@pytest.mark.parametrize("number", [1 << 80, -(1 << 80)], ids=["positive", "negative"])
+def test_the_length_of_numbers_can_be_bounded(number: int) -> None:
+    data = encode([number])
+    assert decode(data, max_text=len(data) - 1) == [number]
+    with pytest.raises(CalldataError) as caught:
+        decode(data, max_text=len(data) - 2)
+    assert caught.value.reason == NUMBER_TOO_LONG
+
+
+@pytest.mark.parametrize("read", [decode, outline])
+def test_long_numbers_count_as_many_items(read: Callable[..., Value]) -> None:
+    """They take as long to read, and to write again."""
+    numbers = [1 << 8 * 10 * ITEM_OF_NUMBER] * 4
+    data, items = encode(numbers), 4 + 4 * 11
+    assert len(read(data, max_items=items) or numbers) == 4
+    with pytest.raises(CalldataError, match="too_many_items"):
+        read(data, max_items=items - 1)
 
 
 def test_views_and_tuples_encode_like_what_they_hold() -> None:
