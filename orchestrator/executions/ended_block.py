@@ -14,11 +14,10 @@ class EndedBlock:
     """Neighbours in the order in which runs ended. `revision` changes whenever something of them does;
     `number` rises from block to block."""
 
-    __slots__ = ("_due", "_room", "_runs", "_sizes", "number", "revision")
+    __slots__ = ("_due", "_room", "_runs", "number", "revision")
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self._sizes: dict[str, tuple[int, int]] | None = None
         self._runs: dict[int, EndedRun] = {}
         self._room = BLOCK
         self._due: int | None = None
@@ -38,14 +37,13 @@ class EndedBlock:
     def find(self, run_id: int) -> EndedRun:
         return self._runs[run_id]
 
-    def retained(self, namespace: str) -> tuple[int, int]:
-        """How many of its runs are of a namespace, and their bytes."""
-        if self._sizes is None:
-            self._sizes = {}
-            for run in self._runs.values():
-                count, size = self._sizes.get(run.namespace, (0, 0))
-                self._sizes[run.namespace] = count + 1, size + run.size
-        return self._sizes.get(namespace, (0, 0))
+    def oldest_of(self, namespace: str) -> EndedRun | None:
+        """The first of a namespace that ended."""
+        return next((run for run in self._runs.values() if run.namespace == namespace), None)
+
+    def oldest_fetched(self) -> EndedRun | None:
+        """The first that ended of those that were fetched."""
+        return next((run for run in self._runs.values() if run.was_fetched), None)
 
     def put(self, run: EndedRun) -> None:
         """A run that has ended, or what is to be known of one from now on, at its old place."""
@@ -68,5 +66,5 @@ class EndedBlock:
         return [run for run in self._runs.values() if run.until(keep, keep_fetched) <= now]
 
     def _changed(self) -> None:
-        self._due = self._sizes = None
+        self._due = None
         self.revision += 1

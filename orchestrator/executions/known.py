@@ -99,10 +99,9 @@ class KnownRuns:
             states[run.execution.state] += 1
         return states
 
-    @property
-    def retained(self) -> tuple[int, int]:
-        """How many ended runs are kept, and their bytes."""
-        return len(self._retention), self._retention.output_bytes
+    def retained(self, namespace: str | None) -> tuple[int, int]:
+        """How many ended runs of a namespace (null: of all) are kept, and their bytes."""
+        return self._retention.held(namespace)
 
     def changed(self, _: object = None) -> None:
         """Something that readers see is other than before."""
@@ -131,8 +130,8 @@ class KnownRuns:
         insort(self._ids, ended.id)
         if ended.crashed:
             self.poison.add(ended.id, ended.key, ended.cause, ended.finished_at)
-        self._keep(ended)
         self._keys.remember(ended.key, ended.id)
+        self._keep(ended)
 
     def remove(self, run: Run) -> None:
         """A run that could not be written down: it never was."""

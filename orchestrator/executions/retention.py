@@ -1,18 +1,22 @@
 """How long ended runs stay readable, and how much of them is kept. Pure.
 
-Only heads are held in memory; what a run printed and returned is in the journal.
+Only heads are held in memory; what a run printed and returned is in the journal. Where there are too many,
+what has been fetched goes first, and then the oldest of the namespace that holds most of what there is too
+much of: nobody loses what he has not seen yet by the runs of somebody who has more.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import OrderedDict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from orchestrator.executions.block_row import BlockRow
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.ended_block import EndedBlock
+from orchestrator.executions.namespace_shares import NamespaceShares
 from orchestrator.executions.plain import MICROSECOND, micros
 
 
@@ -34,8 +38,10 @@ class Retention:
         self._blocks: OrderedDict[EndedBlock, None] = OrderedDict()
         self._block_of: dict[int, EndedBlock] = {}
         self._newest = EndedBlock(0)
+        self._fetched = BlockRow()
         self._bytes = 0
-        self._ids: dict[str | None, list[int]] = {}
+        self._ids: list[int] = []
+        self._shares = NamespaceShares()
 
     def __len__(self) -> int:
         return len(self._block_of)
@@ -43,6 +49,10 @@ class Retention:
     @property
     def output_bytes(self) -> int:
         return self._bytes
+
+    def held(self, namespace: str | None) -> tuple[int, int]:
+        """How many runs of a namespace (null: of all) are kept, and their bytes."""
+        return (len(self), self._bytes) if namespace is None else self._shares.held(namespace)
 
     @property
     def blocks(self) -> Collection[EndedBlock]:
@@ -58,22 +68,27 @@ class Retention:
 
     def newest(self, namespace: str | None) -> Iterator[EndedRun]:
         """Those of a namespace (null: all), greatest id first; it costs what is taken of it."""
-        ids = self._ids.get(namespace, ())
+        ids: Sequence[int] = self._ids if namespace is None else self._shares.ids(namespace)
         return (self._block_of[run_id].find(run_id) for run_id in reversed(ids))
 
     def add(self, run: EndedRun) -> list[EndedRun]:
-        """Keep a run that has ended; those that had to go for it, oldest first."""
+        """Keep a run that has ended; those that had to go for it, in this order.
+
+        It is among them itself only where it has been fetched, and nothing else has.
+        """
         if self._newest.full:
             self._newest = EndedBlock(self._newest.number + 1)
         self._newest.put(run)
         self._blocks[self._newest] = None
         self._block_of[run.id] = self._newest
         self._bytes += run.size
-        for namespace in (None, run.namespace):
-            insort(self._ids.setdefault(namespace, []), run.id)
+        insort(self._ids, run.id)
+        self._shares.add(run, self._newest)
+        if run.was_fetched:
+            self._fetched.add(self._newest)
         dropped = []
         while len(self) > 1 and self._over():
-            dropped.append(self._drop(next(self.all()).id))
+            dropped.append(self._drop(self._most_dispensable(run).id))
         return dropped
 
     def fetched(self, run_id: int, now: datetime) -> EndedRun | None:
@@ -85,7 +100,9 @@ class Retention:
         if run is None or run.was_fetched:
             return None
         noted = run.fetched(now)
-        self._block_of[run_id].put(noted)
+        block = self._block_of[run_id]
+        block.put(noted)
+        self._fetched.add(block)
         return noted
 
     def remove(self, run_id: int) -> EndedRun | None:
@@ -105,15 +122,21 @@ class Retention:
     def _over(self) -> bool:
         return len(self) > self._limits.runs or self._bytes > self._limits.output_bytes
 
+    def _most_dispensable(self, new: EndedRun) -> EndedRun:
+        """A run that goes before all others; `new` stays, however large, until it is fetched."""
+        fetched = self._fetched.first.oldest_fetched() if self._fetched else None
+        if fetched is not None:
+            return fetched
+        return self._shares.oldest_of_most(new, by_size=self._bytes > self._limits.output_bytes)
+
     def _drop(self, run_id: int) -> EndedRun:
         block = self._block_of.pop(run_id)
         run = block.drop(run_id)
         self._bytes -= run.size
         if not block:
             del self._blocks[block]
-        for namespace in (None, run.namespace):
-            ids = self._ids[namespace]
-            del ids[bisect_left(ids, run_id)]
-            if not ids:
-                del self._ids[namespace]
+        if run.was_fetched and block.oldest_fetched() is None:
+            self._fetched.discard(block)
+        del self._ids[bisect_left(self._ids, run_id)]
+        self._shares.drop(run, block)
         return run

@@ -231,8 +231,7 @@ class Executions:
 
     async def status(self, run_id: int) -> FinalStatus | None:
         """Everything about an ended run; None before its end and for unknown runs. Changes nothing."""
-        run = self.find(run_id)
-        if run is not None:
+        if (run := self.find(run_id)) is not None:
             return run.final_status()
         if self._known.find_ended(run_id) is None:
             return None
@@ -297,13 +296,14 @@ class Executions:
     def permits_maximum(self) -> int:
         return self._admission.maximum
 
-    def statistics(self) -> ServiceStatistics:
+    def statistics(self, namespace: str | None = None) -> ServiceStatistics:
+        """Of ended runs only those of a namespace are counted (null: all)."""
         return ServiceStatistics(
             self._admission.permits,
             self._known.states(),
             len(self._tasks),
             self._admission.waiting_bytes,
-            *self._known.retained,
+            *self._known.retained(namespace),
             self._journal_bytes,
         )
 

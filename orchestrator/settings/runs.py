@@ -193,14 +193,14 @@ class Kept(BaseModel):
     )
     retained_bytes: int = setting(
         256 * MIB,
-        "size of all finished runs together; the oldest go first",
+        "size of all finished runs together; what was fetched goes first, then the oldest of who has most",
         why="the journal stays small whatever runs print",
         unit=Unit.BYTES,
         ge=MIB,
     )
     retained_runs: int = setting(
         10_000,
-        "how many finished ones are kept; the oldest go first",
+        "how many finished ones are kept; they go in the same order",
         why="33 a second for the five minutes of retention",
         unit=Unit.RUNS,
         ge=1,

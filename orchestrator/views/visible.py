@@ -73,11 +73,8 @@ class VisibleRuns:
 
     def retained(self) -> tuple[int, int]:
         """How many ended runs are kept, and their bytes."""
-        if self.namespace is None:
-            statistics = self.executions.statistics()
-            return statistics.retained, statistics.retained_bytes
-        kept = [block.retained(self.namespace) for block in self.ended_blocks()]
-        return sum(count for count, _ in kept), sum(size for _, size in kept)
+        statistics = self.executions.statistics(self.namespace)
+        return statistics.retained, statistics.retained_bytes
 
     def holders(self) -> Iterator[Holder]:
         """Who holds permits, in the order in which they got them."""
