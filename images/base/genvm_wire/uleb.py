@@ -23,7 +23,7 @@ class UlebError(ValueError):
 
 
 def read(data: bytes, start: int, most: int = sys.maxsize) -> tuple[int, int]:
-    """The number of at most `most` bytes that begins at `start`, and the offset after it. Raises UlebError."""
+    """The number of at most `most` bytes at `start`, and the offset after it. Raises UlebError."""
     match = _NUMBER.match(data, start, min(start + most, len(data)))
     if match is None:
         raise UlebError("truncated_uleb" if len(data) - start <= most else NUMBER_TOO_LONG)
