@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -95,8 +96,9 @@ async def test_a_pod_that_is_gone_before_its_creates_answer_is_here_is_gone(at: 
     assert (await at.follow(pod).ended()).loss is Loss.CONTAINER_LOST
 
 
-async def test_a_pod_that_a_list_under_way_cannot_have_yet_is_not_gone(at: Bench) -> None:
-    """The list's answer is late, and from before the create."""
+@asynccontextmanager
+async def late_list(at: Bench, *, fresh: bool) -> AsyncIterator[None]:
+    """A list is under way meanwhile, and has what there is afterwards (`fresh`), or what was before."""
     before = await at.calls.list_pods("")
     asked, answered = asyncio.Event(), asyncio.Event()
     real = at.calls.list_pods
@@ -104,17 +106,31 @@ async def test_a_pod_that_a_list_under_way_cannot_have_yet_is_not_gone(at: Bench
     async def late(selector: str) -> object:
         asked.set()
         await answered.wait()
-        return before
+        return await real(selector) if fresh else before
 
     at.calls.list_pods = late  # type: ignore[method-assign, assignment]
     at.reflector.doubt()
     await asked.wait()
     at.calls.list_pods = real  # type: ignore[method-assign]
-    life = at.follow(await at.calls.create_pod(made("run-7")))
+    yield
     answered.set()
     await at.api.watching.until(2)
+
+
+async def test_a_pod_that_a_list_under_way_cannot_have_yet_is_not_gone(at: Bench) -> None:
+    """The list's answer is late, and from before the create."""
+    async with late_list(at, fresh=False):
+        life = at.follow(await at.calls.create_pod(made("run-7")))
     at.kubelet.live(NAME, "sidecar: the instance exits 3")
     assert (await life.ended()).exit_code == 3
+
+
+async def test_a_pod_that_came_and_went_while_a_list_was_under_way_is_gone(at: Bench) -> None:
+    """From its version on no watch tells of either."""
+    async with late_list(at, fresh=True):
+        life = at.follow(await at.calls.create_pod(made("run-7")))
+        at.api.store.remove("pods", "gv", NAME)
+    assert (await life.ended()).loss is Loss.CONTAINER_LOST
 
 
 def is_delete(method: str, path: str) -> bool:

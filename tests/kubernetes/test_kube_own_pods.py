@@ -320,6 +320,60 @@ async def test_a_line_is_drawn_though_the_pods_status_changes_all_the_time(
     assert "activeDeadlineSeconds" in kept(at, "warm-1")["spec"]
 
 
+def is_patch(method: str, path: str) -> bool:
+    return method == "PATCH"
+
+
+async def test_a_line_is_drawn_though_the_server_is_out_of_order_for_a_while(
+    at: Bench, managers: Managers
+) -> None:
+    """Else the Pod has none for good, and is listed as one that waits for a run."""
+    pods = managers.one()
+    own = await pods.start(replace(spec_of("warm-1"), execution_id=None, deadline=None))
+    at.kubelet.live(own.life.pod.name, LIFE, until=5)
+    at.api.faults.fail = (503, is_patch)
+    marking = asyncio.ensure_future(pods.mark(own, 30.0, run=9))
+    await managers.pauses.until(6)
+    at.api.faults.fail = None
+    await marking
+    assert "activeDeadlineSeconds" in kept(at, "warm-1")["spec"]
+    assert await pods.idle() == {}
+
+
+async def test_a_lost_answer_draws_no_second_line(at: Bench, managers: Managers) -> None:
+    pods = managers.one()
+    own = await pods.start(replace(spec_of("warm-1"), execution_id=None, deadline=None))
+    at.api.faults.lose_reply = is_patch
+    await pods.mark(own, 30.0, run=9)
+    assert kept(at, "warm-1")["spec"]["activeDeadlineSeconds"] == 45
+
+
+async def test_what_was_destroyed_is_not_marked_any_more(at: Bench, managers: Managers) -> None:
+    pods = managers.one()
+    own = await pods.start(replace(spec_of("warm-1"), execution_id=None, deadline=None))
+    at.api.faults.away = True
+    marking = asyncio.ensure_future(pods.mark(own, 30.0, run=9))
+    await managers.pauses.until(2)
+    with pytest.raises(EngineUnreachable):
+        await own.destroy()
+    with pytest.raises(EngineUnreachable):
+        await marking
+
+
+async def test_of_two_marks_the_newer_one_stays(at: Bench, managers: Managers) -> None:
+    """The first run's could not be made while it ran; it is another's by now."""
+    pods = managers.one()
+    own = await pods.start(replace(spec_of("warm-1"), execution_id=None, deadline=None, reuse=5))
+    at.api.faults.fail = (503, is_patch)
+    older = asyncio.ensure_future(pods.mark(own, None, run=8))
+    await managers.pauses.until(1)
+    newer = asyncio.ensure_future(pods.mark(own, None, run=9))
+    await managers.pauses.until(3)
+    at.api.faults.fail = None
+    await asyncio.gather(older, newer)
+    assert kept(at, "warm-1")["metadata"]["labels"]["io.genvm.orchestrator.execution"] == "9"
+
+
 async def test_a_run_whose_pod_goes_while_the_server_is_away_is_lost(at: Bench, managers: Managers) -> None:
     own = await managers.one().start(spec_of("run-7"))
     at.kubelet.live(own.life.pod.name, LIFE, until=5)

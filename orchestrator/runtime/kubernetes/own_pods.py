@@ -17,7 +17,7 @@ import structlog
 from orchestrator.runtime.kubernetes import naming
 from orchestrator.runtime.kubernetes.calls import Calls
 from orchestrator.runtime.kubernetes.creating import Creation
-from orchestrator.runtime.kubernetes.failures import Conflict, NotFound
+from orchestrator.runtime.kubernetes.failures import Conflict, NotFound, wait_after
 from orchestrator.runtime.kubernetes.life import Life, Lives
 from orchestrator.runtime.kubernetes.pods import Pod
 from orchestrator.runtime.kubernetes.reflector import Reflector
@@ -25,7 +25,15 @@ from orchestrator.runtime.kubernetes.removals import Removals
 from orchestrator.runtime.kubernetes.room import Room
 from orchestrator.runtime.kubernetes.settings import KubernetesSettings, WatchSettings
 from orchestrator.runtime.kubernetes.shape import last_line, manifest
-from orchestrator.runtime.port import EngineRefused, InstanceExit, InstanceSpec, Role, RuntimeFailure, Way
+from orchestrator.runtime.port import (
+    EngineRefused,
+    EngineUnreachable,
+    InstanceExit,
+    InstanceSpec,
+    Role,
+    RuntimeFailure,
+    Way,
+)
 from orchestrator.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
@@ -34,6 +42,8 @@ WAY = "way"
 """The annotation that says how a run's node is reached."""
 PATCH_TRIES = 4
 """Of a change that must not be another Pod's: every change of its status makes the version another one."""
+PATCH_PAUSE_S = 1.0
+"""Before one that was not answered is tried again."""
 
 
 class OwnPod:
@@ -53,6 +63,8 @@ class OwnPod:
         self.life = life
         self.token = token
         self.way = way
+        self.marks = 0
+        """How often it was asked to be marked: the newest counts."""
         self._order = order
         self._remove = remove
 
@@ -225,21 +237,37 @@ class OwnPods:
         """Note on a Pod which run it has, how that reaches its node, and its last line in so many seconds.
 
         The kubelet ends it then, and a grace later. The line can never be put off: null for Pods of several
-        runs. Raises EngineUnreachable, EngineRefused.
+        runs. Tries for as long as the Pod has this run. Raises EngineUnreachable, EngineRefused.
         """
-        for left in reversed(range(PATCH_TRIES)):
-            pod = own.life.pod
+        own.marks += 1
+        mine, begun, stale = own.marks, self._now(), 0
+        while own.marks == mine:
             try:
-                await self._calls.patch_pod(pod.name, self._marked(pod, seconds, run, way))
+                if stale:
+                    own.life.see(await self._as_it_is(own.life.pod))
+                patch = self._marked(own.life.pod, seconds, begun, run, way)
+                await self._calls.patch_pod(own.life.pod.name, patch)
             except Conflict:
-                if not left:
+                stale += 1
+                if stale == PATCH_TRIES:
                     raise
-                own.life.see(await self._calls.get_pod(pod.name))
+            except EngineUnreachable as away:
+                if own.life.ordered or own.life.end is not None:
+                    raise
+                await self._pause(wait_after(away, PATCH_PAUSE_S))
             else:
                 return
 
-    def _marked(self, pod: Pod, seconds: float | None, run: int | None, way: Way | None) -> dict[str, object]:
-        """With the version: what has another's name by now is left alone."""
+    async def _as_it_is(self, last: Pod) -> Pod:
+        pod = await self._calls.get_pod(last.name)
+        if pod.uid != last.uid:
+            raise NotFound(f"the name {last.name} is another Pod's by now")
+        return pod
+
+    def _marked(
+        self, pod: Pod, seconds: float | None, begun: datetime, run: int | None, way: Way | None
+    ) -> dict[str, object]:
+        """With the version: what has another's name by now is left alone. `seconds`: from `begun`."""
         prefix = self._settings.label_prefix
         labels = {prefix + "state": "busy"} | ({} if run is None else {prefix + "execution": str(run)})
         notes = {} if way is None else {prefix + WAY: way.value}
@@ -248,7 +276,7 @@ class OwnPods:
         }
         if seconds is not None:
             since = pod.start_time
-            age = 0.0 if since is None else max(0.0, (self._now() - since).total_seconds())
+            age = 0.0 if since is None else max(0.0, (begun - since).total_seconds())
             patch["spec"] = {"activeDeadlineSeconds": last_line(self._settings, age + seconds)}
         return patch
 

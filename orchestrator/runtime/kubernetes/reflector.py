@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import structlog
 
 from orchestrator.runtime.kubernetes.calls import Bookmark, Calls, Event, Removed, Seen
-from orchestrator.runtime.kubernetes.failures import Expired, wait_after
+from orchestrator.runtime.kubernetes.failures import Expired, NotFound, wait_after
 from orchestrator.runtime.kubernetes.pods import Pod
 from orchestrator.runtime.kubernetes.settings import WatchSettings
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable, RuntimeFailure
@@ -62,7 +62,7 @@ class Reflector:
         self._chance = chance
         self._pods: dict[str, Pod] = {}
         self._expected: set[str] = set()
-        """Uids that were heard of elsewhere since the list under way was asked for: it may lack them."""
+        """Uids that were heard of elsewhere since the last list was asked for: it may lack them."""
         self._removed: deque[str] = deque(maxlen=_REMEMBERED)
         self._version: str | None = None
         self._failures = 0
@@ -128,13 +128,26 @@ class Reflector:
         self._expected.clear()
         listed = await self._calls.list_pods(self._selector)
         self._lists += 1
+        self._expected -= {pod.uid for pod in listed.pods}
         found = self._expected | {pod.uid for pod in listed.pods}
         for uid in [uid for uid in self._pods if uid not in found]:
             self._apply(Removed(self._pods[uid]))
         for pod in listed.pods:
             self._apply(Seen(pod))
+        while self._expected:
+            await self._look_at(self._pods[next(iter(self._expected))])
         self._listed.set()
         return listed.version
+
+    async def _look_at(self, last: Pod) -> None:
+        """At one that the list lacks: it came after that, or is gone again and no watch will tell of it."""
+        try:
+            pod = await self._calls.get_pod(last.name)
+        except NotFound:
+            self._apply(Removed(last))
+            return
+        self._apply(Seen(pod) if pod.uid == last.uid else Removed(last))
+        self._expected.discard(last.uid)
 
     async def _watch(self, version: str) -> None:
         seconds = int(self._settings.watch_seconds * (1 + self._chance() / 4))
@@ -173,6 +186,7 @@ class Reflector:
         pod = change.pod
         if isinstance(change, Removed):
             self._removed.append(pod.uid)
+            self._expected.discard(pod.uid)
             if self._pods.pop(pod.uid, None) is not None:
                 self._listener(change)
             return
