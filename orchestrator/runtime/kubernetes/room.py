@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -12,38 +14,51 @@ log = structlog.get_logger(__name__)
 ROOM_PAUSE_S = 1.0
 """Between two tries to get some. How many there are is the caller's time alone."""
 
-Say = Callable[[str | None], None]
-"""Why it waits now, in the cluster's words; None: it does not."""
+
+class Say(Protocol):
+    def __call__(self, why: str | None, *, throttled: bool = False) -> None:
+        """Why it waits now, in the cluster's words; None: it does not. `throttled`: for the server alone."""
+
+
+def to_nobody(why: str | None, *, throttled: bool = False) -> None:
+    """A `Say` that nobody hears."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    name: str
+    why: str
+    throttled: bool
 
 
 class Room:
     """Who has none."""
 
     def __init__(self) -> None:
-        self._whys: dict[object, tuple[str, str]] = {}
+        self._waits: dict[object, _Wait] = {}
 
     @property
     def why(self) -> str | None:
         """Of the newest that waits; null when none does."""
-        return next((why for _, why in reversed(self._whys.values())), None)
+        return next((wait.why for wait in reversed(self._waits.values())), None)
 
     @property
     def waiting(self) -> frozenset[str]:
-        """The instances whose starts wait."""
-        return frozenset(name for name, _ in self._whys.values())
+        """The instances whose starts wait for what others have: nobody's end makes a server let more in."""
+        return frozenset(wait.name for wait in self._waits.values() if not wait.throttled)
 
     @contextmanager
     def wait(self, name: str) -> Iterator[Say]:
         """A part of the start of `name` that may wait; afterwards it does not."""
         part = object()
 
-        def say(why: str | None) -> None:
+        def say(why: str | None, *, throttled: bool = False) -> None:
             if why is None:
-                self._whys.pop(part, None)
+                self._waits.pop(part, None)
                 return
-            if not self._whys:
+            if not self._waits:
                 log.info("pods_wait_for_room", why=why)
-            self._whys[part] = (name, why)
+            self._waits[part] = _Wait(name, why, throttled)
 
         try:
             yield say
