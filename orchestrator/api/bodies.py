@@ -21,6 +21,7 @@ from orchestrator.api.bytes_held import BytesHeld, HeldBody
 from orchestrator.api.description import BodyLimit, description_of
 from orchestrator.api.expectations import ask_for_body
 from orchestrator.aside import aside
+from orchestrator.listener.connection import HttpConnection
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -40,6 +41,10 @@ class BodyTooSlow(Exception):
 
 class EncodedBody(Exception):
     """The request has a content encoding: a few bytes of it could become any number (415)."""
+
+
+class UnwantedBody(Exception):
+    """A body was announced before an upgrade, which could only begin after it (400)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,8 @@ NO_BODY = b""
 def bodies_within(limits: BodyLimits) -> Middleware:
     """Read each body before its handler runs; who dribbles, floods or packs may not hold a handler.
 
-    What refuses a body leaves its rest unread, and the connection ends.
+    What refuses a body leaves its rest unread, and the connection ends. So does a route that takes none: it
+    waits for nothing, and whoever needs no token for it holds none of the bytes that all bodies have.
     """
 
     @web.middleware
@@ -78,6 +84,10 @@ def bodies_within(limits: BodyLimits) -> Middleware:
         if any(coding.strip().lower() != UNCODED for value in codings for coding in value.split(",")):
             raise EncodedBody("a body with a Content-Encoding is not accepted: send it without")
         if not request.can_read_body or request.match_info.http_exception is not None:
+            return await handler(request)
+        description = description_of(request.match_info.handler)
+        if not description.takes_body:
+            _throw_away(request, upgrades=description.upgrades)
             return await handler(request)
         with limits.held.body() as held:
             request[HELD] = held
@@ -89,6 +99,22 @@ def bodies_within(limits: BodyLimits) -> Middleware:
             return await handler(request)
 
     return read_body
+
+
+def _throw_away(request: web.Request, *, upgrades: bool) -> None:
+    """What has come of the body, and what else will. One that is here whole costs no connection.
+
+    Raises UnwantedBody.
+    """
+    body = request.content
+    if not body.is_eof():
+        if upgrades:
+            raise UnwantedBody("an upgrade takes no body")
+        connection = request.protocol
+        if isinstance(connection, HttpConnection):
+            connection.leave_rest()
+    if body.exception() is None:
+        body.read_nowait()
 
 
 async def _read(request: web.Request, limits: BodyLimits, held: HeldBody) -> bytes:

@@ -63,6 +63,11 @@ class Description:
     answers: tuple[int, ...] = (200,)
     scope: Scope | None = None
 
+    @property
+    def takes_body(self) -> bool:
+        """Whether the handler asks for what it was sent; else nothing of a body is read."""
+        return self.raw or self.body is not None or bool(self.calldata)
+
 
 NOTHING_SAID = Description()
 _SAID: dict[Handler, Description] = {}

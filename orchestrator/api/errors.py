@@ -13,7 +13,7 @@ from aiohttp import web
 
 from orchestrator.access.quotas import OverQuota
 from orchestrator.access.rates import whole_seconds
-from orchestrator.api.bodies import BodyTooSlow, EncodedBody
+from orchestrator.api.bodies import BodyTooSlow, EncodedBody, UnwantedBody
 from orchestrator.api.body import BadBody, BadHeader, BadKey, BadQuery, BodyTooLarge, WrongShape
 from orchestrator.api.bytes_held import TooManyBytes
 from orchestrator.api.expectations import UnknownExpectation
@@ -56,6 +56,7 @@ ANSWERS: tuple[tuple[type[Exception], FailureAnswer], ...] = (
     (BodyTooLarge, FailureAnswer(413, hang_up=True)),
     (BodyTooSlow, FailureAnswer(408, hang_up=True)),
     (EncodedBody, FailureAnswer(415, hang_up=True)),
+    (UnwantedBody, FailureAnswer(400, hang_up=True)),
     (UnknownExpectation, FailureAnswer(417, hang_up=True)),
     (TooManyBytes, FailureAnswer(503, retry=True, hang_up=True)),
     (BadHeader, FailureAnswer(400)),

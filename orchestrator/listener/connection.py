@@ -274,6 +274,10 @@ class HttpConnection(web.RequestHandler):
         transport = self.transport
         return transport is not None and _asked_of(transport.get_extra_info("socket"), termios.FIONREAD) > 0
 
+    @property
+    def leaves_rest(self) -> bool:
+        return self._leaves_rest
+
     def leave_rest(self) -> None:
         """Whatever else comes is thrown away: the answer ends the connection, and nobody wants the body."""
         self._leaves_rest = True
@@ -311,9 +315,11 @@ def noting(handler: RequestHandler) -> RequestHandler:
         connection.begin()
         try:
             response = await handler(request)
-            if _has_rest_in_chunks(request) and not response.prepared:
-                response.force_close()
-                connection.leave_rest()
+            if not response.prepared:
+                if _has_rest_in_chunks(request):
+                    connection.leave_rest()
+                if connection.leaves_rest:
+                    response.force_close()
             return response
         finally:
             connection.end()

@@ -15,7 +15,7 @@ from orchestrator.api.bodies import LIMITS, PICTURES_BYTES, PLAIN_BYTES
 from orchestrator.api.bytes_held import FREE
 from tests import generation_bodies
 from tests.integration.manager.conftest import Client, MakeClient, listening_node
-from tests.raw_http import exchange, request
+from tests.raw_http import RawAnswer, exchange, request, until_the_end
 
 MIB = 1024 * 1024
 AT = {"Deployment-Timestamp": "2025-01-01T00:00:00Z"}
@@ -40,7 +40,6 @@ def head(path: str, length: int, *lines: str) -> bytes:
         ("/permits", PLAIN_BYTES),
         ("/env", PLAIN_BYTES),
         ("/module/start", PLAIN_BYTES),
-        ("/executions/gc", PLAIN_BYTES),
         ("/llm/check", PICTURES_BYTES),
         ("/genvm/run", 2 * MIB),
         ("/genvm/run/readonly", 2 * MIB),
@@ -186,3 +185,101 @@ async def test_what_a_run_came_in_is_not_counted_while_its_client_waits(make_cli
     status, _ = await blocked
     assert status in {200, 500}
     assert held.counted == 0
+
+
+def announced(method: str, path: str, *lines: str) -> bytes:
+    """The head of a request whose body may come."""
+    return "\r\n".join((f"{method} {path} HTTP/1.1", "Host: m", *lines, "", "")).encode()
+
+
+async def bodiless(client: Client) -> list[tuple[str, str]]:
+    """Method and path of each route that takes no body, a new one included; a stream ends never."""
+    document = (await client.ask("GET", "/openapi.json"))[1]
+    found = [
+        (method.upper(), path.replace("{genvm_id}", "7").replace("{run_id}", "7"))
+        for path, methods in document["paths"].items()
+        for method, told in methods.items()
+        if "requestBody" not in told
+    ]
+    return [("GET", "/ui"), ("GET", "/docs"), *(one for one in found if one[1] not in {"/ws", "/ui/events"})]
+
+
+SENT = 16 * MIB
+ANNOUNCED = {"a length": f"Content-Length: {SENT + 1}", "chunks": "Transfer-Encoding: chunked"}
+
+
+@pytest.mark.parametrize("line", ANNOUNCED.values(), ids=ANNOUNCED)
+async def test_a_route_without_a_body_waits_for_none_and_holds_nothing_of_one(
+    make_client: MakeClient, line: str
+) -> None:
+    """Else whoever needs no token would hold what all bodies have, or all connections, for a minute each."""
+    client = await make_client(body_timeout=0.1)
+    held = client.manager.app[LIMITS].held
+    address = f"unix://{client.folder}/api.sock"
+    routes = await bodiless(client)
+    assert {("GET", "/healthz"), ("DELETE", "/genvm/7"), ("POST", "/manifest/reload")} <= set(routes)
+    answers: dict[tuple[str, str], RawAnswer] = {}
+    for method, path in routes:
+        answers[method, path] = await exchange(address, announced(method, path, line))
+    assert {route: answer.status for route, answer in answers.items() if answer.status == 408} == {}
+    assert {answer.headers["Connection"] for answer in answers.values()} == {"close"}
+    assert held.counted == 0
+
+
+@pytest.mark.parametrize("line", ANNOUNCED.values(), ids=ANNOUNCED)
+async def test_nothing_of_a_body_that_nobody_reads_is_a_next_request(client: Client, line: str) -> None:
+    reader, writer = await raw(client, announced("GET", "/healthz", line))
+    said = await reader.readuntil(b"}")
+    writer.write(announced("GET", "/readyz") * 3)
+    assert (said + await until_the_end(reader)).count(b"HTTP/1.1") == 1
+    writer.close()
+
+
+@pytest.mark.parametrize("line", ANNOUNCED.values(), ids=ANNOUNCED)
+async def test_what_is_sent_while_an_answer_is_waited_for_is_not_kept(client: Client, line: str) -> None:
+    """Otherwise as much as a connection's buffers have, of each that waits for its run."""
+    host = f"unix://{client.folder}/node"
+    async with listening_node(host) as node:
+        run_id = await client.run(client.body({"hold": None, "answer": 0}, host=host))
+        await node.connected.wait()
+        reader, writer = await raw(client, announced("GET", f"/genvm/{run_id}?wait=60s", line))
+        if "chunked" in line:
+            writer.write(b"%x\r\n" % SENT)
+        # More than all buffers on the way: it only ends when the manager takes it.
+        for _ in range(SENT // MIB):
+            writer.write(bytes(MIB))
+            await writer.drain()
+        client.let_go((await client.ask("GET", f"/executions/{run_id}"))[1]["instance"])
+        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "lines", "body"),
+    [
+        ("GET", (), b""),
+        ("DELETE", ("Content-Length: 0",), b""),
+        ("GET", ("Content-Length: 0",), b""),
+        ("GET", ("Transfer-Encoding: chunked",), b"0\r\n\r\n"),
+        ("DELETE", ("Content-Length: 2",), b"{}"),
+    ],
+    ids=["none", "DELETE of nothing", "GET of nothing", "no chunks", "all there"],
+)
+async def test_a_body_that_is_here_or_empty_costs_no_connection(
+    client: Client, method: str, lines: tuple[str, ...], body: bytes
+) -> None:
+    reader, writer = await raw(client)
+    for _ in range(3):
+        writer.write(announced(method, "/genvm/7", *lines) + body)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK") and b"Connection" not in head, head
+        await reader.readuntil(b"}")
+    writer.close()
+
+
+async def test_an_upgrade_takes_no_body(client: Client) -> None:
+    lines = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Content-Length: 5")
+    key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
+    answer = await exchange(f"unix://{client.folder}/api.sock", announced("GET", "/ws", *lines, key))
+    assert (answer.status, answer.error) == (400, "an upgrade takes no body")
+    assert answer.headers["Connection"] == "close"
