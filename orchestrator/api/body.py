@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from genvm_wire.unsigned import U64_MAX, unsigned_of
 from orchestrator.api import json_text
 from orchestrator.api.json_text import MOST_ITEMS, BadJson
+from orchestrator.api.short_text import short
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -54,7 +55,7 @@ def shaped(model: type[M], value: Any) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        problems = error.errors(include_url=False, include_input=False)
         shown = "; ".join(_words(problem) for problem in problems[:SHOWN_PROBLEMS])
         more = f" (and {len(problems) - SHOWN_PROBLEMS} more)" if len(problems) > SHOWN_PROBLEMS else ""
         raise WrongShape(f"invalid request: {shown}{more}") from None
@@ -62,7 +63,15 @@ def shaped(model: type[M], value: Any) -> M:
 
 def _words(problem: ErrorDetails) -> str:
     where = ".".join(str(part)[:100] for part in problem["loc"]) or "body"
-    return f"field missing: {where}" if problem["type"] == "missing" else f"{where}: {problem['msg']}"
+    match problem["type"]:
+        case "missing":
+            return f"field missing: {where}"
+        case "union_tag_invalid":
+            # The library's own words repeat what is no tag.
+            told = problem["ctx"]
+            return f"{where}: {told['discriminator']} must be one of {told['expected_tags']}"
+        case _:
+            return short(f"{where}: {problem['msg']}")
 
 
 def run_id_of(request: web.Request) -> int:

@@ -20,8 +20,12 @@ from orchestrator.api.description import Description, describes
 VARIABLE_NAME = re.compile(r"[a-zA-Z0-9_]{1,64}")
 
 
+LONGEST_KEY = 1024
+"""Characters: a key is repeated in the answer."""
+
+
 class EnvBody(BaseModel):
-    key: str = Field(strict=True)
+    key: str = Field(strict=True, max_length=LONGEST_KEY)
     value: str = Field(strict=True, description="kept in memory only, never shown")
 
 
@@ -30,6 +34,8 @@ async def post_env(request: web.Request) -> web.StreamResponse:
     """Set a value for `${ENV[KEY]}`; the answer repeats the key alone."""
     body = await json_body(request)
     key, value = _text(body, "key"), _text(body, "value")
+    if len(key) > LONGEST_KEY:
+        raise WrongShape("invalid env var key")
     if VARIABLE_NAME.fullmatch(key):
         about(request, {"variable": key})
     await request.app[CONTEXT].orders.set_variable(key, value)

@@ -17,6 +17,7 @@ from orchestrator.api.bodies import BodyTooSlow, EncodedBody, UnwantedBody
 from orchestrator.api.body import BadBody, BadHeader, BadKey, BadQuery, BodyTooLarge, WrongShape
 from orchestrator.api.bytes_held import TooManyBytes
 from orchestrator.api.expectations import UnknownExpectation
+from orchestrator.api.short_text import short
 from orchestrator.cluster.knowledge import NotToBeHad
 from orchestrator.contracts.manifest import ManifestError
 from orchestrator.contracts.versions import VersionFailure
@@ -93,7 +94,7 @@ def answer_to(error: Exception) -> FailureAnswer | None:
 
 def error_response(text: str, status: int, *, retry: bool = False) -> web.Response:
     headers = {"Retry-After": RETRY_AFTER_SECONDS} if retry else None
-    return web.json_response({"error": text}, status=status, headers=headers)
+    return web.json_response({"error": short(text)}, status=status, headers=headers)
 
 
 @web.middleware

@@ -20,6 +20,7 @@ from orchestrator.api.bodies import json_body
 from orchestrator.api.body import WrongShape, shaped
 from orchestrator.api.context import CONTEXT, ApiContext
 from orchestrator.api.description import BodyLimit, Description, describes
+from orchestrator.api.short_text import short
 from orchestrator.api.wire.durations import parse_duration
 from orchestrator.api.wire.fields import U32, U64, Flag, Text
 from orchestrator.modules.failures import BadConfiguration
@@ -38,6 +39,9 @@ LONGEST_RESPONSE = 16 * 1024
 """Characters of an answer that are told: whoever asks only wants to know whether a model answers."""
 # The rest of what a failure knows (headers, bodies) may hold anything.
 TOLD = ("url", "status")
+LONGEST_TOLD = 1000
+MOST_CAUSES, LONGEST_CAUSE = 8, 64
+"""A failure's text is JSON that is read as such: its parts are short, so that nothing cuts the whole."""
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Byte = Annotated[int, Field(ge=0, le=255, strict=True)]
@@ -111,7 +115,7 @@ class PromptCheck:
             "config_index": self.config_index,
             "prompt_index": self.prompt_index,
             "available": error is None,
-            "error": error,
+            "error": None if error is None else short(error),
             "response": response,
         }
         return json.dumps(told).encode()
@@ -162,13 +166,14 @@ async def _asked(
 def _config(context: ApiContext, config: CheckConfig) -> tuple[dict[str, Any], Redaction]:
     """With the variables of host and key replaced, and what may not be shown of it. Raises EntryFailed."""
     template = Template({}, context.environment.get)
+    if not (config.host.isascii() and len(config.host) <= LONGEST_HOST):
+        # Encoding a foreign host name takes the loop's time, more of it the longer the name is. No variable
+        # makes it longer: there are none of a place's.
+        raise EntryFailed(f"host must be an ASCII URL of at most {LONGEST_HOST} characters")
     try:
         host, key = template.place(config.host), template.text(config.key)
     except BadConfiguration as unknown:
         raise EntryFailed(str(unknown)) from None
-    if not (host.isascii() and len(host) <= LONGEST_HOST):
-        # Encoding a foreign host name takes the loop's time, more of it the longer the name is.
-        raise EntryFailed(f"host must be an ASCII URL of at most {LONGEST_HOST} characters")
     if len(key) > LONGEST_KEY:
         raise EntryFailed(f"key must be at most {LONGEST_KEY} characters, with its variables replaced")
     asked = {
@@ -200,9 +205,9 @@ def _told(failure: Exception) -> str:
         return _failure_text([type(failure).__name__], fatal=True, ctx={})
     ctx = getattr(failure, "ctx", {})
     known = {key: ctx[key] for key in TOLD if isinstance(ctx.get(key), str | int)}
-    return _failure_text(
-        [str(cause) for cause in causes], fatal=bool(getattr(failure, "fatal", True)), ctx=known
-    )
+    known = {key: one[:LONGEST_TOLD] if isinstance(one, str) else one for key, one in known.items()}
+    told = [str(cause)[:LONGEST_CAUSE] for cause in causes[:MOST_CAUSES]]
+    return _failure_text(told, fatal=bool(getattr(failure, "fatal", True)), ctx=known)
 
 
 def _failure_text(causes: list[str], *, fatal: bool, ctx: Mapping[str, Any]) -> str:

@@ -18,6 +18,8 @@ VARIABLE = re.compile(r"\$\{([a-zA-Z0-9_]*|ENV\[[a-zA-Z0-9_]*\])\}")
 MOST_DEPTH = 64
 MOST_REPLACED = 1024 * 1024
 """Characters that variables put in, all together: a few that stand many times would take all memory."""
+LONGEST_SHOWN = 100
+"""Characters of an unknown variable's name."""
 
 Lookup = Callable[[str], str | None]
 
@@ -87,7 +89,8 @@ class Template:
             self.taken.add(value)
             return value
         if name not in self.names:
-            raise BadConfiguration(f"unknown variable `{name}`")
+            shown = name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}…"
+            raise BadConfiguration(f"unknown variable `{shown}`")
         return self.names[name]
 
 

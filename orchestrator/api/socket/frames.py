@@ -10,6 +10,7 @@ from typing import Any
 from genvm_wire import calldata
 from genvm_wire.calldata import LONGEST_TEXT, CalldataError, Encodable, Value
 from orchestrator.api.json_text import MOST_ITEMS
+from orchestrator.api.short_text import short
 
 PROTOCOL_MAJOR = 0
 NOTIFICATION = 0
@@ -125,4 +126,4 @@ def event(payload: Encodable) -> bytes:
 
 
 def error(request_id: int, failure: RequestFailed) -> bytes:
-    return frame(Method.ERROR, request_id, {"code": int(failure.code), "message": str(failure)})
+    return frame(Method.ERROR, request_id, {"code": int(failure.code), "message": short(str(failure))})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import encodings.idna
+import io
 import json
 import socket
 from collections.abc import Mapping
@@ -31,6 +32,32 @@ async def test_a_model_at_a_foreign_or_endless_address_is_not_asked(
     body = json.dumps({"configs": [config], "test_prompts": [PROMPT]})
     status, [answer] = await client.ask("POST", "/llm/check", data=body)
     assert (status, answer["available"], "host must be an ASCII URL" in answer["error"]) == (200, False, True)
+
+
+REPEATED = "x" * 1_000_000
+"""What a careless answer would say again, six times as long where it is no plain text."""
+
+
+async def test_no_variable_of_a_model_s_host_is_repeated(client: Client) -> None:
+    config = {"host": "${" + REPEATED + "}", "provider": "ollama", "model": "m", "key": "k"}
+    body = json.dumps({"configs": [config], "test_prompts": [PROMPT]})
+    status, [answer] = await client.ask("POST", "/llm/check", data=io.BytesIO(body.encode()))
+    assert (status, len(answer["error"]) < 200) == (200, True)
+
+
+async def test_no_kind_of_a_selector_is_repeated(client: Client) -> None:
+    selector = {"kind": "\x01" * 1_000_000}
+    body = io.BytesIO(client.encoded("C", selector=selector))
+    expected = "invalid request: selector: 'kind' must be one of 'major', 'version'"
+    assert await client.ask("POST", "/genvm/run", data=body) == (500, {"error": expected})
+    async with socket_client(client.session) as socket:
+        wrong = generation_bodies.fields("C", f"unix://{client.folder}/node", selector=selector)
+        assert await refusal(socket.run(wrong)) == (MALFORMED, expected)
+
+
+async def test_no_key_of_a_variable_is_repeated(client: Client) -> None:
+    key = {"key": REPEATED, "value": "v"}
+    assert await client.ask("POST", "/env", json=key) == (500, {"error": "invalid env var key"})
 
 
 @pytest.mark.parametrize("name", [LONG_NAME, "a." * 30_000, "\u0344" * 60_000, "xn--" + "a" * 60_000])

@@ -49,6 +49,12 @@ def test_any_other_name_is_an_error_that_names_it(name: str) -> None:
         template().expand({"a": ["${" + name + "}"]})
 
 
+def test_a_long_name_is_not_repeated_whole() -> None:
+    with pytest.raises(BadConfiguration) as caught:
+        template().text("${" + "x" * 1_000_000 + "}")
+    assert len(str(caught.value)) < 200
+
+
 def test_values_are_expanded_at_any_depth_and_keys_are_not() -> None:
     config = {"${ENV[SET]}": [{"a": "${ENV[SET]}"}, 1, True, None]}
     assert template().expand(config) == {"${ENV[SET]}": [{"a": "value"}, 1, True, None]}
