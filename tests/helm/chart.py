@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ EXAMPLES = ROOT / "helm" / "examples"
 VERSIONS = ("v1.29.15", "v1.33.4", "v1.36.2")
 """Of Kubernetes: the oldest that the chart takes, one in between, the one that the project knows best."""
 
+NONE: dict[str, dict[str, str]] = {}
 RELEASE, NAMESPACE = "demo", "genvm"
 
 Object = dict[str, Any]
@@ -109,13 +111,20 @@ class HelmEngine:
         return Rendered(self._ask(do="render", values=values, release=release, namespace=namespace))
 
     def install(
-        self, values: dict[str, Any], version: str, namespaces: dict[str, dict[str, str]] | None = None
+        self,
+        values: dict[str, Any],
+        version: str,
+        namespaces: dict[str, dict[str, str]] | None = NONE,
+        policies: Sequence[Object] = (),
     ) -> tuple[list[Object], str]:
         """What a cluster of that version would be sent, hooks excepted, and the notes. Raises Refused.
 
-        `namespaces`: the labels of those that there are.
+        `namespaces`: the labels of those that there are; null: who installs may not look at them.
+        `policies`: the NetworkPolicies that are there, of other releases.
         """
-        said = self._ask(do="install", values=values, version=version, namespaces=namespaces or {})
+        said = self._ask(
+            do="install", values=values, version=version, namespaces=namespaces, policies=list(policies)
+        )
         return objects_in(said["manifest"]), said["notes"]
 
     def lint(self, values: dict[str, Any], version: str) -> Any:

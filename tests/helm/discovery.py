@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 KINDS = {
     "v1": ["Pod", "Namespace", "ConfigMap", "Secret", "Service", "ServiceAccount"],
@@ -19,7 +20,8 @@ KINDS = {
 class Discovery(ThreadingHTTPServer):
     """Answers on a port of loopback until it is closed.
 
-    `version` (v1.30.2) and `namespaces` (their labels by name) may change meanwhile.
+    `version` (v1.30.2) and `namespaces` (their labels by name; null: nobody may look) may change meanwhile,
+    and so may `policies`, the NetworkPolicies that are there.
     """
 
     daemon_threads = True
@@ -27,7 +29,8 @@ class Discovery(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.version = ""
-        self.namespaces: dict[str, dict[str, str]] = {}
+        self.namespaces: dict[str, dict[str, str]] | None = {}
+        self.policies: list[dict[str, Any]] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def kubeconfig(self) -> str:
@@ -38,30 +41,30 @@ class Discovery(ThreadingHTTPServer):
         parts = {"clusters": [cluster], "contexts": [context], "users": [user], "current-context": "c"}
         return json.dumps({"apiVersion": "v1", "kind": "Config", **parts})
 
-    def answer(self, path: str) -> object | None:
+    def answer(self, path: str) -> tuple[int, object]:
         if path == "/version":
             major, minor = self.version.lstrip("v").split(".")[:2]
-            return {"major": major, "minor": minor, "gitVersion": self.version}
+            return 200, {"major": major, "minor": minor, "gitVersion": self.version}
+        if path in _FIXED:
+            return 200, _FIXED[path]
+        if path.endswith("/networkpolicies"):
+            found = [one for one in self.policies if f"/{one['metadata']['namespace']}/" in path]
+            return 200, {"kind": "NetworkPolicyList", "apiVersion": "networking.k8s.io/v1", "items": found}
         name = path.removeprefix("/api/v1/namespaces/")
-        if name in self.namespaces:
+        if name != path and "/" not in name and self.namespaces is None:
+            return 403, _status(403, "Forbidden", f'namespaces "{name}" is forbidden: User "u" cannot get it')
+        if self.namespaces and name in self.namespaces:
             metadata = {"name": name, "labels": self.namespaces[name]}
-            return {"kind": "Namespace", "apiVersion": "v1", "metadata": metadata}
-        return _FIXED.get(path)
+            return 200, {"kind": "Namespace", "apiVersion": "v1", "metadata": metadata}
+        return 404, _status(404, "NotFound", "not found")
 
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         assert isinstance(self.server, Discovery)
-        found = self.server.answer(self.path.split("?")[0])
-        missing = {
-            "kind": "Status",
-            "apiVersion": "v1",
-            "status": "Failure",
-            "code": 404,
-            "reason": "NotFound",
-        }
-        body = json.dumps(missing if found is None else found).encode()
-        self.send_response(404 if found is None else 200)
+        status, found = self.server.answer(self.path.split("?")[0])
+        body = json.dumps(found).encode()
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -69,6 +72,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Says nothing."""
+
+
+def _status(code: int, reason: str, message: str) -> dict[str, object]:
+    plain = {"kind": "Status", "apiVersion": "v1", "status": "Failure"}
+    return plain | {"code": code, "reason": reason, "message": message}
 
 
 def _group(version: str) -> dict[str, object]:

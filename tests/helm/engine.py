@@ -18,6 +18,7 @@ from tests.helm.discovery import Discovery
 def installed(chart: Chart, order: dict[str, Any], server: Discovery) -> Any:
     """What would be sent to a cluster of that version, with those namespaces."""
     server.version, server.namespaces = order["version"], order["namespaces"]
+    server.policies = order["policies"]
     with Config(
         kubeconfig_content=server.kubeconfig(), namespace=NAMESPACE, storage_driver="memory"
     ) as config:

@@ -271,3 +271,54 @@ def test_the_notes_say_what_is_unsafe(rendered: dict[str, Rendered]) -> None:
     assert "NO NETWORK POLICIES" in rendered["throw-away"].notes
     assert "Move it to postgresql.existingSecret" in rendered["demo-database"].notes
     assert "a namespace of their own" not in " ".join(rendered["own-namespace"].notes.lower().split())
+
+
+def test_every_pod_of_the_chart_runs_where_managers_may(helm: HelmEngine) -> None:
+    """On a cluster whose machines all have a taint, the hooks would wait for ever."""
+    machines: Object = {
+        "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}
+    }
+    where = {
+        "nodeSelector": {"pool": "genvm"},
+        "tolerations": [{"key": "genvm", "operator": "Exists"}],
+        "priorityClassName": "high",
+    }
+    apart: Object = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}}
+    pods = helm.render(where | {"affinity": machines | apart}).pods
+    assert {name.removeprefix("demo-genvm-orchestrator") for name in pods} == {
+        "",
+        "-reap",
+        "-test-contract",
+        "-test-isolation",
+    }
+    for pod in pods.values():
+        assert pod.items() >= where.items()
+        assert pod["affinity"]["nodeAffinity"] == machines["nodeAffinity"]
+    # What keeps managers apart from each other would keep a test away from all of them.
+    assert [pod for pod in pods.values() if "podAntiAffinity" in pod["affinity"]] == [
+        pods["demo-genvm-orchestrator"]
+    ]
+
+
+def test_who_makes_the_rights_makes_all_of_them(helm: HelmEngine) -> None:
+    """The hook of an uninstallation too takes those that it is given; by a name that is known before."""
+    found = helm.render({"instances": {"createRole": False}})
+    assert found.of_kind("Role") == found.of_kind("RoleBinding") == []
+    (job,) = found.of_kind("Job")
+    assert job["spec"]["template"]["spec"]["serviceAccountName"] == "demo-genvm-orchestrator-reap"
+    assert found.named("ServiceAccount", "-reap")["metadata"]["namespace"] == "genvm"
+
+
+def test_names_are_looked_up_where_the_cluster_has_that(helm: HelmEngine) -> None:
+    """OpenShift's are elsewhere and have another port; a cache on each machine is an address."""
+    peers = [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "openshift-dns"}}},
+        {"ipBlock": {"cidr": "169.254.20.10/32"}},
+    ]
+    found = helm.render({"networkPolicy": {"dns": {"peers": peers, "port": 5353}}})
+    _, names = policy_for(found, labels_of(Role.WEB))["egress"]
+    ports = [{"port": 5353, "protocol": protocol} for protocol in ("UDP", "TCP")]
+    assert names == {"to": peers, "ports": ports}
+    # A rule without peers would be one for everybody.
+    none = helm.render({"networkPolicy": {"dns": {"peers": []}}})
+    assert len(policy_for(none, labels_of(Role.WEB))["egress"]) == 1

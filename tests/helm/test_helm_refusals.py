@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.helm.chart import VERSIONS, HelmEngine, Refused
+from tests.helm.chart import VERSIONS, HelmEngine, Object, Refused, Rendered
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "several managers on SQLite": ({"replicas": 2}, "replicas is 2, and the journal is SQLite"),
@@ -86,6 +86,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"fullnameOverride": "9abc"},
         "the objects' name is 9abc, which clusters refuse for a Service",
     ),
+    "values of an earlier chart": (
+        {"networkPolicy": {"dns": None}},
+        "upgrade with --reset-then-reuse-values instead of --reuse-values",
+    ),
     # The schema's.
     "no manager": ({"replicas": 0}, "minimum: got 0, want 1"),
     "a value of no such name": ({"replicaCount": 2}, "additional properties 'replicaCount' not allowed"),
@@ -158,6 +162,38 @@ def test_a_namespace_of_its_own_has_to_be_restricted(labels: dict[str, str], hel
     meant = {"instances": {"namespace": "runs", "acknowledgeUnrestricted": True}}
     _, notes = helm.install(meant, VERSIONS[-1], {"runs": labels})
     assert "THE NAMESPACE runs DOES NOT ENFORCE *restricted*" in notes
+
+
+@pytest.mark.parametrize("where", ["", "runs"])
+def test_who_may_not_look_at_the_namespace_can_say_so(where: str, helm: HelmEngine) -> None:
+    """Nothing in a template catches what Helm is refused."""
+    with pytest.raises(Refused, match=r'namespaces "\w+" is forbidden'):
+        helm.install({"instances": {"namespace": where}}, VERSIONS[-1], None)
+    sent, _ = helm.install({"instances": {"namespace": where, "lookAtNamespace": False}}, VERSIONS[-1], None)
+    assert sent
+
+
+def policies_of(release: str, rendered: Rendered) -> list[Object]:
+    """As Helm sends them."""
+    whose = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": "genvm"}
+    found = rendered.of_kind("NetworkPolicy")
+    return [one | {"metadata": one["metadata"] | {"annotations": whose}} for one in found]
+
+
+def test_a_namespace_that_has_another_releases_instances(
+    helm: HelmEngine, rendered: dict[str, Rendered]
+) -> None:
+    """The other's policies would let its networks be reached from here, or keep this manager out."""
+    others = policies_of("other", rendered["defaults"])
+    with pytest.raises(
+        Refused, match=r"the namespace genvm has the instances of another release \(genvm/other\)"
+    ):
+        helm.install({}, VERSIONS[-1], policies=others)
+    for values in (OWN, {"instances": {"lookAtNamespace": False}}):
+        assert helm.install(values, VERSIONS[-1], policies=others)
+    assert helm.install({}, VERSIONS[-1], policies=policies_of("demo", rendered["defaults"]))
+    # The operator's own, of no release.
+    assert helm.install({}, VERSIONS[-1], policies=rendered["defaults"].of_kind("NetworkPolicy"))
 
 
 def test_a_restricted_one_is_taken_without_a_word(helm: HelmEngine) -> None:

@@ -91,6 +91,15 @@ async def test_a_used_up_quota_is_waited_for(at: Bench) -> None:
     assert waits == [(frozenset({"run-7"}), True)] * 9
 
 
+@pytest.mark.parametrize("kind", ["requests.cpu", "requests.memory", "limits.cpu", "limits.memory"])
+async def test_a_quota_on_what_pods_use_lets_them_in(kind: str, at: Bench) -> None:
+    """It refuses a Pod with a container that does not say how much, whatever room there is."""
+    quota(at, **{kind: "100Gi"})
+    pauses = Pauses()
+    assert (await create(at, pauses)).name == NAME
+    assert pauses.made == []
+
+
 async def test_a_quota_that_our_own_unanswered_pod_uses_up_is_no_wait(at: Bench) -> None:
     quota(at, pods="1")
     at.api.faults.lose_reply = is_create
@@ -105,7 +114,7 @@ async def test_a_quota_that_our_own_unanswered_pod_uses_up_is_no_wait(at: Bench)
 
 async def test_what_is_forbidden_since_an_unanswered_create_is_there_all_the_same(at: Bench) -> None:
     at.api.faults.lose_reply = is_create
-    pod = await create(at, Pauses(lambda: quota(at, **{"limits.cpu": "10"})))
+    pod = await create(at, Pauses(lambda: quota(at, **{"limits.ephemeral-storage": "10Gi"})))
     assert pod.labels[ATTEMPT] == "a1"
 
 
@@ -115,7 +124,7 @@ async def test_a_refusal_says_whether_a_pod_may_come_all_the_same(at: Bench) -> 
 
     def back() -> None:
         at.api.faults.away = False
-        quota(at, **{"limits.cpu": "10"})
+        quota(at, **{"limits.ephemeral-storage": "10Gi"})
 
     making = creation(at, Pauses(back))
     with pytest.raises(EngineRefused, match="failed quota"):

@@ -134,7 +134,7 @@ async def test_a_start_that_is_forbidden_after_it_may_have_been_done_is_undone(
 ) -> None:
     """The first create's answer is lost, the second is refused for good."""
     pods = managers.one()
-    quota = {"metadata": {"name": "rq"}, "spec": {"hard": {"limits.cpu": "10"}}}
+    quota = {"metadata": {"name": "rq"}, "spec": {"hard": {"limits.ephemeral-storage": "10Gi"}}}
     at.api.store.add("resourcequotas", "gv", quota)
     at.api.faults.lose_reply = lambda method, path: method == "POST"
     with pytest.raises(EngineRefused, match="failed quota"):

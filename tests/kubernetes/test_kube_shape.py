@@ -105,7 +105,21 @@ def test_sizes_are_exact_and_texts() -> None:
     connector, executor = containers(made())
     assert executor["resources"]["requests"] == executor["resources"]["limits"]
     assert executor["resources"]["limits"] == {"cpu": "500m", "memory": "536870912"}
-    assert "cpu" not in connector["resources"]["limits"]
+    assert connector["resources"]["requests"]["cpu"] == "50m"
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_quota_on_limits_finds_one_in_each_container(role: Role) -> None:
+    """Otherwise it refuses every run: `must specify limits.cpu for: connector`."""
+    for container in containers(made(replace(SPEC, role=role))):
+        for kind in ("requests", "limits"):
+            assert container["resources"][kind].keys() == {"cpu", "memory"}, container["name"]
+
+
+def test_the_connector_is_not_held_back_by_its_limit() -> None:
+    """It is one thread. With a tenth of a core its first answer takes twice as long."""
+    connector, _ = containers(made())
+    assert connector["resources"]["limits"]["cpu"] == "1000m"
 
 
 def test_what_waits_for_a_job_has_no_last_line_yet() -> None:

@@ -140,11 +140,32 @@ restartPolicy: Never
 automountServiceAccountToken: false
 enableServiceLinks: false
 activeDeadlineSeconds: 600
+{{ include "genvm.hook.pod" . }}
+{{- end -}}
+
+{{/* Of every Pod that a hook makes: it runs where managers may. Of `affinity` the part about machines alone: the rest is about managers. */}}
+{{- define "genvm.hook.pod" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- range . }}
   - name: {{ . | quote }}
   {{- end }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with (default dict .Values.affinity).nodeAffinity }}
+affinity:
+  nodeAffinity:
+    {{- toYaml . | nindent 4 }}
 {{- end }}
 securityContext:
   {{- include "genvm.podSecurity" . | nindent 2 }}

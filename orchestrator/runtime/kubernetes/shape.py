@@ -20,6 +20,8 @@ CONTROL_DIR = "/run/genvm"
 TMP, SHM = "/tmp", "/dev/shm"  # noqa: S108 (inside the container)
 
 CONNECTOR_COMMAND = ("python3", "-I", "-m", "genvm_connector")
+CONNECTOR_CPU_LIMIT = 1.0
+"""Cores: all that its one thread can use. A quota on `limits.cpu` refuses a container without one."""
 EXECUTOR_IDLE, MODULE_IDLE = 30, 600
 """Seconds without a manager and without work after which a Pod ends by itself: as long as under Docker."""
 
@@ -118,7 +120,7 @@ def _connector(settings: KubernetesSettings, spec: InstanceSpec, token: str) -> 
         "securityContext": {**_CLOSED, "runAsUser": settings.connector_uid, "runAsGroup": settings.uid},
         "resources": {
             "requests": {"cpu": _cpus(settings.connector_cpus), "memory": memory},
-            "limits": {"memory": memory},
+            "limits": {"cpu": _cpus(CONNECTOR_CPU_LIMIT), "memory": memory},
         },
         "volumeMounts": [{"name": "run", "mountPath": CONTROL_DIR}],
     }
