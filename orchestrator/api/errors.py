@@ -17,6 +17,7 @@ from orchestrator.api.bodies import BodyTooSlow, EncodedBody, UnwantedBody
 from orchestrator.api.body import BadBody, BadHeader, BadKey, BadQuery, BodyTooLarge, WrongShape
 from orchestrator.api.bytes_held import TooManyBytes
 from orchestrator.api.expectations import UnknownExpectation
+from orchestrator.api.large_answers import LARGE, LARGE_ANSWERS, size_of
 from orchestrator.api.short_text import short
 from orchestrator.cluster.knowledge import NotToBeHad
 from orchestrator.contracts.manifest import ManifestError
@@ -99,9 +100,15 @@ def error_response(text: str, status: int, *, retry: bool = False) -> web.Respon
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into an answer; a defect of ours is logged, never shown."""
+    """Turn whatever a handler raises into an answer; a defect of ours is logged, never shown.
+
+    This is where all answers come by, and what is large is charged.
+    """
     try:
-        return await handler(request)
+        response = await handler(request)
+        if size_of(response) < LARGE:
+            return response
+        return await request.app[LARGE_ANSWERS].send_made(request, response)
     except web.HTTPException as refused:
         if refused.status in (404, 405):
             return error_response("Not Found", 404)

@@ -2,7 +2,8 @@
 
 A result of 64 MiB is 300 MiB as numbers in JSON, and who asks for it ten times at once, or takes it slowly,
 would have the manager hold it ten times. So what is large waits for its turn before it is even read, and has
-to be taken within the time that a body has to arrive. What is small is not looked at.
+to be taken within the time that a body has to arrive. What else became large is charged as it leaves, with as
+long to be taken. What is small is not looked at.
 """
 
 from __future__ import annotations
@@ -15,11 +16,16 @@ from aiohttp import web
 
 from genvm_wire.byte_turns import ByteTurns
 from orchestrator.api.bytes_held import TooManyBytes
+from orchestrator.listener.connection import HttpConnection
 
-LARGE = 1024 * 1024
-"""Bytes that are kept of a run; less is told without waiting."""
+LARGE = 64 * 1024
+"""Bytes of an answer, or of what is kept of a run; less is told without waiting."""
+LARGE_FRAME = 1024 * 1024
+"""The same on `/ws`, where so much is kept for each client in any case."""
 GROWN = 6
 """What there is of each of them while it is told: itself, and up to five characters in JSON."""
+MADE_SHARE = 4
+"""Those that did not wait, none of which is very large, may have this part of what all may, together."""
 
 
 class Room:
@@ -52,24 +58,24 @@ class LargeAnswers:
     def __init__(self, limit: int, seconds: float, patience: float) -> None:
         self._turns = ByteTurns(limit)
         self._patience = patience
+        self._most_made = limit // MADE_SHARE
+        self.made = 0
+        """Bytes of answers that did not wait, which are being taken."""
         self.seconds = seconds
 
     @property
     def held(self) -> int:
         return self._turns.held
 
-    async def take(self, kept: int) -> Room:
-        """Wait for room for an answer about `kept` bytes. Raises TooManyBytes."""
-        if kept < LARGE:
+    async def take(self, kept: int, least: int = LARGE) -> Room:
+        """Wait for room to tell of `kept` bytes; less than `least` needs none. Raises TooManyBytes."""
+        if kept < least:
             return NO_ROOM
         size = kept * GROWN
         try:
             await self._turns.take(size, self._patience)
         except TimeoutError:
-            raise TooManyBytes(
-                f"answers that are being taken hold {self.held} of {self._turns.limit} bytes "
-                "(GENVM_BODY_BYTES): try again later"
-            ) from None
+            raise _too_many(self.held, self._turns.limit) from None
         return Room(self._turns, size)
 
     @asynccontextmanager
@@ -83,12 +89,39 @@ class LargeAnswers:
 
     async def send(self, request: web.Request, response: web.Response) -> web.Response:
         """Have the client take it now."""
+        connection = request.protocol
+        if isinstance(connection, HttpConnection) and connection.leaves_rest:
+            response.force_close()
         async with self.in_time(request):
             await response.prepare(request)
             await response.write_eof()
         # The library remembers a connection's last answer until its next request.
         response.body = None
         return response
+
+    async def send_made(self, request: web.Request, response: web.StreamResponse) -> web.Response:
+        """The same of one that is there: to wait for a turn would only keep it. Raises TooManyBytes."""
+        assert isinstance(response, web.Response)
+        size = size_of(response)
+        if self.made and self.made + size > self._most_made:
+            raise _too_many(self.made, self._most_made)
+        self.made += size
+        try:
+            return await self.send(request, response)
+        finally:
+            self.made -= size
+
+
+def size_of(response: web.StreamResponse) -> int:
+    """Bytes that an answer keeps until they are taken; 0 where others share them, or it has been sent."""
+    body = response.body if isinstance(response, web.Response) else None
+    return len(body) if isinstance(body, bytes | bytearray) else 0
+
+
+def _too_many(held: int, limit: int) -> TooManyBytes:
+    return TooManyBytes(
+        f"answers that are being taken hold {held} of {limit} bytes (GENVM_BODY_BYTES): try again later"
+    )
 
 
 def hang_up(request: web.Request) -> None:

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.api.large_answers import GROWN, LARGE_ANSWERS
 from tests.integration.manager.conftest import Client, MakeClient, listening_node
+from tests.raw_http import request, until_the_end
+
+PRINTED = 100_000
 
 
 async def ended(client: Client, script: dict[str, Any] | None = None, **changes: Any) -> int:
@@ -140,6 +144,20 @@ async def test_an_ended_run_is_told_in_full(client: Client) -> None:
         "log": {"kept_records": 1},
     }
     assert "stdout" not in told
+
+
+async def test_what_is_not_taken_of_what_was_printed_is_charged(client: Client) -> None:
+    """What is kept of it is far from the largest there is, and six times as long in JSON."""
+    answers = client.manager.app[LARGE_ANSWERS]
+    run_id = await ended(client, {"print": "\x01" * PRINTED})
+    address = str(client.folder / "api.sock")
+    reader, writer = await asyncio.open_unix_connection(address, limit=1)
+    writer.write(request("GET", f"/executions/{run_id}?output=true", "Host: m", "Connection: close"))
+    await client.until(lambda: answers.held > GROWN * PRINTED)
+    assert (await client.ask("GET", f"/executions/{run_id}"))[0] == 200
+    assert len(await until_the_end(reader)) > GROWN * PRINTED
+    await client.until(lambda: answers.held == 0)
+    writer.close()
 
 
 async def test_output_comes_when_it_is_asked_for(client: Client) -> None:

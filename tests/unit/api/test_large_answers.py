@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 
 from orchestrator.api.bytes_held import TooManyBytes
-from orchestrator.api.large_answers import GROWN, LARGE, LargeAnswers, Room
-from tests.raw_http import until_the_end
+from orchestrator.api.errors import errors_as_json
+from orchestrator.api.large_answers import GROWN, LARGE, LARGE_ANSWERS, MADE_SHARE, LargeAnswers, Room
+from tests.raw_http import exchange, request, until_the_end
+from tests.until import until
 
 KEPT = 2 * LARGE
 NEVER = 3600.0
+UNTAKEN = 32 * 1024 * 1024
+"""Bytes: more than all buffers on the way have room for."""
 
 
 def answers(limit: int, patience: float = NEVER) -> LargeAnswers:
@@ -113,7 +119,7 @@ async def test_patience_is_for_a_row_that_stands_still_not_for_a_long_one(
 
 
 async def test_who_does_not_take_one_in_time_is_hung_up_on() -> None:
-    size, over = 32 * LARGE, asyncio.Event()
+    size, over = UNTAKEN, asyncio.Event()
     asked = LargeAnswers(1, 0.05, NEVER)
 
     async def answer(request: web.Request) -> web.Response:
@@ -130,4 +136,58 @@ async def test_who_does_not_take_one_in_time_is_hung_up_on() -> None:
         writer.write(b"GET / HTTP/1.1\r\nHost: m\r\n\r\n")
         await over.wait()
         assert len(await until_the_end(reader)) < size
+        writer.close()
+
+
+@asynccontextmanager
+async def serving(asked: LargeAnswers) -> AsyncIterator[BaseTestServer]:
+    """Answers of as many bytes as the path names, made as any handler makes them."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=bytes(int(request.match_info["size"])))
+
+    app = web.Application(middlewares=[errors_as_json])
+    app[LARGE_ANSWERS] = asked
+    app.router.add_get("/{size}", answer)
+    async with TestServer(app) as server:
+        yield server
+
+
+def ask(size: int) -> bytes:
+    return request("GET", f"/{size}", "Host: m", "Connection: close")
+
+
+async def test_whatever_is_large_is_charged_until_it_is_taken() -> None:
+    """No handler of its own does anything for that, and nobody waits with what it has made."""
+    asked = answers(MADE_SHARE * (UNTAKEN + LARGE))
+    async with serving(asked) as server:
+        address = f"http://{server.host}:{server.port}"
+        reader, writer = await asyncio.open_connection(server.host, server.port, limit=1)
+        writer.write(ask(UNTAKEN))
+        await until(lambda: asked.made == UNTAKEN)
+        assert len((await exchange(address, ask(LARGE))).body) == LARGE
+        refused = await exchange(address, ask(LARGE + 1))
+        assert (refused.status, "GENVM_BODY_BYTES" in refused.error) == (503, True)
+        assert refused.headers["Retry-After"]
+        assert len((await exchange(address, ask(LARGE - 1))).body) == LARGE - 1
+        assert (await until_the_end(reader)).endswith(bytes(UNTAKEN))
+        await until(lambda: asked.made == 0)
+        writer.close()
+
+
+async def test_one_that_did_not_wait_is_always_let_through() -> None:
+    asked = answers(1)
+    async with serving(asked) as server:
+        answer = await exchange(f"http://{server.host}:{server.port}", ask(2 * LARGE))
+        assert (answer.status, len(answer.body)) == (200, 2 * LARGE)
+
+
+async def test_whatever_is_large_has_to_be_taken_in_time() -> None:
+    asked = LargeAnswers(1, 0.05, NEVER)
+    async with serving(asked) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port, limit=1)
+        writer.write(ask(UNTAKEN))
+        await until(lambda: asked.made == UNTAKEN)
+        await until(lambda: asked.made == 0)
+        assert len(await until_the_end(reader)) < UNTAKEN
         writer.close()
