@@ -7,7 +7,7 @@ sees of a request is its head.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,11 +15,11 @@ from typing import Any
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
-from orchestrator.api import json_text
 from orchestrator.api.body import BadBody, BodyTooLarge, decode_json
 from orchestrator.api.bytes_held import BytesHeld, HeldBody
 from orchestrator.api.description import BodyLimit, description_of
 from orchestrator.api.expectations import ask_for_body
+from orchestrator.api.json_text import MOST_BYTES
 from orchestrator.aside import aside
 from orchestrator.listener.connection import HttpConnection
 
@@ -27,11 +27,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PLAIN_BYTES = 1024 * 1024
 PICTURES_BYTES = 16 * 1024 * 1024
-MOST_ITEMS: Mapping[BodyLimit, int] = {
-    BodyLimit.PLAIN: json_text.MOST_ITEMS,
-    BodyLimit.CODE: json_text.MOST_ITEMS,
-    BodyLimit.PICTURES: 500_000,
-}
 UNCODED = "identity"
 
 
@@ -164,5 +159,5 @@ async def json_body(request: web.Request) -> Any:
     body = taken(request)
     if not body:
         raise BadBody("the body is empty, but JSON is expected")
-    most_items = MOST_ITEMS[limit_of(request)]
-    return await aside(len(body), partial(decode_json, body, most_items=most_items))
+    most_bytes = MOST_BYTES if limit_of(request) is BodyLimit.PICTURES else 0
+    return await aside(len(body), partial(decode_json, body, most_bytes=most_bytes))

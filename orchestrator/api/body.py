@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from genvm_wire.unsigned import U64_MAX, unsigned_of
 from orchestrator.api import json_text
-from orchestrator.api.json_text import MOST_ITEMS, BadJson
+from orchestrator.api.json_text import BadJson
 from orchestrator.api.short_text import short
 
 M = TypeVar("M", bound=BaseModel)
@@ -42,10 +42,10 @@ class BadQuery(Exception):
     """A query parameter is missing or not of its type (manager-api 1.3: 400)."""
 
 
-def decode_json(body: bytes, *, most_items: int = MOST_ITEMS) -> Any:
-    """Raises BadBody. A content type is not asked for: clients send several."""
+def decode_json(body: bytes, *, most_bytes: int = 0) -> Any:
+    """See `json_text.decode`. Raises BadBody. A content type is not asked for: clients send several."""
     try:
-        return json_text.decode(body, most_items=most_items)
+        return json_text.decode(body, most_bytes=most_bytes)
     except BadJson as error:
         raise BadBody(f"the body is not JSON that is accepted here: {error}") from None
 

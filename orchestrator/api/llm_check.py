@@ -6,8 +6,9 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, Any
 
 from aiohttp import web
@@ -35,6 +36,10 @@ LONGEST_KEY = 4096
 """Characters: keys are found again in every spelling, at a cost that grows with their length."""
 LONGEST_NAME = 1024
 MOST_IMAGES = 100
+MOST_SENT = 256 * 1024 * 1024
+"""Bytes and characters that all checks of a request send: each model's request is written anew."""
+LEAST_OF_STEP = 64
+"""So many bytes are copied in the time that it takes to write a number."""
 LONGEST_RESPONSE = 16 * 1024
 """Characters of an answer that are told: whoever asks only wants to know whether a model answers."""
 # The rest of what a failure knows (headers, bodies) may hold anything.
@@ -42,6 +47,7 @@ TOLD = ("url", "status")
 LONGEST_TOLD = 1000
 MOST_CAUSES, LONGEST_CAUSE = 8, 64
 """A failure's text is JSON that is read as such: its parts are short, so that nothing cuts the whole."""
+_ENCODER = json.JSONEncoder()
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Byte = Annotated[int, Field(ge=0, le=255, strict=True)]
@@ -107,7 +113,7 @@ class PromptCheck:
     config_index: int
     config: CheckConfig
     prompt_index: int
-    prompt: CheckPrompt
+    prompt: dict[str, Any] | EntryFailed
 
     def answer(self, response: str | None, error: str | None) -> bytes:
         """As JSON: all of them in one go would take too long."""
@@ -129,11 +135,14 @@ async def post_check(request: web.Request) -> web.StreamResponse:
     body = shaped(CheckBody, await json_body(request))
     if len(body.configs) * len(body.test_prompts) > MOST_CHECKS:
         raise WrongShape(f"more than {MOST_CHECKS} checks in one request")
+    if len(body.configs) * await asyncio.to_thread(_size, body.test_prompts) > MOST_SENT:
+        raise WrongShape(f"all checks of this request would send more than {MOST_SENT} bytes")
     context, slots = request.app[CONTEXT], asyncio.Semaphore(CONCURRENT_CHECKS)
+    prompts = await asyncio.to_thread(_prepared, body.test_prompts, context.times.model)
     entries = [
         PromptCheck(config_index, config, prompt_index, prompt)
         for config_index, config in enumerate(body.configs)
-        for prompt_index, prompt in enumerate(body.test_prompts)
+        for prompt_index, prompt in enumerate(prompts)
     ]
     async with asyncio.TaskGroup() as group:
         checks = [group.create_task(_checked(context, slots, entry)) for entry in entries]
@@ -144,10 +153,11 @@ async def post_check(request: web.Request) -> web.StreamResponse:
 async def _checked(context: ApiContext, slots: asyncio.Semaphore, entry: PromptCheck) -> bytes:
     try:
         async with slots:
-            # What keys look like in other spellings, and pictures: a thread's, and few at a time.
+            # What keys look like in other spellings: a thread's, and few at a time.
             config, redaction = await asyncio.to_thread(_config, context, entry.config)
-            prompt = await asyncio.to_thread(_prompt, entry.prompt, context.times.model)
-            return entry.answer(await _asked(context.check_llm, config, prompt, redaction), None)
+            if isinstance(entry.prompt, EntryFailed):
+                return entry.answer(None, str(entry.prompt))
+            return entry.answer(await _asked(context.check_llm, config, entry.prompt, redaction), None)
     except (EntryFailed, ChecksUnavailable) as failure:
         return entry.answer(None, str(failure))
 
@@ -184,6 +194,26 @@ def _config(context: ApiContext, config: CheckConfig) -> tuple[dict[str, Any], R
         "key": key,
     }
     return asked, Redaction({key, *template.taken})
+
+
+def _size(prompts: Sequence[CheckPrompt]) -> int:
+    """About how much one model is sent, in bytes and characters; counted step by step."""
+    texts = (text for prompt in prompts for text in (prompt.user_message, prompt.system_message or ""))
+    beside = chain.from_iterable(_ENCODER.iterencode(prompt.extra) for prompt in prompts)
+    return sum(map(len, chain(texts, *(prompt.images for prompt in prompts)))) + sum(
+        max(LEAST_OF_STEP, len(piece)) for piece in beside
+    )
+
+
+def _prepared(prompts: Sequence[CheckPrompt], seconds: float) -> list[dict[str, Any] | EntryFailed]:
+    """Each once, however many models there are."""
+    made: list[dict[str, Any] | EntryFailed] = []
+    for prompt in prompts:
+        try:
+            made.append(_prompt(prompt, seconds))
+        except EntryFailed as failure:
+            made.append(failure)
+    return made
 
 
 def _prompt(prompt: CheckPrompt, seconds: float) -> dict[str, Any]:

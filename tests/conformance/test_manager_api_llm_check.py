@@ -16,6 +16,7 @@ from tests.integration.manager.conftest import Client, MakeClient, folder, make_
 
 __all__ = ["folder", "make_client"]
 
+LONG = "x" * 900 * 1024
 PNG = b"\x89PNG\r\n\x1a\n..."
 CONFIG = {"host": "http://llm", "provider": "ollama", "model": "m", "key": ""}
 PROMPT = {"user_message": "say OK", "temperature": 0.5, "max_tokens": 100}
@@ -198,3 +199,26 @@ async def test_the_installed_clients_ask_a_provider(make_client: MakeClient) -> 
     assert "STATUS_NOT_OK" in failure["causes"]
     assert failure["ctx"]["status"] == 402
     assert "s3cret" not in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("models", "changes"),
+    [
+        pytest.param(300, {"user_message": LONG}, id="a text"),
+        pytest.param(300, {"system_message": LONG}, id="another text"),
+        pytest.param(300, {"images": [LONG]}, id="a picture in base64"),
+        pytest.param(1000, {"images": [[7] * 300_000]}, id="a picture of bytes"),
+        pytest.param(30, {"extra": {str(number): 0 for number in range(49_000)}}, id="small fields"),
+    ],
+)
+async def test_not_more_is_sent_than_a_manager_has_time_for(
+    client: Client, provider: Provider, models: int, changes: dict[str, Any]
+) -> None:
+    status, answer = await checked(client, [CONFIG] * models, [PROMPT | changes])
+    assert (status, "would send more than 268435456 bytes" in answer["error"]) == (500, True)
+    assert provider.asked == []
+
+
+async def test_what_is_sent_is_prepared_once_for_all_models(client: Client, provider: Provider) -> None:
+    assert (await checked(client, [CONFIG] * 3, [PROMPT, PROMPT | {"images": [list(PNG)]}]))[0] == 200
+    assert len({id(prompt) for _, prompt in provider.asked}) == 2

@@ -45,6 +45,8 @@ JSON: dict[str, Callable[[], bytes]] = {
 CHECK = {"host": "http://127.0.0.1:9", "provider": "openai-compatible", "model": "m", "key": "k"}
 PROMPT = {"user_message": "?", "temperature": 0, "max_tokens": 1}
 PICTURE = base64.b64encode(bytes(3 * MIB)).decode()
+PAIR = "\N{GRINNING FACE}"
+FLOATS = [(n * 0.7123456789 + 0.1) * 1e-200 for n in range(49_000)]
 CHECKS: dict[str, Callable[[], Any]] = {
     "the longest keys": lambda: {
         "configs": [CHECK | {"key": f"{n:04}" * 1024} for n in range(20)],
@@ -61,7 +63,30 @@ CHECKS: dict[str, Callable[[], Any]] = {
         "test_prompts": [PROMPT | {"images": [PICTURE]}],
     },
     "numbers of 4300 digits": lambda: {"configs": [], "test_prompts": [], "x": [10**4299] * 3500},
-}
+    "a pair of surrogates beside numbers": lambda: {"configs": [], "x": FLOATS * 10, "s": PAIR},
+    "a pair of surrogates beside as many as there may be": lambda: {
+        "configs": [], "test_prompts": [], "x": FLOATS, "s": PAIR,
+    },
+    "many numbers beside a prompt": lambda: {
+        "configs": [CHECK] * 8, "test_prompts": [PROMPT | {"extra": {"x": FLOATS * 10}}],
+    },
+    "as many numbers as there may be beside a prompt": lambda: {
+        "configs": [CHECK] * 8, "test_prompts": [PROMPT | {"extra": {"x": FLOATS}}],
+    },
+    "keys beside a prompt": lambda: {
+        "configs": [CHECK] * 8, "test_prompts": [PROMPT | {"extra": {str(n): n for n in range(49_000)}}],
+    },
+    "bytes beside a prompt": lambda: {
+        "configs": [CHECK] * 8, "test_prompts": [PROMPT | {"extra": {"x": [7] * 490_000}}],
+    },
+    "a picture of bytes for each of many": lambda: {
+        "configs": [CHECK] * 500, "test_prompts": [PROMPT | {"images": [[7] * 490_000]}],
+    },
+    "one of them too often": lambda: {
+        "configs": [CHECK] * 1000, "test_prompts": [PROMPT | {"images": [[7] * 490_000]}],
+    },
+    "a text of escapes": lambda: {"configs": [], "test_prompts": [], "x": '",[' * (5 * MIB // 2)},
+}  # fmt: skip
 CALLDATA: dict[str, Callable[[], bytes]] = {
     "64 MiB of small lists": lambda: b"\x06" + encode([[]] * 1000) * (64 * MIB // 1003),
     "too many items": lambda: encode({"a": [[]] * (4 * MIB)}),

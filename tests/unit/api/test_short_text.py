@@ -12,13 +12,12 @@ from pydantic import BaseModel, BeforeValidator
 
 from orchestrator.api.body import WrongShape, shaped
 from orchestrator.api.errors import error_response
-from orchestrator.api.llm_check import CheckConfig, CheckPrompt, PromptCheck
+from orchestrator.api.llm_check import CheckConfig, PromptCheck
 from orchestrator.api.short_text import LONGEST, short
 from orchestrator.api.socket.frames import ErrorCode, RequestFailed, error
 
 LONG = "\x01" * (1 << 20)
 CONFIG = CheckConfig(host="http://h", provider="ollama", model="m", key="k")
-PROMPT = CheckPrompt(user_message="?", temperature=0, max_tokens=1)
 
 
 def repeating(value: Any) -> Any:
@@ -43,7 +42,7 @@ def of_an_answer() -> str:
 
 
 def of_a_check() -> str:
-    return str(json.loads(PromptCheck(0, CONFIG, 0, PROMPT).answer(None, LONG))["error"])
+    return str(json.loads(PromptCheck(0, CONFIG, 0, {}).answer(None, LONG))["error"])
 
 
 def of_a_shape() -> str:
