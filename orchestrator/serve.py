@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,8 @@ async def listening(running: Manager) -> AsyncIterator[str]:
             where = await sites.enter_async_context(site)
         if settings.operator_socket is not None:
             # The same application: it tells by the socket where a request has come in.
-            site = unix_site(acceptor, settings.operator_socket, OPERATORS_ONLY)
+            operators = await sites.enter_async_context(aclosing(acceptor.beside(limits.of_operators())))
+            site = unix_site(operators, settings.operator_socket, OPERATORS_ONLY)
             await sites.enter_async_context(site)
         yield where
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from aiohttp import web
@@ -21,6 +21,8 @@ from orchestrator.tasks import TaskOwner
 log = structlog.get_logger(__name__)
 
 MOST_CONNECTIONS = 4096
+OPERATORS = 32
+"""Places on the operator socket, which clients elsewhere take none of."""
 BACKLOG = 4096
 """Clients that come at once are taken when the loop gets to them; beyond it the kernel turns them away."""
 PER_TURN = 64
@@ -35,28 +37,38 @@ AT_ONCE = 0.001
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Times in seconds: for a request's head once it has begun, and without any request."""
+    """Times in seconds: for a request's head once it has begun, and without any request.
+
+    `heeds_runs`: nobody gets one of the last descriptors, which belong to the runs.
+    """
 
     most: int
     head: float = 10.0
     idle: float = 75.0
+    heeds_runs: bool = True
+
+    def of_operators(self) -> ConnectionLimits:
+        """The same for those who look when all others' places are taken."""
+        return replace(self, most=OPERATORS, heeds_runs=False)
 
 
 def connections_for(wanted: int | None) -> int:
     """How many clients there may be: what is wanted, as far as the descriptors go."""
-    possible = max(1, descriptors.limit() - descriptors.reserve() - descriptors.FOR_A_RUN)
+    possible = max(1, descriptors.limit() - descriptors.reserve() - descriptors.FOR_A_RUN - OPERATORS)
     return min(wanted or MOST_CONNECTIONS, possible)
 
 
 class Acceptor:
-    """Takes connections for `server`."""
+    """Takes connections for `server`. `turns`: those of another one for the same server."""
 
-    def __init__(self, server: web.Server, limits: ConnectionLimits) -> None:
+    def __init__(
+        self, server: web.Server, limits: ConnectionLimits, turns: ParsingTurns | None = None
+    ) -> None:
         self._server = server
         self._listeners: list[socket.socket] = []
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._turns = ParsingTurns(self._loop)
+        self._turns = turns or ParsingTurns(self._loop)
         self._tasks = TaskOwner("accept")
         self._coming = 0
         self._open: set[HttpConnection] = set()
@@ -65,9 +77,14 @@ class Acceptor:
         self._accepting = False
         self._closed = False
         self._retry: asyncio.TimerHandle | None = None
-        server.request_handler = noting(server.request_handler)
+        if turns is None:
+            server.request_handler = noting(server.request_handler)
         self._resume()
         self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
+
+    def beside(self, limits: ConnectionLimits) -> Acceptor:
+        """Another one for the same server, with places of its own. It is the caller's to close."""
+        return Acceptor(self._server, limits, self._turns)
 
     def listen(self, bound: socket.socket) -> None:
         """Accept on a bound socket that does not block, and close it at the end. Raises OSError."""
@@ -137,7 +154,7 @@ class Acceptor:
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(PER_TURN):
-            if self.connections >= self._limits.most or descriptors_scarce():
+            if self.connections >= self._limits.most or (self._limits.heeds_runs and descriptors_scarce()):
                 self._make_room()
                 return
             try:

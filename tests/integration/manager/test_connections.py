@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 
 import pytest
 
+from orchestrator.listener.acceptor import OPERATORS
 from tests.integration.manager.conftest import Client, MakeClient
+from tests.raw_http import exchange, request
 
 HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nHost: m\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -148,3 +151,32 @@ async def test_who_is_at_work_is_not_cut_off_for_others(make_client: MakeClient)
         await reader.readexactly(hello[1])
         assert (await reader.readexactly(2))[0] == 0x8A  # pong
     writer.close()
+
+
+async def test_the_operator_socket_has_places_of_its_own(make_client: MakeClient, folder: Path) -> None:
+    """However many wait on the other one, who are at work and are not cut off, and beyond as well."""
+    client = await make_client(max_connections=2, operator_socket=folder / "operator.sock")
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            reader, writer = await connect(client, HANDSHAKE)
+            stack.callback(writer.close)
+            assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+        _, writer = await connect(client, REQUEST)
+        stack.callback(writer.close)
+        address = f"unix://{folder}/operator.sock"
+        for path in ("/healthz", "/readyz", "/status"):
+            assert (await exchange(address, request("GET", path, "Host: m"))).status == 200
+        body = b'{"permits": 9}'
+        assert (await exchange(address, request("POST", "/permits", "Host: m", body=body))).status == 200
+
+
+async def test_who_waits_on_the_operator_socket_makes_room_there(
+    make_client: MakeClient, folder: Path
+) -> None:
+    await make_client(operator_socket=folder / "operator.sock")
+    async with AsyncExitStack() as stack:
+        for _ in range(2 * OPERATORS):
+            _, writer = await asyncio.open_unix_connection(str(folder / "operator.sock"))
+            stack.callback(writer.close)
+        answer = await exchange(f"unix://{folder}/operator.sock", request("GET", "/healthz", "Host: m"))
+        assert answer.status == 200
