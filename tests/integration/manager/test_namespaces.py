@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.executions.known import Forgotten
 from tests.integration.manager.callers import ALICE, BOB, READER, ROOT, As, MakeAs, make_as, tokens_file
 from tests.integration.manager.conftest import Client, folder, listening_node, make_client
 from tests.integration.manager.socket_requests import request
@@ -217,3 +218,23 @@ async def test_namespaces_outlive_the_manager(make_as: MakeAs) -> None:
         assert await alice.ask("POST", "/genvm/run", json=waiting, headers=headers) == (200, queued)
         for run_id in (queued["id"], running):
             await alice.delete(run_id, wait_timeout_ms=0)
+
+
+async def test_runs_without_end_of_one_namespace_take_no_status_from_another(make_as: MakeAs) -> None:
+    """Neither here nor in the journal; what makes room is gone from both."""
+    speaking_as = await make_as(retained_runs=3)
+    alice, bob = await speaking_as(ALICE), await speaking_as(BOB)
+    his = await ended(bob, bob.body(PRINTS))
+    hers = [await ended(alice, alice.body()) for _ in range(5)]
+    runs = alice.manager.executions
+    assert [run_id for run_id in (his, *hers) if runs.knows(run_id)] == [his, *hers[-2:]]
+    assert (await bob.status(his))["stdout"] == "alice's"
+    await alice.until(lambda: runs.forgotten[Forgotten.ROOM] == 3)
+    last = await ended(alice, alice.body())
+    assert not runs.knows(his), "it was fetched"
+    assert [run_id for run_id in hers if runs.knows(run_id)] == hers[-2:]
+    # What is written after all that, and waited for.
+    await runs.acknowledge(last)
+    journal: Any = runs._journal
+    rows = [await journal.read(run_id) for run_id in (his, *hers)]
+    assert [row is not None for row in rows] == [False] * 4 + [True] * 2
