@@ -23,6 +23,10 @@ log = structlog.get_logger(__name__)
 MOST_CONNECTIONS = 4096
 OPERATORS = 32
 """Places on the operator socket, which clients elsewhere take none of."""
+PROBES = 16
+"""Places beyond all others, in which nothing but a probe is answered, one request each."""
+PROBES_AFTER = 5.0
+"""Seconds that all others have been at work: a moment's rush waits its turn, and nobody of it is refused."""
 BACKLOG = 4096
 """Clients that come at once are taken when the loop gets to them; beyond it the kernel turns them away."""
 PER_TURN = 64
@@ -54,7 +58,9 @@ class ConnectionLimits:
 
 def connections_for(wanted: int | None) -> int:
     """How many clients there may be: what is wanted, as far as the descriptors go."""
-    possible = max(1, descriptors.limit() - descriptors.reserve() - descriptors.FOR_A_RUN - OPERATORS)
+    possible = max(
+        1, descriptors.limit() - descriptors.reserve() - descriptors.FOR_A_RUN - OPERATORS - PROBES
+    )
     return min(wanted or MOST_CONNECTIONS, possible)
 
 
@@ -76,6 +82,7 @@ class Acceptor:
         self._waiting: dict[HttpConnection, None] = {}
         self._accepting = False
         self._closed = False
+        self._full_since: float | None = None
         self._retry: asyncio.TimerHandle | None = None
         if turns is None:
             server.request_handler = noting(server.request_handler)
@@ -139,7 +146,7 @@ class Acceptor:
     def _resume(self) -> None:
         if self._accepting or self._closed or self._retry is not None:
             return
-        if self.connections >= self._limits.most:
+        if self._is_full and self._droppable() is None and not self._lets_probes_in:
             self._retry_in(RETRY_AFTER)
             return
         self._accepting = True
@@ -154,22 +161,40 @@ class Acceptor:
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(PER_TURN):
-            if self.connections >= self._limits.most or (self._limits.heeds_runs and descriptors_scarce()):
+            full = self._is_full
+            refused = full and not (self._lets_probes_in and self._droppable() is None)
+            if refused or (self._limits.heeds_runs and descriptors_scarce()):
                 self._make_room()
                 return
             try:
                 client, _ = listener.accept()
             except BlockingIOError:
+                if not full:
+                    self._full_since = None
                 return
             except OSError as error:
                 if descriptors.used_up(error):
                     self._make_room()
                 return
             self._coming += 1
-            self._tasks.spawn("connection", self._connect(client))
+            self._tasks.spawn("connection", self._connect(client, for_probes=full))
 
-    async def _connect(self, client: socket.socket) -> None:
+    @property
+    def _is_full(self) -> bool:
+        return self.connections >= self._limits.most
+
+    @property
+    def _lets_probes_in(self) -> bool:
+        """Whether one who may be a probe is let in, all others' places being taken for a while."""
+        return (
+            self._full_since is not None
+            and self._loop.time() - self._full_since >= PROBES_AFTER
+            and self.connections < self._limits.most + PROBES
+        )
+
+    async def _connect(self, client: socket.socket, *, for_probes: bool) -> None:
         connection = HttpConnection(self._server, self, self._turns, self._limits.idle)
+        connection.for_probes = for_probes
         try:
             client.setblocking(False)
             await self._loop.connect_accepted_socket(lambda: connection, client)
@@ -189,10 +214,18 @@ class Acceptor:
         """
         self._pause()
         self._retry_in(RETRY_AFTER)
-        longest = next((one for one in self._waiting if not one.has_spoken), None)
+        longest = self._droppable()
+        if longest is None and self._is_full and self._full_since is None:
+            self._full_since = self._loop.time()
         if longest is not None:
             log.debug("connection_ended_for_another", connections=self.connections)
             longest.drop()
+
+    def _droppable(self) -> HttpConnection | None:
+        """Who has waited longest for its client. What may be a probe has its place while there are others."""
+        too_many = self.connections >= self._limits.most + PROBES
+        silent = (one for one in self._waiting if not one.has_spoken)
+        return next((one for one in silent if too_many or not one.for_probes), None)
 
     def _retry_in(self, seconds: float) -> None:
         if self._retry is not None:

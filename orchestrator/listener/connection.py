@@ -17,6 +17,8 @@ from orchestrator.listener.turns import ParsingTurns
 
 log = structlog.get_logger(__name__)
 
+PROBED = frozenset({"/healthz", "/readyz", "/metrics"})
+ALL_TAKEN = "all connections that there may be are at work (GENVM_MAX_CONNECTIONS): try again later"
 DEFECT = "internal error of the manager, see its log"
 NO_HTTP = "it is not HTTP as it is accepted here"
 UNREADABLE: tuple[tuple[type[Exception], str], ...] = (
@@ -42,6 +44,7 @@ class Watcher(Protocol):
 class HttpConnection(web.RequestHandler):
     """aiohttp's own closes connections that wait too long only once, a while after they began to wait.
 
+    `for_probes`: it has none of the places that all have, and is told nothing but how the manager is.
     `met`: there is, or was, a client. `waits_since`: since when no request has been at work, in the loop's
     time; None while one is.
     `look_first`: what comes before the parser of what the connection is upgraded to.
@@ -67,6 +70,7 @@ class HttpConnection(web.RequestHandler):
         "_turns",
         "_was_paused",
         "_watcher",
+        "for_probes",
         "head_since",
         "look_first",
         "met",
@@ -99,6 +103,7 @@ class HttpConnection(web.RequestHandler):
         # Bytes of answers that the client had not taken when somebody looked last.
         self._left = 0
         self.untaken_since: float | None = None
+        self.for_probes = False
         self.met = False
         self.look_first: Callable[[Any], Any] | None = None
         self.waits_since: float | None = loop.time()
@@ -314,8 +319,11 @@ def noting(handler: RequestHandler) -> RequestHandler:
         assert isinstance(connection, HttpConnection)
         connection.begin()
         try:
-            response = await handler(request)
+            refused = connection.for_probes and request.path not in PROBED
+            response = _all_taken() if refused else await handler(request)
             if not response.prepared:
+                if connection.for_probes:
+                    response.force_close()
                 if _has_rest_in_chunks(request):
                     connection.leave_rest()
                 if connection.leaves_rest:
@@ -325,6 +333,10 @@ def noting(handler: RequestHandler) -> RequestHandler:
             connection.end()
 
     return handle
+
+
+def _all_taken() -> web.Response:
+    return web.json_response({"error": ALL_TAKEN}, status=503, headers={"Retry-After": "2"})
 
 
 def _has_rest_in_chunks(request: web.BaseRequest) -> bool:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.listener import acceptor
 from orchestrator.listener.acceptor import OPERATORS
-from tests.integration.manager.conftest import Client, MakeClient
+from tests.integration.manager.conftest import Client, MakeClient, listening_node
 from tests.raw_http import exchange, request
 
 HANDSHAKE = (
@@ -180,3 +181,57 @@ async def test_who_waits_on_the_operator_socket_makes_room_there(
             stack.callback(writer.close)
         answer = await exchange(f"unix://{folder}/operator.sock", request("GET", "/healthz", "Host: m"))
         assert answer.status == 200
+
+
+async def test_probes_are_answered_when_all_places_are_at_work(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceptor, "PROBES_AFTER", 0.0)
+    client = await make_client(max_connections=2)
+    address = f"unix://{client.folder}/api.sock"
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            reader, writer = await connect(client, HANDSHAKE)
+            stack.callback(writer.close)
+            assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+        for path in ("/healthz", "/readyz", "/metrics"):
+            answer = await exchange(address, request("GET", path, "Host: m"))
+            assert answer.status == 200
+        for method, path in (("GET", "/status"), ("POST", "/genvm/run"), ("GET", "/genvm/1")):
+            answer = await exchange(address, request(method, path, "Host: m"))
+            assert (answer.status, answer.headers["Connection"]) == (503, "close")
+            assert "GENVM_MAX_CONNECTIONS" in answer.error
+        # Nor do those that say nothing keep a probe away.
+        for _ in range(3 * acceptor.PROBES):
+            _, writer = await connect(client)
+            stack.callback(writer.close)
+        assert (await exchange(address, REQUEST)).headers["Connection"] == "close"
+
+
+async def some_turns() -> None:
+    """The manager is on this very loop: what has been sent is in its hands then."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_who_is_answered_and_waits_again_makes_room_for_who_came_meanwhile(
+    make_client: MakeClient,
+) -> None:
+    client = await make_client(max_connections=1, idle_timeout=NEVER)
+    host = f"unix://{client.folder}/node"
+    async with listening_node(host) as node:
+        reader, writer = await connect(client)
+        body = json.dumps(client.body({"hold": None}, host=host)).encode()
+        writer.write(request("POST", "/genvm/run", "Host: m", body=body))
+        run_id = json.loads((await reader.readuntil(b"}")).partition(b"\r\n\r\n")[2])["id"]
+        await node.connected.wait()
+        writer.write(request("GET", f"/genvm/{run_id}?wait=60s", "Host: m"))
+        await some_turns()
+        later, other = await connect(client, REQUEST)
+        await some_turns()
+        run = client.manager.executions.find(run_id)
+        assert run is not None
+        client.manager.executions.cancel(run, 0)
+        assert b"200 OK" in await later.readuntil(b"\r\n\r\n")
+        other.close()
+        writer.close()
