@@ -153,8 +153,6 @@ class RuntimeStatistics:
     removals_pending: int
     no_room: str | None = None
     """Why a start waits for room, in the engine's words; null: none does."""
-    without_room: frozenset[str] = frozenset()
-    """Names of the instances whose starts wait for room: it comes when others end."""
     absences: int = 0
     calls: CallTally | None = None
 

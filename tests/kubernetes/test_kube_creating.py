@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
 from orchestrator.runtime.kubernetes.creating import TRIES, Creation
 from orchestrator.runtime.kubernetes.pods import Pod
-from orchestrator.runtime.kubernetes.room import Room
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 from tests.kubernetes.kube_bench import ATTEMPT, OURS, Bench, Pauses, bench, made, pod_name
 
@@ -77,18 +75,12 @@ async def test_a_busy_server_is_waited_for_as_it_asks(at: Bench) -> None:
 async def test_a_used_up_quota_is_waited_for(at: Bench) -> None:
     quota(at, pods="1")
     other = await at.calls.create_pod(made("other"))
-    room, waits = Room(), []
-
-    def look() -> None:
-        waits.append((room.waiting, "exceeded quota: rq" in str(room.why)))
-
-    def end_it() -> None:
-        at.api.store.remove("pods", "gv", other.name)
-
-    making = creation(at, Pauses(*[look] * 9, end_it))
-    with room.wait("run-7") as making.on_no_room:
-        assert (await making.pod()).name == NAME
-    assert waits == [(frozenset({"run-7"}), True)] * 9
+    whys: list[str | None] = []
+    making = creation(at, Pauses(*[lambda: None] * 9, lambda: at.api.store.remove("pods", "gv", other.name)))
+    making.on_no_room = whys.append
+    assert (await making.pod()).name == NAME
+    assert len(whys) == 10
+    assert "exceeded quota: rq" in str(whys[0])
 
 
 @pytest.mark.parametrize("kind", ["requests.cpu", "requests.memory", "limits.cpu", "limits.memory"])
@@ -138,17 +130,13 @@ async def test_a_refusal_says_whether_a_pod_may_come_all_the_same(at: Bench) -> 
 
 async def test_a_server_that_lets_nobody_in_is_waited_for_as_room_is(at: Bench) -> None:
     at.api.faults.busy = 3 * TRIES
-    room, pauses = Room(), Pauses()
+    whys: list[str | None] = []
+    pauses = Pauses()
     making = creation(at, pauses)
-    with room.wait("run-7") as making.on_no_room:
-        pod = asyncio.ensure_future(making.pod())
-        await pauses.until(2 * TRIES)
-        assert room.why == "429: Too many requests, please try again later."
-        # Nobody's end is what it waits for.
-        assert room.waiting == frozenset()
-        await pod
+    making.on_no_room = whys.append
+    await making.pod()
     assert len(pauses.made) == 3 * TRIES
-    assert room.why is None
+    assert set(whys) == {"429: Too many requests, please try again later."}
 
 
 async def test_what_is_wrong_with_a_pod_is_said_at_once(at: Bench) -> None:

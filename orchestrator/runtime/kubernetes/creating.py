@@ -20,7 +20,7 @@ from orchestrator.runtime.kubernetes.failures import (
     wait_after,
 )
 from orchestrator.runtime.kubernetes.pods import Pod
-from orchestrator.runtime.kubernetes.room import ROOM_PAUSE_S, Say, to_nobody
+from orchestrator.runtime.kubernetes.room import ROOM_PAUSE_S, Say
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 
 PAUSE_S = 0.3
@@ -43,7 +43,7 @@ class Creation:
     name: str
     ours: Mapping[str, str]
     attempt: tuple[str, str]
-    on_no_room: Say = to_nobody
+    on_no_room: Say = lambda why: None
     pause: Pause = asyncio.sleep
     in_doubt: bool = False
     """A *create* is under way or was never answered: the Pod may be there, or yet come."""
@@ -58,7 +58,7 @@ class Creation:
             try:
                 return await self._made()
             except (NoRoom, Throttled) as full:
-                self.on_no_room(str(full), throttled=isinstance(full, Throttled))
+                self.on_no_room(str(full))
                 left, wait = TRIES, wait_after(full, ROOM_PAUSE_S)
             except (EngineUnreachable, Conflict) as failure:
                 left, wait = left - 1, wait_after(failure, PAUSE_S)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
@@ -14,51 +12,38 @@ log = structlog.get_logger(__name__)
 ROOM_PAUSE_S = 1.0
 """Between two tries to get some. How many there are is the caller's time alone."""
 
-
-class Say(Protocol):
-    def __call__(self, why: str | None, *, throttled: bool = False) -> None:
-        """Why it waits now, in the cluster's words; None: it does not. `throttled`: for the server alone."""
-
-
-def to_nobody(why: str | None, *, throttled: bool = False) -> None:
-    """A `Say` that nobody hears."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Wait:
-    name: str
-    why: str
-    throttled: bool
+Say = Callable[[str | None], None]
+"""Why it waits now, in the cluster's words; None: it does not."""
 
 
 class Room:
     """Who has none."""
 
     def __init__(self) -> None:
-        self._waits: dict[object, _Wait] = {}
+        self._whys: dict[object, tuple[str, str]] = {}
 
     @property
     def why(self) -> str | None:
         """Of the newest that waits; null when none does."""
-        return next((wait.why for wait in reversed(self._waits.values())), None)
+        return next((why for _, why in reversed(self._whys.values())), None)
 
     @property
     def waiting(self) -> frozenset[str]:
-        """The instances whose starts wait for what others have: nobody's end makes a server let more in."""
-        return frozenset(wait.name for wait in self._waits.values() if not wait.throttled)
+        """The instances whose starts wait."""
+        return frozenset(name for name, _ in self._whys.values())
 
     @contextmanager
     def wait(self, name: str) -> Iterator[Say]:
         """A part of the start of `name` that may wait; afterwards it does not."""
         part = object()
 
-        def say(why: str | None, *, throttled: bool = False) -> None:
+        def say(why: str | None) -> None:
             if why is None:
-                self._waits.pop(part, None)
+                self._whys.pop(part, None)
                 return
-            if not self._waits:
+            if not self._whys:
                 log.info("pods_wait_for_room", why=why)
-            self._waits[part] = _Wait(name, why, throttled)
+            self._whys[part] = (name, why)
 
         try:
             yield say

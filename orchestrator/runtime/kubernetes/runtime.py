@@ -165,7 +165,6 @@ class KubernetesRuntime:
             calls_in_flight=self._server.calls_in_flight,
             removals_pending=self.pods.removals_pending,
             no_room=self.pods.room.why,
-            without_room=self.pods.room.waiting,
             absences=self._server.absences,
             calls=self._server.tally,
         )

@@ -15,10 +15,9 @@ from typing import Any
 
 import structlog
 
-from orchestrator.clock import MACHINE_CLOCK, Ticks, Timer, sleep
+from orchestrator.clock import MACHINE_CLOCK, Ticks, Timer
 from orchestrator.distribution import Distribution
 from orchestrator.runtime.conversation import waits
-from orchestrator.runtime.pool.cold import ColdStart, ColdStarts
 from orchestrator.runtime.pool.key import PoolKey
 from orchestrator.runtime.pool.settings import PoolSettings
 from orchestrator.runtime.pool.shelf import Shelf
@@ -31,7 +30,7 @@ from orchestrator.runtime.port import (
     RuntimeFailure,
     RuntimeStatistics,
 )
-from orchestrator.tasks import TaskOwner, race
+from orchestrator.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
 
@@ -71,14 +70,11 @@ class PoolRuntime:
         # Names of an earlier manager may still be in use by its runs.
         self._prefix = secrets.token_hex(3)
         self._numbered = 0
-        self._cold_starts = ColdStarts(clock, self._without_room, self._tend)
-        self._making_room = 0
+        self._starts = 0
         self._warm = self._cold = self._stale = self._discarded = self._returned = self._adopted = 0
         self._fill_failures = 0
         self._filled = Distribution()
         self._fills = TaskOwner("pool-fill")
-        self._filling: dict[str, asyncio.Task[None]] = {}
-        """The fills under way, by the names of their instances."""
         self._leaving = TaskOwner("pool-leave")
         self._timer: Timer | None = None
         self._born: weakref.WeakKeyDictionary[Instance, float] = weakref.WeakKeyDictionary()
@@ -101,58 +97,23 @@ class PoolRuntime:
         self._tend()
 
     async def start(self, spec: InstanceSpec) -> Instance:
-        """A ready instance, or a cold start at once. See `Runtime.start`.
-
-        One that waits for room takes what gets ready meanwhile, and the pool makes room for it.
-        """
+        """A ready instance, or a cold start at once. See `Runtime.start`."""
         claimed = self.claim(spec)
         if claimed is not None:
             return claimed
         self._cold += 1
+        self._starts += 1
         key, now = PoolKey.of(spec), self._clock.time()
         if key is not None and (shelf := self._shelves.get(key)) is not None:
             shelf.lend(now)
         try:
-            instance = None
-            while instance is None:
-                instance = await self._start_cold(spec, key, now)
-            return instance
-        finally:
-            self._tend()
-
-    async def _start_cold(self, spec: InstanceSpec, key: PoolKey | None, now: float) -> Instance | None:
-        """The inner runtime's, or one that it was given; None: what it was given has ended."""
-        with self._cold_starts.under_way(spec.name, key) as cold:
-            try:
-                instance = await race(self._inner.start(spec), cold.given)
-            except RuntimeFailure:
-                if not cold.given.done():
-                    raise
-                instance = None
-            except BaseException:
-                self._put_back(cold)
-                raise
-        if instance is not None:
-            self._put_back(cold)
+            instance = await self._inner.start(spec)
             if key is not None:
                 self._born[instance] = now
             return instance
-        warm = cold.given.result()
-        if warm.usable():
-            return warm.claim()
-        self._discard(warm)
-        return None
-
-    def _put_back(self, cold: ColdStart) -> None:
-        """What a start was given and does not need."""
-        if not cold.given.done():
-            return
-        warm = cold.given.result()
-        shelf = None if cold.key is None else self._shelves.get(cold.key)
-        if shelf is None or self._draining or not warm.usable():
-            self._discard(warm)
-        else:
-            shelf.ready.appendleft(warm)
+        finally:
+            self._starts -= 1
+            self._tend()
 
     def claim(self, spec: InstanceSpec) -> Instance | None:
         """The oldest instance that is ready and as `spec` asks; it is the caller's to destroy."""
@@ -164,19 +125,13 @@ class PoolRuntime:
         if shelf is None:
             shelf = self._shelves[key] = Shelf(key, self._settings, now)
         shelf.asked(now)
-        if (warm := self._take(shelf, now)) is None:
-            return None
-        self._warm += 1
-        shelf.claimed(now)
-        self._tend()
-        return warm.claim()
-
-    def _take(self, shelf: Shelf, now: float) -> WarmInstance | None:
-        """The oldest of use, off its shelf."""
         while shelf.ready:
             warm = shelf.ready.popleft()
             if warm.usable():
-                return warm
+                self._warm += 1
+                shelf.claimed(now)
+                self._tend()
+                return warm.claim()
             self._stale += 1
             shelf.ended(warm, now)
             self._discard(warm)
@@ -221,54 +176,16 @@ class PoolRuntime:
                 self._discard(surplus)
             if not (shelf.target(now) or shelf.ready or shelf.filling):
                 del self._shelves[shelf.key]
-        if starved := self._cold_starts.starved():
-            self._give_way(starved, now)
-        else:
-            while (neediest := self._neediest(now)) is not None:
-                neediest.filling += 1
-                name = self._next_name(neediest.key)
-                self._filling[name] = self._fills.spawn(name, self._fill(neediest, name))
+        while (neediest := self._neediest(now)) is not None:
+            neediest.filling += 1
+            self._fills.spawn(neediest.key.image, self._fill(neediest))
         self._set_timer(now)
-
-    def _without_room(self) -> frozenset[str]:
-        return self._inner.statistics().without_room
-
-    def _give_way(self, starved: list[ColdStart], now: float) -> None:
-        """Somebody waits for room: what is ready for them is theirs, and the rest makes some."""
-        served = 0
-        for cold in starved:
-            shelf = None if cold.key is None else self._shelves.get(cold.key)
-            if shelf is not None and (warm := self._take(shelf, now)) is not None:
-                cold.given.set_result(warm)
-                served += 1
-        for name in self._without_room() & self._filling.keys():
-            self._filling[name].cancel()
-        while self._making_room < len(starved) - served:
-            fullest = max(self._shelves.values(), key=lambda one: len(one.ready), default=None)
-            if fullest is None or (idle := self._take(fullest, now)) is None:
-                return
-            self._making_room += 1
-            self._fills.spawn(idle.inner.spec.name, self._make_room(idle))
-
-    async def _make_room(self, idle: WarmInstance) -> None:
-        """One at a time for each that waits, which then gets the time to find the room."""
-        try:
-            log.info("pool_gives_way", instance=idle.inner.spec.name)
-            await asyncio.wait([self._discard(idle)])
-            await sleep(self._clock, self._settings.giving_way)
-        finally:
-            self._making_room -= 1
-            self._tend()
-
-    def _next_name(self, key: PoolKey) -> str:
-        self._numbered += 1
-        return f"{NAME}-{key.mark}-{self._prefix}-{self._numbered}"
 
     def _neediest(self, now: float) -> Shelf | None:
         """The shelf that gets the next start, if there may be one now."""
         shelves = self._shelves.values()
         filling = sum(shelf.filling for shelf in shelves)
-        if filling >= self._settings.concurrency or len(self._cold_starts) >= self._settings.yield_to_starts:
+        if filling >= self._settings.concurrency or self._starts >= self._settings.yield_to_starts:
             return None
         if self._full():
             return None
@@ -281,10 +198,10 @@ class PoolRuntime:
         when = min((shelf.changes_at(now) for shelf in self._shelves.values()), default=None)
         self._timer = None if when is None else self._clock.call_at(when, self._tend)
 
-    async def _fill(self, shelf: Shelf, name: str) -> None:
+    async def _fill(self, shelf: Shelf) -> None:
         begun = self._clock.time()
         try:
-            warm = await self._make(shelf, name)
+            warm = await self._make(shelf)
         except Exception as failure:
             self._fill_failures += 1
             pause = shelf.backoff.failed(self._clock.time())
@@ -305,12 +222,12 @@ class PoolRuntime:
                 shelf.ready.append(warm)
         finally:
             shelf.filling -= 1
-            self._filling.pop(name, None)
             self._tend()
 
-    async def _make(self, shelf: Shelf, name: str) -> WarmInstance:
-        spec = replace(shelf.key.spec(name), ready_within=self._settings.ready_timeout)
-        instance = await self._inner.start(spec)
+    async def _make(self, shelf: Shelf) -> WarmInstance:
+        self._numbered += 1
+        spec = shelf.key.spec(f"{NAME}-{shelf.key.mark}-{self._prefix}-{self._numbered}")
+        instance = await self._inner.start(replace(spec, ready_within=self._settings.ready_timeout))
         return self._shelved(shelf, instance, self._clock.time())
 
     def _ended(self, shelf: Shelf, warm: WarmInstance) -> None:
@@ -323,10 +240,10 @@ class PoolRuntime:
         self._discard(warm)
         self._tend()
 
-    def _discard(self, warm: WarmInstance) -> asyncio.Task[None]:
+    def _discard(self, warm: WarmInstance) -> None:
         warm.unwatch()
         self._discarded += 1
-        return self._leaving.spawn(warm.inner.spec.name, self._leave(warm))
+        self._leaving.spawn(warm.inner.spec.name, self._leave(warm))
 
     async def _leave(self, warm: WarmInstance) -> None:
         try:

@@ -25,8 +25,6 @@ class PoolSettings:
     """One that came back is not one too many before this: the next burst would start another in its place."""
     adoption: float = 3.0
     """For an earlier manager's ready instance to connect again: it tries every 0.2 s."""
-    giving_way: float = 2.0
-    """After a ready instance made room, for who waits for some to find it, before another one does."""
     max_age: float = 3600.0
     """Older ones are replaced."""
     idle: float = 900.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +100,6 @@ class ScriptedInstance(Conversation):
     async def destroy(self) -> None:
         self.end()
         self.destroyed = True
-        self.runtime.wake()
         if self.runtime.destroying_fails:
             raise EngineUnreachable("away")
 
@@ -108,8 +107,7 @@ class ScriptedInstance(Conversation):
 class ScriptedRuntime:
     """`fails`: each start is refused. `dies`: each instance ends before it is ready; `silent`: it never is.
 
-    A start waits for `gate` and takes `takes` seconds. `room`: for so many instances at once; who has none
-    waits. `on_cancel`: done by a start that is cancelled in its wait; True: it goes on all the same.
+    A start waits for `gate` and takes `takes` seconds.
     """
 
     def __init__(self, clock: HandClock) -> None:
@@ -121,10 +119,6 @@ class ScriptedRuntime:
         self.gate = asyncio.Event()
         self.gate.set()
         self.starting = self.most_starting = self.attempts = 0
-        self.room: int | None = None
-        self.without_room: dict[str, None] = {}
-        self.freed = asyncio.Event()
-        self.on_cancel: Callable[[], Awaitable[bool]] | None = None
         self.kept: frozenset[str] = frozenset()
         self.found: dict[str, str] = {}
         self.image_ids: dict[str, str] = {}
@@ -140,7 +134,6 @@ class ScriptedRuntime:
         self.most_starting = max(self.starting, self.most_starting)
         try:
             await self.gate.wait()
-            await self._some_room(spec.name)
             if self.takes:
                 await sleep(self.clock, self.takes)
         finally:
@@ -150,27 +143,6 @@ class ScriptedRuntime:
         instance = ScriptedInstance(self, spec, None if self.dies else self.first)
         self.instances.append(instance)
         return await made_ready(instance)
-
-    async def _some_room(self, name: str) -> None:
-        """The first that came is the first that gets some."""
-        self.without_room[name] = None
-        try:
-            while not (next(iter(self.without_room)) == name and self._has_room()):
-                freed = self.freed
-                await freed.wait()
-        except asyncio.CancelledError:
-            if self.on_cancel is None or not await self.on_cancel():
-                raise
-        finally:
-            del self.without_room[name]
-            self.wake()
-
-    def _has_room(self) -> bool:
-        return self.room is None or len(self.names) < self.room
-
-    def wake(self) -> None:
-        freed, self.freed = self.freed, asyncio.Event()
-        freed.set()
 
     async def adopt(self, spec: InstanceSpec) -> ScriptedInstance | None:
         return next((one for one in self.instances if one.spec.name == spec.name), None)
@@ -204,8 +176,7 @@ class ScriptedRuntime:
         return True
 
     def statistics(self) -> RuntimeStatistics:
-        without = frozenset(self.without_room)
-        return RuntimeStatistics(len(self.names), True, True, 0, 0, without_room=without)
+        return RuntimeStatistics(len(self.names), True, True, 0, 0)
 
     async def aclose(self) -> None:
         self.closed = True
