@@ -16,6 +16,7 @@ from aiohttp import web
 
 from genvm_wire.byte_turns import ByteTurns
 from orchestrator.api.bytes_held import TooManyBytes
+from orchestrator.api.parted_body import InParts
 from orchestrator.listener.connection import HttpConnection
 
 LARGE = 64 * 1024
@@ -92,6 +93,9 @@ class LargeAnswers:
         connection = request.protocol
         if isinstance(connection, HttpConnection) and connection.leaves_rest:
             response.force_close()
+        if isinstance(response.body, bytes):
+            # In one piece it would be in the transport's buffer once more.
+            response.body = in_pieces(response.body)
         async with self.in_time(request):
             await response.prepare(request)
             await response.write_eof()
@@ -110,6 +114,12 @@ class LargeAnswers:
             return await self.send(request, response)
         finally:
             self.made -= size
+
+
+def in_pieces(body: bytes) -> InParts:
+    """The same, written as it is taken."""
+    whole = memoryview(body)
+    return InParts([whole[start : start + LARGE] for start in range(0, len(body), LARGE)], len(body))
 
 
 def size_of(response: web.StreamResponse) -> int:

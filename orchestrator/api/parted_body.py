@@ -46,10 +46,10 @@ class PartedBody:
         elif takes_gzip(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))):
             squeezed = await self._squeezed()
             headers[hdrs.CONTENT_ENCODING] = "gzip"
-            answer = web.Response(body=_InParts([squeezed], len(squeezed)), headers=headers)
+            answer = web.Response(body=InParts([squeezed], len(squeezed)), headers=headers)
         else:
             texts = [part.text for part in self._parts]
-            answer = web.Response(body=_InParts(texts, self._size), headers=headers)
+            answer = web.Response(body=InParts(texts, self._size), headers=headers)
         answer.etag = self._etag
         return answer
 
@@ -63,10 +63,10 @@ class PartedBody:
         return await asyncio.shield(self._squeezing)
 
 
-class _InParts(Payload):
+class InParts(Payload):
     """What the library writes of a body, and lets go of then: it remembers a connection's last answer."""
 
-    def __init__(self, texts: Sequence[bytes], size: int) -> None:
+    def __init__(self, texts: Sequence[bytes | memoryview], size: int) -> None:
         super().__init__(None, content_type=JSON_TYPE)
         self._texts = texts
         self._size = size

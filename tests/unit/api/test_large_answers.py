@@ -175,6 +175,24 @@ async def test_whatever_is_large_is_charged_until_it_is_taken() -> None:
         writer.close()
 
 
+async def test_what_is_not_taken_is_there_once() -> None:
+    """A transport that was given all of it would have as much again."""
+    asked = answers(1)
+    async with serving(asked) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port, limit=1)
+        writer.write(ask(UNTAKEN))
+        handler = server.handler
+        assert isinstance(handler, web.Server)
+        await until(lambda: any(_left(one.transport) for one in handler.connections))
+        assert max(_left(one.transport) for one in handler.connections) < UNTAKEN / 16
+        assert (await until_the_end(reader)).endswith(bytes(UNTAKEN))
+        writer.close()
+
+
+def _left(transport: asyncio.Transport | None) -> int:
+    return 0 if transport is None else transport.get_write_buffer_size()
+
+
 async def test_one_that_did_not_wait_is_always_let_through() -> None:
     asked = answers(1)
     async with serving(asked) as server:
