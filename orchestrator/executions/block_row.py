@@ -15,9 +15,6 @@ class BlockRow:
     def __init__(self) -> None:
         self._blocks: list[EndedBlock] = []
 
-    def __bool__(self) -> bool:
-        return bool(self._blocks)
-
     @property
     def first(self) -> EndedBlock:
         return self._blocks[0]

@@ -41,10 +41,6 @@ class EndedBlock:
         """The first of a namespace that ended."""
         return next((run for run in self._runs.values() if run.namespace == namespace), None)
 
-    def oldest_fetched(self) -> EndedRun | None:
-        """The first that ended of those that were fetched."""
-        return next((run for run in self._runs.values() if run.was_fetched), None)
-
     def put(self, run: EndedRun) -> None:
         """A run that has ended, or what is to be known of one from now on, at its old place."""
         if run.id not in self._runs:

@@ -1,8 +1,8 @@
 """How long ended runs stay readable, and how much of them is kept. Pure.
 
 Only heads are held in memory; what a run printed and returned is in the journal. Where there are too many,
-what has been fetched goes first, and then the oldest of the namespace that holds most of what there is too
-much of: nobody loses what he has not seen yet by the runs of somebody who has more.
+the oldest of the namespace goes that holds most of what there is too much of: nobody loses anything by the
+runs of somebody who has more, neither what he has not seen yet nor what he may fetch again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from orchestrator.executions.block_row import BlockRow
 from orchestrator.executions.ended import EndedRun
 from orchestrator.executions.ended_block import EndedBlock
 from orchestrator.executions.namespace_shares import NamespaceShares
@@ -38,7 +37,6 @@ class Retention:
         self._blocks: OrderedDict[EndedBlock, None] = OrderedDict()
         self._block_of: dict[int, EndedBlock] = {}
         self._newest = EndedBlock(0)
-        self._fetched = BlockRow()
         self._bytes = 0
         self._ids: list[int] = []
         self._shares = NamespaceShares()
@@ -72,10 +70,7 @@ class Retention:
         return (self._block_of[run_id].find(run_id) for run_id in reversed(ids))
 
     def add(self, run: EndedRun) -> list[EndedRun]:
-        """Keep a run that has ended; those that had to go for it, in this order.
-
-        It is among them itself only where it has been fetched, and nothing else has.
-        """
+        """Keep a run that has ended, however large; those that had to go for it, in this order."""
         if self._newest.full:
             self._newest = EndedBlock(self._newest.number + 1)
         self._newest.put(run)
@@ -84,11 +79,10 @@ class Retention:
         self._bytes += run.size
         insort(self._ids, run.id)
         self._shares.add(run, self._newest)
-        if run.was_fetched:
-            self._fetched.add(self._newest)
         dropped = []
         while len(self) > 1 and self._over():
-            dropped.append(self._drop(self._most_dispensable(run).id))
+            by_size = self._bytes > self._limits.output_bytes
+            dropped.append(self._drop(self._shares.oldest_of_most(run, by_size=by_size).id))
         return dropped
 
     def fetched(self, run_id: int, now: datetime) -> EndedRun | None:
@@ -100,9 +94,7 @@ class Retention:
         if run is None or run.was_fetched:
             return None
         noted = run.fetched(now)
-        block = self._block_of[run_id]
-        block.put(noted)
-        self._fetched.add(block)
+        self._block_of[run_id].put(noted)
         return noted
 
     def remove(self, run_id: int) -> EndedRun | None:
@@ -122,21 +114,12 @@ class Retention:
     def _over(self) -> bool:
         return len(self) > self._limits.runs or self._bytes > self._limits.output_bytes
 
-    def _most_dispensable(self, new: EndedRun) -> EndedRun:
-        """A run that goes before all others; `new` stays, however large, until it is fetched."""
-        fetched = self._fetched.first.oldest_fetched() if self._fetched else None
-        if fetched is not None:
-            return fetched
-        return self._shares.oldest_of_most(new, by_size=self._bytes > self._limits.output_bytes)
-
     def _drop(self, run_id: int) -> EndedRun:
         block = self._block_of.pop(run_id)
         run = block.drop(run_id)
         self._bytes -= run.size
         if not block:
             del self._blocks[block]
-        if run.was_fetched and block.oldest_fetched() is None:
-            self._fetched.discard(block)
         del self._ids[bisect_left(self._ids, run_id)]
         self._shares.drop(run, block)
         return run

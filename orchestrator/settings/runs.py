@@ -193,7 +193,7 @@ class Kept(BaseModel):
     )
     retained_bytes: int = setting(
         256 * MIB,
-        "size of all finished runs together; what was fetched goes first, then the oldest of who has most",
+        "size of all finished runs together; the oldest of who has most go first",
         why="the journal stays small whatever runs print",
         unit=Unit.BYTES,
         ge=MIB,

@@ -131,21 +131,21 @@ def _read(reader: _Reader) -> Value:
 
 
 class _Reader:
-    __slots__ = ("data", "end", "items_left", "max_text", "pos")
+    __slots__ = ("data", "end", "items_left", "max_number", "max_text", "pos")
 
     def __init__(self, data: bytes, max_items: int, max_text: int = MAX_LENGTH) -> None:
         self.data = data
         self.end = len(data)
         self.pos = 0
         self.items_left = max_items
-        self.max_text = max_text
+        self.max_text = self.max_number = max_text
 
     def value(self, depth: int) -> Value:
         pos = self.pos
         if pos < self.end and (tag := self.data[pos]) < 0x80:
             self.pos = pos + 1
         else:
-            tag, self.pos = uleb.read(self.data, pos, self.max_text)
+            tag, self.pos = uleb.read(self.data, pos, self.max_number)
             self._count((self.pos - pos) // ITEM_OF_NUMBER)
         arg = tag >> 3
         kind = tag & 7

@@ -1,4 +1,4 @@
-"""Which ended runs make room where there are too many: fetched ones, and then those of whoever holds most."""
+"""Which ended runs make room where there are too many: those of whoever holds most."""
 
 from __future__ import annotations
 
@@ -31,19 +31,14 @@ def with_runs(*runs: tuple[int, str]) -> Retention:
     return retention
 
 
-def test_what_was_fetched_goes_before_what_nobody_has_seen() -> None:
-    """The oldest first, whoever's it is and in whatever order they were fetched."""
+def test_who_may_fetch_again_keeps_what_he_has_fetched() -> None:
+    """Somebody else never fetches anything."""
     retention = with_runs((1, "a"), (2, "b"), (3, "a"), (4, "a"))
-    for number in (4, 2):
-        retention.fetched(number, after(1))
+    retention.fetched(2, after(1))
     gone = [ids(retention.add(ended(number, namespace="a"))) for number in (5, 6, 7)]
-    assert gone == [[2], [4], [1]]
-
-
-def test_one_that_was_fetched_before_its_end_was_noted_goes_itself() -> None:
-    retention = with_runs((1, "a"), (2, "a"), (3, "a"), (4, "a"))
-    assert ids(retention.add(ended(5, namespace="a").fetched(after(1)))) == [5]
-    assert ids(list(retention.all())) == [1, 2, 3, 4]
+    assert gone == [[1], [3], [4]]
+    retention.add(ended(8, namespace="b").fetched(after(1)))
+    assert ids(list(retention.newest("b"))) == [8, 2]
 
 
 @pytest.mark.parametrize("size", [pytest.param(1, id="runs"), pytest.param(30, id="bytes")])
@@ -79,15 +74,15 @@ def test_a_namespace_s_share_is_told_without_looking_at_its_runs() -> None:
     assert [retention.held(name) for name in (*NAMESPACES, None)] == [(2, 8), (1, 1), (0, 0), (3, 9)]
 
 
-def test_one_that_is_taken_over_and_goes_at_once_leaves_neither_row_nor_key() -> None:
+def test_one_that_is_taken_over_and_has_to_go_leaves_neither_row_nor_key() -> None:
     """A manager with narrower bounds than the last one's."""
     rows, asked = Rows(), replace(request("unix:///tmp/node"), idempotency_key="again")
     known = KnownRuns(rows, Retention(replace(LIMITS, runs=1)), Times())  # type: ignore[arg-type]
-    known.add_ended(ended(1))
-    known.add_ended(replace(ended(2).fetched(after(1)), key=key_of(asked)))
-    assert (known.known(2), known.repeated(asked), known.forgotten[Forgotten.ROOM]) == (None, None, 1)
-    assert rows.of(ForgottenRows) == [ForgottenRows([2])]
-    assert [run.id for run in known.between(0, 9, newest_first=False)] == [1]
+    known.add_ended(replace(ended(1), key=key_of(asked)))
+    known.add_ended(ended(2))
+    assert (known.known(1), known.repeated(asked), known.forgotten[Forgotten.ROOM]) == (None, None, 1)
+    assert rows.of(ForgottenRows) == [ForgottenRows([1])]
+    assert [run.id for run in known.between(0, 9, newest_first=False)] == [2]
 
 
 def key_of(asked: RunRequest) -> RunKey:
@@ -114,9 +109,6 @@ class Rule:
         return sum(run.size for run in self.kept)
 
     def _next(self, new: EndedRun) -> EndedRun:
-        fetched = [run for run in self.kept if run.was_fetched]
-        if fetched:
-            return fetched[0]
         held: Counter[str] = Counter()
         for run in self.kept:
             held[run.namespace] += run.size if self.size > FEW.output_bytes else 1

@@ -164,6 +164,12 @@ def test_an_outline_checks_a_long_text_and_does_not_make_it(character: str, befo
         outline(bytes((broken[0] & ~7 | 4,)) + broken[1:], max_items=1)
 
 
+def test_an_outline_takes_a_number_of_any_length() -> None:
+    """It is a contract's, which may have made it."""
+    value = {"a": 1 << 8 * LONGEST_TEXT}
+    assert outline(encode(value), max_items=LONGEST_TEXT) == value
+
+
 def test_an_outline_takes_no_key_that_is_longer_than_any_text() -> None:
     assert outline(encode({"k" * LONGEST_TEXT: "x" * LONGEST_TEXT + "x"}), max_items=1)
     with pytest.raises(CalldataError, match=TEXT_TOO_LONG):
