@@ -17,7 +17,7 @@ from orchestrator.api.bodies import BodyTooSlow, EncodedBody, UnwantedBody
 from orchestrator.api.body import BadBody, BadHeader, BadKey, BadQuery, BodyTooLarge, WrongShape
 from orchestrator.api.bytes_held import TooManyBytes
 from orchestrator.api.expectations import UnknownExpectation
-from orchestrator.api.large_answers import LARGE, LARGE_ANSWERS, size_of
+from orchestrator.api.large_answers import LARGE, LARGE_ANSWERS, is_gone, size_of
 from orchestrator.api.short_text import short
 from orchestrator.cluster.knowledge import NotToBeHad
 from orchestrator.contracts.manifest import ManifestError
@@ -114,6 +114,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
             return error_response("Not Found", 404)
         return error_response(refused.reason, refused.status)
     except Exception as error:
+        if isinstance(error, ConnectionError) and is_gone(request):
+            raise
         answer = answer_to(error)
         if answer is None:
             log.exception("request_failed", method=request.method, path=request.path)

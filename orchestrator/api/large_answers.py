@@ -21,12 +21,16 @@ from orchestrator.listener.connection import HttpConnection
 
 LARGE = 64 * 1024
 """Bytes of an answer, or of what is kept of a run; less is told without waiting."""
-LARGE_FRAME = 1024 * 1024
-"""The same on `/ws`, where so much is kept for each client in any case."""
+VERY_LARGE = 1024 * 1024
+"""They have turns of their own: who wants less waits for none of them. On `/ws` less is told without waiting,
+so much being kept for each client in any case.
+"""
 GROWN = 6
 """What there is of each of them while it is told: itself, and up to five characters in JSON."""
-MADE_SHARE = 4
-"""Those that did not wait, none of which is very large, may have this part of what all may, together."""
+LESSER_SHARE = 4
+"""Those that are not very large may have this part of what all may, together, and so may those that did not
+wait.
+"""
 
 
 class Room:
@@ -58,26 +62,27 @@ class LargeAnswers:
 
     def __init__(self, limit: int, seconds: float, patience: float) -> None:
         self._turns = ByteTurns(limit)
+        self._lesser_turns = ByteTurns(limit // LESSER_SHARE)
         self._patience = patience
-        self._most_made = limit // MADE_SHARE
+        self._most_made = limit // LESSER_SHARE
         self.made = 0
         """Bytes of answers that did not wait, which are being taken."""
         self.seconds = seconds
 
     @property
     def held(self) -> int:
-        return self._turns.held
+        return self._turns.held + self._lesser_turns.held
 
     async def take(self, kept: int, least: int = LARGE) -> Room:
         """Wait for room to tell of `kept` bytes; less than `least` needs none. Raises TooManyBytes."""
         if kept < least:
             return NO_ROOM
-        size = kept * GROWN
+        size, turns = kept * GROWN, self._turns if kept >= VERY_LARGE else self._lesser_turns
         try:
-            await self._turns.take(size, self._patience)
+            await turns.take(size, self._patience)
         except TimeoutError:
-            raise _too_many(self.held, self._turns.limit) from None
-        return Room(self._turns, size)
+            raise _too_many(turns.held, turns.limit) from None
+        return Room(turns, size)
 
     @asynccontextmanager
     async def in_time(self, request: web.Request) -> AsyncIterator[None]:
@@ -91,7 +96,7 @@ class LargeAnswers:
     async def send(self, request: web.Request, response: web.Response) -> web.Response:
         """Have the client take it now."""
         connection = request.protocol
-        if isinstance(connection, HttpConnection) and connection.leaves_rest:
+        if isinstance(connection, HttpConnection) and (connection.leaves_rest or connection.for_probes):
             response.force_close()
         if isinstance(response.body, bytes):
             # In one piece it would be in the transport's buffer once more.
@@ -132,6 +137,11 @@ def _too_many(held: int, limit: int) -> TooManyBytes:
     return TooManyBytes(
         f"answers that are being taken hold {held} of {limit} bytes (GENVM_BODY_BYTES): try again later"
     )
+
+
+def is_gone(request: web.Request) -> bool:
+    """Whether the client has left."""
+    return request.transport is None or request.transport.is_closing()
 
 
 def hang_up(request: web.Request) -> None:

@@ -77,6 +77,8 @@ class Acceptor:
         self._turns = turns or ParsingTurns(self._loop)
         self._tasks = TaskOwner("accept")
         self._coming = 0
+        self._for_probes = 0
+        """How many of those that come or are open are for probes."""
         self._open: set[HttpConnection] = set()
         # In the order in which they began to wait.
         self._waiting: dict[HttpConnection, None] = {}
@@ -140,6 +142,7 @@ class Acceptor:
     def closed(self, connection: HttpConnection) -> None:
         self._open.discard(connection)
         self._waiting.pop(connection, None)
+        self._for_probes -= connection.for_probes
         if not self._accepting:
             self._retry_in(AT_ONCE)
 
@@ -177,11 +180,12 @@ class Acceptor:
                     self._make_room()
                 return
             self._coming += 1
+            self._for_probes += full
             self._tasks.spawn("connection", self._connect(client, for_probes=full))
 
     @property
     def _is_full(self) -> bool:
-        return self.connections >= self._limits.most
+        return self.connections - self._for_probes >= self._limits.most
 
     @property
     def _lets_probes_in(self) -> bool:
@@ -189,7 +193,7 @@ class Acceptor:
         return (
             self._full_since is not None
             and self._loop.time() - self._full_since >= PROBES_AFTER
-            and self.connections < self._limits.most + PROBES
+            and self._for_probes < PROBES
         )
 
     async def _connect(self, client: socket.socket, *, for_probes: bool) -> None:
@@ -206,6 +210,7 @@ class Acceptor:
         finally:
             if not connection.met:
                 self._coming -= 1
+                self._for_probes -= for_probes
 
     def _make_room(self) -> None:
         """Pause until a connection ends, and end the one that has waited longest for its client.
@@ -223,7 +228,7 @@ class Acceptor:
 
     def _droppable(self) -> HttpConnection | None:
         """Who has waited longest for its client. What may be a probe has its place while there are others."""
-        too_many = self.connections >= self._limits.most + PROBES
+        too_many = self._for_probes >= PROBES
         silent = (one for one in self._waiting if not one.has_spoken)
         return next((one for one in silent if too_many or not one.for_probes), None)
 
@@ -238,6 +243,8 @@ class Acceptor:
 
     def _look_around(self) -> None:
         now = self._loop.time()
+        if not self._is_full:
+            self._full_since = None
         for connection in list(self._open):
             connection.look()
             if connection.waits_to_be_parsed:

@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 from aiohttp import WSMsgType, web
 
-from orchestrator.api.large_answers import LARGE_FRAME
+from orchestrator.api.large_answers import VERY_LARGE
 from orchestrator.api.socket.conversation import Conversation
 from orchestrator.api.socket.incoming import Farewell, Incoming
 from orchestrator.api.socket.subscriptions import EventLost
@@ -106,7 +106,7 @@ class Connection:
     async def _send(self) -> None:
         try:
             while (frame := await self._conversation.next_frame()) is not None:
-                async with asyncio.timeout(self._patience if len(frame) >= LARGE_FRAME else None):
+                async with asyncio.timeout(self._patience if len(frame) >= VERY_LARGE else None):
                     await self._socket.send_bytes(frame)
         except TimeoutError:
             log.info("socket_hung_up_on", reason="a large frame was not taken in time")

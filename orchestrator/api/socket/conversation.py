@@ -13,7 +13,7 @@ from orchestrator.access.caller import Caller
 from orchestrator.access.rates import Allowance, whole_seconds
 from orchestrator.api.body import WrongShape
 from orchestrator.api.errors import answer_to
-from orchestrator.api.large_answers import LARGE_FRAME, LargeAnswers
+from orchestrator.api.large_answers import VERY_LARGE, LargeAnswers
 from orchestrator.api.quotas import submitted
 from orchestrator.api.run_status import weight
 from orchestrator.api.socket import frames, payloads
@@ -203,7 +203,7 @@ class Conversation:
             self._reply(request, {"snapshot": snapshot})
             self._subscriptions.follow(run)
             return
-        room = await self._served.large.take(self._visible.kept_bytes(asked.genvm_id), LARGE_FRAME)
+        room = await self._served.large.take(self._visible.kept_bytes(asked.genvm_id), VERY_LARGE)
         try:
             await self._tell_of_ended(request, asked.genvm_id)
             if room.is_large:
@@ -235,7 +235,7 @@ class Conversation:
 
     async def _get_artifact(self, request: Request, asked: payloads.GetArtifact) -> None:
         await self._outgoing.room_for_artifact()
-        room = await self._served.large.take(self._visible.kept_bytes(asked.genvm_id), LARGE_FRAME)
+        room = await self._served.large.take(self._visible.kept_bytes(asked.genvm_id), VERY_LARGE)
         try:
             final = await self._final(asked.genvm_id)
             if never_ran(final.outcome):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from orchestrator.api.bytes_held import TooManyBytes
-from orchestrator.api.large_answers import LARGE_FRAME, NO_ROOM, LargeAnswers
+from orchestrator.api.large_answers import NO_ROOM, VERY_LARGE, LargeAnswers
 from orchestrator.api.run_status import weight
 from orchestrator.api.socket import frames
 from orchestrator.api.socket.events import lost, progress, terminal
@@ -155,7 +155,7 @@ class Subscriptions:
     async def _from_journal(self, run_id: int) -> bytes:
         """Waits its turn, and takes it until it is sent."""
         try:
-            self._room = await self._large.take(kept_bytes(self._executions.known(run_id)), LARGE_FRAME)
+            self._room = await self._large.take(kept_bytes(self._executions.known(run_id)), VERY_LARGE)
         except TooManyBytes as full:
             raise EventLost(str(full)) from None
         final = await self._executions.status(run_id)

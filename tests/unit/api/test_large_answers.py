@@ -7,16 +7,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import BaseTestServer, TestServer
+from aiohttp import ClientConnectionResetError, web
+from aiohttp.test_utils import BaseTestServer, TestServer, make_mocked_request
+from structlog.testing import capture_logs
 
 from orchestrator.api.bytes_held import TooManyBytes
 from orchestrator.api.errors import errors_as_json
-from orchestrator.api.large_answers import GROWN, LARGE, LARGE_ANSWERS, MADE_SHARE, LargeAnswers, Room
+from orchestrator.api.large_answers import (
+    GROWN,
+    LARGE,
+    LARGE_ANSWERS,
+    LESSER_SHARE,
+    VERY_LARGE,
+    LargeAnswers,
+    Room,
+)
 from tests.raw_http import exchange, request, until_the_end
 from tests.until import until
 
-KEPT = 2 * LARGE
+KEPT = 2 * VERY_LARGE
 NEVER = 3600.0
 UNTAKEN = 32 * 1024 * 1024
 """Bytes: more than all buffers on the way have room for."""
@@ -56,10 +65,23 @@ async def test_as_many_as_there_is_room_for_and_small_ones_always() -> None:
     assert asked.held == 0
 
 
+async def test_who_wants_less_waits_for_nobody_who_wants_very_much() -> None:
+    asked = answers(LESSER_SHARE * LARGE * GROWN)
+    held, row = await asked.take(KEPT), await waiting(asked)
+    lesser = await asked.take(LARGE)
+    another = await waiting(asked, LARGE)
+    assert (asked.held, row.done(), another.done()) == ((KEPT + LARGE) * GROWN, False, False)
+    lesser.give_back()
+    (await another).give_back()
+    held.give_back()
+    (await row).give_back()
+    assert asked.held == 0
+
+
 async def test_who_came_first_is_first() -> None:
     asked = answers(KEPT * GROWN)
     held = await asked.take(KEPT)
-    larger, smaller = await waiting(asked, 3 * KEPT), await waiting(asked, LARGE)
+    larger, smaller = await waiting(asked, 3 * KEPT), await waiting(asked, VERY_LARGE)
     held.give_back()
     room = await larger
     assert not smaller.done()
@@ -159,7 +181,7 @@ def ask(size: int) -> bytes:
 
 async def test_whatever_is_large_is_charged_until_it_is_taken() -> None:
     """No handler of its own does anything for that, and nobody waits with what it has made."""
-    asked = answers(MADE_SHARE * (UNTAKEN + LARGE))
+    asked = answers(LESSER_SHARE * (UNTAKEN + LARGE))
     async with serving(asked) as server:
         address = f"http://{server.host}:{server.port}"
         reader, writer = await asyncio.open_connection(server.host, server.port, limit=1)
@@ -209,3 +231,16 @@ async def test_whatever_is_large_has_to_be_taken_in_time() -> None:
         await until(lambda: asked.made == 0)
         assert len(await until_the_end(reader)) < UNTAKEN
         writer.close()
+
+
+async def test_who_has_left_is_no_defect() -> None:
+    gone = make_mocked_request("GET", "/")
+    assert gone.transport is not None
+    gone.transport.is_closing.return_value = True  # type: ignore[attr-defined]
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        raise ClientConnectionResetError("Cannot write to closing transport")
+
+    with capture_logs() as records, pytest.raises(ConnectionResetError):
+        await errors_as_json(gone, answer)
+    assert records == []
