@@ -220,7 +220,8 @@ class Acceptor:
         self._pause()
         self._retry_in(RETRY_AFTER)
         longest = self._droppable()
-        if longest is None and self._is_full and self._full_since is None:
+        frees_none = longest is None or longest.for_probes
+        if frees_none and self._is_full and self._full_since is None:
             self._full_since = self._loop.time()
         if longest is not None:
             log.debug("connection_ended_for_another", connections=self.connections)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -41,15 +41,40 @@ async def accepting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     await server.shutdown(0.01)
 
 
+async def at_work(accepting: Acceptor, path: str) -> asyncio.StreamWriter:
+    """A client in the one place."""
+    _, writer = await asyncio.open_unix_connection(path)
+    writer.write(request("GET", "/work", *LAST))
+    await until(lambda: accepting.connections - accepting._for_probes == 1)
+    return writer
+
+
+async def test_probes_get_in_again_though_others_sit_in_all_their_places(
+    accepting: Acceptor, folder: Path
+) -> None:
+    path = str(folder / "sock")
+    first = await at_work(accepting, path)
+    # It is known that all are at work, and who comes next is let in.
+    assert (await exchange(f"unix://{path}", request("GET", "/healthz", *LAST))).status == 200
+    await until(lambda: accepting._for_probes == 0)
+    with ExitStack() as held:
+        for _ in range(acceptor.PROBES):
+            held.enter_context(socket.socket(socket.AF_UNIX)).connect(path)
+        await until(lambda: accepting._for_probes == acceptor.PROBES)
+        first.close()
+        await until(lambda: accepting._full_since is None)
+        second = await at_work(accepting, path)
+        assert (await exchange(f"unix://{path}", request("GET", "/healthz", *LAST))).status == 200
+        second.close()
+
+
 async def test_who_sits_in_one_and_says_nothing_keeps_nobody_out(accepting: Acceptor, folder: Path) -> None:
     path = str(folder / "sock")
-    _, at_work = await asyncio.open_unix_connection(path)
-    at_work.write(request("GET", "/work", *LAST))
-    await until(lambda: accepting.connections == 1 and not accepting._waiting)
+    first = await at_work(accepting, path)
     _, silent = await asyncio.open_unix_connection(path)
     with closing(silent):
         await until(lambda: accepting.connections == 2)
-        at_work.close()
+        first.close()
         await until(lambda: accepting.connections == 1)
         # Not before another rush has lasted as long as this one.
         await until(lambda: accepting._full_since is None)
