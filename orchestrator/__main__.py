@@ -191,12 +191,13 @@ def _serve(args: argparse.Namespace) -> int:
     import structlog
 
     from orchestrator import event_loop
-    from orchestrator.logs import configure_logs
+    from orchestrator.logs import configure_logs, log_what_python_prints
     from orchestrator.serve import serve
     from orchestrator.settings import misspelt
 
     settings = _settings(args)
     configure_logs(settings.log_level, settings.log_format)
+    log_what_python_prints()
     for name, meant in misspelt(os.environ).items():
         structlog.get_logger(__name__).warning("no_such_setting", variable=name, perhaps=meant)
     event_loop.run(serve(settings, die_with_parent=args.die_with_parent))
@@ -226,10 +227,11 @@ def _filter_engine(args: argparse.Namespace) -> int:
     import asyncio
 
     from orchestrator.engine_filter import cli as engine_filter_cli
-    from orchestrator.logs import configure_logs
+    from orchestrator.logs import configure_logs, log_what_python_prints
     from orchestrator.settings import LogFormat
 
     configure_logs("info", LogFormat.AUTO)
+    log_what_python_prints()
     return asyncio.run(engine_filter_cli.run(args))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 
@@ -25,3 +26,9 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         finally:
             # The runner waits for its threads' calls, however long they take: here it has none.
             runner.get_loop().set_default_executor(ThreadPoolExecutor(1))
+
+
+def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
+    """Have `loop` call it soon; for threads, which may outlive the loop: then nobody is left to be told."""
+    with suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(callback, *args)

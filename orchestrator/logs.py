@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+from typing import TYPE_CHECKING
 
 import structlog
 
 from orchestrator.settings import LogFormat
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+log = structlog.get_logger(__name__)
 
 LEVELS = {
     "trace": logging.DEBUG,
@@ -68,3 +75,22 @@ def set_level(level: str) -> str:
         raise ValueError("invalid log level")
     logging.getLogger().setLevel(LEVELS[name])
     return name
+
+
+def log_what_python_prints() -> None:
+    """Its warnings, and exceptions that nothing can raise: it writes them to stderr in a form of its own."""
+    logging.captureWarnings(True)
+    threading.excepthook = _thread_failed
+    sys.unraisablehook = _unraisable
+
+
+def _thread_failed(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is None or isinstance(args.exc_value, SystemExit):
+        return
+    name = None if args.thread is None else args.thread.name
+    log.error("thread_failed", thread=name, exc_info=args.exc_value)
+
+
+def _unraisable(args: UnraisableHookArgs) -> None:
+    where = args.err_msg or "exception ignored in"
+    log.error("exception_not_raised", where=f"{where}: {type(args.object).__name__}", exc_info=args.exc_value)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from orchestrator.distribution import Distribution
+from orchestrator.event_loop import call_on
 from orchestrator.store.port import (
     ForgottenRows,
     ProgressRow,
@@ -158,7 +159,7 @@ class Writer:
             if one is not None and order.waiter is None:
                 log.error("journal_write_failed", row=type(order.row).__name__, error=str(one))
             if order.waiter is not None:
-                self._loop.call_soon_threadsafe(_settle, order.waiter, one)
+                call_on(self._loop, _settle, order.waiter, one)
 
     def _try(self, rows: Sequence[Write], durable: bool) -> StoreFailure | None:
         begun = time.monotonic()

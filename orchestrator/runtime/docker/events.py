@@ -17,6 +17,7 @@ from typing import Protocol, cast
 import structlog
 from docker import APIClient
 
+from orchestrator.event_loop import call_on
 from orchestrator.runtime.docker.engine import Engine, lines
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 
@@ -113,10 +114,9 @@ class EventStream:
                 return
             self._stream = stream
         try:
-            loop.call_soon_threadsafe(self._opened)
+            call_on(loop, self._opened)
             for line in lines(cast("Iterator[bytes]", stream)):
-                with suppress(RuntimeError):  # the loop is closed: nobody listens any more
-                    loop.call_soon_threadsafe(self._deliver, line)
+                call_on(loop, self._deliver, line)
         finally:
             with self._lock:
                 self._stream = None
