@@ -222,9 +222,9 @@ def _heart(ground: _Ground, held: AsyncExitStack, times: Times, api_times: ApiTi
     settings = ground.settings
     background, environment = TaskOwner("manager"), EnvironmentOverlay(settings.template_variables)
     held.push_async_callback(background.aclose)
-    # Past the pool: a module is never warm, and is none of its figures.
+    # By the pool: a module is never warm, but may need the room of what is.
     modules = ModuleService(
-        ground.inner,
+        ground.runtime,
         module_settings(settings),
         environment.get,
         settings.state_dir,

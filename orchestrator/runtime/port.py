@@ -153,6 +153,8 @@ class RuntimeStatistics:
     removals_pending: int
     no_room: str | None = None
     """Why a start waits for room, in the engine's words; null: none does."""
+    without_room: frozenset[str] = frozenset()
+    """Names of the instances whose starts wait for room that the end of others would make."""
     absences: int = 0
     calls: CallTally | None = None
 

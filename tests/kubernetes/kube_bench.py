@@ -50,16 +50,18 @@ def pod_name(name: str) -> str:
 
 
 class Pauses:
-    """Pauses that are not waited for; `then` is done in the first so many of them."""
+    """Pauses that are not waited for; `then` is done in the first so many of them, `each` in all of them."""
 
     def __init__(self, *then: Callable[[], object]) -> None:
         self.made: list[float] = []
         self._then = list(then)
+        self.each: Callable[[], object] = lambda: None
         self._heard = asyncio.Event()
 
     async def __call__(self, seconds: float) -> None:
         self.made.append(seconds)
         self._heard.set()
+        self.each()
         if self._then:
             self._then.pop(0)()
         await asyncio.sleep(0)

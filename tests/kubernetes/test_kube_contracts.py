@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import docker
 import pytest
+from aiohttp import ClientSession
 
 from orchestrator.kits import kit_of
 from orchestrator.kits.finding import Level
@@ -15,7 +16,8 @@ from orchestrator.node.store import NodeStore
 from orchestrator.settings import Settings
 from tests.e2e.chain import chain_at
 from tests.e2e.conftest import engine
-from tests.kubernetes.kube_site import Site, TcpHostServer, site
+from tests.kubernetes.kube_site import NAMESPACE, Site, TcpHostServer, site
+from tests.until import until
 
 __all__ = ["engine"]
 
@@ -65,6 +67,20 @@ async def test_a_contract_lives_in_pods_that_dial_its_node_themselves(at: Site, 
             await chain.call(contract, "add", 2)
             assert await chain.view(contract, "get") == 42
         await at.nothing_left()
+
+
+async def test_what_is_kept_ready_makes_room_for_a_module(at: Site) -> None:
+    quota = {"metadata": {"name": "rq"}, "spec": {"hard": {"pods": "1"}}}
+    order = {"module_type": "llm", "config": {"backends": {}}, "allow_empty_backends": True}
+    async with at.manager(pool_size=1) as (running, address), ClientSession(address) as session:
+        pool = running.pool
+        assert pool is not None
+        await until(lambda: pool.pool_statistics().ready)
+        at.api.store.add("resourcequotas", NAMESPACE, quota)
+        async with session.post("/module/start", json=order) as answer:
+            assert (answer.status, await answer.json()) == (200, {"result": "module_started"})
+        assert pool.pool_statistics().ready == 0
+    await at.nothing_left()
 
 
 async def test_doctor_starts_an_instance_and_says_what_it_reaches(at: Site) -> None:

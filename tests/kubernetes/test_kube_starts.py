@@ -66,15 +66,20 @@ async def at() -> AsyncIterator[At]:
 
 async def test_a_pod_that_its_node_turns_away_makes_way_for_another(at: At) -> None:
     """As long as it takes, and it is said what for."""
+    said = []
+    at.pauses.each = lambda: said.append(at.runtime.statistics())
     start = await at.starting()
     for _ in range(3):
         (turned_away,) = at.uids
         at.kubelet.live(NAME, "kubelet refuses admission")
         await until(lambda uid=turned_away: at.uids and at.uids != [uid])  # type: ignore[misc]
-        assert "the node refused the Pod: OutOfcpu" in str(at.runtime.statistics().no_room)
     assert at.pauses.made == [1.0] * 3
-    at.kubelet.live(NAME, LIFE, until=CONNECTOR_RUNS, address="127.0.0.1")
+    for one in said:
+        assert "the node refused the Pod: OutOfcpu" in str(one.no_room)
+        assert one.without_room == {"run-7"}
+    # The newest is on its way, and needs nobody's room.
     await until(lambda: at.runtime.statistics().no_room is None)
+    at.kubelet.live(NAME, LIFE, until=CONNECTOR_RUNS, address="127.0.0.1")
     await at.cancelled(start)
 
 

@@ -12,6 +12,9 @@ log = structlog.get_logger(__name__)
 ROOM_PAUSE_S = 1.0
 """Between two tries to get some. How many there are is the caller's time alone."""
 
+OTHERS_HAVE_IT = ("exceeded quota:", "Insufficient ", "Too many pods", "OutOf")
+"""In the cluster's words when room comes with the end of any Pod: not a taint, a volume, a busy server."""
+
 Say = Callable[[str | None], None]
 """Why it waits now, in the cluster's words; None: it does not."""
 
@@ -29,8 +32,9 @@ class Room:
 
     @property
     def waiting(self) -> frozenset[str]:
-        """The instances whose starts wait."""
-        return frozenset(name for name, _ in self._whys.values())
+        """The instances whose starts wait for what others have."""
+        whys = self._whys.values()
+        return frozenset(name for name, why in whys if any(words in why for words in OTHERS_HAVE_IT))
 
     @contextmanager
     def wait(self, name: str) -> Iterator[Say]:

@@ -75,9 +75,9 @@ class KubernetesRuntime:
         with self.pods.room.wait(spec.name) as say:
             while True:
                 own = await self.pods.start(spec)
+                say(None)
                 try:
                     await self.pods.reach(own, self._settings.start_timeout)
-                    say(None)
                     return await self._running(own)
                 except TurnedAway as full:
                     say(str(full))
@@ -165,6 +165,7 @@ class KubernetesRuntime:
             calls_in_flight=self._server.calls_in_flight,
             removals_pending=self.pods.removals_pending,
             no_room=self.pods.room.why,
+            without_room=self.pods.room.waiting,
             absences=self._server.absences,
             calls=self._server.tally,
         )

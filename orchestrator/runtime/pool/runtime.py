@@ -22,6 +22,7 @@ from orchestrator.runtime.pool.key import PoolKey
 from orchestrator.runtime.pool.settings import PoolSettings
 from orchestrator.runtime.pool.shelf import Shelf
 from orchestrator.runtime.pool.statistics import PoolStatistics
+from orchestrator.runtime.pool.waiting_starts import WaitingStarts
 from orchestrator.runtime.pool.warm import WarmInstance
 from orchestrator.runtime.port import (
     Instance,
@@ -70,11 +71,13 @@ class PoolRuntime:
         # Names of an earlier manager may still be in use by its runs.
         self._prefix = secrets.token_hex(3)
         self._numbered = 0
-        self._starts = 0
+        self._cold_starts = WaitingStarts(clock, settings, self._without_room, self._tend)
         self._warm = self._cold = self._stale = self._discarded = self._returned = self._adopted = 0
         self._fill_failures = 0
         self._filled = Distribution()
         self._fills = TaskOwner("pool-fill")
+        self._filling: dict[str, asyncio.Task[None]] = {}
+        """The fills under way, by the names of their instances; not those that were given up."""
         self._leaving = TaskOwner("pool-leave")
         self._timer: Timer | None = None
         self._born: weakref.WeakKeyDictionary[Instance, float] = weakref.WeakKeyDictionary()
@@ -101,18 +104,17 @@ class PoolRuntime:
         claimed = self.claim(spec)
         if claimed is not None:
             return claimed
-        self._cold += 1
-        self._starts += 1
         key, now = PoolKey.of(spec), self._clock.time()
+        self._cold += key is not None
         if key is not None and (shelf := self._shelves.get(key)) is not None:
             shelf.lend(now)
         try:
-            instance = await self._inner.start(spec)
+            with self._cold_starts.under_way(spec):
+                instance = await self._inner.start(spec)
             if key is not None:
                 self._born[instance] = now
             return instance
         finally:
-            self._starts -= 1
             self._tend()
 
     def claim(self, spec: InstanceSpec) -> Instance | None:
@@ -145,7 +147,7 @@ class PoolRuntime:
             return False
         now = self._clock.time()
         born = self._born.get(instance, now)
-        if born < shelf.renewed_at:
+        if born < shelf.renewed_at or self._gives_way(instance.spec, now):
             return False
         shelf.returned(self._shelved(shelf, instance, born, wanted_until=now + self._settings.linger))
         self._returned += 1
@@ -176,18 +178,41 @@ class PoolRuntime:
                 self._discard(surplus)
             if not (shelf.target(now) or shelf.ready or shelf.filling):
                 del self._shelves[shelf.key]
+        if self._cold_starts.any_waits:
+            self._make_room(now)
         while (neediest := self._neediest(now)) is not None:
             neediest.filling += 1
-            self._fills.spawn(neediest.key.image, self._fill(neediest))
+            name = self._new_name(neediest)
+            self._filling[name] = self._fills.spawn(name, self._fill(neediest, name))
         self._set_timer(now)
+
+    def _make_room(self, now: float) -> None:
+        """For starts that wait for some: what the pool has begun waits like them, what is ready holds it."""
+        if self._cold_starts.come_first(now):
+            for name in self._filling.keys() & self._cold_starts.names:
+                self._filling.pop(name).cancel()
+        for shelf in sorted(self._shelves.values(), key=lambda one: len(one.ready), reverse=True):
+            while shelf.ready and self._gives_way(shelf.ready[0].inner.spec, now):
+                self._discard(shelf.ready.popleft())
+
+    def _gives_way(self, instance: InstanceSpec, now: float) -> bool:
+        """Whether that instance is to end for a start that waits for room."""
+        owed = self._cold_starts.owed(instance, now)
+        if owed is not None:
+            log.info("pool_gives_way", instance=instance.name, to=owed)
+        return owed is not None
+
+    def _without_room(self) -> frozenset[str]:
+        return self._inner.statistics().without_room
 
     def _neediest(self, now: float) -> Shelf | None:
         """The shelf that gets the next start, if there may be one now."""
         shelves = self._shelves.values()
         filling = sum(shelf.filling for shelf in shelves)
-        if filling >= self._settings.concurrency or self._starts >= self._settings.yield_to_starts:
+        starts = self._cold_starts.at_work
+        if filling >= self._settings.concurrency or starts >= self._settings.yield_to_starts:
             return None
-        if self._full():
+        if self._full() or self._cold_starts.come_first(now):
             return None
         shelf = max(shelves, key=lambda one: one.missing(now), default=None)
         return shelf if shelf is not None and shelf.missing(now) > 0 else None
@@ -198,10 +223,10 @@ class PoolRuntime:
         when = min((shelf.changes_at(now) for shelf in self._shelves.values()), default=None)
         self._timer = None if when is None else self._clock.call_at(when, self._tend)
 
-    async def _fill(self, shelf: Shelf) -> None:
+    async def _fill(self, shelf: Shelf, name: str) -> None:
         begun = self._clock.time()
         try:
-            warm = await self._make(shelf)
+            warm = await self._make(shelf, name)
         except Exception as failure:
             self._fill_failures += 1
             pause = shelf.backoff.failed(self._clock.time())
@@ -221,12 +246,16 @@ class PoolRuntime:
             else:
                 shelf.ready.append(warm)
         finally:
+            self._filling.pop(name, None)
             shelf.filling -= 1
             self._tend()
 
-    async def _make(self, shelf: Shelf) -> WarmInstance:
+    def _new_name(self, shelf: Shelf) -> str:
         self._numbered += 1
-        spec = shelf.key.spec(f"{NAME}-{shelf.key.mark}-{self._prefix}-{self._numbered}")
+        return f"{NAME}-{shelf.key.mark}-{self._prefix}-{self._numbered}"
+
+    async def _make(self, shelf: Shelf, name: str) -> WarmInstance:
+        spec = shelf.key.spec(name)
         instance = await self._inner.start(replace(spec, ready_within=self._settings.ready_timeout))
         return self._shelved(shelf, instance, self._clock.time())
 

@@ -25,6 +25,14 @@ class PoolSettings:
     """One that came back is not one too many before this: the next burst would start another in its place."""
     adoption: float = 3.0
     """For an earlier manager's ready instance to connect again: it tries every 0.2 s."""
+    stand_back: float = 30.0
+    """A start that waits for room comes before the pool's own for so long, from each that ended for it on."""
+    most_given: int = 4
+    """Instances that end for starts of a kind that wait for room: a module takes as much as some of them."""
+    giving_pause: float = 5.0
+    """For who waits to find the room of one, before the next one goes: it leaves, and the engine notices."""
+    forget: float = 600.0
+    """A kind that has found no room in this time, in spite of what it was given, is owed as much again."""
     max_age: float = 3600.0
     """Older ones are replaced."""
     idle: float = 900.0

@@ -100,6 +100,7 @@ class ScriptedInstance(Conversation):
     async def destroy(self) -> None:
         self.end()
         self.destroyed = True
+        self.runtime.wake()
         if self.runtime.destroying_fails:
             raise EngineUnreachable("away")
 
@@ -107,7 +108,8 @@ class ScriptedInstance(Conversation):
 class ScriptedRuntime:
     """`fails`: each start is refused. `dies`: each instance ends before it is ready; `silent`: it never is.
 
-    A start waits for `gate` and takes `takes` seconds.
+    A start waits for `gate` and takes `takes` seconds. `room`: for so many instances at once; who has none
+    waits, and the first that came is the first that gets some.
     """
 
     def __init__(self, clock: HandClock) -> None:
@@ -119,6 +121,13 @@ class ScriptedRuntime:
         self.gate = asyncio.Event()
         self.gate.set()
         self.starting = self.most_starting = self.attempts = 0
+        self.room: int | None = None
+        self.never: set[str] = set()
+        """Names of those that no room is enough for."""
+        self.looks = 0
+        """How often it was asked for its statistics."""
+        self.without_room: dict[str, None] = {}
+        self.freed = asyncio.Event()
         self.kept: frozenset[str] = frozenset()
         self.found: dict[str, str] = {}
         self.image_ids: dict[str, str] = {}
@@ -134,6 +143,7 @@ class ScriptedRuntime:
         self.most_starting = max(self.starting, self.most_starting)
         try:
             await self.gate.wait()
+            await self._some_room(spec.name)
             if self.takes:
                 await sleep(self.clock, self.takes)
         finally:
@@ -143,6 +153,25 @@ class ScriptedRuntime:
         instance = ScriptedInstance(self, spec, None if self.dies else self.first)
         self.instances.append(instance)
         return await made_ready(instance)
+
+    async def _some_room(self, name: str) -> None:
+        self.without_room[name] = None
+        try:
+            while name in self.never or not (self._is_first(name) and self._has_room()):
+                await self.freed.wait()
+        finally:
+            del self.without_room[name]
+            self.wake()
+
+    def _is_first(self, name: str) -> bool:
+        return name == next(other for other in self.without_room if other not in self.never)
+
+    def _has_room(self) -> bool:
+        return self.room is None or len(self.names) < self.room
+
+    def wake(self) -> None:
+        freed, self.freed = self.freed, asyncio.Event()
+        freed.set()
 
     async def adopt(self, spec: InstanceSpec) -> ScriptedInstance | None:
         return next((one for one in self.instances if one.spec.name == spec.name), None)
@@ -176,7 +205,9 @@ class ScriptedRuntime:
         return True
 
     def statistics(self) -> RuntimeStatistics:
-        return RuntimeStatistics(len(self.names), True, True, 0, 0)
+        self.looks += 1
+        without = frozenset(self.without_room)
+        return RuntimeStatistics(len(self.names), True, True, 0, 0, without_room=without)
 
     async def aclose(self) -> None:
         self.closed = True
