@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from genvm_connector import program as program_side
 from genvm_connector.command import Terms
 from genvm_connector.identity import fresh_identity
 from genvm_connector.idle import idle
@@ -41,6 +42,23 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="genvm-"))
     yield path
     shutil.rmtree(path)
+
+
+def test_a_socket_has_its_name_when_it_listens(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that sees it connects at once; also when an earlier connector has left one."""
+    path = folder / "control.sock"
+    path.touch()
+    seen = []
+
+    class Slow(socket.socket):
+        def listen(self, backlog: int = 0, /) -> None:
+            seen.append(path.is_socket())
+            super().listen(backlog)
+
+    monkeypatch.setattr("genvm_connector.program.socket.socket", Slow)
+    with program_side.listening(path), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+    assert seen == [False]
 
 
 @pytest.fixture

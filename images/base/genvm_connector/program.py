@@ -127,14 +127,19 @@ async def ready(
 
 
 def listening(path: Path) -> socket.socket:
-    """A unix socket that the program's group may connect to. Raises OSError."""
-    path.unlink(missing_ok=True)
+    """A unix socket that the program's group may connect to. Raises OSError.
+
+    It has its name only when it listens: who sees it connects, and would be refused before that.
+    """
+    unnamed = path.with_name(path.name + ".new")
+    unnamed.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(_BOTH_OF_THE_GROUP)
     try:
-        listener.bind(str(path))
+        listener.bind(str(unnamed))
     finally:
         os.umask(mask)
     listener.listen(BACKLOG)
     listener.setblocking(False)
+    unnamed.rename(path)
     return listener

@@ -23,7 +23,8 @@ DEFAULT_PATH = "/run/genvm/control.sock"
 PATH_VARIABLE = "GENVM_CONTROL"
 READ_SIZE = 256 * 1024
 FIRST_SECONDS, FIRST_PAUSE = 20.0, 0.01
-"""For a socket that is not there yet, and between two looks."""
+"""For one that nobody listens at yet, and between two tries."""
+NOT_YET = (FileNotFoundError, ConnectionRefusedError)
 
 
 class ChannelBroken(Exception):
@@ -51,7 +52,7 @@ class ControlChannel:
             try:
                 return await cls.connect(path)
             except ChannelBroken as error:
-                if not isinstance(error.__context__, FileNotFoundError) or loop.time() >= end:
+                if not isinstance(error.__context__, NOT_YET) or loop.time() >= end:
                     raise
             await asyncio.sleep(FIRST_PAUSE)
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from genvm_module.control import ChannelBroken
+from genvm_module.control import ChannelBroken, ControlChannel
 from genvm_module.logs import RecordQueue
 from genvm_module.managed import ManagedProgram
 from genvm_wire.calldata import Value
@@ -288,6 +288,28 @@ async def test_user_error_mode(manager: Manager) -> None:
         peer.send(framed("no hello") + framed("x"))
         assert await peer.receive() == {"UserError": {"causes": ["MODULE_USER_ERROR"], "ctx": {}}}
         await peer.close()
+
+
+async def test_who_listens_may_be_about_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """First there is no socket, then one of which a connection is refused."""
+    connect, tries = ControlChannel.connect, list[str]()
+
+    async def counted(path: str) -> ControlChannel:
+        tries.append(path)
+        return await connect(path)
+
+    monkeypatch.setattr(ControlChannel, "connect", counted)
+    with TemporaryDirectory(prefix="m") as directory, socket.socket(socket.AF_UNIX) as listener:
+        path = f"{directory}/control.sock"
+        connecting = asyncio.create_task(ControlChannel.connect_first(path, 3600))
+        await until(lambda: len(tries) > 1)
+        listener.bind(path)
+        tries.clear()
+        await until(lambda: len(tries) > 1)
+        listener.listen()
+        channel = await connecting
+        listener.accept()[0].close()
+        channel.close()
 
 
 async def test_without_a_manager_it_does_not_start(tmp_path: Path) -> None:

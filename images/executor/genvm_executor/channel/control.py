@@ -39,7 +39,8 @@ LONGEST_NAME = 12
 """Bytes of a socket's name: the filter lets addresses through that are shorter than internet ones."""
 RECONNECT_SECONDS = 0.2
 FIRST_SECONDS, FIRST_PAUSE = 20.0, 0.01
-"""For a socket that is not there yet, and between two looks."""
+"""For one that nobody listens at yet, and between two tries."""
+NOT_YET = (FileNotFoundError, ConnectionRefusedError)
 
 _log = logging.getLogger(__name__)
 
@@ -79,11 +80,18 @@ class ControlChannel:
             self._frames = FrameSocket(sock)
 
     def connect_first(self) -> None:
-        """Connect; who listens may itself be about to start, as in a Pod. Raises ChannelUnavailable."""
+        """Connect; who listens may itself be about to start, or be started anew, as in a Pod.
+
+        Raises ChannelUnavailable.
+        """
         end = time.monotonic() + FIRST_SECONDS
-        while not Path(self._name).exists() and time.monotonic() < end:
+        while True:
+            try:
+                return self.connect()
+            except ChannelUnavailable as error:
+                if not isinstance(error.__cause__, NOT_YET) or time.monotonic() >= end:
+                    raise
             time.sleep(FIRST_PAUSE)
-        self.connect()
 
     def send(self, message: FromInstance) -> bool:
         """Send one frame; whether it left. Thread-safe."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from genvm_executor.channel import control
 from genvm_wire.calldata import Encodable
 from genvm_wire.host_tables import Method
 from genvm_wire.instance_messages import Ack, Cancel, Exit, Failed, Resume
@@ -149,6 +152,21 @@ def test_a_bad_job_fails_as_protocol_and_names_the_key(
     report = executor.follow()
     assert (report.failed.failure, report.exit_code) == ("protocol", 1)
     assert text in report.failed.message
+
+
+def test_who_listens_may_be_about_to_start(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First there is no socket, then one of which a connection is refused."""
+    folder = Path.cwd()
+    with socket.socket(socket.AF_UNIX) as listener:
+        steps = iter([lambda: listener.bind("control.sock"), listener.listen])
+        monkeypatch.setattr("genvm_executor.channel.control.time.sleep", lambda seconds: next(steps)())
+        channel = control.ControlChannel(str(directory / "control.sock"))
+        try:
+            channel.connect_first()
+        finally:
+            os.chdir(folder)
+        listener.accept()[0].close()
+        channel.close()
 
 
 def test_exit_without_a_job_ends_the_process(executor: Executor) -> None:
