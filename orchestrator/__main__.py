@@ -94,11 +94,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Without `argv` the process is this command's, and ends with it.
     """
     args = parsed(argv)
+    args.owns_process = argv is None
     code = 1
     try:
         code = _result(args)
     finally:
-        if argv is None and threading.active_count() > 1:
+        if args.owns_process and threading.active_count() > 1:
             from orchestrator.leaving import end_soon
 
             end_soon(code)
@@ -197,7 +198,8 @@ def _serve(args: argparse.Namespace) -> int:
 
     settings = _settings(args)
     configure_logs(settings.log_level, settings.log_format)
-    log_what_python_prints()
+    if args.owns_process:
+        log_what_python_prints()
     for name, meant in misspelt(os.environ).items():
         structlog.get_logger(__name__).warning("no_such_setting", variable=name, perhaps=meant)
     event_loop.run(serve(settings, die_with_parent=args.die_with_parent))
@@ -231,7 +233,8 @@ def _filter_engine(args: argparse.Namespace) -> int:
     from orchestrator.settings import LogFormat
 
     configure_logs("info", LogFormat.AUTO)
-    log_what_python_prints()
+    if args.owns_process:
+        log_what_python_prints()
     return asyncio.run(engine_filter_cli.run(args))
 
 

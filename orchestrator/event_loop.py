@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any
 
 
@@ -30,5 +29,8 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
     """Have `loop` call it soon; for threads, which may outlive the loop: then nobody is left to be told."""
-    with suppress(RuntimeError):  # the loop is closed
+    try:
         loop.call_soon_threadsafe(callback, *args)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise

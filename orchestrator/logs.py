@@ -78,8 +78,13 @@ def set_level(level: str) -> str:
 
 
 def log_what_python_prints() -> None:
-    """Its warnings, and exceptions that nothing can raise: it writes them to stderr in a form of its own."""
+    """Its warnings, and exceptions that nothing can raise: it writes them to stderr in a form of its own.
+
+    For a process that is the log's alone, and for good.
+    """
     logging.captureWarnings(True)
+    # As it prints them whatever is asked for.
+    logging.getLogger("py.warnings").setLevel(logging.WARNING)
     threading.excepthook = _thread_failed
     sys.unraisablehook = _unraisable
 
@@ -92,5 +97,10 @@ def _thread_failed(args: threading.ExceptHookArgs) -> None:
 
 
 def _unraisable(args: UnraisableHookArgs) -> None:
-    where = args.err_msg or "exception ignored in"
-    log.error("exception_not_raised", where=f"{where}: {type(args.object).__name__}", exc_info=args.exc_value)
+    try:
+        name = getattr(args.object, "__qualname__", None) or type(args.object).__name__
+        where = f"{args.err_msg or 'exception ignored in'}: {name}"
+        log.error("exception_not_raised", where=where, exc_info=args.exc_value)
+    except Exception:
+        # The interpreter is ending, or the object's names raise: its own hook bears both.
+        sys.__unraisablehook__(args)

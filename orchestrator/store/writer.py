@@ -148,6 +148,10 @@ class Writer:
         except StoreFailure as failure:
             log.warning("journal_not_tidied", error=str(failure))
             return False
+        except Exception:
+            # Nothing may end this thread: rows wait for it.
+            log.exception("journal_defect")
+            return False
 
     def _commit(self, batch: Sequence[Order]) -> None:
         """A batch that fails is tried row by row: one bad row must not take its neighbours along."""
