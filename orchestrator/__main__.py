@@ -189,6 +189,9 @@ def _run(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace) -> int:
     import os
 
+    from orchestrator import heap
+
+    heap.import_log_alone()
     import structlog
 
     from orchestrator import event_loop

@@ -32,10 +32,10 @@ from orchestrator.executions.dialling import NodeDialler
 from orchestrator.executions.lead import ALWAYS
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.permits import PermitPool
+from orchestrator.executions.ready_instances import NONE_READY
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
-from orchestrator.executions.supervisor import never
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.kits import kit_of
 from orchestrator.leaving import Patience, closed, forever
@@ -398,7 +398,7 @@ def _executions(
         queue_limit=settings.queue_limit,
         queue_bytes=settings.queue_bytes,
         nodes=ground.nodes,
-        take_back=never if pool is None else pool.take_back,
+        pool=NONE_READY if pool is None else pool,
         modules=modules,
         times=times,
         tell=tally.add if traces is None else traces.after(tally.add),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import threading
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
@@ -31,15 +31,11 @@ class CheckOne(Protocol):
 
 @asynccontextmanager
 async def provider_checks(given: CheckOne | None = None) -> AsyncIterator[CheckOne]:
-    """What is `given`; else the installed clients on a loop beside this one, or what says that none are."""
+    """What is `given`; else the installed clients on a loop beside this one, which say it where none are."""
     if given is not None:
         yield given
         return
-    check = await asyncio.to_thread(_installed)
-    if check is None:
-        yield _unavailable
-        return
-    checks = ChecksBeside(check)
+    checks = ChecksBeside(_installed)
     try:
         yield checks
     finally:
@@ -47,19 +43,20 @@ async def provider_checks(given: CheckOne | None = None) -> AsyncIterator[CheckO
 
 
 class ChecksBeside:
-    """`check` on a loop and a thread of its own, begun with the first one.
+    """What `load` gives, on a loop and a thread of its own; both are there from the first check on.
 
     A server answers it as it likes: parsing a stream of tiny chunks, or of answers that are none yet, holds a
-    loop up for seconds.
+    loop up for seconds. Most managers are never asked for one, and the clients take megabytes.
     """
 
-    def __init__(self, check: CheckOne) -> None:
-        self._check = check
+    def __init__(self, load: Callable[[], CheckOne]) -> None:
+        self._load = load
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, config: Mapping[str, Any], prompt: Mapping[str, Any]) -> str:
         """See `CheckOne`. Cancelling ends the check."""
-        return await _on(self._begun(), self._check(config, prompt))
+        check = await asyncio.to_thread(self._load)
+        return await _on(self._begun(), check(config, prompt))
 
     def _begun(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -97,16 +94,13 @@ async def _all_ended() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
-def _installed() -> CheckOne | None:
+def _installed() -> CheckOne:
+    """Raises ChecksUnavailable."""
     try:
         found: CheckOne = importlib.import_module(MODULE).check_one
     except ImportError as missing:
         log.info("no_provider_clients", reason=str(missing))
-        return None
+        raise ChecksUnavailable(
+            "this manager has no provider clients: the package genvm_llm or what it needs is not installed"
+        ) from missing
     return found
-
-
-async def _unavailable(config: Mapping[str, Any], prompt: Mapping[str, Any]) -> str:
-    raise ChecksUnavailable(
-        "this manager has no provider clients: the package genvm_llm or what it needs is not installed"
-    )

@@ -16,7 +16,7 @@ from orchestrator import descriptors
 from orchestrator.api.expectations import without_expectations
 from orchestrator.composition import Manager, manager
 from orchestrator.exposure import FREE_PORT, CannotListen, check_free, guarded_addresses, is_loopback
-from orchestrator.heap import give_back_early
+from orchestrator.heap import give_back_early, give_back_what_starting_took
 from orchestrator.leaving import OrderToStop
 from orchestrator.listener.acceptor import Acceptor, ConnectionLimits, connections_for
 from orchestrator.listener.ports import tcp_sockets
@@ -67,6 +67,7 @@ async def _serve(settings: Settings, order: OrderToStop, *, die_with_parent: boo
         if running is None:
             return
         where = await until.enter_async_context(listening(running))
+        give_back_what_starting_took()
         log.info("listening", address=where, runtime=settings.runtime, state_dir=str(settings.state_dir))
         await _order_to_stop(running, order)
         log.info("stopping")

@@ -23,7 +23,7 @@ from orchestrator.executions.job import MOST_NESTED, JobLimits, job_message
 from orchestrator.executions.lead import Lead
 from orchestrator.executions.limits import RunLimits
 from orchestrator.executions.modules import Modules, introduction_of
-from orchestrator.executions.orders import unless_ended
+from orchestrator.executions.orders import promptly_unless_ended, unless_ended
 from orchestrator.executions.persistence import naming_descriptors, persistently
 from orchestrator.executions.records import progress_row
 from orchestrator.executions.request import ModuleUse
@@ -47,7 +47,7 @@ class NodeLine:
 
     async def connect(self) -> socket.socket:
         """Raises Ended, HostFailure."""
-        return await unless_ended(self._run, self._dial())
+        return await promptly_unless_ended(self._run, self._dial())
 
     async def _dial(self) -> socket.socket:
         """Where there is no descriptor for it, the node has not been connected to: that is tried again."""
@@ -63,7 +63,7 @@ class NodeLine:
 
     async def places(self) -> Places | None:
         """Raises Ended, HostFailure."""
-        (found,) = await unless_ended(self._run, self._where())
+        (found,) = await promptly_unless_ended(self._run, self._where())
         return found
 
     async def _where(self) -> tuple[Places | None]:
@@ -104,7 +104,7 @@ class HandOver:
                 held.callback(line.close)
             run.steps.done(Step.MODULES)
             run.apply(Dialled())
-            await unless_ended(run, self._write_progress(run))
+            await promptly_unless_ended(run, self._write_progress(run))
             run.steps.done(Step.COMMIT)
             job = partial(self._job, run, instance, version, tuple(modules))
             line = NodeLine(run, self.nodes, self.limits.host_connect_timeout, self.lead)

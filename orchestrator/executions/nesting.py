@@ -44,6 +44,7 @@ from orchestrator.executions.hosts import HostFailure
 from orchestrator.executions.job import MOST_NESTED, host_table, job_message
 from orchestrator.executions.orders import Ended
 from orchestrator.executions.persistence import persistently
+from orchestrator.executions.ready_instances import ReadyInstances
 from orchestrator.executions.request import ModuleUse, RunRequest, Selector
 from orchestrator.executions.run import Run
 from orchestrator.runtime.port import (
@@ -76,15 +77,15 @@ class NestingFailure(Exception):
 class NestedRuns:
     """Serves the nested runs of all runs.
 
-    `choose` gives the version for a request; `spec` what to start for a run, under a name; `take_back` puts
-    an instance that is ready again back where it came from.
+    `choose` gives the version for a request; `spec` what to start for a run, under a name; an instance that
+    is ready again goes back into the `pool`.
     """
 
     runtime: Runtime
     choose: Callable[[RunRequest], ExecutorVersion]
     hand_over: HandOver
     spec: Callable[[Run, str, ExecutorVersion], InstanceSpec]
-    take_back: Callable[[Instance], bool]
+    pool: ReadyInstances
     codes: Codes | None = None
 
     async def answer(self, run: Run, said: Nest, deep: int, failed: Callable[[str], None]) -> Nested:
@@ -118,7 +119,8 @@ class NestedRuns:
             self.hand_over.bound(run, instance)
             await instance.give(job, line, {})
             result = await self._read(run, instance, request, version, deep)
-            kept = await instance.acknowledge(run.id, run.times.acknowledged) and self.take_back(instance)
+            again = await instance.acknowledge(run.id, run.times.acknowledged)
+            kept = again and self.pool.take_back(instance)
             return result
         finally:
             if not kept:

@@ -62,6 +62,7 @@ _OPENAT2 = 437
 """On every architecture."""
 _AT_FDCWD, _RESOLVE_CACHED = -100, 0x20
 _AT_EMPTY_PATH, _AT_STATX_DONT_SYNC, _STATX_INO = 0x1000, 0x4000, 0x100
+_OF_DESCRIPTOR = _AT_EMPTY_PATH | _AT_STATX_DONT_SYNC
 _HOW = struct.pack("<QQQ", os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_CACHED)
 _STATX_BYTES, _INODE, _DEVICE = 256, struct.Struct("@32xQ"), struct.Struct("@136xII")
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
@@ -72,14 +73,16 @@ class PromptFiles:
 
     The calls keep the interpreter's lock, because they return at once. The paths `known` are the operator's
     and lie on such devices, also those at which nothing is yet: they are asked about plainly, which costs a
-    third of it and needs no memory of what is not there (tmpfs keeps none).
+    third of it and needs no memory of what is not there (tmpfs keeps none). For one thread at a time.
     """
 
     def __init__(self, devices: frozenset[int], known: frozenset[str] = frozenset()) -> None:
         self._devices = devices
         self._known = known
-        self._libc = ctypes.PyDLL(None, use_errno=True)
-        self._statx = getattr(self._libc, "statx", None)
+        libc = ctypes.PyDLL(None, use_errno=True)
+        self._call = libc.syscall
+        self._statx = getattr(libc, "statx", None)
+        self._found = ctypes.create_string_buffer(_STATX_BYTES)
 
     def open(self, path: str) -> int:
         fd = self._opened(path)
@@ -115,7 +118,7 @@ class PromptFiles:
         place = os.fsencode(path)
         if b"\0" in place:
             _gone()
-        fd = int(self._libc.syscall(_OPENAT2, _AT_FDCWD, place, _HOW, len(_HOW)))
+        fd = int(self._call(_OPENAT2, _AT_FDCWD, place, _HOW, len(_HOW)))
         if fd < 0:
             if ctypes.get_errno() in _GONE:
                 _gone()
@@ -123,9 +126,8 @@ class PromptFiles:
         return fd
 
     def _identity(self, fd: int) -> Identity:
-        found = ctypes.create_string_buffer(_STATX_BYTES)
-        flags = _AT_EMPTY_PATH | _AT_STATX_DONT_SYNC
-        if self._statx is None or self._statx(fd, b"", flags, _STATX_INO, found) != 0:
+        found = self._found
+        if self._statx is None or self._statx(fd, b"", _OF_DESCRIPTOR, _STATX_INO, found) != 0:
             raise MayWait
         return os.makedev(*_DEVICE.unpack_from(found)), _INODE.unpack_from(found)[0]
 

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from orchestrator.executions.hosts import HostRefused, shown
-from orchestrator.executions.node_files import WAITING, NodeFiles
+from orchestrator.executions.node_files import WAITING, Identity, NodeFiles
 
 DESCRIPTORS = "/proc/self/fd"
 # Made by the kernel: paths in there lead out of every directory, into other processes and into hardware.
@@ -117,8 +117,8 @@ class SocketRules:
     def _judge_held(self, held: os.stat_result, place: str, path: str, files: NodeFiles) -> None:
         if held.st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        self._judge_place(place, path, files)
         identity = (held.st_dev, held.st_ino)
+        self._judge_place(place, path, files, identity)
         # A name may be of another mount namespace, and then it says nothing about ours.
         if files.identity(place) != identity:
             raise _refusal(path, "it lies outside the manager's file system")
@@ -127,8 +127,10 @@ class SocketRules:
         if any(files.identity(one) == identity for one in self.protected):
             raise _refusal(path, "the socket is another service's, not a node's")
 
-    def _judge_place(self, place: str, path: str, files: NodeFiles = WAITING) -> None:
-        """`place` is where the socket is when all links are resolved."""
+    def _judge_place(
+        self, place: str, path: str, files: NodeFiles = WAITING, held: Identity | None = None
+    ) -> None:
+        """`place` is where the socket is when all links are resolved; `held`: what it is, if it is there."""
         below = self._below_allowed(place, files)
         if below is None:
             allowed = ", ".join(self.directories) or "none"
@@ -138,7 +140,7 @@ class SocketRules:
             if _FOREIGN.match(part):
                 raise _refusal(path, f"{shown(part)} is another program's")
         self._judge_name(place)
-        if self._is_own(place, files):
+        if self._is_own(place, files, held):
             raise _refusal(path, "it is the manager's own")
         if place in self.others:
             raise _refusal(path, "it is another manager's")
@@ -157,12 +159,15 @@ class SocketRules:
                     return below
         return None
 
-    def _is_own(self, place: str, files: NodeFiles) -> bool:
+    def _is_own(self, place: str, files: NodeFiles, held: Identity | None) -> bool:
         """By inode as well: a directory of the manager may be mounted at a second place."""
         if any(_below(place, one) is not None for one in self.own):
             return True
         mine = {files.identity(one) for one in self.own} - {None}
-        return bool(mine) and any(files.identity(above) in mine for above in _upwards(place))
+        if not mine:
+            return False
+        what = files.identity(place) if held is None else held
+        return what in mine or any(files.identity(above) in mine for above in _above(place))
 
 
 def _refusal(path: str, why: str) -> HostRefused:
@@ -174,10 +179,10 @@ def _with_one_slash(path: str) -> str:
     return path[1:] if path.startswith("//") else path
 
 
-def _upwards(place: str) -> Iterator[str]:
-    while len(place) > 1:
+def _above(place: str) -> Iterator[str]:
+    """The directories that it is in, but for the root."""
+    while place := place.rpartition("/")[0]:
         yield place
-        place = place.rpartition("/")[0]
 
 
 def _below(place: str, directory: str) -> str | None:

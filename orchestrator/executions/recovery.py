@@ -160,10 +160,8 @@ class Recovery:
         `place_of`: where that manager's instances are, by run. What it had begun and not written down is
         removed first, so that no more instances exist than there are permits.
         """
-        for head in heads:
-            if head.state == State.QUEUED and head.cause is None and head.id in place_of:
-                with suppress(RuntimeFailure):
-                    await place_of[head.id].discard(name_of(head.id))
+        queued = [head.id for head in heads if head.state == State.QUEUED and head.cause is None]
+        await asyncio.gather(*(_discard(place_of[run], run) for run in queued if run in place_of))
         self._place_of = {**self._place_of, **place_of}
         for number, head in enumerate(heads):
             if head.cause is not None:
@@ -239,3 +237,9 @@ class Recovery:
             replace(head, state=row.state, cause=row.cause, finished_at=row.finished_at, size=0)
         )
         self._tell_node(head)
+
+
+async def _discard(place: Runtime, run: int) -> None:
+    """What cannot be removed now is left to a sweep."""
+    with suppress(RuntimeFailure):
+        await place.discard(name_of(run))

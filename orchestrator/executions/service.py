@@ -34,6 +34,7 @@ from orchestrator.executions.node_networks import Listener
 from orchestrator.executions.node_seen import NodeSeen
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.permits import PermitPool
+from orchestrator.executions.ready_instances import NONE_READY, ReadyInstances
 from orchestrator.executions.records import accepted_row, status_from, terms_from
 from orchestrator.executions.recovery import Recovery, TakenOver
 from orchestrator.executions.refusals import (
@@ -55,7 +56,7 @@ from orchestrator.executions.sharing import Sharing
 from orchestrator.executions.state import Cause, Execution, State
 from orchestrator.executions.statistics import HeldPermits, ServiceStatistics, held_permits, oldest_waiting
 from orchestrator.executions.steps import Step
-from orchestrator.executions.supervisor import Supervisor, TakeBack, VersionChooser, never
+from orchestrator.executions.supervisor import Supervisor, VersionChooser
 from orchestrator.executions.times import DEFAULT_TIMES, Times
 from orchestrator.executions.trace import Trace
 from orchestrator.executions.verdict import EndOrder
@@ -84,7 +85,7 @@ class Executions:
         queue_limit: int,
         queue_bytes: int,
         nodes: NodeDialler,
-        take_back: TakeBack = never,
+        pool: ReadyInstances = NONE_READY,
         modules: Modules | None = None,
         times: Times = DEFAULT_TIMES,
         clock: Clock = MACHINE_CLOCK,
@@ -109,8 +110,7 @@ class Executions:
         self._tell = tell
         self._new_trace = new_trace
         self._ids = ids or OwnIds()
-        self.left_behind: Mapping[int, str] = {}
-        """Names of instances with this manager's id that are another manager's now."""
+        self.left_behind: Mapping[int, str] = {}  # names of instances with this one's id, now another's
         self.left_runs = False  # they are for this manager's next start
         self._journal_bytes = 0
         self.claims = HostClaims()
@@ -121,7 +121,7 @@ class Executions:
         self._supervisor = Supervisor(
             runtime=runtime, journal=journal, choose_version=choose_version, limits=limits,
             modules=self._modules, nodes=nodes, clock=clock, give_back=self._admission.give_back,
-            take_back=take_back, lead=lead, codes=codes,
+            pool=pool, lead=lead, codes=codes,
         )  # fmt: skip
         self._recovery = self._made_recovery()
 

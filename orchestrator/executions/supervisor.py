@@ -32,8 +32,9 @@ from orchestrator.executions.misuse import HOST_REFUSED, Misuse
 from orchestrator.executions.modules import Modules, ModulesNotRunning
 from orchestrator.executions.names import instance_name
 from orchestrator.executions.nesting import NestedRuns
-from orchestrator.executions.orders import Ended, unless_ended
+from orchestrator.executions.orders import Ended, promptly_unless_ended, unless_ended
 from orchestrator.executions.persistence import naming_descriptors, persistently
+from orchestrator.executions.ready_instances import NONE_READY, ReadyInstances
 from orchestrator.executions.records import outcome_row, progress_row
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.run import Run
@@ -90,17 +91,6 @@ class VersionChooser(Protocol):
         """The executor for a run. Raises VersionFailure."""
 
 
-class TakeBack(Protocol):
-    def __call__(self, instance: Instance) -> bool:
-        """Whether an instance that is ready again after its run is kept for another; else it is destroyed."""
-
-
-def never(instance: Instance) -> bool:
-    """For managers without a pool."""
-    del instance
-    return False
-
-
 def _lost_with_its_relay(run: Run, report: Report | None) -> Report | None:
     """A run whose node is reached through its manager loses it with that one, or with its Pod's connector."""
     if isinstance(report, FailureReport) and report.cause is Cause.UPSTREAM and run.way is Way.RELAY:
@@ -128,7 +118,7 @@ class Supervisor:
     nodes: NodeDialler
     clock: Clock
     give_back: Callable[[int], None]
-    take_back: TakeBack = never
+    pool: ReadyInstances = NONE_READY
     served: WeakSet[Instance] = field(default_factory=WeakSet)
     """Instances that have served a run and were taken back."""
     lead: Lead = ALWAYS
@@ -209,9 +199,9 @@ class Supervisor:
         if held.stray:
             await unless_ended(run, self._clear(run, held))
         if self.lead is not ALWAYS:
-            await unless_ended(run, self._held())
+            await promptly_unless_ended(run, self._held())
         leased = descriptors.lease_now()
-        with await unless_ended(run, descriptors.lease()) if leased is None else leased:
+        with await promptly_unless_ended(run, descriptors.lease()) if leased is None else leased:
             run.steps.done(Step.RESOLVE)
             held.instance = await self._start(run, version)
             run.steps.done(Step.INSTANCE)
@@ -298,13 +288,16 @@ class Supervisor:
         now = self.clock.time()
         if run.node_seen is None or not run.node_seen.is_fresh(now, run.times.still_fresh):
             run.forget_node()
-            run.node_seen = await unless_ended(run, self.nodes.look(run.request.host, run.claim.take, now))
+            looking = self.nodes.look(run.request.host, run.claim.take, now)
+            run.node_seen = await promptly_unless_ended(run, looking)
         return run.node_seen.there
 
     async def _start(self, run: Run, version: ExecutorVersion) -> Instance:
         self._advance(run, Placed(instance_name(run)))
         spec = self._spec(run, instance_name(run), version.name, version.image, version.reuse)
-        instance = await unless_ended(run, self._start_when_reachable(spec))
+        instance = None if run.end.done() else self.pool.claim(spec)
+        if instance is None:
+            instance = await unless_ended(run, self._start_when_reachable(spec))
         run.path = StartPath.COLD
         if instance.spec.name != spec.name:
             run.path = StartPath.WARM
@@ -348,7 +341,7 @@ class Supervisor:
     @property
     def _nesting(self) -> NestedRuns:
         return NestedRuns(
-            self.runtime, self.choose_version, self._hand_over, self._nested_spec, self.take_back, self.codes
+            self.runtime, self.choose_version, self._hand_over, self._nested_spec, self.pool, self.codes
         )
 
     def _nested_spec(self, run: Run, name: str, version: ExecutorVersion) -> InstanceSpec:
@@ -437,7 +430,7 @@ class Supervisor:
             # Removed before the engine has seen its end, it would be killed first, by a process for that.
             await known_exit(instance, self.clock, run.times.leaving)
             return False
-        if run.kill_now.done() or run.place is not None or not self.take_back(instance):
+        if run.kill_now.done() or run.place is not None or not self.pool.take_back(instance):
             return False
         self.served.add(instance)
         return True

@@ -6,22 +6,29 @@ its settings.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
+from functools import cache
 
-from orchestrator.kits.docker.kit import DockerKit
 from orchestrator.kits.kit import Kit
-from orchestrator.kits.kubernetes.kit import KubernetesKit
-from orchestrator.kits.process import ProcessKit
 from orchestrator.runtime_name import RuntimeName
 from orchestrator.settings import Settings
 
-KITS: Mapping[RuntimeName, Kit] = {
-    RuntimeName.DOCKER: DockerKit(),
-    RuntimeName.KUBERNETES: KubernetesKit(),
-    RuntimeName.PROCESS: ProcessKit(),
+KITS: Mapping[RuntimeName, str] = {
+    RuntimeName.DOCKER: "docker.kit.DockerKit",
+    RuntimeName.KUBERNETES: "kubernetes.kit.KubernetesKit",
+    RuntimeName.PROCESS: "process.ProcessKit",
 }
+"""Where each is, below this package: a manager imports one runtime and no other."""
 
 
 def kit_of(settings: Settings) -> Kit:
     """The kit of the runtime that the settings name."""
-    return KITS[settings.runtime]
+    return _kit(settings.runtime)
+
+
+@cache
+def _kit(name: RuntimeName) -> Kit:
+    module, _, kind = KITS[name].rpartition(".")
+    kit: Kit = getattr(importlib.import_module(f"{__name__}.{module}"), kind)()
+    return kit

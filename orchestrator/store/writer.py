@@ -75,7 +75,7 @@ class Writer:
             raise StoreUnavailable("the journal is closed")
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._hand_over(Order(row, durable, waiter))
-        await asyncio.shield(waiter)
+        await waiter
 
     def note(self, row: Write) -> None:
         """Write soon, without waiting: with the next row that somebody waits for, or after a short while.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -214,6 +214,37 @@ async def test_a_sweep_takes_what_is_neither_kept_nor_started_here(at: Bench, ma
     assert await ours.sweep(frozenset({"run-2"})) == ["run-1"]
     left = {value["metadata"]["name"] for value in at.api.store.all("pods", "gv")}
     assert left == {pod_name("run-2"), pod_name("run-3"), "genvm-m2-other"}
+
+
+async def ends_with_the_pod(at: Bench, ours: OwnPods, removing: Awaitable[object]) -> None:
+    """Its program ends later than the server has taken the order."""
+    waiting = asyncio.ensure_future(removing)
+    await until(lambda: "deletionTimestamp" in kept(at, "run-1")["metadata"])
+    for _ in range(3):
+        await ours.ping()  # what is answered after the order
+    assert not waiting.done()
+    at.api.store.remove("pods", "gv", pod_name("run-1"))
+    await waiting
+
+
+@pytest.mark.parametrize("already", [False, True], ids=["deleted now", "deleted by the earlier manager"])
+async def test_a_sweep_returns_when_what_it_found_is_dead(
+    at: Bench, managers: Managers, already: bool
+) -> None:
+    """Then as many runs may begin as there are permits."""
+    earlier = await managers.one().start(spec_of("run-1"))
+    at.kubelet.live(earlier.life.pod.name, "sidecar: deleted, neither ends on TERM", until=5)
+    if already:
+        await earlier.kill()
+    ours = managers.one()
+    await ends_with_the_pod(at, ours, ours.sweep(frozenset()))
+
+
+async def test_a_discard_returns_when_what_it_found_is_dead(at: Bench, managers: Managers) -> None:
+    earlier = await managers.one().start(spec_of("run-1"))
+    at.kubelet.live(earlier.life.pod.name, "sidecar: deleted, neither ends on TERM", until=5)
+    ours = managers.one()
+    await ends_with_the_pod(at, ours, ours.discard("run-1"))
 
 
 async def test_only_what_runs_and_waits_for_a_run_is_idle(at: Bench, managers: Managers) -> None:

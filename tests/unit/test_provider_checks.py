@@ -42,7 +42,7 @@ def models() -> Models:
 
 @pytest.fixture
 async def checks(models: Models) -> AsyncIterator[ChecksBeside]:
-    made = ChecksBeside(models)
+    made = ChecksBeside(lambda: models)
     yield made
     await made.aclose()
 
@@ -67,7 +67,7 @@ async def test_a_check_ends_with_its_caller(checks: ChecksBeside, models: Models
 
 
 async def test_checks_and_their_thread_end_with_the_manager(models: Models) -> None:
-    checks = ChecksBeside(models)
+    checks = ChecksBeside(lambda: models)
     asking = [asyncio.create_task(checks({"wait": None}, {})) for _ in range(3)]
     await until(lambda: models.asked == len(asking))
     await checks.aclose()
@@ -82,5 +82,5 @@ async def test_checks_and_their_thread_end_with_the_manager(models: Models) -> N
 
 async def test_nothing_is_begun_for_a_manager_that_checks_nothing(models: Models) -> None:
     before = set(threading.enumerate())
-    await ChecksBeside(models).aclose()
+    await ChecksBeside(lambda: models).aclose()
     assert set(threading.enumerate()) <= before

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from orchestrator.tasks import race
+from orchestrator.tasks import cut_short, race
 from tests.until import turn_until
 
 
@@ -100,3 +100,92 @@ async def test_a_caller_cancelled_while_the_work_stops_gets_what_it_made(ordered
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert seen == ["instance"]
+
+
+Order = asyncio.Future[None]
+
+
+@pytest.fixture
+async def order() -> Order:
+    return asyncio.get_running_loop().create_future()
+
+
+def cancellations() -> int:
+    """How often the current task was cancelled and has not dealt with it."""
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancelling()
+
+
+async def test_work_that_stops_at_once_is_not_begun_after_the_order(order: Order) -> None:
+    begun: list[str] = []
+
+    async def work() -> str:
+        begun.append("begun")
+        return "made"
+
+    order.set_result(None)
+    assert await cut_short(work(), order) is None
+    assert begun == []
+
+
+async def test_an_order_stops_work_in_the_callers_own_task(order: Order) -> None:
+    asyncio.get_running_loop().call_soon(order.set_result, None)
+    assert await cut_short(asyncio.sleep(3600, "late"), order) is None
+    assert cancellations() == 0
+    assert await asyncio.sleep(0, "goes on") == "goes on"
+
+
+async def test_an_order_in_the_turn_in_which_the_work_is_done_cancels_nothing(order: Order) -> None:
+    async def work() -> str:
+        order.set_result(None)
+        return "made"
+
+    assert await cut_short(work(), order) == "made"
+    assert await asyncio.sleep(0, "goes on") == "goes on"
+    assert cancellations() == 0
+
+
+async def test_work_done_in_spite_of_an_order_counts(order: Order) -> None:
+    async def stubborn() -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "made in spite of it"
+        raise AssertionError("unreachable")
+
+    asyncio.get_running_loop().call_soon(order.set_result, None)
+    assert await cut_short(stubborn(), order) == "made in spite of it"
+    assert cancellations() == 0
+    assert await asyncio.sleep(0, "goes on") == "goes on"
+
+
+async def test_what_fails_while_it_stops_has_failed(order: Order) -> None:
+    async def failing() -> str:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise OSError("it broke")
+
+    asyncio.get_running_loop().call_soon(order.set_result, None)
+    with pytest.raises(OSError, match="it broke"):
+        await cut_short(failing(), order)
+    assert cancellations() == 0
+
+
+@pytest.mark.parametrize("ordered", [True, False], ids=["as well as ordered", "alone"])
+async def test_a_cancelled_caller_stays_cancelled(order: Order, ordered: bool) -> None:
+    caller = asyncio.create_task(cut_short(asyncio.sleep(3600, "late"), order))
+    await asyncio.sleep(0)
+    if ordered:
+        order.set_result(None)
+        await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+
+async def test_what_is_done_before_the_order_is_not_cut_short_later(order: Order) -> None:
+    assert await cut_short(asyncio.sleep(0, "made"), order) == "made"
+    order.set_result(None)
+    assert await asyncio.sleep(0, "goes on") == "goes on"

@@ -28,6 +28,7 @@ SHORT_KEY = 64
 MAX_OUTLINED = 16
 _LEFT_DEPTH = 3
 _OF_KEY = "invalid_utf8_key"
+_PLAIN_KEYS = frozenset({str})
 
 Value: TypeAlias = "bool | int | bytes | str | Address | list[Value] | dict[str, Value] | None"
 """What `decode` returns."""
@@ -407,6 +408,8 @@ def _utf8(text: str, reason: str) -> bytes:
 
 
 def _sorted_keys(mapping: Mapping[object, object]) -> list[str]:
+    if {*map(type, mapping)} <= _PLAIN_KEYS:
+        return sorted(mapping)  # type: ignore[arg-type]
     keys: list[str] = []
     for key in mapping:
         if not isinstance(key, str):

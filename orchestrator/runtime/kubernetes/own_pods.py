@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -195,12 +195,14 @@ class OwnPods:
     async def discard(self, name: str) -> None:
         """Delete what an earlier manager with the same id left as `name`; nothing there is no error.
 
-        Raises EngineUnreachable; EngineRefused also for a Pod of this manager's own.
+        Returns when it is dead, or after a while. Raises EngineUnreachable; EngineRefused also for a Pod of
+        this manager's own.
         """
         if name in self._own or name in self._starting:
             raise EngineRefused(f"instance {name} is this manager's own")
         if (pod := await self._find(name)) is not None:
             await self._removals.remove(pod.name, pod.uid)
+            await self._dead([pod])
 
     async def reach(self, own: OwnPod, seconds: float, *, runs: bool = False) -> str:
         """The address of a Pod's connector, within so many seconds; what has none by then is deleted.
@@ -301,20 +303,41 @@ class OwnPods:
     async def sweep(self, keep: frozenset[str]) -> list[str]:
         """Delete this manager's Pods that are neither kept nor started by this process; their names.
 
-        Raises EngineUnreachable.
+        Returns when they are dead, or after a while: they may be as many as there are permits. So are those
+        that an earlier manager has ordered to be deleted. Raises EngineUnreachable.
         """
         listed = await self._calls.list_pods(naming.managed_selector(self._settings))
         # Looked up after the list: what was started meanwhile is in one of the two.
         mine = keep | self._own.keys() | self._starting
-        removed = []
+        removed, dying = [], []
         for pod in listed.pods:
             name = pod.annotations.get(self._settings.label_prefix + "name", pod.name)
-            if name not in mine and not pod.deleting:
+            if name in mine:
+                continue
+            dying.append(pod)
+            if not pod.deleting:
                 await self._removals.remove(pod.name, pod.uid)
                 removed.append(name)
         if removed:
             log.info("swept", removed=removed)
+        await self._dead(dying)
         return sorted(removed)
+
+    async def _dead(self, pods: Sequence[Pod]) -> None:
+        """Return when the programs of Pods that are being deleted have ended, or after a while."""
+        if not self._tasks:
+            return  # not open: nobody would hear of it
+        lives = [self._lives.follow(pod, self.reflector.expect) for pod in pods]
+        for life in lives:
+            life.ordered = True
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.removal_wait):
+                    for life in lives:
+                        await life.ended()
+        finally:
+            for life in lives:
+                self._lives.forget(life)
 
     async def _remove(self, own: OwnPod) -> None:
         """Order a Pod's deletion, wait for its end, and forget it."""

@@ -107,6 +107,7 @@ class PoolRuntime:
         key, now = PoolKey.of(spec), self._clock.time()
         self._cold += key is not None
         if key is not None and (shelf := self._shelves.get(key)) is not None:
+            shelf.asked(now)
             shelf.lend(now)
         try:
             with self._cold_starts.under_way(spec):
@@ -118,7 +119,10 @@ class PoolRuntime:
             self._tend()
 
     def claim(self, spec: InstanceSpec) -> Instance | None:
-        """The oldest instance that is ready and as `spec` asks; it is the caller's to destroy."""
+        """The oldest instance that is ready and as `spec` asks; it is the caller's to destroy.
+
+        One who gets none asks again with `start`.
+        """
         key = PoolKey.of(spec)
         if key is None or self._draining or (self._known is not None and key not in self._known):
             return None
@@ -126,11 +130,11 @@ class PoolRuntime:
         shelf = self._shelves.get(key)
         if shelf is None:
             shelf = self._shelves[key] = Shelf(key, self._settings, now)
-        shelf.asked(now)
         while shelf.ready:
             warm = shelf.ready.popleft()
             if warm.usable():
                 self._warm += 1
+                shelf.asked(now)
                 shelf.claimed(now)
                 self._tend()
                 return warm.claim()
