@@ -42,7 +42,7 @@ from orchestrator.leaving import Patience, closed, forever
 from orchestrator.made_permits import permit_pool, run_rules
 from orchestrator.made_pool import made_pool, offer_always, pooled
 from orchestrator.memory import FreeMemory
-from orchestrator.metrics.exposition import scraper
+from orchestrator.metrics.first_scrape import scraper
 from orchestrator.metrics.history import History
 from orchestrator.metrics.run_tally import RunTally
 from orchestrator.metrics.sources import Sources, StartTime

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from orchestrator.distribution import Distribution
 from orchestrator.metrics.family import Family, Group, Kind, Sample
+from orchestrator.metrics.first_scrape import Scrape
 from orchestrator.metrics.groups import GROUPS
 from orchestrator.metrics.sources import Sources
 
@@ -22,8 +23,6 @@ _MADE = {
     Kind.GAUGE: GaugeMetricFamily,
     Kind.HISTOGRAM: HistogramMetricFamily,
 }
-
-Scrape = Callable[[], Awaitable[tuple[bytes, str]]]
 
 
 class Collected(Collector):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
@@ -53,6 +53,12 @@ class About:
     why: str
     unit: Unit
     shown: str | None = None
+
+
+class Group(BaseModel):
+    """Settings that belong together. Only what is made of all groups ever reads any."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 def setting(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from pydantic import BaseModel
-
-from orchestrator.settings.about import Unit, setting
+from orchestrator.settings.about import Group, Unit, setting
 from orchestrator.settings.values import (
     POD_NETWORKS,
     NamedPath,
@@ -18,7 +16,7 @@ from orchestrator.settings.values import (
 )
 
 
-class Cluster(BaseModel):
+class Cluster(Group):
     """In a cluster (kubernetes.md)"""
 
     kubernetes_server: ServerUrl | None = setting(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
-
-from orchestrator.settings.about import MIB, Unit, setting
+from orchestrator.settings.about import MIB, Group, Unit, setting
 from orchestrator.settings.values import HostNames, ListeningPlaces, NamedPath, OctalMode
 
 
-class Listening(BaseModel):
+class Listening(Group):
     """Where the manager listens"""
 
     host: str = setting(
@@ -62,7 +60,7 @@ class Listening(BaseModel):
     )
 
 
-class Requests(BaseModel):
+class Requests(Group):
     """What a request may take"""
 
     max_body_bytes: int = setting(
@@ -116,7 +114,7 @@ class Requests(BaseModel):
     )
 
 
-class Speaking(BaseModel):
+class Speaking(Group):
     """Who may speak (access.md)"""
 
     tokens_file: NamedPath | None = setting(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from orchestrator.runtime.port import EgressFilter
 from orchestrator.runtime_name import RuntimeName
-from orchestrator.settings.about import MIB, Unit, setting
+from orchestrator.settings.about import MIB, Group, Unit, setting
 from orchestrator.settings.values import (
     PROVIDER_KEYS,
     Addresses,
@@ -20,7 +18,7 @@ from orchestrator.settings.values import (
 )
 
 
-class Places(BaseModel):
+class Places(Group):
     """What is kept where"""
 
     state_dir: NamedPath = setting(
@@ -56,7 +54,7 @@ class Places(BaseModel):
     )
 
 
-class EngineChoice(BaseModel):
+class EngineChoice(Group):
     """What runs instances"""
 
     runtime: RuntimeName = setting(
@@ -79,7 +77,7 @@ class EngineChoice(BaseModel):
     )
 
 
-class Instances(BaseModel):
+class Instances(Group):
     """One instance"""
 
     instance_memory_bytes: int = setting(
@@ -140,7 +138,7 @@ class Instances(BaseModel):
     )
 
 
-class Warm(BaseModel):
+class Warm(Group):
     """Instances that are ready before anybody asks (pool.md)"""
 
     pool_size: int = setting(
@@ -177,7 +175,7 @@ class Warm(BaseModel):
     )
 
 
-class ModuleContainers(BaseModel):
+class ModuleContainers(Group):
     """The llm and the web module (modules.md)"""
 
     llm_image: str = setting(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import StringConstraints
 
-from orchestrator.settings.about import Unit, setting
+from orchestrator.settings.about import Group, Unit, setting
 from orchestrator.settings.values import NamedPath
 
 MemberUrl = Annotated[str, StringConstraints(pattern=r"^(https?://[^/?#]+/?|unix:///.+)$")]
 
 
-class Members(BaseModel):
+class Members(Group):
     """Several managers on one journal (managers.md)"""
 
     cluster_address: MemberUrl | None = setting(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from pydantic import BaseModel
-
 from orchestrator.executions.request import DebugLevel
-from orchestrator.settings.about import MIB, Unit, setting
+from orchestrator.settings.about import MIB, Group, Unit, setting
 from orchestrator.settings.values import (
     PRIVATE_NETWORKS,
     LogFormat,
@@ -19,7 +17,7 @@ from orchestrator.settings.values import (
 )
 
 
-class Queueing(BaseModel):
+class Queueing(Group):
     """Whose turn it is: one pool of permits for all clients (api.md)"""
 
     permits: int | None = setting(
@@ -80,7 +78,7 @@ class Queueing(BaseModel):
     )
 
 
-class Asking(BaseModel):
+class Asking(Group):
     """What a run may ask for (api.md)"""
 
     debug_ceiling: DebugLevel = setting(
@@ -111,7 +109,7 @@ class Asking(BaseModel):
     )
 
 
-class Durations(BaseModel):
+class Durations(Group):
     """How long things may take"""
 
     longest_run: float = setting(
@@ -178,7 +176,7 @@ class Durations(BaseModel):
     )
 
 
-class Kept(BaseModel):
+class Kept(Group):
     """What is kept of a run"""
 
     output_tail_bytes: int = setting(
@@ -207,7 +205,7 @@ class Kept(BaseModel):
     )
 
 
-class Logging(BaseModel):
+class Logging(Group):
     """The manager's own log"""
 
     log_level: LogLevel = setting(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import StringConstraints
 
-from orchestrator.settings.about import Unit, setting
+from orchestrator.settings.about import Group, Unit, setting
 
 # Without a user's name: a password in an address is printed wherever the address is.
 TracesUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^?#@\s]+$")]
 
 
-class Tracing(BaseModel):
+class Tracing(Group):
     """Traces (traces.md)"""
 
     traces: bool = setting(
