@@ -21,6 +21,7 @@ from tests.postgres import fresh_database, postgres_server
 from tests.several_managers import Several, several_managers
 
 AT_ONCE = 12
+"""Runs that each manager has at once, whether it is alone or one of several: as many as make it busy."""
 
 
 def processor_seconds(pid: int) -> float:
@@ -42,21 +43,22 @@ def of_servers() -> float:
 
 
 async def spent(site: Several, names: list[str], runs: int) -> tuple[float, float]:
-    """Milliseconds of the managers' and of the database's processor time, a run."""
-    room = asyncio.Semaphore(AT_ONCE)
+    """Milliseconds of the managers' and of the database's processor time, a run. `runs`: of each manager."""
+    rooms = {name: asyncio.Semaphore(AT_ONCE) for name in names}
 
     async def one(number: int) -> None:
-        async with room:
-            name = names[number % len(names)]
+        name = names[number % len(names)]
+        async with rooms[name]:
             run_id = await site.run(name, key=f"{name}-{number}")
             await site.final(name, run_id)
 
     def taken() -> float:
         return sum(processor_seconds(site.managers[name].process.pid) for name in names)
 
-    await asyncio.gather(*(one(number) for number in range(AT_ONCE)))
+    first, runs = AT_ONCE * len(names), runs * len(names)
+    await asyncio.gather(*(one(number) for number in range(first)))
     before = await asyncio.to_thread(taken), await asyncio.to_thread(of_servers)
-    await asyncio.gather(*(one(number) for number in range(AT_ONCE, AT_ONCE + runs)))
+    await asyncio.gather(*(one(number) for number in range(first, first + runs)))
     after = await asyncio.to_thread(taken), await asyncio.to_thread(of_servers)
     managers, server = (1000 * (then - now) / runs for now, then in zip(before, after, strict=True))
     return managers, server

@@ -65,6 +65,16 @@ async def test_a_server_that_does_not_answer_is_given_up(at: Bench) -> None:
     assert (creates(at), len(pauses.made)) == (TRIES, TRIES - 1)
 
 
+async def test_a_create_whose_answer_cannot_be_read_stays_in_doubt(at: Bench) -> None:
+    """What a proxy on the way may say."""
+    at.api.faults.fail = (200, is_create)
+    making = creation(at, Pauses())
+    with pytest.raises(EngineUnreachable):
+        await making.pod()
+    assert making.in_doubt
+    assert creates(at) == TRIES
+
+
 async def test_a_busy_server_is_waited_for_as_it_asks(at: Bench) -> None:
     at.api.faults.busy = 1
     pauses = Pauses()

@@ -56,7 +56,12 @@ class PodCalls:
 
     async def create_pod(self, manifest: Mapping[str, object]) -> Pod:
         strict = {"fieldValidation": "Strict"}
-        return _pod(_object(await self._server.send("POST", self._pods, query=strict, body=manifest)))
+        answer = await self._server.send("POST", self._pods, query=strict, body=manifest)
+        try:
+            return _pod(_object(answer))
+        except EngineRefused as unreadable:
+            # Something on the way may have answered: the Pod may be there all the same.
+            raise EngineUnreachable(str(unreadable)) from unreadable
 
     async def patch_pod(self, name: str, patch: Mapping[str, object]) -> Pod:
         path = f"{self._pods}/{name}"
