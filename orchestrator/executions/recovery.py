@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 MOST_TRIES = 2
 AT_ONCE = 100
 """Ended runs that are taken over without a look at anything else."""
+DISCARDS = 16
+"""Instances that are removed at a time: each may take a connection, and a second until it is dead."""
 SET_ASIDE = "set_aside"
 STOPPED = f"set aside: the manager was stopped {MOST_TRIES} times while it took this run over"
 
@@ -161,7 +163,7 @@ class Recovery:
         removed first, so that no more instances exist than there are permits.
         """
         queued = [head.id for head in heads if head.state == State.QUEUED and head.cause is None]
-        await asyncio.gather(*(_discard(place_of[run], run) for run in queued if run in place_of))
+        await discard_each({run: place_of[run] for run in queued if run in place_of})
         self._place_of = {**self._place_of, **place_of}
         for number, head in enumerate(heads):
             if head.cause is not None:
@@ -239,7 +241,13 @@ class Recovery:
         self._tell_node(head)
 
 
-async def _discard(place: Runtime, run: int) -> None:
-    """What cannot be removed now is left to a sweep."""
-    with suppress(RuntimeFailure):
-        await place.discard(name_of(run))
+async def discard_each(place_of: Mapping[int, Runtime]) -> None:
+    """Remove the instances of runs; what cannot be removed now is left to a sweep."""
+    room = asyncio.Semaphore(DISCARDS)
+
+    async def discard(run: int, place: Runtime) -> None:
+        async with room:
+            with suppress(RuntimeFailure):
+                await place.discard(name_of(run))
+
+    await asyncio.gather(*(discard(run, place) for run, place in place_of.items()))

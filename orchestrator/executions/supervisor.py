@@ -295,7 +295,8 @@ class Supervisor:
     async def _start(self, run: Run, version: ExecutorVersion) -> Instance:
         self._advance(run, Placed(instance_name(run)))
         spec = self._spec(run, instance_name(run), version.name, version.image, version.reuse)
-        instance = None if run.end.done() else self.pool.claim(spec)
+        # What is ready is taken without a task for it: an order would find nothing to cut short.
+        instance = self.pool.claim(spec)
         if instance is None:
             instance = await unless_ended(run, self._start_when_reachable(spec))
         run.path = StartPath.COLD

@@ -39,8 +39,8 @@ class Managers:
         self.pauses = Pauses()
         self.all: list[OwnPods] = []
 
-    def one(self, manager_id: str = "m1") -> OwnPods:
-        settings = replace(SETTINGS, manager_id=manager_id)
+    def one(self, manager_id: str = "m1", **settings_of: Any) -> OwnPods:
+        settings = replace(SETTINGS, manager_id=manager_id, **settings_of)
         watch = WatchSettings(silence=3600.0)
         pods = OwnPods(settings, self.at.calls, watch, pause=self.pauses, now=lambda: NOW)
         pods.open()
@@ -245,6 +245,29 @@ async def test_a_discard_returns_when_what_it_found_is_dead(at: Bench, managers:
     at.kubelet.live(earlier.life.pod.name, "sidecar: deleted, neither ends on TERM", until=5)
     ours = managers.one()
     await ends_with_the_pod(at, ours, ours.discard("run-1"))
+
+
+async def test_what_a_sweep_gave_up_waiting_for_is_still_followed(at: Bench, managers: Managers) -> None:
+    ours = managers.one(removal_wait=0.1)
+    own = await ours.start(spec_of("run-1"))
+    at.kubelet.live(own.life.pod.name, "sidecar: deleted, neither ends on TERM", until=5)
+    waiting = asyncio.ensure_future(own.wait_exit())
+    await own.destroy()
+    await ours.sweep(frozenset())
+    assert ours.alive == 1
+    at.api.store.remove("pods", "gv", own.life.pod.name)
+    assert (await waiting).signal == 9
+    assert ours.alive == 0
+
+
+async def test_a_pod_that_never_runs_is_destroyed_when_it_is_gone(at: Bench, managers: Managers) -> None:
+    """Until then its connector runs, and it has its room."""
+    ours = managers.one()
+    own = await ours.start(spec_of("run-1"))
+    at.kubelet.live(own.life.pod.name, "image missing, pull policy Never", until=4)
+    with pytest.raises(EngineRefused):
+        await own.address()
+    await ends_with_the_pod(at, ours, own.destroy())
 
 
 async def test_only_what_runs_and_waits_for_a_run_is_idle(at: Bench, managers: Managers) -> None:

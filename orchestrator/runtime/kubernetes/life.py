@@ -90,6 +90,16 @@ class Life:
             return InstanceExit(None, None, False, end.why, Loss.CONTAINER_LOST)
         return end.exit
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it runs, or will: one that is refused has its connector, and its room, still."""
+        return not self.present or isinstance(self.standing, Ended)
+
+    async def over(self) -> None:
+        """Return when nothing of it runs, or will."""
+        while not self.is_over:
+            await self._changed.wait()
+
     async def removed(self) -> None:
         """Return when its object is gone."""
         while self.present:

@@ -334,18 +334,20 @@ class OwnPods:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.removal_wait):
                     for life in lives:
-                        await life.ended()
+                        await life.over()
         finally:
+            # Of one that still runs somebody else may wait for the end, and it is counted until then.
             for life in lives:
-                self._lives.forget(life)
+                if life.is_over:
+                    self._lives.forget(life)
 
     async def _remove(self, own: OwnPod) -> None:
-        """Order a Pod's deletion, wait for its end, and forget it."""
+        """Order a Pod's deletion, wait until nothing of it runs, or for a while, and forget it."""
         try:
             await self._order(own.life)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.removal_wait):
-                    await own.life.ended()
+                    await own.life.over()
                     self._lives.forget(own.life)
         finally:
             if self._own.get(own.spec.name) is own:

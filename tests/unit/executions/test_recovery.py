@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from orchestrator.executions.recovery import MOST_TRIES, take_over_each
+from orchestrator.executions.recovery import DISCARDS, MOST_TRIES, discard_each, take_over_each
 from orchestrator.executions.times import Times
+from orchestrator.runtime.port import EngineUnreachable, Runtime
 from orchestrator.store.journal import SqlJournal, open_journal
 from orchestrator.store.port import AcceptedRow, FetchedRow, RecoveryMark, RunHead, StoreFailure, StoreFull
 from orchestrator.store.sqlite import sqlite_url
 from tests.hand_clock import HandClock
+from tests.until import until
 
 ROW_TIME = Times().row
 
@@ -172,3 +175,32 @@ async def test_a_full_disk_keeps_no_run_from_being_taken_over(
 
     monkeypatch.setattr(journal, "write", full)
     assert (await Start({}).run(journal)).taken == [1, 2, 3]
+
+
+class Left:
+    """Where a dead manager's instances are; each takes until `gone` to end, and one cannot be removed."""
+
+    def __init__(self) -> None:
+        self.under_way = self.most = 0
+        self.gone = asyncio.Event()
+        self.discarded: list[str] = []
+
+    async def discard(self, name: str) -> None:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await self.gone.wait()
+        self.under_way -= 1
+        self.discarded.append(name)
+        if name == "run-7":
+            raise EngineUnreachable("not now")
+
+
+async def test_what_a_dead_manager_began_is_removed_some_at_a_time() -> None:
+    """All waited for at once would take a connection each, one after another a second each."""
+    left, runs = Left(), range(3 * DISCARDS)
+    removing = asyncio.create_task(discard_each(dict.fromkeys(runs, cast("Runtime", left))))
+    await until(lambda: left.under_way == DISCARDS)
+    left.gone.set()
+    await removing
+    assert left.most == DISCARDS
+    assert sorted(left.discarded) == sorted(f"run-{run}" for run in runs)
