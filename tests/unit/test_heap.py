@@ -37,3 +37,25 @@ def growth(*arguments: str) -> int:
 def test_what_a_flood_took_is_given_back() -> None:
     """Of glibc, which is what the images and Debian have."""
     assert growth("early") < 8 * MIB < 32 * MIB < growth()
+
+
+# As `serve` begins, up to the choice of its runtime.
+BEGINNING = """
+import sys
+from orchestrator import heap
+heap.import_log_alone()
+from orchestrator.kits import kit_of
+from orchestrator.serve import serve
+from orchestrator.settings import Settings
+kit_of(Settings(runtime="docker"))
+unwanted = ("rich", "prometheus_client", "genvm_llm", "orchestrator.runtime.kubernetes")
+print([name for name in unwanted if name in sys.modules])
+import rich
+"""
+
+
+def test_a_manager_imports_nothing_that_it_may_never_need() -> None:
+    """Whoever wants to draw in colours can: what is kept away is away for the log alone."""
+    command = [sys.executable, "-c", BEGINNING]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.split("\n") == ["[]", ""]
