@@ -127,6 +127,7 @@ class Recovery:
         live_on: Callable[[Run], None],
         tell_node: Callable[[RunHead], None],
         row_time: float,
+        discard_time: float,
     ) -> None:
         self._journal = journal
         self._known = known
@@ -137,6 +138,7 @@ class Recovery:
         self._live_on = live_on
         self._tell_node = tell_node
         self._row_time = row_time
+        self._discard_time = discard_time
         self._queued: list[Run] = []
         self.counts = dict.fromkeys(TakenOver, 0)
         self._place_of: Mapping[int, Runtime] = {}
@@ -163,7 +165,8 @@ class Recovery:
         removed first, so that no more instances exist than there are permits.
         """
         queued = [head.id for head in heads if head.state == State.QUEUED and head.cause is None]
-        await discard_each({run: place_of[run] for run in queued if run in place_of})
+        begun = {run: place_of[run] for run in queued if run in place_of}
+        await discard_each(begun, self._discard_time, self._clock)
         self._place_of = {**self._place_of, **place_of}
         for number, head in enumerate(heads):
             if head.cause is not None:
@@ -241,8 +244,8 @@ class Recovery:
         self._tell_node(head)
 
 
-async def discard_each(place_of: Mapping[int, Runtime]) -> None:
-    """Remove the instances of runs; what cannot be removed now is left to a sweep."""
+async def discard_each(place_of: Mapping[int, Runtime], seconds: float, clock: Ticks) -> None:
+    """Remove the instances of runs, as far as that is done within `seconds`."""
     room = asyncio.Semaphore(DISCARDS)
 
     async def discard(run: int, place: Runtime) -> None:
@@ -250,4 +253,6 @@ async def discard_each(place_of: Mapping[int, Runtime]) -> None:
             with suppress(RuntimeFailure):
                 await place.discard(name_of(run))
 
-    await asyncio.gather(*(discard(run, place) for run, place in place_of.items()))
+    with suppress(TimeoutError):
+        async with timeout(clock, seconds):
+            await asyncio.gather(*(discard(run, place) for run, place in place_of.items()))

@@ -129,7 +129,7 @@ class Executions:
         return Recovery(
             self._journal, self._known, self._admission, clock=self._clock, add=self._add,
             rehearse=self._supervisor.rehearse, live_on=self._live_on, tell_node=self._tell_node,
-            row_time=self.times.row,
+            row_time=self.times.row, discard_time=self.times.discards,
         )  # fmt: skip
 
     @property

@@ -13,6 +13,8 @@ class Times:
     """A manager that is about to leave gives so much to the hand-overs that have begun."""
     row: float = 30.0
     """One row of an earlier manager, where waiting is concerned; one of 100 MiB is read within 1 s."""
+    discards: float = 3.0
+    """What a dead manager began and nobody needs is removed within it, or before its run begins anew."""
     still_fresh: float = 0.5
     """A look at a node's socket need not be repeated within it."""
     reconnect: float = 10.0

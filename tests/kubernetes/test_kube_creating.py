@@ -66,10 +66,10 @@ async def test_a_server_that_does_not_answer_is_given_up(at: Bench) -> None:
 
 
 async def test_a_create_whose_answer_cannot_be_read_stays_in_doubt(at: Bench) -> None:
-    """What a proxy on the way may say."""
+    """What a proxy on the way may say; the run that waits for it learns of that."""
     at.api.faults.fail = (200, is_create)
     making = creation(at, Pauses())
-    with pytest.raises(EngineUnreachable):
+    with pytest.raises(EngineRefused, match="not JSON"):
         await making.pod()
     assert making.in_doubt
     assert creates(at) == TRIES

@@ -247,6 +247,28 @@ async def test_a_discard_returns_when_what_it_found_is_dead(at: Bench, managers:
     await ends_with_the_pod(at, ours, ours.discard("run-1"))
 
 
+async def test_what_is_gone_at_once_is_not_waited_for(
+    at: Bench, managers: Managers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first list of all comes while a sweep deletes one after another, and lacks what went before it."""
+    earlier = managers.one()
+    for number in range(30):
+        await earlier.start(spec_of(f"run-{number}"))
+    may_list, listing = asyncio.Event(), Reflector._list
+
+    async def later(reflector: Reflector) -> str:
+        await may_list.wait()
+        return await listing(reflector)
+
+    monkeypatch.setattr(Reflector, "_list", later)
+    ours = managers.one()
+    sweeping = asyncio.ensure_future(ours.sweep(frozenset()))
+    await until(lambda: len(at.api.store.all("pods", "gv")) < 30)
+    may_list.set()
+    assert len(await sweeping) == 30
+    assert ours.alive == 0
+
+
 async def test_what_a_sweep_gave_up_waiting_for_is_still_followed(at: Bench, managers: Managers) -> None:
     ours = managers.one(removal_wait=0.1)
     own = await ours.start(spec_of("run-1"))
@@ -333,7 +355,7 @@ async def test_a_start_is_also_waited_for_until_its_program_runs(at: Bench, mana
 
 
 async def test_a_pod_that_is_refused_is_deleted(at: Bench, managers: Managers) -> None:
-    own = await managers.one().start(spec_of("run-7"))
+    own = await managers.one(removal_wait=0.1).start(spec_of("run-7"))
     at.kubelet.live(own.life.pod.name, "image name invalid")
     reaching = asyncio.ensure_future(managers.all[-1].reach(own, 3600.0))
     await until(lambda: own.life.end is not None)

@@ -86,6 +86,8 @@ async def test_a_pod_that_its_node_turns_away_makes_way_for_another(at: At) -> N
 async def test_what_will_never_run_is_not_tried_again(at: At) -> None:
     start = await at.starting()
     at.kubelet.live(NAME, "image name invalid")
+    await until(lambda: "deletionTimestamp" in (at.kubelet.store.get("pods", "gv", NAME) or {})["metadata"])
+    at.kubelet.store.remove("pods", "gv", NAME)
     with pytest.raises(EngineRefused, match="InvalidImageName"):
         await start
     assert at.pauses.made == []

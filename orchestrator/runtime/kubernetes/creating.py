@@ -17,6 +17,7 @@ from orchestrator.runtime.kubernetes.failures import (
     NoRoom,
     NotFound,
     Throttled,
+    Unreadable,
     wait_after,
 )
 from orchestrator.runtime.kubernetes.pods import Pod
@@ -63,6 +64,9 @@ class Creation:
             except (EngineUnreachable, Conflict) as failure:
                 left, wait = left - 1, wait_after(failure, PAUSE_S)
                 if not left:
+                    if isinstance(failure, Unreadable):
+                        # It answers and will say the same again: nobody would learn why the run waits.
+                        raise EngineRefused(str(failure)) from failure
                     raise
             await self.pause(wait)
 

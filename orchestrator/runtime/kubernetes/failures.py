@@ -67,6 +67,10 @@ class Unauthorized(EngineRefused):
     """The server does not take who we say we are."""
 
 
+class Unreadable(EngineUnreachable):
+    """Something on the way may have answered: what was asked for may have been done all the same."""
+
+
 class NoRoom(EngineRefused):
     """A quota of the namespace is used up; the text names it."""
 

@@ -138,5 +138,5 @@ class Lives:
             self.forget(life)
 
     def __len__(self) -> int:
-        """How many have not ended, as far as is known."""
-        return sum(life.end is None for life in self._lives.values())
+        """Of how many something runs, as far as is known."""
+        return sum(not life.is_over for life in self._lives.values())

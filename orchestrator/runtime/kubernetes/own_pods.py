@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import structlog
@@ -201,8 +201,9 @@ class OwnPods:
         if name in self._own or name in self._starting:
             raise EngineRefused(f"instance {name} is this manager's own")
         if (pod := await self._find(name)) is not None:
-            await self._removals.remove(pod.name, pod.uid)
-            await self._dead([pod])
+            with self._followed([pod]) as dying:
+                await self._removals.remove(pod.name, pod.uid)
+                await self._dead(dying)
 
     async def reach(self, own: OwnPod, seconds: float, *, runs: bool = False) -> str:
         """The address of a Pod's connector, within so many seconds; what has none by then is deleted.
@@ -309,46 +310,50 @@ class OwnPods:
         listed = await self._calls.list_pods(naming.managed_selector(self._settings))
         # Looked up after the list: what was started meanwhile is in one of the two.
         mine = keep | self._own.keys() | self._starting
-        removed, dying = [], []
-        for pod in listed.pods:
-            name = pod.annotations.get(self._settings.label_prefix + "name", pod.name)
-            if name in mine:
-                continue
-            dying.append(pod)
-            if not pod.deleting:
-                await self._removals.remove(pod.name, pod.uid)
-                removed.append(name)
-        if removed:
-            log.info("swept", removed=removed)
-        await self._dead(dying)
-        return sorted(removed)
+        left = [pod for pod in listed.pods if self._name_of(pod) not in mine]
+        removed = sorted(self._name_of(pod) for pod in left if not pod.deleting)
+        with self._followed(left) as dying:
+            for pod in left:
+                if not pod.deleting:
+                    await self._removals.remove(pod.name, pod.uid)
+            if removed:
+                log.info("swept", removed=removed)
+            await self._dead(dying)
+        return removed
 
-    async def _dead(self, pods: Sequence[Pod]) -> None:
-        """Return when the programs of Pods that are being deleted have ended, or after a while."""
-        if not self._tasks:
-            return  # not open: nobody would hear of it
-        lives = [self._lives.follow(pod, self.reflector.expect) for pod in pods]
+    def _name_of(self, pod: Pod) -> str:
+        return pod.annotations.get(self._settings.label_prefix + "name", pod.name)
+
+    @contextmanager
+    def _followed(self, pods: Iterable[Pod]) -> Iterator[list[Life]]:
+        """What is heard of Pods that are to be deleted; followed before that: one may be gone at once."""
+        lives = [self._lives.follow(pod, self.reflector.expect) for pod in pods] if self._tasks else []
         for life in lives:
             life.ordered = True
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.removal_wait):
-                    for life in lives:
-                        await life.over()
+            yield lives
         finally:
             # Of one that still runs somebody else may wait for the end, and it is counted until then.
             for life in lives:
                 if life.is_over:
                     self._lives.forget(life)
 
+    async def _dead(self, lives: Sequence[Life]) -> None:
+        """Return when nothing of them runs, or after a while. Where nobody follows Pods there are none."""
+        try:
+            async with asyncio.timeout(self._settings.removal_wait):
+                for life in lives:
+                    await life.over()
+        except TimeoutError:
+            self.reflector.doubt()  # something may have been missed
+
     async def _remove(self, own: OwnPod) -> None:
         """Order a Pod's deletion, wait until nothing of it runs, or for a while, and forget it."""
         try:
             await self._order(own.life)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.removal_wait):
-                    await own.life.over()
-                    self._lives.forget(own.life)
+            await self._dead([own.life])
+            if own.life.is_over:
+                self._lives.forget(own.life)
         finally:
             if self._own.get(own.spec.name) is own:
                 del self._own[own.spec.name]

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 
 from orchestrator.runtime.kubernetes.calls import Bookmark, Event, PodList, Removed, Seen
-from orchestrator.runtime.kubernetes.failures import ServerAnswer, expired_in_stream, failure_of
+from orchestrator.runtime.kubernetes.failures import ServerAnswer, Unreadable, expired_in_stream, failure_of
 from orchestrator.runtime.kubernetes.http import LONG, ApiServer
 from orchestrator.runtime.kubernetes.pods import Pod, pod_of
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
@@ -60,8 +60,7 @@ class PodCalls:
         try:
             return _pod(_object(answer))
         except EngineRefused as unreadable:
-            # Something on the way may have answered: the Pod may be there all the same.
-            raise EngineUnreachable(str(unreadable)) from unreadable
+            raise Unreadable(str(unreadable)) from unreadable
 
     async def patch_pod(self, name: str, patch: Mapping[str, object]) -> Pod:
         path = f"{self._pods}/{name}"

@@ -198,9 +198,18 @@ class Left:
 async def test_what_a_dead_manager_began_is_removed_some_at_a_time() -> None:
     """All waited for at once would take a connection each, one after another a second each."""
     left, runs = Left(), range(3 * DISCARDS)
-    removing = asyncio.create_task(discard_each(dict.fromkeys(runs, cast("Runtime", left))))
+    removing = asyncio.create_task(discard_each(dict.fromkeys(runs, cast("Runtime", left)), 3, HandClock()))
     await until(lambda: left.under_way == DISCARDS)
     left.gone.set()
     await removing
     assert left.most == DISCARDS
     assert sorted(left.discarded) == sorted(f"run-{run}" for run in runs)
+
+
+async def test_an_engine_that_keeps_quiet_holds_no_take_over_up() -> None:
+    left, clock = Left(), HandClock()
+    removing = asyncio.create_task(discard_each(dict.fromkeys(range(99), cast("Runtime", left)), 3, clock))
+    await until(lambda: left.under_way == DISCARDS)
+    await clock.pass_time(3)
+    await removing
+    assert left.discarded == []
