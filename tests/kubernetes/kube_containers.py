@@ -12,7 +12,7 @@ import docker.errors
 from tests.kubernetes.kube_admission import quantity
 
 Json = dict[str, Any]
-PAUSE = ["python3", "-I", "-S", "-c", "import signal; signal.pause()"]
+PAUSE = ["sleep", "infinity"]
 
 
 def pause_body(pod: Json, labels: dict[str, str], image: str) -> Json:

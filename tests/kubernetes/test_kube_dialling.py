@@ -15,7 +15,7 @@ from genvm_module.listening import stop_listening
 from genvm_wire import calldata
 from genvm_wire.hello import Meeting, Purpose, Side
 from genvm_wire.instance_messages import Cancel, Exit, Ready, Result, from_instance, to_instance
-from orchestrator.runtime.kubernetes.dialling import client_tls, dial
+from orchestrator.runtime.kubernetes.dialling import LONGEST_RETRY_S, RETRY_S, client_tls, dial
 from orchestrator.runtime.kubernetes.stream_control import StreamControl
 from orchestrator.runtime.port import ChannelClosed, ProtocolBroken
 from orchestrator.tasks import cancel_and_wait
@@ -94,9 +94,12 @@ async def test_a_connector_that_does_not_listen_yet_is_waited_for(connector: Con
     dialling = asyncio.ensure_future(
         dial("127.0.0.1", connector.port, TOKEN, client_tls(), patience=3600.0, pause=pauses)
     )
-    await pauses.until(2)
+    await pauses.until(12)
     await connector.listen()
     (await dialling).close()
+    # More and more rarely: each try costs the manager something.
+    assert pauses.made == sorted(pauses.made)
+    assert (pauses.made[0], pauses.made[11]) == (RETRY_S, LONGEST_RETRY_S)
 
 
 async def test_a_manager_without_the_token_gets_nothing(connector: Connector) -> None:

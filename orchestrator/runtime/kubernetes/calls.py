@@ -61,7 +61,7 @@ class Calls(Protocol):
     async def create_pod(self, manifest: Mapping[str, object]) -> Pod:
         """As asked for, or not at all: a field that the server does not know is refused."""
 
-    async def patch_pod(self, name: str, patch: Mapping[str, object]) -> Pod:
+    async def patch_pod(self, name: str, patch: Mapping[str, object]) -> None:
         """Merge. With `metadata.resourceVersion` in it: only if nobody changed the Pod since (Conflict)."""
 
     async def delete_pod(self, name: str, uid: str, grace: int) -> None:

@@ -20,8 +20,11 @@ from genvm_wire.hello import (
 from orchestrator.runtime.kubernetes.stream_control import StreamControl
 from orchestrator.runtime.port import ChannelClosed, ProtocolBroken
 
-RETRY_S = 0.01
-"""Between two tries while nobody listens yet: the address is known a moment before that."""
+RETRY_S, LONGEST_RETRY_S, RETRY_GROWTH = 0.01, 0.1, 1.5
+"""Between two tries while nobody listens yet: the address is known a moment before that.
+
+A try costs as much as a small call, and a connector needs tens of milliseconds, where others start hundreds.
+"""
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 """A Pod that vanished with its node says nothing of it."""
 PROOF_S = 5.0
@@ -52,13 +55,15 @@ async def dial(
 
     Raises ProtocolBroken when who answers is not the connector of this instance.
     """
+    wait = RETRY_S
     while True:
         try:
             async with asyncio.timeout(patience):
                 return await _proved(await _connected(address, port, tls), token, purpose, number)
         except (OSError, ChannelClosed):
             # Refused, or hung up on: it is starting (again), or has too many who have not proved themselves.
-            await pause(RETRY_S)
+            await pause(wait)
+            wait = min(wait * RETRY_GROWTH, LONGEST_RETRY_S)
 
 
 async def _connected(address: str, port: int, tls: ssl.SSLContext) -> StreamControl:

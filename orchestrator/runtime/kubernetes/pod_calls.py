@@ -62,9 +62,8 @@ class PodCalls:
         except EngineRefused as unreadable:
             raise Unreadable(str(unreadable)) from unreadable
 
-    async def patch_pod(self, name: str, patch: Mapping[str, object]) -> Pod:
-        path = f"{self._pods}/{name}"
-        return _pod(_object(await self._server.send("PATCH", path, body=patch, content_type=_MERGE)))
+    async def patch_pod(self, name: str, patch: Mapping[str, object]) -> None:
+        await self._server.send("PATCH", f"{self._pods}/{name}", body=patch, content_type=_MERGE)
 
     async def delete_pod(self, name: str, uid: str, grace: int) -> None:
         order = {"gracePeriodSeconds": grace, "preconditions": {"uid": uid}}

@@ -135,12 +135,12 @@ def _moment(text: str) -> datetime | None:
 
 def _mapping(value: Mapping[str, object], key: str) -> Mapping[str, object]:
     inner = value.get(key)
-    return inner if isinstance(inner, Mapping) else {}
+    return inner if isinstance(inner, dict) else {}
 
 
 def _list(value: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
     inner = value.get(key)
-    return [item for item in inner if isinstance(item, Mapping)] if isinstance(inner, list) else []
+    return [item for item in inner if isinstance(item, dict)] if isinstance(inner, list) else []
 
 
 def _text(value: Mapping[str, object], key: str) -> str:
