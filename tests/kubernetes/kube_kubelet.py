@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
+from tests.kubernetes.kube_copies import copied
 from tests.kubernetes.kube_store import Store
 from tests.kubernetes.kube_vectors import lives
 
@@ -27,7 +27,7 @@ class Kubelet:
         if event["type"] == "DELETED":
             self.store.remove("pods", self.namespace, name)
             return
-        status = copy.deepcopy(event["status"])
+        status = copied(event["status"])
         if address is not None and "podIP" in status:
             status["podIP"] = address
         for key in ("containerStatuses", "initContainerStatuses"):

@@ -21,10 +21,12 @@ Json = dict[str, Any]
 CONNECTOR, EXECUTOR = "connector", "executor"
 INITIALIZING: Json = {"waiting": {"reason": "PodInitializing"}}
 CONNECTOR_GRACE = 2.0
+GONE = "genvm-test-gone:latest"
+"""An image that no engine has."""
 
 
 class PodLife:
-    """`containers`: by name, the engine's ids of those that were started."""
+    """`containers`: by name, the engine's ids of those that were started, or are about to be."""
 
     def __init__(self, node: Node, pod: Json) -> None:
         self.node = node
@@ -36,6 +38,8 @@ class PodLife:
         self.frozen = False
         """The node is silent: what happens is told to nobody."""
         self.ip = ""
+        self._ahead: dict[str, asyncio.Future[str]] = {}
+        self._made: list[str] = []
         self._evicted = ""
         self._taken: list[Json] = []
         self._last: tuple[str, str] | None = None
@@ -98,31 +102,45 @@ class PodLife:
 
     async def _begin(self) -> bool:
         """Whether both containers run."""
-        connector = self._pod["spec"]["initContainers"][0]
-        pause = await self._start("pause", pause_body(self._pod, self.node.labels, connector["image"]))
-        self.ip = "" if pause is None else await self.node.do(lambda engine: address_of(engine, pause))
-        for container in (connector, self._pod["spec"]["containers"][0]):
-            if pause is None or self._deleting():
+        connector, executor = self._pod["spec"]["initContainers"][0], self._pod["spec"]["containers"][0]
+        body = pause_body(self._pod, self.node.labels, connector["image"])
+        pause = asyncio.ensure_future(self._create(body))
+        with suppress(docker.errors.APIError):
+            await pause
+            self._make_ahead(connector, executor, pause.result())
+        if not await self._start("pause", pause):
+            return False
+        self.ip = await self.node.do(lambda engine: address_of(engine, self.containers["pause"]))
+        for name in (CONNECTOR, EXECUTOR):
+            if self._deleting() or not await self._start(name, self._ahead[name]):
                 return False
-            body = container_body(self._pod, container, self.node.labels, pause, self._volumes)
-            if container["name"] == EXECUTOR and self.node.lacks_image(self._pod):
-                body["Image"] = "genvm-test-gone:latest"
-            if await self._start(container["name"], body) is None:
-                return False
-            self.states[container["name"]] = {"running": {"startedAt": _moment(datetime.now(UTC))}}
-            self._tell("Running" if container["name"] == EXECUTOR else "Pending")
+            self.states[name] = {"running": {"startedAt": _moment(datetime.now(UTC))}}
+            self._tell("Running" if name == EXECUTOR else "Pending")
         return True
 
-    async def _start(self, name: str, body: Json) -> str | None:
-        """Its id; null for what the engine refuses, which is told."""
+    def _make_ahead(self, connector: Json, executor: Json, pause: str) -> None:
+        """While the network is made: to create a container costs this engine more than it costs a node."""
+        for container in (connector, executor):
+            body = container_body(self._pod, container, self.node.labels, pause, self._volumes)
+            if container is executor and self.node.lacks_image(self._pod):
+                body["Image"] = GONE
+            self._ahead[container["name"]] = asyncio.ensure_future(self._create(body))
+
+    async def _create(self, body: Json) -> str:
+        """Its id. Raises docker.errors.APIError."""
+        made = await self.node.do(
+            lambda engine: engine.create_container_from_config(body)  # type: ignore[no-untyped-call]
+        )
+        self._made.append(made["Id"])
+        return str(made["Id"])
+
+    async def _start(self, name: str, made: asyncio.Future[str]) -> bool:
+        """False for what the engine refuses, which is told."""
         try:
-            made = await self.node.do(
-                lambda engine: engine.create_container_from_config(body)  # type: ignore[no-untyped-call]
-            )
-            self.containers[name] = made["Id"]
-            await self.node.do(lambda engine: engine.start(made["Id"]))
-        except docker.errors.ImageNotFound:
-            why = f'failed to pull image "{body["Image"]}": not found'
+            container = self.containers[name] = await made
+            await self.node.do(lambda engine: engine.start(container))
+        except docker.errors.ImageNotFound as error:
+            why = f"failed to pull image: not found: {error.explanation}"
             self.states[CONNECTOR if name == "pause" else name] = {
                 "waiting": {"reason": "ErrImagePull", "message": why}
             }
@@ -131,11 +149,11 @@ class PodLife:
                 "terminated": {"exitCode": 128, "reason": "StartError", "message": str(error)}
             }
             self._tell("Failed")
-            return None
+            return False
         else:
-            return str(made["Id"])
+            return True
         self._tell("Pending")
-        return None
+        return False
 
     async def _run(self) -> None:
         executor = self.node.dead(self.containers[EXECUTOR])
@@ -225,7 +243,8 @@ class PodLife:
         return self._left() == 0.0
 
     async def _clear(self) -> None:
-        for container in self.containers.values():
+        await asyncio.gather(*self._ahead.values(), return_exceptions=True)
+        for container in self._made:
             await self.node.remove(container)
         await asyncio.to_thread(shutil.rmtree, self._volumes, ignore_errors=True)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
+from tests.kubernetes.kube_copies import copied
 from tests.kubernetes.kube_statuses import Refusal
 
 Json = dict[str, Any]
@@ -19,7 +19,7 @@ def patched(before: Json, content_type: str, raw: bytes) -> Json:
         case "application/strategic-merge-patch+json":
             return dict(merged(before, json.loads(raw), named=True))
         case "application/json-patch+json":
-            return _steps(copy.deepcopy(before), json.loads(raw))
+            return _steps(copied(before), json.loads(raw))
         case "application/apply-patch+yaml":
             cause = {
                 "reason": "FieldValueRequired",
@@ -43,8 +43,8 @@ def merged(before: Any, patch: Any, *, named: bool) -> Any:
         kept = [merged(item, changed.pop(item["name"], {}), named=True) for item in before]
         return kept + list(changed.values())
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
-    result = copy.deepcopy(before) if isinstance(before, dict) else {}
+        return copied(patch)
+    result = copied(before) if isinstance(before, dict) else {}
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from typing import Any
 
 from tests.kubernetes.kube_admission import containers, quantity
+from tests.kubernetes.kube_copies import copied
 from tests.kubernetes.kube_statuses import Refusal, conflict, invalid
 from tests.kubernetes.kube_store import Store
 
@@ -176,7 +176,7 @@ def validate_change(before: Json, after: Json) -> None:
 
 
 def _fixed_part(pod: Json) -> Json:
-    spec = copy.deepcopy(pod["spec"])
+    spec = copied(pod["spec"])
     for key in ("activeDeadlineSeconds", "tolerations"):
         spec.pop(key, None)
     for container in containers(spec):
@@ -204,7 +204,7 @@ def delete(store: Store, namespace: str, name: str, order: Json) -> Json:
     held = bool(metadata.get("finalizers"))
     grace = 0 if over else grace
     if metadata.get("deletionTimestamp") and grace >= metadata["deletionGracePeriodSeconds"]:
-        return copy.deepcopy(pod)
+        return copied(pod)
     last = store.change("pods", namespace, name, lambda value: _going(store, value, grace))
     return last if grace or held else store.remove("pods", namespace, name, last)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from tests.kubernetes.kube_copies import copied
 
 Json = dict[str, Any]
 Key = tuple[str, str, str]
@@ -42,11 +43,11 @@ class Store:
         return (self.now + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def get(self, resource: str, namespace: str, name: str) -> Json | None:
-        return copy.deepcopy(self.objects.get((resource, namespace, name)))
+        return copied(self.objects.get((resource, namespace, name)))
 
     def all(self, resource: str, namespace: str) -> list[Json]:
         return [
-            copy.deepcopy(value)
+            copied(value)
             for (kind, space, _), value in sorted(self.objects.items())
             if (kind, space) == (resource, namespace)
         ]
@@ -61,30 +62,30 @@ class Store:
         before = self.objects[(resource, namespace, value["metadata"]["name"])]
         value["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
         if value == before:
-            return copy.deepcopy(before)
+            return copied(before)
         return self._put(resource, namespace, before, value)
 
     def change(self, resource: str, namespace: str, name: str, edit: Callable[[Json], None]) -> Json:
-        value = copy.deepcopy(self.objects[(resource, namespace, name)])
+        value = copied(self.objects[(resource, namespace, name)])
         edit(value)
         return self.replace(resource, namespace, value)
 
     def remove(self, resource: str, namespace: str, name: str, last: Json | None = None) -> Json:
         before = self.objects.pop((resource, namespace, name))
-        gone = copy.deepcopy(last or before)
+        gone = copied(last or before)
         self.version += 1
         gone["metadata"]["resourceVersion"] = str(self.version)
         self._note(Change(self.version, resource, namespace, gone, None))
-        return copy.deepcopy(gone)
+        return copied(gone)
 
     def _put(self, resource: str, namespace: str, before: Json | None, value: Json) -> Json:
         self.version += 1
         value["metadata"]["resourceVersion"] = str(self.version)
         if resource == "pods" and before is not None and before.get("spec") != value.get("spec"):
             value["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
-        self.objects[(resource, namespace, value["metadata"]["name"])] = copy.deepcopy(value)
-        self._note(Change(self.version, resource, namespace, before, copy.deepcopy(value)))
-        return copy.deepcopy(value)
+        kept = self.objects[(resource, namespace, value["metadata"]["name"])] = copied(value)
+        self._note(Change(self.version, resource, namespace, before, kept))
+        return copied(value)
 
     def _note(self, change: Change) -> None:
         self.log.append(change)
