@@ -24,7 +24,7 @@ async def pods(results: Results, runs: int, seconds: float) -> None:
             await _rates(results, sides, seconds)
         async with AsyncExitStack() as held:
             sides = await _sides(held, there, pool_size=0)
-            await _cold(results, sides, runs)
+            await _cold(results, sides, 2 * runs)
 
 
 async def _sides(held: AsyncExitStack, there: Cluster, pool_size: int) -> Sides:

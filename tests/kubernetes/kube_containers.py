@@ -22,7 +22,13 @@ def pause_body(pod: Json, labels: dict[str, str], image: str) -> Json:
         "Entrypoint": PAUSE,
         "Labels": labels,
         "Hostname": pod["spec"].get("hostname", pod["metadata"]["name"])[:63],
-        "HostConfig": {"NetworkMode": "bridge", "Memory": 32 * 1024 * 1024, "Dns": ["127.0.0.1"]},
+        "HostConfig": {
+            "NetworkMode": "bridge",
+            "Memory": 32 * 1024 * 1024,
+            "Dns": ["127.0.0.1"],
+            # To compile the engine's filter takes runc 25 ms, for a program that only sleeps.
+            "SecurityOpt": ["seccomp=unconfined"],
+        },
     }
 
 
