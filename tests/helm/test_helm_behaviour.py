@@ -151,6 +151,16 @@ def test_a_manager_has_longer_than_its_own_way_to_the_end(rendered: dict[str, Re
         assert grace(name) >= own + 10
 
 
+def test_a_manager_that_is_slow_loses_its_new_clients_long_before_it_is_ended(
+    rendered: dict[str, Rendered],
+) -> None:
+    """In a steady overload each of its probes waits in one line with its clients, for some 5 s."""
+    (container,) = rendered["several"].manager["spec"]["template"]["spec"]["containers"]
+    ready, live = container["readinessProbe"], container["livenessProbe"]
+    assert live["timeoutSeconds"] >= 3 * ready["timeoutSeconds"]
+    assert live["failureThreshold"] * live["timeoutSeconds"] >= 60
+
+
 def test_an_upgrade_leaves_runs_to_the_next_manager(rendered: dict[str, Rendered]) -> None:
     """The same volume under the same name: it knows its runs by what is on it."""
     found = rendered["defaults"]
