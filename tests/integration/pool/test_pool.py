@@ -13,6 +13,8 @@ from typing import Any
 import docker
 import pytest
 
+from orchestrator.runtime.pool import PoolRuntime
+from orchestrator.runtime.port import Instance, InstanceSpec
 from tests.e2e.strict_node import staged
 from tests.integration.pool.conftest import CODE, COMPARED, Open, Pooled, containers, work_of
 
@@ -61,6 +63,27 @@ async def test_a_run_gives_the_same_bytes_and_fuel_warm_and_cold(
         assert work_of(warm.status, runtime) == work_of(cold.status, runtime)
         for key in ("result_code", "stdout", "stderr", "cause", "exit_code"):
             assert warm.status[key] == cold.status[key]
+
+
+async def test_a_ready_instance_is_taken_without_asking_for_a_start(
+    open_manager: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start may be a matter of tasks, tries and an engine that is away; a claim is done in its turn."""
+    asked: list[str] = []
+    start = PoolRuntime.start
+
+    async def noted(pool: PoolRuntime, spec: InstanceSpec) -> Instance:
+        asked.append(spec.name)
+        return await start(pool, spec)
+
+    monkeypatch.setattr(PoolRuntime, "start", noted)
+    async with open_manager("process", pool_size=1) as kit:
+        await kit.until(lambda pool: pool.ready == 1)
+        await kit.run()
+        assert (asked, kit.seen.warm, kit.seen.cold) == ([], 1, 0)
+        await kit.pool.drain()
+        await kit.run()
+        assert (len(asked), kit.seen.cold) == (1, 1)
 
 
 @RUNTIMES
