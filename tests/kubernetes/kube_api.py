@@ -145,7 +145,7 @@ class KubeApi:
             self.faults.busy -= 1
             raise too_busy()
         if self.faults.fail is not None and self.faults.fail[1](request.method, request.path):
-            raise Refusal(self.faults.fail[0], text="<html>out of order</html>")
+            raise Refusal(self.faults.fail[0], text=self.faults.words)
         if request.query.get("timeout") == "1ms":
             raise Refusal(504, "Timeout: request did not complete within the allotted timeout", "Timeout")
 

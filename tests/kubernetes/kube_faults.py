@@ -21,7 +21,8 @@ class Faults:
     lose_reply: Calls | None = None
     """The next such call is done, and its answer lost with the connection."""
     fail: tuple[int, Calls] | None = None
-    """Such calls are answered with this code and a text of no known shape, until it is turned off."""
+    """Such calls are answered with this code and `words`, until it is turned off."""
+    words: str = "<html>out of order</html>"
     hold: asyncio.Event | None = None
     """Calls wait for it: a server under load."""
     away: bool = False

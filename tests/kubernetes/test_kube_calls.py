@@ -25,6 +25,7 @@ from orchestrator.runtime.kubernetes.failures import (
     NoRoom,
     NotFound,
     Unauthorized,
+    Unreadable,
 )
 from orchestrator.runtime.kubernetes.http import ApiServer, NotConnected, whole_lines
 from orchestrator.runtime.kubernetes.pod_calls import PodCalls, event_of
@@ -32,6 +33,7 @@ from orchestrator.runtime.kubernetes.settings import KubernetesSettings
 from orchestrator.runtime.kubernetes.shape import manifest
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable, InstanceSpec, Role
 from tests.kubernetes.kube_api import KubeApi
+from tests.kubernetes.kube_faults import any_call
 from tests.kubernetes.kube_kubelet import Kubelet
 
 SETTINGS = KubernetesSettings(manager_id="m1", connector_image="base@sha256:00")
@@ -172,6 +174,26 @@ async def test_a_watch_that_is_cut_in_a_line_says_so(api: KubeApi, calls: PodCal
             await api.watching.until(1)
             api.watching.cut()
             await anext(events)
+
+
+@pytest.mark.parametrize("status", [200, 404, 409])
+@pytest.mark.parametrize("words", ["<html>", "null", "[]", "{}", '{"items": [{}]}', '{"status": "ok"}'])
+async def test_an_answer_to_another_question_says_nothing_of_pods(
+    api: KubeApi, calls: PodCalls, status: int, words: str
+) -> None:
+    """What stands between may answer in the server's place: that there is no Pod, or that one is deleted."""
+    pod = await calls.create_pod(made("run-7"))
+    api.faults.words, api.faults.fail = words, (status, any_call)
+    for call in (
+        calls.list_pods(SELECTOR),
+        calls.get_pod(pod.name),
+        calls.create_pod(made("run-8")),
+        calls.patch_pod(pod.name, {"metadata": {"labels": {"by": "a"}}}),
+        calls.delete_pod(pod.name, pod.uid, grace=1),
+    ):
+        with pytest.raises(Unreadable):
+            await call
+    assert api.store.get("pods", "gv", pod.name) is not None
 
 
 async def test_a_server_that_is_busy_says_when_to_come_again(api: KubeApi, calls: PodCalls) -> None:

@@ -75,6 +75,19 @@ async def test_a_create_whose_answer_cannot_be_read_stays_in_doubt(at: Bench) ->
     assert creates(at) == TRIES
 
 
+async def test_one_answer_that_cannot_be_read_is_no_refusal(at: Bench) -> None:
+    """The server was away until then: who waits for the run's Pod goes on asking."""
+    at.api.faults.fail = (503, is_create)
+
+    def answered() -> None:
+        at.api.faults.fail = (200, is_create)
+
+    making = creation(at, Pauses(lambda: None, lambda: None, answered))
+    with pytest.raises(EngineUnreachable, match="not JSON"):
+        await making.pod()
+    assert creates(at) == TRIES
+
+
 async def test_a_busy_server_is_waited_for_as_it_asks(at: Bench) -> None:
     at.api.faults.busy = 1
     pauses = Pauses()

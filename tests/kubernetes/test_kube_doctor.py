@@ -110,7 +110,7 @@ async def test_what_is_surveyed_is_what_a_sweep_removes(api: KubeApi) -> None:
         labels = {"app.kubernetes.io/managed-by": "genvm-orchestrator", prefix + "managed-by": "m"}
         labels |= {} if execution is None else {prefix + "execution": execution}
         notes = {prefix + "name": name}
-        pod = {"metadata": {"name": f"genvm-m-{name}", "labels": labels, "annotations": notes}}
+        pod = {"kind": "Pod", "metadata": {"name": f"genvm-m-{name}", "labels": labels, "annotations": notes}}
         api.store.add(
             "pods", "gv", pod | {"spec": {"terminationGracePeriodSeconds": 1}, "status": {"phase": ""}}
         )

@@ -16,6 +16,7 @@ from orchestrator.runtime.kubernetes.failures import (
     ServerAnswer,
     Throttled,
     Unauthorized,
+    Unreadable,
     failure_of,
 )
 from orchestrator.runtime.port import EngineRefused, RuntimeFailure
@@ -26,7 +27,7 @@ KINDS: dict[str, type[RuntimeFailure]] = {
     "create-while-terminating": AlreadyExists,
     "pod-missing": NotFound,
     "namespace-missing": NotFound,
-    "unknown-endpoint": NotFound,
+    "unknown-endpoint": Unreadable,
     "put-stale": Conflict,
     "patch-stale-rv": Conflict,
     "delete-wrong-uid": Conflict,

@@ -133,13 +133,33 @@ async def test_a_pod_that_came_and_went_while_a_list_was_under_way_is_gone(at: B
     assert (await life.ended()).loss is Loss.CONTAINER_LOST
 
 
+async def test_what_the_watch_told_before_the_answer_came_is_known_to_who_follows(at: Bench) -> None:
+    """It tells of it once, and a Pod that no node has room for shows nothing more."""
+    answer = await at.calls.create_pod(made("run-7"))
+    at.kubelet.live(NAME, "unschedulable")
+    newest = at.api.store.get("pods", "gv", NAME)
+    assert newest is not None
+    version = newest["metadata"]["resourceVersion"]
+    await until(lambda: answer.uid in at.reflector.pods and at.reflector.pods[answer.uid].version == version)
+    assert "Insufficient cpu" in (at.follow(answer).waits_for_room() or "")
+
+
+async def test_an_end_that_the_watch_told_before_the_answer_came_is_one(at: Bench) -> None:
+    answer = await at.calls.create_pod(made("run-7"))
+    at.kubelet.live(NAME, "sidecar: the instance exits 3")
+    await until(lambda: answer.uid in at.reflector.pods and at.reflector.pods[answer.uid].phase == "Failed")
+    assert (await at.follow(answer).ended()).exit_code == 3
+
+
 def is_delete(method: str, path: str) -> bool:
     return method == "DELETE"
 
 
-async def test_what_could_not_be_deleted_is_deleted_later(at: Bench) -> None:
+@pytest.mark.parametrize("status", [200, 404, 409, 503])
+async def test_what_could_not_be_deleted_is_deleted_later(at: Bench, status: int) -> None:
+    """Whoever said so: of the first three none was the server."""
     pod = await at.calls.create_pod(made("run-7"))
-    at.api.faults.fail = (503, is_delete)
+    at.api.faults.fail = (status, is_delete)
     pauses = Pauses()
     removals = Removals(at.calls, 2.0, pause=pauses)
     tasks = TaskOwner("test")

@@ -282,6 +282,23 @@ async def test_what_a_sweep_gave_up_waiting_for_is_still_followed(at: Bench, man
     assert ours.alive == 0
 
 
+async def test_an_end_that_no_watch_tells_of_is_looked_for(at: Bench, managers: Managers) -> None:
+    """Once for all Pods of a node that is silent: each look is at all Pods there are."""
+    at.api.faults.silent_watches = True
+    ours = managers.one(removal_wait=0.05)
+    owns = [await ours.start(spec_of(f"run-{number}")) for number in range(3)]
+    for own in owns:
+        at.kubelet.live(own.life.pod.name, "sidecar: deleted, neither ends on TERM", until=5)
+    await until(lambda: ours.reflector.statistics().watching)
+    at.api.store.remove("pods", "gv", owns[0].life.pod.name)
+    await owns[0].destroy()
+    await until(lambda: ours.alive == 2)
+    for own in owns[1:]:
+        await until(lambda: ours.reflector.statistics().watching)
+        await own.destroy()
+    assert (ours.alive, ours.reflector.statistics().lists) == (2, 2)
+
+
 async def test_a_pod_that_never_runs_is_destroyed_when_it_is_gone(at: Bench, managers: Managers) -> None:
     """Until then its connector runs, and it has its room."""
     ours = managers.one()
@@ -396,14 +413,15 @@ def is_patch(method: str, path: str) -> bool:
     return method == "PATCH"
 
 
+@pytest.mark.parametrize("status", [200, 404, 503])
 async def test_a_line_is_drawn_though_the_server_is_out_of_order_for_a_while(
-    at: Bench, managers: Managers
+    at: Bench, managers: Managers, status: int
 ) -> None:
     """Else the Pod has none for good, and is listed as one that waits for a run."""
     pods = managers.one()
     own = await pods.start(replace(spec_of("warm-1"), execution_id=None, deadline=None))
     at.kubelet.live(own.life.pod.name, LIFE, until=5)
-    at.api.faults.fail = (503, is_patch)
+    at.api.faults.fail = (status, is_patch)
     marking = asyncio.ensure_future(pods.mark(own, 30.0, run=9))
     await managers.pauses.until(6)
     at.api.faults.fail = None

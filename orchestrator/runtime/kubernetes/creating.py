@@ -54,19 +54,20 @@ class Creation:
 
         Raises EngineRefused, EngineUnreachable; see `in_doubt` then.
         """
-        left = TRIES
+        left, unreadable = TRIES, 0
         while True:
             try:
                 return await self._made()
             except (NoRoom, Throttled) as full:
                 self.on_no_room(str(full))
-                left, wait = TRIES, wait_after(full, ROOM_PAUSE_S)
+                left, unreadable, wait = TRIES, 0, wait_after(full, ROOM_PAUSE_S)
             except (EngineUnreachable, Conflict) as failure:
                 left, wait = left - 1, wait_after(failure, PAUSE_S)
+                unreadable = unreadable + 1 if isinstance(failure, Unreadable) else 0
+                if unreadable == TRIES:
+                    # It answers and will say the same again: nobody would learn why the run waits.
+                    raise EngineRefused(str(failure)) from failure
                 if not left:
-                    if isinstance(failure, Unreadable):
-                        # It answers and will say the same again: nobody would learn why the run waits.
-                        raise EngineRefused(str(failure)) from failure
                     raise
             await self.pause(wait)
 

@@ -5,8 +5,9 @@ at. A message is repeated only where it cannot quote what was sent: a refused Po
 
     RuntimeFailure
     ├── EngineUnreachable   nothing is known about what was asked for
-    │   └── Busy            the server said "later"; `retry_after` when it said how much later
-    │       └── Throttled   it has too much to do, and has not begun with it
+    │   ├── Busy            the server said "later"; `retry_after` when it said how much later
+    │   │   └── Throttled   it has too much to do, and has not begun with it
+    │   └── Unreadable      an answer, but to another question: something on the way may have given it
     └── EngineRefused       no, and the same again will be no
         ├── NotFound        there is no such object, or no such namespace
         ├── AlreadyExists   the name is taken, also by an object that is still being deleted
@@ -28,6 +29,8 @@ from orchestrator.runtime.port import EngineRefused, EngineUnreachable, RuntimeF
 _SHOWN = 200
 """Bytes of an answer of unknown shape."""
 _LATER = frozenset({408, 500, 502, 503, 504})
+_ABOUT_AN_OBJECT = frozenset({404, 409})
+"""Without a Status they are about something else than an object: whoever answered does not know it."""
 _HARMLESS_400 = (
     "strict decoding error: unknown field",
     "quantities must match",
@@ -99,6 +102,8 @@ def failure_of(answer: ServerAnswer) -> RuntimeFailure:
     said = _status_object(answer.body)
     if said is None:
         text = f"{answer.status}: {answer.body[:_SHOWN].decode('utf-8', 'replace').strip()}"
+        if answer.status in _ABOUT_AN_OBJECT:
+            return Unreadable(text)
         return _by_code(answer.status, "", "", text, _seconds(answer.retry_after))
     reason, message = _text(said, "reason"), _text(said, "message")
     retry_after = _seconds(answer.retry_after) or _seconds(_details(said).get("retryAfterSeconds"))

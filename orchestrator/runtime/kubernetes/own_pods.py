@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -115,6 +115,7 @@ class OwnPods:
         self._tasks = TaskOwner("kubernetes")
         self._own: dict[str, OwnPod] = {}
         self._starting: set[str] = set()
+        self._no_doubt_until: datetime | None = None
         self.room = Room()
 
     def open(self) -> None:
@@ -328,8 +329,6 @@ class OwnPods:
     def _followed(self, pods: Iterable[Pod]) -> Iterator[list[Life]]:
         """What is heard of Pods that are to be deleted; followed before that: one may be gone at once."""
         lives = [self._lives.follow(pod, self.reflector.expect) for pod in pods] if self._tasks else []
-        for life in lives:
-            life.ordered = True
         try:
             yield lives
         finally:
@@ -345,7 +344,14 @@ class OwnPods:
                 for life in lives:
                     await life.over()
         except TimeoutError:
-            self.reflector.doubt()  # something may have been missed
+            self._doubt()
+
+    def _doubt(self) -> None:
+        """Something may have been missed. Not for each of a silent node's Pods: all Pods are listed then."""
+        now = self._now()
+        if self._no_doubt_until is None or now >= self._no_doubt_until:
+            self._no_doubt_until = now + timedelta(seconds=self._settings.removal_wait)
+            self.reflector.doubt()
 
     async def _remove(self, own: OwnPod) -> None:
         """Order a Pod's deletion, wait until nothing of it runs, or for a while, and forget it."""

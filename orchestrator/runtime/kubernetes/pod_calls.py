@@ -10,7 +10,7 @@ from orchestrator.runtime.kubernetes.calls import Bookmark, Event, PodList, Remo
 from orchestrator.runtime.kubernetes.failures import ServerAnswer, Unreadable, expired_in_stream, failure_of
 from orchestrator.runtime.kubernetes.http import LONG, ApiServer
 from orchestrator.runtime.kubernetes.pods import Pod, pod_of
-from orchestrator.runtime.port import EngineRefused, EngineUnreachable
+from orchestrator.runtime.port import EngineUnreachable
 
 _PAGE = 500
 _MERGE = "application/merge-patch+json"
@@ -28,9 +28,12 @@ class PodCalls:
         pods: list[Pod] = []
         while True:
             page = _object(await self._server.send("GET", self._pods, query=query, timeout=LONG))
-            items = page.get("items")
-            pods += [_pod(item) for item in items] if isinstance(items, list) else []
-            version, onward = _metadata(page, "resourceVersion"), _metadata(page, "continue")
+            items, version = page.get("items", ...), _metadata(page, "resourceVersion")
+            if not (version and (items is None or isinstance(items, list))):
+                # Not a list without Pods: everything that runs would be taken for gone.
+                raise Unreadable("the API server answered with something that is no list of Pods")
+            pods += map(_pod, items or ())
+            onward = _metadata(page, "continue")
             if not onward:
                 return PodList(tuple(pods), version)
             query = query | {"continue": onward}
@@ -56,18 +59,15 @@ class PodCalls:
 
     async def create_pod(self, manifest: Mapping[str, object]) -> Pod:
         strict = {"fieldValidation": "Strict"}
-        answer = await self._server.send("POST", self._pods, query=strict, body=manifest)
-        try:
-            return _pod(_object(answer))
-        except EngineRefused as unreadable:
-            raise Unreadable(str(unreadable)) from unreadable
+        return _pod(_object(await self._server.send("POST", self._pods, query=strict, body=manifest)))
 
     async def patch_pod(self, name: str, patch: Mapping[str, object]) -> None:
-        await self._server.send("PATCH", f"{self._pods}/{name}", body=patch, content_type=_MERGE)
+        path = f"{self._pods}/{name}"
+        _acknowledged(await self._server.send("PATCH", path, body=patch, content_type=_MERGE))
 
     async def delete_pod(self, name: str, uid: str, grace: int) -> None:
         order = {"gracePeriodSeconds": grace, "preconditions": {"uid": uid}}
-        await self._server.send("DELETE", f"{self._pods}/{name}", body=order)
+        _acknowledged(await self._server.send("DELETE", f"{self._pods}/{name}", body=order))
 
     async def pod_log(self, name: str, container: str, lines: int, limit: int) -> str:
         query = {"container": container, "tailLines": str(lines), "limitBytes": str(limit)}
@@ -113,15 +113,23 @@ def _pod(value: object) -> Pod:
     try:
         return pod_of(value if isinstance(value, dict) else {})
     except ValueError as error:
-        raise EngineRefused(f"the API server answered with {error}") from error
+        raise Unreadable(f"the API server answered with {error}") from error
 
 
 def _object(body: bytes) -> Mapping[str, object]:
     try:
         value = json.loads(body)
     except ValueError as error:
-        raise EngineRefused("the API server answered with something that is not JSON") from error
-    return value if isinstance(value, dict) else {}
+        raise Unreadable("the API server answered with something that is not JSON") from error
+    if not isinstance(value, dict):
+        raise Unreadable("the API server answered with something that is no object")
+    return value
+
+
+def _acknowledged(body: bytes) -> None:
+    """Who passes calls on may say that all is well in its own words. Raises Unreadable."""
+    if (kind := _object(body).get("kind")) not in ("Pod", "Status"):
+        raise Unreadable(f"the API server answered with a {str(kind)[:40]} instead of a Pod")
 
 
 def _metadata(value: Mapping[str, object], key: str) -> str:

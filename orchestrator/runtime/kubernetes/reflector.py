@@ -80,12 +80,18 @@ class Reflector:
         await self._listed.wait()
 
     def expect(self, pod: Pod) -> None:
-        """Take over a Pod that another call answered with, and tell of it, or of its end if that was told."""
+        """Take over a Pod that another call answered with, and tell of it, or of what is known since.
+
+        A watch may be faster than an answer: what it told when nobody listened it does not tell again.
+        """
         if pod.uid in self._removed:
             self._listener(Removed(pod))
-        elif pod.uid not in self._pods:
+        elif (known := self._pods.get(pod.uid)) is None:
             self._expected.add(pod.uid)
             self._apply(Seen(pod))
+        elif known.version != pod.version:
+            # If the answer is the newer one of the two, the watch is about to tell of that.
+            self._listener(Seen(known))
 
     def doubt(self) -> None:
         """List again now: something else says that the server is not what it was. Never waits."""
