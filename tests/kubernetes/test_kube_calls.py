@@ -13,6 +13,7 @@ import pytest
 import trustme
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from orchestrator.runtime.kubernetes import pod_calls
 from orchestrator.runtime.kubernetes.calls import Bookmark, Removed, Seen
@@ -174,6 +175,25 @@ async def test_a_watch_that_is_cut_in_a_line_says_so(api: KubeApi, calls: PodCal
             await api.watching.until(1)
             api.watching.cut()
             await anext(events)
+
+
+async def test_who_is_no_api_server_is_not_there(api: KubeApi) -> None:
+    """`/readyz` says so: a manager that is sent to another server must not take a good one's place."""
+    async with connected(Cluster(api.url, "gv")) as (calls, server):
+        await calls.list_pods(SELECTOR)
+        assert server.reachable
+        for status, words in ((200, "<html>"), (404, "<html>"), (200, "{}")):
+            api.faults.words, api.faults.fail = words, (status, any_call)
+            with capture_logs() as records, pytest.raises(Unreadable):
+                await calls.list_pods(SELECTOR)
+            with pytest.raises(Unreadable):
+                async with calls.watch_pods(SELECTOR, "1", 60) as events:
+                    await anext(events)
+            assert not server.reachable
+            assert [one["event"] for one in records] == ["api_server_unreachable"]
+            api.faults.fail = None
+            await calls.list_pods(SELECTOR)
+            assert server.reachable
 
 
 @pytest.mark.parametrize("status", [200, 404, 409])

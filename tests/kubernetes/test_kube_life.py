@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from orchestrator.runtime.kubernetes import removals as removals_module
 from orchestrator.runtime.kubernetes.removals import Removals
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable, InstanceDied, Loss
 from orchestrator.tasks import TaskOwner
 from tests.kubernetes.kube_bench import ATTEMPT, Bench, Pauses, bench, made, pod_name
+from tests.kubernetes.kube_faults import any_call
 from tests.until import until
 
 NAME = pod_name("run-7")
@@ -144,6 +146,15 @@ async def test_what_the_watch_told_before_the_answer_came_is_known_to_who_follow
     assert "Insufficient cpu" in (at.follow(answer).waits_for_room() or "")
 
 
+async def test_an_answer_that_is_newer_than_the_watch_counts(at: Bench) -> None:
+    """A watch that is silent tells of it no sooner than its silence is noticed."""
+    await at.calls.create_pod(made("run-7"))
+    await until(lambda: len(at.reflector.pods) == 1)
+    at.api.faults.silent_watches = True
+    at.kubelet.live(NAME, "sidecar: the instance exits 3", until=4, address="127.0.0.1")
+    assert await at.follow(await at.calls.get_pod(NAME)).reachable() == "127.0.0.1"
+
+
 async def test_an_end_that_the_watch_told_before_the_answer_came_is_one(at: Bench) -> None:
     answer = await at.calls.create_pod(made("run-7"))
     at.kubelet.live(NAME, "sidecar: the instance exits 3")
@@ -185,6 +196,20 @@ async def test_a_pod_that_comes_late_is_deleted_when_it_comes(at: Bench) -> None
     await life.removed()
     await tasks.aclose()
     assert removals.pending == 0
+
+
+async def test_who_does_not_know_pods_is_not_asked_for_ever(
+    at: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each start that such a server refuses would be one more to ask for."""
+    monkeypatch.setattr(removals_module, "LATE_CREATE_S", 0.0)
+    at.api.faults.fail = (404, any_call)
+    removals = Removals(at.calls, 2.0, pause=Pauses())
+    tasks = TaskOwner("test")
+    tasks.spawn("removals", removals.run())
+    removals.remember(NAME, (ATTEMPT, "a1"))
+    await until(lambda: not removals.pending)
+    await tasks.aclose()
 
 
 async def test_another_starts_pod_is_not_deleted_in_its_place(at: Bench) -> None:

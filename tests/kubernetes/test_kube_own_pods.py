@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -39,10 +39,15 @@ class Managers:
         self.pauses = Pauses()
         self.all: list[OwnPods] = []
 
-    def one(self, manager_id: str = "m1", **settings_of: Any) -> OwnPods:
+    def one(
+        self,
+        manager_id: str = "m1",
+        pause: Callable[[float], Awaitable[None]] | None = None,
+        **settings_of: Any,
+    ) -> OwnPods:
         settings = replace(SETTINGS, manager_id=manager_id, **settings_of)
         watch = WatchSettings(silence=3600.0)
-        pods = OwnPods(settings, self.at.calls, watch, pause=self.pauses, now=lambda: NOW)
+        pods = OwnPods(settings, self.at.calls, watch, pause=pause or self.pauses, now=lambda: NOW)
         pods.open()
         self.all.append(pods)
         return pods
@@ -283,9 +288,14 @@ async def test_what_a_sweep_gave_up_waiting_for_is_still_followed(at: Bench, man
 
 
 async def test_an_end_that_no_watch_tells_of_is_looked_for(at: Bench, managers: Managers) -> None:
-    """Once for all Pods of a node that is silent: each look is at all Pods there are."""
+    """Once for all Pods of a node that is silent, and once more: each look is at all Pods there are."""
     at.api.faults.silent_watches = True
-    ours = managers.one(removal_wait=0.05)
+    go_on = asyncio.Event()
+
+    async def held(seconds: float) -> None:
+        await go_on.wait()
+
+    ours = managers.one(pause=held, removal_wait=0.05)
     owns = [await ours.start(spec_of(f"run-{number}")) for number in range(3)]
     for own in owns:
         at.kubelet.live(own.life.pod.name, "sidecar: deleted, neither ends on TERM", until=5)
@@ -297,6 +307,10 @@ async def test_an_end_that_no_watch_tells_of_is_looked_for(at: Bench, managers: 
         await until(lambda: ours.reflector.statistics().watching)
         await own.destroy()
     assert (ours.alive, ours.reflector.statistics().lists) == (2, 2)
+    at.api.store.remove("pods", "gv", owns[1].life.pod.name)
+    go_on.set()
+    await until(lambda: ours.alive == 1)
+    assert ours.reflector.statistics().lists == 3
 
 
 async def test_a_pod_that_never_runs_is_destroyed_when_it_is_gone(at: Bench, managers: Managers) -> None:

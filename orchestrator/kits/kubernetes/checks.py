@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -82,7 +81,7 @@ async def _may(server: ApiServer, resource: str, verb: str) -> bool:
         "spec": {"resourceAttributes": asked | ({"subresource": sub} if sub else {})},
     }
     answer = await server.send("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body)
-    return _mapping(_json(answer), "status").get("allowed") is True
+    return _mapping(answer, "status").get("allowed") is True
 
 
 async def check_admission(server: ApiServer, settings: Settings) -> Finding:
@@ -163,13 +162,8 @@ def _path(namespace: str, resource: str) -> str:
     return f"/api/v1/namespaces/{namespace}/{resource}"
 
 
-def _json(answer: bytes) -> Mapping[str, Any]:
-    value = json.loads(answer)
-    return value if isinstance(value, dict) else {}
-
-
-def _items(answer: bytes) -> list[Mapping[str, Any]]:
-    items = _json(answer).get("items")
+def _items(listed: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    items = listed.get("items")
     return [one for one in items if isinstance(one, dict)] if isinstance(items, list) else []
 
 

@@ -11,16 +11,19 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import aiohttp
 import structlog
 
 from orchestrator.runtime.call_tally import CallResult, CallTally
 from orchestrator.runtime.kubernetes.cluster import Cluster
-from orchestrator.runtime.kubernetes.failures import ServerAnswer, Unauthorized, failure_of
+from orchestrator.runtime.kubernetes.failures import ServerAnswer, Unauthorized, Unreadable, failure_of
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 QUICK, LONG = 10.0, 30.0
 """Seconds for a call, and for a list of everything. Under load a server keeps calls waiting for seconds."""
@@ -79,8 +82,8 @@ class ApiServer:
         body: Mapping[str, object] | None = None,
         content_type: str = "application/json",
         timeout: float = QUICK,
-    ) -> bytes:
-        """The body of the answer. Raises what `failures` names, NotConnected."""
+    ) -> Mapping[str, object]:
+        """The object that is the answer. Raises what `failures` names, NotConnected."""
         request = _Request(
             method,
             path,
@@ -89,24 +92,36 @@ class ApiServer:
             {} if body is None else {"Content-Type": content_type},
             aiohttp.ClientTimeout(total=timeout),
         )
+        return await self._asked(request, object_in)
+
+    async def text(self, path: str, query: Mapping[str, str]) -> str:
+        """An answer that is no object. Raises like `send`."""
+        request = _Request("GET", path, query, None, {}, aiohttp.ClientTimeout(total=QUICK))
+        return await self._asked(request, lambda body: body.decode("utf-8", "replace"))
+
+    async def _asked(self, request: _Request, read: Callable[[bytes], T]) -> T:
         try:
-            return await self._sent(request)
+            return await self._sent(request, read)
         except Unauthorized:
             self._read_at = None
-            return await self._sent(request)
+            return await self._sent(request, read)
 
-    async def _sent(self, request: _Request) -> bytes:
+    async def _sent(self, request: _Request, read: Callable[[bytes], T]) -> T:
         self.calls_in_flight += 1
         begun, result = time.monotonic(), CallResult.UNANSWERED
         try:
             async with self._answer(request) as answer:
-                body = await answer.read()
+                said = read(await answer.read())
+            self._note(reachable=True)
         except EngineRefused:
             result = CallResult.REFUSED
             raise
+        except Unreadable as unreadable:
+            self._note(reachable=False, why=str(unreadable))
+            raise
         else:
             result = CallResult.OK
-            return body
+            return said
         finally:
             self.calls_in_flight -= 1
             operation = operation_of(request.method, request.path)
@@ -127,6 +142,9 @@ class ApiServer:
         """
         limits = aiohttp.ClientTimeout(total=None, sock_connect=QUICK)
         async with self._answer(_Request("GET", path, query, None, {}, limits)) as answer:
+            if answer.content_type.startswith("text/"):
+                raise Unreadable(f"the API server answered a watch with {answer.content_type}")
+            self._note(reachable=True)
             yield whole_lines(answer.content.iter_any())
 
     @asynccontextmanager
@@ -143,10 +161,12 @@ class ApiServer:
                 timeout=request.limits,
                 allow_redirects=False,
             ) as answer:
-                self._note(reachable=True)
                 if answer.status >= 300:
                     body = await answer.read()
-                    raise failure_of(ServerAnswer(answer.status, body, answer.headers.get("Retry-After")))
+                    failure = failure_of(ServerAnswer(answer.status, body, answer.headers.get("Retry-After")))
+                    if not isinstance(failure, Unreadable):
+                        self._note(reachable=True)
+                    raise failure
                 yield answer
         except aiohttp.ClientConnectorError as error:
             self._note(reachable=False, why=str(error))
@@ -185,6 +205,17 @@ class ApiServer:
     async def aclose(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+def object_in(body: bytes) -> Mapping[str, object]:
+    """What the API server answers says of itself what it is. Raises Unreadable: it was somebody else's."""
+    try:
+        value = json.loads(body)
+    except ValueError as error:
+        raise Unreadable("the API server answered with something that is not JSON") from error
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+        raise Unreadable("the API server answered with something that is no object of a cluster")
+    return value
 
 
 async def whole_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import structlog
 
@@ -115,13 +115,14 @@ class OwnPods:
         self._tasks = TaskOwner("kubernetes")
         self._own: dict[str, OwnPod] = {}
         self._starting: set[str] = set()
-        self._no_doubt_until: datetime | None = None
+        self._doubted = asyncio.Event()
         self.room = Room()
 
     def open(self) -> None:
         """Begin to follow what there is. Inside a running event loop, once."""
         self._tasks.spawn_eternal("reflector", self.reflector.run())
         self._tasks.spawn_eternal("removals", self._removals.run())
+        self._tasks.spawn_eternal("doubts", self._look_again())
 
     @property
     def alive(self) -> int:
@@ -344,14 +345,15 @@ class OwnPods:
                 for life in lives:
                     await life.over()
         except TimeoutError:
-            self._doubt()
+            self._doubted.set()
 
-    def _doubt(self) -> None:
-        """Something may have been missed. Not for each of a silent node's Pods: all Pods are listed then."""
-        now = self._now()
-        if self._no_doubt_until is None or now >= self._no_doubt_until:
-            self._no_doubt_until = now + timedelta(seconds=self._settings.removal_wait)
+    async def _look_again(self) -> None:
+        """Where something may have been missed; once for all of a silent node's Pods: each look lists all."""
+        while True:
+            await self._doubted.wait()
+            self._doubted.clear()
             self.reflector.doubt()
+            await self._pause(self._settings.removal_wait)
 
     async def _remove(self, own: OwnPod) -> None:
         """Order a Pod's deletion, wait until nothing of it runs, or for a while, and forget it."""

@@ -27,7 +27,7 @@ class PodCalls:
         query = {"labelSelector": selector, "limit": str(_PAGE)}
         pods: list[Pod] = []
         while True:
-            page = _object(await self._server.send("GET", self._pods, query=query, timeout=LONG))
+            page = await self._server.send("GET", self._pods, query=query, timeout=LONG)
             items, version = page.get("items", ...), _metadata(page, "resourceVersion")
             if not (version and (items is None or isinstance(items, list))):
                 # Not a list without Pods: everything that runs would be taken for gone.
@@ -55,25 +55,22 @@ class PodCalls:
                 yield events
 
     async def get_pod(self, name: str) -> Pod:
-        return _pod(_object(await self._server.send("GET", f"{self._pods}/{name}")))
+        return _pod(await self._server.send("GET", f"{self._pods}/{name}"))
 
     async def create_pod(self, manifest: Mapping[str, object]) -> Pod:
         strict = {"fieldValidation": "Strict"}
-        return _pod(_object(await self._server.send("POST", self._pods, query=strict, body=manifest)))
+        return _pod(await self._server.send("POST", self._pods, query=strict, body=manifest))
 
     async def patch_pod(self, name: str, patch: Mapping[str, object]) -> None:
-        path = f"{self._pods}/{name}"
-        _acknowledged(await self._server.send("PATCH", path, body=patch, content_type=_MERGE))
+        await self._server.send("PATCH", f"{self._pods}/{name}", body=patch, content_type=_MERGE)
 
     async def delete_pod(self, name: str, uid: str, grace: int) -> None:
         order = {"gracePeriodSeconds": grace, "preconditions": {"uid": uid}}
-        _acknowledged(await self._server.send("DELETE", f"{self._pods}/{name}", body=order))
+        await self._server.send("DELETE", f"{self._pods}/{name}", body=order)
 
     async def pod_log(self, name: str, container: str, lines: int, limit: int) -> str:
         query = {"container": container, "tailLines": str(lines), "limitBytes": str(limit)}
-        return (await self._server.send("GET", f"{self._pods}/{name}/log", query=query)).decode(
-            "utf-8", "replace"
-        )
+        return await self._server.text(f"{self._pods}/{name}/log", query)
 
 
 async def _events(lines: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
@@ -114,22 +111,6 @@ def _pod(value: object) -> Pod:
         return pod_of(value if isinstance(value, dict) else {})
     except ValueError as error:
         raise Unreadable(f"the API server answered with {error}") from error
-
-
-def _object(body: bytes) -> Mapping[str, object]:
-    try:
-        value = json.loads(body)
-    except ValueError as error:
-        raise Unreadable("the API server answered with something that is not JSON") from error
-    if not isinstance(value, dict):
-        raise Unreadable("the API server answered with something that is no object")
-    return value
-
-
-def _acknowledged(body: bytes) -> None:
-    """Who passes calls on may say that all is well in its own words. Raises Unreadable."""
-    if (kind := _object(body).get("kind")) not in ("Pod", "Status"):
-        raise Unreadable(f"the API server answered with a {str(kind)[:40]} instead of a Pod")
 
 
 def _metadata(value: Mapping[str, object], key: str) -> str:

@@ -3,7 +3,8 @@
 A list gives a version, a watch goes on from it. What is seen may only be trusted as long as one of three
 things holds: events come, bookmarks come, or the watch ended in order. Else it is listed again: a watch at a
 version that the server will only have in the future is open, silent and wrong for ever, and a server that
-stops keeps watches open. Versions are compared for equality alone.
+stops keeps watches open. Versions are compared for equality, and for order only where two answers about one
+Pod may have overtaken each other.
 
 Whoever listens is told of each change of a Pod once, from whichever of the two it came, and Pods are told
 apart by uid: one that has another's name is another.
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 _REMEMBERED = 1000
 """Pods that are gone: one may be gone before the answer to its own create is here."""
+_DIGITS = 20
+"""Of a version that is a number: it has 64 bits."""
 _TRIES_AT_A_VERSION = 2
 """Failures to watch from one version before it is the version that is doubted."""
 
@@ -89,8 +92,7 @@ class Reflector:
         elif (known := self._pods.get(pod.uid)) is None:
             self._expected.add(pod.uid)
             self._apply(Seen(pod))
-        elif known.version != pod.version:
-            # If the answer is the newer one of the two, the watch is about to tell of that.
+        elif _is_newer(known.version, pod.version):
             self._listener(Seen(known))
 
     def doubt(self) -> None:
@@ -200,3 +202,10 @@ class Reflector:
         if known is None or known.version != pod.version:
             self._pods[pod.uid] = pod
             self._listener(change)
+
+
+def _is_newer(known: str, answered: str) -> bool:
+    """Of two versions of one Pod. Those of a cluster are numbers that grow; of others the watch's counts."""
+    if all(version.isdecimal() and len(version) <= _DIGITS for version in (known, answered)):
+        return int(known) > int(answered)
+    return known != answered
