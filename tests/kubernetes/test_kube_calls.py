@@ -197,7 +197,9 @@ async def test_who_is_no_api_server_is_not_there(api: KubeApi) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 404, 409])
-@pytest.mark.parametrize("words", ["<html>", "null", "[]", "{}", '{"items": [{}]}', '{"status": "ok"}'])
+@pytest.mark.parametrize(
+    "words", ["<html>", "null", "[]", "{}", '{"items": [{}]}', '{"status": "ok"}', '{"kind": "x"}']
+)
 async def test_an_answer_to_another_question_says_nothing_of_pods(
     api: KubeApi, calls: PodCalls, status: int, words: str
 ) -> None:

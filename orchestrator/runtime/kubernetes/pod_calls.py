@@ -62,11 +62,12 @@ class PodCalls:
         return _pod(await self._server.send("POST", self._pods, query=strict, body=manifest))
 
     async def patch_pod(self, name: str, patch: Mapping[str, object]) -> None:
-        await self._server.send("PATCH", f"{self._pods}/{name}", body=patch, content_type=_MERGE)
+        path = f"{self._pods}/{name}"
+        _acknowledged(await self._server.send("PATCH", path, body=patch, content_type=_MERGE))
 
     async def delete_pod(self, name: str, uid: str, grace: int) -> None:
         order = {"gracePeriodSeconds": grace, "preconditions": {"uid": uid}}
-        await self._server.send("DELETE", f"{self._pods}/{name}", body=order)
+        _acknowledged(await self._server.send("DELETE", f"{self._pods}/{name}", body=order))
 
     async def pod_log(self, name: str, container: str, lines: int, limit: int) -> str:
         query = {"container": container, "tailLines": str(lines), "limitBytes": str(limit)}
@@ -111,6 +112,12 @@ def _pod(value: object) -> Pod:
         return pod_of(value if isinstance(value, dict) else {})
     except ValueError as error:
         raise Unreadable(f"the API server answered with {error}") from error
+
+
+def _acknowledged(answer: Mapping[str, object]) -> None:
+    """A change is done when a Pod or a Status says so. Raises Unreadable."""
+    if (kind := answer.get("kind")) not in ("Pod", "Status"):
+        raise Unreadable(f"the API server answered with a {str(kind)[:40]} instead of a Pod")
 
 
 def _metadata(value: Mapping[str, object], key: str) -> str:
