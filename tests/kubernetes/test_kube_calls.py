@@ -28,7 +28,7 @@ from orchestrator.runtime.kubernetes.failures import (
     Unauthorized,
     Unreadable,
 )
-from orchestrator.runtime.kubernetes.http import ApiServer, NotConnected, whole_lines
+from orchestrator.runtime.kubernetes.http import ApiServer, NotConnected, of_kind, whole_lines
 from orchestrator.runtime.kubernetes.pod_calls import PodCalls, event_of
 from orchestrator.runtime.kubernetes.settings import KubernetesSettings
 from orchestrator.runtime.kubernetes.shape import manifest
@@ -182,17 +182,52 @@ async def test_who_is_no_api_server_is_not_there(api: KubeApi) -> None:
     async with connected(Cluster(api.url, "gv")) as (calls, server):
         await calls.list_pods(SELECTOR)
         assert server.reachable
-        for status, words in ((200, "<html>"), (404, "<html>"), (200, "{}")):
+        for status, words in (
+            *((status, "<html>") for status in (200, 302, 400, 401, 403, 404, 405, 500, 502, 503)),
+            *((200, words) for words in ("{}", '{"kind": "PodList"}', '{"kind": "x"}', "[" * 100_000)),
+            (200, '{"kind": "PodList", "metadata": {"resourceVersion": "1"}, "items": [{}]}'),
+        ):
             api.faults.words, api.faults.fail = words, (status, any_call)
-            with capture_logs() as records, pytest.raises(Unreadable):
+            with capture_logs() as records, pytest.raises((EngineUnreachable, EngineRefused)):
                 await calls.list_pods(SELECTOR)
-            with pytest.raises(Unreadable):
+            with pytest.raises((EngineUnreachable, EngineRefused)):
                 async with calls.watch_pods(SELECTOR, "1", 60) as events:
                     await anext(events)
-            assert not server.reachable
+            assert (await log_or_refusal(calls), server.reachable) == (status == 200, False)
             assert [one["event"] for one in records] == ["api_server_unreachable"]
             api.faults.fail = None
             await calls.list_pods(SELECTOR)
+            assert server.reachable
+
+
+async def log_or_refusal(calls: PodCalls) -> bool:
+    """Whether there was one: a log is any text, so that it says nothing of who gave it."""
+    try:
+        await calls.pod_log("run-7", "executor", 1, 1)
+    except (EngineUnreachable, EngineRefused):
+        return False
+    return True
+
+
+async def test_a_servers_no_is_the_servers(api: KubeApi) -> None:
+    async with connected(Cluster(api.url, "gv")) as (calls, server):
+        with pytest.raises(NotFound):
+            await calls.get_pod("run-7")
+        assert server.reachable
+
+
+async def test_a_watch_is_the_servers_when_it_tells_something(api: KubeApi) -> None:
+    """A page in between makes a manager not ready; what it watched all along is enough to be it again."""
+    async with connected(Cluster(api.url, "gv")) as (calls, server):
+        version = (await calls.list_pods(SELECTOR)).version
+        async with calls.watch_pods(SELECTOR, version, 60) as events:
+            await api.watching.until(1)
+            api.faults.fail = (502, any_call)
+            with pytest.raises(Busy):
+                await calls.get_pod("run-7")
+            assert not server.reachable
+            api.watching.bookmark()
+            assert isinstance(await anext(events), Bookmark)
             assert server.reachable
 
 
@@ -251,7 +286,7 @@ async def test_a_call_that_takes_too_long_is_unknown(api: KubeApi) -> None:
     api.faults.hold = asyncio.Event()
     async with connected(Cluster(api.url, "gv")) as (_, server):
         with pytest.raises(EngineUnreachable, match="does not answer"):
-            await server.send("GET", "/api/v1/namespaces/gv/pods", timeout=0.05)
+            await server.send("GET", "/api/v1/namespaces/gv/pods", of_kind("PodList"), timeout=0.05)
         api.faults.hold.set()
 
 

@@ -59,6 +59,27 @@ async def test_missing_rights_are_named_one_by_one(api: KubeApi, tmp_path: Path)
     assert (rights.level, rights.found) == (Level.FAIL, "missing: patch pods, get pods/log")
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("selfsubjectaccessreviews", "rights"), ("resourcequotas", "quota"), ("limitranges", "quota")],
+)
+async def test_a_check_that_gets_no_answer_of_a_cluster_leaves_the_others(
+    api: KubeApi, path: str, name: str
+) -> None:
+    """A proxy's page for one of them is not a missing right, and not the end of all."""
+    api.faults.words, api.faults.fail = "<html>", (200, lambda _, asked: asked.endswith(path))
+    findings = await found(settings_for(api))
+    assert (findings[name].level, "could not be told" in findings[name].found) == (Level.FAIL, True)
+    assert findings["clock"].level is Level.OK
+
+
+async def test_the_right_to_see_a_quota_may_be_missing(api: KubeApi, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t1")
+    api.grants["t1"] = ("system:serviceaccount:gv:m", ALL)
+    quota = (await found(settings_for(api, kubernetes_token_file=tmp_path / "token")))["quota"]
+    assert (quota.level, "not looked at" in quota.found) == (Level.OK, True)
+
+
 async def test_a_token_that_is_not_taken_is_all_there_is_to_say(api: KubeApi, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t2")
     api.grants["t1"] = ("system:serviceaccount:gv:m", ALL)

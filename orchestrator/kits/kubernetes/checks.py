@@ -11,7 +11,7 @@ from orchestrator.kits.finding import Finding, Level, fail, ok, warn
 from orchestrator.kits.kubernetes.place import pods_of, probe_spec
 from orchestrator.kits.kubernetes.probe import check_instance
 from orchestrator.runtime.kubernetes.cluster import Cluster
-from orchestrator.runtime.kubernetes.http import ApiServer
+from orchestrator.runtime.kubernetes.http import ApiServer, of_kind
 from orchestrator.runtime.kubernetes.naming import MANAGED_BY
 from orchestrator.runtime.kubernetes.shape import manifest
 from orchestrator.runtime.port import (
@@ -30,6 +30,7 @@ RIGHTS = (
     ("pods", "delete"),
     ("pods/log", "get"),
 )
+Check = Callable[[ApiServer, Settings], Awaitable[Finding]]
 ADMISSION = "admission"
 CLOCK_SLACK = 5.0
 """Seconds that this machine and the cluster may differ by: the kubelet's line is 15 s behind a deadline."""
@@ -42,7 +43,7 @@ async def check_cluster(settings: Settings, cluster: Cluster) -> list[Finding]:
         reached = await _reached(server)
         if reached.failed:
             return [reached]
-        looked = [reached, *[await check(server, settings) for check in _CHECKS]]
+        looked = [reached, *[await _told_by(check, server, settings) for check in _CHECKS]]
         if any(one.failed or (one.name, one.level) == (ADMISSION, Level.WARN) for one in looked):
             return looked
         return looked + await check_instance(settings, cluster)
@@ -50,10 +51,19 @@ async def check_cluster(settings: Settings, cluster: Cluster) -> list[Finding]:
         await server.aclose()
 
 
+async def _told_by(check: Check, server: ApiServer, settings: Settings) -> Finding:
+    """Its finding; a check that could not be made takes nothing from the others."""
+    try:
+        return await check(server, settings)
+    except RuntimeFailure as failure:
+        name = check.__name__.removeprefix("check_").replace("_", " ")
+        return fail(name, f"could not be told: {failure}", "try again")
+
+
 async def _reached(server: ApiServer) -> Finding:
     space = server.cluster.namespace
     try:
-        await server.send("GET", _path(space, "pods"), query={"limit": "1"})
+        await server.send("GET", _path(space, "pods"), of_kind("PodList"), query={"limit": "1"})
     except EngineUnreachable as away:
         return fail("cluster", str(away), "check GENVM_KUBERNETES_SERVER, and what lies between")
     except EngineRefused as refused:
@@ -80,7 +90,8 @@ async def _may(server: ApiServer, resource: str, verb: str) -> bool:
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": asked | ({"subresource": sub} if sub else {})},
     }
-    answer = await server.send("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body)
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    answer = await server.send("POST", path, of_kind("SelfSubjectAccessReview"), body=body)
     return _mapping(answer, "status").get("allowed") is True
 
 
@@ -91,7 +102,9 @@ async def check_admission(server: ApiServer, settings: Settings) -> Finding:
     )
     query = {"dryRun": "All", "fieldValidation": "Strict"}
     try:
-        await server.send("POST", _path(server.cluster.namespace, "pods"), query=query, body=body)
+        await server.send(
+            "POST", _path(server.cluster.namespace, "pods"), of_kind("Pod"), query=query, body=body
+        )
     except RuntimeFailure as refused:
         if "exceeded quota" in str(refused):
             return warn(
@@ -112,7 +125,9 @@ async def check_security_level(server: ApiServer, settings: Settings) -> Finding
     spec["hostNetwork"] = True
     query = {"dryRun": "All"}
     try:
-        await server.send("POST", _path(server.cluster.namespace, "pods"), query=query, body=body)
+        await server.send(
+            "POST", _path(server.cluster.namespace, "pods"), of_kind("Pod"), query=query, body=body
+        )
     except EngineRefused as refused:
         if "PodSecurity" in str(refused):
             return ok("pod security", "the namespace refuses what is not restricted")
@@ -129,12 +144,11 @@ async def check_security_level(server: ApiServer, settings: Settings) -> Finding
 async def check_quota(server: ApiServer, settings: Settings) -> Finding:
     """What a quota leaves, and what a LimitRange does to instances; the right to look is optional."""
     del settings
-    space = server.cluster.namespace
     try:
-        quotas = _items(await server.send("GET", _path(space, "resourcequotas")))
-        ranges = _items(await server.send("GET", _path(space, "limitranges")))
-    except RuntimeFailure:
-        return ok("quota", "not looked at: no right to list resourcequotas and limitranges")
+        quotas = await _listed(server, "resourcequotas", "ResourceQuotaList")
+        ranges = await _listed(server, "limitranges", "LimitRangeList")
+    except EngineRefused as refused:
+        return ok("quota", f"not looked at (the right to list resourcequotas and limitranges): {refused}")
     told = [_told_of_quota(one) for one in quotas]
     told += [f"LimitRange {_mapping(one, 'metadata').get('name')}" for one in ranges]
     return ok("quota", "; ".join(told) or "none")
@@ -162,8 +176,9 @@ def _path(namespace: str, resource: str) -> str:
     return f"/api/v1/namespaces/{namespace}/{resource}"
 
 
-def _items(listed: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    items = listed.get("items")
+async def _listed(server: ApiServer, resource: str, kind: str) -> list[Mapping[str, Any]]:
+    path = _path(server.cluster.namespace, resource)
+    items = (await server.send("GET", path, of_kind(kind))).get("items")
     return [one for one in items if isinstance(one, dict)] if isinstance(items, list) else []
 
 
@@ -172,7 +187,7 @@ def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return inner if isinstance(inner, dict) else {}
 
 
-_CHECKS: tuple[Callable[[ApiServer, Settings], Awaitable[Finding]], ...] = (
+_CHECKS: tuple[Check, ...] = (
     check_rights,
     check_admission,
     check_security_level,

@@ -97,8 +97,21 @@ class ServerAnswer:
     retry_after: str | None = None
 
 
+def json_in(body: bytes) -> object:
+    """Raises ValueError, also for what is nested too deep to be anybody's answer."""
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def is_the_servers(answer: ServerAnswer) -> bool:
+    """Whether an API server gave it: all but its word that it has too much to do are objects of its own."""
+    return answer.status == 429 or _status_object(answer.body) is not None
+
+
 def failure_of(answer: ServerAnswer) -> RuntimeFailure:
-    """The failure that an answer with a code of 400 and more stands for."""
+    """The failure that an answer with a code of 300 and more stands for."""
     said = _status_object(answer.body)
     if said is None:
         text = f"{answer.status}: {answer.body[:_SHOWN].decode('utf-8', 'replace').strip()}"
@@ -155,7 +168,7 @@ def _worded(status: int, reason: str, message: str, said: Mapping[str, object]) 
 
 def _status_object(body: bytes) -> Mapping[str, object] | None:
     try:
-        parsed = json.loads(body)
+        parsed = json_in(body)
     except ValueError:
         return None
     if not isinstance(parsed, dict) or parsed.get("kind") != "Status":

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,7 +18,14 @@ import structlog
 
 from orchestrator.runtime.call_tally import CallResult, CallTally
 from orchestrator.runtime.kubernetes.cluster import Cluster
-from orchestrator.runtime.kubernetes.failures import ServerAnswer, Unauthorized, Unreadable, failure_of
+from orchestrator.runtime.kubernetes.failures import (
+    ServerAnswer,
+    Unauthorized,
+    Unreadable,
+    failure_of,
+    is_the_servers,
+    json_in,
+)
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 
 log = structlog.get_logger(__name__)
@@ -59,7 +66,11 @@ class _Request:
 
 
 class ApiServer:
-    """Owns the connections. `on_refused` is told of every connection that could not be made."""
+    """Owns the connections. `on_refused` is told of every connection that could not be made.
+
+    It is `reachable` when its last answer was one that only an API server gives, read to the end; what
+    something on the way answers, a proxy's page mostly, says that it is not.
+    """
 
     def __init__(self, cluster: Cluster, on_refused: Callable[[], None] = lambda: None) -> None:
         self.cluster = cluster
@@ -77,13 +88,23 @@ class ApiServer:
         self,
         method: str,
         path: str,
+        read: Callable[[Mapping[str, object]], T],
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
         content_type: str = "application/json",
         timeout: float = QUICK,
-    ) -> Mapping[str, object]:
-        """The object that is the answer. Raises what `failures` names, NotConnected."""
+    ) -> T:
+        """What `read` makes of the object that is the answer; it raises Unreadable when it is another one.
+
+        Raises what `failures` names, NotConnected.
+        """
+
+        def understood(answer: bytes) -> T:
+            said = read(_object_in(answer))
+            self._note(reachable=True)
+            return said
+
         request = _Request(
             method,
             path,
@@ -92,10 +113,10 @@ class ApiServer:
             {} if body is None else {"Content-Type": content_type},
             aiohttp.ClientTimeout(total=timeout),
         )
-        return await self._asked(request, object_in)
+        return await self._asked(request, understood)
 
     async def text(self, path: str, query: Mapping[str, str]) -> str:
-        """An answer that is no object. Raises like `send`."""
+        """An answer that is no object, so that nobody knows who gave it. Raises like `send`."""
         request = _Request("GET", path, query, None, {}, aiohttp.ClientTimeout(total=QUICK))
         return await self._asked(request, lambda body: body.decode("utf-8", "replace"))
 
@@ -112,7 +133,6 @@ class ApiServer:
         try:
             async with self._answer(request) as answer:
                 said = read(await answer.read())
-            self._note(reachable=True)
         except EngineRefused:
             result = CallResult.REFUSED
             raise
@@ -135,37 +155,52 @@ class ApiServer:
             return answer.headers.get("Date")
 
     @asynccontextmanager
-    async def lines(self, path: str, query: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The lines of an answer that goes on; a last one that was cut is dropped.
+    async def lines(
+        self, path: str, query: Mapping[str, str], read: Callable[[bytes], T]
+    ) -> AsyncIterator[AsyncIterator[T]]:
+        """What `read` makes of each line of an answer that goes on; a last one that was cut is dropped.
 
         They end when the server ends it in order. Raises like `send`, also between two lines.
         """
         limits = aiohttp.ClientTimeout(total=None, sock_connect=QUICK)
         async with self._answer(_Request("GET", path, query, None, {}, limits)) as answer:
-            if answer.content_type.startswith("text/"):
-                raise Unreadable(f"the API server answered a watch with {answer.content_type}")
+            lines = self._understood(whole_lines(answer.content.iter_any()), read)
+            try:
+                if answer.content_type.startswith("text/"):
+                    raise Unreadable(f"the API server answered a watch with {answer.content_type}")
+                async with aclosing(lines):
+                    yield lines
+            except Unreadable as unreadable:
+                self._note(reachable=False, why=str(unreadable))
+                raise
+
+    async def _understood(
+        self, lines: AsyncIterator[bytes], read: Callable[[bytes], T]
+    ) -> AsyncGenerator[T, None]:
+        async for line in lines:
+            said = read(line)
             self._note(reachable=True)
-            yield whole_lines(answer.content.iter_any())
+            yield said
 
     @asynccontextmanager
     async def _answer(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:
         session = await self._opened()
-        said = {"Accept": "application/json", **request.headers, **await self._authorization()}
+        headers = {"Accept": "application/json", **request.headers, **await self._authorization()}
         try:
             async with session.request(
                 request.method,
                 self.cluster.server + request.path,
                 params=request.query,
-                headers=said,
+                headers=headers,
                 data=request.data,
                 timeout=request.limits,
                 allow_redirects=False,
             ) as answer:
                 if answer.status >= 300:
                     body = await answer.read()
-                    failure = failure_of(ServerAnswer(answer.status, body, answer.headers.get("Retry-After")))
-                    if not isinstance(failure, Unreadable):
-                        self._note(reachable=True)
+                    said = ServerAnswer(answer.status, body, answer.headers.get("Retry-After"))
+                    failure = failure_of(said)
+                    self._note(reachable=is_the_servers(said), why=str(failure))
                     raise failure
                 yield answer
         except aiohttp.ClientConnectorError as error:
@@ -207,10 +242,21 @@ class ApiServer:
             await self._session.close()
 
 
-def object_in(body: bytes) -> Mapping[str, object]:
+def of_kind(*kinds: str) -> Callable[[Mapping[str, object]], Mapping[str, object]]:
+    """A reader for `ApiServer.send` that takes an object of one of `kinds` as it is."""
+
+    def read(answer: Mapping[str, object]) -> Mapping[str, object]:
+        if (kind := answer["kind"]) not in kinds:
+            raise Unreadable(f"the API server answered with a {str(kind)[:40]} instead of a {kinds[0]}")
+        return answer
+
+    return read
+
+
+def _object_in(body: bytes) -> Mapping[str, object]:
     """What the API server answers says of itself what it is. Raises Unreadable: it was somebody else's."""
     try:
-        value = json.loads(body)
+        value = json_in(body)
     except ValueError as error:
         raise Unreadable("the API server answered with something that is not JSON") from error
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):

@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 
 from orchestrator.runtime.kubernetes.calls import Bookmark, Event, PodList, Removed, Seen
-from orchestrator.runtime.kubernetes.failures import ServerAnswer, Unreadable, expired_in_stream, failure_of
-from orchestrator.runtime.kubernetes.http import LONG, ApiServer
+from orchestrator.runtime.kubernetes.failures import (
+    ServerAnswer,
+    Unreadable,
+    expired_in_stream,
+    failure_of,
+    json_in,
+)
+from orchestrator.runtime.kubernetes.http import LONG, ApiServer, of_kind
 from orchestrator.runtime.kubernetes.pods import Pod, pod_of
-from orchestrator.runtime.port import EngineUnreachable
 
 _PAGE = 500
 _MERGE = "application/merge-patch+json"
+_DONE = of_kind("Pod", "Status")
+"""A change is done when one of these says so."""
 
 
 class PodCalls:
@@ -27,16 +35,11 @@ class PodCalls:
         query = {"labelSelector": selector, "limit": str(_PAGE)}
         pods: list[Pod] = []
         while True:
-            page = await self._server.send("GET", self._pods, query=query, timeout=LONG)
-            items, version = page.get("items", ...), _metadata(page, "resourceVersion")
-            if not (version and (items is None or isinstance(items, list))):
-                # Not a list without Pods: everything that runs would be taken for gone.
-                raise Unreadable("the API server answered with something that is no list of Pods")
-            pods += map(_pod, items or ())
-            onward = _metadata(page, "continue")
-            if not onward:
-                return PodList(tuple(pods), version)
-            query = query | {"continue": onward}
+            page = await self._server.send("GET", self._pods, _page, query=query, timeout=LONG)
+            pods += page.pods
+            if not page.onward:
+                return PodList(tuple(pods), page.version)
+            query = query | {"continue": page.onward}
 
     @asynccontextmanager
     async def watch_pods(
@@ -49,49 +52,48 @@ class PodCalls:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(seconds),
         }
-        async with self._server.lines(self._pods, query) as lines:
-            events = _events(lines)
+        async with self._server.lines(self._pods, query, event_of) as told:
+            events = _known(told)
             async with aclosing(events):
                 yield events
 
     async def get_pod(self, name: str) -> Pod:
-        return _pod(await self._server.send("GET", f"{self._pods}/{name}"))
+        return await self._server.send("GET", f"{self._pods}/{name}", _pod)
 
     async def create_pod(self, manifest: Mapping[str, object]) -> Pod:
         strict = {"fieldValidation": "Strict"}
-        return _pod(await self._server.send("POST", self._pods, query=strict, body=manifest))
+        return await self._server.send("POST", self._pods, _pod, query=strict, body=manifest)
 
     async def patch_pod(self, name: str, patch: Mapping[str, object]) -> None:
-        path = f"{self._pods}/{name}"
-        _acknowledged(await self._server.send("PATCH", path, body=patch, content_type=_MERGE))
+        await self._server.send("PATCH", f"{self._pods}/{name}", _DONE, body=patch, content_type=_MERGE)
 
     async def delete_pod(self, name: str, uid: str, grace: int) -> None:
         order = {"gracePeriodSeconds": grace, "preconditions": {"uid": uid}}
-        _acknowledged(await self._server.send("DELETE", f"{self._pods}/{name}", body=order))
+        await self._server.send("DELETE", f"{self._pods}/{name}", _DONE, body=order)
 
     async def pod_log(self, name: str, container: str, lines: int, limit: int) -> str:
         query = {"container": container, "tailLines": str(lines), "limitBytes": str(limit)}
         return await self._server.text(f"{self._pods}/{name}/log", query)
 
 
-async def _events(lines: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-    async for line in lines:
-        if (event := event_of(line)) is not None:
+async def _known(events: AsyncIterator[Event | None]) -> AsyncGenerator[Event, None]:
+    async for event in events:
+        if event is not None:
             yield event
 
 
 def event_of(line: bytes) -> Event | None:
     """One line of a watch; null for a kind that a later server may have.
 
-    Raises what an ERROR event stands for (Expired mostly), EngineUnreachable for a line that is no event.
+    Raises what an ERROR event stands for (Expired mostly), Unreadable for a line that is no event.
     """
     try:
-        said = json.loads(line)
+        said = json_in(line)
     except ValueError as error:
-        raise EngineUnreachable("the watch sent something that is not JSON") from error
+        raise Unreadable("the watch sent something that is not JSON") from error
     about = said.get("object") if isinstance(said, dict) else None
-    if not isinstance(about, dict):
-        raise EngineUnreachable("the watch sent something that is not an event")
+    if not (isinstance(said, dict) and isinstance(about, dict)):
+        raise Unreadable("the watch sent something that is not an event")
     match said.get("type"):
         case "ADDED" | "MODIFIED":
             return Seen(_pod(about))
@@ -114,10 +116,19 @@ def _pod(value: object) -> Pod:
         raise Unreadable(f"the API server answered with {error}") from error
 
 
-def _acknowledged(answer: Mapping[str, object]) -> None:
-    """A change is done when a Pod or a Status says so. Raises Unreadable."""
-    if (kind := answer.get("kind")) not in ("Pod", "Status"):
-        raise Unreadable(f"the API server answered with a {str(kind)[:40]} instead of a Pod")
+@dataclass(frozen=True, slots=True)
+class _Page:
+    pods: tuple[Pod, ...]
+    version: str
+    onward: str
+
+
+def _page(answer: Mapping[str, object]) -> _Page:
+    items, version = answer.get("items", ...), _metadata(answer, "resourceVersion")
+    if not (version and (items is None or isinstance(items, list))):
+        # Not a list without Pods: everything that runs would be taken for gone.
+        raise Unreadable("the API server answered with something that is no list of Pods")
+    return _Page(tuple(map(_pod, items or ())), version, _metadata(answer, "continue"))
 
 
 def _metadata(value: Mapping[str, object], key: str) -> str:
