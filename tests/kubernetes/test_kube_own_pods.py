@@ -365,6 +365,21 @@ async def test_a_pod_that_no_node_has_room_for_is_waited_for(at: Bench, managers
     assert pods.room.why is None
 
 
+async def test_nothing_is_made_that_an_older_start_waits_for(at: Bench, managers: Managers) -> None:
+    """The scheduler would try it first. It goes on when the older has room, or does not want it any more."""
+    pods = managers.one()
+    own = await pods.start(spec_of("run-7"))
+    at.kubelet.live(own.life.pod.name, "unschedulable")
+    await until(lambda: own.life.waits_for_room() is not None)
+    reaching = asyncio.ensure_future(pods.reach(own, 0.0))
+    await until(lambda: pods.room.why)
+    later = [asyncio.ensure_future(pods.start(spec_of(f"run-{number}"))) for number in (8, 9)]
+    await until(lambda: len(pods.room.waiting) == 3)
+    assert len(at.api.store.all("pods", "gv")) == 1
+    reaching.cancel()
+    assert [one.spec.name for one in await asyncio.gather(*later)] == ["run-8", "run-9"]
+
+
 async def test_a_pod_that_never_starts_is_deleted(at: Bench, managers: Managers) -> None:
     pods = managers.one()
     own = await pods.start(spec_of("run-7"))

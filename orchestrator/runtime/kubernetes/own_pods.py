@@ -138,6 +138,13 @@ class OwnPods:
         Cancelled or failed, nothing of it stays. Raises EngineUnreachable, EngineRefused.
         """
         self._claim_name(spec.name)
+        try:
+            await self.room.turn(spec)
+            return await self._made(spec)
+        finally:
+            self._starting.discard(spec.name)
+
+    async def _made(self, spec: InstanceSpec) -> OwnPod:
         name, attempt = naming.pod_name(self._settings, spec.name), secrets.token_hex(8)
         label = (self._settings.label_prefix + "attempt", attempt)
         token = secrets.token_hex(32)
@@ -146,14 +153,12 @@ class OwnPods:
         )
         creation = Creation(self._calls, body, name, self._ours(), label, pause=self._pause)
         try:
-            with self.room.wait(spec.name) as creation.on_no_room:
+            with self.room.wait(spec) as creation.on_no_room:
                 pod = await creation.pod()
         except BaseException:
             if creation.in_doubt:
                 self._removals.remember(name, label)
             raise
-        finally:
-            self._starting.discard(spec.name)
         return self._follow(spec, pod, token)
 
     def _claim_name(self, name: str) -> None:
@@ -226,7 +231,7 @@ class OwnPods:
 
     async def _reached(self, own: OwnPod, seconds: float, *, runs: bool) -> str:
         loop, life = asyncio.get_running_loop(), own.life
-        with self.room.wait(own.spec.name) as say:
+        with self.room.wait(own.spec) as say:
             while not life.settled(runs=runs):
                 full = life.waits_for_room()
                 say(full)

@@ -1,11 +1,21 @@
-"""Which starts wait for room in the cluster, and why: for `/status`, and for who can make some."""
+"""Which starts wait for room in the cluster, and why; and who of them is asked for room for first.
+
+A scheduler tries a Pod that found no room again after 1 s, then 2, up to 10 s, and a new one at once: while
+starts go on to be made, each of them may take the room that an older one waits for. So nothing is made that
+wants what an older start waits for: whoever comes later waits in line, and all that are in it go on together
+when nobody waits any more. Of those that were made together the luckiest is first.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import structlog
+
+from orchestrator.runtime.port import InstanceSpec, Role
 
 log = structlog.get_logger(__name__)
 
@@ -19,37 +29,78 @@ Say = Callable[[str | None], None]
 """Why it waits now, in the cluster's words; None: it does not."""
 
 
+@dataclass(slots=True, eq=False)
+class _Part:
+    """A part of the start of `spec`. `in_line`: it waits for one that waits; nothing is made yet."""
+
+    spec: InstanceSpec
+    why: str = ""
+    in_line: bool = False
+
+    @property
+    def others_have_it(self) -> bool:
+        return any(words in self.why for words in OTHERS_HAVE_IT)
+
+    def is_before(self, spec: InstanceSpec) -> bool:
+        """Whether what it waits for is what `spec` would take. A run waits for no instance kept ready."""
+        mine = self.spec
+        return (
+            not self.in_line
+            and self.others_have_it
+            and mine.name != spec.name
+            and (mine.memory_bytes, mine.cpus) == (spec.memory_bytes, spec.cpus)
+            and (_is_spare(spec) or not _is_spare(mine))
+        )
+
+
+def _is_spare(spec: InstanceSpec) -> bool:
+    return spec.role is Role.EXECUTOR and spec.execution_id is None
+
+
 class Room:
     """Who has none."""
 
     def __init__(self) -> None:
-        self._whys: dict[object, tuple[str, str]] = {}
+        self._parts: dict[_Part, None] = {}
+        self._changed = asyncio.Event()
 
     @property
     def why(self) -> str | None:
         """Of the newest that waits; null when none does."""
-        return next((why for _, why in reversed(self._whys.values())), None)
+        return next((part.why for part in reversed(self._parts)), None)
 
     @property
     def waiting(self) -> frozenset[str]:
         """The instances whose starts wait for what others have."""
-        whys = self._whys.values()
-        return frozenset(name for name, why in whys if any(words in why for words in OTHERS_HAVE_IT))
+        return frozenset(part.spec.name for part in self._parts if part.others_have_it)
 
     @contextmanager
-    def wait(self, name: str) -> Iterator[Say]:
-        """A part of the start of `name` that may wait; afterwards it does not."""
-        part = object()
-
-        def say(why: str | None) -> None:
-            if why is None:
-                self._whys.pop(part, None)
-                return
-            if not self._whys:
-                log.info("pods_wait_for_room", why=why)
-            self._whys[part] = (name, why)
-
+    def wait(self, spec: InstanceSpec) -> Iterator[Say]:
+        """A part of the start of `spec` that may wait; afterwards it does not."""
+        part = _Part(spec)
         try:
-            yield say
+            yield lambda why: self._say(part, why)
         finally:
-            say(None)
+            self._say(part, None)
+
+    async def turn(self, spec: InstanceSpec) -> None:
+        """Return when nobody waits for what `spec` would take. Nothing of it may be made yet."""
+        part = _Part(spec, in_line=True)
+        try:
+            while (first := next((one for one in self._parts if one.is_before(spec)), None)) is not None:
+                self._say(part, first.why)
+                changed = self._changed
+                await changed.wait()
+        finally:
+            self._say(part, None)
+
+    def _say(self, part: _Part, why: str | None) -> None:
+        if why is None:
+            if self._parts.pop(part, part) is None:
+                changed, self._changed = self._changed, asyncio.Event()
+                changed.set()
+            return
+        if not self._parts:
+            log.info("pods_wait_for_room", why=why)
+        part.why = why
+        self._parts[part] = None

@@ -72,7 +72,7 @@ class KubernetesRuntime:
 
     async def _placed(self, spec: InstanceSpec) -> PodInstance:
         """On a node that took it: a Pod that its node turned away makes way for another one."""
-        with self.pods.room.wait(spec.name) as say:
+        with self.pods.room.wait(spec) as say:
             while True:
                 own = await self.pods.start(spec)
                 say(None)
