@@ -1,7 +1,8 @@
 """Whether a manager is ready, and if not, why: each part with its own reason, and none that flickers.
 
 A part that fails counts at once, or after its patience where it mends itself most of the time; it counts as
-good again only when it has been good for a while. Pure: the clock is given.
+good again only when it has been good for a while; the first time at once, or each start would take as long.
+Pure: the clock is given.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ LOOK = 1.0
 @dataclass(frozen=True, slots=True)
 class Check:
     """`trouble` says why in few words, because everybody may be told, or null; it asks nobody and waits for
-    nothing. `patience`: seconds until it counts; `settle`: seconds that it must have been good.
+    nothing. `patience`: seconds until it counts; `settle`: seconds that it must have been good, once it was.
     """
 
     trouble: Callable[[], str | None]
@@ -30,6 +31,7 @@ class Check:
 class _Seen:
     bad_since: float | None = None
     good_since: float | None = None
+    was_good: bool = False
     reason: str | None = None
     """What is told."""
 
@@ -72,6 +74,7 @@ class Readiness:
         seen.bad_since = None
         if seen.good_since is None:
             seen.good_since = now
-        if now - seen.good_since >= check.settle:
+        if not seen.was_good or now - seen.good_since >= check.settle:
+            seen.was_good = True
             seen.reason = None
         return seen.reason

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from orchestrator.__main__ import make_parser
 from orchestrator.runtime.kubernetes import naming
 from orchestrator.runtime.kubernetes.settings import KubernetesSettings
 from orchestrator.runtime.port import InstanceSpec, Role
-from tests.helm.chart import HelmEngine, Object, Rendered, combinations
+from tests.helm.chart import NAMESPACE, HelmEngine, Object, Rendered, combinations
 
 CONNECTOR_PORT = KubernetesSettings("m", "image").connector_port
 
@@ -207,6 +209,21 @@ def test_an_uninstallation_ends_the_instances_of_its_own_managers(
 
 
 HOOK = "helm.sh/hook"
+
+
+@pytest.mark.parametrize(("name", "elsewhere"), [("defaults", set()), ("own-namespace", {"genvm-runs"})])
+def test_what_helm_tests_is_pods_and_their_logs_are_where_it_looks(
+    rendered: dict[str, Rendered], name: str, elsewhere: set[str]
+) -> None:
+    """`helm test --logs` (Helm 4.2) asks the release's namespace for the log of a Pod by each hook's name.
+
+    It fails over a hook that is none, a ConfigMap, or is elsewhere: then the notes do not ask for logs.
+    """
+    found = rendered[name]
+    hooks = [one for one in found.objects if one["metadata"].get("annotations", {}).get(HOOK) == "test"]
+    assert {one["kind"] for one in hooks} == {"Pod"}
+    assert {one["metadata"]["namespace"] for one in hooks} == {NAMESPACE} | elsewhere
+    assert ("test demo --logs" in found.notes) is (not elsewhere)
 
 
 def test_the_commands_of_the_chart_are_the_managers(rendered: dict[str, Rendered]) -> None:

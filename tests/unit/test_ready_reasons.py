@@ -27,6 +27,7 @@ def test_each_part_has_its_reason_and_the_first_counts() -> None:
 def test_what_was_bad_has_to_be_good_for_a_while() -> None:
     clock, engine = HandClock(), Part(settle=3)
     seen = Readiness({"engine": engine.check}, clock)
+    assert seen.failing() == {}
     engine.trouble = "away"
     assert seen.failing() == {"engine": "away"}
     engine.trouble = None
@@ -40,6 +41,20 @@ def test_what_was_bad_has_to_be_good_for_a_while() -> None:
     assert seen.failing() == {"engine": "away again"}
     clock.seconds += 3
     assert seen.failing() == {}
+
+
+def test_what_is_good_for_the_first_time_counts_at_once() -> None:
+    """A manager that takes another's place is looked at before it has asked its engine anything."""
+    clock, engine = HandClock(), Part(settle=3)
+    seen = Readiness({"engine": engine.check}, clock)
+    engine.trouble = "not asked yet"
+    assert seen.failing() == {"engine": "not asked yet"}
+    engine.trouble = None
+    assert seen.failing() == {}
+    engine.trouble = "away"
+    assert seen.failing() == {"engine": "away"}
+    engine.trouble = None
+    assert seen.failing() == {"engine": "away"}
 
 
 def test_what_mends_itself_soon_never_counts() -> None:
