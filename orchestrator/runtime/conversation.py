@@ -15,7 +15,15 @@ from typing import TypeVar
 
 import structlog
 
-from genvm_wire.instance_messages import Ack, FromInstance, Ready, Resume, from_instance
+from genvm_wire.instance_messages import (
+    INLET,
+    Ack,
+    FromInstance,
+    JobMessage,
+    Ready,
+    Resume,
+    from_instance,
+)
 from genvm_wire.module_messages import FromModule, ModuleReady, ModuleResume, OpenSession, from_module
 from orchestrator.runtime.meeting import describe
 from orchestrator.runtime.port import (
@@ -66,11 +74,21 @@ class SocketLine:
 
 
 class Conversation:
-    """The talking half of an `Instance`; `connect` waits for the next connection that the instance makes."""
+    """The talking half of an `Instance`; `connect` waits for the next connection that the instance makes.
 
-    def __init__(self, connect: Callable[[], Awaitable[Control]], role: Role = Role.EXECUTOR) -> None:
+    `inlet` makes one for a program that dials its node itself, and returns its line; null: a runtime whose
+    instances are elsewhere has it made there.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Control]],
+        role: Role = Role.EXECUTOR,
+        inlet: Callable[[], Awaitable[socket.socket]] | None = None,
+    ) -> None:
         self._connect = connect
         self._role = role
+        self._inlet = inlet
         self._control: Control | None = None
         self._greeting: Greeting | None = None
         self._way: Way | None = None
@@ -125,6 +143,9 @@ class Conversation:
         with ExitStack() as held:
             ends = [held.enter_context(await line.connect()) for line in (host, *modules.values())]
             message = await job()
+            if self._inlet is not None and wants_inlet(self._greeting, message):
+                message = with_inlet(message)
+                ends.append(held.enter_context(await self._inlet()))
             await self.control.send(message, [end.fileno() for end in ends])
 
     async def open(self, session: OpenSession) -> Line:
@@ -171,6 +192,16 @@ def waits(said: Greeting) -> Ready | ModuleReady:
     if isinstance(said, Ready | ModuleReady):
         return said
     raise ProtocolBroken(f"expected {Ready.kind}, got {said.kind!r}")
+
+
+def wants_inlet(said: Greeting | None, job: JobMessage) -> bool:
+    """Whether the program that this job is for dials its node itself."""
+    return isinstance(said, Ready) and bool(said.inlet) and job.host_table in said.inlet
+
+
+def with_inlet(job: JobMessage) -> JobMessage:
+    """The job, to which the line of an inlet is attached behind all else."""
+    return job.but(sockets=(*job.sockets, INLET))
 
 
 def _keeps(before: Greeting | None, said: Ready) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable
 from typing import Any
 
+from genvm_wire.inlet import Inlet
 from orchestrator.runtime.control import SocketControl
 from orchestrator.runtime.port import InstanceDied, InstanceExit
 from orchestrator.runtime.rendezvous import Rendezvous
@@ -25,10 +28,21 @@ def describe(ended: InstanceExit) -> str:
 
 
 class Meeting:
-    """An instance's connections and its end, one against the other."""
+    """An instance's connections and its end, one against the other.
 
-    def __init__(self, name: str, rendezvous: Rendezvous, watch_line: WatchLine | None = None) -> None:
+    `listen` makes the socket at which an inlet lets its program in; it blocks, and raises EngineRefused.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rendezvous: Rendezvous,
+        listen: Callable[[], socket.socket],
+        watch_line: WatchLine | None = None,
+    ) -> None:
         self._name = name
+        self._listen = listen
+        self._inlet: Inlet | None = None
         self._watch_line = watch_line
         self._rendezvous = rendezvous
         self._exit: asyncio.Future[InstanceExit] = asyncio.get_running_loop().create_future()
@@ -64,6 +78,17 @@ class Meeting:
                 arrival.cancel()
         return control
 
+    async def inlet(self) -> socket.socket:
+        """The line of a new inlet, the caller's. Raises EngineRefused."""
+        listening = asyncio.ensure_future(asyncio.to_thread(self._listen))
+        try:
+            listener = await asyncio.shield(listening)
+        except asyncio.CancelledError:
+            listening.add_done_callback(_closed)
+            raise
+        self._inlet = Inlet(listener)
+        return self._inlet.line
+
     async def wait_exit(self) -> InstanceExit:
         return await asyncio.shield(self._exit)
 
@@ -75,5 +100,13 @@ class Meeting:
     def close(self) -> None:
         """End all connections and listen no more; idempotent."""
         self._rendezvous.close()
+        if self._inlet is not None:
+            self._inlet.close()
         if self._watch_line is not None:
             self._watch_line.close()
+
+
+def _closed(listening: asyncio.Future[socket.socket]) -> None:
+    """What nobody waits for any more."""
+    if not listening.cancelled() and listening.exception() is None:
+        listening.result().close()

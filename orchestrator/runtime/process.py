@@ -73,7 +73,7 @@ class ProcessInstance(Conversation):
         meeting: Meeting,
         remove: Callable[[ProcessInstance], Awaitable[None]],
     ) -> None:
-        super().__init__(meeting.connect, spec.role)
+        super().__init__(meeting.connect, spec.role, meeting.inlet)
         self._spec = spec
         self._child = child
         self._remove = remove
@@ -194,7 +194,9 @@ class ProcessRuntime(Engineless):
             listener = await asyncio.to_thread(self._directories.listen, spec.name)
             rendezvous = Rendezvous(listener)
             child = await asyncio.to_thread(self._spawn, spec, path)
-            instance = ProcessInstance(spec, child, Meeting(spec.name, rendezvous), self._destroy)
+            listen = partial(self._directories.listen_for_program, spec.name)
+            meeting = Meeting(spec.name, rendezvous, listen)
+            instance = ProcessInstance(spec, child, meeting, self._destroy)
         except Exception:
             if child is not None:
                 await asyncio.to_thread(_end, child)

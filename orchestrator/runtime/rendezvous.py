@@ -15,6 +15,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from genvm_wire.instance_messages import INLET_SOCKET
 from orchestrator.directories import make_directory
 from orchestrator.runtime.control import FRAME_TIMEOUT, SocketControl
 from orchestrator.runtime.port import ChannelClosed, EngineRefused
@@ -108,6 +109,10 @@ class InstanceDirectories:
         finally:
             os.close(directory)
         return listener
+
+    def listen_for_program(self, name: str) -> socket.socket:
+        """Where its program is let in that dials its node itself. Raises EngineRefused."""
+        return self.relisten(name, INLET_SOCKET)
 
     def remove(self, name: str) -> None:
         """Remove the instance's directory with all in it, following nothing. Idempotent."""

@@ -18,7 +18,7 @@ from genvm_connector.identity import fresh_identity
 from genvm_connector.idle import idle
 from genvm_wire.hello import Purpose
 from genvm_wire.instance_messages import Ack, Exit, Failed, Output, Ready, from_instance
-from genvm_wire.orders import Direct, Expect, Relayed, ThroughConnector, Watch
+from genvm_wire.orders import Direct, Expect, LetIn, Relayed, ThroughConnector, Watch
 from orchestrator.runtime.kubernetes.dialling import client_tls, dial
 from orchestrator.runtime.port import ChannelClosed
 from orchestrator.runtime.watch_line import WORD
@@ -137,6 +137,22 @@ async def test_a_node_that_was_reached_before_a_module_could_not_be_sees_the_end
         node, _ = await asyncio.get_running_loop().sock_accept(listener)
         with node:
             assert await asyncio.get_running_loop().sock_recv(node, 1) == b""
+
+
+async def test_a_program_that_dials_its_node_itself_is_let_in_once(pod: Pod) -> None:
+    program, control = await pod.program(), await pod.call()
+    await given(control, ("inlet", LetIn(PATIENT_MS)))
+    with await attached(program) as line, socket.socket(socket.AF_UNIX) as dialled:
+        dialled.connect(str(pod.folder / "n"))
+        _, (handed,), _, _ = await asyncio.to_thread(socket.recv_fds, line, 16, 4)
+        with socket.socket(fileno=handed) as taken:
+            await exchanged(dialled, taken)
+        with socket.socket(socket.AF_UNIX) as second, pytest.raises(ConnectionRefusedError):
+            second.connect(str(pod.folder / "n"))
+    await given(control, ("inlet", LetIn(PATIENT_MS)))
+    said = await control.receive(from_instance)
+    assert isinstance(said, Failed)
+    assert said.message == "inlet: a program has been let in already"
 
 
 async def test_a_run_may_reach_its_node_through_its_manager(pod: Pod) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from genvm_wire.hello import Purpose
-from genvm_wire.orders import Dial, Direct, Expect, Relayed, ThroughConnector, Watch
+from genvm_wire.orders import Dial, Direct, Expect, LetIn, Relayed, ThroughConnector, Watch
 from orchestrator.tasks import TaskOwner
 from tests.kubernetes.kube_connector_pod import (
     JOB,
@@ -130,14 +130,20 @@ async def _a_run(pod: Pod, module: Pod, listener: socket.socket) -> None:
         ("host", Direct((listener.getsockname()[:2],), PATIENT_MS, b"hello")),
         ("web", Relayed(11, PATIENT_MS)),
         ("llm", ThroughConnector(("127.0.0.1", module.port), 5, TICKET, PATIENT_MS)),
+        ("inlet", LetIn(PATIENT_MS)),
     )
     control.order(Dial(7, ways))
     await control.send(JOB)
     loop = asyncio.get_running_loop()
     node, _ = await loop.sock_accept(listener)
     message, fds = await heard(program)
-    assert (message, len(fds)) == (JOB.as_map(), 3)
-    host, web, llm = (socket.socket(fileno=fd) for fd in fds)
+    assert (message, len(fds)) == (JOB.as_map(), 4)
+    host, web, llm, inlet = (socket.socket(fileno=fd) for fd in fds)
+    with inlet, socket.socket(socket.AF_UNIX) as dialled:
+        dialled.connect(str(pod.folder / "n"))
+        _, (handed,), _, _ = await asyncio.to_thread(socket.recv_fds, inlet, 16, 4)
+        with socket.socket(fileno=handed) as let_in:
+            await exchanged(dialled, let_in)
     with node, host, web, llm, socket.socket(fileno=inside) as far:
         assert await loop.sock_recv(node, 5) == b"hello"
         await exchanged(node, host)

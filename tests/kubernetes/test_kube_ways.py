@@ -17,6 +17,7 @@ from genvm_wire.orders import (
     Dial,
     Direct,
     Expect,
+    LetIn,
     Order,
     Relayed,
     ThroughConnector,
@@ -40,6 +41,7 @@ ORDERS: tuple[Order, ...] = (
             ("host", Direct((("10.0.0.1", 4000), ("fc00::1", 4000)), 5000, b"hello")),
             ("llm", ThroughConnector(("10.0.0.2", 8443), 5, "6f" * 32, 5000)),
             ("web", Relayed(11, 5000)),
+            ("inlet", LetIn(4000)),
         ),
     ),
 )

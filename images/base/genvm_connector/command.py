@@ -26,6 +26,7 @@ from genvm_connector.talk import Talk
 from genvm_connector.ways import Ways
 from genvm_wire.confinement import FilterRefused
 from genvm_wire.hello import Purpose
+from genvm_wire.instance_messages import INLET_SOCKET
 from genvm_wire.seccomp import ProfileUnsound
 
 CONTROL, WATCH, DEADLINE = "control.sock", "watch.sock", "deadline"
@@ -76,13 +77,15 @@ async def serve(terms: Terms, confine: Callable[[], None] = lambda: None) -> Non
         watch = held.enter_context(program.listening(terms.directory / WATCH))
         # The program waits for this one.
         control = held.enter_context(program.listening(terms.directory / CONTROL))
+        # Later it may not listen anywhere any more; who connects waits until a job wants it let in.
+        inlet = held.enter_context(program.listening(terms.directory / INLET_SOCKET))
         identity = fresh_identity()
         listener = held.enter_context(door.listening(terms.port))
         deadline = Deadline(watch, terms.directory / DEADLINE)
         confine()
         async with asyncio.TaskGroup() as group:
             guests = Guests()
-            ways = Ways(guests, group)
+            ways = Ways(guests, group, inlet)
             talk = Talk(program.Program(control), ways, deadline.tell)
 
             def key_of(purpose: Purpose, number: int | None) -> str | None:

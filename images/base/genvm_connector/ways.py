@@ -14,7 +14,8 @@ from genvm_connector.guests import WAIT_S, Guests
 from genvm_connector.link import Link, Unproved, call, keep_alive
 from genvm_wire.frames import FrameError
 from genvm_wire.hello import Purpose
-from genvm_wire.orders import Address, Dial, Direct, Expect, Relayed, ThroughConnector, Way
+from genvm_wire.inlet import Inlet
+from genvm_wire.orders import Address, Dial, Direct, Expect, LetIn, Relayed, ThroughConnector, Way
 from genvm_wire.splicing import splice
 
 
@@ -25,11 +26,12 @@ class NoWay(Exception):
 
 
 class Ways:
-    """Owns the splices, as tasks of `group`."""
+    """Owns the splices, as tasks of `group`. `inlet` listens beside the program; null: it lets nobody in."""
 
-    def __init__(self, guests: Guests, group: asyncio.TaskGroup) -> None:
+    def __init__(self, guests: Guests, group: asyncio.TaskGroup, inlet: socket.socket | None = None) -> None:
         self._guests = guests
         self._group = group
+        self._inlet = inlet
         self.spliced = 0
         """How many are under way."""
 
@@ -72,10 +74,19 @@ class Ways:
                         return self._spliced(await self._guests.guest(number, way.milliseconds / 1000))
                     case ThroughConnector(address, number, ticket):
                         return self._spliced(await call(address, Purpose.SESSION, number, ticket))
+                    case LetIn():
+                        return self._line_of_inlet(name)
         except TimeoutError:
             raise NoWay(f"{name}{_where(way)} did not accept within {way.milliseconds / 1000:g} s") from None
         except (OSError, EOFError, FrameError, Unproved) as error:
             raise NoWay(f"{name}{_where(way)}: {_said(error)}") from error
+
+    def _line_of_inlet(self, name: str) -> socket.socket:
+        """Of the only one there is: it lets one connection in. Raises NoWay."""
+        listener, self._inlet = self._inlet, None
+        if listener is None:
+            raise NoWay(f"{name}: a program has been let in already")
+        return Inlet(listener).line
 
     def _spliced(self, link: Link) -> socket.socket:
         near, far = socket.socketpair()

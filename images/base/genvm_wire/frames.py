@@ -20,7 +20,7 @@ HEADER_SIZE = 4
 LIMIT_FROM_MANAGER = 256 * 1024 * 1024
 LIMIT_FROM_INSTANCE = 72 * 1024 * 1024
 OUTPUT_CHUNK = 64 * 1024
-MAX_DESCRIPTORS = 3
+MAX_DESCRIPTORS = 4
 MAX_ITEMS = 1_000_000
 """Values one frame may hold: a byte of frame can cost a hundred of memory."""
 

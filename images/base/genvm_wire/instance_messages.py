@@ -16,6 +16,10 @@ from genvm_wire.messages import Fields, Message, OpenMap, read_one_of
 MIB = 1024 * 1024
 MOST_RECORDS = 256
 STREAMS = ("stdout", "stderr")
+INLET = "inlet"
+"""What a job's `sockets` call the line on which a program's own connection comes."""
+INLET_SOCKET = "n"
+"""What such a program dials, in the control socket's directory; an address has to be short."""
 MOST_SOURCE = 512 * 1024
 """Bytes of a contract's source that is compiled apart from its runs."""
 MOST_CODE = 2 * MIB
@@ -34,7 +38,8 @@ def a_digest(fields: Fields, key: str) -> bytes:
 class Ready(Message):
     """Waits for its job: of `reuse` in all, `served` are over.
 
-    `proof` is the secret that the last `ready` promised, `promise` the hash of the next one's.
+    `proof` is the secret that the last `ready` promised, `promise` the hash of the next one's. `inlet`: the
+    host tables whose programs dial their node themselves, and for which a job has to bring an inlet.
     """
 
     kind: ClassVar = "ready"
@@ -44,6 +49,7 @@ class Ready(Message):
     proof: bytes | None = None
     promise: bytes | None = None
     protocol: int = PROTOCOL_VERSION
+    inlet: Sequence[str] = ()
 
     @classmethod
     def of(cls, fields: Fields) -> Ready:
@@ -55,12 +61,13 @@ class Ready(Message):
             fields.optional("proof", bytes),
             fields.optional("promise", bytes),
             fields.optional("protocol", int) or PROTOCOL_VERSION,
+            fields.items("inlet", str) if fields.raw.get("inlet") is not None else (),
         )
 
     def as_map(self) -> dict[str, Encodable]:
         said = super().as_map()
-        for key in ("proof", "promise"):
-            if said[key] is None:
+        for key in ("proof", "promise", "inlet"):
+            if not said[key]:
                 del said[key]
         return said
 

@@ -51,7 +51,14 @@ class ThroughConnector:
     milliseconds: int = 5000
 
 
-Way = Direct | Relayed | ThroughConnector
+@dataclass(frozen=True, slots=True)
+class LetIn:
+    """The line of an inlet beside the program's control socket, where it is to dial itself."""
+
+    milliseconds: int = 5000
+
+
+Way = Direct | Relayed | ThroughConnector | LetIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,8 @@ def _plain_way(name: str, way: Way) -> dict[str, Encodable]:
             return plain | {"number": number}
         case ThroughConnector(address, number, ticket):
             return plain | {"addresses": [[*address]], "number": number, "ticket": ticket}
+        case LetIn():
+            return plain | {"inlet": True}
 
 
 def _dial(message: Mapping[str, Value]) -> Dial:
@@ -140,6 +149,8 @@ def _dial(message: Mapping[str, Value]) -> Dial:
 
 def _way(message: Mapping[str, Value]) -> tuple[str, Way]:
     name, milliseconds = str(message["name"]), _int(message, "milliseconds")
+    if message.get("inlet") is True:
+        return name, LetIn(milliseconds)
     if "addresses" not in message:
         return name, Relayed(_int(message, "number"), milliseconds)
     addresses = _addresses(message["addresses"])

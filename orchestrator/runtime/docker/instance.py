@@ -23,7 +23,7 @@ class DockerInstance(Conversation):
         recheck: Callable[[DockerInstance], None],
         remove: Callable[[DockerInstance], Awaitable[None]],
     ) -> None:
-        super().__init__(meeting.connect, spec.role)
+        super().__init__(meeting.connect, spec.role, meeting.inlet)
         self._spec = spec
         self._container_id = container_id
         self._engine = engine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 
 from orchestrator.runtime.meeting import Meeting
 from orchestrator.runtime.port import InstanceSpec
@@ -50,4 +51,5 @@ class MeetingPlaces:
 
     def _meeting(self, spec: InstanceSpec, control: socket.socket, watch: socket.socket | None) -> Meeting:
         line = None if watch is None else WatchLine(watch)
-        return Meeting(spec.name, Rendezvous(control, self._frame_timeout), line)
+        listen = partial(self._directories.listen_for_program, spec.name)
+        return Meeting(spec.name, Rendezvous(control, self._frame_timeout), listen, line)

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import structlog
 
 from genvm_wire.hello import Purpose
-from genvm_wire.instance_messages import Exit, Failed, from_instance
+from genvm_wire.instance_messages import INLET, Exit, Failed, from_instance
 from genvm_wire.module_messages import OpenSession
-from genvm_wire.orders import NEVER, Dial, Direct, Expect, Watch
-from orchestrator.runtime.conversation import Conversation
+from genvm_wire.orders import NEVER, Dial, Direct, Expect, LetIn, Watch
+from orchestrator.runtime.conversation import Conversation, wants_inlet, with_inlet
 from orchestrator.runtime.kubernetes.dialling import dial
 from orchestrator.runtime.kubernetes.own_pods import OwnPod
 from orchestrator.runtime.kubernetes.standing import Refused
@@ -141,6 +141,9 @@ class PodInstance(Conversation):
         for name, line in (("host", host), *modules.items()):
             await ways.add(name, line)
         message = await job()
+        if wants_inlet(self._greeting, message):
+            message = with_inlet(message)
+            ways.made.append((INLET, LetIn()))
         link = self._connection()
         self._run = message.run
         link.order(Dial(message.run, tuple(ways.made)))

@@ -28,7 +28,8 @@ def connect() -> tuple[socket.socket, FrameSocket]:
 
 
 def ready(channel: FrameSocket) -> None:
-    channel.send(Ready("probe").as_map())
+    # Said as it is: images have the wire package as it was when they were built.
+    channel.send({**Ready("probe").as_map(), "inlet": ["T15b"]})
 
 
 def oom() -> None:
@@ -106,6 +107,14 @@ def act(do: str, sock: socket.socket, channel: FrameSocket, fds: list[int]) -> N
         case ("echo", _, _):
             with socket.socket(fileno=fds[0]) as host:
                 host.sendall(host.recv(100).upper())
+        case ("dial", _, _):
+            os.chdir(Path(CONTROL).parent)
+            program = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            program.connect("n")
+            _, handed, _, _ = socket.recv_fds(socket.socket(fileno=fds[1]), 1, 1)
+            node, taken = socket.socket(fileno=fds[0]), socket.socket(fileno=handed[0])
+            program.sendall(node.recv(100).upper())
+            node.sendall(taken.recv(100) + failure_of("socket.socket(socket.AF_UNIX).connect('n')").encode())
         case ("exit", _, code):
             print("last words", flush=True)
             os._exit(int(code))

@@ -60,7 +60,7 @@ async def test_a_job_with_a_socket_reaches_the_program_and_its_result_comes_back
     runtime: AnyRuntime, spec: MakeSpec
 ) -> None:
     instance = await runtime.start(spec())
-    assert instance.greeting == Ready("probe")
+    assert instance.greeting == Ready("probe", inlet=("T15b",))
 
     async def job() -> JobMessage:
         assert node.dialled == 1
@@ -76,6 +76,24 @@ async def test_a_job_with_a_socket_reaches_the_program_and_its_result_comes_back
     assert not await instance.acknowledge(1, 60)
     ended = await instance.wait_exit()
     assert (ended.exit_code, ended.signal, ended.oom_killed) == (0, None, False)
+    await instance.destroy()
+
+
+async def test_a_program_that_dials_its_node_itself_is_let_in_and_nobody_after_it(
+    runtime: AnyRuntime, spec: MakeSpec
+) -> None:
+    instance = await runtime.start(spec())
+
+    async def job() -> JobMessage:
+        return job_to("dial").but(host_table="T15b", sockets=["host"])
+
+    with closing(NodeLine()) as node:
+        await instance.give(job, node, {})
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(node.ours, b"hello")
+        assert await loop.sock_recv(node.ours, 100) == b"HELLOConnectionRefusedError"
+    assert await instance.control.receive(from_instance) == DONE
+    assert not await instance.acknowledge(1, 60)
     await instance.destroy()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from hashlib import sha256
 from typing import Any
@@ -26,6 +26,7 @@ from orchestrator.runtime.port import (
     ProtocolBroken,
     Role,
 )
+from tests.integration.runtime.runtime_kit import job_to
 from tests.raw_message import carried
 
 READY, RESUME = Ready("x"), Resume(7)
@@ -70,8 +71,14 @@ class Talker(Conversation):
 
     engine_id = "engine"
 
-    def __init__(self, *channels: Channel | Exception, removable: bool = True, patience: float = 60) -> None:
-        super().__init__(self._next)
+    def __init__(
+        self,
+        *channels: Channel | Exception,
+        removable: bool = True,
+        patience: float = 60,
+        inlet: Callable[[], Awaitable[socket.socket]] | None = None,
+    ) -> None:
+        super().__init__(self._next, inlet=inlet)
         self.spec = InstanceSpec(
             "one", Role.EXECUTOR, "image", "v0.2.1", 7, None, 1, 1.0, 1, ready_within=patience
         )
@@ -198,6 +205,43 @@ async def test_a_node_that_cannot_be_dialled_gets_no_job_and_keeps_nobody_s_conn
         with gone.peer, pytest.raises(ChannelClosed):
             await talker.give(job, gone, {"llm": llm})
     assert channel.sent == []
+
+
+EARLY = Ready("x", inlet=("T15a", "T15b"))
+
+
+@pytest.mark.parametrize(
+    ("said", "table", "sockets"),
+    [
+        pytest.param(EARLY, "T15b", ("host", "inlet"), id="dials its node itself"),
+        pytest.param(EARLY, "T9w", ("host",), id="of another table"),
+        pytest.param(READY, "T15b", ("host",), id="takes a connection"),
+    ],
+)
+async def test_a_program_that_dials_its_node_itself_is_let_in(
+    said: Ready, table: str, sockets: tuple[str, ...]
+) -> None:
+    channel, made = Channel(said), list[socket.socket]()
+
+    async def inlet() -> socket.socket:
+        ours, line = socket.socketpair()
+        made.append(ours)
+        return line
+
+    async def job() -> JobMessage:
+        return job_to("nothing").but(host_table=table, sockets=["host"])
+
+    talker = await made_ready(Talker(channel, inlet=inlet))
+    node = Way("node", [])
+    with node.peer:
+        await talker.give(job, node, {})
+    (message,) = channel.sent
+    assert isinstance(message, JobMessage)
+    assert (tuple(message.sockets), channel.passed) == (sockets, len(sockets))
+    for ours in made:
+        with ours:
+            assert ours.recv(1) == b""  # its copy is the instance's
+    assert len(made) == len(sockets) - 1
 
 
 async def test_a_session_is_one_end_of_a_pair() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
@@ -22,7 +23,8 @@ def directories(tmp_path_factory: pytest.TempPathFactory) -> InstanceDirectories
 
 @pytest.fixture
 async def meeting(directories: InstanceDirectories) -> AsyncIterator[Meeting]:
-    made = Meeting("one", Rendezvous(await asyncio.to_thread(directories.listen, "one")))
+    rendezvous = Rendezvous(await asyncio.to_thread(directories.listen, "one"))
+    made = Meeting("one", rendezvous, partial(directories.listen_for_program, "one"))
     yield made
     made.close()
 
@@ -71,3 +73,18 @@ async def test_after_close_nothing_connects(meeting: Meeting) -> None:
     meeting.close()
     with pytest.raises(ChannelClosed):
         await meeting.connect()
+
+
+async def test_a_program_is_let_in_beside_the_control_socket_until_the_meeting_is_closed(
+    meeting: Meeting, directories: InstanceDirectories
+) -> None:
+    path = str(directories.path / "one" / "n")
+    with await meeting.inlet() as line, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as program:
+        program.connect(path)
+        _, (handed,), _, _ = await asyncio.to_thread(socket.recv_fds, line, 16, 4)
+        socket.socket(fileno=handed).close()
+    with await meeting.inlet() as line, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as program:
+        meeting.close()
+        assert await asyncio.to_thread(line.recv, 1) == b""
+        with pytest.raises(ConnectionRefusedError):
+            program.connect(path)

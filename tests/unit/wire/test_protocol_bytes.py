@@ -95,6 +95,7 @@ INTRODUCTION = Introduction(7, "Leader", '{"tx_id": "t"}', {"a": "1"}, 20, 1000)
 MESSAGES: dict[str, Message] = {
     "instance ready": Ready("x 1"),
     "instance ready again": Ready("x 1", served=2, reuse=5, proof=b"secret", promise=b"hash"),
+    "instance ready for an inlet": Ready("x 1", inlet=("T15a", "T15b")),
     "instance resume": Resume(7, True),
     "instance output": Output("stderr", 300, b"text"),
     "instance log": Log([{"level": "info", "message": "m", "at": ADDRESS}]),
