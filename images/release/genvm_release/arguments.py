@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from genvm_release.unsuitable import Unsuitable, not_served
+from genvm_release.unsuitable import not_served
 from genvm_wire.instance_messages import JobMessage
 
 READING = "r"
-LETTERS = frozenset("rwscnu")
 DEBUG = "--debug-mode"
 DEBUG_LEVEL = {False: "disabled", True: "safe"}
 ONLY_SWITCHED = re.compile(r"v?0\.3\.0-rc\.?[1-4]", re.ASCII)
@@ -29,14 +28,11 @@ class Descriptors:
 
 def arguments(job: JobMessage, descriptors: Descriptors) -> list[str]:
     """What comes after the program's name. Raises Unsuitable."""
-    if not set(job.permissions) <= LETTERS:
-        # A client's text: as the program reads its command line, it could be another option of it.
-        raise Unsuitable(f"Invalid permissions: {job.permissions!r}")
     match job.host_table:
         case "T9w":
-            first, own = _switched(job), ["--permissions", job.permissions]
+            first, own = switched(job), ["--permissions", job.permissions]
         case "T8" if ONLY_SWITCHED.fullmatch(job.executor_version):
-            first, own = _switched(job), ["--permissions", job.permissions]
+            first, own = switched(job), ["--permissions", job.permissions]
         case "T8":
             # Without a word they have a default.
             first = _others(job)
@@ -48,9 +44,13 @@ def arguments(job: JobMessage, descriptors: Descriptors) -> list[str]:
             raise not_served(table)
     node, manager = (["--host", f"fd://{number}"] for number in (descriptors.node, descriptors.manager))
     modules = [f"--module-{name}=fd://{number}" for name, number in sorted(descriptors.modules.items())]
-    sync = ["--sync"] if job.is_sync else []
-    head = [f"--log-fd={descriptors.log}", "run", *first, *sync]
+    head = [f"--log-fd={descriptors.log}", "run", *first, *sync(job)]
     return [*head, *node, *own, f"--genvm-id={job.run}", *manager, *modules]
+
+
+def sync(job: JobMessage) -> list[str]:
+    """For a leader's results as they are."""
+    return ["--sync"] if job.is_sync else []
 
 
 def _others(job: JobMessage) -> list[str]:
@@ -58,7 +58,7 @@ def _others(job: JobMessage) -> list[str]:
     return [word for word in job.extra_args if word != DEBUG]
 
 
-def _switched(job: JobMessage) -> list[str]:
+def switched(job: JobMessage) -> list[str]:
     """The client's own arguments as they came; what the operator does not grant they do not switch on."""
     if not job.debug:
         return _others(job)

@@ -26,8 +26,6 @@ def execution_data(job: JobMessage) -> bytes:
     """The whole input. Raises Unsuitable."""
     if job.host_table not in FEES:
         raise not_served(job.host_table)
-    if job.nested is not None:
-        raise Unsuitable("a call from a contract of another line is not served by an official release")
     if job.calldata is None:
         raise Unsuitable("the job has no calldata")
     newest = job.host_table == "T9n"

@@ -31,7 +31,10 @@ class HostBroken(Exception):
 
 
 class ManagerHost(threading.Thread):
-    """Serves `connection` until its end. `result`: the first that came; `broken`: what was wrong."""
+    """Serves `connection` until its end. `result`: the first that came; `broken`: what was wrong.
+
+    Whether the node was told is between the program and it.
+    """
 
     def __init__(self, connection: socket.socket, table: str, warn: Callable[[str], None]) -> None:
         super().__init__(name="manager-host", daemon=True)
@@ -40,6 +43,12 @@ class ManagerHost(threading.Thread):
         self._warn = warn
         self.result: bytes | None = None
         self.broken: str | None = None
+        self.failure = "exited"
+        self.delivered = False
+
+    def finish(self, *, at_once: bool) -> None:
+        """After the program's end."""
+        self.join()
 
     def run(self) -> None:
         with self._connection, self._connection.makefile("rb") as requests:

@@ -31,6 +31,8 @@ class Program:
         inherited: Iterable[int],
         sinks: tuple[Sink, Sink, Sink],
         log: int,
+        *,
+        directory: str,
     ) -> None:
         """`sinks` get the bytes of stdout, stderr and `log`. Raises ProgramAbsent."""
         try:
@@ -40,7 +42,7 @@ class Program:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=tuple(inherited),
-                cwd="/",
+                cwd=directory,
                 env=ENVIRONMENT,
             )
         except OSError as error:

@@ -8,9 +8,10 @@ from pathlib import Path
 from genvm_executor.channel.account import Account
 from genvm_executor.channel.control import ControlChannel, close_all
 from genvm_executor.channel.run_log import RunLog
+from genvm_release.early import EARLY
 from genvm_release.serving import NODE, Serving
 from genvm_wire.frames import FrameClosed
-from genvm_wire.instance_messages import JobMessage
+from genvm_wire.instance_messages import JobMessage, Ready
 from genvm_wire.messages import MessageInvalid
 
 _log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ def serve_one(channel: ControlChannel, program: Path, name: str, idle: float) ->
     that is gone is waited for while there is no job.
     """
     while True:
-        channel.ready(name, served=0, runs=1)
+        channel.send(Ready(name, inlet=EARLY))
         try:
             message, descriptors = channel.receive()
         except MessageInvalid as invalid:

@@ -16,6 +16,8 @@ from genvm_wire.address import Address
 from genvm_wire.calldata import Encodable, encode
 from genvm_wire.frames import LIMIT_FROM_INSTANCE, FrameSocket
 from genvm_wire.instance_messages import (
+    INLET,
+    INLET_SOCKET,
     Ack,
     Failed,
     FromInstance,
@@ -93,16 +95,21 @@ class Told:
     seen: dict[str, Any] = field(default_factory=dict)
 
 
+def _bound(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(4)
+    listener.settimeout(PATIENCE)
+    return listener
+
+
 class Bench:
     """The wrapper as a process, in a folder of its own."""
 
     def __init__(self, folder: Path, **play: Any) -> None:
         self.folder = folder
         self._install(play)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(str(folder / "control.sock"))
-        self._listener.listen(4)
-        self._listener.settimeout(PATIENCE)
+        self._listener = _bound(folder / "control.sock")
         paths = [str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "genvm_release"],
@@ -115,6 +122,7 @@ class Bench:
             },
         )
         self.node, self.given = socket.socketpair()
+        self._inlet = _bound(folder / INLET_SOCKET)
         self.accept()
 
     def _install(self, play: dict[str, Any]) -> None:
@@ -135,10 +143,16 @@ class Bench:
     def __exit__(self, *_: object) -> None:
         self.channel.close()
         self._listener.close()
+        self._inlet.close()
         self.node.close()
         self.given.close()
         self.process.kill()
         self.process.wait()
+
+    def let_in_no_more(self, line: socket.socket) -> None:
+        """As a manager that is killed."""
+        self._inlet.close()
+        line.close()
 
     def receive(self) -> FromInstance:
         return from_instance(self.channel.receive()[0])
@@ -152,6 +166,18 @@ class Bench:
         self.send(message, (self.given.fileno(), *(sock.fileno() for sock in more)))
         for sock in (self.given, *more):
             sock.close()
+
+    def begin_early(self, message: JobMessage, *more: socket.socket) -> socket.socket:
+        """The same with an inlet; its other end, on which the program's connection is to be handed over."""
+        ours, theirs = socket.socketpair()
+        self.begin(message.but(sockets=[*message.sockets, INLET]), *more, theirs)
+        return ours
+
+    def let_in(self, line: socket.socket) -> None:
+        """The program, once: as managers do."""
+        with line, self._inlet.accept()[0] as dialled:
+            self._inlet.close()
+            socket.send_fds(line, [b"\0"], [dialled.fileno()])
 
     def follow(self) -> Told:
         """To the end: acknowledges the last word, waits for the process."""

@@ -10,7 +10,7 @@ import pytest
 from genvm_release.arguments import Descriptors, arguments
 from genvm_release.execution_data import execution_data
 from genvm_release.log_lines import LONGEST_LINE, LogLines, record
-from genvm_release.unsuitable import Unsuitable
+from genvm_release.unsuitable import Unsuitable, check_suitable
 from genvm_wire.calldata import decode
 
 from .bench_of_a_release import CONTRACT, OTHER, job
@@ -97,16 +97,10 @@ def test_the_command_line(table: str, changes: dict[str, Any], descriptors: Desc
     assert arguments(job(table, **changes), descriptors) == said.split(" ")
 
 
-@pytest.mark.parametrize("table", ["T15a", "T15b"])
-def test_a_line_that_dials_by_itself_is_refused_with_what_to_do(table: str) -> None:
-    with pytest.raises(Unsuitable, match=r"T9w, T8 and T9n can be served \(host_table in the manifest\)"):
-        arguments(job(table), FDS)
-
-
 @pytest.mark.parametrize("permissions", ["--debug-mode=unsafe", "rw --sync", "r\0", "RW", "-"])
 def test_permissions_are_letters_and_no_option_of_the_program(permissions: str) -> None:
     with pytest.raises(Unsuitable, match="Invalid permissions"):
-        arguments(job("T9n", permissions=permissions), FDS)
+        check_suitable(job("T9n", permissions=permissions))
 
 
 def test_the_input_is_the_specifications_example() -> None:
@@ -164,7 +158,7 @@ def test_the_newest_input_has_every_key_and_none_that_it_would_refuse(hooked: bo
 
 def test_a_run_inside_a_run_is_refused() -> None:
     with pytest.raises(Unsuitable, match="of another line"):
-        execution_data(job("T9n", nested={"view": 0, "stack": []}))
+        check_suitable(job("T9n", nested={"view": 0, "stack": []}))
 
 
 LINE = {"level": "warn", "target": "a::b", "message": "$$done", "file": "x.rs:1", "ts": "1767225600000"}

@@ -161,10 +161,10 @@ def test_what_is_no_result_fails_the_run(play: dict[str, Any], why: str, tmp_pat
 
 
 def test_a_job_of_a_line_that_cannot_be_served_says_so(tmp_path: Path) -> None:
-    run = told(tmp_path, "T15b")
+    run = told(tmp_path, "T99")
     assert isinstance(run.final, Failed)
     assert run.final.failure == "protocol"
-    assert "T9w, T8 and T9n can be served" in run.final.message
+    assert "T15a, T15b, T9w, T8 and T9n are" in run.final.message
 
 
 def test_a_program_that_is_not_there_fails_the_run(tmp_path: Path) -> None:
