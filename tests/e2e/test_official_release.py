@@ -5,11 +5,7 @@ The program is a stand-in that speaks as releases do; its forms are in `images/r
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import io
-import secrets
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +15,12 @@ from aiohttp import ClientSession, ClientTimeout
 
 from genvm_wire.address import Address
 from genvm_wire.calldata import encode
-from orchestrator.imaging import arguments, cli
-from orchestrator.imaging.engine import ImageEngine
 from orchestrator.node.host_server import HostServer
 from orchestrator.node.stage import RunStage
 from orchestrator.node.store import NodeStore
 from tests.e2e.chain import ALICE
 from tests.e2e.manager_process import ManagerProcess, running_manager
+from tests.e2e.official_image import manifest_of, release_image
 from tests.generation_bodies import encoded
 
 CONTRACT = Address(b"\xc0" * 20)
@@ -62,43 +57,28 @@ except OSError:
     pass
 else:
     sys.exit("the first process is within reach, and it keeps the deadline")
-node.sendall(bytes([3]) + bytes.fromhex("{contract}"))
+node.sendall(bytes([3]) + bytes.fromhex("CONTRACT"))
 assert take(node, 33)[0] == 0
-os.write(int(words[0].partition("=")[2]), b'{{"level": "warn", "message": "as a release logs"}}\\n')
+os.write(int(words[0].partition("=")[2]), b'{"level": "warn", "message": "as a release logs"}\\n')
 print("as a contract prints", flush=True)
-payload = bytes.fromhex("{payload}")
+payload = bytes.fromhex("PAYLOAD")
 manager.sendall(bytes([6]) + struct.pack("<I", len(payload)) + payload)
 assert take(manager, 1) == bytes(1)
 node.sendall(bytes([7]))
 assert take(node, 1) == bytes(1)
-"""
+""".replace("CONTRACT", CONTRACT.raw.hex()).replace("PAYLOAD", PAYLOAD.hex())
 
 
 @pytest.fixture
 def image(engine: docker.APIClient, executor_image: str, tmp_path: Path) -> Iterator[str]:
-    """What `images release` makes of an archive."""
-    with ImageEngine() as images:
-        python = images.ask_python("genvm-base:latest", "import sys; print(sys.executable)")
-    text = PROGRAM.format(python=python, contract=CONTRACT.raw.hex(), payload=PAYLOAD.hex()).encode()
-    archive = tmp_path / "genvm-linux.tar.xz"
-    with tarfile.open(archive, "w:xz") as packed:
-        entry = tarfile.TarInfo("executor/v0.3.0-rc1/bin/genvm")
-        entry.size, entry.mode = len(text), 0o755
-        packed.addfile(entry, io.BytesIO(text))
-    version = f"v0.3.0-{secrets.token_hex(4)}"
-    parser = argparse.ArgumentParser()
-    arguments.add_commands(parser.add_subparsers(required=True))
-    assert cli.run(parser.parse_args(["images", "release", str(archive), version])) == 0
-    yield f"genvm-release:{version}"
-    engine.remove_image(f"genvm-release:{version}")
+    with release_image(engine, tmp_path, "v0.3.0-rc1", PROGRAM) as name:
+        yield name
 
 
 @pytest.fixture
 def wrapped(engine: docker.APIClient, image: str, tmp_path: Path) -> Iterator[ManagerProcess]:
     """A manager whose only executor that image is."""
-    manifest = tmp_path / "manifest.yaml"
-    entry = f'{{available_after: "2024-01-01T00:00:00Z", image: "{image}", host_table: T8}}'
-    manifest.write_text(f"executor_versions:\n  v0.3.0-rc1: {entry}\n")
+    manifest = manifest_of(tmp_path, "v0.3.0-rc1", image, "T8")
     with running_manager(engine, manifest=manifest) as running:
         yield running
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import docker
 import pytest
@@ -16,6 +17,8 @@ from orchestrator.node.store import NodeStore
 from orchestrator.settings import Settings
 from tests.e2e.chain import chain_at
 from tests.e2e.conftest import engine
+from tests.e2e.early_release import RELEASES, asked, check, program
+from tests.e2e.official_image import manifest_of, release_image
 from tests.kubernetes.kube_site import NAMESPACE, Site, TcpHostServer, site
 from tests.until import until
 
@@ -53,6 +56,13 @@ def store() -> NodeStore:
 
 
 @pytest.fixture
+def early_release(engine: docker.APIClient, tmp_path: Path) -> Iterator[Path]:
+    """A manifest that has nothing but a release that dials its node itself."""
+    with release_image(engine, tmp_path, RELEASES["T15b"], program("T15b")) as image:
+        yield manifest_of(tmp_path, RELEASES["T15b"], image, "T15b")
+
+
+@pytest.fixture
 def tcp_nodes(at: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nodes listen where Pods reach them."""
     monkeypatch.setattr(TcpHostServer, "gateway", at.gateway)
@@ -66,6 +76,16 @@ async def test_a_contract_lives_in_pods_that_dial_its_node_themselves(at: Site, 
             contract = await chain.deploy(COUNTER, 40)
             await chain.call(contract, "add", 2)
             assert await chain.view(contract, "get") == 42
+        await at.nothing_left()
+
+
+@pytest.mark.usefixtures("tcp_nodes")
+async def test_a_release_that_dials_its_node_itself_is_let_in_by_its_pods_connector(
+    at: Site, early_release: Path, store: NodeStore
+) -> None:
+    with store:
+        async with at.manager(manifest=early_release) as (_, address):
+            check(*await asked(address, store, "T15b", TcpHostServer))
         await at.nothing_left()
 
 

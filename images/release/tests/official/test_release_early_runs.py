@@ -95,7 +95,7 @@ def test_all_that_the_program_has_is_its_log_and_what_it_dialled(tmp_path: Path)
 
 
 def test_the_program_is_let_in_once_and_may_not_be_dialled_nor_dial_elsewhere(tmp_path: Path) -> None:
-    tries = {"again": True, "listens": True, "turn": True}
+    tries: dict[str, Any] = {"again": True, "listens": True, "turn": True}
     run = told(tmp_path, ASKED, node=[[BALANCE, 33]], result=PAYLOAD, **tries)
     assert run.seen["again"] == ["ECONNREFUSED"] * 2
     assert run.seen["listens"] == ["EPERM"] * 4
@@ -211,6 +211,16 @@ def test_one_that_is_cancelled_tells_its_node(tmp_path: Path) -> None:
         run = bench.follow()
     assert isinstance(run.final, Result)
     assert (run.final.payload.hex(), run.final.delivered) == (timeout, True)
+
+
+def test_a_run_goes_on_while_there_is_no_manager(tmp_path: Path) -> None:
+    with Bench(tmp_path, table="T15b", node=[[BALANCE, 33]], result=PAYLOAD) as bench:
+        bench.let_in(bench.begin_early(early("T15b")))
+        bench.channel.close()
+        answered(bench.node, ASKED)
+        bench.accept()
+        assert bench.receive().kind == "resume"
+        assert isinstance(bench.follow().final, Result)
 
 
 def test_modules_are_no_way_for_it_and_the_log_says_so(tmp_path: Path) -> None:
