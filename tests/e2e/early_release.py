@@ -141,6 +141,7 @@ def check(stage: RunStage, status: dict[str, Any]) -> None:
     """That all went well."""
     assert (status["cause"], status["exit_code"], status.get("error")) == ("exited", 0, None)
     assert stage.result == PAYLOAD
+    assert (status["result_code"], status["delivered"]) == (0, True)
     # Nodes of this age have it already.
     assert status.get("consumed_result") is None
     assert status["stdout"] == "as a contract prints\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from genvm_wire.inlet import WORD, Inlet
+from tests.until import until
 
 BOUND = 60.0
 
@@ -79,9 +80,7 @@ async def test_who_waited_behind_the_first_is_hung_up_on(listener: socket.socket
 
 async def test_nobody_is_let_in_whom_nobody_waits_for_any_more(listener: socket.socket, path: Path) -> None:
     Inlet(listener).line.close()
-    async with asyncio.timeout(BOUND):
-        while listener.fileno() >= 0:
-            await asyncio.sleep(0)
+    await until(lambda: listener.fileno() < 0)
     with pytest.raises(ConnectionRefusedError):
         dial(path)
 
