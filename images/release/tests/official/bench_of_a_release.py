@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -177,7 +178,9 @@ class Bench:
         """The program, once: as managers do."""
         with line, self._inlet.accept()[0] as dialled:
             self._inlet.close()
-            socket.send_fds(line, [b"\0"], [dialled.fileno()])
+            # A program that has ended by now is waited for no more.
+            with suppress(BrokenPipeError):
+                socket.send_fds(line, [b"\0"], [dialled.fileno()])
 
     def follow(self) -> Told:
         """To the end: acknowledges the last word, waits for the process."""

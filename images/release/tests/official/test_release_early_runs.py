@@ -149,7 +149,7 @@ def test_a_flood_is_passed_on_as_fast_as_the_node_reads(tmp_path: Path) -> None:
         pytest.param({}, "without a result", id="no result"),
         pytest.param({"signal": 11}, "signal 11", id="a signal"),
         pytest.param({"node": [["0305000000", 0]]}, "without a result", id="half a result"),
-        pytest.param({"node": [["03ffffffff", 0]]}, "result of 4294967295 bytes", id="too long"),
+        pytest.param({"node": [["03ffffffff", 1]]}, "result of 4294967295 bytes", id="too long"),
         pytest.param({"node": [["10", 1]]}, "asked its node for method 16", id="no method"),
         pytest.param({"result": PAYLOAD, "exit": 3}, "exit code 3", id="with a result"),
     ],
