@@ -83,7 +83,9 @@ for attempt in (
 ):
     assert isinstance(refused(attempt), PermissionError)
 assert isinstance(refused(lambda: os.unlink("n")), OSError)
-assert isinstance(refused(lambda: open("/proc/1/mem", "rb")), OSError)
+for kept in (1, os.getppid()):
+    assert isinstance(refused(lambda: os.listdir(f"/proc/{kept}/fd")), PermissionError)
+    assert isinstance(refused(lambda: open(f"/proc/{kept}/mem", "rb")), PermissionError)
 for name in os.listdir("/proc/self/fd"):
     link = f"/proc/self/fd/{name}"
     if int(name) not in (node.fileno(), listener.fileno()) and os.path.lexists(link):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 
 from genvm_llm.service import LlmModule
-from genvm_module import process, program
+from genvm_module import program
+from genvm_wire.confinement import hide_memory
 
 
 def main() -> int:
     """The exit code."""
-    process.hide_memory()
+    hide_memory()
     return program.run(LlmModule())
 
 

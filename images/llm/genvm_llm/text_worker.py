@@ -9,7 +9,7 @@ import struct
 import sys
 
 from genvm_llm.text_jobs import JOBS
-from genvm_module.process import hide_memory
+from genvm_wire.confinement import hide_memory
 
 MEMORY = 192 * 1024 * 1024
 """Of addresses. Two workers fit beside the module; a large reply in small pieces is refused."""

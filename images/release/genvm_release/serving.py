@@ -23,6 +23,7 @@ from genvm_release.node_relay import NodeRelay
 from genvm_release.program import Program, ProgramAbsent
 from genvm_release.unsuitable import Unsuitable, check_suitable, not_let_in
 from genvm_wire.calldata import Encodable
+from genvm_wire.confinement import hide_memory
 from genvm_wire.instance_messages import INLET, JobMessage
 from genvm_wire.records import record
 
@@ -152,6 +153,7 @@ class Serving:
         if INLET not in self._sockets:
             raise not_let_in(self._job.host_table)
         data, words = early_input(self._job), early_arguments(self._job, log)
+        hide_memory()
         sockets = dict(self._sockets)
         host = NodeRelay(sockets.pop(NODE), sockets.pop(INLET), self._job.host_table, self._job.fuel_width)
         if sockets:
