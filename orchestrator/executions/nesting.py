@@ -110,7 +110,8 @@ class NestedRuns:
         request = _request(run, said)
         version = self.choose(request)
         with await descriptors.lease():
-            instance = await self.runtime.start(self.spec(run, f"nested-{run.id}-{next(_NUMBERS)}", version))
+            spec = self.spec(run, f"nested-{run.id}-{next(_NUMBERS)}", version)
+            instance = await self.runtime.start(replace(spec, awaited=True))
         kept = False
         try:
             job = partial(self._job, run, request, version, said, deep)

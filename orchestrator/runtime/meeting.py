@@ -9,7 +9,7 @@ from typing import Any
 
 from genvm_wire.inlet import Inlet
 from orchestrator.runtime.control import SocketControl
-from orchestrator.runtime.port import InstanceDied, InstanceExit
+from orchestrator.runtime.port import EngineRefused, InstanceDied, InstanceExit
 from orchestrator.runtime.rendezvous import Rendezvous
 from orchestrator.runtime.watch_line import WatchLine
 
@@ -86,7 +86,11 @@ class Meeting:
         except asyncio.CancelledError:
             listening.add_done_callback(_closed)
             raise
-        self._inlet = Inlet(listener)
+        try:
+            self._inlet = Inlet(listener)
+        except OSError as error:
+            listener.close()
+            raise EngineRefused(f"no way in for the program of {self._name}: {error}") from error
         return self._inlet.line
 
     async def wait_exit(self) -> InstanceExit:

@@ -109,6 +109,8 @@ class InstanceSpec:
     shm_bytes: int | None = None
     egress: Egress | None = None
     """What a packet filter below it lets out, on runtimes that have one; null: it has none."""
+    awaited: bool = False
+    """A run that has room already waits for it: where others wait for some, it comes before them."""
 
 
 class Loss(StrEnum):

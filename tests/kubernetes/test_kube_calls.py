@@ -216,6 +216,20 @@ async def test_a_servers_no_is_the_servers(api: KubeApi) -> None:
         assert server.reachable
 
 
+async def test_a_watch_that_is_opened_again_asks_first(api: KubeApi) -> None:
+    """It may tell nothing for a minute, and a manager that is not ready gets nothing else to ask."""
+    async with connected(Cluster(api.url, "gv")) as (calls, server):
+        version = (await calls.list_pods(SELECTOR)).version
+        with pytest.raises(EngineUnreachable):
+            async with calls.watch_pods(SELECTOR, version, 60) as events:
+                await api.watching.until(1)
+                api.watching.cut()
+                await anext(events)
+        assert not server.reachable
+        async with calls.watch_pods(SELECTOR, version, 60):
+            assert server.reachable
+
+
 async def test_a_watch_is_the_servers_when_it_tells_something(api: KubeApi) -> None:
     """A page in between makes a manager not ready; what it watched all along is enough to be it again."""
     async with connected(Cluster(api.url, "gv")) as (calls, server):

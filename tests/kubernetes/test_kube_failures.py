@@ -98,7 +98,7 @@ def test_a_body_that_is_no_json_is_not_repeated() -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("1", 1.0), (" 30 ", 30.0), (None, None), ("Wed, 21 Oct 2026", None), ("-1", None)],
+    [("1", 1.0), (" 30 ", 30.0), (None, None), ("Wed, 21 Oct 2026", None), ("-1", None), ("²", None)],
 )
 def test_how_much_later(header: str | None, seconds: float | None) -> None:
     failure = failure_of(ServerAnswer(429, b"Too many requests, please try again later.\n", header))

@@ -17,6 +17,7 @@ from orchestrator.runtime.kubernetes.settings import WatchSettings
 from orchestrator.runtime.kubernetes.standing import Reachable
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable, Loss, Way
 from tests.kubernetes.kube_bench import SETTINGS, Bench, Pauses, bench, pod_name, spec_of
+from tests.kubernetes.kube_faults import any_call
 from tests.until import until
 
 NOW = datetime(2026, 11, 28, 11, 59, 0, tzinfo=UTC)
@@ -378,6 +379,23 @@ async def test_nothing_is_made_that_an_older_start_waits_for(at: Bench, managers
     assert len(at.api.store.all("pods", "gv")) == 1
     reaching.cancel()
     assert [one.spec.name for one in await asyncio.gather(*later)] == ["run-8", "run-9"]
+
+
+async def test_a_start_is_not_given_up_while_nobody_tells_how_it_is(at: Bench, managers: Managers) -> None:
+    """A control plane that is replaced is away for minutes; the Pod may run all the while."""
+    pods = managers.one()
+    own = await pods.start(spec_of("run-7"))
+    await at.api.watching.until(1)
+    at.api.faults.fail = (503, any_call)
+    at.api.watching.cut()
+    await until(lambda: not pods.reflector.follows)
+    reaching = asyncio.ensure_future(pods.reach(own, 0.0))
+    tries = len(managers.pauses.made)
+    await until(lambda: reaching.done() or len(managers.pauses.made) > tries + 2)
+    assert not reaching.done()
+    at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
+    at.api.faults.fail = None
+    assert await reaching == "127.0.0.1"
 
 
 async def test_a_pod_that_never_starts_is_deleted(at: Bench, managers: Managers) -> None:

@@ -92,6 +92,50 @@ async def test_only_what_wants_the_same_waits(
     await turn
 
 
+@pytest.mark.parametrize(
+    "comes", [replace(RUN, name="nested-7-1", awaited=True), replace(RUN, name="llm", role=Role.LLM)]
+)
+async def test_what_a_run_with_room_waits_for_is_not_kept_from_it(comes: InstanceSpec) -> None:
+    """Else all that have room could wait for some."""
+    room = Room()
+    with room.wait(RUN) as say:
+        say(FULL)
+        (turn,) = await turns(room, comes)
+        assert turn.done()
+
+
+async def test_who_has_waited_has_its_place() -> None:
+    """Two that their node turned away are made again, though each waits for what the other does."""
+    room = Room()
+    with room.wait(RUN) as say, room.wait(named(RUN, 2)) as say_too:
+        say(FULL)
+        say_too(FULL)
+        again = await turns(room, RUN, named(RUN, 2))
+        late = await turns(room, named(RUN, 3))
+        assert ([one.done() for one in again], late[0].done()) == ([True, True], False)
+        late[0].cancel()
+
+
+async def test_nobody_is_in_line_for_longer_than_a_while() -> None:
+    """Then its Pod waits like the others, where the cluster's autoscaler sees it."""
+    room = Room(line=0.0)
+    with room.wait(RUN) as say:
+        say(FULL)
+        await room.turn(named(RUN, 2))
+        assert room.waiting == {"run-7"}
+
+
+@pytest.mark.parametrize("why", [NOBODYS[0], NOBODYS[1], None])
+async def test_the_line_goes_on_when_what_is_waited_for_is_something_else(why: str | None) -> None:
+    room = Room()
+    with room.wait(RUN) as say:
+        say(FULL)
+        late = await turns(room, named(RUN, 2))
+        say(why)
+        await asyncio.gather(*late)
+        assert room.waiting == frozenset()
+
+
 async def test_who_leaves_the_line_is_forgotten() -> None:
     room = Room()
     with room.wait(RUN) as say:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 from genvm_release.manager_host import HostBroken
@@ -26,9 +27,15 @@ class _Ended(Exception):
 
 
 class NodeRelay:
-    """Owns both descriptors. `result`: the first that came; `broken`: what was wrong, `failure` its class."""
+    """Owns both descriptors. `result`: the first that came; `broken`: what was wrong, `failure` its class.
 
-    def __init__(self, node: int, inlet: int, table: str, fuel_width: int) -> None:
+    `on_broken` is called from a thread when the program says what is none of its table's: it is to be ended.
+    """
+
+    def __init__(
+        self, node: int, inlet: int, table: str, fuel_width: int, on_broken: Callable[[], None]
+    ) -> None:
+        self._on_broken = on_broken
         self._node = socket.socket(fileno=node)
         self._node.setblocking(True)
         self._inlet = socket.socket(fileno=inlet)
@@ -48,7 +55,10 @@ class NodeRelay:
 
     @property
     def delivered(self) -> bool:
-        """Whether the node has said anything since it had the whole result."""
+        """Whether the node has said anything since it had the whole result.
+
+        These tables' programs wait for each answer; of one that does not it may be an earlier one's.
+        """
         return self.result is not None and self._replied > self._acknowledged_from
 
     def start(self) -> None:
@@ -84,6 +94,7 @@ class NodeRelay:
         except HostBroken as error:
             self.broken = str(error)
             _end(self._node, socket.SHUT_RDWR)
+            self._on_broken()
         except OSError:
             _end(self._node, socket.SHUT_WR)
         # Nothing that it still says is read: it is to notice.
@@ -98,6 +109,8 @@ class NodeRelay:
         if found:
             self._program = socket.socket(fileno=found[0])
             self._program.setblocking(True)
+            if self._over:  # `finish` may have looked for it before
+                _end(self._program, socket.SHUT_RDWR)
         elif not self._over:
             self.broken = (
                 "nobody let the executor in: the manager that was to is gone, or may open no more files"

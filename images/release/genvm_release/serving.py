@@ -155,7 +155,8 @@ class Serving:
         data, words = early_input(self._job), early_arguments(self._job, log)
         hide_memory()
         sockets = dict(self._sockets)
-        host = NodeRelay(sockets.pop(NODE), sockets.pop(INLET), self._job.host_table, self._job.fuel_width)
+        node, inlet = sockets.pop(NODE), sockets.pop(INLET)
+        host = NodeRelay(node, inlet, self._job.host_table, self._job.fuel_width, self._kill)
         if sockets:
             self._log.add("warn", f"this release has no way to its modules ({', '.join(sockets)})")
         close_all(list(sockets.values()))
@@ -170,7 +171,9 @@ class Serving:
 
     def _report(self, code: int, host: Host) -> int:
         if host.broken is not None or code != 0 or not host.result:
-            failure = "internal" if self._cancelled else "signal" if code < 0 else host.failure
+            # One that said what it may not say is killed for that.
+            died = code < 0 and host.broken is None
+            failure = "internal" if self._cancelled else "signal" if died else host.failure
             return self._fail(failure, _crash(code, host, cancelled=self._cancelled))
         self._account.reporter.finishing()
         self._account.reporter.result(host.result[0], host.result, host.delivered, self._stats())

@@ -193,6 +193,6 @@ def _text(said: Mapping[str, object], key: str) -> str:
 
 def _seconds(value: object) -> float | None:
     """A count of seconds as a header or a body has it; a date is no such thing."""
-    if isinstance(value, str) and value.strip().isdigit():
+    if isinstance(value, str) and value.strip().isdecimal():
         value = int(value.strip()[:6])
     return float(value) if isinstance(value, int) and value > 0 else None

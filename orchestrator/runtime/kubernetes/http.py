@@ -68,8 +68,8 @@ class _Request:
 class ApiServer:
     """Owns the connections. `on_refused` is told of every connection that could not be made.
 
-    It is `reachable` when its last answer was one that only an API server gives, read to the end; what
-    something on the way answers, a proxy's page mostly, says that it is not.
+    It is `reachable` when its last answer was one that only an API server gives, read to the end, or that
+    it has too much to do; what something on the way answers, a proxy's page mostly, says that it is not.
     """
 
     def __init__(self, cluster: Cluster, on_refused: Callable[[], None] = lambda: None) -> None:

@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 WAY = "way"
 """The annotation that says how a run's node is reached."""
+UNSEEN_S = 1.0
+"""For word of a Pod whose time to start ended while the API server was away."""
 PATCH_TRIES = 4
 """Of a change that must not be another Pod's: every change of its status makes the version another one."""
 PATCH_PAUSE_S = 1.0
@@ -215,7 +217,8 @@ class OwnPods:
     async def reach(self, own: OwnPod, seconds: float, *, runs: bool = False) -> str:
         """The address of a Pod's connector, within so many seconds; what has none by then is deleted.
 
-        `runs`: its program is to run, too. What it waits for room does not count. Raises EngineRefused with
+        `runs`: its program is to run, too. What it waits for room does not count, and it has not failed while
+        nobody tells how it is: an API server may be away for minutes. Raises EngineRefused with
         what the cluster said last (TurnedAway where another Pod may be taken), InstanceDied.
         """
         try:
@@ -236,9 +239,15 @@ class OwnPods:
                 full = life.waits_for_room()
                 say(full)
                 begun = loop.time()
-                async with asyncio.timeout(None if full else seconds):
-                    await life.changed()
-                seconds -= 0.0 if full else loop.time() - begun
+                try:
+                    async with asyncio.timeout(None if full else seconds):
+                        await life.changed()
+                except TimeoutError:
+                    if self.reflector.follows:
+                        raise
+                    seconds = UNSEEN_S  # it may be running all the while
+                else:
+                    seconds -= 0.0 if full else loop.time() - begun
             return await own.address()
 
     async def mark(

@@ -52,6 +52,9 @@ class PodCalls:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(seconds),
         }
+        if not self._server.reachable:
+            # The watch may say nothing for a minute, and a manager that is not ready gets no other call.
+            await self._server.send("GET", self._pods, _page, query={"limit": "1"})
         async with self._server.lines(self._pods, query, event_of) as told:
             events = _known(told)
             async with aclosing(events):

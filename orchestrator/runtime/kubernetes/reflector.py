@@ -70,6 +70,7 @@ class Reflector:
         self._version: str | None = None
         self._failures = 0
         self._patience: asyncio.Timeout | None = None
+        self._open = False
         self._listed = asyncio.Event()
         self._lists = self._watches = 0
 
@@ -77,6 +78,11 @@ class Reflector:
     def pods(self) -> Mapping[str, Pod]:
         """By uid, as they were last seen."""
         return self._pods
+
+    @property
+    def follows(self) -> bool:
+        """Whether changes are told of: a watch is open, and none has failed since one told something."""
+        return self._open and not self._failures
 
     async def listed(self) -> None:
         """Return when it is known what there is, for the first time."""
@@ -165,6 +171,7 @@ class Reflector:
                 self._patience = patience
                 async with self._calls.watch_pods(self._selector, version, seconds) as events:
                     self._watches += 1
+                    self._open = True
                     async for event in events:
                         heard = True
                         self._heard(event)
@@ -175,6 +182,7 @@ class Reflector:
             return
         finally:
             self._patience = None
+            self._open = False
         if not heard:
             # In order, but without the bookmark that a server sends before the end.
             raise EngineUnreachable("the watch ended without saying why")

@@ -3,7 +3,8 @@
 A scheduler tries a Pod that found no room again after 1 s, then 2, up to 10 s, and a new one at once: while
 starts go on to be made, each of them may take the room that an older one waits for. So nothing is made that
 wants what an older start waits for: whoever comes later waits in line, and all that are in it go on together
-when nobody waits any more. Of those that were made together the luckiest is first.
+when nobody waits any more. Nobody waits there for longer than a scheduler lets the older ones wait for their
+next try: by its Pods the cluster's autoscaler sees what is wanted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 ROOM_PAUSE_S = 1.0
 """Between two tries to get some. How many there are is the caller's time alone."""
+LINE_S = 10.0
+"""In line at most: a scheduler's longest pause between two tries of one Pod."""
 
 OTHERS_HAVE_IT = ("exceeded quota:", "Insufficient ", "Too many pods", "OutOf")
 """In the cluster's words when room comes with the end of any Pod: not a taint, a volume, a busy server."""
@@ -41,12 +44,15 @@ class _Part:
     def others_have_it(self) -> bool:
         return any(words in self.why for words in OTHERS_HAVE_IT)
 
+    @property
+    def holds_others(self) -> bool:
+        return self.others_have_it and not self.in_line
+
     def is_before(self, spec: InstanceSpec) -> bool:
         """Whether what it waits for is what `spec` would take. A run waits for no instance kept ready."""
         mine = self.spec
         return (
-            not self.in_line
-            and self.others_have_it
+            self.holds_others
             and mine.name != spec.name
             and (mine.memory_bytes, mine.cpus) == (spec.memory_bytes, spec.cpus)
             and (_is_spare(spec) or not _is_spare(mine))
@@ -58,9 +64,10 @@ def _is_spare(spec: InstanceSpec) -> bool:
 
 
 class Room:
-    """Who has none."""
+    """Who has none. `line`: seconds that nothing is made for who comes after one that waits, at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: float = LINE_S) -> None:
+        self._line = line
         self._parts: dict[_Part, None] = {}
         self._changed = asyncio.Event()
 
@@ -84,23 +91,36 @@ class Room:
             self._say(part, None)
 
     async def turn(self, spec: InstanceSpec) -> None:
-        """Return when nobody waits for what `spec` would take. Nothing of it may be made yet."""
+        """Return when nobody waits for what `spec` would take, or after a while. Nothing of it is made yet.
+
+        At once for what a run waits for that has room itself, and for who has waited for some before.
+        """
+        if spec.awaited or spec.role is not Role.EXECUTOR or spec.name in self.waiting:
+            return
         part = _Part(spec, in_line=True)
         try:
-            while (first := next((one for one in self._parts if one.is_before(spec)), None)) is not None:
-                self._say(part, first.why)
-                changed = self._changed
-                await changed.wait()
+            async with asyncio.timeout(self._line):
+                while (first := self._first_before(spec)) is not None:
+                    self._say(part, first.why)
+                    await self._changed.wait()
+        except TimeoutError:
+            return
         finally:
             self._say(part, None)
 
+    def _first_before(self, spec: InstanceSpec) -> _Part | None:
+        return next((part for part in self._parts if part.is_before(spec)), None)
+
     def _say(self, part: _Part, why: str | None) -> None:
+        held_others = part.holds_others and part in self._parts
         if why is None:
-            if self._parts.pop(part, part) is None:
-                changed, self._changed = self._changed, asyncio.Event()
-                changed.set()
-            return
-        if not self._parts:
-            log.info("pods_wait_for_room", why=why)
-        part.why = why
-        self._parts[part] = None
+            self._parts.pop(part, None)
+            part.why = ""
+        else:
+            if not self._parts:
+                log.info("pods_wait_for_room", why=why)
+            part.why = why
+            self._parts[part] = None
+        if held_others and not part.holds_others:
+            changed, self._changed = self._changed, asyncio.Event()
+            changed.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator
 from functools import partial
@@ -10,7 +11,7 @@ from functools import partial
 import pytest
 
 from orchestrator.runtime.meeting import Meeting
-from orchestrator.runtime.port import ChannelClosed, InstanceDied, InstanceExit
+from orchestrator.runtime.port import ChannelClosed, EngineRefused, InstanceDied, InstanceExit
 from orchestrator.runtime.rendezvous import InstanceDirectories, Rendezvous
 
 EXIT = InstanceExit(3, None, False, "boom")
@@ -43,6 +44,17 @@ async def test_a_connection_made_before_the_end_is_handed_out_after_it(
         assert not (await meeting.connect()).closed
     with pytest.raises(InstanceDied, match="exited with code 3: boom"):
         await meeting.connect()
+
+
+async def test_without_a_descriptor_nobody_is_let_in_and_it_is_said(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none() -> tuple[socket.socket, socket.socket]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("genvm_wire.inlet.socket.socketpair", none)
+    with pytest.raises(EngineRefused, match=r"no way in for the program of one: .*Too many open files"):
+        await meeting.inlet()
 
 
 async def test_a_cancelled_connect_loses_no_connection(

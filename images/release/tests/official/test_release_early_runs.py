@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from genvm_release.early import early_input
+from genvm_release.node_relay import NodeRelay
+from genvm_wire.inlet import WORD
 from genvm_wire.instance_messages import Cancel, Failed, JobMessage, Ready, Result
 from tests.until import wait_until
 
@@ -151,6 +153,9 @@ def test_a_flood_is_passed_on_as_fast_as_the_node_reads(tmp_path: Path) -> None:
         pytest.param({"node": [["0305000000", 0]]}, "without a result", id="half a result"),
         pytest.param({"node": [["03ffffffff", 1]]}, "result of 4294967295 bytes", id="too long"),
         pytest.param({"node": [["10", 1]]}, "asked its node for method 16", id="no method"),
+        pytest.param(
+            {"node": [["10", 0]], "heed": PAYLOAD}, "asked its node for method 16", id="no method, and stays"
+        ),
         pytest.param({"result": PAYLOAD, "exit": 3}, "exit code 3", id="with a result"),
     ],
 )
@@ -232,3 +237,17 @@ def test_modules_are_no_way_for_it_and_the_log_says_so(tmp_path: Path) -> None:
     ours.close()
     assert not [word for word in run.seen["argv"] if word.startswith("--module")]
     assert run.log[0]["message"] == "this release has no way to its modules (llm)"
+
+
+def test_a_program_that_is_let_in_too_late_is_hung_up_on() -> None:
+    """The run is over, and a process that it left behind keeps the connection: nobody waits for that one."""
+    (node, far), (inlet, ours), (program, theirs) = (socket.socketpair() for _ in range(3))
+    with far, ours, theirs:
+        relay = NodeRelay(node.detach(), inlet.detach(), "T15b", 8, lambda: None)
+        socket.send_fds(ours, [WORD], [program.fileno()])
+        program.close()
+        relay._over = True
+        relay.start()
+        theirs.settimeout(PATIENCE)
+        assert theirs.recv(1) == b""
+        relay.finish(at_once=True)
