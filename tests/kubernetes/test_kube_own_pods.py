@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,15 +12,11 @@ from structlog.testing import capture_logs
 
 from orchestrator.runtime.kubernetes.own_pods import OwnPods
 from orchestrator.runtime.kubernetes.reflector import Reflector
-from orchestrator.runtime.kubernetes.settings import WatchSettings
-from orchestrator.runtime.kubernetes.standing import Reachable
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable, Loss, Way
-from tests.kubernetes.kube_bench import SETTINGS, Bench, Pauses, bench, pod_name, spec_of
-from tests.kubernetes.kube_faults import any_call
+from tests.kubernetes.kube_bench import Bench, bench, pod_name, spec_of
+from tests.kubernetes.kube_managers import Managers, managers_at
 from tests.until import until
 
-NOW = datetime(2026, 11, 28, 11, 59, 0, tzinfo=UTC)
-"""A minute before the deadline of the specs."""
 STATE = "io.genvm.orchestrator.state"
 LIFE = "sidecar: deleted, both end on TERM"
 
@@ -32,34 +27,10 @@ async def at() -> AsyncIterator[Bench]:
         yield one
 
 
-class Managers:
-    """Managers with the same id, one after another."""
-
-    def __init__(self, at: Bench) -> None:
-        self.at = at
-        self.pauses = Pauses()
-        self.all: list[OwnPods] = []
-
-    def one(
-        self,
-        manager_id: str = "m1",
-        pause: Callable[[float], Awaitable[None]] | None = None,
-        **settings_of: Any,
-    ) -> OwnPods:
-        settings = replace(SETTINGS, manager_id=manager_id, **settings_of)
-        watch = WatchSettings(silence=3600.0)
-        pods = OwnPods(settings, self.at.calls, watch, pause=pause or self.pauses, now=lambda: NOW)
-        pods.open()
-        self.all.append(pods)
-        return pods
-
-
 @pytest.fixture
 async def managers(at: Bench) -> AsyncIterator[Managers]:
-    several = Managers(at)
-    yield several
-    for pods in several.all:
-        await pods.aclose()
+    async with managers_at(at) as several:
+        yield several
 
 
 def kept(at: Bench, name: str) -> dict[str, Any]:
@@ -351,81 +322,6 @@ async def test_destroy_may_be_asked_for_again(at: Bench, managers: Managers) -> 
     await own.destroy()
     await own.destroy()
     assert (pods.alive, pods.removals_pending) == (0, 0)
-
-
-async def test_a_pod_that_no_node_has_room_for_is_waited_for(at: Bench, managers: Managers) -> None:
-    """For as long as it takes: it is back-pressure, and no failure."""
-    pods = managers.one()
-    own = await pods.start(spec_of("run-7"))
-    at.kubelet.live(own.life.pod.name, "unschedulable")
-    await until(lambda: own.life.waits_for_room() is not None)
-    reaching = asyncio.ensure_future(pods.reach(own, 0.0))
-    assert "Insufficient cpu" in await until(lambda: pods.room.why)
-    at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
-    assert await reaching == "127.0.0.1"
-    assert pods.room.why is None
-
-
-async def test_nothing_is_made_that_an_older_start_waits_for(at: Bench, managers: Managers) -> None:
-    """The scheduler would try it first. It goes on when the older has room, or does not want it any more."""
-    pods = managers.one()
-    own = await pods.start(spec_of("run-7"))
-    at.kubelet.live(own.life.pod.name, "unschedulable")
-    await until(lambda: own.life.waits_for_room() is not None)
-    reaching = asyncio.ensure_future(pods.reach(own, 0.0))
-    await until(lambda: pods.room.why)
-    later = [asyncio.ensure_future(pods.start(spec_of(f"run-{number}"))) for number in (8, 9)]
-    await until(lambda: len(pods.room.waiting) == 3)
-    assert len(at.api.store.all("pods", "gv")) == 1
-    reaching.cancel()
-    assert [one.spec.name for one in await asyncio.gather(*later)] == ["run-8", "run-9"]
-
-
-async def test_a_start_is_not_given_up_while_nobody_tells_how_it_is(at: Bench, managers: Managers) -> None:
-    """A control plane that is replaced is away for minutes; the Pod may run all the while."""
-    pods = managers.one()
-    own = await pods.start(spec_of("run-7"))
-    await at.api.watching.until(1)
-    at.api.faults.fail = (503, any_call)
-    at.api.watching.cut()
-    await until(lambda: not pods.reflector.follows)
-    reaching = asyncio.ensure_future(pods.reach(own, 0.0))
-    tries = len(managers.pauses.made)
-    await until(lambda: reaching.done() or len(managers.pauses.made) > tries + 2)
-    assert not reaching.done()
-    at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
-    at.api.faults.fail = None
-    assert await reaching == "127.0.0.1"
-
-
-async def test_a_pod_that_never_starts_is_deleted(at: Bench, managers: Managers) -> None:
-    pods = managers.one()
-    own = await pods.start(spec_of("run-7"))
-    with pytest.raises(EngineRefused, match=r"did not start within 0\.01 s: the cluster does not say why"):
-        await pods.reach(own, 0.01)
-    assert at.api.store.all("pods", "gv") == []
-
-
-async def test_a_start_is_also_waited_for_until_its_program_runs(at: Bench, managers: Managers) -> None:
-    pods = managers.one()
-    own = await pods.start(spec_of("run-7"))
-    at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
-    await pods.reach(own, 3600.0)
-    running = asyncio.ensure_future(pods.reach(own, 3600.0, runs=True))
-    await until(lambda: isinstance(own.life.standing, Reachable))
-    assert not running.done()
-    at.kubelet.live(own.life.pod.name, LIFE, until=5, address="127.0.0.1")
-    assert await running == "127.0.0.1"
-
-
-async def test_a_pod_that_is_refused_is_deleted(at: Bench, managers: Managers) -> None:
-    own = await managers.one(removal_wait=0.1).start(spec_of("run-7"))
-    at.kubelet.live(own.life.pod.name, "image name invalid")
-    reaching = asyncio.ensure_future(managers.all[-1].reach(own, 3600.0))
-    await until(lambda: own.life.end is not None)
-    at.kubelet.store.change("pods", "gv", own.life.pod.name, lambda pod: pod["spec"].pop("nodeName"))
-    with pytest.raises(EngineRefused, match="InvalidImageName"):
-        await reaching
 
 
 async def test_a_warm_pod_gets_its_last_line_with_its_run(at: Bench, managers: Managers) -> None:

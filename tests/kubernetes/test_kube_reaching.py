@@ -1,0 +1,104 @@
+"""From a Pod's create to its address: it waits for room, for its node, for word of it; or never comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from orchestrator.runtime.kubernetes.standing import Reachable
+from orchestrator.runtime.port import EngineRefused
+from tests.kubernetes.kube_bench import Bench, bench, spec_of
+from tests.kubernetes.kube_faults import any_call
+from tests.kubernetes.kube_managers import Managers, managers_at
+from tests.until import until
+
+LIFE = "sidecar: deleted, both end on TERM"
+
+
+@pytest.fixture
+async def at() -> AsyncIterator[Bench]:
+    async with bench() as one:
+        yield one
+
+
+@pytest.fixture
+async def managers(at: Bench) -> AsyncIterator[Managers]:
+    async with managers_at(at) as several:
+        yield several
+
+
+async def test_a_pod_that_no_node_has_room_for_is_waited_for(at: Bench, managers: Managers) -> None:
+    """For as long as it takes: it is back-pressure, and no failure."""
+    pods = managers.one()
+    own = await pods.start(spec_of("run-7"))
+    at.kubelet.live(own.life.pod.name, "unschedulable")
+    await until(lambda: own.life.waits_for_room() is not None)
+    reaching = asyncio.ensure_future(pods.reach(own, 0.0))
+    assert "Insufficient cpu" in await until(lambda: pods.room.why)
+    at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
+    assert await reaching == "127.0.0.1"
+    assert pods.room.why is None
+
+
+async def test_nothing_is_made_that_an_older_start_waits_for(at: Bench, managers: Managers) -> None:
+    """The scheduler would try it first. It goes on when the older has room, or does not want it any more."""
+    pods = managers.one()
+    own = await pods.start(spec_of("run-7"))
+    at.kubelet.live(own.life.pod.name, "unschedulable")
+    await until(lambda: own.life.waits_for_room() is not None)
+    reaching = asyncio.ensure_future(pods.reach(own, 0.0))
+    await until(lambda: pods.room.why)
+    later = [asyncio.ensure_future(pods.start(spec_of(f"run-{number}"))) for number in (8, 9)]
+    await until(lambda: len(pods.room.waiting) == 3)
+    assert len(at.api.store.all("pods", "gv")) == 1
+    reaching.cancel()
+    assert [one.spec.name for one in await asyncio.gather(*later)] == ["run-8", "run-9"]
+
+
+async def test_a_start_is_not_given_up_while_nobody_tells_how_it_is(at: Bench, managers: Managers) -> None:
+    """A control plane that is replaced is away for minutes; the Pod may run all the while."""
+    pods = managers.one()
+    own = await pods.start(spec_of("run-7"))
+    await at.api.watching.until(1)
+    at.api.faults.fail = (503, any_call)
+    at.api.watching.cut()
+    await until(lambda: not pods.reflector.follows)
+    reaching = asyncio.ensure_future(pods.reach(own, 0.0))
+    tries = len(managers.pauses.made)
+    await until(lambda: reaching.done() or len(managers.pauses.made) > tries + 2)
+    assert not reaching.done()
+    at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
+    at.api.faults.fail = None
+    assert await reaching == "127.0.0.1"
+
+
+async def test_a_pod_that_never_starts_is_deleted(at: Bench, managers: Managers) -> None:
+    pods = managers.one()
+    own = await pods.start(spec_of("run-7"))
+    with pytest.raises(EngineRefused, match=r"did not start within 0\.01 s: the cluster does not say why"):
+        await pods.reach(own, 0.01)
+    assert at.api.store.all("pods", "gv") == []
+
+
+async def test_a_start_is_also_waited_for_until_its_program_runs(at: Bench, managers: Managers) -> None:
+    pods = managers.one()
+    own = await pods.start(spec_of("run-7"))
+    at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
+    await pods.reach(own, 3600.0)
+    running = asyncio.ensure_future(pods.reach(own, 3600.0, runs=True))
+    await until(lambda: isinstance(own.life.standing, Reachable))
+    assert not running.done()
+    at.kubelet.live(own.life.pod.name, LIFE, until=5, address="127.0.0.1")
+    assert await running == "127.0.0.1"
+
+
+async def test_a_pod_that_is_refused_is_deleted(at: Bench, managers: Managers) -> None:
+    own = await managers.one(removal_wait=0.1).start(spec_of("run-7"))
+    at.kubelet.live(own.life.pod.name, "image name invalid")
+    reaching = asyncio.ensure_future(managers.all[-1].reach(own, 3600.0))
+    await until(lambda: own.life.end is not None)
+    at.kubelet.store.change("pods", "gv", own.life.pod.name, lambda pod: pod["spec"].pop("nodeName"))
+    with pytest.raises(EngineRefused, match="InvalidImageName"):
+        await reaching
