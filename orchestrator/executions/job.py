@@ -49,6 +49,7 @@ def job_message(
         "message": dict(call.message),
         "calldata": _calldata(call.calldata, version.contract_line),
         "debug": call.debug.reaches(DebugLevel.SAFE),
+        "debug_level": None if call.debug in (DebugLevel.DISABLED, DebugLevel.SAFE) else call.debug.value,
         "leader_nondet_results": None if leader is None else list(leader),
         "extra_args": list(call.extra_args),
     }

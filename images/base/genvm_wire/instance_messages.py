@@ -209,6 +209,8 @@ class JobMessage(Message):
     nested: OpenMap | None = None
     codes: bool = False
     extra_args: Sequence[str] = ()
+    debug_level: str | None = None
+    """The client's word where `debug` does not say all of it."""
 
     @classmethod
     def of(cls, fields: Fields) -> JobMessage:
@@ -241,6 +243,7 @@ class JobMessage(Message):
             nested=fields.optional("nested", dict),
             codes=fields.optional("codes", bool) or False,
             extra_args=fields.items("extra_args", str) if fields.raw.get("extra_args") is not None else (),
+            debug_level=fields.optional("debug_level", str),
         )
 
     def but(self, **changes: Any) -> JobMessage:
@@ -249,7 +252,7 @@ class JobMessage(Message):
 
     def as_map(self) -> dict[str, Encodable]:
         said = super().as_map()
-        for key in ("other_lines", "nests", "nested", "codes", "extra_args"):
+        for key in ("other_lines", "nests", "nested", "codes", "extra_args", "debug_level"):
             # Not by equality: no more runs inside this one (0) is another thing than nothing said about them.
             if said[key] is None or said[key] is False or said[key] in ({}, [], ()):
                 del said[key]

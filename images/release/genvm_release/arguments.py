@@ -66,4 +66,4 @@ def switched(job: JobMessage) -> list[str]:
 
 
 def _debug(job: JobMessage) -> list[str]:
-    return [DEBUG, DEBUG_LEVEL[job.debug]]
+    return [DEBUG, job.debug_level or DEBUG_LEVEL[job.debug]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from genvm_wire import calldata
+from genvm_wire.instance_messages import JobMessage, to_instance
 from orchestrator.api.wire.generation_a import RunBodyA
 from orchestrator.api.wire.generation_b import RunBodyB1, RunBodyB2, RunBodyB4
 from orchestrator.api.wire.generation_c import RunBodyC
@@ -84,6 +85,28 @@ def test_a_field_is_told_to_the_executor_or_left_out_on_purpose() -> None:
         "extra_args": ["--debug-mode"],
     }
     assert (said.extra, said.output_limit) == ({"gas_data": {}}, 0)
+
+
+@pytest.mark.parametrize(
+    ("level", "debug", "told"),
+    [
+        (DebugLevel.DISABLED, False, None),
+        (DebugLevel.SAFE, True, None),
+        (DebugLevel.SAFE_UNBOUNDED, True, "safe-unbounded"),
+        (DebugLevel.UNSAFE, True, "unsafe"),
+    ],
+)
+def test_what_a_client_may_see_is_told_whole(level: DebugLevel, debug: bool, told: str | None) -> None:
+    """And as before to who only wants to know whether, so that older executors read the job."""
+    request = replace(REQUEST, call=replace(CALL, debug=level))
+    job = job_message(7, request, VERSION, JobLimits(1, 2, 3, 4))
+    assert (job.debug, job.debug_level) == (debug, told)
+    assert ("debug_level" in job.as_map()) is (told is not None)
+    said = calldata.decode(calldata.encode(job.as_map()))
+    assert isinstance(said, dict)
+    read = to_instance(said)
+    assert isinstance(read, JobMessage)
+    assert read.debug_level == told
 
 
 @pytest.mark.parametrize("body", [RunBodyA, RunBodyB1, RunBodyB2, RunBodyB4, RunBodyC])

@@ -54,6 +54,17 @@ WITH_MODULES = Descriptors(log=9, node=10, manager=11, modules={"web": 13, "llm"
             id="T8, debugging",
         ),
         pytest.param(
+            "T8", {"debug": True, "debug_level": "safe-unbounded"}, FDS,
+            "--log-fd=9 run --host fd://10 --permissions rwscn --debug-mode safe-unbounded --genvm-id=77 "
+            "--host fd://11",
+            id="T8, debugging at length",
+        ),
+        pytest.param(
+            "T9n", {"debug": True, "debug_level": "unsafe"}, FDS,
+            "--log-fd=9 run --host fd://10 --permissions wscn --debug-mode unsafe --genvm-id=77 --host fd://11",
+            id="T9n, debugging as the operator lets nobody by default",
+        ),
+        pytest.param(
             "T8", {"executor_version": "v0.3.0-rc1", "debug": True, "extra_args": ["--debug-mode"]}, FDS,
             "--log-fd=9 run --debug-mode --host fd://10 --permissions rwscn --genvm-id=77 --host fd://11",
             id="T8's candidates, debugging",
