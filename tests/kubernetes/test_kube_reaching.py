@@ -65,13 +65,32 @@ async def test_a_start_is_not_given_up_while_nobody_tells_how_it_is(at: Bench, m
     at.api.faults.fail = (503, any_call)
     at.api.watching.cut()
     await until(lambda: not pods.reflector.follows)
-    reaching = asyncio.ensure_future(pods.reach(own, 0.0))
+    reaching = asyncio.ensure_future(pods.reach(own, 0.05))
     tries = len(managers.pauses.made)
     await until(lambda: reaching.done() or len(managers.pauses.made) > tries + 2)
     assert not reaching.done()
     at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
     at.api.faults.fail = None
     assert await reaching == "127.0.0.1"
+
+
+async def test_a_start_is_given_up_where_only_lists_are_answered(at: Bench, managers: Managers) -> None:
+    """The right to watch may be missing, or something on the way cuts each watch: a list is word enough."""
+    pods = managers.one()
+    own = await pods.start(spec_of("run-7"))
+    await at.api.watching.until(1)
+
+    async def cutting() -> None:
+        while True:
+            await at.api.watching.until(1)
+            at.api.watching.cut()
+            await asyncio.sleep(0)
+
+    cuts = asyncio.create_task(cutting())
+    await until(lambda: pods.reflector.statistics().lists > 2)
+    with pytest.raises(EngineRefused, match=r"did not start within 0\.05 s"):
+        await pods.reach(own, 0.05)
+    cuts.cancel()
 
 
 async def test_a_pod_that_never_starts_is_deleted(at: Bench, managers: Managers) -> None:

@@ -125,6 +125,16 @@ async def test_nobody_is_in_line_for_longer_than_a_while() -> None:
         assert room.waiting == {"run-7"}
 
 
+async def test_what_is_kept_ready_takes_no_room_that_a_run_waits_for() -> None:
+    """It would be ready beside that run, which has no use for it any more."""
+    room = Room(line=0.0)
+    with room.wait(RUN) as say:
+        say(FULL)
+        (spare,) = await turns(room, SPARE)
+        assert not spare.done()
+    await spare
+
+
 @pytest.mark.parametrize("why", [NOBODYS[0], NOBODYS[1], None])
 async def test_the_line_goes_on_when_what_is_waited_for_is_something_else(why: str | None) -> None:
     room = Room()

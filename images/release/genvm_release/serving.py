@@ -171,8 +171,8 @@ class Serving:
 
     def _report(self, code: int, host: Host) -> int:
         if host.broken is not None or code != 0 or not host.result:
-            # One that said what it may not say is killed for that.
-            died = code < 0 and host.broken is None
+            # Of these tables one that says what it may not say is killed for that.
+            died = code < 0 and (host.broken is None or self._job.host_table not in EARLY)
             failure = "internal" if self._cancelled else "signal" if died else host.failure
             return self._fail(failure, _crash(code, host, cancelled=self._cancelled))
         self._account.reporter.finishing()

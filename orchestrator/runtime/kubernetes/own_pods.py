@@ -40,8 +40,8 @@ log = structlog.get_logger(__name__)
 
 WAY = "way"
 """The annotation that says how a run's node is reached."""
-UNSEEN_S = 1.0
-"""For word of a Pod whose time to start ended while the API server was away."""
+UNSEEN_S = 15.0
+"""More, at most, for a Pod whose time to start ended while the API server was away."""
 PATCH_TRIES = 4
 """Of a change that must not be another Pod's: every change of its status makes the version another one."""
 PATCH_PAUSE_S = 1.0
@@ -234,6 +234,8 @@ class OwnPods:
 
     async def _reached(self, own: OwnPod, seconds: float, *, runs: bool) -> str:
         loop, life = asyncio.get_running_loop(), own.life
+        lists: int | None = None
+        again = min(seconds, UNSEEN_S)
         with self.room.wait(own.spec) as say:
             while not life.settled(runs=runs):
                 full = life.waits_for_room()
@@ -243,9 +245,12 @@ class OwnPods:
                     async with asyncio.timeout(None if full else seconds):
                         await life.changed()
                 except TimeoutError:
-                    if self.reflector.follows:
+                    # Without word it may be running all the while. A list is word, where no watch is allowed.
+                    answered = self.reflector.statistics().lists
+                    if self.reflector.follows or (lists is not None and answered > lists):
                         raise
-                    seconds = UNSEEN_S  # it may be running all the while
+                    lists = answered if lists is None else lists
+                    seconds = again
                 else:
                     seconds -= 0.0 if full else loop.time() - begun
             return await own.address()

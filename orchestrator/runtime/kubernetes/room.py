@@ -99,7 +99,8 @@ class Room:
             return
         part = _Part(spec, in_line=True)
         try:
-            async with asyncio.timeout(self._line):
+            # What is kept ready has time: made for room that a run waits for, it would be ready beside it.
+            async with asyncio.timeout(None if _is_spare(spec) else self._line):
                 while (first := self._first_before(spec)) is not None:
                     self._say(part, first.why)
                     await self._changed.wait()

@@ -63,6 +63,16 @@ def test_a_run_gets_its_arguments_input_and_connections_and_its_result_is_report
     assert f"--genvm-id={RUN}" in run.seen["argv"]
 
 
+@pytest.mark.parametrize("number", [9, 11])
+def test_a_program_that_dies_while_it_says_its_result_died(number: int, tmp_path: Path) -> None:
+    """Half a result is wrong, too, but it is the signal that an operator looks for."""
+    with Bench(tmp_path, table="T8", asks=[["06" + "64000000" + "00aabb", 0]], signal=number) as bench:
+        bench.begin(job("T8"))
+        final = bench.follow().final
+    assert isinstance(final, Failed)
+    assert final.failure == "signal"
+
+
 @pytest.mark.parametrize("debug", [True, False])
 def test_a_candidate_of_t8_gets_the_clients_switch_and_no_level(debug: bool, tmp_path: Path) -> None:
     with Bench(tmp_path, result=PAYLOAD) as bench:
