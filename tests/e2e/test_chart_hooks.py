@@ -61,7 +61,7 @@ def carried_out(command: list[str], manager: ManagerProcess, folder: Path) -> st
 def test_the_test_of_an_installation_runs_a_contract(
     chart: Rendered, manager: ManagerProcess, tmp_path: Path
 ) -> None:
-    for name, text in chart.named("ConfigMap", "-test")["data"].items():
+    for name, text in chart.named("ConfigMap", "-test-files")["data"].items():
         (tmp_path / name).write_text(text)
     spec = chart.named("Pod", "-test-contract")["spec"]
     (ready,) = spec["initContainers"]

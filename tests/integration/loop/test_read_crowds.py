@@ -19,6 +19,7 @@ from tests.e2e.manager_process import ManagerProcess
 from tests.integration.loop.conftest import Hostile, clients_of, end, own_folder, start
 from tests.integration.loop.earlier_runs import PRINTED, TALKATIVE, leave_runs
 from tests.socket_client import socket_client
+from tests.until import until_told
 
 CROWD = 64
 KEPT = 10_000
@@ -80,6 +81,12 @@ def unfetched() -> Iterator[int]:
 @pytest.fixture
 async def full(full_manager: ManagerProcess) -> AsyncIterator[Hostile]:
     async with clients_of(full_manager) as made:
+
+        async def ready() -> bool:
+            """It reads what it keeps before it answers for it."""
+            return bool((await made.ask("GET", "/readyz"))[1]["ready"])
+
+        await until_told(ready)
         yield made
 
 

@@ -9,7 +9,7 @@
 and then has this result; `turn`: it tries to dissolve the node's connection, and to make one of its own, and what the
 kernel says to that is in `turned`. A node's address that is a path is dialled: `away`: it is not; `again`: after that twice
 more, with what comes of it in `again`; `half`: it says no more to its node after `node`, and what the node says until its end
-is in `rest`; `listens`: it tries to be dialled itself; `child`: a process of it outlives it. What comes back is in
+is in `rest`; `listens`: it tries to be dialled itself; `child`: a process of it outlives it, whose number is in `child`. What comes back is in
 `seen.json`.
 """
 
@@ -78,10 +78,13 @@ def main() -> int:
     if "finished" in play:
         seen["finished"] = exchange(node, play["finished"], 1)
     (HERE / "seen.json").write_text(json.dumps(seen))
-    if play.get("child") and os.fork() == 0:
-        for number in (0, 1, 2, log):
-            os.close(number)
-        signal.pause()
+    if play.get("child"):
+        child = os.fork()
+        if child == 0:
+            for number in (0, 1, 2, log):
+                os.close(number)
+            signal.pause()
+        (HERE / "child").write_text(str(child))
     if "signal" in play:
         os.kill(os.getpid(), play["signal"])
     return int(play.get("exit", 0))
