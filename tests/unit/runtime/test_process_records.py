@@ -48,3 +48,22 @@ def test_a_fifo_or_a_link_in_its_place_is_not_followed(
     assert not process_records.kill(tmp_path / "link")
     assert not process_records.kill(tmp_path / "fifo")
     assert child.poll() is None
+
+
+@pytest.mark.parametrize("note", [None, ""])
+def test_a_process_is_known_by_its_environment_where_nobody_noted_it(
+    tmp_path: Path, note: str | None
+) -> None:
+    """A manager may be killed between the start and the note, and that instance would never end."""
+    if note is not None:
+        (tmp_path / "process").write_text(note)
+    environment = {"PATH": os.defpath, "GENVM_CONTROL": str(tmp_path / "control.sock")}
+    with (
+        subprocess.Popen(["sleep", "600"], start_new_session=True, env=environment) as instance,
+        subprocess.Popen(["sleep", "600"], env=environment) as in_our_group,
+    ):
+        assert process_records.kill(tmp_path)
+        assert instance.wait() == -9
+        assert in_our_group.poll() is None
+        assert not process_records.kill(tmp_path / "another")
+        in_our_group.kill()
