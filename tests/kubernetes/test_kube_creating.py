@@ -106,6 +106,23 @@ async def test_a_used_up_quota_is_waited_for(at: Bench) -> None:
     assert "exceeded quota: rq" in str(whys[0])
 
 
+async def test_a_busy_server_has_not_said_that_there_is_room(at: Bench) -> None:
+    """Those in line behind a start that waits for a quota would all come at once, and make it busier."""
+    quota(at, pods="1")
+    other = await at.calls.create_pod(made("other"))
+
+    def busy() -> None:
+        at.api.faults.busy = 1
+
+    whys: list[str | None] = []
+    making = creation(at, Pauses(busy, lambda: at.api.store.remove("pods", "gv", other.name)))
+    making.on_no_room = whys.append
+    await making.pod()
+    assert len(whys) == 2
+    assert whys[0] == whys[1]
+    assert "exceeded quota: rq" in str(whys[1])
+
+
 @pytest.mark.parametrize("kind", ["requests.cpu", "requests.memory", "limits.cpu", "limits.memory"])
 async def test_a_quota_on_what_pods_use_lets_them_in(kind: str, at: Bench) -> None:
     """It refuses a Pod with a container that does not say how much, whatever room there is."""

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from orchestrator.runtime.kubernetes import allowance
 from orchestrator.runtime.kubernetes.standing import Reachable
-from orchestrator.runtime.port import EngineRefused
+from orchestrator.runtime.port import EngineRefused, InstanceDied
 from tests.kubernetes.kube_bench import Bench, bench, spec_of
 from tests.kubernetes.kube_faults import any_call
 from tests.kubernetes.kube_managers import Managers, managers_at
@@ -35,7 +36,7 @@ async def test_a_pod_that_no_node_has_room_for_is_waited_for(at: Bench, managers
     own = await pods.start(spec_of("run-7"))
     at.kubelet.live(own.life.pod.name, "unschedulable")
     await until(lambda: own.life.waits_for_room() is not None)
-    reaching = asyncio.ensure_future(pods.reach(own, 0.0))
+    reaching = asyncio.ensure_future(pods.reach(own, 3600.0))
     assert "Insufficient cpu" in await until(lambda: pods.room.why)
     at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
     assert await reaching == "127.0.0.1"
@@ -57,19 +58,21 @@ async def test_nothing_is_made_that_an_older_start_waits_for(at: Bench, managers
     assert [one.spec.name for one in await asyncio.gather(*later)] == ["run-8", "run-9"]
 
 
-async def test_a_start_is_not_given_up_while_nobody_tells_how_it_is(at: Bench, managers: Managers) -> None:
-    """A control plane that is replaced is away for minutes; the Pod may run all the while."""
+async def test_a_start_is_not_given_up_while_nobody_tells_how_it_is(
+    at: Bench, managers: Managers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A control plane that is replaced is away for minutes, its watches open; the Pod runs all the while."""
+    monkeypatch.setattr(allowance, "LEAST_S", 0.01)
     pods = managers.one()
     own = await pods.start(spec_of("run-7"))
-    await at.api.watching.until(1)
+    await at.api.watching.until(2)
+    at.api.faults.silent_watches = True
     at.api.faults.fail = (503, any_call)
-    at.api.watching.cut()
-    await until(lambda: not pods.reflector.follows)
-    reaching = asyncio.ensure_future(pods.reach(own, 0.05))
-    tries = len(managers.pauses.made)
-    await until(lambda: reaching.done() or len(managers.pauses.made) > tries + 2)
-    assert not reaching.done()
     at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
+    reaching = asyncio.ensure_future(pods.reach(own, 0.01))
+    asked = len(at.api.faults.seen)
+    await until(lambda: reaching.done() or len(at.api.faults.seen) > asked + 3)
+    assert not reaching.done()
     at.api.faults.fail = None
     assert await reaching == "127.0.0.1"
 
@@ -87,10 +90,23 @@ async def test_a_start_is_given_up_where_only_lists_are_answered(at: Bench, mana
             await asyncio.sleep(0)
 
     cuts = asyncio.create_task(cutting())
-    await until(lambda: pods.reflector.statistics().lists > 2)
-    with pytest.raises(EngineRefused, match=r"did not start within 0\.05 s"):
-        await pods.reach(own, 0.05)
-    cuts.cancel()
+    try:
+        await until(lambda: pods.reflector.statistics().lists > 2)
+        with pytest.raises(EngineRefused, match=r"did not start within 0\.05 s"):
+            await pods.reach(own, 0.05)
+    finally:
+        cuts.cancel()
+
+
+async def test_a_pod_that_is_gone_is_not_waited_for(at: Bench, managers: Managers) -> None:
+    """Whatever the watch has told: it may have told nothing."""
+    pods = managers.one()
+    own = await pods.start(spec_of("run-7"))
+    await at.api.watching.until(2)
+    at.api.faults.silent_watches = True
+    at.api.store.remove("pods", "gv", own.life.pod.name)
+    with pytest.raises(InstanceDied):
+        await pods.reach(own, 0.01)
 
 
 async def test_a_pod_that_never_starts_is_deleted(at: Bench, managers: Managers) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.runtime.kubernetes.cluster import Cluster
 from orchestrator.runtime.kubernetes.runtime import KubernetesRuntime
-from orchestrator.runtime.port import EngineRefused, InstanceDied
+from orchestrator.runtime.port import EngineRefused, EngineUnreachable, InstanceDied
 from tests.kubernetes.kube_api import KubeApi
 from tests.kubernetes.kube_bench import SETTINGS, Pauses, pod_name, spec_of
 from tests.kubernetes.kube_connector_pod import listening
@@ -121,3 +121,17 @@ async def test_a_start_that_fails_dials_no_more(at: At) -> None:
         await start
     taken.close()
     await until(lambda: not dials())
+
+
+async def test_a_server_that_one_call_did_not_find_is_asked_again_at_once(at: At) -> None:
+    """A manager that is not ready makes no other call, and a quiet cluster says nothing for a minute."""
+    await at.runtime.sweep(frozenset())
+    await at.api.watching.until(1)
+    await until(at.runtime.reachable)
+    at.api.faults.fail = (503, lambda method, path: method == "GET")
+    failed = asyncio.create_task(at.runtime.sweep(frozenset()))
+    await until(lambda: not at.runtime.reachable())
+    at.api.faults.fail = None
+    with pytest.raises(EngineUnreachable):
+        await failed
+    await until(at.runtime.reachable)

@@ -54,12 +54,14 @@ class Creation:
 
         Raises EngineRefused, EngineUnreachable; see `in_doubt` then.
         """
-        left, unreadable = TRIES, 0
+        left, unreadable, room = TRIES, 0, ""
         while True:
             try:
                 return await self._made()
             except (NoRoom, Throttled) as full:
-                self.on_no_room(str(full))
+                # A busy server has not said that there is room: those in line would come at once, and all.
+                room = str(full) if isinstance(full, NoRoom) else room
+                self.on_no_room(room or str(full))
                 left, unreadable, wait = TRIES, 0, wait_after(full, ROOM_PAUSE_S)
             except (EngineUnreachable, Conflict) as failure:
                 left, wait = left - 1, wait_after(failure, PAUSE_S)

@@ -66,16 +66,16 @@ class _Request:
 
 
 class ApiServer:
-    """Owns the connections. `on_refused` is told of every connection that could not be made.
+    """Owns the connections. `on_lost` is called when a call's end says that it is reachable no more.
 
     It is `reachable` when its last answer was one that only an API server gives, read to the end, or that
     it has too much to do; what something on the way answers, a proxy's page mostly, says that it is not.
     """
 
-    def __init__(self, cluster: Cluster, on_refused: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, cluster: Cluster, on_lost: Callable[[], None] = lambda: None) -> None:
         self.cluster = cluster
         self.reachable = False
-        self.on_refused = on_refused
+        self.on_lost = on_lost
         self.calls_in_flight = 0
         self.absences = 0
         self.tally = CallTally()
@@ -129,6 +129,7 @@ class ApiServer:
 
     async def _sent(self, request: _Request, read: Callable[[bytes], T]) -> T:
         self.calls_in_flight += 1
+        before = self.reachable
         begun, result = time.monotonic(), CallResult.UNANSWERED
         try:
             async with self._answer(request) as answer:
@@ -146,6 +147,8 @@ class ApiServer:
             self.calls_in_flight -= 1
             operation = operation_of(request.method, request.path)
             self.tally.note(operation, result, time.monotonic() - begun)
+            if before and not self.reachable:
+                self.on_lost()
 
     async def date(self) -> str | None:
         """What time it is there, as it says so beside an answer. Raises like `send`."""
@@ -205,7 +208,6 @@ class ApiServer:
                 yield answer
         except aiohttp.ClientConnectorError as error:
             self._note(reachable=False, why=str(error))
-            self.on_refused()
             raise NotConnected(f"the API server cannot be reached: {error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             why = str(error) or type(error).__name__

@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 import structlog
 
 from orchestrator.runtime.kubernetes import naming
+from orchestrator.runtime.kubernetes.allowance import settle
 from orchestrator.runtime.kubernetes.calls import Calls
 from orchestrator.runtime.kubernetes.creating import Creation
 from orchestrator.runtime.kubernetes.failures import Conflict, NotFound, wait_after
 from orchestrator.runtime.kubernetes.life import Life, Lives
-from orchestrator.runtime.kubernetes.pods import Pod
+from orchestrator.runtime.kubernetes.pods import Pod, is_newer
 from orchestrator.runtime.kubernetes.reflector import Reflector
 from orchestrator.runtime.kubernetes.removals import Removals
 from orchestrator.runtime.kubernetes.room import Room
@@ -40,8 +41,6 @@ log = structlog.get_logger(__name__)
 
 WAY = "way"
 """The annotation that says how a run's node is reached."""
-UNSEEN_S = 15.0
-"""More, at most, for a Pod whose time to start ended while the API server was away."""
 PATCH_TRIES = 4
 """Of a change that must not be another Pod's: every change of its status makes the version another one."""
 PATCH_PAUSE_S = 1.0
@@ -217,8 +216,7 @@ class OwnPods:
     async def reach(self, own: OwnPod, seconds: float, *, runs: bool = False) -> str:
         """The address of a Pod's connector, within so many seconds; what has none by then is deleted.
 
-        `runs`: its program is to run, too. What it waits for room does not count, and it has not failed while
-        nobody tells how it is: an API server may be away for minutes. Raises EngineRefused with
+        `runs`: its program is to run, too. See `allowance` for what does not count. Raises EngineRefused with
         what the cluster said last (TurnedAway where another Pod may be taken), InstanceDied.
         """
         try:
@@ -233,27 +231,24 @@ class OwnPods:
         raise failure
 
     async def _reached(self, own: OwnPod, seconds: float, *, runs: bool) -> str:
-        loop, life = asyncio.get_running_loop(), own.life
-        lists: int | None = None
-        again = min(seconds, UNSEEN_S)
         with self.room.wait(own.spec) as say:
-            while not life.settled(runs=runs):
-                full = life.waits_for_room()
-                say(full)
-                begun = loop.time()
-                try:
-                    async with asyncio.timeout(None if full else seconds):
-                        await life.changed()
-                except TimeoutError:
-                    # Without word it may be running all the while. A list is word, where no watch is allowed.
-                    answered = self.reflector.statistics().lists
-                    if self.reflector.follows or (lists is not None and answered > lists):
-                        raise
-                    lists = answered if lists is None else lists
-                    seconds = again
-                else:
-                    seconds -= 0.0 if full else loop.time() - begun
-            return await own.address()
+            await settle(own.life, seconds, runs=runs, say=say, ask=lambda: self._asked_for(own.life))
+        return await own.address()
+
+    async def _asked_for(self, life: Life) -> bool:
+        """Whether the API server says how it is: what a watch should have told may be late, or lost."""
+        try:
+            pod = await self._as_it_is(life.pod)
+        except NotFound:
+            life.lose(life.pod)
+        except EngineUnreachable:
+            return False
+        except EngineRefused as refused:
+            log.warning("pod_cannot_be_looked_at", pod=life.pod.name, error=str(refused))
+        else:
+            if not is_newer(life.pod.version, pod.version):
+                life.see(pod)
+        return True
 
     async def mark(
         self, own: OwnPod, seconds: float | None, *, run: int | None = None, way: Way | None = None

@@ -9,6 +9,8 @@ from datetime import datetime
 EXECUTOR, CONNECTOR = "executor", "connector"
 """Names of our two containers."""
 TOKEN = "GENVM_TOKEN"  # noqa: S105 (the name of a variable)
+_DIGITS = 20
+"""Of a version that is a number: it has 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,13 @@ class Pod:
     containers: Mapping[str, Container] = field(default_factory=dict)
     token: str | None = field(default=None, repr=False)
     """What proves a manager to its connector; in no log line."""
+
+
+def is_newer(known: str, answered: str) -> bool:
+    """Of two versions of one Pod. Those of a cluster are numbers that grow; of others the watch's counts."""
+    if all(version.isdecimal() and len(version) <= _DIGITS for version in (known, answered)):
+        return int(known) > int(answered)
+    return known != answered
 
 
 def pod_of(value: Mapping[str, object]) -> Pod:

@@ -22,7 +22,7 @@ import structlog
 
 from orchestrator.runtime.kubernetes.calls import Bookmark, Calls, Event, Removed, Seen
 from orchestrator.runtime.kubernetes.failures import Expired, NotFound, wait_after
-from orchestrator.runtime.kubernetes.pods import Pod
+from orchestrator.runtime.kubernetes.pods import Pod, is_newer
 from orchestrator.runtime.kubernetes.settings import WatchSettings
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable, RuntimeFailure
 
@@ -30,8 +30,6 @@ log = structlog.get_logger(__name__)
 
 _REMEMBERED = 1000
 """Pods that are gone: one may be gone before the answer to its own create is here."""
-_DIGITS = 20
-"""Of a version that is a number: it has 64 bits."""
 _TRIES_AT_A_VERSION = 2
 """Failures to watch from one version before it is the version that is doubted."""
 
@@ -70,7 +68,6 @@ class Reflector:
         self._version: str | None = None
         self._failures = 0
         self._patience: asyncio.Timeout | None = None
-        self._open = False
         self._listed = asyncio.Event()
         self._lists = self._watches = 0
 
@@ -78,11 +75,6 @@ class Reflector:
     def pods(self) -> Mapping[str, Pod]:
         """By uid, as they were last seen."""
         return self._pods
-
-    @property
-    def follows(self) -> bool:
-        """Whether changes are told of: a watch is open, and none has failed since one told something."""
-        return self._open and not self._failures
 
     async def listed(self) -> None:
         """Return when it is known what there is, for the first time."""
@@ -98,7 +90,7 @@ class Reflector:
         elif (known := self._pods.get(pod.uid)) is None:
             self._expected.add(pod.uid)
             self._apply(Seen(pod))
-        elif _is_newer(known.version, pod.version):
+        elif is_newer(known.version, pod.version):
             self._listener(Seen(known))
 
     def doubt(self) -> None:
@@ -171,7 +163,6 @@ class Reflector:
                 self._patience = patience
                 async with self._calls.watch_pods(self._selector, version, seconds) as events:
                     self._watches += 1
-                    self._open = True
                     async for event in events:
                         heard = True
                         self._heard(event)
@@ -182,7 +173,6 @@ class Reflector:
             return
         finally:
             self._patience = None
-            self._open = False
         if not heard:
             # In order, but without the bookmark that a server sends before the end.
             raise EngineUnreachable("the watch ended without saying why")
@@ -210,10 +200,3 @@ class Reflector:
         if known is None or known.version != pod.version:
             self._pods[pod.uid] = pod
             self._listener(change)
-
-
-def _is_newer(known: str, answered: str) -> bool:
-    """Of two versions of one Pod. Those of a cluster are numbers that grow; of others the watch's counts."""
-    if all(version.isdecimal() and len(version) <= _DIGITS for version in (known, answered)):
-        return int(known) > int(answered)
-    return known != answered

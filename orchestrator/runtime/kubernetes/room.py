@@ -10,6 +10,7 @@ next try: by its Pods the cluster's autoscaler sees what is wanted.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ LINE_S = 10.0
 OTHERS_HAVE_IT = ("exceeded quota:", "Insufficient ", "Too many pods", "OutOf")
 """In the cluster's words when room comes with the end of any Pod: not a taint, a volume, a busy server."""
 
+_Size = tuple[int, float]
 Say = Callable[[str | None], None]
 """Why it waits now, in the cluster's words; None: it does not."""
 
@@ -39,24 +41,19 @@ class _Part:
     spec: InstanceSpec
     why: str = ""
     in_line: bool = False
-
-    @property
-    def others_have_it(self) -> bool:
-        return any(words in self.why for words in OTHERS_HAVE_IT)
+    others_have_it: bool = False
 
     @property
     def holds_others(self) -> bool:
         return self.others_have_it and not self.in_line
 
     def is_before(self, spec: InstanceSpec) -> bool:
-        """Whether what it waits for is what `spec` would take. A run waits for no instance kept ready."""
-        mine = self.spec
-        return (
-            self.holds_others
-            and mine.name != spec.name
-            and (mine.memory_bytes, mine.cpus) == (spec.memory_bytes, spec.cpus)
-            and (_is_spare(spec) or not _is_spare(mine))
-        )
+        """Whether what it holds is for `spec` to wait for. A run waits for no instance kept ready."""
+        return self.spec.name != spec.name and (_is_spare(spec) or not _is_spare(self.spec))
+
+
+def _size(spec: InstanceSpec) -> _Size:
+    return spec.memory_bytes, spec.cpus
 
 
 def _is_spare(spec: InstanceSpec) -> bool:
@@ -69,6 +66,10 @@ class Room:
     def __init__(self, line: float = LINE_S) -> None:
         self._line = line
         self._parts: dict[_Part, None] = {}
+        self._holding: dict[_Size, dict[_Part, None]] = {}
+        """Of those the ones that hold others, by what they wait for."""
+        self._names: Counter[str] = Counter()
+        """Of the instances that wait for what others have, with how many parts each."""
         self._changed = asyncio.Event()
 
     @property
@@ -79,7 +80,7 @@ class Room:
     @property
     def waiting(self) -> frozenset[str]:
         """The instances whose starts wait for what others have."""
-        return frozenset(part.spec.name for part in self._parts if part.others_have_it)
+        return frozenset(self._names)
 
     @contextmanager
     def wait(self, spec: InstanceSpec) -> Iterator[Say]:
@@ -95,7 +96,7 @@ class Room:
 
         At once for what a run waits for that has room itself, and for who has waited for some before.
         """
-        if spec.awaited or spec.role is not Role.EXECUTOR or spec.name in self.waiting:
+        if spec.awaited or spec.role is not Role.EXECUTOR or spec.name in self._names:
             return
         part = _Part(spec, in_line=True)
         try:
@@ -110,10 +111,11 @@ class Room:
             self._say(part, None)
 
     def _first_before(self, spec: InstanceSpec) -> _Part | None:
-        return next((part for part in self._parts if part.is_before(spec)), None)
+        return next((part for part in self._holding.get(_size(spec), {}) if part.is_before(spec)), None)
 
     def _say(self, part: _Part, why: str | None) -> None:
-        held_others = part.holds_others and part in self._parts
+        held_others = part.holds_others
+        self._note(part, why is not None and any(words in why for words in OTHERS_HAVE_IT))
         if why is None:
             self._parts.pop(part, None)
             part.why = ""
@@ -125,3 +127,19 @@ class Room:
         if held_others and not part.holds_others:
             changed, self._changed = self._changed, asyncio.Event()
             changed.set()
+
+    def _note(self, part: _Part, others_have_it: bool) -> None:
+        """Keep at hand what each start asks: with a thousand of them nobody may look at all the others."""
+        if others_have_it == part.others_have_it:
+            return
+        part.others_have_it = others_have_it
+        name, holding = part.spec.name, self._holding.setdefault(_size(part.spec), {})
+        self._names[name] += 1 if others_have_it else -1
+        if not self._names[name]:
+            del self._names[name]
+        if part.holds_others:
+            holding[part] = None
+        else:
+            holding.pop(part, None)
+        if not holding:
+            del self._holding[_size(part.spec)]

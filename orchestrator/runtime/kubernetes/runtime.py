@@ -47,8 +47,9 @@ class KubernetesRuntime:
         self._server = ApiServer(cluster)
         self._pause = pause
         self.pods = OwnPods(settings, PodCalls(self._server), watch, pause=pause)
-        # A call that is refused is the first sign of a server that stops: it keeps watches open, and silent.
-        self._server.on_refused = self.pods.reflector.doubt
+        # A server that stops, or is cut off, keeps watches open, and silent; and when one call alone failed,
+        # a list soon tells that it is there: no other call is made by a manager that is not ready.
+        self._server.on_lost = self.pods.reflector.doubt
         self._tls = client_tls()
         self._tasks = TaskOwner("kubernetes-errands")
         self._opened = False
