@@ -21,6 +21,10 @@ class OverQuota(Exception):
         self.wait = wait
 
 
+class DearerThanQuota(Exception):
+    """A run takes more permits than its token may ever have: waiting helps nobody."""
+
+
 class Held:
     """What the runs of one token have by now, whatever its limits become."""
 
@@ -47,7 +51,11 @@ class RunQuota:
         return RunQuota(limits, clock, self._held)
 
     def take(self, permits: int) -> BegunRun:
-        """Room for one run more. Raises OverQuota; nothing is taken then."""
+        """Room for one run more. Raises OverQuota, DearerThanQuota; nothing is taken then."""
+        if self._permits is not None and permits > self._permits:
+            raise DearerThanQuota(
+                f"the run needs {permits} permits, its token may have {self._permits} at most"
+            )
         if self._permits is not None and self.held + permits > self._permits:
             raise OverQuota(
                 f"the token's runs have {self.held} of their {self._permits} permits, this takes {permits}",

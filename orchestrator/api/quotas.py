@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from orchestrator.access.quotas import BegunRun, OverQuota
+from orchestrator.access.quotas import BegunRun, DearerThanQuota, OverQuota
 from orchestrator.access.rates import Allowance
 from orchestrator.executions.asker import Asker
-from orchestrator.executions.refusals import Refusal
+from orchestrator.executions.refusals import Refusal, TooExpensive
 from orchestrator.executions.request import RunRequest
 from orchestrator.executions.run import Run
 from orchestrator.executions.service import Executions
@@ -35,6 +35,9 @@ async def submitted(
     def may_begin() -> None:
         try:
             taken.append(quota.take(wanted.permits))
+        except DearerThanQuota as dearer:
+            # To its client it is what a run is that costs more than all permits, and it is counted so.
+            raise TooExpensive(str(dearer)) from None
         except OverQuota:
             executions.refused[Refusal.QUOTA] += 1
             raise

@@ -33,7 +33,7 @@ class Refused(Exception):
 
     Refused
     ├── QueueFull      try again later
-    ├── TooExpensive   it needs more permits than there can be
+    ├── TooExpensive   it needs more permits than there, or its token, can have
     ├── NotRecorded    the journal cannot take it
     ├── JustEnded      the same run began and ended meanwhile
     ├── Poisoned       it has ended its instance by a crash too often
@@ -51,7 +51,7 @@ class QueueFull(Refused):
 
 
 class TooExpensive(Refused):
-    """A run needs more permits than the maximum."""
+    """A run needs more permits than the maximum, or than its token may have."""
 
     kind = Refusal.TOO_EXPENSIVE
 

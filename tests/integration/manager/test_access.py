@@ -17,6 +17,7 @@ from orchestrator.access.register import Known
 from orchestrator.access.scope import Scope
 from orchestrator.access.watch import TokenWatch
 from orchestrator.api.context import CONTEXT
+from orchestrator.executions.refusals import Refusal
 from tests.integration.manager.callers import ALICE, READER, ROOT, MakeAs, TokensFile, make_as, tokens_file
 from tests.integration.manager.conftest import (
     Client,
@@ -73,12 +74,12 @@ async def test_a_token_s_runs_are_bounded_over_http_and_on_the_socket(
                 assert int(response.headers["Retry-After"]) > 0
                 assert words in (await response.json())["error"]
         async with (
-            socket_client(small.session) as socket,
-            listening_node(f"unix://{small.folder}/ws") as node,
+            socket_client(slow.session) as socket,
+            listening_node(f"unix://{slow.folder}/ws") as node,
         ):
             code, text = await refusal(socket.run(request(node, {})))
             assert code == INTERNAL
-            assert "1 of their 1 permits" in text
+            assert "per minute" in text
         await alice.finished(await alice.run(more[2]))
         for node in nodes:
             node.hang_up.set()
@@ -87,6 +88,27 @@ async def test_a_token_s_runs_are_bounded_over_http_and_on_the_socket(
         if run is not None:
             await asyncio.shield(run.released)
         assert await small.run(more[0]) > ids[2]
+
+
+async def test_a_run_dearer_than_its_token_s_permits_is_not_asked_to_come_again(
+    make_as: MakeAs, tokens_file: TokensFile
+) -> None:
+    tokens_file.add("small", Scope.NODE, "small", permits=1, runs_per_minute=0.001, runs_burst=1)
+    tokens_file.write()
+    small = await (await make_as())("small")
+    words = "the run needs 2 permits, its token may have 1 at most"
+    async with small.session.post("/genvm/run", json=small.body(is_sync=False)) as response:
+        assert (response.status, await response.json()) == (500, {"error": words})
+        assert "Retry-After" not in response.headers
+    async with socket_client(small.session) as socket, listening_node(f"unix://{small.folder}/ws") as node:
+        code, text = await refusal(socket.run(request(node, {})))
+        assert (code, text) == (INTERNAL, "the run needs 4 permits, its token may have 1 at most")
+    refused = small.manager.executions.refused
+    assert (refused[Refusal.TOO_EXPENSIVE], refused[Refusal.QUOTA]) == (2, 0)
+    # It has taken nothing of the token's runs either.
+    cheap = small.body()
+    async with listening_node(cheap["host"]):
+        await small.finished(await small.run(cheap))
 
 
 async def test_who_did_not_hear_the_answer_is_told_of_the_run_that_there_is(

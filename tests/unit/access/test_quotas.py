@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.access.caller import Caller
-from orchestrator.access.quotas import LOOK_AGAIN, OverQuota, RunQuota
+from orchestrator.access.quotas import LOOK_AGAIN, DearerThanQuota, OverQuota, RunQuota
 from orchestrator.access.register import Register
 from orchestrator.access.scope import Scope
 from orchestrator.access.token import Limits, Token, digest_of
@@ -45,7 +45,7 @@ def test_permits_come_back_when_a_run_is_over_and_not_before() -> None:
 
 def test_what_is_refused_takes_nothing() -> None:
     quota = RunQuota(Limits(runs_per_minute=60, runs_burst=2, permits=8), Clock())
-    with pytest.raises(OverQuota):
+    with pytest.raises(DearerThanQuota, match="needs 9 permits, its token may have 8 at most"):
         quota.take(9)
     quota.take(2)
     quota.take(2)
