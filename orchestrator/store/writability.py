@@ -24,6 +24,8 @@ LEAST_ROOM = MIB
 """Bytes that must be free: a run with its result takes less, unless it is large."""
 ROOM_AGAIN = 8 * MIB
 """Bytes that must be free before it counts as enough again: what was just freed is often used up at once."""
+FLOOR = "GENVM_DISK_FLOOR_BYTES"
+FLOOR_AGAIN = f"{FLOOR} and a quarter, to be ready again"
 GOOD_LOOKS = 2
 PATIENCE = 15.0
 """Seconds that one look may take; network file systems and databases can hang without an error."""
@@ -84,9 +86,9 @@ class Writability:
 
     async def _write(self) -> None:
         fine = self._trouble is None
-        room, floor = (LEAST_ROOM, self._floor) if fine else (ROOM_AGAIN, self._floor * 5 // 4)
+        room, floor = (LEAST_ROOM, self._floor) if fine else (ROOM_AGAIN, floor_again(self._floor))
         await asyncio.to_thread(take_room, self._directory, room)
-        await asyncio.to_thread(check_room, self._directory, floor)
+        await asyncio.to_thread(check_room, self._directory, floor, FLOOR if fine else FLOOR_AGAIN)
         await self._journal.write(LookRow(time.time_ns() // 1000))
 
     def _bad(self, error: OSError | StoreFailure) -> None:
@@ -116,8 +118,13 @@ def take_room(directory: Path, size: int) -> None:
         os.posix_fallocate(file.fileno(), 0, size)
 
 
-def check_room(directory: Path, floor: int) -> None:
-    """Raises OSError where less than `floor` bytes are free to this process. Blocking."""
+def floor_again(floor: int) -> int:
+    """Bytes that must be free before it counts as enough again, where `floor` were too little."""
+    return floor * 5 // 4
+
+
+def check_room(directory: Path, floor: int, why: str) -> None:
+    """Raises OSError where less than `floor` bytes are free to this process; `why` so many. Blocking."""
     found = os.statvfs(directory)
     if found.f_bavail * found.f_frsize < floor:
-        raise OSError(errno.ENOSPC, f"less than {floor // MIB} MiB are free")
+        raise OSError(errno.ENOSPC, f"less than {floor // MIB} MiB are free ({why})")

@@ -96,8 +96,15 @@ async def test_a_disk_below_its_floor_is_seen_before_it_is_full(disk: SmallDisk,
         # Mebibytes, where there are kibibytes of a journal besides.
         await asyncio.to_thread(take, disk, everything * 3 // 4)
         await seen.look()
-        assert seen.disk_trouble == f"less than {everything // 2 // MIB} MiB are free"
+        named = "(GENVM_DISK_FLOOR_BYTES)"
+        assert seen.disk_trouble == f"less than {everything // 2 // MIB} MiB are free {named}"
         assert seen.journal_trouble is None
+        # A quarter more is asked for from here on, and said.
+        await asyncio.to_thread(take, disk, everything * 9 // 20)
+        for _ in range(GOOD_LOOKS):
+            await seen.look()
+        again = "(GENVM_DISK_FLOOR_BYTES and a quarter, to be ready again)"
+        assert seen.disk_trouble == f"less than {everything * 5 // 8 // MIB} MiB are free {again}"
         await asyncio.to_thread(disk.free)
         for _ in range(GOOD_LOOKS):
             await seen.look()
