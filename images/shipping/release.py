@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -44,8 +45,11 @@ class Release:
     def packages(self) -> None:
         """The wheel, the source archive, the chart."""
         self.say("packing wheel, source archive and chart")
-        build_project(self.checkout.root, self.folder, "wheel", "sdist")
-        (self.folder / ".gitignore").unlink(missing_ok=True)
+        # Elsewhere first: a folder in the checkout that git does not ignore would be packed into the archive.
+        with tempfile.TemporaryDirectory(prefix="genvm-release-") as scratch:
+            build_project(self.checkout.root, Path(scratch), "wheel", "sdist")
+            for package in (*Path(scratch).glob("*.whl"), *Path(scratch).glob("*.tar.gz")):
+                shutil.copy(package, self.folder)
         package_chart(self.checkout.root / CHART, self.folder)
 
     def images(self, engine: ImageEngine, recipes: Sequence[Recipe], base_image: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -80,6 +81,25 @@ def test_the_source_archive_is_what_is_committed(dist: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"Makefile", "images/base/Dockerfile", "tests/conftest.py"} <= names
     assert not [name for name in names if name.startswith((".venv/", "dist/", ".git/"))]
+
+
+def test_the_folder_s_files_are_not_in_the_source_archive_wherever_it_is(tmp_path: Path) -> None:
+    from images.shipping.release import Release
+
+    sources = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(["git", "-C", str(ROOT), *sources], capture_output=True, text=True, check=True)
+    root = tmp_path / "checkout"
+    for name in listed.stdout.split("\0"):
+        if (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True)
+    folder = root / "dist2"
+    folder.mkdir()
+    Release(Checkout(root, VERSION, "abc"), folder, lambda _: None).packages()
+    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
+        names = archive.getnames()
+    assert [name for name in names if "dist2" in name or name.endswith(".whl")] == []
 
 
 def test_the_chart_is_whole_and_described_first(dist: Path) -> None:
