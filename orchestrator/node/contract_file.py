@@ -6,6 +6,7 @@ import io
 import zipfile
 from pathlib import Path
 
+from orchestrator import extras
 from orchestrator.node.errors import BadRequest
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -40,9 +41,7 @@ def _assembled(path: Path, text: bytes) -> bytes:
     try:
         import wasmtime  # noqa: PLC0415 - only the process runtime needs it to be installed
     except ImportError:
-        raise BadRequest(
-            "WebAssembly text needs wasmtime: pip install 'genvm-orchestrator[executor]'"
-        ) from None
+        raise BadRequest(f"WebAssembly text needs wasmtime: {extras.advice('executor')}") from None
     try:
         return bytes(wasmtime.wat2wasm(text.decode()))
     except (wasmtime.WasmtimeError, UnicodeDecodeError) as error:

@@ -9,6 +9,8 @@ import sys
 from contextlib import redirect_stdout
 from typing import Any
 
+from orchestrator import extras
+
 EXIT_USAGE = 2
 PLUGIN = "orchestrator.testing.plugin"
 
@@ -18,9 +20,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         import pytest  # noqa: PLC0415 - the manager needs no pytest
     except ImportError:
-        print(
-            "genvm-orchestrator: tests need pytest: pip install 'genvm-orchestrator[test]'", file=sys.stderr
-        )
+        # Both: pytest is there for contracts to be run, and pipx keeps only the extras that are named.
+        needed = extras.advice("executor", "test")
+        print(f"genvm-orchestrator: tests need pytest: {needed}", file=sys.stderr)
         return EXIT_USAGE
     words = words_of(args)
     if not args.json:

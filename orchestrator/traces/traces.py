@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from orchestrator import extras
 from orchestrator.executions.run import Run
 from orchestrator.executions.trace import Trace
 from orchestrator.runtime_name import RuntimeName
@@ -66,8 +67,7 @@ def _delivery(url: str | None, manager_id: str, runtime: RuntimeName) -> tuple[S
         from orchestrator.traces.spans import otlp_exporter, resource_of, sending  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         raise TracesNotInstalled(
-            f"GENVM_TRACES needs {missing.name}, which is not installed: "
-            "pip install 'genvm-orchestrator[traces]'"
+            f"GENVM_TRACES needs {missing.name}, which is not installed: {extras.advice('traces')}"
         ) from missing
     exporter = otlp_exporter(url)
     return sending(exporter, resource_of(manager_id), runtime), exporter.shutdown

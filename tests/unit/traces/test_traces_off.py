@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from orchestrator import extras
 from orchestrator.command_failures import explained
 from orchestrator.runtime_name import RuntimeName
 from orchestrator.traces.traces import TracesNotInstalled, opened_traces
@@ -34,4 +35,4 @@ async def test_where_the_extra_is_missing_the_command_says_what_to_install(
         async with opened_traces(None, 1.0, 1, "me", RuntimeName.DOCKER):
             pass
     (line,) = explained(told.value)
-    assert "pip install 'genvm-orchestrator[traces]'" in line
+    assert extras.advice("traces") in line
