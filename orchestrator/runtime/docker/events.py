@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 import structlog
+import tenacity
 from docker import APIClient
 
 from orchestrator.event_loop import call_on
@@ -24,6 +25,8 @@ from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 log = structlog.get_logger(__name__)
 
 ACTIONS = ("die", "oom", "destroy")
+LONGEST_DELAY = 3
+"""Times the first one, between two tries to connect: an engine that is back is noticed so soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,16 @@ class EventStream:
         on_event: Callable[[ContainerEvent], None],
         on_connect: Callable[[], None],
         reconnect_delay: float,
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._engine = engine
         self._filters = {"type": "container", "label": label, "event": list(ACTIONS)}
         self._on_event = on_event
         self._on_connect = on_connect
         self._reconnect_delay = reconnect_delay
+        self._pause = pause
+        self._told = False
         self._lock = threading.Lock()
         self._stream: _Stream | None = None
         self._last_ns = 0
@@ -90,19 +97,46 @@ class EventStream:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                try:
-                    await self._engine.in_stream_thread(lambda client: self._read(client, loop))
-                    log.warning("event_stream_ended")
-                except (EngineUnreachable, EngineRefused) as error:
-                    log.warning("event_stream_broken", error=str(error))
-                self.connected = False
-                # Whether the stream broke or the engine is away is known at once, not at the next call.
-                with suppress(EngineUnreachable, EngineRefused):
-                    await self._engine.quick(lambda client: client.ping())
-                await asyncio.sleep(self._reconnect_delay)
+                async for attempt in self._attempts():
+                    with attempt:
+                        await self._one_connection(loop)
+                await self._ask_engine()
+                await self._pause(self._reconnect_delay)
         finally:
             self._stopped = True
             self.interrupt()
+
+    def _attempts(self) -> tenacity.AsyncRetrying:
+        """To open it once."""
+        return tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type((EngineUnreachable, EngineRefused)),
+            wait=tenacity.wait_exponential(self._reconnect_delay, max=LONGEST_DELAY * self._reconnect_delay),
+            before_sleep=self._ask_engine,
+            sleep=self._pause,
+        )
+
+    async def _ask_engine(self, _: object = None) -> None:
+        """Whether the stream broke or the engine is away is known at once, not at the next call."""
+        with suppress(EngineUnreachable, EngineRefused):
+            await self._engine.quick(lambda client: client.ping())
+
+    async def _one_connection(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Until it ends. Raises EngineUnreachable, EngineRefused where it could not be opened."""
+        try:
+            await self._engine.in_stream_thread(lambda client: self._read(client, loop))
+            self._tell("event_stream_ended")
+        except (EngineUnreachable, EngineRefused) as error:
+            self._tell("event_stream_broken", error=str(error))
+            if not self.connected:
+                raise
+        finally:
+            self.connected = False
+
+    def _tell(self, event: str, **fields: str) -> None:
+        """Loudly once, until it was open again: an engine may be away for hours."""
+        tell = log.debug if self._told else log.warning
+        self._told = True
+        tell(event, **fields)
 
     def _read(self, client: APIClient, loop: asyncio.AbstractEventLoop) -> None:
         # Whole seconds, rounded down: repeated events do no harm.
@@ -125,6 +159,7 @@ class EventStream:
 
     def _opened(self) -> None:
         self.connected = True
+        self._told = False
         self.connections += 1
         log.debug("event_stream_connected", connections=self.connections)
         self._on_connect()

@@ -63,7 +63,7 @@ class DockerSettings:
     relist_interval: float = 30.0
     """Between two comparisons of what is with what should be; the event stream may have lost something."""
     reconnect_delay: float = 0.5
-    """Before the event stream is opened again."""
+    """Before the event stream is opened again; up to three times that while the engine is away."""
     removal_retry: float = 2.0
     """Between two tries to remove what could not be removed."""
     frame_timeout: float = FRAME_TIMEOUT

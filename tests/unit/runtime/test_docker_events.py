@@ -10,13 +10,15 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.runtime.docker import watch as module
 from orchestrator.runtime.docker.engine import lines
-from orchestrator.runtime.docker.events import ContainerEvent, parse
+from orchestrator.runtime.docker.events import LONGEST_DELAY, ContainerEvent, EventStream, parse
 from orchestrator.runtime.docker.exits import CLEAN
 from orchestrator.runtime.docker.settings import DockerSettings
 from orchestrator.runtime.docker.watch import Watch
+from orchestrator.runtime.port import EngineUnreachable
 
 GOOD = {"Type": "container", "Action": "die", "Actor": {"ID": "abc"}, "timeNano": 5}
 
@@ -123,3 +125,68 @@ async def test_what_a_first_list_shows_as_running_still_is_looked_at_again_soon(
     assert await ended == CLEAN
     assert engine.lists == 2
     await watch.aclose()
+
+
+class Flapping:
+    """An engine that does what `story` says of each connection, and keeps quiet after that.
+
+    `away`: it takes none; `breaks`: it does, and is gone; `ends`: it does, and says that there is no more.
+    """
+
+    def __init__(self, *story: str) -> None:
+        self._story = list(story)
+        self.over = asyncio.Event()
+        self.pings = 0
+        self.stream: EventStream
+
+    async def in_stream_thread(self, _: object) -> None:
+        if not self._story:
+            self.over.set()
+            await asyncio.Event().wait()
+        scene = self._story.pop(0)
+        if scene != "away":
+            self.stream._opened()
+        if scene != "ends":
+            raise EngineUnreachable("container engine does not answer")
+
+    async def quick(self, _: object) -> None:
+        self.pings += 1
+        raise EngineUnreachable("container engine does not answer")
+
+
+@pytest.mark.parametrize(
+    ("story", "told", "paused"),
+    [
+        pytest.param(["away"] * 5, ["broken"], [1, 2, 3, 3, 3], id="never there"),
+        pytest.param(
+            ["breaks", *["away"] * 3, "breaks", "away"],
+            ["broken", "broken"],
+            [1, 1, 2, 3, 1, 1],
+            id="away twice",
+        ),
+        pytest.param(["ends", "away", "away", "ends"], ["ended", "ended"], [1, 1, 2, 1], id="stopped"),
+    ],
+)
+async def test_an_engine_s_absence_is_said_once_and_asked_about_less_and_less_often(
+    story: list[str], told: list[str], paused: list[int]
+) -> None:
+    engine: Any = Flapping(*story)
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    engine.stream = EventStream(engine, "label", lambda _: None, lambda: None, 0.5, pause=pause)
+    with capture_logs() as said:
+        following = asyncio.create_task(engine.stream.follow())
+        await engine.over.wait()
+    following.cancel()
+    await asyncio.wait([following])
+    assert following.cancelled()
+    loud = [entry["event"] for entry in said if entry["log_level"] == "warning"]
+    assert loud == [f"event_stream_{word}" for word in told]
+    assert pauses == [count * 0.5 for count in paused]
+    assert max(paused) <= LONGEST_DELAY
+    # Each time it is found out at once whether the engine is there.
+    assert engine.pings == len(story)
+    assert engine.stream.connected is False
