@@ -28,6 +28,13 @@ TYPED = pytest.mark.parametrize(
         (["images", "b"], {"build"}),
         (["--json", "tx", "--l"], {"--last"}),
         (["completion", "z"], {"zsh"}),
+        (["serve", "--runtime", "k"], {"kubernetes"}),
+        (["config", "show", "--port", "1", "--runtime", ""], {"docker", "kubernetes", "process"}),
+        (["test", "--runtime", "docker", "--rec"], {"--record"}),
+        (["token", "new", "--scope", ""], {"read", "node", "operator"}),
+        (["serve", "--config", ""], set()),
+        (["serve", "--config", "--runt"], set()),
+        (["ps", "--json", "--al"], {"--all"}),
     ],
 )
 
@@ -39,6 +46,32 @@ def test_commands_and_flags_are_completed(words: list[str], found: set[str]) -> 
         ["bash", "-c", text, "bash", "genvm-orchestrator", *words], capture_output=True, text=True, check=True
     )
     assert set(ran.stdout.split()) == found
+
+
+@pytest.mark.parametrize("words", [["="], ["=", "p"]], ids=" ".join)
+def test_bash_takes_an_equals_sign_for_a_word(words: list[str]) -> None:
+    typed = ["bash", "genvm-orchestrator", "serve", "--runtime", *words]
+    ran = subprocess.run(
+        ["bash", "-c", script(make_parser(), "bash") + ASK, *typed],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "process" in ran.stdout.split()
+
+
+def test_where_a_file_may_stand_files_are_offered_and_no_flags(tmp_path: Path) -> None:
+    (tmp_path / "genvm.yaml").touch()
+    asked = f'{script(make_parser(), "fish")}complete --do-complete "genvm-orchestrator serve --config "'
+    ran = subprocess.run(
+        [unpacked("fish"), "--no-config", "--command", asked],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+    )
+    assert ran.stdout.split() == ["genvm.yaml"]
 
 
 def test_zsh_reads_the_same() -> None:
