@@ -24,6 +24,7 @@ import structlog
 from orchestrator.runtime import process_records
 from orchestrator.runtime.conversation import Conversation, made_ready
 from orchestrator.runtime.engineless import Engineless
+from orchestrator.runtime.held_start import let_go, start_held
 from orchestrator.runtime.meeting import Meeting
 from orchestrator.runtime.port import (
     EngineRefused,
@@ -220,24 +221,17 @@ class ProcessRuntime(Engineless):
         if spec.reuse > 1:
             environment["GENVM_REUSE"] = str(spec.reuse)
         try:
-            child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                cwd="/",
-                start_new_session=True,
-            )
+            child = start_held(command, environment)
+            try:
+                with suppress(ProcessLookupError):
+                    self._limit(child.pid, spec)
+                process_records.write(path.parent, child.pid)
+                let_go(child)
+            except BaseException:
+                _end(child)
+                raise
         except (OSError, ValueError) as error:
             raise EngineRefused(f"cannot start {command[0]}: {error}") from error
-        try:
-            with suppress(ProcessLookupError):
-                self._limit(child.pid, spec)
-            process_records.write(path.parent, child.pid)
-        except BaseException:
-            _end(child)
-            raise
         return child
 
     def _limit(self, pid: int, spec: InstanceSpec) -> None:
