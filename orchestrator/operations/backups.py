@@ -80,8 +80,9 @@ def restore(settings: Settings, file: Path) -> Restored:
         owner = check(file)
         # The directory's own id, or in a new directory the backup's: its rows are that manager's.
         with owned_state_dir(settings.state_dir, owner):
-            kept = put_back(file, journal, owner)
-            ended = asyncio.run(_end_unfinished(journal, owner))
+            ended, kept = put_back(
+                file, journal, owner, lambda draft: asyncio.run(_end_unfinished(draft, owner))
+            )
     except (BackupFailed, StoreFailure) as failure:
         raise NotPossible(str(failure)) from failure
     return Restored(journal, ended, kept)
@@ -89,12 +90,13 @@ def restore(settings: Settings, file: Path) -> Restored:
 
 async def _end_unfinished(journal: Path, owner: str) -> int:
     """None of them is begun again: it may have been, and have ended, since the backup."""
-    opened = await open_journal(sqlite_url(journal), owner)
+    # Not waiting for the disk at each: the whole file is there before it is the journal.
+    opened = await open_journal(sqlite_url(journal), owner, lasting=False)
     try:
         unfinished = [head async for head in opened.heads() if head.cause is None]
         for head in unfinished:
             row = set_aside_row(head, datetime.now(UTC), RESTORED, NOT_KNOWN)
-            await opened.write(row, durable=True)
+            await opened.write(row)
         return len(unfinished)
     finally:
         await opened.aclose()

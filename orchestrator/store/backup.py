@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+from orchestrator.store.replacing import finish, parts_of, prepare, synchronise
 from orchestrator.store.tables import LAST_ID, SCHEMA, STEPS
 
 BUSY_SECONDS = 30.0
 IDS_AHEAD = 1_000_000
 """Ids that may have been given out since the backup."""
 MODE = 0o600
+
+T = TypeVar("T")
 
 
 class BackupFailed(Exception):
@@ -30,14 +34,20 @@ def back_up(journal: Path, file: Path) -> int:
         raise BackupFailed(f"there is no journal {journal}")
     if file.exists():
         raise BackupFailed(f"{file} is there already: name another file")
-    with _draft(file) as draft, _failing(f"{journal} cannot be written to {file}"):
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    with _failing(f"{journal} cannot be written to {file}"), _made(draft):
         with closing(_opened(journal)) as source, closing(sqlite3.connect(draft)) as copy:
             # In one step, as of its beginning: the log lets the manager write meanwhile, and a copy in steps
             # would begin anew at each of its commits.
             source.backup(copy)
-            # One file: without it the copy would be opened with a log beside it.
-            copy.execute("PRAGMA journal_mode=DELETE").fetchall()
+        _in_one_file(draft)
         check(draft)
+        synchronise(draft)
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            raise BackupFailed(f"{file} is there already: name another file") from None
+        synchronise(file.parent)
     return file.stat().st_size
 
 
@@ -62,18 +72,26 @@ def check(file: Path) -> str:
     return str(owners[0][0])
 
 
-def put_back(file: Path, journal: Path, owner: str) -> Path | None:
-    """Make `file`, which is `owner`'s, the journal; where the one before is now, if there was one.
+def put_back(file: Path, journal: Path, owner: str, end: Callable[[Path], T]) -> tuple[T, Path | None]:
+    """Make `file`, which is `owner`'s, the journal; what `end` says, and where the one before is now, if any.
 
-    Nobody may use either. Raises BackupFailed; the one before is in its place then.
+    `end` ends runs in the journal that it is given, which nobody else has yet: no manager may ever find one
+    that it would begin again. Nobody may use `file` or `journal`. Raises BackupFailed.
     """
-    kept = None
-    with _failing(f"{file} cannot be put back"), _draft(journal, replace=True) as draft:
-        with closing(_opened(file)) as source, closing(sqlite3.connect(draft)) as copy:
-            source.backup(copy)
-        _ids_ahead(draft, owner)
-        kept = _moved_aside(journal)
-    return kept
+    draft = journal.with_name(f".{journal.name}.restoring")
+    with _failing(f"{file} cannot be put back, {journal} is as it was"):
+        # Of one that was killed: whoever is here has the directory's lock.
+        _remove(draft)
+        with _made(draft):
+            with closing(_opened(file)) as source, closing(sqlite3.connect(draft)) as copy:
+                source.backup(copy)
+            _ids_ahead(draft, owner)
+            ended = end(draft)
+            _in_one_file(draft)
+            synchronise(draft)
+            prepare(draft, journal)
+    with _failing(f"{file} is going to be {journal} at the next start, and is not yet"):
+        return ended, finish(journal)
 
 
 def _ids_ahead(journal: Path, owner: str) -> None:
@@ -91,18 +109,11 @@ def _ids_ahead(journal: Path, owner: str) -> None:
         )
 
 
-def _moved_aside(journal: Path) -> Path | None:
-    """The log and the index beside a journal are parts of it: none of them must stay behind."""
-    if not journal.exists():
-        return None
+def _in_one_file(journal: Path) -> None:
+    """Without it a log would be beside it, which has a part of it, or soon will have."""
     with closing(_opened(journal, write=True)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        connection.execute("PRAGMA journal_mode=DELETE").fetchall()
-    number = 1
-    while (kept := journal.with_name(f"{journal.name}.before-{number}")).exists():
-        number += 1
-    journal.rename(kept)
-    return kept
+        if connection.execute("PRAGMA journal_mode=DELETE").fetchone() != ("delete",):
+            raise BackupFailed(f"{journal} keeps its log: something else uses it")
 
 
 def _opened(file: Path, *, write: bool = False) -> sqlite3.Connection:
@@ -111,32 +122,18 @@ def _opened(file: Path, *, write: bool = False) -> sqlite3.Connection:
 
 
 @contextmanager
-def _draft(file: Path, *, replace: bool = False) -> Iterator[Path]:
-    """A file beside `file` that becomes it when all went well, and is on the disk then."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with _failing(f"{file} cannot be written"):
-        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
+def _made(draft: Path) -> Iterator[None]:
+    """An empty file of this process's, which is gone afterwards, unless it has another name by then."""
+    os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
     try:
-        yield draft
-        _synchronise(draft)
-        if replace:
-            draft.replace(file)
-        else:
-            os.link(draft, file)
-        _synchronise(file.parent)
-    except FileExistsError:
-        raise BackupFailed(f"{file} is there already: name another file") from None
+        yield
     finally:
-        for left in (draft, *(draft.with_name(draft.name + end) for end in ("-journal", "-wal", "-shm"))):
-            left.unlink(missing_ok=True)
+        _remove(draft)
 
 
-def _synchronise(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _remove(file: Path) -> None:
+    for part in parts_of(file):
+        part.unlink(missing_ok=True)
 
 
 @contextmanager

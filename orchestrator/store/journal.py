@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, assert_never
 
 from sqlalchemy import (
@@ -47,6 +48,7 @@ from orchestrator.store.port import (
     Write,
 )
 from orchestrator.store.prepared import SQLITE, Prepared
+from orchestrator.store.replacing import finish
 from orchestrator.store.server import bound_locks, check_encoding, client_options
 from orchestrator.store.sqlite import (
     SqliteWriter,
@@ -305,6 +307,7 @@ def open_engine(url: str, settings: Mapping[str, int] | None = None) -> Engine:
     with opening(url), translated():
         in_file = is_sqlite(url)
         if in_file:
+            _finish_restore(sqlite_file(url))
             make_private(sqlite_file(url))
         arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if in_file else client_options(url, settings)
         engine = create_engine(
@@ -324,6 +327,14 @@ def open_engine(url: str, settings: Mapping[str, int] | None = None) -> Engine:
             engine.dispose()
             raise
         return engine
+
+
+def _finish_restore(file: Path) -> None:
+    """What was being put back is the journal, not what is left of the one before, and no empty one."""
+    try:
+        finish(file)
+    except OSError as error:
+        raise StoreUnavailable(f"the restore of {file} cannot be finished: {error}") from error
 
 
 def pieces(ids: Sequence[int]) -> Iterator[Sequence[int]]:

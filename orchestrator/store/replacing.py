@@ -1,0 +1,89 @@
+"""Another file becomes the journal, and the one before is kept whole. Blocking; for SQLite.
+
+A journal is up to three files, and no file system moves three at once. A crash in between must leave neither
+a log beside a journal that it is not of, which SQLite would write into it, nor a manager that begins anew
+with the first id. So what is to be the journal gets a name of its own first: from then on it is going to be
+the journal, and whoever opens that next, a manager or another restore, does what is left to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+PARTS = ("", "-journal", "-wal", "-shm")
+"""What SQLite lays beside a database belongs to it, under its name with these endings."""
+
+
+def prepare(draft: Path, journal: Path) -> None:
+    """Say that `draft`, which is on the disk and has nothing beside it, is going to be the journal.
+
+    `finish` makes it so. Raises OSError; nothing is said then.
+    """
+    finish(journal)
+    number = 1
+    while any(_is_there(part) for part in parts_of(_before(journal, number))):
+        number += 1
+    draft.rename(journal.with_name(f"{journal.name}.restored-{number}"))
+    synchronise(journal.parent)
+
+
+def finish(journal: Path) -> Path | None:
+    """Do what was prepared, if anything; where the journal before is then, or what there was of it.
+
+    Nothing of it is opened: it may be damaged, and is worth a look for that. Raises OSError; the next one
+    goes on from there.
+    """
+    kept = None
+    for ready, number in _ready(journal):
+        before = _before(journal, number)
+        # The journal first: readers take its log alone for nothing, but it without its log for the journal.
+        for part, aside in zip(parts_of(journal), parts_of(before), strict=True):
+            if _is_there(part):
+                _move(part, aside)
+        # None of these names may still be the old one's when the next one is on the disk.
+        synchronise(journal.parent)
+        _move(ready, journal)
+        synchronise(journal.parent)
+        kept = next(filter(_is_there, parts_of(before)), None)
+    return kept
+
+
+def parts_of(file: Path) -> list[Path]:
+    return [file.with_name(file.name + end) for end in PARTS]
+
+
+def synchronise(path: Path) -> None:
+    """See that a file's bytes, or a directory's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _ready(journal: Path) -> Iterator[tuple[Path, int]]:
+    if not journal.parent.is_dir():
+        return
+    name = re.compile(re.escape(journal.name) + r"\.restored-([0-9]+)")
+    for path in sorted(journal.parent.iterdir()):
+        if match := name.fullmatch(path.name):
+            yield path, int(match[1])
+
+
+def _before(journal: Path, number: int) -> Path:
+    return journal.with_name(f"{journal.name}.before-{number}")
+
+
+def _is_there(path: Path) -> bool:
+    """Also a link that leads nowhere."""
+    return os.path.lexists(path)
+
+
+def _move(path: Path, to: Path) -> None:
+    if _is_there(to):
+        raise FileExistsError(errno.EEXIST, "it is there already: move it away", str(to))
+    path.rename(to)

@@ -1,0 +1,246 @@
+"""What a restore does to the journal before it, whatever state that is in, and wherever it is cut short."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from orchestrator.executions.records import set_aside_row
+from orchestrator.operations.backups import RESTORED, backup, restore
+from orchestrator.operations.failures import NotPossible
+from orchestrator.settings import Settings
+from orchestrator.state_dir import owned_state_dir
+from orchestrator.store import backup as backups_of_journals
+from orchestrator.store import replacing
+from orchestrator.store.backup import IDS_AHEAD
+from orchestrator.store.journal import SqlJournal, open_journal
+from orchestrator.store.port import AcceptedRow, StoreFull, Write
+from orchestrator.store.replacing import PARTS
+from orchestrator.store.sqlite import sqlite_url
+
+OWNER = "0123456789ab"
+IN_BACKUP, SINCE = 7, 8
+"""Runs: the first had not ended when the backup was made, and has since; the other has begun since."""
+AS_IT_WAS = {IN_BACKUP: "earlier", SINCE: None}
+PUT_BACK = {IN_BACKUP: RESTORED}
+RENAMES = 5
+"""The draft is said to be the next journal; three parts of the one before go aside; it is the journal."""
+CUT_SHORT = """
+import os, signal, sys
+from pathlib import Path
+from orchestrator.operations import backups
+from orchestrator.settings import Settings
+
+def dies(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+rename, before = Path.rename, int(sys.argv[3])
+def counted(path, to):
+    global before
+    if before == 1:
+        dies()
+    before -= 1
+    return rename(path, to)
+
+if before:
+    Path.rename = counted
+else:
+    backups._end_unfinished = dies
+backups.restore(Settings(state_dir=Path(sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A state directory as a killed manager leaves it, everything in the journal's log, and a backup."""
+
+    state_dir: Path
+    backup: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.state_dir / "journal.sqlite"
+
+    def restore(self, file: Path | None = None) -> Path | None:
+        return restore(Settings(state_dir=self.state_dir), file or self.backup).kept
+
+    def cut_short(self, step: int) -> None:
+        """A restore that is killed before one of its renames; 0: before it ends runs."""
+        words = [sys.executable, "-c", CUT_SHORT, str(self.state_dir), str(self.backup), str(step)]
+        ended = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+
+    def parts(self, stem: str = "journal.sqlite") -> dict[str, bytes]:
+        files = {end: self.state_dir / f"{stem}{end}" for end in PARTS}
+        return {end: file.read_bytes() for end, file in files.items() if file.exists()}
+
+    def opened(self) -> tuple[dict[int, str | None], int]:
+        """What the next manager finds: its runs, with the reason of each end, and the last id."""
+        return asyncio.run(_opened(self.journal))
+
+
+async def _opened(file: Path) -> tuple[dict[int, str | None], int]:
+    journal = await open_journal(sqlite_url(file), OWNER)
+    try:
+        rows = [await journal.read(head.id) async for head in journal.heads()]
+        found = [(row.head.id, row.outcome) for row in rows if row is not None]
+        reasons = {run_id: None if outcome is None else outcome.reason for run_id, outcome in found}
+        return reasons, await journal.last_id()
+    finally:
+        await journal.aclose()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    made = Site(tmp_path / "state", tmp_path / "backup.sqlite")
+    with owned_state_dir(tmp_path / "live", OWNER):
+        asyncio.run(_run_until_killed(tmp_path / "live", made))
+    assert made.parts().keys() == {"", "-wal", "-shm"}
+    return made
+
+
+async def _run_until_killed(live: Path, site: Site) -> None:
+    journal = await open_journal(sqlite_url(live / "journal.sqlite"), OWNER)
+    try:
+        await journal.write(AcceptedRow(IN_BACKUP, "queued", 1, 2, 1, None, b"request", b"terms"))
+        await asyncio.to_thread(backup, Settings(state_dir=live), site.backup)
+        [head] = [head async for head in journal.heads()]
+        await journal.write(set_aside_row(head, datetime.now(UTC), "earlier", "ended"))
+        await journal.write(AcceptedRow(SINCE, "queued", 1, 2, 1, None, b"request", b"terms"))
+        await asyncio.to_thread(shutil.copytree, live, site.state_dir)
+    finally:
+        await journal.aclose()
+
+
+def runs_in(file: Path) -> list[int]:
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return [run_id for (run_id,) in connection.execute("SELECT id FROM genvm_runs ORDER BY id")]
+
+
+@pytest.mark.parametrize("damage", [b"\0" * 8192, b"", b"SQLite format 3\0" + b"\xff" * 4080])
+def test_a_damaged_journal_does_not_keep_its_backup_out_and_is_kept_as_it_was(
+    site: Site, damage: bytes
+) -> None:
+    site.journal.write_bytes(damage)
+    before = site.parts()
+    assert site.restore() == site.state_dir / "journal.sqlite.before-1"
+    assert site.parts("journal.sqlite.before-1") == before
+    assert site.opened() == (PUT_BACK, IN_BACKUP + IDS_AHEAD)
+
+
+def test_the_journal_before_is_whole_and_can_be_put_back(site: Site) -> None:
+    kept = site.restore()
+    assert kept is not None
+    site.restore(kept)
+    assert runs_in(site.journal) == [IN_BACKUP, SINCE]
+    assert runs_in(kept) == [IN_BACKUP, SINCE]
+
+
+def test_a_log_whose_journal_was_moved_away_is_not_written_into_the_next_one(site: Site) -> None:
+    site.journal.rename(site.state_dir / "damaged.sqlite")
+    log = site.parts()["-wal"]
+    assert site.restore() == site.state_dir / "journal.sqlite.before-1-wal"
+    assert site.opened() == (PUT_BACK, IN_BACKUP + IDS_AHEAD)
+    assert site.parts("journal.sqlite.before-1")["-wal"] == log
+
+
+def test_a_lone_log_that_was_kept_gets_no_other_journal(site: Site) -> None:
+    site.journal.rename(site.state_dir / "damaged.sqlite")
+    site.restore()
+    assert site.restore() == site.state_dir / "journal.sqlite.before-2"
+    assert runs_in(site.state_dir / "journal.sqlite.before-2") == [IN_BACKUP]
+
+
+@pytest.mark.parametrize("step", range(RENAMES + 1))
+def test_a_restore_that_is_killed_has_not_been_or_is_done_by_the_next_start(site: Site, step: int) -> None:
+    """Never does a manager find an earlier journal, an empty one, or runs of the backup to begin."""
+    site.cut_short(step)
+    if step < 2:
+        assert site.opened() == (AS_IT_WAS, SINCE)
+    else:
+        assert site.opened() == (PUT_BACK, IN_BACKUP + IDS_AHEAD)
+        assert runs_in(site.state_dir / "journal.sqlite.before-1") == [IN_BACKUP, SINCE]
+
+
+@pytest.mark.parametrize("step", range(RENAMES + 1))
+def test_a_restore_that_was_killed_can_be_done_again(site: Site, step: int) -> None:
+    site.cut_short(step)
+    site.restore()
+    assert site.opened() == (PUT_BACK, IN_BACKUP + IDS_AHEAD)
+    assert runs_in(site.state_dir / "journal.sqlite.before-1") == [IN_BACKUP, SINCE]
+    assert not list(site.state_dir.glob(".*"))
+
+
+def test_there_is_no_sixth_rename(site: Site) -> None:
+    with pytest.raises(AssertionError):
+        site.cut_short(RENAMES + 1)
+
+
+def test_no_name_of_the_one_before_comes_back_with_the_power(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Renames may reach the disk in any order, unless the directory is synchronised between them."""
+    done: list[str] = []
+    rename, synchronise = Path.rename, replacing.synchronise
+
+    def renamed(path: Path, to: Path) -> Path:
+        done.append(to.name)
+        return rename(path, to)
+
+    def synchronised(path: Path) -> None:
+        done.append("on the disk")
+        synchronise(path)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    for module in (replacing, backups_of_journals):
+        monkeypatch.setattr(module, "synchronise", synchronised)
+    site.restore()
+    before = "journal.sqlite.before-1"
+    assert done == [
+        "on the disk",
+        "journal.sqlite.restored-1",
+        "on the disk",
+        *(before, f"{before}-wal", f"{before}-shm"),
+        "on the disk",
+        "journal.sqlite",
+        "on the disk",
+    ]
+
+
+def test_without_room_for_the_ends_of_runs_nothing_is_restored(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(_: SqlJournal, row: Write, *, durable: bool = False) -> None:
+        raise StoreFull("the journal cannot be written: database or disk is full")
+
+    before = site.parts()
+    monkeypatch.setattr(SqlJournal, "write", full)
+    with pytest.raises(NotPossible, match="disk is full"):
+        site.restore()
+    assert site.parts() == before
+    assert {path.name for path in site.state_dir.iterdir()} == {
+        "lock",
+        "manager-id",
+        *(f"journal.sqlite{end}" for end in ("", "-wal", "-shm")),
+    }
+
+
+def test_a_name_in_the_way_stops_it_and_loses_nothing(site: Site) -> None:
+    site.cut_short(3)
+    site.journal.write_bytes(b"somebody's")
+    with pytest.raises(NotPossible, match=r"move it away: .*before-1"):
+        site.restore()
+    assert site.journal.read_bytes() == b"somebody's"
+    site.journal.unlink()
+    assert site.opened() == (PUT_BACK, IN_BACKUP + IDS_AHEAD)
