@@ -15,7 +15,7 @@ from orchestrator.modules.record import ModuleRecord
 from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead
 from orchestrator.operations.presentation import table
 from orchestrator.operations.reasons import Reason, instance_of, reason_of
-from orchestrator.operations.source import ManagerSource, journal_url, manager_id
+from orchestrator.operations.source import OR_A_MANAGER, ManagerSource, journal_url, manager_id
 from orchestrator.settings import Settings
 from orchestrator.state_dir import owned_state_dir
 from orchestrator.store.codes import DIRECTORY as CODES
@@ -81,7 +81,7 @@ async def _survey_beside(settings: Settings, source: ManagerSource) -> Collected
             f"the token sees only the runs of namespace {namespace}: what belongs to no run is said to an "
             "operator's token only"
         )
-    owner = await asyncio.to_thread(manager_id, settings.state_dir)
+    owner = await asyncio.to_thread(manager_id, settings.state_dir, otherwise=OR_A_MANAGER)
     found = await _survey(settings, owner)
     live = {instance_of(run["id"], run["instance"]) for run in await source.runs(ended=False)}
     known = {run["id"] for run in await source.runs(ended=True)}
@@ -91,7 +91,7 @@ async def _survey_beside(settings: Settings, source: ManagerSource) -> Collected
 
 
 async def _in_its_place(settings: Settings, *, dry_run: bool) -> Collected:
-    await asyncio.to_thread(manager_id, settings.state_dir)
+    await asyncio.to_thread(manager_id, settings.state_dir, otherwise=OR_A_MANAGER)
     with ExitStack() as held:
         owner = await asyncio.to_thread(held.enter_context, owned_state_dir(settings.state_dir))
         keep, known = await _instances_and_runs(settings, owner)

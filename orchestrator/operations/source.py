@@ -20,6 +20,7 @@ from orchestrator.views.overview import Json
 
 PAGE: Final = 500
 JOURNAL_FILE: Final = "journal.sqlite"
+OR_A_MANAGER: Final = ", or the running manager with --manager"
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
 UNIX: Final = "unix://"
 LIVE: Final = tuple(state.value for state in State if not state.final)
@@ -119,7 +120,7 @@ class JournalSource:
         return overview.details_of_row(row, output=output)
 
     async def _owner(self) -> str:
-        return await asyncio.to_thread(manager_id, self._state_dir)
+        return await asyncio.to_thread(manager_id, self._state_dir, otherwise=OR_A_MANAGER)
 
 
 def journal_url(settings: Settings) -> str:
@@ -129,12 +130,15 @@ def journal_url(settings: Settings) -> str:
     return sqlite_url(settings.state_dir / JOURNAL_FILE)
 
 
-def manager_id(state_dir: Path) -> str:
-    """The id of the manager that uses, or used, the directory. Blocking. Raises NothingToRead."""
+def manager_id(state_dir: Path, *, otherwise: str = "") -> str:
+    """The id of the manager that uses, or used, the directory. Blocking.
+
+    `otherwise`: what the command can be told instead. Raises NothingToRead.
+    """
     try:
         return (state_dir / "manager-id").read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise NothingToRead(
             f"{state_dir} is not a manager's state directory that can be read here ({error}): "
-            "name it with --state-dir, or the running manager with --manager"
+            f"name it with --state-dir{otherwise}"
         ) from None

@@ -59,7 +59,9 @@ def _advice(said: str, url: URL) -> str:
             "the user in, or name another journal (GENVM_DATABASE_URL)"
         )
     if NO_DATABASE in said:
-        return f"move {url.database} away, or bring it back from a backup (docs/backup.md)"
+        # Its log left behind is thrown away by what makes the next one.
+        aside = f"move {url.database} away, with its -wal and -shm"
+        return f"{aside}, or bring it back from a backup (docs/backup.md)"
     return (
         "see that its directory is there, has room, and is this user's to write, "
         "or name another one (GENVM_STATE_DIR, GENVM_DATABASE_URL)"

@@ -159,7 +159,7 @@ def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").write_text("not a database, " * 100)
     said = refusal(1, "serve", "--port", "0", "--state-dir", str(tmp_path))
     assert "not a database" in said
-    assert f"move {tmp_path}/journal.sqlite away, or bring it back" in said
+    assert f"move {tmp_path}/journal.sqlite away, with its -wal and -shm, or bring it back" in said
 
 
 def taken_port(stack: ExitStack, _: Path) -> list[str]:

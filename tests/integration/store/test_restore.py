@@ -25,7 +25,6 @@ from orchestrator.store import replacing
 from orchestrator.store.backup import IDS_AHEAD
 from orchestrator.store.journal import SqlJournal, open_journal
 from orchestrator.store.port import AcceptedRow, StoreFull, Write
-from orchestrator.store.replacing import PARTS
 from orchestrator.store.sqlite import sqlite_url
 
 OWNER = "0123456789ab"
@@ -33,6 +32,7 @@ IN_BACKUP, SINCE = 7, 8
 """Runs: the first had not ended when the backup was made, and has since; the other has begun since."""
 AS_IT_WAS = {IN_BACKUP: "earlier", SINCE: None}
 PUT_BACK = {IN_BACKUP: RESTORED}
+PARTS = ("", "-journal", "-wal", "-shm")
 RENAMES = 5
 """The draft is said to be the next journal; three parts of the one before go aside; it is the journal."""
 CUT_SHORT = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,26 @@ async def _one_run(state_dir: Path) -> None:
     journal = await open_journal(sqlite_url(state_dir / "journal.sqlite"), OWNER)
     await journal.write(AcceptedRow(1, "queued", 1, 2, 1, None, b"request", b"terms"))
     await journal.aclose()
+
+
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+
+
+@pytest.mark.parametrize("command", ["ps", "inspect 1", "logs 1", "gc", "backup FILE", "restore FILE"])
+def test_what_a_command_advises_it_takes(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a directory that is no manager's."""
+    words = [str(tmp_path / word) if word == "FILE" else word for word in command.split()]
+    assert main([*words, "--state-dir", str(tmp_path / "nothing")]) == 1
+    advised = set(OPTION.findall(capsys.readouterr().err))
+    (taken,) = [
+        set(parser._option_string_actions)
+        for name, parser, _ in commands(make_parser(), ())
+        if name == (words[0],)
+    ]
+    assert advised <= taken
+    assert words[0] == "restore" or "--state-dir" in advised
 
 
 def test_a_token_and_its_line(capsys: pytest.CaptureFixture[str]) -> None:
