@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e import composed
 from tests.e2e.composed import ROOT, Deployment, health
+from tests.unit.reference.documented import commands
 from tests.until import wait_until
 
 FILES = (ROOT / "compose.yaml", Path(__file__).with_name("soon_healthy.yaml"))
@@ -119,6 +120,35 @@ def test_the_doctor_finds_everything_through_the_filter(
     )
     assert {name: levels[name] for name in tried} == dict.fromkeys(tried, "ok"), said
     assert "no manager" not in said, said
+
+
+def test_the_journal_is_backed_up_and_restored_as_the_page_says(
+    engine: docker.APIClient, deployment: Deployment
+) -> None:
+    """Nothing but the backup's file name is this test's own."""
+    page = ROOT / "docs" / "backup.md"
+    lines = [command.words[2:] for command in commands(page) if command.words[:2] == ("docker", "compose")]
+    assert [line[0] for line in lines] == ["exec", "stop", "run", "start"]
+    assert deployment.contract("deploy", str(COUNTER), "5")["kind"] == "Return"
+    wait_until(lambda: deployment.permits_in_use() == 0)
+    before = ended_runs(deployment)
+    assert before
+    usual = "/var/lib/genvm-orchestrator"
+    said = [
+        deployment.compose(*(word.replace(usual, str(deployment.state_dir)) for word in line))
+        for line in lines
+    ]
+    (file,) = deployment.state_dir.glob("genvm-*.sqlite")
+    assert f"{file}: {file.stat().st_size} bytes" in said[0]
+    assert f"kept as {deployment.state_dir / 'journal.sqlite.before-1'}" in said[2]
+    container = deployment.container()
+    wait_until(lambda: health(engine, container) == "healthy")
+    assert ended_runs(deployment) == before
+
+
+def ended_runs(deployment: Deployment) -> list[tuple[int, str, str]]:
+    listed = deployment.ask("/executions")["executions"]
+    return [(one["id"], one["state"], one["finished_at"]) for one in listed]
 
 
 def test_stopping_the_project_ends_its_runs_within_the_grace_period(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from orchestrator.store.journal import open_for_reading, open_journal
 from orchestrator.store.port import AcceptedRow, RunHead, StoreUnusable
 from orchestrator.store.sqlite import sqlite_url
 from orchestrator.store.tables import STEPS, check_schema
+from orchestrator.version import VERSION
 from tests.integration.store.test_migration import first_version_s
 
 OWNER = "0123456789ab"
@@ -149,8 +151,10 @@ def test_a_newer_versions_backup_is_refused(state_dir: Path, tmp_path: Path) -> 
 
 async def test_a_journal_in_postgresql_is_left_to_its_tools(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path, database_url="postgresql+psycopg://genvm@/genvm")
-    with pytest.raises(NotPossible, match="pg_dump"):
-        backup(settings, tmp_path / "file")
+    for command in (backup, restore):
+        with pytest.raises(NotPossible, match="pg_dump"):
+            command(settings, tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_the_first_versions_backup_is_brought_along(tmp_path: Path) -> None:
@@ -165,6 +169,15 @@ async def test_the_first_versions_backup_is_brought_along(tmp_path: Path) -> Non
         assert await reader.last_id() == 7 + IDS_AHEAD
     finally:
         await reader.aclose()
+
+
+def test_the_page_says_of_each_schema_since_when() -> None:
+    """A version that there is, for the newest, too: who has that schema has this version."""
+    page = (Path(__file__).parents[3] / "docs" / "backup.md").read_text("utf-8")
+    since = dict(re.findall(r"^\| (\d+) \| (?:before )?([\w.]+) \|", page, re.MULTILINE))
+    assert list(since) == [str(number) for number in range(1, len(STEPS) + 1)]
+    known = [[int(part) for part in version.split(".")] for version in (*since.values(), VERSION)]
+    assert known == sorted(known)
 
 
 @pytest.mark.parametrize("schema", WAYS_DOWN)

@@ -14,7 +14,7 @@ from orchestrator.store.journal import open_for_reading, open_journal
 from orchestrator.store.port import AcceptedRow, StoreUnusable
 from orchestrator.store.tables import STEPS
 
-# As version 0.1.0 made them, by hand: this text never changes.
+# As the first version made them, before 0.1.0, by hand: this text never changes.
 FIRST_SCHEMA = (
     """CREATE TABLE genvm_properties (
         owner VARCHAR(64) NOT NULL, name VARCHAR(64) NOT NULL, value BIGINT NOT NULL,
