@@ -147,6 +147,12 @@ def test_the_journal_before_is_whole_and_can_be_put_back(site: Site) -> None:
     assert runs_in(kept) == [IN_BACKUP, SINCE]
 
 
+def test_what_was_put_back_is_one_file_that_wants_no_log(site: Site) -> None:
+    site.restore()
+    assert site.parts().keys() == {""}
+    assert site.parts()[""][18:20] == b"\1\1", "2: of a journal whose log belongs to it"
+
+
 def test_a_log_whose_journal_was_moved_away_is_not_written_into_the_next_one(site: Site) -> None:
     site.journal.rename(site.state_dir / "damaged.sqlite")
     log = site.parts()["-wal"]
