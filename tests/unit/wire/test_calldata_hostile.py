@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from genvm_wire.calldata import (
@@ -137,13 +137,21 @@ def test_an_outline_is_the_value_without_what_is_inside(value: Value) -> None:
     assert outline(encode(value), max_items=MAX_LENGTH) == hollow(value)
 
 
+def cut_in_a_key() -> bytes:
+    """Of a map whose key would be too long for an outline, and is not there."""
+    whole = encode({"k" * (LONGEST_TEXT + 1): 1})
+    return whole[: whole.index(b"k") + 1]
+
+
 @given(st.binary(max_size=60))
+@example(cut_in_a_key())
 def test_an_outline_refuses_what_decoding_refuses(data: bytes) -> None:
     try:
         expected = hollow(decode(data))
     except CalldataError as error:
-        with pytest.raises(CalldataError, match=error.reason):
+        with pytest.raises(CalldataError) as refused:
             outline(data, max_items=MAX_LENGTH)
+        assert refused.value.reason in (error.reason, TEXT_TOO_LONG)
     else:
         assert outline(data, max_items=MAX_LENGTH) == expected
 
