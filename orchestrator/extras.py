@@ -11,5 +11,5 @@ def advice(*extras: str) -> str:
     # pipx leaves what it has installed already as it is, unless it is forced.
     return (
         f"pipx install --force './genvm_orchestrator-{VERSION}-py3-none-any.whl[{names}]' with the release's "
-        f"wheel, or pip install '.[{names}]' in a checkout"
+        f"wheel and the extras that you have, or pip install '.[{names}]' in a checkout"
     )

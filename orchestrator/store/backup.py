@@ -79,6 +79,8 @@ def put_back(file: Path, journal: Path, owner: str, end: Callable[[Path], T]) ->
     that it would begin again. Nobody may use `file` or `journal`. Raises BackupFailed.
     """
     draft = journal.with_name(f".{journal.name}.restoring")
+    with _failing(f"an earlier restore of {journal} cannot be finished"):
+        finish(journal)
     with _failing(f"{file} cannot be put back, {journal} is as it was"):
         # Of one that was killed: whoever is here has the directory's lock.
         _remove(draft)
@@ -90,7 +92,7 @@ def put_back(file: Path, journal: Path, owner: str, end: Callable[[Path], T]) ->
             _in_one_file(draft)
             synchronise(draft)
             prepare(draft, journal)
-    with _failing(f"{file} is going to be {journal} at the next start, and is not yet"):
+    with _failing(f"{file} is going to be {journal} at the next start, and may not be yet"):
         return ended, finish(journal)
 
 

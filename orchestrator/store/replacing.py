@@ -21,14 +21,17 @@ PARTS = ("", "-journal", "-wal", "-shm")
 def prepare(draft: Path, journal: Path) -> None:
     """Say that `draft`, which is on the disk and has nothing beside it, is going to be the journal.
 
-    `finish` makes it so. Raises OSError; nothing is said then.
+    `finish` makes it so, and has made what was said before. Raises OSError; nothing is said then.
     """
-    finish(journal)
     number = 1
     while any(_is_there(part) for part in parts_of(_before(journal, number))):
         number += 1
-    draft.rename(journal.with_name(f"{journal.name}.restored-{number}"))
-    synchronise(journal.parent)
+    said = draft.rename(journal.with_name(f"{journal.name}.restored-{number}"))
+    try:
+        synchronise(journal.parent)
+    except OSError:
+        said.rename(draft)
+        raise
 
 
 def finish(journal: Path) -> Path | None:

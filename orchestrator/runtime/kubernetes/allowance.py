@@ -2,25 +2,35 @@
 
 A control plane that is replaced is away for minutes, and its Pods run all the while. That connections are
 open says nothing: where packets are dropped, a watch is open, and silent, for minutes. So the time is counted
-in pieces, and at the end of a piece without word the server is asked for the Pod.
+in pieces, and at the end of a piece without word the server is asked for the Pod. What waits for room is
+waited for as long as its caller does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 
 from orchestrator.runtime.kubernetes.life import Life
 from orchestrator.runtime.kubernetes.room import Say
 
 PIECE_S = 15.0
-"""Without word, at most: more than that is not counted by mistake when the server goes away."""
+"""Without word, at most, and half of that at least: so much may count by mistake of a server's absence."""
 LEAST_S = 1.0
-"""After the server did not answer: what happened meanwhile is told soon after it is back."""
+"""After the server did not answer, doubled each time: it tells what happened soon after it is back."""
+ANSWER_S = 5.0
+"""For an answer. Meanwhile nobody looks whether the watch has told."""
 
 
 async def settle(
-    life: Life, seconds: float, *, runs: bool = False, say: Say, ask: Callable[[], Awaitable[bool]]
+    life: Life,
+    seconds: float,
+    *,
+    runs: bool = False,
+    say: Say,
+    ask: Callable[[], Awaitable[bool]],
+    chance: Callable[[], float] = random.random,
 ) -> None:
     """Return when `life` is settled. Raises TimeoutError when so many seconds of its start have counted.
 
@@ -28,7 +38,7 @@ async def settle(
     answered.
     """
     now = asyncio.get_running_loop().time
-    left = seconds
+    left, least = seconds, LEAST_S
     while not life.settled(runs=runs):
         full = life.waits_for_room()
         say(full)
@@ -36,11 +46,21 @@ async def settle(
             raise TimeoutError
         begun = now()
         try:
-            async with asyncio.timeout(None if full else min(left, PIECE_S)):
+            # Starts of one moment do not all ask in one moment.
+            async with asyncio.timeout(None if full else min(left, PIECE_S * (1 + chance()) / 2)):
                 await life.changed()
         except TimeoutError:
-            if not await ask():
-                left = max(left, LEAST_S)
+            if not await _answered(ask):
+                left, least = max(left, least), min(2 * least, PIECE_S)
                 continue
+        least = LEAST_S
         if full is None:
             left -= now() - begun
+
+
+async def _answered(ask: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return await ask()
+    except TimeoutError:
+        return False

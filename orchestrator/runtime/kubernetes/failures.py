@@ -14,6 +14,7 @@ at. A message is repeated only where it cannot quote what was sent: a refused Po
         ├── Conflict        somebody else changed the object since, or it is another one under that name
         ├── Expired         the version asked for is too old: list again
         ├── Unauthorized    the token is not taken: a newer one may be
+        ├── Unsigned        something on the way may have said so, which knows nothing of what was asked for
         ├── NoRoom          a quota is used up: yes when something ends
         └── TurnedAway      no answer but a Pod's end: its node had no room; another may get some
 """
@@ -70,6 +71,10 @@ class Unauthorized(EngineRefused):
     """The server does not take who we say we are."""
 
 
+class Unsigned(EngineRefused):
+    """No object of the API server: a proxy's page, its login, its redirection."""
+
+
 class Unreadable(EngineUnreachable):
     """Something on the way may have answered: what was asked for may have been done all the same."""
 
@@ -117,7 +122,8 @@ def failure_of(answer: ServerAnswer) -> RuntimeFailure:
         text = f"{answer.status}: {answer.body[:_SHOWN].decode('utf-8', 'replace').strip()}"
         if answer.status in _ABOUT_AN_OBJECT:
             return Unreadable(text)
-        return _by_code(answer.status, "", "", text, _seconds(answer.retry_after))
+        failure = _by_code(answer.status, "", "", text, _seconds(answer.retry_after))
+        return Unsigned(text) if type(failure) is EngineRefused else failure
     reason, message = _text(said, "reason"), _text(said, "message")
     retry_after = _seconds(answer.retry_after) or _seconds(_details(said).get("retryAfterSeconds"))
     return _by_code(

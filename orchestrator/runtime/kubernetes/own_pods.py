@@ -18,7 +18,13 @@ from orchestrator.runtime.kubernetes import naming
 from orchestrator.runtime.kubernetes.allowance import settle
 from orchestrator.runtime.kubernetes.calls import Calls
 from orchestrator.runtime.kubernetes.creating import Creation
-from orchestrator.runtime.kubernetes.failures import Conflict, NotFound, wait_after
+from orchestrator.runtime.kubernetes.failures import (
+    Conflict,
+    NotFound,
+    Unauthorized,
+    Unsigned,
+    wait_after,
+)
 from orchestrator.runtime.kubernetes.life import Life, Lives
 from orchestrator.runtime.kubernetes.pods import Pod, is_newer
 from orchestrator.runtime.kubernetes.reflector import Reflector
@@ -118,6 +124,10 @@ class OwnPods:
         self._starting: set[str] = set()
         self._doubted = asyncio.Event()
         self.room = Room()
+
+    def doubt(self) -> None:
+        """List again, what is known may not be so: at once, or a while after the last such list."""
+        self._doubted.set()
 
     def open(self) -> None:
         """Begin to follow what there is. Inside a running event loop, once."""
@@ -241,10 +251,10 @@ class OwnPods:
             pod = await self._as_it_is(life.pod)
         except NotFound:
             life.lose(life.pod)
-        except EngineUnreachable:
+        except (EngineUnreachable, Unauthorized, Unsigned):
             return False
         except EngineRefused as refused:
-            log.warning("pod_cannot_be_looked_at", pod=life.pod.name, error=str(refused))
+            log.info("pod_cannot_be_looked_at", pod=life.pod.name, error=str(refused))
         else:
             if not is_newer(life.pod.version, pod.version):
                 life.see(pod)
@@ -359,7 +369,7 @@ class OwnPods:
                 for life in lives:
                     await life.over()
         except TimeoutError:
-            self._doubted.set()
+            self.doubt()
 
     async def _look_again(self) -> None:
         """Where something may have been missed; once for all of a silent node's Pods: each look lists all."""

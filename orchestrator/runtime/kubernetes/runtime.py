@@ -49,7 +49,7 @@ class KubernetesRuntime:
         self.pods = OwnPods(settings, PodCalls(self._server), watch, pause=pause)
         # A server that stops, or is cut off, keeps watches open, and silent; and when one call alone failed,
         # a list soon tells that it is there: no other call is made by a manager that is not ready.
-        self._server.on_lost = self.pods.reflector.doubt
+        self._server.on_lost = self.pods.doubt
         self._tls = client_tls()
         self._tasks = TaskOwner("kubernetes-errands")
         self._opened = False

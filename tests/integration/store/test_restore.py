@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 import signal
 import sqlite3
@@ -222,6 +223,20 @@ def test_no_name_of_the_one_before_comes_back_with_the_power(
         "journal.sqlite",
         "on the disk",
     ]
+
+
+def test_a_restore_that_cannot_be_promised_is_none(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems refuse to synchronise a directory; the next start must not do it then."""
+
+    def refused(path: Path) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    before = site.parts()
+    monkeypatch.setattr(replacing, "synchronise", refused)
+    with pytest.raises(NotPossible, match="is as it was"):
+        site.restore()
+    assert site.parts() == before
+    assert not list(site.state_dir.glob("*restor*"))
 
 
 def test_without_room_for_the_ends_of_runs_nothing_is_restored(
