@@ -177,8 +177,10 @@ class StrictNode:
         assert isinstance(answer, dict)
         return answer
 
-    async def run(self, stage: RunStage, *, limit: float = 60, **changes: Any) -> Transcript:
-        """Start, probe once, wait, end, ask once more (6.1)."""
+    async def run(
+        self, stage: RunStage, *, limit: float = 60, until_told: bool = False, **changes: Any
+    ) -> Transcript:
+        """Start, probe once, wait, end, ask once more (6.1). `until_told`: then wait until somebody came."""
         seen = Transcript()
         now = asyncio.get_running_loop().time
         begun = now()
@@ -201,6 +203,9 @@ class StrictNode:
             except (aiohttp.ClientError, TimeoutError) as failure:
                 seen.delete_failure = repr(failure)
             seen.status = await self.get(seen.run_id)
+            if until_told:
+                async with asyncio.timeout(limit):
+                    await listener.connected.wait()
             seen.connections = listener.connections
         seen.result = stage.result
         return seen

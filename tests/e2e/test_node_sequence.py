@@ -8,6 +8,7 @@ import secrets
 import tarfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -74,8 +75,9 @@ async def node(dying_manager: ManagerProcess, folder: Path) -> AsyncIterator[Str
 async def test_a_node_learns_that_its_run_died_before_it_connected(
     node: StrictNode, store: NodeStore, major: int, error: str
 ) -> None:
-    one_by_one = [await node.run(await staged(store, CODE, "good"), major=major) for _ in range(10)]
-    at_once = await in_groups(node, store, ROUNDS - 10, major=major)
+    how: dict[str, Any] = {"major": major, "until_told": True}
+    one_by_one = [await node.run(await staged(store, CODE, "good"), **how) for _ in range(10)]
+    at_once = await in_groups(node, store, ROUNDS - 10, **how)
     for seen in one_by_one + at_once:
         assert seen.delete_failure is None
         assert seen.status is not None, seen
@@ -103,10 +105,10 @@ async def test_a_final_delete_cuts_no_output(node: StrictNode, store: NodeStore)
 
 
 async def in_groups(
-    node: StrictNode, store: NodeStore, count: int, major: int = 0, size: int = 5
+    node: StrictNode, store: NodeStore, count: int, size: int = 5, **how: Any
 ) -> list[Transcript]:
     seen: list[Transcript] = []
     while len(seen) < count:
         stages = [await staged(store, CODE, "good") for _ in range(min(size, count - len(seen)))]
-        seen += await asyncio.gather(*(node.run(stage, major=major) for stage in stages))
+        seen += await asyncio.gather(*(node.run(stage, **how) for stage in stages))
     return seen
