@@ -60,17 +60,22 @@ def test_bash_takes_an_equals_sign_for_a_word(words: list[str]) -> None:
     assert "process" in ran.stdout.split()
 
 
-def test_where_a_file_may_stand_files_are_offered_and_no_flags(tmp_path: Path) -> None:
-    (tmp_path / "genvm.yaml").touch()
-    asked = f'{script(make_parser(), "fish")}complete --do-complete "genvm-orchestrator serve --config "'
-    ran = subprocess.run(
+def completed_by_fish(typed: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """What it offers behind the program's name and what is typed, in this folder."""
+    asked = f'{script(make_parser(), "fish")}complete --do-complete "genvm-orchestrator {typed}"'
+    return subprocess.run(
         [unpacked("fish"), "--no-config", "--command", asked],
         capture_output=True,
         text=True,
         check=True,
-        cwd=tmp_path,
-        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        cwd=folder,
+        env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
     )
+
+
+def test_where_a_file_may_stand_files_are_offered_and_no_flags(tmp_path: Path) -> None:
+    (tmp_path / "genvm.yaml").touch()
+    ran = completed_by_fish("serve --config ", tmp_path)
     assert ran.stdout.split() == ["genvm.yaml"]
 
 
@@ -81,15 +86,7 @@ def test_zsh_reads_the_same() -> None:
 @TYPED
 def test_fish_completes_the_same(words: list[str], found: set[str], tmp_path: Path) -> None:
     """In an empty folder: it offers files as well."""
-    asked = f'{script(make_parser(), "fish")}complete --do-complete "genvm-orchestrator {" ".join(words)}"'
-    ran = subprocess.run(
-        [unpacked("fish"), "--no-config", "--command", asked],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
-    )
+    ran = completed_by_fish(" ".join(words), tmp_path)
     assert (set(ran.stdout.split()), ran.stderr) == (found, "")
 
 

@@ -64,17 +64,46 @@ async def test_what_the_server_was_away_does_not_count() -> None:
     assert server.asked > 20
 
 
-async def test_who_is_asked_and_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The watch may have told meanwhile."""
-    monkeypatch.setattr(allowance, "ANSWER_S", 0.01)
-    life = Life(STARTING)
+async def test_who_is_asked_and_says_nothing_is_not_waited_for_when_the_watch_has_told() -> None:
+    life, asked, given_up = Life(STARTING), asyncio.Event(), asyncio.Event()
 
     async def silent() -> bool:
-        life.lose(STARTING)
-        await asyncio.Event().wait()
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
         return True
 
-    await settle(life, ABOVE, say=lambda why: None, ask=silent)
+    settling = asyncio.ensure_future(settle(life, ABOVE, say=lambda why: None, ask=silent))
+    await asked.wait()
+    life.see(STARTING)
+    await asyncio.sleep(0)
+    assert not given_up.is_set()
+    life.lose(STARTING)
+    await settling
+    assert given_up.is_set()
+
+
+async def test_a_question_is_not_given_up_before_it_has_an_answer() -> None:
+    """Its own time-out is how it is noticed that the server is away: packets may be dropped."""
+    answer = asyncio.Event()
+    asked: list[str] = []
+
+    async def slow() -> bool:
+        asked.append("begun")
+        await answer.wait()
+        asked.append("answered")
+        return True
+
+    settling = asyncio.ensure_future(settle(Life(STARTING), ABOVE, say=lambda why: None, ask=slow))
+    while not asked:
+        await asyncio.sleep(0)
+    await asyncio.sleep(ABOVE)
+    answer.set()
+    with pytest.raises(TimeoutError):
+        await settling
+    assert asked[:2] == ["begun", "answered"]
 
 
 async def test_a_start_whose_time_is_over_has_some_more_after_the_server_was_away() -> None:

@@ -19,8 +19,6 @@ PIECE_S = 15.0
 """Without word, at most, and half of that at least: so much may count by mistake of a server's absence."""
 LEAST_S = 1.0
 """After the server did not answer, doubled each time: it tells what happened soon after it is back."""
-ANSWER_S = 5.0
-"""For an answer. Meanwhile nobody looks whether the watch has told."""
 
 
 async def settle(
@@ -50,7 +48,7 @@ async def settle(
             async with asyncio.timeout(None if full else min(left, PIECE_S * (1 + chance()) / 2)):
                 await life.changed()
         except TimeoutError:
-            if not await _answered(ask):
+            if not await _answered(life, ask, runs=runs):
                 left, least = max(left, least), min(2 * least, PIECE_S)
                 continue
         least = LEAST_S
@@ -58,9 +56,20 @@ async def settle(
             left -= now() - begun
 
 
-async def _answered(ask: Callable[[], Awaitable[bool]]) -> bool:
+async def _answered(life: Life, ask: Callable[[], Awaitable[bool]], *, runs: bool) -> bool:
+    """Whether somebody tells of it: who is asked, or the watch meanwhile.
+
+    A question is not given up before: that it has no answer is how an absence is noticed.
+    """
+    asking = asyncio.ensure_future(ask())
     try:
-        async with asyncio.timeout(ANSWER_S):
-            return await ask()
-    except TimeoutError:
-        return False
+        while not asking.done() and not life.settled(runs=runs):
+            telling = asyncio.ensure_future(life.changed())
+            try:
+                await asyncio.wait({asking, telling}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                telling.cancel()
+        return not asking.done() or asking.result()
+    finally:
+        asking.cancel()
+        await asyncio.wait({asking})
