@@ -21,10 +21,11 @@ async def pods(results: Results, runs: int, seconds: float) -> None:
         async with AsyncExitStack() as held:
             sides = await _sides(held, there, pool_size=CLIENTS)
             await _warm(results, sides, 2 * runs)
-            await _rates(results, sides, seconds)
+            # Three runs a second here: fewer than some tens say little about one of them.
+            await _rates(results, sides, 5 * seconds)
         async with AsyncExitStack() as held:
             sides = await _sides(held, there, pool_size=0)
-            await _cold(results, sides, 2 * runs)
+            await _cold(results, sides, 4 * runs)
 
 
 async def _sides(held: AsyncExitStack, there: Cluster, pool_size: int) -> Sides:

@@ -19,6 +19,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+DIRECTORY = "/"
 # `read` fails at the end of the pipe. PWD is the shell's own addition to the environment.
 _WAIT = 'read -r word && unset PWD && exec "$@" </dev/null'
 
@@ -26,7 +27,9 @@ _WAIT = 'read -r word && unset PWD && exec "$@" </dev/null'
 def start_held(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Leads a session of its own; both outputs are one pipe. Raises OSError, ValueError."""
     # Of its absence the shell would tell by exit code 127 only, as programs may themselves.
-    if shutil.which(command[0], path=environment["PATH"]) is None:
+    # It looks from where the program will run.
+    program = os.path.join(DIRECTORY, command[0]) if os.sep in command[0] else command[0]
+    if shutil.which(program, path=environment["PATH"]) is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
     return subprocess.Popen(
         ("/bin/sh", "-c", _WAIT, "sh", *command),
@@ -34,7 +37,7 @@ def start_held(command: Sequence[str], environment: Mapping[str, str]) -> subpro
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=environment,
-        cwd="/",
+        cwd=DIRECTORY,
         start_new_session=True,
     )
 

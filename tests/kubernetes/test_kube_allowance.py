@@ -7,26 +7,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from orchestrator.runtime.kubernetes import allowance
-from orchestrator.runtime.kubernetes.allowance import settle
+from orchestrator.runtime.kubernetes.allowance import PIECE_S, settle
 from orchestrator.runtime.kubernetes.life import Life
 from orchestrator.runtime.kubernetes.pods import Pod, pod_of
+from tests.jumping_clock import played
 from tests.kubernetes.kube_vectors import lives
-
-ABOVE = 0.05
-"""Seconds that a start may take here."""
-
-
-class Server:
-    """Says one after another whether it is there; `then` is done at each question."""
-
-    def __init__(self, answers: Iterable[bool]) -> None:
-        self.asked = 0
-        self._answers = iter(answers)
-
-    async def __call__(self) -> bool:
-        self.asked += 1
-        return next(self._answers, True)
 
 
 def told(life: str) -> Pod:
@@ -39,83 +24,109 @@ def told(life: str) -> Pod:
 STARTING, WITHOUT_ROOM = told("sidecar: deleted, both end on TERM"), told("unschedulable")
 
 
-async def settled(life: Life, seconds: float, server: Server) -> None:
-    await settle(life, seconds, say=lambda why: None, ask=server)
+class Server:
+    """Says one after another whether it is there, each after `takes` seconds; `asked`: when it was."""
+
+    def __init__(self, answers: Iterable[bool] = (), takes: float = 0.0) -> None:
+        self.asked: list[float] = []
+        self._answers = iter(answers)
+        self._takes = takes
+
+    async def __call__(self) -> bool:
+        self.asked.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self._takes)
+        return next(self._answers, True)
 
 
-@pytest.fixture(autouse=True)
-def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(allowance, "PIECE_S", ABOVE / 5)
-    monkeypatch.setattr(allowance, "LEAST_S", ABOVE / 5)
-
-
-async def test_a_start_ends_when_its_time_is_over_and_the_server_says_nothing_new() -> None:
-    server = Server([])
+async def given_up(seconds: float, server: Server, chance: float = 1.0) -> float:
+    """When a start is that may take so many seconds, and of which nothing is told."""
     with pytest.raises(TimeoutError):
-        await settled(Life(STARTING), ABOVE, server)
-    assert server.asked
+        await settle(Life(STARTING), seconds, say=lambda why: None, ask=server, chance=lambda: chance)
+    return asyncio.get_running_loop().time()
 
 
-async def test_what_the_server_was_away_does_not_count() -> None:
-    """Away for at least twice as long as a start may take."""
+def test_a_start_ends_when_its_time_is_over_and_the_server_says_nothing_new() -> None:
+    server = Server()
+    assert played(given_up(40, server)) == pytest.approx(40)
+    assert server.asked == pytest.approx([15, 30, 40])
+
+
+def test_starts_of_one_moment_do_not_ask_in_one() -> None:
+    one, other = Server(), Server()
+    played(given_up(10, one, chance=0.0))
+    played(given_up(10, other, chance=0.2))
+    assert one.asked == pytest.approx([7.5, 10])
+    assert other.asked == pytest.approx([9, 10])
+
+
+def test_what_the_server_was_away_does_not_count() -> None:
     server = Server([False] * 20)
-    with pytest.raises(TimeoutError):
-        await settled(Life(STARTING), ABOVE, server)
-    assert server.asked > 20
+    assert played(given_up(40, server)) == pytest.approx(20 * PIECE_S + 40)
 
 
-async def test_who_is_asked_and_says_nothing_is_not_waited_for_when_the_watch_has_told() -> None:
-    life, asked, given_up = Life(STARTING), asyncio.Event(), asyncio.Event()
-
-    async def silent() -> bool:
-        asked.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            given_up.set()
-        return True
-
-    settling = asyncio.ensure_future(settle(life, ABOVE, say=lambda why: None, ask=silent))
-    await asked.wait()
-    life.see(STARTING)
-    await asyncio.sleep(0)
-    assert not given_up.is_set()
-    life.lose(STARTING)
-    await settling
-    assert given_up.is_set()
+def test_how_long_an_answer_takes_does_not_count() -> None:
+    server = Server(takes=9.5)
+    assert played(given_up(40, server)) == pytest.approx(40 + 3 * 9.5)
 
 
-async def test_a_question_is_not_given_up_before_it_has_an_answer() -> None:
+def test_a_question_is_not_given_up_before_it_has_an_answer() -> None:
     """Its own time-out is how it is noticed that the server is away: packets may be dropped."""
-    begun, answer = asyncio.Event(), asyncio.Event()
-    answers: list[bool] = []
-
-    async def slow() -> bool:
-        begun.set()
-        await answer.wait()
-        answers.append(True)
-        return True
-
-    settling = asyncio.ensure_future(settle(Life(STARTING), ABOVE, say=lambda why: None, ask=slow))
-    await begun.wait()
-    asyncio.get_running_loop().call_later(2 * ABOVE, answer.set)
-    with pytest.raises(TimeoutError):
-        await settling
-    assert answers
+    server = Server(takes=3600)
+    assert played(given_up(10, server)) == pytest.approx(10 + 3600)
+    assert len(server.asked) == 1
 
 
-async def test_a_start_whose_time_is_over_has_some_more_after_the_server_was_away() -> None:
-    server = Server([False] * 3)
-    with pytest.raises(TimeoutError):
-        await settled(Life(STARTING), 1e-6, server)
-    assert server.asked > 3
+def test_a_start_whose_time_is_over_has_some_more_after_the_server_was_away() -> None:
+    """More and more of it, while it is away, up to a piece."""
+    server = Server([False] * 6)
+    assert played(given_up(0.5, server)) == pytest.approx(0.5 + 1 + 2 + 4 + 8 + 15 + 15)
+    assert server.asked == pytest.approx([0.5, 1.5, 3.5, 7.5, 15.5, 30.5, 45.5])
 
 
-async def test_what_waits_for_room_takes_no_time_of_its_start() -> None:
-    life, said, server = Life(WITHOUT_ROOM), asyncio.Queue[str | None](), Server([])
-    waiting = asyncio.ensure_future(settle(life, 0.0, say=said.put_nowait, ask=server))
-    assert "Insufficient cpu" in str(await said.get())
-    life.see(STARTING)
-    with pytest.raises(TimeoutError):
-        await waiting
-    assert (said.get_nowait(), server.asked) == (None, 0)
+def test_a_server_that_was_back_is_asked_soon_when_it_is_away_again() -> None:
+    server = Server([False, False, False, True, False])
+    played(given_up(16, server))
+    assert server.asked == pytest.approx([15, 30, 45, 60, 61, 62])
+
+
+def test_who_is_asked_and_says_nothing_is_not_waited_for_when_the_watch_has_told() -> None:
+    async def work() -> tuple[list[str | None], float]:
+        life, said, server = Life(STARTING), list[str | None](), Server(takes=3600)
+        loop = asyncio.get_running_loop()
+        # The first two say nothing that would settle it, so that the question goes on.
+        loop.call_at(20, life.see, STARTING)
+        loop.call_at(22, life.see, WITHOUT_ROOM)
+        loop.call_at(25, life.lose, STARTING)
+        await settle(life, 10, say=said.append, ask=server)
+        assert len(server.asked) == 1
+        return said, loop.time()
+
+    said, at = played(work())
+    assert at == pytest.approx(25)
+    # It is in the line for room from the first word on.
+    assert said[:-1] == [None, None, None]
+    assert "Insufficient cpu" in str(said[-1])
+
+
+def test_a_word_counts_from_the_moment_in_which_somebody_waits_for_one() -> None:
+    async def work() -> None:
+        life = Life(STARTING)
+        word = life.changed()
+        life.see(STARTING)
+        await word
+
+    played(work())
+
+
+def test_what_waits_for_room_takes_no_time_of_its_start() -> None:
+    async def work() -> tuple[list[str | None], float]:
+        life, said = Life(WITHOUT_ROOM), list[str | None]()
+        asyncio.get_running_loop().call_at(1000, life.see, STARTING)
+        with pytest.raises(TimeoutError):
+            await settle(life, 5, say=said.append, ask=Server())
+        return said, asyncio.get_running_loop().time()
+
+    said, at = played(work())
+    assert at == pytest.approx(1005)
+    assert "Insufficient cpu" in str(said[0])
+    assert said[-1] is None

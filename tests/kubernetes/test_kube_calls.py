@@ -320,9 +320,11 @@ async def test_a_token_that_is_not_taken_is_tried_twice_and_no_more(api: KubeApi
     file = tmp_path / "token"
     file.write_text("secret-token")
     api.grants = {"other": ("m", ALL)}
-    async with connected(Cluster(api.url, "gv", token_file=file)) as (pods, _):
+    async with connected(Cluster(api.url, "gv", token_file=file)) as (pods, server):
+        server.reachable = True
         with pytest.raises(Unauthorized) as told:
             await pods.list_pods(SELECTOR)
+        assert not server.reachable
     assert len(api.faults.seen) == 2
     assert "secret-token" not in str(told.value)
 

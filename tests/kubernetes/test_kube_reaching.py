@@ -58,8 +58,9 @@ async def test_nothing_is_made_that_an_older_start_waits_for(at: Bench, managers
     assert [one.spec.name for one in await asyncio.gather(*later)] == ["run-8", "run-9"]
 
 
+@pytest.mark.parametrize("status", [302, 401, 403, 503])
 async def test_a_start_is_not_given_up_while_nobody_tells_how_it_is(
-    at: Bench, managers: Managers, monkeypatch: pytest.MonkeyPatch
+    at: Bench, managers: Managers, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """A control plane that is replaced is away for minutes, its watches open; the Pod runs all the while."""
     monkeypatch.setattr(allowance, "LEAST_S", 0.01)
@@ -67,7 +68,7 @@ async def test_a_start_is_not_given_up_while_nobody_tells_how_it_is(
     own = await pods.start(spec_of("run-7"))
     await at.api.watching.until(2)
     at.api.faults.silent_watches = True
-    at.api.faults.fail = (503, any_call)
+    at.api.faults.fail = (status, any_call)
     at.kubelet.live(own.life.pod.name, LIFE, until=4, address="127.0.0.1")
     reaching = asyncio.ensure_future(pods.reach(own, 0.01))
     asked = len(at.api.faults.seen)

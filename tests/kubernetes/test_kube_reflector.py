@@ -18,6 +18,7 @@ from orchestrator.runtime.kubernetes.reflector import Reflector
 from orchestrator.runtime.kubernetes.settings import WatchSettings
 from orchestrator.tasks import TaskOwner
 from tests.kubernetes.kube_api import KubeApi
+from tests.until import until
 
 PATIENT = WatchSettings(silence=3600.0)
 IMPATIENT = replace(PATIENT, silence=0.05)
@@ -193,6 +194,30 @@ async def test_doubt_lists_anew_while_a_watch_is_open(api: KubeApi, follow: Call
     followed.reflector.doubt()
     followed.reflector.doubt()
     await followed.has_told("seen", "p")
+
+
+async def test_a_watch_is_let_go_of_and_goes_on_from_where_it_was(
+    api: KubeApi, follow: Callable[..., Followed]
+) -> None:
+    """What came meanwhile is told by it, and nothing is listed for that."""
+    followed = follow()
+    await api.watching.until(1)
+    followed.reflector.ask_again()
+    add(api, "p")
+    await followed.has_told("seen", "p")
+    statistics = followed.reflector.statistics()
+    assert (statistics.lists, followed.pauses) == (1, [])
+
+
+async def test_a_doubt_while_it_lists_is_of_that_list(api: KubeApi, follow: Callable[..., Followed]) -> None:
+    """It was asked for before."""
+    api.faults.silent_watches, api.faults.hold = True, asyncio.Event()
+    followed = follow()
+    await until(lambda: api.faults.seen)
+    followed.reflector.doubt()
+    api.faults.hold.set()
+    await api.watching.until(1)
+    assert followed.reflector.statistics().lists == 2
 
 
 async def test_what_a_list_repeats_is_not_told_again(api: KubeApi, follow: Callable[..., Followed]) -> None:

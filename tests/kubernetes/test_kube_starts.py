@@ -123,15 +123,19 @@ async def test_a_start_that_fails_dials_no_more(at: At) -> None:
     await until(lambda: not dials())
 
 
-async def test_a_server_that_one_call_did_not_find_is_asked_again_at_once(at: At) -> None:
+@pytest.mark.parametrize("status", [401, 403, 503])
+async def test_a_server_that_one_call_did_not_find_is_asked_again_at_once(at: At, status: int) -> None:
     """A manager that is not ready makes no other call, and a quiet cluster says nothing for a minute."""
     await at.runtime.sweep(frozenset())
-    await at.api.watching.until(1)
+    # Each time, however soon after the last: it costs one small question.
+    for watches in range(1, 4):
+        await at.api.watching.until(watches)
+        await until(at.runtime.reachable)
+        at.api.faults.fail = (status, lambda method, path: method == "GET")
+        failed = asyncio.create_task(at.runtime.sweep(frozenset()))
+        await until(lambda: not at.runtime.reachable())
+        at.api.faults.fail = None
+        with pytest.raises(EngineUnreachable):
+            await failed
     await until(at.runtime.reachable)
-    at.api.faults.fail = (503, lambda method, path: method == "GET")
-    failed = asyncio.create_task(at.runtime.sweep(frozenset()))
-    await until(lambda: not at.runtime.reachable())
-    at.api.faults.fail = None
-    with pytest.raises(EngineUnreachable):
-        await failed
-    await until(at.runtime.reachable)
+    assert SETTINGS.removal_wait not in at.pauses.made

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from orchestrator.runtime.kubernetes.life import Life
 from orchestrator.runtime.kubernetes.room import Say
+from orchestrator.tasks import cancel_and_wait
 
 PIECE_S = 15.0
 """Without word, at most, and half of that at least: so much may count by mistake of a server's absence."""
@@ -44,19 +45,22 @@ async def settle(
             raise TimeoutError
         begun = now()
         try:
-            # Starts of one moment do not all ask in one moment.
+            # Starts of one moment do not all ask in one moment, but for the last time.
             async with asyncio.timeout(None if full else min(left, PIECE_S * (1 + chance()) / 2)):
                 await life.changed()
         except TimeoutError:
-            if not await _answered(life, ask, runs=runs):
+            asked = now()
+            if not await _answered(life, ask, runs=runs, say=say):
                 left, least = max(left, least), min(2 * least, PIECE_S)
                 continue
+            # An answer that was long in coming says nothing of the time that it took.
+            begun += now() - asked
         least = LEAST_S
         if full is None:
             left -= now() - begun
 
 
-async def _answered(life: Life, ask: Callable[[], Awaitable[bool]], *, runs: bool) -> bool:
+async def _answered(life: Life, ask: Callable[[], Awaitable[bool]], *, runs: bool, say: Say) -> bool:
     """Whether somebody tells of it: who is asked, or the watch meanwhile.
 
     A question is not given up before: that it has no answer is how an absence is noticed.
@@ -64,12 +68,12 @@ async def _answered(life: Life, ask: Callable[[], Awaitable[bool]], *, runs: boo
     asking = asyncio.ensure_future(ask())
     try:
         while not asking.done() and not life.settled(runs=runs):
+            say(life.waits_for_room())
             telling = asyncio.ensure_future(life.changed())
             try:
                 await asyncio.wait({asking, telling}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                telling.cancel()
+                await cancel_and_wait(telling)
         return not asking.done() or asking.result()
     finally:
-        asking.cancel()
-        await asyncio.wait({asking})
+        await cancel_and_wait(asking)

@@ -17,6 +17,7 @@ from orchestrator.runtime.kubernetes.failures import (
     NoRoom,
     NotFound,
     Throttled,
+    Unauthorized,
     Unreadable,
     wait_after,
 )
@@ -90,7 +91,7 @@ class Creation:
         before, self.in_doubt = self.in_doubt, True
         try:
             return await self.calls.create_pod(self.manifest)
-        except (EngineRefused, Throttled):
+        except (EngineRefused, Throttled, Unauthorized):
             self.in_doubt = before
             raise
 

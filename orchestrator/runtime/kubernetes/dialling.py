@@ -20,10 +20,10 @@ from genvm_wire.hello import (
 from orchestrator.runtime.kubernetes.stream_control import StreamControl
 from orchestrator.runtime.port import ChannelClosed, ProtocolBroken
 
-RETRY_S, LONGEST_RETRY_S, RETRY_GROWTH = 0.01, 0.1, 1.5
+RETRY_S, LONGEST_RETRY_S, RETRY_GROWTH = 0.04, 0.1, 1.5
 """Between two tries while nobody listens yet: the address is known a moment before that.
 
-A try costs as much as a small call, and a connector needs tens of milliseconds, where others start hundreds.
+A try costs as much as a small call; a connector needs a tenth of a second, and its executor longer.
 """
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 """A Pod that vanished with its node says nothing of it."""

@@ -7,14 +7,13 @@ at. A message is repeated only where it cannot quote what was sent: a refused Po
     ├── EngineUnreachable   nothing is known about what was asked for
     │   ├── Busy            the server said "later"; `retry_after` when it said how much later
     │   │   └── Throttled   it has too much to do, and has not begun with it
+    │   ├── Unauthorized    the token is not taken: a newer one may be, or by a server that is up by then
     │   └── Unreadable      an answer, but to another question: something on the way may have given it
     └── EngineRefused       no, and the same again will be no
         ├── NotFound        there is no such object, or no such namespace
         ├── AlreadyExists   the name is taken, also by an object that is still being deleted
         ├── Conflict        somebody else changed the object since, or it is another one under that name
         ├── Expired         the version asked for is too old: list again
-        ├── Unauthorized    the token is not taken: a newer one may be
-        ├── Unsigned        something on the way may have said so, which knows nothing of what was asked for
         ├── NoRoom          a quota is used up: yes when something ends
         └── TurnedAway      no answer but a Pod's end: its node had no room; another may get some
 """
@@ -67,12 +66,8 @@ class Expired(EngineRefused):
     """The resource version is too old to go on from."""
 
 
-class Unauthorized(EngineRefused):
-    """The server does not take who we say we are."""
-
-
-class Unsigned(EngineRefused):
-    """No object of the API server: a proxy's page, its login, its redirection."""
+class Unauthorized(EngineUnreachable):
+    """The server does not take who we say we are: nothing has been done, and nobody says how anything is."""
 
 
 class Unreadable(EngineUnreachable):
@@ -123,7 +118,7 @@ def failure_of(answer: ServerAnswer) -> RuntimeFailure:
         if answer.status in _ABOUT_AN_OBJECT:
             return Unreadable(text)
         failure = _by_code(answer.status, "", "", text, _seconds(answer.retry_after))
-        return Unsigned(text) if type(failure) is EngineRefused else failure
+        return Unreadable(text) if type(failure) is EngineRefused else failure
     reason, message = _text(said, "reason"), _text(said, "message")
     retry_after = _seconds(answer.retry_after) or _seconds(_details(said).get("retryAfterSeconds"))
     return _by_code(

@@ -69,7 +69,8 @@ class ApiServer:
     """Owns the connections. `on_lost` is called when a call's end says that it is reachable no more.
 
     It is `reachable` when its last answer was one that only an API server gives, read to the end, or that
-    it has too much to do; what something on the way answers, a proxy's page mostly, says that it is not.
+    it has too much to do; what something on the way answers, a proxy's page mostly, says that it is not, and
+    so does its own word that it does not know who asks.
     """
 
     def __init__(self, cluster: Cluster, on_lost: Callable[[], None] = lambda: None) -> None:
@@ -203,7 +204,8 @@ class ApiServer:
                     body = await answer.read()
                     said = ServerAnswer(answer.status, body, answer.headers.get("Retry-After"))
                     failure = failure_of(said)
-                    self._note(reachable=is_the_servers(said), why=str(failure))
+                    known = not isinstance(failure, Unauthorized)
+                    self._note(reachable=known and is_the_servers(said), why=str(failure))
                     raise failure
                 yield answer
         except aiohttp.ClientConnectorError as error:

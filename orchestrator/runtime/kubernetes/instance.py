@@ -73,6 +73,8 @@ class PodInstance(Conversation):
         self._run: int | None = None
         self._ahead: asyncio.Task[StreamControl] | None = None
         self._way = own.way
+        # One for all who wait for it, each of whom may stop waiting.
+        self._ending = tasks.spawn(f"end of {own.spec.name}", own.wait_exit())
         self._minding = tasks.spawn(f"mind {own.spec.name}", self._mind())
 
     @property
@@ -85,7 +87,7 @@ class PodInstance(Conversation):
 
     async def _mind(self) -> None:
         """Nobody waits for a word of a Pod that has ended."""
-        await self.own.wait_exit()
+        await asyncio.wait({self._ending})
         if not isinstance(self.own.life.end, Refused):
             await asyncio.sleep(LAST_WORDS_S)
         self.hang_up()
@@ -120,20 +122,18 @@ class PodInstance(Conversation):
 
     async def _while_it_lives(self, task: asyncio.Future[T]) -> T:
         """Raises InstanceDied when the Pod ends, or is destroyed, before; the work is cancelled then."""
-        ended = asyncio.ensure_future(self.wait_exit())
-        racers: list[asyncio.Future[Any]] = [task, ended]
+        racers: list[asyncio.Future[Any]] = [task, self._ending, self._gone]
         try:
             await asyncio.wait(racers, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
+            ended = self._exit()
             raise InstanceDied(
-                f"instance {self.spec.name} ended before it could be talked to: {describe(ended.result())}",
-                ended.result(),
+                f"instance {self.spec.name} ended before it could be talked to: {describe(ended)}", ended
             )
         finally:
             if not task.done():
                 await cancel_and_wait(task)
-            await cancel_and_wait(ended)
 
     async def give(self, job: MakeJob, host: Line, modules: Mapping[str, Line]) -> None:
         """See `Instance.give`. What the connector dials it dials when the job is there already."""
@@ -202,12 +202,12 @@ class PodInstance(Conversation):
         self._tasks.spawn(f"mark {self.spec.name}", self._mark(self, self._run, left))
 
     async def wait_exit(self) -> InstanceExit:
-        ending = asyncio.ensure_future(self.own.wait_exit())
-        try:
-            await asyncio.wait([ending, self._gone], return_when=asyncio.FIRST_COMPLETED)
-            return ending.result() if ending.done() else self._gone.result()
-        finally:
-            await cancel_and_wait(ending)
+        await asyncio.wait([self._ending, self._gone], return_when=asyncio.FIRST_COMPLETED)
+        return self._exit()
+
+    def _exit(self) -> InstanceExit:
+        """Once it is known, or it is destroyed."""
+        return (self._ending if self._ending.done() else self._gone).result()
 
     async def kill(self) -> None:
         """SIGTERM, and SIGKILL a second later. Raises EngineUnreachable, EngineRefused."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from orchestrator.runtime.kubernetes.calls import Removed, Seen
 from orchestrator.runtime.kubernetes.failures import TurnedAway
@@ -31,6 +32,8 @@ class Life:
         """Its object is there, as far as is known."""
         self.standing: Standing = standing(pod)
         self._changed = asyncio.Event()
+        self._ended = asyncio.Event()
+        """Apart: of a Pod's dozen states those who wait for its end are to be woken by one."""
 
     @property
     def end(self) -> Ended | Refused | None:
@@ -51,9 +54,9 @@ class Life:
             return self.standing.runs or not runs
         return not isinstance(self.standing, Starting)
 
-    async def changed(self) -> None:
-        """Return at the next word about it."""
-        await self._changed.wait()
+    def changed(self) -> Coroutine[Any, Any, object]:
+        """Ends at the next word about it after this call, whenever its first step is."""
+        return self._changed.wait()
 
     def see(self, pod: Pod) -> None:
         self.pod = pod
@@ -84,8 +87,10 @@ class Life:
 
     async def ended(self) -> InstanceExit:
         """How it ended, once it has."""
-        while (end := self.end) is None:
-            await self._changed.wait()
+        if (end := self.end) is None:
+            await self._ended.wait()
+            end = self.end
+            assert end is not None
         if isinstance(end, Refused):
             return InstanceExit(None, None, False, end.why, Loss.CONTAINER_LOST)
         return end.exit
@@ -106,6 +111,8 @@ class Life:
             await self._changed.wait()
 
     def _wake(self) -> None:
+        if self.end is not None:
+            self._ended.set()
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 

@@ -21,8 +21,6 @@ from orchestrator.runtime.kubernetes.creating import Creation
 from orchestrator.runtime.kubernetes.failures import (
     Conflict,
     NotFound,
-    Unauthorized,
-    Unsigned,
     wait_after,
 )
 from orchestrator.runtime.kubernetes.life import Life, Lives
@@ -251,7 +249,7 @@ class OwnPods:
             pod = await self._as_it_is(life.pod)
         except NotFound:
             life.lose(life.pod)
-        except (EngineUnreachable, Unauthorized, Unsigned):
+        except EngineUnreachable:
             return False
         except EngineRefused as refused:
             log.info("pod_cannot_be_looked_at", pod=life.pod.name, error=str(refused))

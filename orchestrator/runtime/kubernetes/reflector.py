@@ -68,6 +68,8 @@ class Reflector:
         self._version: str | None = None
         self._failures = 0
         self._patience: asyncio.Timeout | None = None
+        self._broken: asyncio.Timeout | None = None
+        self._doubtful = False
         self._listed = asyncio.Event()
         self._lists = self._watches = 0
 
@@ -95,8 +97,14 @@ class Reflector:
 
     def doubt(self) -> None:
         """List again now: something else says that the server is not what it was. Never waits."""
+        self._doubtful = True
+        self.ask_again()
+
+    def ask_again(self) -> None:
+        """Let go of the watch and go on from where it was: whether the server is there is asked first."""
         patience, self._patience = self._patience, None
         if patience is not None and not patience.expired():
+            self._broken = patience
             patience.reschedule(asyncio.get_running_loop().time())
 
     def statistics(self) -> ReflectorStatistics:
@@ -106,9 +114,12 @@ class Reflector:
         """Follow until cancelled."""
         while True:
             try:
+                if self._doubtful:
+                    self._doubtful, self._version = False, None
                 if self._version is None:
                     self._version = await self._list()
-                await self._watch(self._version)
+                else:
+                    await self._watch(self._version)
             except RuntimeFailure as failure:
                 await self._after(failure)
 
@@ -167,6 +178,8 @@ class Reflector:
                         heard = True
                         self._heard(event)
         except TimeoutError:
+            if self._broken is patience:
+                return
             self._version = None
             self._failures = 0
             log.info("pods_watch_not_believed")

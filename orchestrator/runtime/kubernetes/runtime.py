@@ -48,8 +48,8 @@ class KubernetesRuntime:
         self._pause = pause
         self.pods = OwnPods(settings, PodCalls(self._server), watch, pause=pause)
         # A server that stops, or is cut off, keeps watches open, and silent; and when one call alone failed,
-        # a list soon tells that it is there: no other call is made by a manager that is not ready.
-        self._server.on_lost = self.pods.doubt
+        # somebody must ask whether it is there: no other call is made by a manager that is not ready.
+        self._server.on_lost = self.pods.reflector.ask_again
         self._tls = client_tls()
         self._tasks = TaskOwner("kubernetes-errands")
         self._opened = False

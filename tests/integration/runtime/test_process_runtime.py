@@ -39,6 +39,12 @@ async def test_the_managers_environment_is_not_inherited(
     assert (await failing(runtime, spec())).detail == "['GENVM_CONTROL', 'LANG', 'PATH']"
 
 
+async def test_a_program_is_looked_for_from_where_it_runs(state_dir: Path, spec: MakeSpec) -> None:
+    command = (f".{sys.executable}", "-c", "import os; print(os.getcwd()); raise SystemExit(1)")
+    runtime = ProcessRuntime(ProcessSettings("test", state_dir, default_command=command))
+    assert (await failing(runtime, spec())).detail == "/"
+
+
 async def failing(runtime: ProcessRuntime, spec: InstanceSpec) -> InstanceExit:
     """How a program ended that never said `ready`."""
     with pytest.raises(InstanceDied) as caught:
