@@ -18,6 +18,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 DIRECTORY = "/"
 # `read` fails at the end of the pipe. PWD is the shell's own addition to the environment.
@@ -28,7 +29,7 @@ def start_held(command: Sequence[str], environment: Mapping[str, str]) -> subpro
     """Leads a session of its own; both outputs are one pipe. Raises OSError, ValueError."""
     # Of its absence the shell would tell by exit code 127 only, as programs may themselves.
     # It looks from where the program will run.
-    program = os.path.join(DIRECTORY, command[0]) if os.sep in command[0] else command[0]
+    program = str(Path(DIRECTORY, command[0])) if os.sep in command[0] else command[0]
     if shutil.which(program, path=environment["PATH"]) is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
     return subprocess.Popen(
