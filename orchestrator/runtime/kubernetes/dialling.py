@@ -67,12 +67,18 @@ async def dial(
 
 
 async def _connected(address: str, port: int, tls: ssl.SSLContext) -> StreamControl:
-    reader, writer = await asyncio.open_connection(address, port, ssl=tls)
-    sock: socket.socket = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in KEEPALIVE:
-        sock.setsockopt(socket.IPPROTO_TCP, option, value)
-    return StreamControl(reader, writer)
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        # Before there is anything of TLS: most tries are refused.
+        await asyncio.get_running_loop().sock_connect(sock, (address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return StreamControl(*await asyncio.open_connection(sock=sock, ssl=tls, server_hostname=address))
 
 
 async def _proved(control: StreamControl, token: str, purpose: Purpose, number: int | None) -> StreamControl:

@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 _REMEMBERED = 1000
 """Pods that are gone: one may be gone before the answer to its own create is here."""
+BURSTS = 100
+"""In the time for which a watch may be silent: so much less it may be at times."""
 _TRIES_AT_A_VERSION = 2
 """Failures to watch from one version before it is the version that is doubted."""
 
@@ -192,13 +194,20 @@ class Reflector:
 
     def _heard(self, event: Event) -> None:
         self._failures = 0
-        if self._patience is not None and not self._patience.expired():
-            self._patience.reschedule(asyncio.get_running_loop().time() + self._settings.silence)
+        self._be_patient()
         if isinstance(event, Bookmark):
             self._version = event.version or self._version
             return
         self._version = event.pod.version
         self._apply(event)
+
+    def _be_patient(self) -> None:
+        """From now on again; a burst of events moves the timer once."""
+        if self._patience is None or self._patience.expired():
+            return
+        until = asyncio.get_running_loop().time() + self._settings.silence
+        if until - (self._patience.when() or 0.0) > self._settings.silence / BURSTS:
+            self._patience.reschedule(until)
 
     def _apply(self, change: Seen | Removed) -> None:
         """Take a change over and tell of it, unless it is none."""
