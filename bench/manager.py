@@ -48,8 +48,12 @@ class Manager:
     def manager_id(self) -> str:
         return (self.state_dir / "manager-id").read_text("ascii").strip()
 
-    async def run(self) -> RunTimes:
-        """One call of the counter, to its final status."""
+    async def run(self, *, wait: str = "") -> RunTimes:
+        """One call of the counter, to its final status, which is asked for again and again.
+
+        `wait`: how long each of these questions may wait for it.
+        """
+        query = f"?wait={wait}" if wait else ""
         async with timed_node(self.listen) as node:
             begun = time.monotonic()
             async with self.session.post("/genvm/run", json=node.request()) as response:
@@ -57,7 +61,7 @@ class Manager:
             await node.finished.wait()
             status = None
             while status is None:
-                async with self.session.get(f"/genvm/{run_id}") as response:
+                async with self.session.get(f"/genvm/{run_id}{query}") as response:
                     status = (await response.json())["status"]
             final = time.monotonic()
         if status["cause"] != "exited" or not node.result.startswith(b"\0"):
@@ -66,15 +70,18 @@ class Manager:
             )
         return RunTimes((node.first_byte - begun) * 1000, (final - begun) * 1000)
 
-    async def rate(self, seconds: float, clients: int) -> tuple[int, float]:
-        """Run for about `seconds`, `clients` at a time: how many runs, and the time they really took."""
+    async def rate(self, seconds: float, clients: int, *, wait: str = "") -> tuple[int, float]:
+        """Run for about `seconds`, `clients` at a time: how many runs, and the time they really took.
+
+        `wait`: see `run`.
+        """
         begun = time.monotonic()
         done = 0
 
         async def client() -> None:
             nonlocal done
             while time.monotonic() < begun + seconds:
-                await self.run()
+                await self.run(wait=wait)
                 done += 1
 
         await _at_once([client() for _ in range(clients)])
@@ -170,6 +177,16 @@ def _link_precompiled(source: Path, state: Path) -> None:
         (state / compiled.name).symlink_to(compiled)
 
 
+async def _listens(socket: Path) -> bool:
+    """It is there a moment before anybody listens on it."""
+    try:
+        _, writer = await asyncio.open_unix_connection(str(socket))
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 @asynccontextmanager
 async def manager(
     precompiled: Path | None = None, listen: str = "", checkout: Path | None = None, **settings: object
@@ -195,7 +212,7 @@ async def manager(
     python = checkout / ".venv" / "bin" / "python" if checkout else sys.executable
     process = subprocess.Popen([python, "-m", "orchestrator", "serve"], env=environment, cwd=checkout)
     try:
-        while not socket.exists():
+        while not await _listens(socket):
             if process.poll() is not None:
                 raise BenchFailed(f"the manager ended with {process.returncode}")
             await asyncio.sleep(0.05)

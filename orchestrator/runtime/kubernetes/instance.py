@@ -40,6 +40,8 @@ T = TypeVar("T")
 
 DESTROYED = InstanceExit(None, 9, False, "destroyed while it ran")
 _TRIED = "what is not for it"
+LISTENS_AFTER_S = 0.1
+"""A connector needs that long from its start; its executor needs as much again, after it."""
 LAST_WORDS_S = 2.0
 """After a Pod's end, for what is still on its way; a node that is gone closes no connection."""
 
@@ -93,10 +95,12 @@ class PodInstance(Conversation):
         self.hang_up()
 
     def dial_ahead(self) -> None:
-        """Begin with the first connection before it is asked for."""
-        self._ahead = self._tasks.spawn(f"dial {self.spec.name}", self._dial_control())
+        """Begin with the first connection before it is asked for, when its connector may be listening."""
+        self._ahead = self._tasks.spawn(f"dial {self.spec.name}", self._dial_control(after=LISTENS_AFTER_S))
 
-    async def _dial_control(self) -> StreamControl:
+    async def _dial_control(self, after: float = 0.0) -> StreamControl:
+        if after:
+            await asyncio.sleep(after)
         return await self._call(Purpose.CONTROL, None)
 
     async def _dialled(self) -> Control:
