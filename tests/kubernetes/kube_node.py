@@ -118,11 +118,11 @@ class Node:
         """Begin what is new, and let those who live look at what has been changed."""
         while True:
             changed = self.store.changed
-            for pod in self.store.all("pods", self.namespace):
-                uid = pod["metadata"]["uid"]
-                if uid not in self.lives:
-                    life = self.lives[uid] = PodLife(self, pod)
-                    self._tasks.spawn(pod["metadata"]["name"], life.live())
+            for name in self.store.names("pods", self.namespace, self.lives):
+                pod = self.store.get("pods", self.namespace, name)
+                assert pod is not None
+                life = self.lives[pod["metadata"]["uid"]] = PodLife(self, pod)
+                self._tasks.spawn(name, life.live())
             for life in self.lives.values():
                 life.wake()
             await changed.wait()

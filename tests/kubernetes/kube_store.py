@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,6 +44,14 @@ class Store:
 
     def get(self, resource: str, namespace: str, name: str) -> Json | None:
         return copied(self.objects.get((resource, namespace, name)))
+
+    def names(self, resource: str, namespace: str, but: Container[str]) -> list[str]:
+        """Of all objects whose uid is not one of `but`."""
+        return [
+            name
+            for (kind, space, name), value in sorted(self.objects.items(), key=lambda item: item[0])
+            if (kind, space) == (resource, namespace) and value["metadata"]["uid"] not in but
+        ]
 
     def all(self, resource: str, namespace: str) -> list[Json]:
         return [
