@@ -12,7 +12,15 @@ from orchestrator.operations.failures import NotPossible
 from orchestrator.operations.source import JOURNAL_FILE, manager_id
 from orchestrator.settings import Settings
 from orchestrator.state_dir import owned_state_dir
-from orchestrator.store.backup import BackupFailed, back_up, check, put_back
+from orchestrator.store.backup import (
+    BackupFailed,
+    back_up,
+    check,
+    finish_earlier,
+    finished_first,
+    is_half_aside,
+    put_back,
+)
 from orchestrator.store.journal import open_journal
 from orchestrator.store.port import StoreFailure
 from orchestrator.store.sqlite import sqlite_url
@@ -44,19 +52,32 @@ class BackedUp:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`ended`: the runs that had not ended in the backup; `kept`: where the journal before it is, if any."""
+    """`ended`: the runs that had not ended in the backup; `kept`: where the journal before it is, if any.
+
+    `kept_earlier`: where the ones before that are, of earlier restores that were finished first.
+    """
 
     journal: Path
     ended: int
     kept: Path | None
+    kept_earlier: tuple[Path, ...] = ()
 
     def as_json(self) -> Json:
         kept = None if self.kept is None else str(self.kept)
-        return {"journal": str(self.journal), "ended": self.ended, "kept": kept}
+        earlier = [str(path) for path in self.kept_earlier]
+        return {"journal": str(self.journal), "ended": self.ended, "kept": kept, "kept_earlier": earlier}
 
     def as_text(self) -> str:
-        done = f"{self.journal}: restored; runs that had not ended in it and are ended now: {self.ended}"
-        return done if self.kept is None else f"{done}\nthe journal before it is kept as {self.kept}"
+        lines = [
+            f"an earlier restore was finished first, the journal before it is kept as {path}"
+            for path in self.kept_earlier
+        ]
+        lines.append(
+            f"{self.journal}: restored; runs that had not ended in it and are ended now: {self.ended}"
+        )
+        if self.kept is not None:
+            lines.append(f"the journal before it is kept as {self.kept}")
+        return "\n".join(lines)
 
 
 def backup(settings: Settings, file: Path) -> BackedUp:
@@ -76,16 +97,21 @@ def restore(settings: Settings, file: Path) -> Restored:
     if settings.database_url is not None:
         raise NotPossible(POSTGRESQL.format(verb="restore"))
     journal = settings.state_dir / JOURNAL_FILE
+    finished: list[Path | None] = []
     try:
+        if is_half_aside(file, journal):
+            with owned_state_dir(settings.state_dir):
+                finished += finish_earlier(journal)
         owner = check(file)
         # The directory's own id, or in a new directory the backup's: its rows are that manager's.
         with owned_state_dir(settings.state_dir, owner):
-            ended, kept = put_back(
+            ended, kept, earlier = put_back(
                 file, journal, owner, lambda draft: asyncio.run(_end_unfinished(draft, owner))
             )
     except (BackupFailed, StoreFailure) as failure:
-        raise NotPossible(str(failure)) from failure
-    return Restored(journal, ended, kept)
+        raise NotPossible(f"{finished_first(finished)}{failure}") from failure
+    finished += earlier
+    return Restored(journal, ended, kept, tuple(path for path in finished if path is not None))
 
 
 async def _end_unfinished(journal: Path, owner: str) -> int:

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from orchestrator.store.replacing import finish, parts_of, prepare, synchronise
+from orchestrator.store.replacing import (
+    finish,
+    going_aside,
+    parts_of,
+    prepare,
+    synchronise,
+    synchronise_directory,
+)
 from orchestrator.store.tables import LAST_ID, SCHEMA, STEPS
 
 BUSY_SECONDS = 30.0
@@ -47,7 +54,13 @@ def back_up(journal: Path, file: Path) -> int:
             os.link(draft, file)
         except FileExistsError:
             raise BackupFailed(f"{file} is there already: name another file") from None
-        synchronise(file.parent)
+        try:
+            synchronise_directory(file.parent)
+        except BaseException:
+            # It is not promised: the next try must find the name free.
+            with suppress(OSError):
+                file.unlink()
+            raise
     return file.stat().st_size
 
 
@@ -72,15 +85,36 @@ def check(file: Path) -> str:
     return str(owners[0][0])
 
 
-def put_back(file: Path, journal: Path, owner: str, end: Callable[[Path], T]) -> tuple[T, Path | None]:
-    """Make `file`, which is `owner`'s, the journal; what `end` says, and where the one before is now, if any.
+def is_half_aside(file: Path, journal: Path) -> bool:
+    """Whether `file` is whole only when an earlier restore is finished. Raises BackupFailed."""
+    return os.path.realpath(file) in map(os.path.realpath, _going_aside(journal))
 
+
+def finish_earlier(journal: Path) -> list[Path | None]:
+    """Like `finish`. Raises BackupFailed."""
+    aside = "".join(f", which moves the journal before it to {path}" for path in _going_aside(journal))
+    with _failing(f"an earlier restore of {journal} cannot be finished{aside}"):
+        return finish(journal)
+
+
+def finished_first(finished: Sequence[Path | None]) -> str:
+    """What has to be said before anything else where earlier restores were finished."""
+    if not finished:
+        return ""
+    kept = [f", the journal before it is kept as {path}" for path in finished if path is not None]
+    return f"an earlier restore was finished first{''.join(kept)}; then: "
+
+
+def put_back(
+    file: Path, journal: Path, owner: str, end: Callable[[Path], T]
+) -> tuple[T, Path | None, list[Path | None]]:
+    """Make `file`, which is `owner`'s, the journal.
+
+    What `end` says; where the one before is now, if any; and what `finish` says of earlier restores.
     `end` ends runs in the journal that it is given, which nobody else has yet: no manager may ever find one
     that it would begin again. Nobody may use `file` or `journal`. Raises BackupFailed.
     """
     draft = journal.with_name(f".{journal.name}.restoring")
-    with _failing(f"an earlier restore of {journal} cannot be finished"):
-        finish(journal)
     with _failing(f"{file} cannot be put back, {journal} is as it was"):
         # Of one that was killed: whoever is here has the directory's lock.
         _remove(draft)
@@ -91,9 +125,19 @@ def put_back(file: Path, journal: Path, owner: str, end: Callable[[Path], T]) ->
             ended = end(draft)
             _in_one_file(draft)
             synchronise(draft)
-            prepare(draft, journal)
-    with _failing(f"{file} is going to be {journal} at the next start, and may not be yet"):
-        return ended, finish(journal)
+            # Now that it is read: it may be what an earlier restore moves, and cannot be what keeps this one.
+            finished = finish_earlier(journal)
+            first, unchanged = finished_first(finished), "" if finished else f", {journal} is as it was"
+            with _failing(f"{first}{file} cannot be put back{unchanged}"):
+                prepare(draft, journal)
+    aside = "".join(f"; the one before goes to {path}" for path in _going_aside(journal))
+    with _failing(f"{first}{file} is going to be {journal} at the next start, and may not be yet{aside}"):
+        return ended, finish(journal)[-1], finished
+
+
+def _going_aside(journal: Path) -> list[Path]:
+    with _failing(f"{journal.parent} cannot be read"):
+        return going_aside(journal)
 
 
 def _ids_ahead(journal: Path, owner: str) -> None:

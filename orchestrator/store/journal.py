@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
+import structlog
 from sqlalchemy import (
     Connection,
     Engine,
@@ -60,6 +61,8 @@ from orchestrator.store.sqlite import (
 )
 from orchestrator.store.tables import LAST_ID, LOOKED_AT, check_schema, migrate, properties, runs
 from orchestrator.store.writer import Writer
+
+log = structlog.get_logger(__name__)
 
 BUSY_SECONDS = 10
 READERS = 4
@@ -332,9 +335,11 @@ def open_engine(url: str, settings: Mapping[str, int] | None = None) -> Engine:
 def _finish_restore(file: Path) -> None:
     """What was being put back is the journal, not what is left of the one before, and no empty one."""
     try:
-        finish(file)
+        finished = finish(file)
     except OSError as error:
         raise StoreUnavailable(f"the restore of {file} cannot be finished: {error}") from error
+    for kept in finished:
+        log.warning("restore_finished", journal=str(file), kept=None if kept is None else str(kept))
 
 
 def pieces(ids: Sequence[int]) -> Iterator[Sequence[int]]:

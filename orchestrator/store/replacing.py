@@ -12,10 +12,13 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 PARTS = ("", "-journal", "-wal", "-shm")
 """What SQLite lays beside a database belongs to it, under its name with these endings."""
+NOT_SUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+"""What file systems say that cannot synchronise a directory, as some over a network or in FUSE."""
 
 
 def prepare(draft: Path, journal: Path) -> None:
@@ -28,31 +31,42 @@ def prepare(draft: Path, journal: Path) -> None:
         number += 1
     said = draft.rename(journal.with_name(f"{journal.name}.restored-{number}"))
     try:
-        synchronise(journal.parent)
+        synchronise_directory(journal.parent)
     except OSError:
-        said.rename(draft)
+        with suppress(OSError):
+            said.rename(draft)
+        if _is_there(said):
+            # It is said, then: `finish` has the same disk, and tells what is the matter with it.
+            return
         raise
 
 
-def finish(journal: Path) -> Path | None:
-    """Do what was prepared, if anything; where the journal before is then, or what there was of it.
+def finish(journal: Path) -> list[Path | None]:
+    """Do what was prepared, if anything; of each, where the journal before is then, or what there was of it.
 
     Nothing of it is opened: it may be damaged, and is worth a look for that. Raises OSError; the next one
     goes on from there.
     """
-    kept = None
+    kept = []
     for ready, number in _ready(journal):
         before = _before(journal, number)
+        # Who said it may have been killed before it was on the disk.
+        synchronise_directory(journal.parent)
         # The journal first: readers take its log alone for nothing, but it without its log for the journal.
         for part, aside in zip(parts_of(journal), parts_of(before), strict=True):
             if _is_there(part):
                 _move(part, aside)
         # None of these names may still be the old one's when the next one is on the disk.
-        synchronise(journal.parent)
+        synchronise_directory(journal.parent)
         _move(ready, journal)
-        synchronise(journal.parent)
-        kept = next(filter(_is_there, parts_of(before)), None)
+        synchronise_directory(journal.parent)
+        kept.append(next(filter(_is_there, parts_of(before)), None))
     return kept
+
+
+def going_aside(journal: Path) -> list[Path]:
+    """The names that `finish` gives to journals before: one may be there without its log. Raises OSError."""
+    return [_before(journal, number) for _, number in _ready(journal)]
 
 
 def parts_of(file: Path) -> list[Path]:
@@ -60,12 +74,24 @@ def parts_of(file: Path) -> list[Path]:
 
 
 def synchronise(path: Path) -> None:
-    """See that a file's bytes, or a directory's names, are on the disk."""
+    """See that a file's bytes, or a directory's names, are on the disk. Raises OSError, which names it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        text = f"{error.strerror}: it may not be on its disk; see to that, then do this again"
+        raise OSError(error.errno, text, str(path)) from error
     finally:
         os.close(descriptor)
+
+
+def synchronise_directory(path: Path) -> None:
+    """As far as its file system can: where it cannot, nobody can, and SQLite's own commits trust it, too."""
+    try:
+        synchronise(path)
+    except OSError as error:
+        if error.errno not in NOT_SUPPORTED:
+            raise
 
 
 def _ready(journal: Path) -> Iterator[tuple[Path, int]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 import sqlite3
 from contextlib import closing
@@ -21,6 +23,7 @@ from orchestrator.store.port import AcceptedRow, RunHead, StoreUnusable
 from orchestrator.store.sqlite import sqlite_url
 from orchestrator.store.tables import STEPS, check_schema
 from orchestrator.version import VERSION
+from tests.integration.store.disks import refuse_directories
 from tests.integration.store.test_migration import first_version_s
 
 OWNER = "0123456789ab"
@@ -103,6 +106,45 @@ async def test_what_had_not_ended_is_not_begun_again_and_no_id_comes_twice(
         await journal.aclose()
     with closing(sqlite3.connect(state_dir / "journal.sqlite.before-1")) as before:
         assert before.execute("SELECT id FROM genvm_runs ORDER BY id").fetchall() == [(7,), (8,)]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_that_cannot_synchronise_directories_has_backups(
+    state_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    asyncio.run(one_run(state_dir))
+    refuse_directories(monkeypatch, number)
+    assert backup(settings_of(state_dir), tmp_path / "backup.sqlite").size > 0
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_backup_whose_name_may_not_be_on_the_disk_is_none(
+    state_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Then its name is free for the next try."""
+    file = tmp_path / "backup.sqlite"
+    asyncio.run(one_run(state_dir))
+    with monkeypatch.context() as broken:
+        refuse_directories(broken, number)
+        with pytest.raises(NotPossible, match=f"see to that, then do this again: '{tmp_path}'"):
+            backup(settings_of(state_dir), file)
+    assert not file.exists()
+    assert backup(settings_of(state_dir), file).size > 0
+
+
+def test_a_backup_whose_bytes_may_not_be_on_the_disk_is_none(
+    state_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file system lacks that: what a directory is forgiven a file is not."""
+
+    def refused(_: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    asyncio.run(one_run(state_dir))
+    monkeypatch.setattr(os, "fsync", refused)
+    with pytest.raises(NotPossible, match="see to that"):
+        backup(settings_of(state_dir), tmp_path / "backup.sqlite")
+    assert not (tmp_path / "backup.sqlite").exists()
 
 
 async def one_run(state_dir: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import shutil
 import signal
 import sqlite3
@@ -15,9 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.executions.records import set_aside_row
-from orchestrator.operations.backups import RESTORED, backup, restore
+from orchestrator.operations import backups
+from orchestrator.operations.backups import RESTORED, Restored, backup, restore
 from orchestrator.operations.failures import NotPossible
 from orchestrator.settings import Settings
 from orchestrator.state_dir import owned_state_dir
@@ -27,6 +30,8 @@ from orchestrator.store.backup import IDS_AHEAD
 from orchestrator.store.journal import SqlJournal, open_journal
 from orchestrator.store.port import AcceptedRow, StoreFull, Write
 from orchestrator.store.sqlite import sqlite_url
+from tests.integration.store.disks import refuse_directories
+from tests.unit.reference.documented import PROGRAM, ROOT, commands
 
 OWNER = "0123456789ab"
 IN_BACKUP, SINCE = 7, 8
@@ -34,6 +39,7 @@ IN_BACKUP, SINCE = 7, 8
 AS_IT_WAS = {IN_BACKUP: "earlier", SINCE: None}
 PUT_BACK = {IN_BACKUP: RESTORED}
 PARTS = ("", "-journal", "-wal", "-shm")
+DEFAULT_STATE_DIR = "/var/lib/genvm-orchestrator"
 RENAMES = 5
 """The draft is said to be the next journal; three parts of the one before go aside; it is the journal."""
 CUT_SHORT = """
@@ -73,7 +79,13 @@ class Site:
         return self.state_dir / "journal.sqlite"
 
     def restore(self, file: Path | None = None) -> Path | None:
-        return restore(Settings(state_dir=self.state_dir), file or self.backup).kept
+        return self.restored(file or self.backup).kept
+
+    def restored(self, file: Path) -> Restored:
+        return restore(Settings(state_dir=self.state_dir), file)
+
+    def beside(self, end: str) -> Path:
+        return self.state_dir / f"journal.sqlite.{end}"
 
     def cut_short(self, step: int) -> None:
         """A restore that is killed before one of its renames; 0: before it ends runs."""
@@ -189,6 +201,110 @@ def test_a_restore_that_was_killed_can_be_done_again(site: Site, step: int) -> N
     assert not list(site.state_dir.glob(".*"))
 
 
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize("step", range(2, RENAMES + 1))
+def test_who_does_not_want_it_any_more_types_what_the_page_says(site: Site, step: int, started: bool) -> None:
+    """Also where the journal before is not aside yet, or without its log, which alone has its runs."""
+    page = ROOT / "docs" / "backup.md"
+    [file] = [
+        Path(words[2].replace(DEFAULT_STATE_DIR, str(site.state_dir)))
+        for words in (command.words for command in commands(page))
+        if words[:2] == (PROGRAM, "restore") and ".before-" in words[2]
+    ]
+    site.cut_short(step)
+    if started:
+        site.opened()
+    site.restore(file)
+    assert site.opened() == (AS_IT_WAS | {SINCE: RESTORED}, SINCE + IDS_AHEAD)
+    assert runs_in(site.beside("before-1")) == [IN_BACKUP, SINCE]
+    assert runs_in(site.beside("before-2")) == [IN_BACKUP]
+
+
+def test_the_one_before_is_found_by_any_name(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.cut_short(3)
+    monkeypatch.chdir(site.state_dir)
+    site.restore(Path("journal.sqlite.before-1"))
+    assert runs_in(site.journal) == [IN_BACKUP, SINCE]
+
+
+def test_a_start_that_finishes_a_restore_says_so(site: Site) -> None:
+    site.cut_short(3)
+    with capture_logs() as logs:
+        site.opened()
+    [told] = [entry for entry in logs if entry["event"] == "restore_finished"]
+    assert told["kept"] == str(site.beside("before-1"))
+
+
+@pytest.mark.parametrize("step", range(2, RENAMES + 1))
+def test_what_was_finished_first_is_told(site: Site, step: int) -> None:
+    site.cut_short(step)
+    done = site.restored(site.backup)
+    assert (done.kept_earlier, done.kept) == ((site.beside("before-1"),), site.beside("before-2"))
+    assert done.as_json()["kept_earlier"] == [str(site.beside("before-1"))]
+    assert f"the journal before it is kept as {site.beside('before-1')}\n" in done.as_text()
+
+
+@pytest.mark.parametrize("step", range(2, RENAMES + 1))
+def test_what_an_earlier_restore_was_going_to_put_back_can_be_restored(site: Site, step: int) -> None:
+    """It is read before it gets the journal's name."""
+    site.cut_short(step)
+    done = site.restored(site.beside("restored-1"))
+    assert done.kept_earlier == (site.beside("before-1"),)
+    assert runs_in(site.beside("before-1")) == [IN_BACKUP, SINCE]
+    assert site.opened() == (PUT_BACK, IN_BACKUP + 2 * IDS_AHEAD)
+
+
+@pytest.mark.parametrize("step", range(2, RENAMES + 1))
+def test_what_cannot_be_read_leaves_an_earlier_restore_as_it_is(
+    site: Site, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    async def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    site.cut_short(step)
+    before = {path.name for path in site.state_dir.iterdir()}
+    monkeypatch.setattr(backups, "_end_unfinished", full)
+    with pytest.raises(NotPossible, match=r"is as it was: .*No space"):
+        site.restore()
+    assert {path.name for path in site.state_dir.iterdir()} == before
+
+
+def test_an_earlier_restore_that_cannot_be_finished_is_told(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.cut_short(3)
+    with monkeypatch.context() as broken:
+        refuse_directories(broken, errno.EIO)
+        with pytest.raises(
+            NotPossible, match=f"cannot be finished, .* to {site.beside('before-1')}: "
+        ) as failed:
+            site.restore()
+    assert "as it was" not in str(failed.value)
+    assert site.opened() == (PUT_BACK, IN_BACKUP + IDS_AHEAD)
+
+
+def test_where_only_the_earlier_restore_is_done_nothing_is_as_it_was(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    site.cut_short(3)
+    monkeypatch.setattr(backups_of_journals, "prepare", failing)
+    with pytest.raises(NotPossible, match=r"finished first, .* kept as .*before-1; then: ") as failed:
+        site.restore()
+    assert "as it was" not in str(failed.value)
+    assert site.opened() == (PUT_BACK, IN_BACKUP + IDS_AHEAD)
+
+
+def test_a_damaged_one_before_is_refused_with_what_was_done_for_it(site: Site) -> None:
+    site.cut_short(3)
+    (site.state_dir / "journal.sqlite-wal").write_bytes(b"")
+    site.beside("before-1").write_bytes(b"SQLite format 3\0" + b"\xff" * 4080)
+    with pytest.raises(NotPossible, match=r"finished first, .* kept as .*before-1; then: .*before-1 is not"):
+        site.restore(site.beside("before-1"))
+
+
 def test_there_is_no_sixth_rename(site: Site) -> None:
     with pytest.raises(AssertionError):
         site.cut_short(RENAMES + 1)
@@ -218,6 +334,7 @@ def test_no_name_of_the_one_before_comes_back_with_the_power(
         "on the disk",
         "journal.sqlite.restored-1",
         "on the disk",
+        "on the disk",  # again: where another process said it, this one does not know
         *(before, f"{before}-wal", f"{before}-shm"),
         "on the disk",
         "journal.sqlite",
@@ -225,18 +342,44 @@ def test_no_name_of_the_one_before_comes_back_with_the_power(
     ]
 
 
-def test_a_restore_that_cannot_be_promised_is_none(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some file systems refuse to synchronise a directory; the next start must not do it then."""
-
-    def refused(path: Path) -> None:
-        raise OSError(errno.EINVAL, "Invalid argument")
-
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_restore_that_cannot_be_promised_is_none(
+    site: Site, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The next start must not do it then."""
     before = site.parts()
-    monkeypatch.setattr(replacing, "synchronise", refused)
-    with pytest.raises(NotPossible, match="is as it was"):
+    refuse_directories(monkeypatch, number)
+    with pytest.raises(NotPossible, match=f"is as it was: .*see to that.*: '{site.state_dir}'"):
         site.restore()
     assert site.parts() == before
     assert not list(site.state_dir.glob("*restor*"))
+
+
+def test_a_promise_that_cannot_be_taken_back_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def renamed(path: Path, to: Path) -> Path:
+        if to.name.endswith(".restoring"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(path, to)
+
+    with monkeypatch.context() as broken:
+        refuse_directories(broken, errno.EIO)
+        broken.setattr(Path, "rename", renamed)
+        with pytest.raises(NotPossible, match=f"is going to be {site.journal} at the next start") as failed:
+            site.restore()
+    assert f"the one before goes to {site.beside('before-1')}" in str(failed.value)
+    assert site.opened() == (PUT_BACK, IN_BACKUP + IDS_AHEAD)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_that_cannot_synchronise_directories_has_restores(
+    site: Site, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Nobody can promise more there."""
+    refuse_directories(monkeypatch, number)
+    assert site.restore() == site.beside("before-1")
+    assert site.opened() == (PUT_BACK, IN_BACKUP + IDS_AHEAD)
 
 
 def test_without_room_for_the_ends_of_runs_nothing_is_restored(

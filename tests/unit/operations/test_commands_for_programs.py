@@ -53,6 +53,7 @@ def test_a_backup_and_the_way_back(tmp_path: Path, capsys: pytest.CaptureFixture
         "journal": str(journal),
         "ended": 1,
         "kept": f"{journal}.before-1",
+        "kept_earlier": [],
     }
     assert manager_id(state_dir) == OWNER
 
