@@ -16,6 +16,7 @@ from typing import TypeVar
 from orchestrator.store.replacing import (
     finish,
     going_aside,
+    next_number,
     parts_of,
     prepare,
     synchronise,
@@ -25,7 +26,7 @@ from orchestrator.store.tables import LAST_ID, SCHEMA, STEPS
 
 BUSY_SECONDS = 30.0
 IDS_AHEAD = 1_000_000
-"""Ids that may have been given out since the backup."""
+"""Ids that may have been given out since a backup, or be in a log that is not read."""
 MODE = 0o600
 
 T = TypeVar("T")
@@ -121,7 +122,7 @@ def put_back(
         with _made(draft):
             with closing(_opened(file)) as source, closing(sqlite3.connect(draft)) as copy:
                 source.backup(copy)
-            _ids_ahead(draft, owner)
+            _go_on_from(draft, owner, _given_out(draft, journal, owner) + IDS_AHEAD)
             ended = end(draft)
             _in_one_file(draft)
             synchronise(draft)
@@ -140,18 +141,37 @@ def _going_aside(journal: Path) -> list[Path]:
         return going_aside(journal)
 
 
-def _ids_ahead(journal: Path, owner: str) -> None:
-    with closing(sqlite3.connect(journal)) as connection, connection:
+def _last_id(file: Path, owner: str, *, untouched: bool = False) -> int:
+    """`untouched`: without its log, and without a file beside it."""
+    with closing(_opened(file, untouched=untouched)) as connection:
         (last,) = connection.execute(
             "SELECT max("
             "(SELECT coalesce(max(id), 0) FROM genvm_runs WHERE owner = :owner),"
             "(SELECT coalesce(max(value), 0) FROM genvm_properties WHERE owner = :owner AND name = :name))",
             {"owner": owner, "name": LAST_ID},
         ).fetchone()
+    return int(last)
+
+
+def _given_out(draft: Path, journal: Path, owner: str) -> int:
+    """An id up to which all may have been given out, but for those that no file has any more.
+
+    What was given out after an earlier restore of the same backup is in the journal that is there. Where that
+    cannot be read, there have been as many restores as journals are aside.
+    """
+    last = _last_id(draft, owner)
+    try:
+        return max(last, _last_id(journal, owner, untouched=True))
+    except (sqlite3.Error, TypeError, ValueError):
+        return last + (next_number(journal) - 1) * IDS_AHEAD
+
+
+def _go_on_from(journal: Path, owner: str, last: int) -> None:
+    with closing(sqlite3.connect(journal)) as connection, connection:
         connection.execute(
             "INSERT INTO genvm_properties (owner, name, value) VALUES (?, ?, ?)"
             " ON CONFLICT (owner, name) DO UPDATE SET value = excluded.value",
-            (owner, LAST_ID, last + IDS_AHEAD),
+            (owner, LAST_ID, last),
         )
 
 
@@ -162,9 +182,9 @@ def _in_one_file(journal: Path) -> None:
             raise BackupFailed(f"{journal} keeps its log: something else uses it")
 
 
-def _opened(file: Path, *, write: bool = False) -> sqlite3.Connection:
-    mode = "rw" if write else "ro"
-    return sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS)
+def _opened(file: Path, *, write: bool = False, untouched: bool = False) -> sqlite3.Connection:
+    how = "mode=rw" if write else "mode=ro&immutable=1" if untouched else "mode=ro"
+    return sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True, timeout=BUSY_SECONDS)
 
 
 @contextmanager

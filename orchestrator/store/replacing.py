@@ -26,9 +26,7 @@ def prepare(draft: Path, journal: Path) -> None:
 
     `finish` makes it so, and has made what was said before. Raises OSError; nothing is said then.
     """
-    number = 1
-    while any(_is_there(part) for part in parts_of(_before(journal, number))):
-        number += 1
+    number = next_number(journal)
     said = draft.rename(journal.with_name(f"{journal.name}.restored-{number}"))
     try:
         synchronise_directory(journal.parent)
@@ -39,6 +37,13 @@ def prepare(draft: Path, journal: Path) -> None:
             # It is said, then: `finish` has the same disk, and tells what is the matter with it.
             return
         raise
+
+
+def next_number(journal: Path) -> int:
+    """Of the next journal that goes aside: above all that are there, also those that only have a log."""
+    name = re.compile(re.escape(journal.name) + r"\.(?:before|restored)-([0-9]+)(?:-journal|-wal|-shm)?")
+    found = (name.fullmatch(path.name) for path in journal.parent.iterdir())
+    return 1 + max((int(match[1]) for match in found if match), default=0)
 
 
 def finish(journal: Path) -> list[Path | None]:

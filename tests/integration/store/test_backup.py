@@ -101,7 +101,7 @@ async def test_what_had_not_ended_is_not_begun_again_and_no_id_comes_twice(
         row = await journal.read(7)
         assert row is not None and row.outcome is not None
         assert (row.outcome.cause, row.outcome.reason, row.request) == ("internal", RESTORED, None)
-        assert await journal.last_id() == 7 + IDS_AHEAD
+        assert await journal.last_id() == 8 + IDS_AHEAD
     finally:
         await journal.aclose()
     with closing(sqlite3.connect(state_dir / "journal.sqlite.before-1")) as before:

@@ -196,9 +196,47 @@ def test_a_restore_that_is_killed_has_not_been_or_is_done_by_the_next_start(site
 def test_a_restore_that_was_killed_can_be_done_again(site: Site, step: int) -> None:
     site.cut_short(step)
     site.restore()
-    assert site.opened() == (PUT_BACK, IN_BACKUP + IDS_AHEAD)
+    restores = 1 if step < 2 else 2
+    assert site.opened() == (PUT_BACK, IN_BACKUP + restores * IDS_AHEAD)
     assert runs_in(site.state_dir / "journal.sqlite.before-1") == [IN_BACKUP, SINCE]
     assert not list(site.state_dir.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("again", "aside", "damaged"),
+    [
+        (True, True, False),
+        (True, False, False),
+        (True, True, True),
+        (False, True, False),
+        (False, True, True),
+    ],
+)
+def test_no_id_comes_twice_where_a_manager_served_between_two_restores(
+    site: Site, again: bool, aside: bool, damaged: bool
+) -> None:
+    """`again`: of the same backup, else of what went `aside` for it and may have been thrown away since."""
+    site.restore()
+    last = asyncio.run(_serve(site.journal))
+    if damaged:
+        site.journal.write_bytes(b"x" * 4096)
+    if not aside:
+        for part in site.state_dir.glob("*.before-*"):
+            part.unlink()
+    site.restore(None if again else site.beside("before-1"))
+    assert site.opened()[1] > last
+
+
+async def _serve(file: Path) -> int:
+    """The last of some ids that a manager gives out."""
+    journal = await open_journal(sqlite_url(file), OWNER)
+    try:
+        first = await journal.last_id() + 1
+        for run_id in range(first, first + 3):
+            await journal.write(AcceptedRow(run_id, "queued", 1, 2, 1, None, b"request", b"terms"))
+    finally:
+        await journal.aclose()
+    return first + 2
 
 
 @pytest.mark.parametrize("started", [False, True])
@@ -215,7 +253,7 @@ def test_who_does_not_want_it_any_more_types_what_the_page_says(site: Site, step
     if started:
         site.opened()
     site.restore(file)
-    assert site.opened() == (AS_IT_WAS | {SINCE: RESTORED}, SINCE + IDS_AHEAD)
+    assert site.opened() == (AS_IT_WAS | {SINCE: RESTORED}, IN_BACKUP + 2 * IDS_AHEAD)
     assert runs_in(site.beside("before-1")) == [IN_BACKUP, SINCE]
     assert runs_in(site.beside("before-2")) == [IN_BACKUP]
 
@@ -251,7 +289,7 @@ def test_what_an_earlier_restore_was_going_to_put_back_can_be_restored(site: Sit
     done = site.restored(site.beside("restored-1"))
     assert done.kept_earlier == (site.beside("before-1"),)
     assert runs_in(site.beside("before-1")) == [IN_BACKUP, SINCE]
-    assert site.opened() == (PUT_BACK, IN_BACKUP + 2 * IDS_AHEAD)
+    assert site.opened() == (PUT_BACK, IN_BACKUP + 3 * IDS_AHEAD)
 
 
 @pytest.mark.parametrize("step", range(2, RENAMES + 1))
