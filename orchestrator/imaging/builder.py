@@ -17,10 +17,11 @@ from orchestrator.imaging.checkout import Checkout
 from orchestrator.imaging.contents import content_of, files_of
 from orchestrator.imaging.context import write_tar
 from orchestrator.imaging.engine import CONTENT_LABEL, PROJECT_LABEL, ImageEngine
-from orchestrator.imaging.failures import BaseUnavailable
+from orchestrator.imaging.failures import BaseUnavailable, BuildFailed
 from orchestrator.imaging.recipes import DEFAULT_BASE, Recipe
 
 LICENCE = "Apache-2.0"
+COMPANY = "somebody else builds these images on this engine; when that is done, try again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Builder:
         self._base_image = base_image
         self._rebuild = rebuild
         self._contents: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
         self._replaced: list[str] = []
 
     def build(self, recipe: Recipe, brought: Mapping[str, Path] | None = None) -> Built:
@@ -66,7 +68,9 @@ class Builder:
         if not reused:
             self._make(recipe, files, content, tags[0])
         after = self._engine.find(tags[0])
-        assert after is not None
+        if after is None or after.content != content:
+            raise BuildFailed(f"{tags[0]} became another image meanwhile: {COMPANY}")
+        self._ids[recipe.name] = after.image_id
         for tag in set(tags) - set(after.tags):
             self._engine.tag(after.image_id, tag)
         if before is not None and before.image_id != after.image_id:
@@ -101,9 +105,16 @@ class Builder:
             self._engine.build(context, tag, arguments, labels, anew=self._rebuild)
 
     def _start(self, recipe: Recipe) -> str:
-        """The image to start from: the parent, the public base, or the one made here instead."""
+        """The image to start from: the parent, the public base, or the one made here instead.
+
+        A parent by its id: its name may be another checkout's by now, and what is made from that would have
+        the label of this one's for good.
+        """
         if recipe.parent is not None:
-            return f"genvm-{recipe.parent}:latest"
+            parent = self._ids[recipe.parent]
+            if self._engine.find(parent) is None:
+                raise BuildFailed(f"the genvm-{recipe.parent} that this began with is gone: {COMPANY}")
+            return parent
         if self._engine.find(self._base_image) is not None:
             return self._base_image
         try:
@@ -140,5 +151,5 @@ class Builder:
             "org.opencontainers.image.version": self._checkout.version,
             "org.opencontainers.image.revision": self._checkout.revision,
             "org.opencontainers.image.licenses": LICENCE,
-            "org.opencontainers.image.base.name": start,
+            "org.opencontainers.image.base.name": f"genvm-{recipe.parent}:latest" if recipe.parent else start,
         }

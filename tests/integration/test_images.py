@@ -7,8 +7,10 @@ import json
 import pwd
 import re
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -243,6 +245,74 @@ def test_a_changed_file_builds_anew_and_drops_the_old_image(
     assert not reused
     assert second != first
     assert images.find(first) is None
+
+
+class SomebodyElse:
+    """Builds the same images from a checkout of their own; the names are theirs then."""
+
+    def __init__(self, images: ImageEngine, engine: docker.APIClient, checkout: Path, folder: Path) -> None:
+        self.engine = engine
+        folder.mkdir()
+        for name in ("pyproject.toml", "images"):
+            source = checkout / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+        self._builder = Builder(find_checkout(folder), images, lambda _: None, "genvm-base:latest")
+        self._folder = folder
+
+    def build(self, recipe: Recipe) -> None:
+        (self._folder / "images" / recipe.name / "note").write_text("theirs")
+        self._builder.build(recipe)
+
+
+@pytest.fixture
+def other(images: ImageEngine, engine: docker.APIClient, scratch: Recipe, tmp_path: Path) -> SomebodyElse:
+    return SomebodyElse(images, engine, tmp_path, tmp_path / "theirs")
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_image_is_made_from_this_builders_parent_or_from_none(
+    images: ImageEngine, tmp_path: Path, scratch: Recipe, other: SomebodyElse, kept: bool
+) -> None:
+    child = Recipe(f"{scratch.name}-child", "t", "d", parent=scratch.name)
+    folder = tmp_path / "images" / child.name
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nLABEL some=thing\n")
+    builder = Builder(find_checkout(tmp_path), images, lambda _: None, "genvm-base:latest")
+    ours = builder.build(scratch)
+    if kept:
+        images.tag(ours.image_id, f"{scratch.repository}:kept")
+    other.build(scratch)
+    if not kept:
+        with pytest.raises(BuildFailed, match="is gone: somebody else builds"):
+            builder.build(child)
+        return
+    try:
+        made = builder.build(child)
+        assert images.ask_python(made.image_id, "print(open('/note').read())") == "one"
+    finally:
+        for tag in (f"{scratch.repository}:kept", *child.tags("9.9")):
+            if images.find(tag):
+                other.engine.remove_image(tag)
+
+
+def test_an_image_that_somebody_else_made_meanwhile_is_not_taken_for_this_builders(
+    images: ImageEngine,
+    tmp_path: Path,
+    scratch: Recipe,
+    other: SomebodyElse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    build = images.build
+
+    def with_company(*args: Any, **kwargs: Any) -> None:
+        build(*args, **kwargs)
+        monkeypatch.undo()
+        other.build(scratch)
+
+    monkeypatch.setattr(images, "build", with_company)
+    builder = Builder(find_checkout(tmp_path), images, lambda _: None, "genvm-base:latest")
+    with pytest.raises(BuildFailed, match="another image meanwhile: somebody else builds"):
+        builder.build(scratch)
 
 
 def test_both_tags_name_the_image(
