@@ -309,11 +309,12 @@ async def test_a_token_that_was_replaced_is_read_again(api: KubeApi, tmp_path: P
     file = tmp_path / "token"
     file.write_text("first\n")
     api.grants = {"first": ("m", ALL)}
-    async with connected(Cluster(api.url, "gv", token_file=file)) as (pods, _):
+    async with connected(Cluster(api.url, "gv", token_file=file)) as (pods, server):
         await pods.list_pods(SELECTOR)
         file.write_text("second\n")
         api.grants = {"second": ("m", ALL)}
         await pods.list_pods(SELECTOR)
+        assert server.absences == 0
 
 
 async def test_a_token_that_is_not_taken_is_tried_twice_and_no_more(api: KubeApi, tmp_path: Path) -> None:

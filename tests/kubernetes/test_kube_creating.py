@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.runtime.kubernetes.creating import TRIES, Creation
 from orchestrator.runtime.kubernetes.pods import Pod
-from orchestrator.runtime.port import EngineRefused, EngineUnreachable, RuntimeFailure
+from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 from tests.kubernetes.kube_bench import ATTEMPT, OURS, Bench, Pauses, bench, made, pod_name
 
 NAME = pod_name("run-7")
@@ -65,14 +65,17 @@ async def test_a_server_that_does_not_answer_is_given_up(at: Bench) -> None:
     assert (creates(at), len(pauses.made)) == (TRIES, TRIES - 1)
 
 
-@pytest.mark.parametrize(("status", "tries", "in_doubt"), [(401, 2 * TRIES, False), (403, TRIES, True)])
+@pytest.mark.parametrize(
+    ("status", "tries", "in_doubt", "ends_the_run"),
+    [(401, 2 * TRIES, False, False), (403, TRIES, True, True)],
+)
 async def test_a_page_in_the_servers_stead_is_given_up(
-    at: Bench, status: int, tries: int, in_doubt: bool
+    at: Bench, status: int, tries: int, in_doubt: bool, ends_the_run: bool
 ) -> None:
     """Who does not know us has not done it; that a proxy forbids something may be said after it was done."""
     at.api.faults.fail = (status, is_create)
     making = creation(at, Pauses())
-    with pytest.raises(RuntimeFailure, match="out of order"):
+    with pytest.raises(EngineRefused if ends_the_run else EngineUnreachable, match="out of order"):
         await making.pod()
     assert (creates(at), making.in_doubt) == (tries, in_doubt)
 

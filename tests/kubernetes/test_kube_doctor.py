@@ -86,6 +86,7 @@ async def test_a_token_that_is_not_taken_is_all_there_is_to_say(api: KubeApi, tm
     findings = await found(settings_for(api, kubernetes_token_file=tmp_path / "token"))
     assert list(findings) == ["cluster"]
     assert "Unauthorized" in findings["cluster"].found
+    assert "TOKEN" in str(findings["cluster"])
 
 
 async def test_a_namespace_that_takes_anything_is_said(api: KubeApi) -> None:

@@ -17,6 +17,7 @@ from orchestrator.runtime.kubernetes.failures import (
     Throttled,
     Unauthorized,
     Unreadable,
+    Unsigned,
     failure_of,
 )
 from orchestrator.runtime.port import EngineRefused, RuntimeFailure
@@ -120,4 +121,4 @@ def test_an_answer_of_any_shape_is_a_failure(body: bytes) -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff\xfe", b"<html>log in first</html>"])
 @pytest.mark.parametrize("status", [302, 403, 418, 522])
 def test_a_no_that_is_no_object_may_be_anybodys(status: int, body: bytes) -> None:
-    assert type(failure_of(ServerAnswer(status, body))) is Unreadable
+    assert type(failure_of(ServerAnswer(status, body))) is Unsigned

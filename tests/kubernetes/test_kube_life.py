@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from orchestrator.runtime.kubernetes import removals as removals_module
+from orchestrator.runtime.kubernetes.life import Life
 from orchestrator.runtime.kubernetes.removals import Removals
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable, InstanceDied, Loss
 from orchestrator.tasks import TaskOwner
@@ -38,6 +39,12 @@ async def test_an_end_is_told_to_all_who_wait(at: Bench) -> None:
     at.kubelet.live(NAME, "sidecar: the instance exits 3")
     assert [ended.exit_code for ended in await asyncio.gather(*waiting)] == [3, 3]
     assert len(at.lives) == 0
+
+
+async def test_of_a_pod_that_is_over_when_it_is_met_the_end_is_known(at: Bench) -> None:
+    await at.calls.create_pod(made("run-7"))
+    at.kubelet.live(NAME, "sidecar: the instance exits 3")
+    assert (await Life(await at.calls.get_pod(NAME)).ended()).exit_code == 3
 
 
 async def test_the_first_word_about_an_end_counts(at: Bench) -> None:
@@ -180,6 +187,23 @@ async def test_what_could_not_be_deleted_is_deleted_later(at: Bench, status: int
     life = at.follow(pod)
     await pauses.until(2)
     assert removals.pending == 1
+    at.api.faults.fail = None
+    await life.removed()
+    await tasks.aclose()
+
+
+async def test_one_that_a_proxy_keeps_back_is_looked_for_until_somebody_knows(
+    at: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removals_module, "LATE_CREATE_S", 0.0)
+    pauses = Pauses()
+    removals = Removals(at.calls, 2.0, pause=pauses)
+    tasks = TaskOwner("test")
+    life = at.follow(await at.calls.create_pod(made("run-7")))
+    at.api.faults.fail = (403, any_call)
+    tasks.spawn("removals", removals.run())
+    removals.remember(NAME, (ATTEMPT, "a1"))
+    await pauses.until(3)
     at.api.faults.fail = None
     await life.removed()
     await tasks.aclose()

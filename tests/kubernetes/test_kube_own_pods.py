@@ -356,17 +356,21 @@ def is_patch(method: str, path: str) -> bool:
     return method == "PATCH"
 
 
-@pytest.mark.parametrize("status", [200, 404, 503])
+@pytest.mark.parametrize("status", [200, 403, 404, 503])
 async def test_a_line_is_drawn_though_the_server_is_out_of_order_for_a_while(
     at: Bench, managers: Managers, status: int
 ) -> None:
-    """Else the Pod has none for good, and is listed as one that waits for a run."""
+    """Else the Pod has none for good, and is listed as one that waits for a run.
+
+    Who forbids it may do so for as long as the Pod is there, and each try makes the manager look unready.
+    """
     pods = managers.one()
     own = await pods.start(replace(spec_of("warm-1"), execution_id=None, deadline=None))
     at.kubelet.live(own.life.pod.name, LIFE, until=5)
     at.api.faults.fail = (status, is_patch)
     marking = asyncio.ensure_future(pods.mark(own, 30.0, run=9))
-    await managers.pauses.until(6)
+    await until(lambda: managers.pauses.made.count(60.0) > 1)
+    assert {1.0, 2.0, 4.0, 8.0, 16.0, 32.0} <= set(managers.pauses.made)
     at.api.faults.fail = None
     await marking
     assert "activeDeadlineSeconds" in kept(at, "warm-1")["spec"]

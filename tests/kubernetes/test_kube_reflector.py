@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from orchestrator.runtime.kubernetes.calls import Removed, Seen
+from orchestrator.runtime.kubernetes.calls import Bookmark, Event, PodList, Removed, Seen
 from orchestrator.runtime.kubernetes.cluster import Cluster
 from orchestrator.runtime.kubernetes.http import ApiServer
 from orchestrator.runtime.kubernetes.pod_calls import PodCalls
 from orchestrator.runtime.kubernetes.reflector import Reflector
 from orchestrator.runtime.kubernetes.settings import WatchSettings
-from orchestrator.tasks import TaskOwner
+from orchestrator.tasks import TaskOwner, cancel_and_wait
+from tests.jumping_clock import played
 from tests.kubernetes.kube_api import KubeApi
+from tests.kubernetes.kube_faults import any_call
 from tests.until import until
 
 PATIENT = WatchSettings(silence=3600.0)
@@ -205,8 +208,26 @@ async def test_a_watch_is_let_go_of_and_goes_on_from_where_it_was(
     followed.reflector.ask_again()
     add(api, "p")
     await followed.has_told("seen", "p")
-    statistics = followed.reflector.statistics()
-    assert (statistics.lists, followed.pauses) == (1, [])
+    await api.watching.until(2)
+    assert (followed.reflector.statistics().lists, followed.pauses) == (1, [])
+
+
+async def test_an_absence_that_is_over_makes_the_next_one_no_longer(
+    api: KubeApi, follow: Callable[..., Followed]
+) -> None:
+    """Though no event came in between."""
+    api.faults.silent_watches = True
+    followed = follow()
+    await api.watching.until(1)
+    for _ in range(2):
+        watches, pauses = followed.reflector.statistics().watches, len(followed.pauses)
+        api.faults.fail = (503, any_call)
+        followed.server.reachable = False
+        followed.reflector.ask_again()
+        await followed.until(lambda: len(followed.pauses) >= pauses + 9)  # noqa: B023
+        api.faults.fail = None
+        await until(lambda: followed.reflector.statistics().watches > watches)  # noqa: B023
+        assert followed.pauses[pauses] == PATIENT.first_pause / 2
 
 
 async def test_a_doubt_while_it_lists_is_of_that_list(api: KubeApi, follow: Callable[..., Followed]) -> None:
@@ -349,3 +370,36 @@ async def test_whatever_happens_it_ends_up_right(
         for value in api.store.all("pods", "gv")
     }
     assert ours == theirs
+
+
+class Bookmarks:
+    """A server without Pods that sends a bookmark each `every` seconds, in watches that never end."""
+
+    def __init__(self, every: float) -> None:
+        self._every = every
+
+    async def list_pods(self, selector: str) -> PodList:
+        return PodList((), "1")
+
+    @asynccontextmanager
+    async def watch_pods(
+        self, selector: str, version: str, seconds: int
+    ) -> AsyncIterator[AsyncIterator[Event]]:
+        yield self._told()
+
+    async def _told(self) -> AsyncIterator[Event]:
+        while True:
+            await asyncio.sleep(self._every)
+            yield Bookmark("2")
+
+
+@pytest.mark.parametrize(("every", "lists"), [(0.1, 1), (60.0, 1), (170.0, 1), (190.0, 6)])
+def test_a_watch_is_believed_for_as_long_as_it_says_something(every: float, lists: int) -> None:
+    async def work() -> int:
+        reflector = Reflector(Bookmarks(every), "", lambda _: None, WatchSettings())  # type: ignore[arg-type]
+        following = asyncio.ensure_future(reflector.run())
+        await asyncio.sleep(1000)
+        await cancel_and_wait(following)
+        return reflector.statistics().lists
+
+    assert played(work()) == lists

@@ -6,8 +6,10 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.runtime.kubernetes.cluster import Cluster
 from orchestrator.runtime.kubernetes.runtime import KubernetesRuntime
@@ -123,6 +125,25 @@ async def test_a_start_that_fails_dials_no_more(at: At) -> None:
     await until(lambda: not dials())
 
 
+async def test_a_start_that_is_refused_while_its_connector_is_dialled_is_nobodys_fault(at: At) -> None:
+    with capture_logs() as logs:
+        start = await at.starting()
+        at.kubelet.live(NAME, LIFE, until=CONNECTOR_RUNS, address="127.0.0.1")
+        await until(dials)
+        at.api.store.change("pods", "gv", NAME, _without_image)
+        taken, _ = await asyncio.get_running_loop().sock_accept(at.connector)
+        at.api.store.remove("pods", "gv", NAME)
+        with pytest.raises(EngineRefused, match="InvalidImageName"):
+            await start
+        taken.close()
+    assert "task_failed" not in [line["event"] for line in logs]
+
+
+def _without_image(pod: dict[str, Any]) -> None:
+    for one in pod["status"]["containerStatuses"]:
+        one["state"] = {"waiting": {"reason": "InvalidImageName", "message": "x"}}
+
+
 @pytest.mark.parametrize("status", [401, 403, 503])
 async def test_a_server_that_one_call_did_not_find_is_asked_again_at_once(at: At, status: int) -> None:
     """A manager that is not ready makes no other call, and a quiet cluster says nothing for a minute."""
@@ -134,8 +155,9 @@ async def test_a_server_that_one_call_did_not_find_is_asked_again_at_once(at: At
         at.api.faults.fail = (status, lambda method, path: method == "GET")
         failed = asyncio.create_task(at.runtime.sweep(frozenset()))
         await until(lambda: not at.runtime.reachable())
-        at.api.faults.fail = None
+        # A token that is not taken is tried twice: not before the second may it be taken.
         with pytest.raises(EngineUnreachable):
             await failed
+        at.api.faults.fail = None
     await until(at.runtime.reachable)
     assert SETTINGS.removal_wait not in at.pauses.made

@@ -11,6 +11,7 @@ from orchestrator.kits.finding import Finding, Level, fail, ok, warn
 from orchestrator.kits.kubernetes.place import pods_of, probe_spec
 from orchestrator.kits.kubernetes.probe import check_instance
 from orchestrator.runtime.kubernetes.cluster import Cluster
+from orchestrator.runtime.kubernetes.failures import Unauthorized
 from orchestrator.runtime.kubernetes.http import ApiServer, of_kind
 from orchestrator.runtime.kubernetes.naming import MANAGED_BY
 from orchestrator.runtime.kubernetes.shape import manifest
@@ -64,6 +65,9 @@ async def _reached(server: ApiServer) -> Finding:
     space = server.cluster.namespace
     try:
         await server.send("GET", _path(space, "pods"), of_kind("PodList"), query={"limit": "1"})
+    except Unauthorized as unknown:
+        hint = "check GENVM_KUBERNETES_TOKEN_FILE, or GENVM_KUBERNETES_CERTIFICATE_FILE"
+        return fail("cluster", f"{server.cluster.server} refuses: {unknown}", hint)
     except EngineUnreachable as away:
         return fail("cluster", str(away), "check GENVM_KUBERNETES_SERVER, and what lies between")
     except EngineRefused as refused:

@@ -9,6 +9,7 @@ at. A message is repeated only where it cannot quote what was sent: a refused Po
     │   │   └── Throttled   it has too much to do, and has not begun with it
     │   ├── Unauthorized    the token is not taken: a newer one may be, or by a server that is up by then
     │   └── Unreadable      an answer, but to another question: something on the way may have given it
+    │       └── Unsigned    a no of something on the way, which knows nothing of what was asked for
     └── EngineRefused       no, and the same again will be no
         ├── NotFound        there is no such object, or no such namespace
         ├── AlreadyExists   the name is taken, also by an object that is still being deleted
@@ -74,6 +75,10 @@ class Unreadable(EngineUnreachable):
     """Something on the way may have answered: what was asked for may have been done all the same."""
 
 
+class Unsigned(Unreadable):
+    """A no that is no object of the API server: a proxy's page, its login, which knows of no Pod."""
+
+
 class NoRoom(EngineRefused):
     """A quota of the namespace is used up; the text names it."""
 
@@ -118,7 +123,7 @@ def failure_of(answer: ServerAnswer) -> RuntimeFailure:
         if answer.status in _ABOUT_AN_OBJECT:
             return Unreadable(text)
         failure = _by_code(answer.status, "", "", text, _seconds(answer.retry_after))
-        return Unreadable(text) if type(failure) is EngineRefused else failure
+        return Unsigned(text) if type(failure) is EngineRefused else failure
     reason, message = _text(said, "reason"), _text(said, "message")
     retry_after = _seconds(answer.retry_after) or _seconds(_details(said).get("retryAfterSeconds"))
     return _by_code(

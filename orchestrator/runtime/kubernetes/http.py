@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import aiohttp
@@ -63,6 +63,8 @@ class _Request:
     data: bytes | None
     headers: Mapping[str, str]
     limits: aiohttp.ClientTimeout
+    again: bool = False
+    """With a token that was read anew: one that is not taken now is none."""
 
 
 class ApiServer:
@@ -126,7 +128,7 @@ class ApiServer:
             return await self._sent(request, read)
         except Unauthorized:
             self._read_at = None
-            return await self._sent(request, read)
+        return await self._sent(replace(request, again=True), read)
 
     async def _sent(self, request: _Request, read: Callable[[bytes], T]) -> T:
         self.calls_in_flight += 1
@@ -135,7 +137,7 @@ class ApiServer:
         try:
             async with self._answer(request) as answer:
                 said = read(await answer.read())
-        except EngineRefused:
+        except (EngineRefused, Unauthorized):
             result = CallResult.REFUSED
             raise
         except Unreadable as unreadable:
@@ -204,8 +206,10 @@ class ApiServer:
                     body = await answer.read()
                     said = ServerAnswer(answer.status, body, answer.headers.get("Retry-After"))
                     failure = failure_of(said)
-                    known = not isinstance(failure, Unauthorized)
-                    self._note(reachable=known and is_the_servers(said), why=str(failure))
+                    if not isinstance(failure, Unauthorized):
+                        self._note(reachable=is_the_servers(said), why=str(failure))
+                    elif request.again:
+                        self._note(reachable=False, why=str(failure))
                     raise failure
                 yield answer
         except aiohttp.ClientConnectorError as error:

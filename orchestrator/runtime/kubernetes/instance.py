@@ -75,8 +75,6 @@ class PodInstance(Conversation):
         self._run: int | None = None
         self._ahead: asyncio.Task[StreamControl] | None = None
         self._way = own.way
-        # One for all who wait for it, each of whom may stop waiting.
-        self._ending = tasks.spawn(f"end of {own.spec.name}", own.wait_exit())
         self._minding = tasks.spawn(f"mind {own.spec.name}", self._mind())
 
     @property
@@ -89,7 +87,7 @@ class PodInstance(Conversation):
 
     async def _mind(self) -> None:
         """Nobody waits for a word of a Pod that has ended."""
-        await asyncio.wait({self._ending})
+        await self.own.wait_exit()
         if not isinstance(self.own.life.end, Refused):
             await asyncio.sleep(LAST_WORDS_S)
         self.hang_up()
@@ -99,9 +97,7 @@ class PodInstance(Conversation):
         self._ahead = self._tasks.spawn(f"dial {self.spec.name}", self._dial_control(after=LISTENS_AFTER_S))
 
     async def _dial_control(self, after: float = 0.0) -> StreamControl:
-        if after:
-            await asyncio.sleep(after)
-        return await self._call(Purpose.CONTROL, None)
+        return await self._call(Purpose.CONTROL, None, after=after)
 
     async def _dialled(self) -> Control:
         """A new connection to its connector. Raises InstanceDied, EngineRefused, ProtocolBroken."""
@@ -118,15 +114,18 @@ class PodInstance(Conversation):
         number: int | None,
         *,
         key: str | None = None,
+        after: float = 0.0,
     ) -> StreamControl:
         address = await self.own.address()
+        # The address is known already: of a Pod that ends meanwhile somebody else tells.
+        await asyncio.sleep(after)
         return await dial(
             address, self._port, key or self.own.token, self._tls, purpose=purpose, number=number
         )
 
     async def _while_it_lives(self, task: asyncio.Future[T]) -> T:
         """Raises InstanceDied when the Pod ends, or is destroyed, before; the work is cancelled then."""
-        racers: list[asyncio.Future[Any]] = [task, self._ending, self._gone]
+        racers: list[asyncio.Future[Any]] = [task, self.own.life.ending, self._gone]
         try:
             await asyncio.wait(racers, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
@@ -206,12 +205,13 @@ class PodInstance(Conversation):
         self._tasks.spawn(f"mark {self.spec.name}", self._mark(self, self._run, left))
 
     async def wait_exit(self) -> InstanceExit:
-        await asyncio.wait([self._ending, self._gone], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([self.own.life.ending, self._gone], return_when=asyncio.FIRST_COMPLETED)
         return self._exit()
 
     def _exit(self) -> InstanceExit:
         """Once it is known, or it is destroyed."""
-        return (self._ending if self._ending.done() else self._gone).result()
+        ending = self.own.life.ending
+        return (ending if ending.done() else self._gone).result()
 
     async def kill(self) -> None:
         """SIGTERM, and SIGKILL a second later. Raises EngineUnreachable, EngineRefused."""

@@ -22,7 +22,10 @@ from orchestrator.runtime.port import EngineRefused, InstanceDied, InstanceExit,
 
 
 class Life:
-    """What is known of a Pod. The first word about its end counts: later ones are about its removal."""
+    """What is known of a Pod. The first word about its end counts: later ones are about its removal.
+
+    Made inside a running event loop.
+    """
 
     def __init__(self, pod: Pod) -> None:
         self.pod = pod
@@ -32,8 +35,9 @@ class Life:
         """Its object is there, as far as is known."""
         self.standing: Standing = standing(pod)
         self._changed = asyncio.Event()
-        self._ended = asyncio.Event()
-        """Apart: of a Pod's dozen states those who wait for its end are to be woken by one."""
+        self.ending: asyncio.Future[InstanceExit] = asyncio.get_running_loop().create_future()
+        """How it ended, once it has. Of a Pod's dozen states it wakes those who wait for its end at one."""
+        self._settle_end()
 
     @property
     def end(self) -> Ended | Refused | None:
@@ -87,13 +91,7 @@ class Life:
 
     async def ended(self) -> InstanceExit:
         """How it ended, once it has."""
-        if (end := self.end) is None:
-            await self._ended.wait()
-            end = self.end
-            assert end is not None
-        if isinstance(end, Refused):
-            return InstanceExit(None, None, False, end.why, Loss.CONTAINER_LOST)
-        return end.exit
+        return await asyncio.shield(self.ending)
 
     @property
     def is_over(self) -> bool:
@@ -110,9 +108,16 @@ class Life:
         while self.present:
             await self._changed.wait()
 
+    def _settle_end(self) -> None:
+        if (end := self.end) is None or self.ending.done():
+            return
+        if isinstance(end, Refused):
+            self.ending.set_result(InstanceExit(None, None, False, end.why, Loss.CONTAINER_LOST))
+        else:
+            self.ending.set_result(end.exit)
+
     def _wake(self) -> None:
-        if self.end is not None:
-            self._ended.set()
+        self._settle_end()
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 

@@ -47,8 +47,8 @@ WAY = "way"
 """The annotation that says how a run's node is reached."""
 PATCH_TRIES = 4
 """Of a change that must not be another Pod's: every change of its status makes the version another one."""
-PATCH_PAUSE_S = 1.0
-"""Before one that was not answered is tried again."""
+PATCH_PAUSE_S, LONGEST_PATCH_PAUSE_S = 1.0, 60.0
+"""Before one that was not answered is tried again, doubled each time: who forbids it may do so for ever."""
 
 
 class OwnPod:
@@ -267,7 +267,7 @@ class OwnPods:
         runs. Tries for as long as the Pod has this run. Raises EngineUnreachable, EngineRefused.
         """
         own.marks += 1
-        mine, begun, stale = own.marks, self._now(), 0
+        mine, begun, stale, wait = own.marks, self._now(), 0, PATCH_PAUSE_S
         while own.marks == mine:
             try:
                 if stale:
@@ -281,7 +281,10 @@ class OwnPods:
             except EngineUnreachable as away:
                 if own.life.ordered or own.life.end is not None:
                     raise
-                await self._pause(wait_after(away, PATCH_PAUSE_S))
+                if wait == PATCH_PAUSE_S:
+                    log.info("pod_not_marked_yet", pod=own.life.pod.name, error=str(away))
+                await self._pause(wait_after(away, wait))
+                wait = min(2 * wait, LONGEST_PATCH_PAUSE_S)
             else:
                 return
 

@@ -180,10 +180,10 @@ class Reflector:
                         heard = True
                         self._heard(event)
         except TimeoutError:
+            self._failures = 0
             if self._broken is patience:
                 return
             self._version = None
-            self._failures = 0
             log.info("pods_watch_not_believed")
             return
         finally:

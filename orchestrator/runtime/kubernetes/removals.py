@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from orchestrator.runtime.kubernetes.calls import Calls
-from orchestrator.runtime.kubernetes.failures import Conflict, NotFound, Unreadable
+from orchestrator.runtime.kubernetes.failures import Conflict, NotFound, Unreadable, Unsigned
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
 
 log = structlog.get_logger(__name__)
@@ -87,6 +87,8 @@ class Removals:
         (key, value), until = self._late[name]
         try:
             pod = await self._calls.get_pod(name)
+        except Unsigned:
+            return  # what it keeps back may be there
         except (NotFound, Unreadable):
             # Whoever does not know what a Pod is has made none; a sweep finds what came all the same.
             if asyncio.get_running_loop().time() >= until:
