@@ -50,6 +50,9 @@ LINES_ELSEWHERE = {
     f"{PROGRAM} test examples": "tests/developer/test_dev_session.py",
     f"source <({PROGRAM} completion zsh)": "tests/developer/test_dev_completion.py",
     f"{PROGRAM} completion fish | source": "tests/developer/test_dev_completion.py",
+    f"{PROGRAM} restore /var/lib/genvm-orchestrator/journal.sqlite.before-1": (
+        "after one that was cut short: tests/integration/store/test_restore.py"
+    ),
 }
 ASKS_A_MANAGER = ("deploy", "call", "view", "schema", "ps", "inspect", "logs", "gc")
 DEVELOPING = ROOT / "docs" / "developing.md"
