@@ -37,6 +37,7 @@ from orchestrator.executions.request import RunRequest
 from orchestrator.executions.retention import Retention, RetentionLimits
 from orchestrator.executions.service import Executions
 from orchestrator.executions.times import DEFAULT_TIMES, Times
+from orchestrator.journal_location import journal_url
 from orchestrator.kits import kit_of
 from orchestrator.leaving import Patience, closed, forever
 from orchestrator.made_permits import permit_pool, run_rules
@@ -61,7 +62,6 @@ from orchestrator.store.codes import DIRECTORY as CODES
 from orchestrator.store.codes import CodeFiles
 from orchestrator.store.journal import open_journal
 from orchestrator.store.port import Journal
-from orchestrator.store.sqlite import sqlite_url
 from orchestrator.store.writability import Writability
 from orchestrator.taking_over import take_over
 from orchestrator.tasks import TaskOwner, cancel_and_wait
@@ -69,7 +69,6 @@ from orchestrator.traces.traces import Traces, opened_traces
 
 log = structlog.get_logger(__name__)
 
-JOURNAL_FILE = "journal.sqlite"
 # Seconds after which an image that was built anew under its name is used for what is kept ready.
 IMAGE_LOOK = 30.0
 # Seconds for ending modules that no orderly shutdown has ended.
@@ -349,7 +348,7 @@ async def _journal(
 ) -> tuple[Journal, Company | None]:
     """The journal, and the company of those that share it. Raises BadSecret, StoreFailure, RuntimeFailure."""
     if settings.cluster_address is None:
-        return await open_journal(_journal_url(settings), manager_id, lasting=lasting), None
+        return await open_journal(journal_url(settings), manager_id, lasting=lasting), None
     return await joined(settings, manager_id, permits.statistics().maximum)
 
 
@@ -371,12 +370,6 @@ async def _ended(executions: Executions, among: Among | None, patience: Patience
 
 def _body_limits(settings: Settings) -> BodyLimits:
     return BodyLimits(settings.max_body_bytes, settings.body_timeout, BytesHeld(settings.body_bytes))
-
-
-def _journal_url(settings: Settings) -> str:
-    if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
-    return sqlite_url(settings.state_dir / JOURNAL_FILE)
 
 
 async def named_runtime(settings: Settings, manager_id: str) -> Runtime:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.executions.records import set_aside_row
+from orchestrator.journal_location import journal_file
 from orchestrator.operations.failures import NotPossible
-from orchestrator.operations.source import JOURNAL_FILE, manager_id
+from orchestrator.operations.source import manager_id
 from orchestrator.settings import Settings
 from orchestrator.state_dir import owned_state_dir
 from orchestrator.store.backup import (
@@ -86,7 +87,7 @@ def backup(settings: Settings, file: Path) -> BackedUp:
         raise NotPossible(POSTGRESQL.format(verb="back"))
     manager_id(settings.state_dir)
     try:
-        size = back_up(settings.state_dir / JOURNAL_FILE, file)
+        size = back_up(journal_file(settings), file)
     except BackupFailed as failure:
         raise NotPossible(str(failure)) from failure
     return BackedUp(file, size)
@@ -96,7 +97,7 @@ def restore(settings: Settings, file: Path) -> Restored:
     """Make `file` the journal. Blocking. Raises NotPossible, StateDirUnusable."""
     if settings.database_url is not None:
         raise NotPossible(POSTGRESQL.format(verb="restore"))
-    journal = settings.state_dir / JOURNAL_FILE
+    journal = journal_file(settings)
     finished: list[Path | None] = []
     try:
         if is_half_aside(file, journal):

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from orchestrator.journal_location import journal_url
 from orchestrator.node.arguments import DEFAULT_MANAGER
 from orchestrator.operations import presentation
 from orchestrator.operations.failures import ManagerAway, NothingToRead, OperationFailure, RunNotFound
-from orchestrator.operations.source import JournalSource, ManagerSource, Source, journal_url
+from orchestrator.operations.source import JournalSource, ManagerSource, Source
 from orchestrator.progress import progress
 from orchestrator.runtime.port import RuntimeFailure
 from orchestrator.settings import Settings, load_settings

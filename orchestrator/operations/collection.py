@@ -9,13 +9,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.journal_location import journal_url
 from orchestrator.kits import kit_of
 from orchestrator.kits.kit import Found
 from orchestrator.modules.record import ModuleRecord
 from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead
 from orchestrator.operations.presentation import table
 from orchestrator.operations.reasons import Reason, instance_of, reason_of
-from orchestrator.operations.source import OR_A_MANAGER, ManagerSource, journal_url, manager_id
+from orchestrator.operations.source import OR_A_MANAGER, ManagerSource, manager_id
 from orchestrator.settings import Settings
 from orchestrator.state_dir import owned_state_dir
 from orchestrator.store.codes import DIRECTORY as CODES

@@ -11,15 +11,12 @@ import aiohttp
 from orchestrator.access.credentials import authorization
 from orchestrator.executions.state import State
 from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead, RunNotFound
-from orchestrator.settings import Settings
 from orchestrator.store.journal import open_for_reading
 from orchestrator.store.port import StoreFailure
-from orchestrator.store.sqlite import sqlite_url
 from orchestrator.views import overview
 from orchestrator.views.overview import Json
 
 PAGE: Final = 500
-JOURNAL_FILE: Final = "journal.sqlite"
 OR_A_MANAGER: Final = ", or the running manager with --manager"
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
 UNIX: Final = "unix://"
@@ -121,13 +118,6 @@ class JournalSource:
 
     async def _owner(self) -> str:
         return await asyncio.to_thread(manager_id, self._state_dir, otherwise=OR_A_MANAGER)
-
-
-def journal_url(settings: Settings) -> str:
-    """Where the manager with these settings keeps its journal."""
-    if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
-    return sqlite_url(settings.state_dir / JOURNAL_FILE)
 
 
 def manager_id(state_dir: Path, *, otherwise: str = "") -> str:

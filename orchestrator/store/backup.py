@@ -6,6 +6,7 @@ known, so that no run in it is begun again and no id of it is given out twice.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from orchestrator.store.replacing import (
     next_number,
     parts_of,
     prepare,
+    promised,
     synchronise,
     synchronise_directory,
 )
@@ -28,6 +30,9 @@ BUSY_SECONDS = 30.0
 IDS_AHEAD = 1_000_000
 """Ids that may have been given out since a backup, or be in a log that is not read."""
 MODE = 0o600
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+"""What file systems say that give a file only one name, as FAT, and some over a network or in FUSE."""
+NAMED_ALREADY = " is there already: name another file"
 
 T = TypeVar("T")
 
@@ -38,10 +43,13 @@ class BackupFailed(Exception):
 
 def back_up(journal: Path, file: Path) -> int:
     """Write `journal` as it is now to `file`, which must not be there; its bytes. Raises BackupFailed."""
+    with _failing(f"{journal.parent} cannot be read"):
+        if text := promised(journal):
+            raise BackupFailed(text)
     if not journal.is_file():
         raise BackupFailed(f"there is no journal {journal}")
-    if file.exists():
-        raise BackupFailed(f"{file} is there already: name another file")
+    if os.path.lexists(file):
+        raise BackupFailed(f"{file}{NAMED_ALREADY}")
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     with _failing(f"{journal} cannot be written to {file}"), _made(draft):
         with closing(_opened(journal)) as source, closing(sqlite3.connect(draft)) as copy:
@@ -51,10 +59,7 @@ def back_up(journal: Path, file: Path) -> int:
         _in_one_file(draft)
         check(draft)
         synchronise(draft)
-        try:
-            os.link(draft, file)
-        except FileExistsError:
-            raise BackupFailed(f"{file} is there already: name another file") from None
+        _name(draft, file)
         try:
             synchronise_directory(file.parent)
         except BaseException:
@@ -63,6 +68,35 @@ def back_up(journal: Path, file: Path) -> int:
                 file.unlink()
             raise
     return file.stat().st_size
+
+
+def _name(draft: Path, file: Path) -> None:
+    """Call `draft` `file`, unless something has that name. Raises BackupFailed, OSError."""
+    try:
+        try:
+            os.link(draft, file)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            _name_without_link(draft, file)
+    except FileExistsError:
+        raise BackupFailed(f"{file}{NAMED_ALREADY}") from None
+
+
+def _name_without_link(draft: Path, file: Path) -> None:
+    """A rename would take any name: it is taken by an empty file first, which is no journal to anybody."""
+    _create(file)
+    try:
+        draft.replace(file)
+    except BaseException:
+        with suppress(OSError):
+            file.unlink()
+        raise
+
+
+def _create(file: Path) -> None:
+    """Empty, closed to others. Raises FileExistsError, OSError."""
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
 
 
 def check(file: Path) -> str:
@@ -190,7 +224,7 @@ def _opened(file: Path, *, write: bool = False, untouched: bool = False) -> sqli
 @contextmanager
 def _made(draft: Path) -> Iterator[None]:
     """An empty file of this process's, which is gone afterwards, unless it has another name by then."""
-    os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
+    _create(draft)
     try:
         yield
     finally:

@@ -49,7 +49,7 @@ from orchestrator.store.port import (
     Write,
 )
 from orchestrator.store.prepared import SQLITE, Prepared
-from orchestrator.store.replacing import finish
+from orchestrator.store.replacing import finish, promised
 from orchestrator.store.server import bound_locks, check_encoding, client_options
 from orchestrator.store.sqlite import (
     SqliteWriter,
@@ -286,6 +286,8 @@ def _open_read_only(url: str) -> Engine:
     with opening(url), translated():
         if is_sqlite(url):
             file = sqlite_file(url)
+            if text := promised(file):
+                raise StoreUnavailable(text)
             if not file.is_file():
                 raise StoreUnavailable(f"there is no journal {file}")
             query = {"mode": "ro", "uri": "true"}

@@ -74,6 +74,19 @@ def going_aside(journal: Path) -> list[Path]:
     return [_before(journal, number) for _, number in _ready(journal)]
 
 
+def promised(journal: Path) -> str:
+    """What there is to say instead of reading `journal`, which another file will be; "" otherwise.
+
+    Raises OSError.
+    """
+    for ready, _ in _ready(journal):
+        return (
+            f"a restore of {journal} was cut short, and {ready} is going to be the journal: "
+            "the manager's next start finishes that, or the next restore does"
+        )
+    return ""
+
+
 def parts_of(file: Path) -> list[Path]:
     return [file.with_name(file.name + end) for end in PARTS]
 

@@ -19,7 +19,7 @@ from genvm_wire.host_tables import ResultForm
 from genvm_wire.results import ResultCode, RunResult, build
 from orchestrator.api.context import CONTEXT
 from orchestrator.api.times import ApiTimes
-from orchestrator.composition import JOURNAL_FILE
+from orchestrator.journal_location import JOURNAL_FILE
 from tests.integration.manager.conftest import (
     Client,
     MakeClient,

@@ -16,9 +16,10 @@ import aiohttp
 import docker
 import pytest
 
-from orchestrator.composition import JOURNAL_FILE, Manager, manager
+from orchestrator.composition import Manager, manager
 from orchestrator.executions.state import Cause
 from orchestrator.executions.verdict import EndOrder
+from orchestrator.journal_location import JOURNAL_FILE
 from orchestrator.node.store import NodeStore
 from orchestrator.serve import listening
 from orchestrator.settings import InstanceNetwork, Settings

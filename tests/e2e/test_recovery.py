@@ -13,7 +13,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from orchestrator.composition import JOURNAL_FILE
+from orchestrator.journal_location import JOURNAL_FILE
 from orchestrator.node.store import NodeStore
 from tests.e2e.chain import source
 from tests.e2e.manager_process import ManagerProcess, close, start_manager

@@ -6,12 +6,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from orchestrator.journal_location import journal_url
 from orchestrator.kits import kit_of
 from orchestrator.kits.finding import Finding, Level, fail, ok
 from orchestrator.operations.doctor import access, machine
 from orchestrator.operations.failures import NothingToRead
 from orchestrator.operations.presentation import table
-from orchestrator.operations.source import journal_url, manager_id
+from orchestrator.operations.source import manager_id
 from orchestrator.settings import Settings
 from orchestrator.store.journal import open_for_reading
 from orchestrator.store.port import StoreFailure

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
-from orchestrator.composition import JOURNAL_FILE
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.records import accepted_row, outcome_row
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Cause, Execution, Outcome
 from orchestrator.executions.written import written
+from orchestrator.journal_location import JOURNAL_FILE
 from orchestrator.state_dir import owned_state_dir
 from orchestrator.store.journal import open_journal
 from orchestrator.store.sqlite import sqlite_url

@@ -22,8 +22,9 @@ from orchestrator import composition
 from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
 from orchestrator.composition import Manager, manager
 from orchestrator.executions.times import DEFAULT_TIMES, Times
+from orchestrator.journal_location import JOURNAL_FILE
 from orchestrator.modules.kinds import ModuleTimes
-from orchestrator.operations.source import JOURNAL_FILE, manager_id
+from orchestrator.operations.source import manager_id
 from orchestrator.provider_checks import CheckOne
 from orchestrator.ready_checks import DEFAULT_READY_TIMES, ReadyTimes
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings

@@ -10,12 +10,12 @@ from typing import Any
 from orchestrator.access.caller import DEFAULT_NAMESPACE
 from orchestrator.api.wire.generation_c import run_request_from_c
 from orchestrator.api.wire.rules import RunRules
-from orchestrator.composition import JOURNAL_FILE
 from orchestrator.executions.output import RunOutput
 from orchestrator.executions.records import accepted_row
 from orchestrator.executions.run import Run
 from orchestrator.executions.state import Execution
 from orchestrator.executions.written import written
+from orchestrator.journal_location import JOURNAL_FILE
 from orchestrator.store.journal import open_journal
 from orchestrator.store.port import AcceptedRow
 from orchestrator.store.sqlite import sqlite_url

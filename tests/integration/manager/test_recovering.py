@@ -16,8 +16,9 @@ from aiohttp import ClientSession, UnixConnector
 
 from orchestrator.api import recovering
 from orchestrator.api.times import DEFAULT_API_TIMES, ApiTimes
-from orchestrator.composition import JOURNAL_FILE, manager
+from orchestrator.composition import manager
 from orchestrator.executions.recovery import SET_ASIDE
+from orchestrator.journal_location import JOURNAL_FILE
 from orchestrator.runtime.port import EngineRefused
 from orchestrator.runtime.process import ProcessRuntime, ProcessSettings
 from orchestrator.runtime_name import RuntimeName

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from orchestrator.composition import JOURNAL_FILE
 from orchestrator.executions.recovery import SET_ASIDE
 from orchestrator.executions.request import ResultForm
+from orchestrator.journal_location import JOURNAL_FILE
 from tests.integration.manager.conftest import MakeClient, listening_node
 from tests.integration.manager.journal_rows import leave_behind, queued_row
 

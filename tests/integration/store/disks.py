@@ -8,6 +8,15 @@ import stat
 import pytest
 
 
+def refuse_links(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """A file has one name."""
+
+    def refused(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refused)
+
+
 def refuse_directories(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Files can be synchronised, directories cannot."""
     fsync = os.fsync

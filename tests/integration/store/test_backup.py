@@ -17,13 +17,14 @@ from orchestrator.operations.backups import RESTORED, backup, restore
 from orchestrator.operations.failures import NotPossible
 from orchestrator.settings import Settings
 from orchestrator.state_dir import StateDirUnusable, owned_state_dir
-from orchestrator.store.backup import IDS_AHEAD
+from orchestrator.store import backup as backups_of_journals
+from orchestrator.store.backup import IDS_AHEAD, check
 from orchestrator.store.journal import open_for_reading, open_journal
 from orchestrator.store.port import AcceptedRow, RunHead, StoreUnusable
 from orchestrator.store.sqlite import sqlite_url
 from orchestrator.store.tables import STEPS, check_schema
 from orchestrator.version import VERSION
-from tests.integration.store.disks import refuse_directories
+from tests.integration.store.disks import refuse_directories, refuse_links
 from tests.integration.store.test_migration import first_version_s
 
 OWNER = "0123456789ab"
@@ -115,6 +116,40 @@ def test_a_file_system_that_cannot_synchronise_directories_has_backups(
     asyncio.run(one_run(state_dir))
     refuse_directories(monkeypatch, number)
     assert backup(settings_of(state_dir), tmp_path / "backup.sqlite").size > 0
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK])
+def test_a_file_system_that_gives_a_file_one_name_has_backups(
+    state_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    file = tmp_path / "backup.sqlite"
+    asyncio.run(one_run(state_dir))
+    refuse_links(monkeypatch, number)
+    assert backup(settings_of(state_dir), file).size > 0
+    assert check(file) == OWNER
+    assert looks_of(file) == (0o600, [])
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(errno.EPERM, "is there already"), (errno.EACCES, "Permission denied")]
+)
+def test_a_name_that_is_taken_during_a_backup_is_left_to_who_took_it(
+    state_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    file = tmp_path / "backup.sqlite"
+    asyncio.run(one_run(state_dir))
+    checked = backups_of_journals.check
+
+    def slow(draft: Path) -> str:
+        file.write_bytes(b"another's")
+        return checked(draft)
+
+    refuse_links(monkeypatch, number)
+    monkeypatch.setattr(backups_of_journals, "check", slow)
+    with pytest.raises(NotPossible, match=said):
+        backup(settings_of(state_dir), file)
+    assert file.read_bytes() == b"another's"
+    assert looks_of(file)[1] == []
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])

@@ -21,14 +21,15 @@ from structlog.testing import capture_logs
 from orchestrator.executions.records import set_aside_row
 from orchestrator.operations import backups
 from orchestrator.operations.backups import RESTORED, Restored, backup, restore
+from orchestrator.operations.doctor.report import check_journal
 from orchestrator.operations.failures import NotPossible
 from orchestrator.settings import Settings
 from orchestrator.state_dir import owned_state_dir
 from orchestrator.store import backup as backups_of_journals
 from orchestrator.store import replacing
 from orchestrator.store.backup import IDS_AHEAD
-from orchestrator.store.journal import SqlJournal, open_journal
-from orchestrator.store.port import AcceptedRow, StoreFull, Write
+from orchestrator.store.journal import SqlJournal, open_for_reading, open_journal
+from orchestrator.store.port import AcceptedRow, StoreFull, StoreUnavailable, Write
 from orchestrator.store.sqlite import sqlite_url
 from tests.integration.store.disks import refuse_directories
 from tests.unit.reference.documented import PROGRAM, ROOT, commands
@@ -190,6 +191,20 @@ def test_a_restore_that_is_killed_has_not_been_or_is_done_by_the_next_start(site
     else:
         assert site.opened() == (PUT_BACK, IN_BACKUP + IDS_AHEAD)
         assert runs_in(site.state_dir / "journal.sqlite.before-1") == [IN_BACKUP, SINCE]
+
+
+@pytest.mark.parametrize("step", range(2, RENAMES + 1))
+def test_nobody_reads_a_journal_that_is_not_going_to_be_it(site: Site, step: int) -> None:
+    """What goes aside knows none of the restored runs: `gc` would take their instances for nobody's."""
+    site.cut_short(step)
+    said = "journal.sqlite.restored-1 is going to be the journal: the manager's next start"
+    with pytest.raises(NotPossible, match=said):
+        backup(Settings(state_dir=site.state_dir), site.state_dir / "another.sqlite")
+    with pytest.raises(StoreUnavailable, match=said):
+        asyncio.run(open_for_reading(sqlite_url(site.journal), OWNER))
+    assert check_journal(Settings(state_dir=site.state_dir)).failed
+    assert site.opened() == (PUT_BACK, IN_BACKUP + IDS_AHEAD)
+    assert not check_journal(Settings(state_dir=site.state_dir)).failed
 
 
 @pytest.mark.parametrize("step", range(RENAMES + 1))
