@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.runtime.kubernetes import removals as removals_module
 from orchestrator.runtime.kubernetes.life import Life
@@ -189,6 +191,32 @@ async def test_what_could_not_be_deleted_is_deleted_later(at: Bench, status: int
     assert removals.pending == 1
     at.api.faults.fail = None
     await life.removed()
+    await tasks.aclose()
+
+
+FORBIDDEN = json.dumps({"kind": "Status", "reason": "Forbidden", "message": "no deletions here"})
+
+
+@pytest.mark.parametrize("words", ["<html>sign in</html>", FORBIDDEN])
+async def test_who_forbids_a_deletion_is_asked_more_and_more_rarely(at: Bench, words: str) -> None:
+    """And when it is allowed again it is done."""
+    pod = await at.calls.create_pod(made("run-7"))
+    at.api.faults.fail, at.api.faults.words = (403, is_delete), words
+    pauses = Pauses()
+    removals = Removals(at.calls, 2.0, pause=pauses)
+    tasks = TaskOwner("test")
+    tasks.spawn("removals", removals.run())
+    with pytest.raises((EngineUnreachable, EngineRefused)):
+        await removals.remove(pod.name, pod.uid)
+    life = at.follow(pod)
+    with capture_logs() as logs:
+        await pauses.until(40)
+        tries = [seen for seen in at.api.faults.seen if is_delete(*seen)]
+    assert len(tries) == 1 + len([1, 3, 7, 15, 31])
+    assert [line["pod"] for line in logs if line["event"] == "pod_not_deleted"] == [NAME] * 5
+    at.api.faults.fail = None
+    await life.removed()
+    await until(lambda: not removals.pending)
     await tasks.aclose()
 
 

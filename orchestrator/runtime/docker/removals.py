@@ -11,6 +11,7 @@ from docker import APIClient
 
 from orchestrator.runtime.docker.engine import Engine
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
+from orchestrator.runtime.rarely import Rarely
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +26,7 @@ class Removals:
         self._engine = engine
         self._retry_interval = retry_interval
         self._pending: dict[str, float] = {}
+        self._rarely = Rarely()
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
 
@@ -43,7 +45,7 @@ class Removals:
         except BaseException:
             self.remember(container)
             raise
-        self._pending.pop(container, None)
+        self._forget(container)
         return there
 
     def remember(self, container: str, *, may_appear: bool = False) -> None:
@@ -74,18 +76,23 @@ class Removals:
                 self._wake.clear()
 
     async def _retry(self, container: str, now: float) -> None:
-        if container not in self._pending:
+        if container not in self._pending or not self._rarely.turn(container):
             return
         try:
             there = await self._engine.repeatable(partial(_remove, container))
         except EngineUnreachable:
             return  # said by the engine's own log line
         except EngineRefused as error:
+            self._rarely.refused(container)
             log.error("container_not_removed", container=container, error=str(error))
             return
         if there or now >= self._pending[container]:
-            del self._pending[container]
+            self._forget(container)
             log.info("container_removed_late", container=container, found=there)
+
+    def _forget(self, container: str) -> None:
+        self._pending.pop(container, None)
+        self._rarely.forget(container)
 
 
 def _remove(container: str, client: APIClient) -> bool:

@@ -10,6 +10,7 @@ import structlog
 from orchestrator.runtime.kubernetes.calls import Calls
 from orchestrator.runtime.kubernetes.failures import Conflict, NotFound, Unreadable, Unsigned
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
+from orchestrator.runtime.rarely import Rarely
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,7 @@ class Removals:
         self._pause = pause
         self._pending: set[tuple[str, str]] = set()
         self._late: dict[str, tuple[tuple[str, str], float]] = {}
+        self._rarely = Rarely()
         self._wake = asyncio.Event()
 
     @property
@@ -52,6 +54,7 @@ class Removals:
             self._wake.set()
             raise
         self._pending.discard((name, uid))
+        self._rarely.forget((name, uid))
         return there
 
     def remember(self, name: str, attempt: tuple[str, str]) -> None:
@@ -65,7 +68,7 @@ class Removals:
         while True:
             await self._wake.wait()
             await self._pause(self._retry_interval)
-            for name, uid in list(self._pending):
+            for name, uid in [one for one in self._pending if self._rarely.turn(one)]:
                 await self._retry(name, uid)
             for name in list(self._late):
                 await self._look_for(name)
@@ -75,11 +78,12 @@ class Removals:
     async def _retry(self, name: str, uid: str) -> None:
         try:
             there = await self.remove(name, uid)
-        except EngineUnreachable:
-            return  # said by the connection's own log line
-        except EngineRefused as error:
+        except (EngineRefused, Unsigned) as error:
+            self._rarely.refused((name, uid))
             log.error("pod_not_deleted", pod=name, error=str(error))
             return
+        except EngineUnreachable:
+            return  # said by the connection's own log line
         log.info("pod_deleted_late", pod=name, found=there)
 
     async def _look_for(self, name: str) -> None:
