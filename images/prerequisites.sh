@@ -1,6 +1,6 @@
 #!/bin/sh
 # What building the images takes besides an engine: debootstrap, for when no base image can be pulled.
-# With the argument `test`: what the tests take besides: PostgreSQL, a compose command, a browser, and programs
+# With the argument `test`: what the tests take besides: PostgreSQL, a compose command, a browser, a shell, and programs
 # that are not installed but unpacked.
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,6 +22,9 @@ if [ "${1:-}" = test ] && ! ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1
 fi
 if [ "${1:-}" = test ] && ! docker compose version > /dev/null 2>&1 && ! command -v docker-compose > /dev/null 2>&1; then
     missing="$missing docker-compose"
+fi
+if [ "${1:-}" = test ] && ! command -v zsh > /dev/null 2>&1; then
+    missing="$missing zsh"
 fi
 # The web module's tests drive the browser that its image has.
 if [ "${1:-}" = test ] && ! command -v chromium > /dev/null 2>&1; then

@@ -8,24 +8,31 @@ from dataclasses import dataclass
 from typing import Final
 
 PROGRAM: Final = "genvm-orchestrator"
-# bash takes `--runtime=docker` for three words. Where it finds nothing it offers files.
+# bash takes `--runtime=docker` for three words, zsh for one. Where nothing is found files are offered.
 _FUNCTION: Final = """\
 _genvm_orchestrator() {{
-    local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}" line="" word words
+    local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}"
+    local line="" front="" word words
     if [ "$current" = "=" ]; then current=""; fi
     if [ "$before" = "=" ]; then before="${{COMP_WORDS[COMP_CWORD-2]}}"; fi
-    for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+    case "$current" in
+        -*=*) before="${{current%%=*}}" front="${{current%%=*}}=" current="${{current#*=}}" ;;
+    esac
+    for word in "${{COMP_WORDS[@]:1:$((COMP_CWORD-1))}}"; do
         case "$word" in -*) ;; *) line="$line $word" ;; esac
     done
     case "$before" in -*) line="$line $before" ;; esac
     case "$line " in
 {cases}
     esac
-    COMPREPLY=($(compgen -W "$words" -- "$current"))
+    COMPREPLY=($(compgen -P "$front" -W "$words" -- "$current"))
 }}
 complete -o default -F _genvm_orchestrator {program}
 """
-_ZSH: Final = "autoload -U +X bashcompinit && bashcompinit\n"
+_ZSH: Final = """\
+(( $+functions[compdef] )) || { autoload -U +X compinit && compinit }
+autoload -U +X bashcompinit && bashcompinit
+"""
 _FISH: Final = """\
 function __genvm_orchestrator
     set -l line " "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -79,8 +80,39 @@ def test_where_a_file_may_stand_files_are_offered_and_no_flags(tmp_path: Path) -
     assert ran.stdout.split() == ["genvm.yaml"]
 
 
-def test_zsh_reads_the_same() -> None:
-    assert script(make_parser(), "zsh").endswith(script(make_parser(), "bash"))
+IN_ZSH = """
+words=("$@") CURRENT=$# COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+compgen -o default -F _genvm_orchestrator -- "${words[CURRENT]}"
+"""
+"""As its own `_bash_complete` asks."""
+
+
+@TYPED
+def test_zsh_completes_the_same(words: list[str], found: set[str], tmp_path: Path) -> None:
+    """In an empty folder: it offers files as well."""
+    assert completed_by_zsh(words, tmp_path) == found
+
+
+def test_zsh_takes_an_equals_sign_for_a_part_of_the_word(tmp_path: Path) -> None:
+    assert completed_by_zsh(["serve", "--runtime=p"], tmp_path) == {"--runtime=process"}
+
+
+def completed_by_zsh(words: list[str], folder: Path) -> set[str]:
+    """What it offers for the last of `words`, in this folder."""
+    zsh = shutil.which("zsh")
+    assert zsh is not None, "zsh is missing: install it"
+    asked = script(make_parser(), "zsh") + IN_ZSH
+    ran = subprocess.run(
+        [zsh, "-f", "-c", asked, "zsh", "genvm-orchestrator", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
+    )
+    assert ran.stderr == ""
+    # Of what the function answers its line editor takes what begins as what is typed.
+    return {word for word in ran.stdout.split() if word.startswith(words[-1])}
 
 
 @TYPED
