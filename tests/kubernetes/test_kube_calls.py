@@ -27,6 +27,7 @@ from orchestrator.runtime.kubernetes.failures import (
     NotFound,
     Unauthorized,
     Unreadable,
+    Unsigned,
 )
 from orchestrator.runtime.kubernetes.http import ApiServer, NotConnected, of_kind, whole_lines
 from orchestrator.runtime.kubernetes.pod_calls import PodCalls, event_of
@@ -36,6 +37,7 @@ from orchestrator.runtime.port import EngineRefused, EngineUnreachable, Instance
 from tests.kubernetes.kube_api import KubeApi
 from tests.kubernetes.kube_faults import any_call
 from tests.kubernetes.kube_kubelet import Kubelet
+from tests.until import until
 
 SETTINGS = KubernetesSettings(manager_id="m1", connector_image="base@sha256:00")
 SELECTOR = "app.kubernetes.io/managed-by=genvm-orchestrator"
@@ -285,6 +287,25 @@ async def test_what_cannot_be_connected_to_is_told_to_who_wants_to_know(api: Kub
         for _ in range(2):
             with pytest.raises(NotConnected):
                 await pods.list_pods(SELECTOR)
+        assert (len(lost), server.reachable) == (1, False)
+
+
+async def test_a_call_that_began_in_an_absence_tells_of_the_next_one(api: KubeApi) -> None:
+    """Else nobody would ask again: the watch is open, and a quiet cluster says nothing for a minute."""
+    lost: list[None] = []
+    async with connected(Cluster(api.url, "gv")) as (pods, server):
+        server.on_lost = lambda: lost.append(None)
+        api.faults.hold = held = asyncio.Event()
+        deleting = asyncio.create_task(pods.delete_pod("p", "u", 1))
+        await until(lambda: ("DELETE", "/api/v1/namespaces/gv/pods/p") in api.faults.seen)
+        assert not server.reachable
+        api.faults.hold = None
+        await pods.list_pods(SELECTOR)
+        assert server.reachable
+        api.faults.fail = (403, any_call)
+        held.set()
+        with pytest.raises(Unsigned):
+            await deleting
         assert (len(lost), server.reachable) == (1, False)
 
 

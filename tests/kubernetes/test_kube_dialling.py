@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import socket
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -23,6 +24,13 @@ from tests.kubernetes.kube_bench import Pauses
 from tests.kubernetes.kube_connector import Connector, fresh_identity
 
 TOKEN, OTHER = "5e" * 32, "6f" * 32
+EXPECTED = {
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY): 1,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 10,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 5,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 3,
+}
 MEETING = Meeting(Purpose.CONTROL, 7, b"c" * 32, b"m" * 32, b"f" * 32)
 
 
@@ -46,6 +54,24 @@ async def pair(connector: Connector) -> tuple[StreamControl, StreamControl]:
     connector.closes(ours)
     _, theirs = await connector.proved.get()
     return ours, theirs
+
+
+@pytest.mark.parametrize(("address", "family"), [("127.0.0.1", socket.AF_INET), ("fd00::1", socket.AF_INET6)])
+async def test_small_writes_do_not_wait_for_each_other_and_a_vanished_node_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, address: str, family: socket.AddressFamily
+) -> None:
+    """On whichever event loop: asyncio sees to the first for sockets of its own only."""
+    seen: list[tuple[int, ...]] = []
+
+    async def connect(sock: socket.socket, _: object) -> None:
+        options = (sock.getsockopt(level, option) for level, option in EXPECTED)
+        seen.append((sock.family, *options))
+        raise ProtocolBroken("that will do")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", connect)
+    with pytest.raises(ProtocolBroken):
+        await dial(address, 8443, TOKEN, client_tls())
+    assert seen == [(family, *EXPECTED.values())]
 
 
 def test_a_proof_is_over_all_that_both_know() -> None:

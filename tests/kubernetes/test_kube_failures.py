@@ -19,6 +19,7 @@ from orchestrator.runtime.kubernetes.failures import (
     Unreadable,
     Unsigned,
     failure_of,
+    wait_after,
 )
 from orchestrator.runtime.port import EngineRefused, RuntimeFailure
 from tests.kubernetes.kube_vectors import Recorded, answer, answers
@@ -122,3 +123,17 @@ def test_an_answer_of_any_shape_is_a_failure(body: bytes) -> None:
 @pytest.mark.parametrize("status", [302, 403, 418, 522])
 def test_a_no_that_is_no_object_may_be_anybodys(status: int, body: bytes) -> None:
     assert type(failure_of(ServerAnswer(status, body))) is Unsigned
+
+
+@pytest.mark.parametrize(
+    ("failure", "seconds"),
+    [
+        (Busy("later", 7.0), 7.0),
+        (Busy("later", 1.0), 2.0),
+        (Busy("later"), 2.0),
+        (Throttled("a page that says an hour", 3600.0), 30.0),
+        (Unreadable("a page"), 2.0),
+    ],
+)
+def test_who_asks_for_time_gets_it_within_reason(failure: RuntimeFailure, seconds: float) -> None:
+    assert wait_after(failure, 2.0) == seconds

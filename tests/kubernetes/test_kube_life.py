@@ -164,6 +164,16 @@ async def test_an_answer_that_is_newer_than_the_watch_counts(at: Bench) -> None:
     assert await at.follow(await at.calls.get_pod(NAME)).reachable() == "127.0.0.1"
 
 
+async def test_who_waits_no_more_ends_no_other_wait(at: Bench) -> None:
+    life = at.follow(await at.calls.create_pod(made("run-7")))
+    given_up, waiting = (asyncio.ensure_future(life.ended()) for _ in range(2))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.wait({given_up})
+    at.kubelet.live(NAME, "sidecar: the instance exits 3")
+    assert (await waiting).exit_code == 3
+
+
 async def test_an_end_that_the_watch_told_before_the_answer_came_is_one(at: Bench) -> None:
     answer = await at.calls.create_pod(made("run-7"))
     at.kubelet.live(NAME, "sidecar: the instance exits 3")

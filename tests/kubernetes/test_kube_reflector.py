@@ -17,6 +17,7 @@ from orchestrator.runtime.kubernetes.http import ApiServer
 from orchestrator.runtime.kubernetes.pod_calls import PodCalls
 from orchestrator.runtime.kubernetes.reflector import Reflector
 from orchestrator.runtime.kubernetes.settings import WatchSettings
+from orchestrator.runtime.port import EngineUnreachable
 from orchestrator.tasks import TaskOwner
 from tests.jumping_clock import played
 from tests.kubernetes.kube_api import KubeApi
@@ -370,6 +371,57 @@ async def test_whatever_happens_it_ends_up_right(
         for value in api.store.all("pods", "gv")
     }
     assert ours == theirs
+
+
+class Quiet:
+    """Watches in which nothing happens, cut after so many seconds by what does not keep quiet connections."""
+
+    def __init__(self, every: float) -> None:
+        self._every = every
+
+    async def list_pods(self, selector: str) -> PodList:
+        return PodList((), "1")
+
+    @asynccontextmanager
+    async def watch_pods(
+        self, selector: str, version: str, seconds: int
+    ) -> AsyncIterator[AsyncIterator[Event]]:
+        yield self._told()
+
+    async def _told(self) -> AsyncIterator[Event]:
+        await asyncio.sleep(self._every)
+        raise EngineUnreachable("cut")
+        yield Bookmark("2")
+
+
+@pytest.mark.parametrize(("every", "longest", "lists"), [(55.0, 0.2, 10), (1.0, 15.0, None)])
+def test_what_cuts_a_quiet_watch_again_and_again_is_no_longer_and_longer_absence(
+    every: float, longest: float, lists: int | None
+) -> None:
+    """Each second time it is listed: a version that the server will only have in the future is quiet, too."""
+    pauses: list[float] = []
+
+    async def paused(seconds: float) -> None:
+        pauses.append(seconds)
+        await asyncio.sleep(seconds)
+
+    async def work() -> int:
+        reflector = Reflector(
+            Quiet(every),  # type: ignore[arg-type]
+            "",
+            lambda _: None,
+            WatchSettings(),
+            pause=paused,
+            chance=lambda: 1.0,
+        )
+        following = asyncio.ensure_future(reflector.run())
+        asyncio.get_running_loop().call_at(1000, following.cancel)
+        await asyncio.wait({following})
+        return reflector.statistics().lists
+
+    listed = played(work())
+    assert max(pauses) == longest
+    assert lists is None or listed == lists
 
 
 class Bookmarks:

@@ -12,8 +12,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from orchestrator.runtime.kubernetes.cluster import Cluster
+from orchestrator.runtime.kubernetes.instance import PodInstance
 from orchestrator.runtime.kubernetes.runtime import KubernetesRuntime
-from orchestrator.runtime.port import EngineRefused, EngineUnreachable, InstanceDied
+from orchestrator.runtime.kubernetes.stream_control import StreamControl
+from orchestrator.runtime.port import Control, EngineRefused, EngineUnreachable, InstanceDied
 from tests.kubernetes.kube_api import KubeApi
 from tests.kubernetes.kube_bench import SETTINGS, Pauses, pod_name, spec_of
 from tests.kubernetes.kube_connector_pod import listening
@@ -123,6 +125,53 @@ async def test_a_start_that_fails_dials_no_more(at: At) -> None:
         await start
     taken.close()
     await until(lambda: not dials())
+
+
+async def test_one_that_ends_while_it_is_waited_for_is_waited_for_no_more(
+    at: At, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connector says nothing, and is not there any more the next time."""
+    waited_for = asyncio.Event()
+    dialled_for_good = PodInstance._dialled
+
+    async def noted(self: PodInstance) -> Control:
+        waited_for.set()
+        return await dialled_for_good(self)
+
+    monkeypatch.setattr(PodInstance, "_dialled", noted)
+    start = await at.starting()
+    at.kubelet.live(NAME, LIFE, until=EXECUTOR_RUNS, address="127.0.0.1")
+    taken, _ = await asyncio.get_running_loop().sock_accept(at.connector)
+    await waited_for.wait()
+    at.api.store.remove("pods", "gv", NAME)
+    with pytest.raises(InstanceDied):
+        await start
+    taken.close()
+    await until(lambda: not dials())
+
+
+async def test_a_connection_that_comes_as_the_wait_for_it_is_given_up_is_closed(at: At) -> None:
+    """Its connector would take it for its manager's."""
+    start = await at.starting()
+    adopted = KubernetesRuntime(SETTINGS, Cluster(at.api.url, "gv"))
+    instance = await adopted.adopt(spec_of("run-7"))
+    assert instance is not None
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    came: asyncio.Future[StreamControl] = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(instance._while_it_lives(came))
+    await asyncio.sleep(0)
+    came.set_result(StreamControl(*await asyncio.open_connection(sock=ours)))
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await asyncio.get_running_loop().sock_recv(theirs, 1) == b""
+    theirs.close()
+    instance.let_go()
+    await adopted.aclose()
+    start.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await start
 
 
 async def test_a_start_that_is_refused_while_its_connector_is_dialled_is_nobodys_fault(at: At) -> None:

@@ -25,8 +25,15 @@ RETRY_S, LONGEST_RETRY_S, RETRY_GROWTH = 0.04, 0.1, 1.5
 
 A try costs as much as a small call; a connector needs a tenth of a second, and its executor longer.
 """
-KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
-"""A Pod that vanished with its node says nothing of it."""
+OPTIONS = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+)
+"""A Pod that vanished with its node says nothing of it. And an order and its job are two small writes, of
+which the second would wait for a word about the first: asyncio sees to that for sockets of its own only."""
 PROOF_S = 5.0
 """For the handshake and the three frames. The connector hangs up after 2 s."""
 
@@ -70,9 +77,8 @@ async def _connected(address: str, port: int, tls: ssl.SSLContext) -> StreamCont
     sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     try:
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in KEEPALIVE:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        for option in OPTIONS:
+            sock.setsockopt(*option)
         # Before there is anything of TLS: most tries are refused.
         await asyncio.get_running_loop().sock_connect(sock, (address, port))
     except BaseException:

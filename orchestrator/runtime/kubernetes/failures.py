@@ -27,6 +27,9 @@ from dataclasses import dataclass
 
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable, RuntimeFailure
 
+MOST_ASKED_S = 30.0
+"""A server asks for seconds. A page that something else shows during its maintenance may say an hour, and be
+gone in a minute."""
 _SHOWN = 200
 """Bytes of an answer of unknown shape."""
 _LATER = frozenset({408, 500, 502, 503, 504})
@@ -88,9 +91,9 @@ class TurnedAway(EngineRefused):
 
 
 def wait_after(failure: RuntimeFailure, least: float) -> float:
-    """Seconds until the next try: `least`, or as many more as the server asked for."""
+    """Seconds until the next try: `least`, or as many more as the server asked for, within reason."""
     asked = failure.retry_after if isinstance(failure, Busy) else None
-    return max(asked or 0.0, least)
+    return max(min(asked or 0.0, MOST_ASKED_S), least)
 
 
 @dataclass(frozen=True, slots=True)

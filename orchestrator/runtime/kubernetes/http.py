@@ -132,7 +132,7 @@ class ApiServer:
 
     async def _sent(self, request: _Request, read: Callable[[bytes], T]) -> T:
         self.calls_in_flight += 1
-        before = self.reachable
+        before = self.absences
         begun, result = time.monotonic(), CallResult.UNANSWERED
         try:
             async with self._answer(request) as answer:
@@ -150,7 +150,8 @@ class ApiServer:
             self.calls_in_flight -= 1
             operation = operation_of(request.method, request.path)
             self.tally.note(operation, result, time.monotonic() - begun)
-            if before and not self.reachable:
+            # One that began in an absence may be what begins the next one.
+            if self.absences != before and not self.reachable:
                 self.on_lost()
 
     async def date(self) -> str | None:

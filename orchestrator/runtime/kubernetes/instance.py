@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
@@ -35,8 +35,6 @@ from orchestrator.runtime.port import (
 from orchestrator.tasks import TaskOwner, cancel_and_wait
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 DESTROYED = InstanceExit(None, 9, False, "destroyed while it ran")
 _TRIED = "what is not for it"
@@ -123,7 +121,7 @@ class PodInstance(Conversation):
             address, self._port, key or self.own.token, self._tls, purpose=purpose, number=number
         )
 
-    async def _while_it_lives(self, task: asyncio.Future[T]) -> T:
+    async def _while_it_lives(self, task: asyncio.Future[StreamControl]) -> StreamControl:
         """Raises InstanceDied when the Pod ends, or is destroyed, before; the work is cancelled then."""
         racers: list[asyncio.Future[Any]] = [task, self.own.life.ending, self._gone]
         try:
@@ -134,6 +132,9 @@ class PodInstance(Conversation):
             raise InstanceDied(
                 f"instance {self.spec.name} ended before it could be talked to: {describe(ended)}", ended
             )
+        except BaseException:
+            task.add_done_callback(_hung_up)
+            raise
         finally:
             if not task.done():
                 await cancel_and_wait(task)

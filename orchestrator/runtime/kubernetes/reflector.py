@@ -33,7 +33,7 @@ _REMEMBERED = 1000
 BURSTS = 100
 """In the time for which a watch may be silent: so much less it may be at times."""
 _TRIES_AT_A_VERSION = 2
-"""Failures to watch from one version before it is the version that is doubted."""
+"""Failures to watch from one version, or watches that told nothing, before the version is doubted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ class Reflector:
         self._removed: deque[str] = deque(maxlen=_REMEMBERED)
         self._version: str | None = None
         self._failures = 0
+        self._silent = 0
+        """Watches that have failed since the last word of one."""
         self._patience: asyncio.Timeout | None = None
         self._broken: asyncio.Timeout | None = None
         self._doubtful = False
@@ -129,8 +131,9 @@ class Reflector:
         """Decide what to go on from, and wait: not at all before the first list after an expired version."""
         self._failures += 1
         expired = isinstance(failure, Expired)
-        if expired or isinstance(failure, EngineRefused) or self._failures >= _TRIES_AT_A_VERSION:
-            self._version = None
+        tries = max(self._failures, self._silent)
+        if expired or isinstance(failure, EngineRefused) or tries >= _TRIES_AT_A_VERSION:
+            self._version, self._silent = None, 0
         if self._failures == 1 and expired:
             # Every manager lists after a restart of the server: not all in one moment.
             await self._pause(self._chance() * self._settings.first_pause)
@@ -170,12 +173,14 @@ class Reflector:
 
     async def _watch(self, version: str) -> None:
         seconds = int(self._settings.watch_seconds * (1 + self._chance() / 4))
-        heard = False
+        now = asyncio.get_running_loop().time
+        opened, heard = now(), False
         try:
             async with asyncio.timeout(self._settings.silence) as patience:
                 self._patience = patience
                 async with self._calls.watch_pods(self._selector, version, seconds) as events:
                     self._watches += 1
+                    opened = now()
                     async for event in events:
                         heard = True
                         self._heard(event)
@@ -186,14 +191,25 @@ class Reflector:
             self._version = None
             log.info("pods_watch_not_believed")
             return
+        except RuntimeFailure:
+            self._cut(now() - opened)
+            raise
         finally:
             self._patience = None
         if not heard:
             # In order, but without the bookmark that a server sends before the end.
+            self._cut(now() - opened)
             raise EngineUnreachable("the watch ended without saying why")
 
+    def _cut(self, age: float) -> None:
+        """What the end of a watch of so many seconds says of the next."""
+        self._silent += 1
+        if age > self._settings.longest_pause:
+            # What cuts quiet connections after a while is no absence that goes on.
+            self._failures = 0
+
     def _heard(self, event: Event) -> None:
-        self._failures = 0
+        self._failures = self._silent = 0
         self._be_patient()
         if isinstance(event, Bookmark):
             self._version = event.version or self._version

@@ -70,7 +70,7 @@ class Removals:
             await self._pause(self._retry_interval)
             for name, uid in [one for one in self._pending if self._rarely.turn(one)]:
                 await self._retry(name, uid)
-            for name in list(self._late):
+            for name in [name for name in self._late if self._rarely.turn(name)]:
                 await self._look_for(name)
             if not self.pending:
                 self._wake.clear()
@@ -92,17 +92,22 @@ class Removals:
         try:
             pod = await self._calls.get_pod(name)
         except Unsigned:
+            self._rarely.refused(name)
             return  # what it keeps back may be there
         except (NotFound, Unreadable):
             # Whoever does not know what a Pod is has made none; a sweep finds what came all the same.
             if asyncio.get_running_loop().time() >= until:
-                self._late.pop(name, None)
+                self._give_up(name)
             return
         except (EngineUnreachable, EngineRefused):
             return
         if pod.labels.get(key) == value:
             await self._retry(name, pod.uid)
+        self._give_up(name)
+
+    def _give_up(self, name: str) -> None:
         self._late.pop(name, None)
+        self._rarely.forget(name)
 
     async def _delete(self, name: str, uid: str) -> bool:
         try:
