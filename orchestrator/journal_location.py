@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.settings import Settings
-from orchestrator.store.sqlite import sqlite_url
+from orchestrator.store.sqlite import is_sqlite, sqlite_file, sqlite_url
 
 JOURNAL_FILE: Final = "journal.sqlite"
-
-
-def journal_file(settings: Settings) -> Path:
-    """In the state directory; for settings without a database server."""
-    return settings.state_dir / JOURNAL_FILE
 
 
 def journal_url(settings: Settings) -> str:
     """It may hold a password."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    return sqlite_url(journal_file(settings))
+    return sqlite_url(settings.state_dir / JOURNAL_FILE)
+
+
+def journal_file(settings: Settings) -> Path | None:
+    """None where a database server has it."""
+    url = journal_url(settings)
+    return sqlite_file(url) if is_sqlite(url) else None

@@ -16,6 +16,8 @@ MODE = 0o711
 """Others come through to an instance's directory, whose user is none of this host's; they list nothing."""
 
 
+MANAGER_ID = "manager-id"
+"""The file that says whose directory it is."""
 ID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 BROUGHT_BACK = "put it back from a backup, or remove the file where no run of this directory is under way"
 
@@ -46,7 +48,7 @@ def owned_state_dir(path: Path, wanted: str | None = None) -> Iterator[str]:
             ) from None
         os.truncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
-        kept = _manager_id(path / "manager-id", wanted)
+        kept = _manager_id(path / MANAGER_ID, wanted)
         if wanted not in (None, kept):
             raise StateDirUnusable(
                 f"the state directory {path} is manager {kept}'s, whose runs {wanted} would not know; "

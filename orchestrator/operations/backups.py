@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.executions.records import set_aside_row
 from orchestrator.journal_location import journal_file
-from orchestrator.operations.failures import NotPossible
+from orchestrator.operations.failures import NothingToRead, NotPossible
 from orchestrator.operations.source import manager_id
 from orchestrator.settings import Settings
-from orchestrator.state_dir import owned_state_dir
+from orchestrator.state_dir import MANAGER_ID, owned_state_dir
 from orchestrator.store.backup import (
     BackupFailed,
     back_up,
@@ -24,6 +26,7 @@ from orchestrator.store.backup import (
 )
 from orchestrator.store.journal import open_journal
 from orchestrator.store.port import StoreFailure
+from orchestrator.store.replacing import promised
 from orchestrator.store.sqlite import sqlite_url
 from orchestrator.views.overview import Json
 
@@ -32,7 +35,7 @@ NOT_KNOWN = (
     "the journal was restored from a backup in which this run had not ended: what became of it is not known"
 )
 POSTGRESQL = (
-    "the journal is in PostgreSQL: {verb} it with that database's own tools "
+    "the journal is in PostgreSQL: {what} with that database's own tools "
     "(pg_dump --table='genvm_*', pg_restore; docs/backup.md)"
 )
 
@@ -83,11 +86,10 @@ class Restored:
 
 def backup(settings: Settings, file: Path) -> BackedUp:
     """Write the journal to `file`. Blocking. Raises NotPossible, NothingToRead."""
-    if settings.database_url is not None:
-        raise NotPossible(POSTGRESQL.format(verb="back"))
+    journal = _journal(settings, "back it up")
     manager_id(settings.state_dir)
     try:
-        size = back_up(journal_file(settings), file)
+        size = back_up(journal, file)
     except BackupFailed as failure:
         raise NotPossible(str(failure)) from failure
     return BackedUp(file, size)
@@ -95,17 +97,18 @@ def backup(settings: Settings, file: Path) -> BackedUp:
 
 def restore(settings: Settings, file: Path) -> Restored:
     """Make `file` the journal. Blocking. Raises NotPossible, StateDirUnusable."""
-    if settings.database_url is not None:
-        raise NotPossible(POSTGRESQL.format(verb="restore"))
-    journal = journal_file(settings)
+    journal = _journal(settings, "restore it")
     finished: list[Path | None] = []
     try:
         if is_half_aside(file, journal):
             with owned_state_dir(settings.state_dir):
                 finished += finish_earlier(journal)
         owner = check(file)
+        _check_owner(settings, file, owner)
         # The directory's own id, or in a new directory the backup's: its rows are that manager's.
-        with owned_state_dir(settings.state_dir, owner):
+        id_file = settings.state_dir / MANAGER_ID
+        new = not id_file.exists()
+        with owned_state_dir(settings.state_dir, owner), _still_new(id_file, journal, new=new):
             ended, kept, earlier = put_back(
                 file, journal, owner, lambda draft: asyncio.run(_end_unfinished(draft, owner))
             )
@@ -113,6 +116,35 @@ def restore(settings: Settings, file: Path) -> Restored:
         raise NotPossible(f"{finished_first(finished)}{failure}") from failure
     finished += earlier
     return Restored(journal, ended, kept, tuple(path for path in finished if path is not None))
+
+
+def _journal(settings: Settings, what: str) -> Path:
+    """Raises NotPossible where a database server has it."""
+    journal = journal_file(settings)
+    if journal is None:
+        raise NotPossible(POSTGRESQL.format(what=what))
+    return journal
+
+
+def _check_owner(settings: Settings, file: Path, owner: str) -> None:
+    """Raises NotPossible for another manager's; a new directory is anybody's."""
+    with suppress(NothingToRead):
+        if (kept := manager_id(settings.state_dir)) != owner:
+            raise NotPossible(
+                f"{file} is manager {owner}'s backup, and {settings.state_dir} is manager {kept}'s: "
+                "restore it into an empty directory (--state-dir)"
+            )
+
+
+@contextmanager
+def _still_new(id_file: Path, journal: Path, *, new: bool) -> Iterator[None]:
+    """A directory that was `new` is nobody's again where nothing was restored into it."""
+    try:
+        yield
+    except BaseException:
+        if new and not journal.exists() and not promised(journal):
+            id_file.unlink(missing_ok=True)
+        raise
 
 
 async def _end_unfinished(journal: Path, owner: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from orchestrator.state_dir import StateDirUnusable
 from orchestrator.terminal_text import say, show
 
 EXIT_OK, EXIT_FAILED, EXIT_UNKNOWN = 0, 1, 3
+ENDED_BY_SIGTERM = 128 + signal.SIGTERM
 
 T = TypeVar("T")
 
@@ -90,6 +92,8 @@ def _doctor(args: argparse.Namespace) -> int:
 def _backup(args: argparse.Namespace) -> int:
     from orchestrator.operations import backups  # noqa: PLC0415 - the only ones that write to the journal
 
+    # Ended from outside it leaves no more behind than when it is interrupted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED_BY_SIGTERM))
     work = backups.backup if args.command == "backup" else backups.restore
     with progress(f"{args.command}: {args.file}"):
         done = work(_settings(args), args.file)

@@ -11,6 +11,7 @@ import aiohttp
 from orchestrator.access.credentials import authorization
 from orchestrator.executions.state import State
 from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead, RunNotFound
+from orchestrator.state_dir import MANAGER_ID
 from orchestrator.store.journal import open_for_reading
 from orchestrator.store.port import StoreFailure
 from orchestrator.views import overview
@@ -126,7 +127,7 @@ def manager_id(state_dir: Path, *, otherwise: str = "") -> str:
     `otherwise`: what the command can be told instead. Raises NothingToRead.
     """
     try:
-        return (state_dir / "manager-id").read_text("ascii").strip()
+        return (state_dir / MANAGER_ID).read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise NothingToRead(
             f"{state_dir} is not a manager's state directory that can be read here ({error}): "

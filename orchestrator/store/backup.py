@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from orchestrator.store.port import StoreFailure
 from orchestrator.store.replacing import (
+    coming,
+    earlier,
     finish,
     going_aside,
     next_number,
@@ -29,6 +33,8 @@ from orchestrator.store.tables import LAST_ID, SCHEMA, STEPS
 BUSY_SECONDS = 30.0
 IDS_AHEAD = 1_000_000
 """Ids that may have been given out since a backup, or be in a log that is not read."""
+HIGHEST_ID = 2**62
+"""Far below what SQLite can hold, with room for what is added."""
 MODE = 0o600
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 """What file systems say that give a file only one name, as FAT, and some over a network or in FUSE."""
@@ -46,12 +52,17 @@ def back_up(journal: Path, file: Path) -> int:
     with _failing(f"{journal.parent} cannot be read"):
         if text := promised(journal):
             raise BackupFailed(text)
-    if not journal.is_file():
-        raise BackupFailed(f"there is no journal {journal}")
-    if os.path.lexists(file):
-        raise BackupFailed(f"{file}{NAMED_ALREADY}")
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with _failing(f"{journal} cannot be written to {file}"), _made(draft):
+        if not journal.is_file():
+            raise BackupFailed(f"there is no journal {journal}")
+    cannot = f"{journal} cannot be written to {file}"
+    with _failing(cannot):
+        # What is wrong with a name is told of this one: nobody has typed the draft's.
+        file.parent.stat()
+        with suppress(FileNotFoundError):
+            file.lstat()
+            raise BackupFailed(f"{file}{NAMED_ALREADY}")
+    draft = file.with_name(f".genvm-backup-{secrets.token_hex(8)}")
+    with _failing(cannot), _made(draft):
         with closing(_opened(journal)) as source, closing(sqlite3.connect(draft)) as copy:
             # In one step, as of its beginning: the log lets the manager write meanwhile, and a copy in steps
             # would begin anew at each of its commits.
@@ -101,6 +112,8 @@ def _create(file: Path) -> None:
 
 def check(file: Path) -> str:
     """The manager whose journal it is. Raises BackupFailed for what is none, damaged, or newer."""
+    with _failing(f"{file} cannot be read"), file.open("rb"):
+        pass
     with _failing(f"{file} is not a journal"), closing(_opened(file)) as connection:
         if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
             raise BackupFailed(f"{file} is damaged")
@@ -108,16 +121,25 @@ def check(file: Path) -> str:
         schema = connection.execute(query, (SCHEMA,)).fetchone()
         if schema is None:
             raise BackupFailed(f"{file} is not a journal")
-        if schema[0] > len(STEPS):
-            raise BackupFailed(
-                f"{file} has schema {schema[0]}, this version knows {len(STEPS)}: a newer one wrote it"
-            )
         owners = connection.execute(
             "SELECT owner FROM genvm_runs UNION SELECT owner FROM genvm_properties WHERE owner <> ''"
         ).fetchall()
+    _check_number(file, "schema", schema[0], 1)
+    if schema[0] > len(STEPS):
+        raise BackupFailed(
+            f"{file} has schema {schema[0]}, this version knows {len(STEPS)}: a newer one wrote it"
+        )
     if len(owners) != 1:
         raise BackupFailed(f"{file} is not one manager's: there are {len(owners)}")
-    return str(owners[0][0])
+    owner = str(owners[0][0])
+    _check_number(file, "last id", _last_id(file, owner), 0)
+    return owner
+
+
+def _check_number(file: Path, what: str, value: object, least: int) -> None:
+    """SQLite's columns take any value."""
+    if not isinstance(value, int) or not least <= value <= HIGHEST_ID:
+        raise BackupFailed(f"{file} is damaged: its {what} is {value!r:.40}")
 
 
 def is_half_aside(file: Path, journal: Path) -> bool:
@@ -175,29 +197,40 @@ def _going_aside(journal: Path) -> list[Path]:
         return going_aside(journal)
 
 
-def _last_id(file: Path, owner: str, *, untouched: bool = False) -> int:
-    """`untouched`: without its log, and without a file beside it."""
-    with closing(_opened(file, untouched=untouched)) as connection:
+def _last_id(file: Path, owner: str, *, untouched: bool = False) -> object:
+    """A number, unless somebody wrote something else. Raises BackupFailed, sqlite3.Error.
+
+    `untouched`: without its log, and without a file beside it.
+    """
+    with _failing(f"{file} is not a journal"), closing(_opened(file, untouched=untouched)) as connection:
         (last,) = connection.execute(
             "SELECT max("
             "(SELECT coalesce(max(id), 0) FROM genvm_runs WHERE owner = :owner),"
             "(SELECT coalesce(max(value), 0) FROM genvm_properties WHERE owner = :owner AND name = :name))",
             {"owner": owner, "name": LAST_ID},
         ).fetchone()
-    return int(last)
+    return last
 
 
 def _given_out(draft: Path, journal: Path, owner: str) -> int:
     """An id up to which all may have been given out, but for those that no file has any more.
 
-    What was given out after an earlier restore of the same backup is in the journal that is there. Where that
-    cannot be read, there have been as many restores as journals are aside.
+    What was given out after an earlier restore is in the journal that is there, or in one that this restore
+    cut short. Where there is none that can be read, it began at most so far above those that went aside
+    before it as there have been restores.
     """
-    last = _last_id(draft, owner)
+    current = max(_known_id(file, owner) for file in (journal, *coming(journal)))
+    last = max(_known_id(file, owner) for file in (draft, journal, *earlier(journal)))
+    return last if current else last + (next_number(journal) - 1) * IDS_AHEAD
+
+
+def _known_id(file: Path, owner: str) -> int:
+    """0 where nothing can be read."""
     try:
-        return max(last, _last_id(journal, owner, untouched=True))
-    except (sqlite3.Error, TypeError, ValueError):
-        return last + (next_number(journal) - 1) * IDS_AHEAD
+        last = _last_id(file, owner, untouched=True)
+    except BackupFailed:
+        return 0
+    return last if isinstance(last, int) and last <= HIGHEST_ID else 0
 
 
 def _go_on_from(journal: Path, owner: str, last: int) -> None:
@@ -240,5 +273,5 @@ def _remove(file: Path) -> None:
 def _failing(what: str) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, StoreFailure) as error:
         raise BackupFailed(f"{what}: {error}") from error

@@ -41,9 +41,19 @@ def prepare(draft: Path, journal: Path) -> None:
 
 def next_number(journal: Path) -> int:
     """Of the next journal that goes aside: above all that are there, also those that only have a log."""
+    return 1 + max((number for _, number in _of_restores(journal)), default=0)
+
+
+def earlier(journal: Path) -> list[Path]:
+    """What earlier restores moved aside, and what one that was cut short is going to put back."""
+    return [path for path, _ in _of_restores(journal)]
+
+
+def _of_restores(journal: Path) -> Iterator[tuple[Path, int]]:
     name = re.compile(re.escape(journal.name) + r"\.(?:before|restored)-([0-9]+)(?:-journal|-wal|-shm)?")
-    found = (name.fullmatch(path.name) for path in journal.parent.iterdir())
-    return 1 + max((int(match[1]) for match in found if match), default=0)
+    for path in journal.parent.iterdir():
+        if match := name.fullmatch(path.name):
+            yield path, int(match[1])
 
 
 def finish(journal: Path) -> list[Path | None]:
@@ -74,12 +84,17 @@ def going_aside(journal: Path) -> list[Path]:
     return [_before(journal, number) for _, number in _ready(journal)]
 
 
+def coming(journal: Path) -> list[Path]:
+    """What `finish` makes the journal, one after the other. Raises OSError."""
+    return [ready for ready, _ in _ready(journal)]
+
+
 def promised(journal: Path) -> str:
     """What there is to say instead of reading `journal`, which another file will be; "" otherwise.
 
     Raises OSError.
     """
-    for ready, _ in _ready(journal):
+    for ready in coming(journal):
         return (
             f"a restore of {journal} was cut short, and {ready} is going to be the journal: "
             "the manager's next start finishes that, or the next restore does"

@@ -6,11 +6,15 @@ import asyncio
 import errno
 import os
 import re
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from orchestrator.operations.backups import RESTORED, backup, restore
@@ -35,6 +39,19 @@ WAYS_DOWN = {
     )
 }
 """From each schema to the one before: as docs/backup.md says."""
+STOPS = """
+import signal, sys
+from orchestrator.__main__ import main
+from orchestrator.store import backup
+
+def stops(draft):
+    print("written", flush=True)
+    signal.pause()
+
+backup.check = stops
+sys.exit(main(sys.argv[1:]))
+"""
+"""A backup that has been written, and goes no further."""
 
 
 def settings_of(state_dir: Path) -> Settings:
@@ -183,7 +200,11 @@ def test_a_backup_whose_bytes_may_not_be_on_the_disk_is_none(
 
 
 async def one_run(state_dir: Path) -> None:
-    journal = await open_journal(sqlite_url(state_dir / "journal.sqlite"), OWNER)
+    await one_run_in(state_dir / "journal.sqlite")
+
+
+async def one_run_in(file: Path) -> None:
+    journal = await open_journal(sqlite_url(file), OWNER)
     await journal.write(accepted(1))
     await journal.aclose()
 
@@ -197,7 +218,7 @@ def test_a_manager_that_runs_is_not_restored_under(state_dir: Path, tmp_path: Pa
     other = tmp_path / "other"
     with owned_state_dir(other, "another"):
         pass
-    with pytest.raises(StateDirUnusable, match="another's"):
+    with pytest.raises(NotPossible, match="manager another's: restore it into an empty directory"):
         restore(settings_of(other), file)
     with pytest.raises(NotPossible, match="is there already"):
         backup(settings_of(state_dir), file)
@@ -224,6 +245,64 @@ def test_a_newer_versions_backup_is_refused(state_dir: Path, tmp_path: Path) -> 
         connection.execute("UPDATE genvm_properties SET value = value + 1 WHERE name = 'schema'")
     with pytest.raises(NotPossible, match="newer"):
         restore(settings_of(state_dir), file)
+
+
+def test_a_restore_that_fails_leaves_a_new_directory_nobodys(
+    state_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a manager would begin there with the first id, as the one whose backup it was."""
+    file, new = tmp_path / "backup.sqlite", tmp_path / "new"
+    asyncio.run(one_run(state_dir))
+    backup(settings_of(state_dir), file)
+    with monkeypatch.context() as broken:
+        refuse_directories(broken, errno.ENOSPC)
+        with pytest.raises(NotPossible):
+            restore(settings_of(new), file)
+    assert [path.name for path in new.iterdir()] == ["lock"]
+    with owned_state_dir(new, "another"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("nothing", "No such file"), (".", "Is a directory"), ("x" * 300, "File name too long")],
+)
+def test_what_cannot_be_read_is_not_said_to_be_no_journal(
+    state_dir: Path, tmp_path: Path, name: str, said: str
+) -> None:
+    with pytest.raises(NotPossible, match=f"cannot be read: .*{said}"):
+        restore(settings_of(state_dir), tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["nowhere/backup.sqlite", "x" * 300])
+def test_a_name_that_cannot_be_is_told_as_it_was_typed(state_dir: Path, tmp_path: Path, name: str) -> None:
+    asyncio.run(one_run(state_dir))
+    with pytest.raises(NotPossible, match=f"cannot be written to {tmp_path / name}: ") as told:
+        backup(settings_of(state_dir), tmp_path / name)
+    assert ".genvm-backup-" not in str(told.value)
+
+
+def test_a_journal_in_a_file_elsewhere_is_backed_up_and_restored(state_dir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "elsewhere.sqlite"
+    settings = settings_of(state_dir).model_copy(update={"database_url": SecretStr(sqlite_url(file))})
+    asyncio.run(one_run_in(file))
+    backup(settings, tmp_path / "backup.sqlite")
+    assert restore(settings, tmp_path / "backup.sqlite").journal == file
+    assert not (state_dir / "journal.sqlite").exists()
+
+
+def test_a_backup_that_is_ended_from_outside_leaves_nothing(state_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    asyncio.run(one_run(state_dir))
+    typed = ["backup", str(folder / "backup.sqlite"), "--state-dir", str(state_dir)]
+    running = subprocess.Popen([sys.executable, "-c", STOPS, *typed], stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None and running.stdout.readline() == "written\n"
+    assert len(list(folder.iterdir())) == 1
+    running.terminate()
+    assert running.wait() == 128 + signal.SIGTERM
+    running.stdout.close()
+    assert list(folder.iterdir()) == []
 
 
 async def test_a_journal_in_postgresql_is_left_to_its_tools(tmp_path: Path) -> None:
