@@ -8,13 +8,12 @@ from typing import Any, Final
 
 import aiohttp
 
-from orchestrator.node.arguments import LOCAL_MANAGER
 from orchestrator.node.errors import ManagerRefused, ManagerUnreachable
+from orchestrator.node.manager_url import LOCAL_MANAGER, UNIX
 
 _START_TIMEOUT: Final = aiohttp.ClientTimeout(total=300)
 _STATUS_TIMEOUT: Final = aiohttp.ClientTimeout(total=60)
 _DELETE_TIMEOUT: Final = aiohttp.ClientTimeout(total=3, connect=1.5, sock_read=1.5)
-_UNIX: Final = "unix://"
 WITHOUT_A_MANAGER: Final = (
     f"start one with `genvm-orchestrator serve`, or do without: --manager {LOCAL_MANAGER}"
 )
@@ -29,7 +28,7 @@ class ManagerClient:
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         self._headers = headers
         self._shown = url
-        self._unix_path = url.removeprefix(_UNIX) if url.startswith(_UNIX) else None
+        self._unix_path = url.removeprefix(UNIX) if url.startswith(UNIX) else None
         self._base = "http://manager" if self._unix_path else url.rstrip("/")
 
     async def __aenter__(self) -> ManagerClient:

@@ -10,6 +10,7 @@ import aiohttp
 
 from orchestrator.access.credentials import authorization
 from orchestrator.executions.state import State
+from orchestrator.node.manager_url import UNIX
 from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead, RunNotFound
 from orchestrator.store.journal import open_for_reading
 from orchestrator.store.port import StoreFailure
@@ -19,7 +20,6 @@ from orchestrator.views.overview import Json
 PAGE: Final = 500
 OR_A_MANAGER: Final = ", or the running manager with --manager"
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
-UNIX: Final = "unix://"
 LIVE: Final = tuple(state.value for state in State if not state.final)
 
 
