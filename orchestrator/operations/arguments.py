@@ -28,7 +28,11 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         one.add_argument(f"--{stream}", dest="stream", action="store_const", const=stream, help="only this")
     logs.add_argument("--json", action="store_true", help="print one JSON object, a key for each stream")
     gc = subparsers.add_parser("gc", help="remove containers and directories that belong to no run")
-    gc.add_argument("--dry-run", action="store_true", help="only say what would be removed, and why")
+    gc.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only say what would be removed, and why: on the manager's machine",
+    )
     gc.add_argument("--json", action="store_true", help="print one JSON object")
     for parser in (ps, inspect, logs, gc):
         parser.add_argument("--manager", type=manager_url, metavar="URL", help=MANAGER_HELP)

@@ -191,3 +191,14 @@ async def test_the_manager_of_the_settings_is_asked(
     monkeypatch.setenv("GENVM_SOCKET", f"{client.folder}/api.sock")
     inspected = await command("inspect", str(ended))
     assert (json.loads(inspected.out)["id"], inspected.err) == (ended, "")
+
+
+async def test_a_dry_run_without_the_state_directory_says_what_it_is_for(
+    client: Client, tmp_path: Path
+) -> None:
+    """The manager was named, and answers: to name it once more helps nobody."""
+    where = ("--manager", url(client), "--state-dir", str(tmp_path / "elsewhere"))
+    ran = await command("gc", "--dry-run", *where)
+    assert (ran.code, ran.out) == (1, "")
+    assert "name it with --state-dir or --config: a dry run looks at this machine's engine" in ran.err
+    assert "--manager" not in ran.err
