@@ -116,7 +116,8 @@ async def _ask(args: argparse.Namespace, ask: Callable[[Source], Awaitable[T]]) 
             if args.manager is not None and args.state_dir is None:
                 raise
             away = failure
-    settings = settings or await asyncio.to_thread(_settings, args)
+    if settings is None:
+        settings = await asyncio.to_thread(_settings, args)
     source = JournalSource(journal_url(settings), settings.state_dir)
     try:
         answer = await ask(source)
