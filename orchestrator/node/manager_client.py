@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from orchestrator.access.credentials import HOW_TO_SEND
 from orchestrator.node.errors import ManagerRefused, ManagerUnreachable
 from orchestrator.node.manager_url import LOCAL_MANAGER, UNIX
 
@@ -99,5 +100,6 @@ class ManagerClient:
             raise ManagerRefused(f"{self._shown} does not answer like a manager: {error}") from error
         if response.status != 200 or not isinstance(body, dict):
             text = body.get("error") if isinstance(body, dict) else body
-            raise ManagerRefused(f"the manager answered {response.status}: {text!s:.500}")
+            advice = f"; {HOW_TO_SEND}" if response.status == 401 else ""
+            raise ManagerRefused(f"the manager answered {response.status}: {text!s:.500}{advice}")
         return body

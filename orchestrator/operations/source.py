@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 
-from orchestrator.access.credentials import authorization
+from orchestrator.access.credentials import HOW_TO_SEND, authorization
 from orchestrator.executions.state import State
 from orchestrator.node.manager_url import UNIX
 from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead, RunNotFound
@@ -81,7 +81,8 @@ class ManagerSource:
         text = str(body.get("error") if isinstance(body, dict) else body)[:500]
         if response.status == 404 and "not known" in text:
             raise RunNotFound(text)
-        raise ManagerRefused(f"the {self.where} answered {response.status}: {text}")
+        advice = f"; {HOW_TO_SEND}" if response.status == 401 else ""
+        raise ManagerRefused(f"the {self.where} answered {response.status}: {text}{advice}")
 
 
 class JournalSource:
