@@ -20,6 +20,7 @@ from orchestrator.access import arguments as access_arguments
 from orchestrator.engine_filter import arguments as engine_filter_arguments
 from orchestrator.imaging import arguments as imaging_arguments
 from orchestrator.node import arguments as node_arguments
+from orchestrator.node.manager_url import LOCAL_MANAGER
 from orchestrator.operations import arguments as operations_arguments
 from orchestrator.runtime_name import RuntimeName
 
@@ -276,7 +277,7 @@ def _be_a_node(args: argparse.Namespace) -> int:
 
     from orchestrator.node import cli as node_cli
 
-    if getattr(args, "manager", None) != node_arguments.LOCAL_MANAGER:
+    if getattr(args, "manager", None) != LOCAL_MANAGER:
         return asyncio.run(node_cli.run(args))
     from orchestrator.logs import configure_logs
     from orchestrator.settings import LogFormat

@@ -5,6 +5,7 @@ Naming the failures means importing what raises them: the database's, the settin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from pydantic import ValidationError
@@ -45,6 +46,9 @@ def explained(error: Exception) -> list[str]:
     """The lines to print; none for a defect, which deserves its traceback."""
     if isinstance(error, ValidationError):
         return _settings(error)
+    if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
+        # Whoever has named the file, or may not have it, sees by its name what to do.
+        return [f"{os.fsdecode(error.filename)}: {error.strerror}"]
     # Databases and readers of YAML say what they have to say in several lines.
     if not isinstance(error, _SAID_IN_ONE_LINE):
         return []

@@ -13,14 +13,19 @@ from pathlib import Path
 
 from genvm_wire.address import Address
 from genvm_wire.calldata import to_text
+from orchestrator.api.context import CONTEXT
+from orchestrator.clock import MACHINE_CLOCK, Ticks, sleep
 from orchestrator.composition import Manager, manager
 from orchestrator.demo_services import KEY, KEY_NAME, RATE, serving
+from orchestrator.engine_client import engine_address
 from orchestrator.imaging.checkout import find_checkout
 from orchestrator.logs import configure_logs
 from orchestrator.node.manager_client import ManagerClient
 from orchestrator.node.run_report import RunReport
 from orchestrator.node.store import NodeStore
 from orchestrator.node.transactions import NodeClient
+from orchestrator.readiness import Readiness
+from orchestrator.runtime_name import RuntimeName
 from orchestrator.serve import listening
 from orchestrator.settings import LogFormat, Settings
 
@@ -29,6 +34,8 @@ BOB = Address(b"\xb0" * 20)
 # A browser's first page on a busy machine takes long; an endless loop is to be watched to its end.
 LONGEST_RUN_SECONDS, LONGEST_LOOP_SECONDS = 180.0, 12.0
 SHOWN = 76
+# An engine that answers does so at once; one that was only just started takes a few seconds.
+READY_SECONDS, LOOK_SECONDS = 10.0, 0.2
 
 
 class DemoFailed(Exception):
@@ -80,12 +87,34 @@ async def playground(
         audit_file=None,
     )
     async with manager(settings) as running, listening(running) as address:
+        engine = await asyncio.to_thread(engine_of, settings)
+        await until_ready(running.app[CONTEXT].readiness, engine)
         store = NodeStore(folder / "node.sqlite")
         try:
             async with ManagerClient(address) as client:
                 yield running, client, NodeClient(store, client)
         finally:
             store.close()
+
+
+async def until_ready(readiness: Readiness, engine: str, clock: Ticks = MACHINE_CLOCK) -> None:
+    """Wait for what `/readyz` says. Raises DemoFailed: a run would wait for an engine for all of its time."""
+    begun = clock.time()
+    while failing := readiness.failing():
+        if clock.time() - begun >= READY_SECONDS:
+            raise DemoFailed(
+                f"the manager was not ready within {READY_SECONDS:.0f} s: {'; '.join(failing.values())} "
+                f"({engine}; `genvm-orchestrator doctor` looks at it)"
+            )
+        await sleep(clock, LOOK_SECONDS)
+
+
+def engine_of(settings: Settings) -> str:
+    """Which engine it is that has to answer, in words. Blocking."""
+    if settings.runtime is not RuntimeName.DOCKER:
+        return f"the runtime is {settings.runtime}"
+    address = engine_address(settings.docker_url).removeprefix("http+")
+    return f"the engine is {address}: start it, or name another with DOCKER_HOST"
 
 
 async def play(node: NodeClient, examples: Path) -> Address:

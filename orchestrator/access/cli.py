@@ -13,6 +13,12 @@ from orchestrator.access.scope import Scope
 from orchestrator.access.token import digest_of, new_token
 
 EXIT_OK, EXIT_USAGE = 0, 2
+RATE_OF = {
+    "requests_burst": "requests_per_second",
+    "bytes_burst": "bytes_per_second",
+    "runs_burst": "runs_per_minute",
+}
+"""Each burst, and the rate that it is of."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,6 +43,13 @@ def run(args: argparse.Namespace) -> int:
         where = ".".join(str(part) for part in problem["loc"])
         print(f"genvm-orchestrator: {where}: {problem['msg']}", file=sys.stderr)
         return EXIT_USAGE
+    for burst, rate in RATE_OF.items():
+        if getattr(args, burst) is not None and getattr(args, rate) is None:
+            print(
+                f"genvm-orchestrator: {_flag(burst)} bounds nothing without {_flag(rate)}: give both",
+                file=sys.stderr,
+            )
+            return EXIT_USAGE
     if args.json:
         print(json.dumps({"token": text, "line": json.loads(line_of(entry))}, indent=2))
     else:
@@ -44,3 +57,7 @@ def run(args: argparse.Namespace) -> int:
         print(line_of(entry))
         print("The first line is for the client, the second for the tokens file.", file=sys.stderr)
     return EXIT_OK
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

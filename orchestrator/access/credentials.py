@@ -11,6 +11,10 @@ from pathlib import Path
 
 VARIABLE = "GENVM_TOKEN"
 FILE_VARIABLE = "GENVM_TOKEN_FILE"
+HOW_TO_SEND = (
+    f"set {VARIABLE} to a token of that manager, or {FILE_VARIABLE} to the name of a file that has one"
+)
+"""For a person whom a manager has answered 401, in words for programs."""
 
 
 class NoCredentials(Exception):

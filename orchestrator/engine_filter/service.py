@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Mapping
@@ -106,12 +107,19 @@ def _sources(found: Mapping[str, object]) -> list[str]:
 
 @asynccontextmanager
 async def filtered(place: Place, engine: Path, socket: Path) -> AsyncIterator[EngineFilter]:
-    """Listen on `socket`, which is its owner's alone, for as long as this lasts. Raises OSError."""
+    """Listen on `socket`, which is its owner's alone, for as long as this lasts.
+
+    Raises OSError with the socket's name.
+    """
     served = EngineFilter(place, engine)
     await asyncio.to_thread(socket.unlink, missing_ok=True)
     before = os.umask(0o177)
     try:
         server = await asyncio.start_unix_server(served.serve_one, str(socket), limit=LONGEST_HEAD)
+    except OSError as error:
+        # The kernel's own has no name, and Python's of a path that is too long not even a number.
+        number = error.errno or errno.ENAMETOOLONG
+        raise OSError(number, error.strerror or str(error), str(socket)) from error
     finally:
         os.umask(before)
     try:

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
                 return _wrap(args)
         return _list(as_json=args.json)
     except ImagingFailure as failure:
-        print(f"error: {failure}", file=sys.stderr)
+        print(f"genvm-orchestrator: {failure}", file=sys.stderr)
         return 1
 
 
@@ -43,7 +43,7 @@ def _build(args: argparse.Namespace) -> int:
     try:
         recipes = chosen(args.names)
     except KeyError as unknown:
-        print(f"error: no image is called {unknown}; there are {_NAMES}", file=sys.stderr)
+        print(f"genvm-orchestrator: no image is called {unknown}; there are {_NAMES}", file=sys.stderr)
         return 2
     _make(args, recipes, {})
     return 0
@@ -52,15 +52,16 @@ def _build(args: argparse.Namespace) -> int:
 def _wrap(args: argparse.Namespace) -> int:
     if not VERSION_TAG.fullmatch(args.version):
         print(
-            f"error: {args.version!r} cannot be an image's tag: a version is v0.2.16 or the like",
+            f"genvm-orchestrator: {args.version!r} cannot be an image's tag: a version is v0.2.16 or the"
+            " like",
             file=sys.stderr,
         )
         return 2
     if not args.archive.is_file():
-        print(f"error: {args.archive} is not there", file=sys.stderr)
+        print(f"genvm-orchestrator: {args.archive} is not there", file=sys.stderr)
         return 1
     if not tarfile.is_tarfile(args.archive):
-        print(f"error: {args.archive} is no tar that can be read", file=sys.stderr)
+        print(f"genvm-orchestrator: {args.archive} is no tar that can be read", file=sys.stderr)
         return 1
     release = official_release(args.version)
     _make(args, (*chosen([release.parent or ""]), release), {release.name: {ARCHIVE: args.archive}})

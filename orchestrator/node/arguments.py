@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from orchestrator.node.manager_url import LOCAL_MANAGER, manager_url_or_local
+
 DEFAULT_MANAGER: Final = "http://127.0.0.1:3999"
 DEFAULT_SENDER: Final = "0x" + "0" * 39 + "1"
-
-LOCAL_MANAGER: Final = "local"
-"""For `--manager`: none that runs, but one for this command alone."""
 
 _VALUES = (
     "Arguments are JSON where valid, else strings; 0x and 40 hex digits is an address,"
@@ -72,6 +71,7 @@ def _add_call_flags(parser: argparse.ArgumentParser, *, pays: bool = True) -> No
 def _add_common_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--manager",
+        type=manager_url_or_local,
         default=DEFAULT_MANAGER,
         metavar="URL",
         help=f"default {DEFAULT_MANAGER}; {LOCAL_MANAGER}: run it in a process here, not isolated",

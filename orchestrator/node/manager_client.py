@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final
 
 import aiohttp
+from aiohttp import hdrs
 
-from orchestrator.node.arguments import LOCAL_MANAGER
+from orchestrator.access.credentials import HOW_TO_SEND
 from orchestrator.node.errors import ManagerRefused, ManagerUnreachable
+from orchestrator.node.manager_url import LOCAL_MANAGER, UNIX
 
 _START_TIMEOUT: Final = aiohttp.ClientTimeout(total=300)
 _STATUS_TIMEOUT: Final = aiohttp.ClientTimeout(total=60)
 _DELETE_TIMEOUT: Final = aiohttp.ClientTimeout(total=3, connect=1.5, sock_read=1.5)
-_UNIX: Final = "unix://"
+MOST_WAITS: Final = 5
+LONGEST_WAIT: Final = 30.0
+"""Seconds. Whoever is told to come back later than that is better told so."""
+Pause = Callable[[float], Awaitable[None]]
 WITHOUT_A_MANAGER: Final = (
     f"start one with `genvm-orchestrator serve`, or do without: --manager {LOCAL_MANAGER}"
 )
@@ -23,13 +29,17 @@ WITHOUT_A_MANAGER: Final = (
 class ManagerClient:
     """One manager at `http://host:port` or `unix://path`. Use as an async context manager.
 
-    `headers` are sent with each request.
+    `headers` are sent with each request. One that comes too early for its token's rate (429) is sent again
+    after the seconds that the manager names, which `pause` waits for: the run that it is about goes on.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, url: str, headers: Mapping[str, str] | None = None, pause: Pause = asyncio.sleep
+    ) -> None:
+        self._pause = pause
         self._headers = headers
         self._shown = url
-        self._unix_path = url.removeprefix(_UNIX) if url.startswith(_UNIX) else None
+        self._unix_path = url.removeprefix(UNIX) if url.startswith(UNIX) else None
         self._base = "http://manager" if self._unix_path else url.rstrip("/")
 
     async def __aenter__(self) -> ManagerClient:
@@ -86,11 +96,26 @@ class ManagerClient:
     async def _exchange(
         self, method: str, path: str, timeout: aiohttp.ClientTimeout, json: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
+        response, body = await self._ask(method, path, timeout, json)
+        waits = 0
+        while waits < MOST_WAITS and (seconds := _named_wait(response)) is not None:
+            waits += 1
+            await self._pause(seconds)
+            response, body = await self._ask(method, path, timeout, json)
+        if response.status != 200 or not isinstance(body, dict):
+            text = body.get("error") if isinstance(body, dict) else body
+            advice = f"; {HOW_TO_SEND}" if response.status == 401 else ""
+            raise ManagerRefused(f"the manager answered {response.status}: {text!s:.500}{advice}")
+        return body
+
+    async def _ask(
+        self, method: str, path: str, timeout: aiohttp.ClientTimeout, json: Mapping[str, Any] | None
+    ) -> tuple[aiohttp.ClientResponse, Any]:
         try:
             async with self._session.request(
                 method, self._base + path, json=json, timeout=timeout
             ) as response:
-                body = await response.json(content_type=None)
+                return response, await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
             raise ManagerUnreachable(
@@ -98,7 +123,12 @@ class ManagerClient:
             ) from error
         except ValueError as error:
             raise ManagerRefused(f"{self._shown} does not answer like a manager: {error}") from error
-        if response.status != 200 or not isinstance(body, dict):
-            text = body.get("error") if isinstance(body, dict) else body
-            raise ManagerRefused(f"the manager answered {response.status}: {text!s:.500}")
-        return body
+
+
+def _named_wait(response: aiohttp.ClientResponse) -> float | None:
+    """Seconds after which the manager wants to be asked again; null: it does not, or nobody waits so long."""
+    named = response.headers.get(hdrs.RETRY_AFTER, "")
+    if response.status != 429 or not (named.isascii() and named.isdigit()):
+        return None
+    seconds = float(named)
+    return seconds if seconds <= LONGEST_WAIT else None

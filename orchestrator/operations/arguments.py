@@ -6,8 +6,10 @@ import argparse
 from pathlib import Path
 
 from orchestrator.node.arguments import DEFAULT_MANAGER
+from orchestrator.node.manager_url import manager_url
 from orchestrator.runtime_name import RuntimeName
 
+MANAGER_HELP = f"default: where the settings let it listen; without any {DEFAULT_MANAGER}"
 COMMANDS = ("ps", "inspect", "logs", "gc", "doctor", "backup", "restore")
 
 
@@ -26,10 +28,14 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         one.add_argument(f"--{stream}", dest="stream", action="store_const", const=stream, help="only this")
     logs.add_argument("--json", action="store_true", help="print one JSON object, a key for each stream")
     gc = subparsers.add_parser("gc", help="remove containers and directories that belong to no run")
-    gc.add_argument("--dry-run", action="store_true", help="only say what would be removed, and why")
+    gc.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only say what would be removed, and why: on the manager's machine",
+    )
     gc.add_argument("--json", action="store_true", help="print one JSON object")
     for parser in (ps, inspect, logs, gc):
-        parser.add_argument("--manager", metavar="URL", help=f"default {DEFAULT_MANAGER}")
+        parser.add_argument("--manager", type=manager_url, metavar="URL", help=MANAGER_HELP)
     doctor = subparsers.add_parser("doctor", help="check that this machine can run contracts")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.add_argument(

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from orchestrator.journal_location import journal_url
-from orchestrator.node.arguments import DEFAULT_MANAGER
 from orchestrator.operations import presentation
+from orchestrator.operations.address import address_of
 from orchestrator.operations.failures import ManagerAway, NothingToRead, OperationFailure, RunNotFound
 from orchestrator.operations.source import JournalSource, ManagerSource, Source
 from orchestrator.progress import progress
@@ -71,7 +71,9 @@ def _gc(args: argparse.Namespace) -> int:
     from orchestrator.operations import collection  # noqa: PLC0415 - the only one that needs an engine
 
     with progress("gc: asking the manager and the engine"):
-        collected = asyncio.run(collection.collect(_settings(args), _manager(args), dry_run=args.dry_run))
+        settings = _settings(args)
+        work = collection.collect(settings, _manager(args, settings), dry_run=args.dry_run)
+        collected = asyncio.run(work)
     print(presentation.as_json(collected.as_json()) if args.json else collected.as_text())
     return EXIT_OK
 
@@ -107,7 +109,9 @@ def _answer(args: argparse.Namespace, ask: Callable[[Source], Awaitable[T]]) -> 
 
 
 async def _ask(args: argparse.Namespace, ask: Callable[[Source], Awaitable[T]]) -> T:
-    url = _manager(args)
+    # With a manager that is named, settings are needed only when it is away: they may be another machine's.
+    settings = None if args.manager else await asyncio.to_thread(_settings, args)
+    url = args.manager if settings is None else _manager(args, settings)
     away: ManagerAway | None = None
     if url is not None:
         try:
@@ -116,7 +120,8 @@ async def _ask(args: argparse.Namespace, ask: Callable[[Source], Awaitable[T]]) 
             if args.manager is not None and args.state_dir is None:
                 raise
             away = failure
-    settings = await asyncio.to_thread(_settings, args)
+    if settings is None:
+        settings = await asyncio.to_thread(_settings, args)
     source = JournalSource(journal_url(settings), settings.state_dir)
     try:
         answer = await ask(source)
@@ -126,11 +131,11 @@ async def _ask(args: argparse.Namespace, ask: Callable[[Source], Awaitable[T]]) 
     return answer
 
 
-def _manager(args: argparse.Namespace) -> str | None:
+def _manager(args: argparse.Namespace, settings: Settings) -> str | None:
     """Whom to ask; nobody when only a state directory is named."""
     if args.manager is None and args.state_dir is not None:
         return None
-    return args.manager or DEFAULT_MANAGER
+    return args.manager or address_of(settings)
 
 
 def _settings(args: argparse.Namespace) -> Settings:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from orchestrator.journal_location import journal_url
 from orchestrator.kits import kit_of
@@ -24,6 +25,11 @@ from orchestrator.store.codes import CodeFiles
 from orchestrator.store.journal import open_for_reading
 from orchestrator.store.port import StoreFailure
 from orchestrator.views.overview import Json
+
+FOR_A_DRY_RUN: Final = (
+    " or --config: a dry run looks at this machine's engine itself, whichever manager answers, and knows the"
+    " manager's instances by its state directory"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ async def _survey_beside(settings: Settings, source: ManagerSource) -> Collected
             f"the token sees only the runs of namespace {namespace}: what belongs to no run is said to an "
             "operator's token only"
         )
-    owner = await asyncio.to_thread(manager_id, settings.state_dir, otherwise=OR_A_MANAGER)
+    owner = await asyncio.to_thread(manager_id, settings.state_dir, otherwise=FOR_A_DRY_RUN)
     found = await _survey(settings, owner)
     live = {instance_of(run["id"], run["instance"]) for run in await source.runs(ended=False)}
     known = {run["id"] for run in await source.runs(ended=True)}

@@ -8,8 +8,9 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 
-from orchestrator.access.credentials import authorization
+from orchestrator.access.credentials import HOW_TO_SEND, authorization
 from orchestrator.executions.state import State
+from orchestrator.node.manager_url import UNIX
 from orchestrator.operations.failures import ManagerAway, ManagerRefused, NothingToRead, RunNotFound
 from orchestrator.state_dir import MANAGER_ID
 from orchestrator.store.journal import open_for_reading
@@ -20,7 +21,6 @@ from orchestrator.views.overview import Json
 PAGE: Final = 500
 OR_A_MANAGER: Final = ", or the running manager with --manager"
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
-UNIX: Final = "unix://"
 LIVE: Final = tuple(state.value for state in State if not state.final)
 
 
@@ -82,7 +82,8 @@ class ManagerSource:
         text = str(body.get("error") if isinstance(body, dict) else body)[:500]
         if response.status == 404 and "not known" in text:
             raise RunNotFound(text)
-        raise ManagerRefused(f"the {self.where} answered {response.status}: {text}")
+        advice = f"; {HOW_TO_SEND}" if response.status == 401 else ""
+        raise ManagerRefused(f"the {self.where} answered {response.status}: {text}{advice}")
 
 
 class JournalSource:

@@ -6,6 +6,10 @@ import argparse
 from collections.abc import Iterator
 
 from orchestrator.__main__ import make_parser
+from orchestrator.checking import cli as checking_cli
+from orchestrator.company import FENCED
+from orchestrator.node import cli as node_cli
+from orchestrator.operations import cli as operations_cli
 from orchestrator.reference.examples import EXAMPLES
 from orchestrator.reference.tables import code, table
 
@@ -16,10 +20,11 @@ Made by `make reference` from the command's own arguments; a test compares the t
 command on this page with the command itself, and run those of all pages
 (`tests/developer/test_dev_documented.py`).
 
-`genvm-orchestrator COMMAND --help` says the same. `python -m orchestrator` is the same command. Exit code 0:
-it is done; 1: it could not be, and the text says why and what to do; 2: the command line is wrong; 130: it
-was interrupted; 141: who read its output left. Results go to stdout, everything else to stderr.
+`genvm-orchestrator COMMAND --help` says the same. `python -m orchestrator` is the same command. Results go to
+stdout, everything else to stderr.
 
+"""
+COMPLETION = """
 Completion for the shell, from what follows:
 
 ```sh
@@ -29,10 +34,38 @@ genvm-orchestrator completion fish | source
 ```
 """
 
+EXIT_CODES = (
+    ("0", "all", "it is done"),
+    ("1", "all", "it could not be, and the text says why and what to do"),
+    (str(node_cli.EXIT_CONTRACT), "deploy, call, view, schema", "the contract refused or failed"),
+    (str(checking_cli.EXIT_REFUSED), "check", "a node refuses a file"),
+    (str(operations_cli.EXIT_FAILED), "doctor", "a check failed"),
+    ("2", "all", "the command line is wrong"),
+    (
+        str(node_cli.EXIT_USAGE),
+        "deploy, call, view, schema, tx",
+        "so is the request: a file, an address, funds",
+    ),
+    (str(checking_cli.EXIT_USAGE), "check", "a file cannot be read"),
+    (str(operations_cli.EXIT_UNKNOWN), "inspect, logs", "there is no such run, or it is not kept any more"),
+    (
+        str(node_cli.EXIT_NO_RESULT),
+        "deploy, call, view, schema, tx",
+        "there is no result: no manager, a run that died, a state file that cannot be read",
+    ),
+    (str(checking_cli.EXIT_UNCHECKED), "check", "the executor could not be asked, or a file took too long"),
+    ("0 to 5", "test", "pytest's: 1: a test failed; 2 to 4: it could not run; 5: there was none"),
+    (str(FENCED), "serve", "others have its runs: start it again ([several managers](managers.md))"),
+    ("130", "all", "it was interrupted"),
+    ("141", "all", "who read its output left"),
+)
+"""Code, commands, what it means."""
+
 
 def page() -> str:
     """The whole page, as Markdown."""
-    return HEAD + "".join(_sections(make_parser(), ()))
+    codes = table(("exit code", "of", "when"), EXIT_CODES)
+    return HEAD + codes + COMPLETION + "".join(_sections(make_parser(), ()))
 
 
 def commands(

@@ -172,3 +172,33 @@ async def test_gc_without_a_journal_removes_nothing(tmp_path: Path) -> None:
     ran = await command("gc", "--state-dir", str(tmp_path))
     assert (ran.code, "nothing was removed" in ran.err) == (1, True)
     assert (tmp_path / "instances" / "run-1").is_dir()
+
+
+async def test_the_manager_of_the_settings_is_asked(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a file or the environment: another one's answers, or its journal's, would be taken for its."""
+    ended = await ended_run(client, {"print": "printed\n"})
+    (client.folder / "state" / "instances" / "run-999").mkdir(parents=True)
+    config = tmp_path / "manager.yaml"
+    config.write_text(f"socket: {client.folder}/api.sock\nstate_dir: {client.folder}/state\n")
+    flags = ("--config", str(config))
+    ps = await command("ps", "--all", "--json", *flags)
+    assert ([one["id"] for one in json.loads(ps.out)], ps.err) == ([ended], "")
+    assert (await command("logs", str(ended), *flags)).out == "printed\n"
+    done = json.loads((await command("gc", "--json", *flags)).out)
+    assert (done["through"], len(done["removed"])) == (f"manager at {url(client)}", 1)
+    monkeypatch.setenv("GENVM_SOCKET", f"{client.folder}/api.sock")
+    inspected = await command("inspect", str(ended))
+    assert (json.loads(inspected.out)["id"], inspected.err) == (ended, "")
+
+
+async def test_a_dry_run_without_the_state_directory_says_what_it_is_for(
+    client: Client, tmp_path: Path
+) -> None:
+    """The manager was named, and answers: to name it once more helps nobody."""
+    where = ("--manager", url(client), "--state-dir", str(tmp_path / "elsewhere"))
+    ran = await command("gc", "--dry-run", *where)
+    assert (ran.code, ran.out) == (1, "")
+    assert "name it with --state-dir or --config: a dry run looks at this machine's engine" in ran.err
+    assert "--manager" not in ran.err

@@ -46,6 +46,7 @@ async def test_ps_sends_its_token_and_sees_what_that_sees(
         await alice.until(lambda: alice.manager.executions.find(run_id) is None)
     ran = await command("ps", "--all", *to(alice))
     assert (ran.code, "401: a token is needed" in ran.err) == (1, True)
+    assert "set GENVM_TOKEN to a token of that manager, or GENVM_TOKEN_FILE" in ran.err
     for name, expected in ((READER, {run_id}), ("bob", set()), (ROOT, {run_id})):
         monkeypatch.setenv("GENVM_TOKEN", tokens_file.texts[name])
         ran = await command("ps", "--all", "--json", *to(alice))
@@ -94,6 +95,7 @@ async def test_contract_commands_send_theirs(
     _, complaint = await deploying.communicate()
     accepted = alice.manager.executions.statistics().retained
     assert (accepted > 0, b"401" in complaint) == (named != "nothing", named == "nothing"), complaint
+    assert (b"set GENVM_TOKEN to a token of that manager" in complaint) == (named == "nothing")
     assert tokens_file.texts[ALICE].encode() not in complaint
 
 

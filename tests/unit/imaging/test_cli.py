@@ -19,7 +19,7 @@ def run(*words: str) -> int:
 def test_an_unknown_image_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("build", "nothing") == 2
     said = capsys.readouterr().err
-    assert "no image is called 'nothing'; there are base, " in said
+    assert said.startswith("genvm-orchestrator: no image is called 'nothing'; there are base, ")
 
 
 @pytest.mark.parametrize("words", [("build",), ("list",)], ids=" ".join)
@@ -35,7 +35,9 @@ def test_without_an_engine_it_says_how_to_get_one(
 
 def test_outside_a_checkout_it_asks_for_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("build", "--source", str(tmp_path)) == 1
-    assert "name one with --source DIR" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("genvm-orchestrator: ")
+    assert "name one with --source DIR" in said
 
 
 def test_a_command_is_required() -> None:
@@ -56,7 +58,9 @@ def test_a_release_wants_a_version_and_a_tar(
 ) -> None:
     (tmp_path / "notes").write_text("nothing packed")
     assert run("release", str(tmp_path / "notes"), version) == code
-    assert said in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert printed.startswith("genvm-orchestrator: ")
+    assert said in printed
 
 
 def test_an_archive_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,6 +92,24 @@ def test_a_token_and_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert (entry.digest, printed.err) == (digest_of(made["token"]), "")
 
 
+@pytest.mark.parametrize(
+    ("burst", "rate"),
+    [
+        ("--requests-burst", "--requests-per-second"),
+        ("--bytes-burst", "--bytes-per-second"),
+        ("--runs-burst", "--runs-per-minute"),
+    ],
+)
+def test_a_burst_that_would_bound_nothing_is_refused(
+    burst: str, rate: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["token", "new", "--name", "a", "--scope", "read", "--namespace", "n", burst, "3"]
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, f"{burst} bounds nothing without {rate}" in printed.err) == ("", True)
+    assert main([*words, rate, "1"]) == 0
+
+
 @pytest.mark.parametrize("command", ["completion bash", "config show"])
 def test_a_reader_that_has_enough_is_no_failure(command: str) -> None:
     """As behind `head`: it is gone before anything was written."""

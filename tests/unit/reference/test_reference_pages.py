@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.__main__ import make_parser
+from orchestrator.checking import cli as checking_cli
+from orchestrator.company import FENCED
+from orchestrator.node import cli as node_cli
+from orchestrator.operations import cli as operations_cli
 from orchestrator.reference import causes, cli
 from orchestrator.reference.examples import EXAMPLES
 from orchestrator.reference.pages import DOCS, PAGES
@@ -42,6 +46,23 @@ def test_every_command_and_argument_says_what_it_is() -> None:
         if not about or not (action.help or action.choices)
     ]
     assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("inspect", operations_cli.EXIT_UNKNOWN),
+        ("logs", operations_cli.EXIT_UNKNOWN),
+        ("deploy", node_cli.EXIT_USAGE),
+        ("deploy", node_cli.EXIT_NO_RESULT),
+        ("tx", node_cli.EXIT_NO_RESULT),
+        ("check", checking_cli.EXIT_UNCHECKED),
+        ("serve", FENCED),
+    ],
+)
+def test_the_page_of_the_command_has_its_exit_codes(command: str, code: int) -> None:
+    rows = [line.split(" | ") for line in cli.page().splitlines() if line.startswith(f"| {code} |")]
+    assert any(command in row[1].split(", ") for row in rows)
 
 
 def test_every_reason_is_one_of_the_runbook_s() -> None:
