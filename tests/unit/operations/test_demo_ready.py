@@ -24,9 +24,9 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-async def test_it_waits_for_a_manager_that_becomes_ready() -> None:
-    clock, trouble = HandClock(), ["recovering"]
-    readiness = Readiness({"recovery": Check(lambda: trouble[0] if trouble else None)}, clock)
+async def test_it_waits_for_an_engine_that_comes() -> None:
+    clock, trouble = HandClock(), ["it does not answer"]
+    readiness = Readiness({"engine": Check(lambda: trouble[0] if trouble else None)}, clock)
     waiting = asyncio.create_task(until_ready(readiness, "", clock))
     await clock.pass_time(READY_SECONDS / 2)
     assert not waiting.done()
@@ -35,13 +35,17 @@ async def test_it_waits_for_a_manager_that_becomes_ready() -> None:
     await waiting
 
 
-async def test_it_gives_up_with_the_reasons() -> None:
+async def test_it_gives_up_with_the_reason() -> None:
     clock = HandClock()
-    checks = {"recovery": Check(lambda: "recovering"), "engine": Check(lambda: "it does not answer")}
+    checks = {"engine": Check(lambda: "it does not answer")}
     waiting = asyncio.create_task(until_ready(Readiness(checks, clock), "the engine is X", clock))
     await clock.pass_time(READY_SECONDS + 1)
-    with pytest.raises(DemoFailed, match=r"recovering; it does not answer \(the engine is X;"):
+    with pytest.raises(DemoFailed, match=r": it does not answer \(the engine is X;"):
         await waiting
+
+
+async def test_what_else_is_not_ready_keeps_nobody_from_a_look() -> None:
+    await until_ready(Readiness({"disk": Check(lambda: "too little room")}, HandClock()), "", HandClock())
 
 
 async def test_without_an_engine_no_run_is_begun(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
