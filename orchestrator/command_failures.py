@@ -5,8 +5,10 @@ Naming the failures means importing what raises them: the database's, the settin
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
+from typing import TypeGuard
 
 from pydantic import ValidationError
 
@@ -34,6 +36,17 @@ _SAID_IN_ONE_LINE = (
     BadConfig,
     TracesNotInstalled,
 )
+NAMES = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOENT,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EROFS,
+)
 _ADVICE: Mapping[type[Exception], str] = {
     ManifestError: "mend it by docs/manifest.md, or name another file (GENVM_MANIFEST)",
     BadTokens: "mend it by docs/access.md, or name another file (GENVM_TOKENS_FILE)",
@@ -46,7 +59,7 @@ def explained(error: Exception) -> list[str]:
     """The lines to print; none for a defect, which deserves its traceback."""
     if isinstance(error, ValidationError):
         return _settings(error)
-    if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
+    if _is_of_a_name(error):
         # Whoever has named the file, or may not have it, sees by its name what to do.
         return [f"{os.fsdecode(error.filename)}: {error.strerror}"]
     # Databases and readers of YAML say what they have to say in several lines.
@@ -54,6 +67,16 @@ def explained(error: Exception) -> list[str]:
         return []
     advice = _ADVICE.get(type(error))
     return [" ".join(f"{error}; {advice}".split() if advice else str(error).split())]
+
+
+def _is_of_a_name(error: Exception) -> TypeGuard[OSError]:
+    """What is wrong with a file's name, or who asks for it; not with the machine, or with this program."""
+    return (
+        isinstance(error, OSError)
+        and isinstance(error.filename, str | bytes)
+        and error.filename2 is None
+        and error.errno in NAMES
+    )
 
 
 def _settings(error: ValidationError) -> list[str]:

@@ -97,7 +97,8 @@ class ManagerClient:
         self, method: str, path: str, timeout: aiohttp.ClientTimeout, json: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         response, body = await self._ask(method, path, timeout, json)
-        waits = 0
+        # An end that is asked for on the way out keeps nobody.
+        waits = MOST_WAITS if method == "DELETE" else 0
         while waits < MOST_WAITS and (seconds := _named_wait(response)) is not None:
             waits += 1
             await self._pause(seconds)

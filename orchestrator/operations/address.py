@@ -8,12 +8,13 @@ from orchestrator.node.manager_url import UNIX
 from orchestrator.settings import Settings
 
 
-def address_of(settings: Settings) -> str | None:
-    """The operator's socket where there is one: elsewhere that manager may not serve these commands.
+def address_of(settings: Settings, *, operator: bool = False) -> str | None:
+    """Null where it takes any free port: nobody but its log knows which.
 
-    Null where it takes any free port: nobody but its log knows which.
+    `operator`: for what is an operator's, which is served on the operator's socket only where there is one.
+    That socket is closed to all others, who may read elsewhere.
     """
-    socket = settings.operator_socket or settings.socket
+    socket = (settings.operator_socket if operator else None) or settings.socket
     if socket is not None:
         return f"{UNIX}{socket}"
     return f"http://{_connectable(settings.host)}:{settings.port}" if settings.port else None

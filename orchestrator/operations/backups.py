@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.executions.records import set_aside_row
-from orchestrator.journal_location import journal_file
+from orchestrator.journal_location import JOURNAL_FILE, journal_file
 from orchestrator.operations.failures import NothingToRead, NotPossible
 from orchestrator.operations.source import manager_id
 from orchestrator.settings import Settings
-from orchestrator.state_dir import MANAGER_ID, owned_state_dir
+from orchestrator.state_dir import ID, MANAGER_ID, owned_state_dir
 from orchestrator.store.backup import (
     BackupFailed,
     back_up,
@@ -98,6 +98,12 @@ def backup(settings: Settings, file: Path) -> BackedUp:
 def restore(settings: Settings, file: Path) -> Restored:
     """Make `file` the journal. Blocking. Raises NotPossible, StateDirUnusable."""
     journal = _journal(settings, "restore it")
+    if journal != settings.state_dir / JOURNAL_FILE:
+        # What keeps a manager out is the state directory's lock.
+        raise NotPossible(
+            f"the journal is {journal}, outside the state directory, where nobody sees whether a manager uses"
+            " it: restore into a state directory, without GENVM_DATABASE_URL, and leave the journal there"
+        )
     finished: list[Path | None] = []
     try:
         if is_half_aside(file, journal):
@@ -129,7 +135,8 @@ def _journal(settings: Settings, what: str) -> Path:
 def _check_owner(settings: Settings, file: Path, owner: str) -> None:
     """Raises NotPossible for another manager's; a new directory is anybody's."""
     with suppress(NothingToRead):
-        if (kept := manager_id(settings.state_dir)) != owner:
+        kept = manager_id(settings.state_dir)
+        if ID.fullmatch(kept) and kept != owner:
             raise NotPossible(
                 f"{file} is manager {owner}'s backup, and {settings.state_dir} is manager {kept}'s: "
                 "restore it into an empty directory (--state-dir)"

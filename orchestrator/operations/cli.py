@@ -72,7 +72,8 @@ def _gc(args: argparse.Namespace) -> int:
 
     with progress("gc: asking the manager and the engine"):
         settings = _settings(args)
-        work = collection.collect(settings, _manager(args, settings), dry_run=args.dry_run)
+        manager = _manager(args, settings, operator=True)
+        work = collection.collect(settings, manager, dry_run=args.dry_run)
         collected = asyncio.run(work)
     print(presentation.as_json(collected.as_json()) if args.json else collected.as_text())
     return EXIT_OK
@@ -94,8 +95,9 @@ def _doctor(args: argparse.Namespace) -> int:
 def _backup(args: argparse.Namespace) -> int:
     from orchestrator.operations import backups  # noqa: PLC0415 - the only ones that write to the journal
 
-    # Ended from outside it leaves no more behind than when it is interrupted.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED_BY_SIGTERM))
+    if args.owns_process:
+        # Ended from outside it leaves no more behind than when it is interrupted.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED_BY_SIGTERM))
     work = backups.backup if args.command == "backup" else backups.restore
     with progress(f"{args.command}: {args.file}"):
         done = work(_settings(args), args.file)
@@ -131,11 +133,11 @@ async def _ask(args: argparse.Namespace, ask: Callable[[Source], Awaitable[T]]) 
     return answer
 
 
-def _manager(args: argparse.Namespace, settings: Settings) -> str | None:
+def _manager(args: argparse.Namespace, settings: Settings, *, operator: bool = False) -> str | None:
     """Whom to ask; nobody when only a state directory is named."""
     if args.manager is None and args.state_dir is not None:
         return None
-    return args.manager or address_of(settings)
+    return args.manager or address_of(settings, operator=operator)
 
 
 def _settings(args: argparse.Namespace) -> Settings:

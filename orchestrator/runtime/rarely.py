@@ -25,9 +25,10 @@ class Rarely:
             self._over[key] = (left - 1, span)
         return left == 0
 
-    def refused(self, key: Hashable) -> None:
+    def refused(self, key: Hashable, *, most: int = MOST) -> None:
+        """`most`: rounds, fewer where who refused it may not be who has it to say."""
         _, span = self._over.get(key, (0, 0))
-        span = min(2 * span + 1, MOST)
+        span = min(2 * span + 1, most)
         self._over[key] = (span, span)
 
     def forget(self, key: Hashable) -> None:

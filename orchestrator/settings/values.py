@@ -32,6 +32,9 @@ def _database_url(url: SecretStr) -> SecretStr:
     if not text.startswith(DATABASES):
         raise ValueError(f"the journal is in PostgreSQL or SQLite: it begins with {', '.join(DATABASES)}")
     if text.startswith("sqlite"):
+        name = text.partition(":///")[2]
+        if not name or "?" in name or name.startswith((":memory:", "file:")):
+            raise ValueError("a journal in SQLite is a file: write sqlite:////var/lib/…/journal.sqlite")
         return url
     place = text.partition("://")[2].rpartition("@")[2].partition("/")[0].partition("?")[0]
     try:

@@ -68,7 +68,7 @@ def back_up(journal: Path, file: Path) -> int:
             # would begin anew at each of its commits.
             source.backup(copy)
         _in_one_file(draft)
-        check(draft)
+        check(draft, shown=journal)
         synchronise(draft)
         _name(draft, file)
         try:
@@ -110,29 +110,33 @@ def _create(file: Path) -> None:
     os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
 
 
-def check(file: Path) -> str:
-    """The manager whose journal it is. Raises BackupFailed for what is none, damaged, or newer."""
-    with _failing(f"{file} cannot be read"), file.open("rb"):
+def check(file: Path, *, shown: Path | None = None) -> str:
+    """The manager whose journal it is. Raises BackupFailed for what is none, damaged, or newer.
+
+    `shown`: what it is a copy of, for the texts.
+    """
+    name = shown or file
+    with _failing(f"{name} cannot be read"), file.open("rb"):
         pass
-    with _failing(f"{file} is not a journal"), closing(_opened(file)) as connection:
+    with _failing(f"{name} is not a journal"), closing(_opened(file)) as connection:
         if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
-            raise BackupFailed(f"{file} is damaged")
+            raise BackupFailed(f"{name} is damaged")
         query = "SELECT value FROM genvm_properties WHERE owner = '' AND name = ?"
         schema = connection.execute(query, (SCHEMA,)).fetchone()
         if schema is None:
-            raise BackupFailed(f"{file} is not a journal")
+            raise BackupFailed(f"{name} is not a journal")
         owners = connection.execute(
             "SELECT owner FROM genvm_runs UNION SELECT owner FROM genvm_properties WHERE owner <> ''"
         ).fetchall()
-    _check_number(file, "schema", schema[0], 1)
+    _check_number(name, "schema", schema[0], 1)
     if schema[0] > len(STEPS):
         raise BackupFailed(
-            f"{file} has schema {schema[0]}, this version knows {len(STEPS)}: a newer one wrote it"
+            f"{name} has schema {schema[0]}, this version knows {len(STEPS)}: a newer one wrote it"
         )
     if len(owners) != 1:
-        raise BackupFailed(f"{file} is not one manager's: there are {len(owners)}")
+        raise BackupFailed(f"{name} is not one manager's: there are {len(owners)}")
     owner = str(owners[0][0])
-    _check_number(file, "last id", _last_id(file, owner), 0)
+    _check_number(name, "last id", _last_id(file, owner), 0)
     return owner
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import make_url
 
 from orchestrator.store.port import StoreUnavailable
 from orchestrator.store.prepared import SQLITE, driver_of
@@ -29,7 +30,8 @@ def is_sqlite(url: str) -> bool:
 
 
 def sqlite_file(url: str) -> Path:
-    return Path(url.removeprefix(f"{SQLITE}:///"))
+    """Where such a URL leads: whatever stands behind the file's name is no part of it."""
+    return Path(make_url(url).database or "")
 
 
 class SqliteWriter:

@@ -424,6 +424,23 @@ def test_what_cuts_a_quiet_watch_again_and_again_is_no_longer_and_longer_absence
     assert lists is None or listed == lists
 
 
+def test_a_silent_watch_that_is_let_go_of_again_and_again_is_not_believed_either() -> None:
+    """Each time it began anew, its version would be quiet for ever."""
+
+    async def work() -> int:
+        reflector = Reflector(Quiet(3600.0), "", lambda _: None, WatchSettings())  # type: ignore[arg-type]
+        following = asyncio.ensure_future(reflector.run())
+        for _ in range(20):
+            await asyncio.sleep(50)
+            reflector.ask_again()
+        following.cancel()
+        await asyncio.wait({following})
+        return reflector.statistics().lists
+
+    # 180 s of silence are noticed at the next time that it is let go of.
+    assert played(work()) == 1 + 1000 // 200 - 1
+
+
 class Bookmarks:
     """A server without Pods that sends a bookmark each `every` seconds, in watches that never end."""
 

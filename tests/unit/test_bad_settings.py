@@ -123,6 +123,9 @@ def test_a_setting_that_is_none_of_two_kinds_or_fits_no_other_is_named(
             "host and port cannot be read",
             "write postgresql://USER",
         ),
+        ("sqlite://", "a journal in SQLite is a file", "write sqlite:////"),
+        ("sqlite:///:memory:", "a journal in SQLite is a file", "write sqlite:////"),
+        ("sqlite:////tmp/journal.sqlite?timeout=60", "a journal in SQLite is a file", "write sqlite:////"),
         ("sqlite:////nonexistent/journal.sqlite", "No such file", "directory is there"),
         ("sqlite:////proc/self/journal.sqlite", "No such file", "(GENVM_STATE_DIR, GENVM_DATABASE_URL)"),
         (

@@ -20,8 +20,18 @@ def test_a_file_that_cannot_be_had_is_named(number: int) -> None:
     assert explained(error) == [f"/closed/x: {os.strerror(number)}"]
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EIO, "I/O error"), PermissionError(), ValueError("x")])
-def test_what_names_no_file_may_be_a_defect(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EIO, "I/O error"),
+        OSError(errno.EIO, "I/O error", "/closed/x"),
+        OSError(errno.EMFILE, "Too many open files", "/closed/x"),
+        OSError(errno.EACCES, "Permission denied", "/closed/x", None, "/closed/y"),
+        PermissionError(),
+        ValueError("x"),
+    ],
+)
+def test_what_is_not_about_one_files_name_may_be_a_defect(error: Exception) -> None:
     assert explained(error) == []
 
 

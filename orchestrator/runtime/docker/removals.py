@@ -83,9 +83,12 @@ class Removals:
         except EngineUnreachable:
             return  # said by the engine's own log line
         except EngineRefused as error:
-            self._rarely.refused(container)
-            log.error("container_not_removed", container=container, error=str(error))
+            if container in self._pending:
+                self._rarely.refused(container)
+                log.error("container_not_removed", container=container, error=str(error))
             return
+        if container not in self._pending:
+            return  # somebody else was faster
         if there or now >= self._pending[container]:
             self._forget(container)
             log.info("container_removed_late", container=container, found=there)

@@ -71,6 +71,8 @@ class Reflector:
         self._failures = 0
         self._silent = 0
         """Watches that have failed since the last word of one."""
+        self._heard_at = 0.0
+        """When a list or a watch last told something, in the loop's time."""
         self._patience: asyncio.Timeout | None = None
         self._broken: asyncio.Timeout | None = None
         self._doubtful = False
@@ -119,7 +121,7 @@ class Reflector:
         while True:
             try:
                 if self._doubtful:
-                    self._doubtful, self._version = False, None
+                    self._doubtful, self._version, self._silent = False, None, 0
                 if self._version is None:
                     self._version = await self._list()
                 else:
@@ -159,6 +161,7 @@ class Reflector:
         while self._expected:
             await self._look_at(self._pods[next(iter(self._expected))])
         self._listed.set()
+        self._heard_at = asyncio.get_running_loop().time()
         return listed.version
 
     async def _look_at(self, last: Pod) -> None:
@@ -186,9 +189,10 @@ class Reflector:
                         self._heard(event)
         except TimeoutError:
             self._failures = 0
-            if self._broken is patience:
+            # One that is let go of again and again is silent all that time.
+            if self._broken is patience and now() - self._heard_at < self._settings.silence:
                 return
-            self._version = None
+            self._version, self._silent = None, 0
             log.info("pods_watch_not_believed")
             return
         except RuntimeFailure:
@@ -210,6 +214,7 @@ class Reflector:
 
     def _heard(self, event: Event) -> None:
         self._failures = self._silent = 0
+        self._heard_at = asyncio.get_running_loop().time()
         self._be_patient()
         if isinstance(event, Bookmark):
             self._version = event.version or self._version

@@ -10,12 +10,14 @@ import structlog
 from orchestrator.runtime.kubernetes.calls import Calls
 from orchestrator.runtime.kubernetes.failures import Conflict, NotFound, Unreadable, Unsigned
 from orchestrator.runtime.port import EngineRefused, EngineUnreachable
-from orchestrator.runtime.rarely import Rarely
+from orchestrator.runtime.rarely import MOST, Rarely
 
 log = structlog.get_logger(__name__)
 
 GRACE_S = 1
 """The first deletion's grace is what counts: a long one cannot be shortened."""
+ON_THE_WAY = 3
+"""Rounds that are passed over at most after a no of something on the way, which may be gone in a moment."""
 LATE_CREATE_S = 120.0
 """How long a *create* without an answer may still make a Pod."""
 
@@ -79,7 +81,7 @@ class Removals:
         try:
             there = await self.remove(name, uid)
         except (EngineRefused, Unsigned) as error:
-            self._rarely.refused((name, uid))
+            self._rarely.refused((name, uid), most=ON_THE_WAY if isinstance(error, Unsigned) else MOST)
             log.error("pod_not_deleted", pod=name, error=str(error))
             return
         except EngineUnreachable:
@@ -92,7 +94,7 @@ class Removals:
         try:
             pod = await self._calls.get_pod(name)
         except Unsigned:
-            self._rarely.refused(name)
+            self._rarely.refused(name, most=ON_THE_WAY)
             return  # what it keeps back may be there
         except (NotFound, Unreadable):
             # Whoever does not know what a Pod is has made none; a sweep finds what came all the same.

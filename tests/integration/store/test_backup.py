@@ -40,16 +40,17 @@ WAYS_DOWN = {
 }
 """From each schema to the one before: as docs/backup.md says."""
 STOPS = """
-import signal, sys
+import sys, time
 from orchestrator.__main__ import main
 from orchestrator.store import backup
 
-def stops(draft):
+def stops(draft, shown):
     print("written", flush=True)
-    signal.pause()
+    while True:
+        time.sleep(1)
 
 backup.check = stops
-sys.exit(main(sys.argv[1:]))
+sys.exit(main())
 """
 """A backup that has been written, and goes no further."""
 
@@ -157,9 +158,9 @@ def test_a_name_that_is_taken_during_a_backup_is_left_to_who_took_it(
     asyncio.run(one_run(state_dir))
     checked = backups_of_journals.check
 
-    def slow(draft: Path) -> str:
+    def slow(draft: Path, *, shown: Path | None = None) -> str:
         file.write_bytes(b"another's")
-        return checked(draft)
+        return checked(draft, shown=shown)
 
     refuse_links(monkeypatch, number)
     monkeypatch.setattr(backups_of_journals, "check", slow)
@@ -282,13 +283,22 @@ def test_a_name_that_cannot_be_is_told_as_it_was_typed(state_dir: Path, tmp_path
     assert ".genvm-backup-" not in str(told.value)
 
 
-def test_a_journal_in_a_file_elsewhere_is_backed_up_and_restored(state_dir: Path, tmp_path: Path) -> None:
+def test_a_journal_elsewhere_is_backed_up_and_not_restored(state_dir: Path, tmp_path: Path) -> None:
     file = tmp_path / "elsewhere.sqlite"
     settings = settings_of(state_dir).model_copy(update={"database_url": SecretStr(sqlite_url(file))})
     asyncio.run(one_run_in(file))
     backup(settings, tmp_path / "backup.sqlite")
-    assert restore(settings, tmp_path / "backup.sqlite").journal == file
-    assert not (state_dir / "journal.sqlite").exists()
+    with pytest.raises(NotPossible, match=f"the journal is {file}, outside the state directory"):
+        restore(settings, tmp_path / "backup.sqlite")
+    assert restore(settings_of(state_dir), tmp_path / "backup.sqlite").ended == 1
+
+
+def test_what_is_no_managers_id_is_told_as_such(state_dir: Path, tmp_path: Path) -> None:
+    asyncio.run(one_run(state_dir))
+    backup(settings_of(state_dir), tmp_path / "backup.sqlite")
+    (state_dir / "manager-id").write_text("")
+    with pytest.raises(StateDirUnusable, match="has no manager's id in it"):
+        restore(settings_of(state_dir), tmp_path / "backup.sqlite")
 
 
 def test_a_backup_that_is_ended_from_outside_leaves_nothing(state_dir: Path, tmp_path: Path) -> None:

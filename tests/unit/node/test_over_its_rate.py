@@ -37,6 +37,7 @@ async def answering(
 
     app = web.Application()
     app.router.add_post("/genvm/run", answer)
+    app.router.add_delete("/genvm/7", answer)
     async with (
         TestServer(app) as server,
         ManagerClient(str(server.make_url("/")), pause=pause) as manager,
@@ -62,4 +63,10 @@ async def test_it_waits_for_no_time_that_is_none_or_too_long(named: str | None) 
     async with answering([lambda: later(named)]) as (manager, waited):
         with pytest.raises(ManagerRefused, match="429"):
             await manager.start_run({})
+    assert waited == []
+
+
+async def test_on_the_way_out_it_waits_for_nobody() -> None:
+    async with answering([lambda: later("1")]) as (manager, waited):
+        await manager.end_run(7)
     assert waited == []

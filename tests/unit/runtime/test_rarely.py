@@ -31,3 +31,10 @@ def test_one_does_not_wait_for_another() -> None:
     rounds_tried(rarely, "a", 20)
     assert rarely.turn("b")
     assert rarely.turn("b"), "nobody refused it"
+
+
+def test_some_are_asked_again_sooner() -> None:
+    rarely = Rarely()
+    for _ in range(5):
+        rarely.refused("a", most=3)
+    assert [rarely.turn("a") for _ in range(4)] == [False, False, False, True]
